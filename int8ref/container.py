@@ -1,0 +1,211 @@
+"""The safetensors container, read strictly: named arrays, one JSON document, a digest at the end.
+
+The safetensors package copies every tensor it reads, accepts duplicate names, unknown fields and
+unaligned tensors, and waits on a FIFO for ever; hence this reader.  Any safetensors reader reads
+what `pack` writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import mmap
+import os
+import stat
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.errors import UserError
+
+MAX_FILE_BYTES = 1 << 32
+MAX_HEADER_BYTES = 1 << 20
+MAX_UNPACKED_BYTES = 1 << 24
+MAX_XZ_MEMORY = 1 << 26
+XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}]
+
+ALIGNMENT = 8
+
+DIGEST = "trailer.sha256"
+"""Name of the last tensor: SHA-256 of all bytes before it."""
+DIGEST_BYTES = 32
+
+DTYPES = {"I8": np.int8, "I16": np.int16, "I32": np.int32, "U8": np.uint8}
+
+Array = npt.NDArray[Any]
+
+
+class ModelFileError(UserError, ValueError):
+    """A model file that cannot be used: the message names the file and what is wrong with it."""
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tensor in a safetensors header; offsets count from the end of the header."""
+
+    dtype: Literal["I8", "I16", "I32", "U8"]
+    shape: Annotated[
+        list[Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]], msgspec.Meta(max_length=4)
+    ]
+    data_offsets: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a container holds: the metadata document, decoded, and the tensors but the digest."""
+
+    document: Any
+    tensors: dict[str, Array]
+
+
+def pack(tensors: dict[str, Array], key: str, document: str) -> bytes:
+    """The bytes of a container, deterministic; `document` becomes the metadata value of `key`.
+
+    Tensors lie in order of falling item size, then name, so that each is aligned.
+    """
+    entries: dict[str, Any] = {"__metadata__": {key: document}}
+    body = b""
+    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    for name, tensor in [*((n, tensors[n]) for n in order), (DIGEST, np.zeros(DIGEST_BYTES, "u1"))]:
+        dtype = next((code for code, kind in DTYPES.items() if tensor.dtype == kind), None)
+        if dtype is None:
+            raise ModelFileError(f"tensor {name!r} is {tensor.dtype}, not int8, int16 or int32")
+        offsets = [len(body), len(body) + tensor.nbytes]
+        entries[name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": offsets}
+        body += tensor.tobytes()
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % ALIGNMENT)
+    content = len(header).to_bytes(8, "little") + header + body[:-DIGEST_BYTES]
+    content += hashlib.sha256(content).digest()
+    unpack(content, key)
+    return content
+
+
+def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
+    """A regular file, mapped read-only; symbolic links are followed."""
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise ModelFileError("not a regular file")
+        if not 0 < found.st_size <= MAX_FILE_BYTES:
+            raise ModelFileError(f"{found.st_size} bytes, not 1 to {MAX_FILE_BYTES}")
+        with open(path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise ModelFileError(error.strerror or str(error)) from None
+
+
+def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
+    """Check a container and view its tensors, without a copy.  Raises `ModelFileError`."""
+    view = memoryview(content)
+    header, start = _header(view)
+    metadata = header.pop("__metadata__", None)
+    if (
+        not isinstance(metadata, dict)
+        or set(metadata) != {key}
+        or not isinstance(metadata[key], str)
+    ):
+        raise ModelFileError(f"not an int8ref model: the metadata is not one text named {key!r}")
+    try:
+        entries = msgspec.convert(header, dict[str, Entry])
+    except msgspec.ValidationError as error:
+        raise ModelFileError(f"tensor entries: {error}") from None
+    _check_layout(entries, len(view) - start)
+    if hashlib.sha256(view[:-DIGEST_BYTES]).digest() != view[-DIGEST_BYTES:]:
+        raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
+    tensors = {
+        name: np.frombuffer(
+            view[start + entry.data_offsets[0] : start + entry.data_offsets[1]],
+            DTYPES[entry.dtype],
+        ).reshape(entry.shape)
+        for name, entry in entries.items()
+        if name != DIGEST
+    }
+    return Contents(_json(metadata[key], "header"), tensors)
+
+
+def compress(data: bytes) -> Array:
+    """xz, as an array."""
+    if not 0 < len(data) <= MAX_UNPACKED_BYTES:
+        raise ModelFileError(f"{len(data)} bytes to compress, not 1 to {MAX_UNPACKED_BYTES}")
+    packed = lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=XZ_FILTERS)
+    return np.frombuffer(packed, np.uint8)
+
+
+def decompress(name: str, packed: Array) -> bytes:
+    """Inverse of `compress`, bounded in output and memory.  Raises `ModelFileError`."""
+    try:
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY)
+        data = decoder.decompress(packed.tobytes(), max_length=MAX_UNPACKED_BYTES + 1)
+    except lzma.LZMAError as error:
+        raise ModelFileError(f"tensor {name!r}: {error}") from None
+    if len(data) > MAX_UNPACKED_BYTES:
+        raise ModelFileError(f"tensor {name!r}: more than {MAX_UNPACKED_BYTES} bytes unpacked")
+    if not decoder.eof or decoder.unused_data or not data:
+        raise ModelFileError(f"tensor {name!r}: not exactly one xz stream")
+    return data
+
+
+def _header(view: memoryview) -> tuple[dict[str, Any], int]:
+    """The JSON object at the beginning, and where the data starts."""
+    length = int.from_bytes(view[:8], "little")
+    if len(view) < 8 or length > len(view) - 8:
+        raise ModelFileError("truncated, or not a safetensors file: the header is not complete")
+    if not 2 <= length <= MAX_HEADER_BYTES:
+        raise ModelFileError(f"a header of {length} bytes, not 2 to {MAX_HEADER_BYTES}")
+    try:
+        text = str(view[8 : 8 + length], "utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"safetensors header: {error}") from None
+    header = _json(text, "safetensors header")
+    if not isinstance(header, dict):
+        raise ModelFileError("the safetensors header is not a JSON object")
+    return header, 8 + length
+
+
+def _check_layout(entries: dict[str, Entry], size: int) -> None:
+    """Tensors follow one another without gap or overlap, aligned, and the digest is the last."""
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        told = f"tensor {name!r}"
+        begin, following = entry.data_offsets
+        itemsize = np.dtype(DTYPES[entry.dtype]).itemsize
+        wanted = itemsize
+        for n in entry.shape:
+            wanted *= n
+        if begin != end or following - begin != wanted:
+            raise ModelFileError(
+                f"{told}: bytes {begin} to {following}, but {wanted} bytes were to follow {end}"
+            )
+        if begin % itemsize:
+            raise ModelFileError(f"{told}: not aligned to {itemsize} bytes")
+        end = following
+    if end != size:
+        raise ModelFileError(f"{size} bytes of tensors where the header tells of {end}")
+    digest = entries.get(DIGEST)
+    if digest != Entry("U8", [DIGEST_BYTES], (size - DIGEST_BYTES, size)):
+        raise ModelFileError(f"the last tensor is not {DIGEST!r}, {DIGEST_BYTES} bytes long")
+
+
+def _json(text: str, what: str) -> Any:
+    """JSON without duplicate keys, NaN or infinity."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{what}: {error or 'nested too deeply'}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"duplicate key {twice!r}")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number of this format")

@@ -1,0 +1,182 @@
+"""What an instruction of a Program is: a typed record that names values, tensors and constants.
+
+An operation is one file in `int8ref/reference/`: its instruction (the class) and its meaning (the
+function of the same name in snake case, whose parameters are the instruction's fields).  Kinds of
+fields:
+
+    Value   a tensor that an earlier instruction computed, or an input of the sequence
+    Result  the name under which the instruction's own result is kept
+    Tensor  a constant tensor of the model file
+    int     a constant of the instruction itself
+
+Values live in a *domain*, which says what their rows are: `source` (the tokens of a batch of
+sentences, concatenated without padding), `target` (one row a hypothesis in a decoder step), or
+`sentence`.  Nothing mixes rows except attention, and that only within a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+import numpy.typing as npt
+
+Value = Annotated[str, "value"]
+Result = Annotated[str, "result"]
+Tensor = Annotated[str, "tensor"]
+
+Domain = Literal["source", "target", "sentence"]
+DType = Literal["int8", "int16", "int32"]
+
+MAX_WIDTH = 1 << 20
+
+
+class ProgramError(ValueError):
+    """A Program that cannot be run as it stands: the message says which instruction and why."""
+
+
+class ValueType(msgspec.Struct, frozen=True):
+    """Type of a value: the domain of its rows, its dtype, and its width (0: one number a row)."""
+
+    domain: Domain
+    dtype: DType
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{self.domain}, {self.width}]" if self.width else (
+            f"{self.dtype}[{self.domain}]"
+        )
+
+
+def snake_case(name: str) -> str:
+    """LayerNormL2 -> layer_norm_l2."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class Instruction(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op",
+    tag=snake_case,
+):
+    """Base of all instructions; subclasses declare fields and `check`."""
+
+    def check(self, scope: Scope) -> None:
+        """Check operands against `scope` and define the results there; raises ProgramError."""
+        raise NotImplementedError
+
+    @property
+    def op(self) -> str:
+        """Name of the operation: its file in `reference/` and in `kernels/`."""
+        return snake_case(type(self).__name__)
+
+    def operands(self) -> list[tuple[str, str, Any]]:
+        """(field, kind, content) of every field in order; kind: value, result, tensor or constant.
+
+        Optional operands that are absent have the content None.
+        """
+        return [(name, kind, getattr(self, name)) for name, kind in field_kinds(type(self))]
+
+    def names(self, kind: str) -> list[str]:
+        """What the instruction names of one kind, in field order."""
+        return [c for _, k, c in self.operands() if k == kind and c is not None]
+
+
+_KINDS: dict[type, list[tuple[str, str]]] = {}
+
+
+def field_kinds(cls: type[Instruction]) -> list[tuple[str, str]]:
+    """(field, kind) of an instruction class, in declaration order."""
+    if cls not in _KINDS:
+        hints = get_type_hints(cls, include_extras=True)
+        _KINDS[cls] = [(name, _kind(hints[name])) for name in cls.__struct_fields__]
+    return _KINDS[cls]
+
+
+def _kind(hint: Any) -> str:
+    for part in (hint, *getattr(hint, "__args__", ())):
+        metadata = getattr(part, "__metadata__", ())
+        if metadata:
+            return str(metadata[0])
+    return "constant"
+
+
+class Scope:
+    """What an instruction may refer to while a Program is checked: values so far, and tensors."""
+
+    def __init__(
+        self, where: str, values: dict[str, ValueType], tensors: dict[str, npt.NDArray[Any]]
+    ) -> None:
+        self.where = where
+        self.values = values
+        self.tensors = tensors
+        self.used: set[str] = set()
+
+    def fail(self, message: str) -> ProgramError:
+        """A ProgramError that says where."""
+        return ProgramError(f"{self.where}: {message}")
+
+    def require(self, condition: bool, message: str) -> None:
+        """Raise unless `condition`."""
+        if not condition:
+            raise self.fail(message)
+
+    def value(
+        self,
+        name: str,
+        dtypes: str,
+        width: int | None = None,
+        domain: Domain | None = None,
+    ) -> ValueType:
+        """The type of value `name`, which must exist and fit; `dtypes` is a list like "int8 int32"."""
+        if name not in self.values:
+            raise self.fail(f"value {name!r} is not defined before its use")
+        found = self.values[name]
+        self.require(found.dtype in dtypes.split(), f"value {name!r} is {found}, not {dtypes}")
+        if width is not None:
+            self.require(found.width == width, f"value {name!r} is {found}, not of width {width}")
+        if domain is not None:
+            self.require(
+                found.domain == domain, f"value {name!r} is {found}, not of domain {domain}"
+            )
+        return found
+
+    def tensor(
+        self,
+        name: str,
+        dtypes: str,
+        shape: tuple[int | None, ...],
+        low: int | None = None,
+        high: int | None = None,
+    ) -> npt.NDArray[Any]:
+        """Tensor `name` after a check of dtype, shape (None: any size) and range of its elements."""
+        if name not in self.tensors:
+            raise self.fail(f"tensor {name!r} is missing")
+        self.used.add(name)
+        found = self.tensors[name]
+        told = f"tensor {name!r} is {found.dtype}{list(found.shape)}"
+        self.require(found.dtype.name in dtypes.split(), f"{told}, not {dtypes}")
+        fits = len(shape) == found.ndim and all(
+            want is None or want == have for want, have in zip(shape, found.shape, strict=True)
+        )
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        self.require(fits and found.size > 0, f"{told}, wanted [{wanted}]")
+        if low is not None:
+            self.require(int(found.min()) >= low, f"{told} holds {found.min()}, below {low}")
+        if high is not None:
+            self.require(int(found.max()) <= high, f"{told} holds {found.max()}, above {high}")
+        return found
+
+    def constant(self, name: str, x: int, low: int, high: int) -> None:
+        """Check a constant of the instruction."""
+        self.require(low <= x <= high, f"{name} is {x}, outside [{low}, {high}]")
+
+    def define(self, name: str, kind: ValueType) -> None:
+        """Add a result; every name is defined once."""
+        self.require(name not in self.values, f"value {name!r} is defined twice")
+        self.require(0 <= kind.width <= MAX_WIDTH, f"value {name!r} has width {kind.width}")
+        self.values[name] = kind
+
+
+def largest_magnitude(x: npt.NDArray[Any]) -> int:
+    """max |x| as a Python integer: exact for the most negative number too."""
+    return max(abs(int(x.min())), abs(int(x.max())))

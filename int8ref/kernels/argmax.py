@@ -1,0 +1,31 @@
+"""Compiled twin of `int8ref.reference.argmax`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import column, matrix
+from int8ref.machine.frame import operands_at
+from int8ref.reference.argmax import Argmax
+
+AT = operands_at(Argmax)
+X, OUT = AT["x"], AT["out"]
+
+
+@kernel
+def argmax(x, out):
+    """Lowest index of the largest element of each row."""
+    for r in range(x.shape[0]):
+        row = x[r]
+        best = 0
+        for i in range(1, x.shape[1]):
+            if row[i] > row[best]:
+                best = i
+        out[r] = np.int32(best)
+
+
+@kernel
+def step(frame, code):
+    """Run an argmax instruction."""
+    argmax(matrix(frame, code, X, np.int32), column(frame, code, OUT))

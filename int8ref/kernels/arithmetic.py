@@ -1,0 +1,90 @@
+"""Compiled twins of `int8ref.arithmetic`, for scalars; formulas and ranges are given there.
+
+Every step is cast: compiled code and the interpreter promote integers differently, and these
+functions must give the same bits under both.  Ranges are not checked here: the Program proves them
+before the first run, and the reference raises where it does not hold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.arithmetic import (
+    EXP2_COEFFICIENTS,
+    EXP2_FRACTION_BITS,
+    RECIPROCAL_BITS,
+)
+from int8ref.kernels.compile import kernel
+
+C0, C1, C2, C3, C4 = (np.int32(c) for c in EXP2_COEFFICIENTS)
+FRACTION = np.int32(EXP2_FRACTION_BITS)
+FRACTION_MASK = np.int32((1 << EXP2_FRACTION_BITS) - 1)
+ONE = np.int64(1)
+
+
+@kernel
+def rounding_shift_right(x, shift):
+    """Twin of `arithmetic.rounding_shift_right` in int64."""
+    s = np.int64(shift)
+    return (np.int64(x) + ((ONE << s) >> ONE)) >> s
+
+
+@kernel
+def saturate(x, low, high):
+    """Twin of `arithmetic.saturate` in int64."""
+    return min(max(np.int64(x), np.int64(low)), np.int64(high))
+
+
+@kernel
+def requantize(acc, multiplier, shift, low, high):
+    """Twin of `arithmetic.requantize`."""
+    product = np.int64(acc) * np.int64(multiplier)
+    return saturate(rounding_shift_right(product, shift), low, high)
+
+
+@kernel
+def bit_length(x):
+    """Twin of `arithmetic.bit_length`."""
+    rest = np.int64(x)
+    bits = np.int64(0)
+    for step in (32, 16, 8, 4, 2, 1):
+        s = np.int64(step)
+        if rest >> s > np.int64(0):
+            bits += s
+            rest = rest >> s
+    return bits + rest
+
+
+@kernel
+def isqrt(x):
+    """Twin of `arithmetic.isqrt`: one bit of the root at a time, from the highest that can be set."""
+    rest = np.int64(x)
+    root = np.int64(0)
+    bit = ONE << ((bit_length(rest) >> ONE) << ONE)
+    while bit > np.int64(0):
+        trial = root + bit
+        root = root >> ONE
+        if rest >= trial:
+            rest -= trial
+            root += bit
+        bit = bit >> np.int64(2)
+    return root
+
+
+@kernel
+def reciprocal(x):
+    """Twin of `arithmetic.reciprocal`."""
+    k = bit_length(x) + np.int64(RECIPROCAL_BITS)
+    return (ONE << k) // np.int64(x), k
+
+
+@kernel
+def exp2_negative(z):
+    """Twin of `arithmetic.exp2_negative` in int32."""
+    f = np.int32(z) & FRACTION_MASK
+    t = np.int32(C3 + np.int32(np.int32(C4 * f) >> FRACTION))
+    t = np.int32(C2 + np.int32(np.int32(t * f) >> FRACTION))
+    t = np.int32(C1 + np.int32(np.int32(t * f) >> FRACTION))
+    t = np.int32(C0 + np.int32(np.int32(t * f) >> FRACTION))
+    s = np.int32(np.int32(6) + np.int32(np.int32(z) >> FRACTION))
+    return np.int32(np.int32(t + np.int32(np.int32(1) << np.int32(s - np.int32(1)))) >> s)

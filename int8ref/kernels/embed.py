@@ -1,0 +1,55 @@
+"""Compiled twin of `int8ref.reference.embed`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import column, matrix, tensor2
+from int8ref.machine.frame import ADDRESS, LENGTH, WIDTH, operands_at
+from int8ref.reference.embed import Embed
+
+AT = operands_at(Embed)
+IDS, POSITIONS, TABLE, POSITION_TABLE = (
+    AT[f] for f in ("ids", "positions", "table", "position_table")
+)
+MULTIPLIER, POSITION_MULTIPLIER, SHIFT, OUT = (
+    AT[f] for f in ("multiplier", "position_multiplier", "shift", "out")
+)
+
+
+@kernel
+def embed(
+    ids, positions, table, position_table, multiplier, position_multiplier, shift, out
+):
+    """Embed tokens: out int8 [rows, width].  The sum is exact in int32 (checked by the Program)."""
+    token_factor, position_factor = np.int32(multiplier), np.int32(position_multiplier)
+    s = np.int32(shift)
+    half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
+    width = out.shape[1]
+    for r in range(len(ids)):
+        row, position = out[r], position_table[positions[r]]
+        # The zero vector reads row 0 with the factor 0.
+        token = table[max(ids[r], np.int32(0))]
+        factor = token_factor if ids[r] >= np.int32(0) else np.int32(0)
+        for i in range(width):
+            total = np.int32(np.int32(token[i]) * factor)
+            total = np.int32(total + np.int32(np.int32(position[i]) * position_factor))
+            total = np.int32(np.int32(total + half) >> s)
+            row[i] = np.int8(min(max(total, np.int32(-127)), np.int32(127)))
+
+
+@kernel
+def step(frame, code):
+    """Run an embed instruction."""
+    width = code[OUT + WIDTH]
+    embed(
+        column(frame, code, IDS),
+        column(frame, code, POSITIONS),
+        tensor2(code[TABLE + ADDRESS], code[TABLE + LENGTH], width, np.int8),
+        tensor2(code[POSITION_TABLE + ADDRESS], code[POSITION_TABLE + LENGTH], width, np.int8),
+        code[MULTIPLIER],
+        code[POSITION_MULTIPLIER],
+        code[SHIFT],
+        matrix(frame, code, OUT, np.int8),
+    )

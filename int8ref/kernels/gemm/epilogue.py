@@ -1,0 +1,239 @@
+"""What becomes of a tile of sums while it is in the L1 cache: int32 [rows, 64], of which the first
+`width` columns count.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+
+from int8ref.kernels.gemm.layout import PANEL
+from int8ref.kernels.gemm.lowering import I8, I32, I64, lowers, view
+from int8ref.kernels.gemm.vector import (
+    constant,
+    load,
+    loop,
+    maximum,
+    minimum,
+    offset,
+    pick,
+    splat,
+    store,
+    vector,
+)
+
+LANES = 16  # columns that the vector part of an epilogue takes at once
+LOWEST = -(2**31)
+ROW = PANEL * 4  # bytes in a row of a tile
+
+
+def copy(tile: int, rows: int, width: int, out: int, pitch: int) -> None:
+    """out[i, n] = tile[i, n]; `pitch` is the distance of the rows of `out` in bytes."""
+    for i in range(rows):
+        view(out + i * pitch, np.int32, (width,))[:] = view(tile + i * ROW, np.int32, (width,))
+
+
+@lowers(copy)
+def _copy_ir(
+    builder: ir.IRBuilder,
+    tile: ir.Value,
+    rows: ir.Value,
+    width: ir.Value,
+    out: ir.Value,
+    pitch: ir.Value,
+) -> None:
+    for lanes, start, stop in _pieces(builder, width):
+        with loop(builder, start, stop, lanes) as n, loop(builder, 0, rows) as i:
+            value = load(builder, _element(builder, tile, i, n), vector(I32, lanes))
+            row = offset(builder, out, builder.mul(i, pitch))
+            store(builder, value, offset(builder, row, n, 4))
+
+
+def requantize(
+    tile: int,
+    rows: int,
+    width: int,
+    multiplier: int,
+    shift: int,
+    low: int,
+    high: int,
+    out: int,
+    pitch: int,
+) -> None:
+    """int8 out[i, n] = clamp((tile[i, n] * multiplier[n] + 2^(shift[n]-1)) >> shift[n], low, high).
+
+    The product and the sum are exact in int64: |product| <= 2^62, and 2^(shift-1) <= 2^61.
+    """
+    scale = view(multiplier, np.int32, (width,)).astype(np.int64)
+    bits = view(shift, np.int32, (width,)).astype(np.int64)
+    for i in range(rows):
+        product = view(tile + i * ROW, np.int32, (width,)).astype(np.int64) * scale
+        rounded = (product + (np.int64(1) << (bits - 1))) >> bits
+        view(out + i * pitch, np.int8, (width,))[:] = np.clip(rounded, low, high).astype(np.int8)
+
+
+@lowers(requantize)
+def _requantize_ir(
+    builder: ir.IRBuilder,
+    tile: ir.Value,
+    rows: ir.Value,
+    width: ir.Value,
+    multiplier: ir.Value,
+    shift: ir.Value,
+    low: ir.Value,
+    high: ir.Value,
+    out: ir.Value,
+    pitch: ir.Value,
+) -> None:
+    # shift >= 32: the upper half of product + rounding is all that is needed, and the rest of the
+    # shift is one of 32 bits, which AVX2 has and the one of 64 bits it has not.
+    for lanes, start, stop in _pieces(builder, width):
+        with loop(builder, start, stop, lanes) as n:
+            scale = load(builder, offset(builder, multiplier, n, 4), vector(I32, lanes))
+            bits = load(builder, offset(builder, shift, n, 4), vector(I32, lanes))
+            rest = builder.sub(bits, constant(bits.type, 32))
+            wide = vector(I64, lanes)
+            one = constant(wide, 1)
+            rounding = builder.shl(one, builder.sub(builder.zext(bits, wide), one))
+            with loop(builder, 0, rows) as i:
+                value = load(builder, _element(builder, tile, i, n), vector(I32, lanes))
+                product = builder.mul(builder.sext(value, wide), builder.sext(scale, wide))
+                upper = builder.lshr(builder.add(product, rounding), constant(wide, 32))
+                value = builder.ashr(builder.trunc(upper, bits.type), rest)
+                row = offset(builder, out, builder.mul(i, pitch))
+                store(builder, _narrow(builder, value, low, high), offset(builder, row, n))
+
+
+def shift_only(
+    tile: int, rows: int, width: int, shift: int, low: int, high: int, out: int, pitch: int
+) -> None:
+    """int8 out[i, n] = clamp((tile[i, n] + 2^(shift[n]-1)) >> shift[n], low, high), in int32.
+
+    Needs |tile[i, n]| + 2^(shift[n]-1) < 2^31; beyond that the sum wraps.
+    """
+    bits = view(shift, np.int32, (width,))
+    for i in range(rows):
+        value = view(tile + i * ROW, np.int32, (width,))
+        rounded = (value + (np.int32(1) << (bits - np.int32(1)))) >> bits
+        view(out + i * pitch, np.int8, (width,))[:] = np.clip(rounded, low, high).astype(np.int8)
+
+
+@lowers(shift_only)
+def _shift_only_ir(
+    builder: ir.IRBuilder,
+    tile: ir.Value,
+    rows: ir.Value,
+    width: ir.Value,
+    shift: ir.Value,
+    low: ir.Value,
+    high: ir.Value,
+    out: ir.Value,
+    pitch: ir.Value,
+) -> None:
+    for lanes, start, stop in _pieces(builder, width):
+        with loop(builder, start, stop, lanes) as n:
+            bits = load(builder, offset(builder, shift, n, 4), vector(I32, lanes))
+            one = constant(bits.type, 1)
+            rounding = builder.shl(one, builder.sub(bits, one))
+            with loop(builder, 0, rows) as i:
+                value = load(builder, _element(builder, tile, i, n), vector(I32, lanes))
+                value = builder.ashr(builder.add(value, rounding), bits)
+                row = offset(builder, out, builder.mul(i, pitch))
+                store(builder, _narrow(builder, value, low, high), offset(builder, row, n))
+
+
+def argmax_start(rows: int, index: int, value: int) -> None:
+    """index[i] = 0, value[i] = -2^31, int32: where a running argmax starts from."""
+    view(index, np.int32, (rows,))[:] = 0
+    view(value, np.int32, (rows,))[:] = LOWEST
+
+
+@lowers(argmax_start)
+def _argmax_start_ir(
+    builder: ir.IRBuilder, rows: ir.Value, index: ir.Value, value: ir.Value
+) -> None:
+    with loop(builder, 0, rows) as i:
+        store(builder, constant(I32, 0), offset(builder, index, i, 4))
+        store(builder, constant(I32, LOWEST), offset(builder, value, i, 4))
+
+
+def argmax(tile: int, rows: int, width: int, column: int, index: int, value: int) -> None:
+    """Each row's running argmax, int32 index[i] and value[i], moves to this tile if that has more.
+
+    `column` is the number of the tile's first column. A tie keeps the earlier, so the lower, index.
+    """
+    for i in range(rows):
+        row = view(tile + i * ROW, np.int32, (width,))
+        at, best = view(index + i * 4, np.int32, (1,)), view(value + i * 4, np.int32, (1,))
+        if row.max() > best[0]:
+            at[0], best[0] = column + row.argmax(), row.max()
+
+
+@lowers(argmax)
+def _argmax_ir(
+    builder: ir.IRBuilder,
+    tile: ir.Value,
+    rows: ir.Value,
+    width: ir.Value,
+    column: ir.Value,
+    index: ir.Value,
+    value: ir.Value,
+) -> None:
+    whole = builder.and_(width, ir.Constant(I64, -LANES))
+    with loop(builder, 0, rows) as i:
+        best = offset(builder, value, i, 4)
+        top = _row_maximum(builder, _element(builder, tile, i, ir.Constant(I64, 0)), whole, width)
+        better = builder.icmp_signed(">", top, load(builder, best, I32))
+        with builder.if_then(better, likely=False):
+            store(builder, top, best)
+            # From the last column to the first, so that the lowest index is written last.
+            with loop(builder, 0, width) as back:
+                n = builder.sub(builder.sub(width, ir.Constant(I64, 1)), back)
+                value_n = load(builder, _element(builder, tile, i, n), I32)
+                same = builder.icmp_signed("==", value_n, top)
+                with builder.if_then(same):
+                    found = builder.trunc(builder.add(column, n), I32)
+                    store(builder, found, offset(builder, index, i, 4))
+
+
+def _row_maximum(
+    builder: ir.IRBuilder, row: ir.Value, whole: ir.Value, width: ir.Value
+) -> ir.Value:
+    """The maximum of `width` int32 at `row`, the first `whole` of them in vectors."""
+    with builder.goto_entry_block():
+        many, one = builder.alloca(vector(I32, LANES)), builder.alloca(I32)
+    builder.store(constant(vector(I32, LANES), LOWEST), many)
+    with loop(builder, 0, whole, LANES) as n:
+        piece = load(builder, offset(builder, row, n, 4), vector(I32, LANES))
+        builder.store(maximum(builder, builder.load(many), piece), many)
+    lanes, folded = LANES, builder.load(many)
+    while lanes > 1:
+        lanes //= 2
+        lower, upper = range(lanes), range(lanes, 2 * lanes)
+        folded = maximum(builder, pick(builder, folded, lower), pick(builder, folded, upper))
+    builder.store(builder.extract_element(folded, ir.Constant(I32, 0)), one)
+    with loop(builder, whole, width) as n:
+        element = load(builder, offset(builder, row, n, 4), I32)
+        builder.store(maximum(builder, builder.load(one), element), one)
+    return builder.load(one)
+
+
+def _pieces(builder: ir.IRBuilder, width: ir.Value) -> list[tuple[int, ir.Value, ir.Value]]:
+    """(lanes, start, stop): first in vectors, then the ragged end one by one."""
+    whole = builder.and_(width, ir.Constant(I64, -LANES))
+    return [(LANES, ir.Constant(I64, 0), whole), (1, whole, width)]
+
+
+def _element(builder: ir.IRBuilder, tile: ir.Value, i: ir.Value, n: ir.Value) -> ir.Value:
+    return offset(builder, offset(builder, tile, i, ROW), n, 4)
+
+
+def _narrow(builder: ir.IRBuilder, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
+    """int32 -> int8 in [low, high]. Saturating to int8 first has an instruction of its own, and the
+    clamp after it then takes four times as many lanes at once."""
+    lanes = value.type.count if isinstance(value.type, ir.VectorType) else 1
+    value = maximum(builder, value, constant(value.type, -128))
+    value = minimum(builder, value, constant(value.type, 127))
+    value = builder.trunc(value, vector(I8, lanes))
+    low, high = (splat(builder, builder.trunc(bound, I8), lanes) for bound in (low, high))
+    return minimum(builder, maximum(builder, value, low), high)

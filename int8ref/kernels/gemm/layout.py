@@ -1,0 +1,87 @@
+"""The packed weight layout: one for every CPU.
+
+A weight W [N, K] int8 is stored as int8 [ceil(N/64), K8/4, 64, 4]: panels of 64 output columns,
+inside a panel groups of four consecutive k, inside a group the four k of column 0, of column 1, and
+so on. K8 is K rounded up to a multiple of 8; padding is zero. A 64-byte slice is then what one
+dot-product instruction of 512 bits takes (16 columns, four k each), and smaller registers take a
+part of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from int8ref.kernels.gemm.target import TARGET
+
+PANEL = 64  # output columns in a panel
+GROUP = 4  # consecutive k that one dot-product instruction consumes
+UNROLL = 2  # groups that one turn of the innermost loop may take
+DEPTH = GROUP * UNROLL  # K is padded to a multiple of it
+
+
+def padded(size: int, step: int) -> int:
+    """`size` rounded up to a multiple of `step`."""
+    return -(-size // step) * step
+
+
+def pack(weight: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Weight [N, K] int8 -> packed int8 [ceil(N/64), K8/4, 64, 4], zero padded.
+
+    The result starts at a 64-byte boundary, for speed only: the kernels take any address.
+    Raises ValueError if `weight` is not a two-dimensional int8 array with at least one element.
+    """
+    if weight.ndim != 2 or weight.dtype != np.int8 or weight.size == 0:
+        raise ValueError(f"weight: expected int8 [N, K], got {weight.dtype} {weight.shape}")
+    n, k = weight.shape
+    panels, groups = padded(n, PANEL) // PANEL, padded(k, DEPTH) // GROUP
+    plain = np.zeros((panels * PANEL, groups * GROUP), np.int8)
+    plain[:n, :k] = weight
+    room = np.empty(plain.size + 63, np.int8)
+    start = -room.ctypes.data % 64
+    packed = room[start : start + plain.size].reshape(panels, groups, PANEL, GROUP)
+    packed[...] = plain.reshape(panels, PANEL, groups, GROUP).transpose(0, 2, 1, 3)
+    return packed
+
+
+def unpack(packed: NDArray[np.int8], n: int, k: int) -> NDArray[np.int8]:
+    """The weight [n, k] int8 that `pack` made `packed` of: unpack(pack(w), *w.shape) == w.
+
+    Raises ValueError if `packed` is not the shape that a weight [n, k] packs to.
+    """
+    shape = (padded(n, PANEL) // PANEL, padded(k, DEPTH) // GROUP, PANEL, GROUP)
+    if packed.shape != shape or packed.dtype != np.int8:
+        raise ValueError(
+            f"packed: expected int8 {shape} for a weight [{n}, {k}], "
+            f"got {packed.dtype} {packed.shape}"
+        )
+    plain = packed.transpose(0, 2, 1, 3).reshape(shape[0] * PANEL, shape[1] * GROUP)
+    return np.ascontiguousarray(plain[:n, :k])
+
+
+def start_values(
+    weight: NDArray[np.int8] | NDArray[np.int32], bias: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """What the accumulators start from on this CPU: int32 [ceil(N/64) * 64].
+
+        start[n] = bias[n] - offset * sum_k weight[n, k]   (mod 2^32), zero for n >= N
+
+    `offset` is 128 where the dot-product instruction takes its left operand as u8, else 0 (see
+    `target`). `weight` is the weight itself, int8 [N, K], or its column sums sum_k, int32 [N].
+    The result depends on the CPU: store bias and column sums in a file, never this.
+    Raises ValueError if the shapes or types do not fit.
+    """
+    if weight.ndim == 2 and weight.dtype == np.int8:
+        sums = weight.sum(axis=1, dtype=np.int32)
+    elif weight.ndim == 1 and weight.dtype == np.int32:
+        sums = weight.astype(np.int32)
+    else:
+        raise ValueError(
+            "weight: expected int8 [N, K] or its column sums int32 [N], "
+            f"got {weight.dtype} {weight.shape}"
+        )
+    if bias.dtype != np.int32 or bias.shape != sums.shape:
+        raise ValueError(f"bias: expected int32 {sums.shape}, got {bias.dtype} {bias.shape}")
+    start = np.zeros(padded(len(sums), PANEL), np.int32)
+    start[: len(sums)] = bias - np.int32(TARGET.offset) * sums
+    return start

@@ -1,0 +1,83 @@
+"""How a kernel's leaf gets from Python to LLVM IR.
+
+A leaf is a plain Python function over addresses and sizes whose body is NumPy: that is its meaning,
+and it is what runs under NUMBA_DISABLE_JIT=1. `@lowers(leaf)` attaches a generator of IR, which is
+what compiled code gets in its place. Leaves take and return int64 and nothing else, so no reference
+count, exception or allocation comes into the compiled code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, errors
+from numba.core.typing.templates import signature
+from numba.extending import lower_builtin, type_callable
+from numpy.typing import DTypeLike, NDArray
+
+Emitter = Callable[..., "ir.Value | None"]
+I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+
+
+def lowers(leaf: Callable[..., Any]) -> Callable[[Emitter], Emitter]:
+    """Attach `emit(builder, *arguments)` to `leaf`; what it returns, if anything, is int64."""
+    python = inspect.signature(leaf)
+    arguments = [types.int64] * len(python.parameters)
+    typed = signature(types.int64 if python.return_annotation == "int" else types.void, *arguments)
+
+    def attach(emit: Emitter) -> Emitter:
+        @type_callable(leaf)
+        def typing(context: Any) -> Any:
+            def typer(*args: Any) -> Any:
+                return typed
+
+            typer.pysig = python  # type: ignore[attr-defined]
+            return typer
+
+        @lower_builtin(leaf, *arguments)
+        def lowering(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+            value = emit(builder, *args)
+            return context.get_dummy_value() if value is None else value
+
+        return emit
+
+    return attach
+
+
+def view(address: int, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The memory at `address` as an array, for the Python bodies of leaves."""
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = (ctypes.c_uint8 * count).from_address(int(address))
+    return np.ndarray(shape, dtype, buffer=memoryview(raw))
+
+
+def address(array: NDArray[Any], dtype: type) -> int:
+    """Where the elements of a C-contiguous array of `dtype` begin.
+
+    Raises TypeError otherwise; compiled code finds it out when it is compiled.
+    """
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        raise TypeError(f"expected C-contiguous {np.dtype(dtype)}, got {array.dtype}")
+    return array.ctypes.data
+
+
+@type_callable(address)
+def _type_address(context: Any) -> Any:
+    def typer(array: Any, dtype: Any) -> Any:
+        if not isinstance(array, types.Array) or array.layout != "C" or array.dtype != dtype.dtype:
+            raise errors.TypingError(f"expected C-contiguous {dtype.dtype}, got {array}")
+        return types.int64
+
+    return typer
+
+
+@lower_builtin(address, types.Array, types.Any)
+def _lower_address(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+    struct = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
+    return builder.ptrtoint(struct.data, I64)

@@ -1,0 +1,102 @@
+"""Instruction sets: which dot product the CPU has, what tile of accumulators its registers hold.
+
+The choice is made from exactly the feature string that Numba compiles for, which is also the key of
+its cache on disk: code, cache and CPU cannot disagree. An LLVM intrinsic that the target lacks
+aborts the process, so nothing here is guessed from anything else.
+
+    name       inner instruction                 left operand   columns a register   accumulators
+    vnni512    vpdpbusd zmm  (u8 * s8, four k)   u8             16                   24
+    vnni256    vpdpbusd ymm  (u8 * s8, four k)   u8              8                   12
+    sdot       sdot          (s8 * s8, four k)   s8              4                   24
+    generic    plain vector IR (s16, two k):     s16            bits / 64            24 or 12
+               LLVM makes it vpmaddwd, pmaddwd, smlal and so on
+
+The u8 trick. vpdpbusd multiplies unsigned by signed bytes. A signed byte a with its top bit flipped
+and read as unsigned is a + 128, so that
+
+    sum_k (a[k] + 128) * w[k] = sum_k a[k] * w[k] + 128 * sum_k w[k]
+
+and the last term depends on the weight alone: it is taken off the value the accumulators start
+from (`layout.start_values`). vpdpbusd does not saturate, and addition modulo 2^32 is associative,
+so the result is exact modulo 2^32 whatever the intermediate sums are. The final sum itself fits in
+int32 for K <= 131071 with all of int8, as 131071 * 128 * 128 < 2^31, less what the bias takes.
+
+Pair products. A product of two s16 that hold int8 values is at most 2^14, a pair of them 2^15:
+exact in int32, and again associative from there on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba.core.registry import cpu_target
+
+TILE_ROWS = 6  # rows of the tallest tile of accumulators
+
+
+@dataclass(frozen=True)
+class InstructionSet:
+    """A row of the table above; `intrinsic` is the LLVM name of the dot product, if it has one."""
+
+    name: str
+    operand: str  # "u8", "s8" or "s16": the form in which the kernel reads the left matrix
+    columns: int  # output columns that one register of accumulators serves
+    accumulators: int  # registers that a tile may use for accumulators
+    intrinsic: str = ""
+
+    @property
+    def operand_bytes(self) -> int:
+        return 2 if self.operand == "s16" else 1
+
+    @property
+    def offset(self) -> int:
+        """What the left operand is raised by."""
+        return 128 if self.operand == "u8" else 0
+
+    def registers_across(self, rows: int, panel: int) -> int:
+        """Registers side by side in a tile of `rows` rows: a power of two, at most a panel."""
+        across = panel // self.columns
+        while across > 1 and rows * across > self.accumulators:
+            across //= 2
+        return across
+
+
+VNNI512 = InstructionSet("vnni512", "u8", 16, 24, "llvm.x86.avx512.vpdpbusd.512")
+VNNI256 = InstructionSet("vnni256", "u8", 8, 12, "llvm.x86.avx512.vpdpbusd.256")
+SDOT = InstructionSet("sdot", "s8", 4, 24, "llvm.aarch64.neon.sdot.v4i32.v16i8")
+GENERIC512 = InstructionSet("generic512", "s16", 8, 24)
+GENERIC256 = InstructionSet("generic256", "s16", 4, 12)
+GENERIC128 = InstructionSet("generic128", "s16", 2, 12)
+NEON = InstructionSet("neon", "s16", 2, 24)
+
+Table = tuple[tuple[frozenset[str], InstructionSet], ...]
+
+AVX512 = frozenset({"avx512f", "avx512bw", "avx512vl"})
+X86: Table = (
+    (AVX512 | {"avx512vnni"}, VNNI512),
+    (frozenset({"avx2", "avxvnni"}), VNNI256),
+    (AVX512, GENERIC512),
+    (frozenset({"avx2"}), GENERIC256),
+)
+ARM: Table = ((frozenset({"dotprod"}), SDOT), (frozenset(), NEON))
+
+
+def select(triple: str, features: str) -> InstructionSet:
+    """The best instruction set for an LLVM triple and feature string ("+avx2,-avx512f,...")."""
+    enabled = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    machine = triple.lower().split("-")[0]
+    table: Table = {"x86_64": X86, "amd64": X86, "aarch64": ARM, "arm64": ARM}.get(machine, ())
+    for needed, instruction_set in table:
+        if needed <= enabled:
+            return instruction_set
+    return GENERIC128
+
+
+def _host() -> InstructionSet:
+    triple, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return select(triple, features)
+
+
+TARGET = _host()
+OPERAND = {"u8": np.uint8, "s8": np.int8, "s16": np.int16}[TARGET.operand]

@@ -1,0 +1,120 @@
+"""Micro-kernels: a few rows of the left matrix times one panel of weights, held in registers.
+
+For each height of 1 to 6 rows there is one LLVM function. It goes over the panel in strips as wide
+as the accumulators allow; inside a strip the loop over k loads each weight once for all rows.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from llvmlite import ir
+
+from int8ref.kernels.gemm.dot import FourWay, PairProducts, dot
+from int8ref.kernels.gemm.layout import GROUP, PANEL, UNROLL
+from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
+from int8ref.kernels.gemm.target import OPERAND, TARGET, TILE_ROWS
+from int8ref.kernels.gemm.vector import load, loop, offset, store, vector
+
+
+def multiply(
+    rows: int, a: int, a_pitch: int, b: int, groups: int, start: int, c: int, c_pitch: int
+) -> None:
+    """c[i, n] = start[n] + sum_k a[i, k] * b[n, k] (mod 2^32), `rows` by the 64 columns of a panel.
+
+    `a`: prepared rows (`operands.prepare`), `a_pitch` bytes apart; `b`: a packed panel int8
+    [groups, 64, 4]; `start`: int32 [64]; `c`: int32 rows, `c_pitch` bytes apart. 1 <= rows <= 6,
+    `groups` even and positive.
+    """
+    panel = view(b, np.int8, (groups, PANEL, GROUP)).transpose(1, 0, 2).reshape(PANEL, -1)
+    for i in range(rows):
+        left = view(a + i * a_pitch, OPERAND, panel.shape[1:]).astype(np.int64)
+        sums = view(start, np.int32, (PANEL,)) + panel.astype(np.int64) @ left
+        view(c + i * c_pitch, np.int32, (PANEL,))[:] = sums.astype(np.int32)
+
+
+@lowers(multiply)
+def _multiply_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) -> None:
+    done = builder.append_basic_block("tile.done")
+    switch = builder.switch(rows, done)
+    for height in range(1, TILE_ROWS + 1):
+        with builder.goto_block(builder.append_basic_block(f"tile.{height}")):
+            switch.add_case(height, builder.block)
+            builder.call(tile_function(builder.module, height), arguments)
+            builder.branch(done)
+    builder.position_at_end(done)
+
+
+def tile_function(module: ir.Module, height: int) -> ir.Function:
+    """The LLVM function of one height, made once in a module."""
+    name = f"int8ref.gemm.{TARGET.name}.{height}"
+    if name in module.globals:
+        return module.globals[name]
+    tile = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 7), name)
+    tile.linkage = "linkonce_odr"
+    tile.attributes.add("noinline")
+    builder = ir.IRBuilder(tile.append_basic_block("entry"))
+    a, a_pitch, b, groups, start, c, c_pitch = tile.args
+
+    step = dot(TARGET)
+    across = TARGET.registers_across(height, PANEL)
+    columns = across * step.columns
+    rows = [offset(builder, a, a_pitch, m) for m in range(height)]
+    with loop(builder, 0, PANEL // columns) as strip:
+        at = offset(builder, start, strip, columns * 4)
+        starts = [
+            load(builder, offset(builder, at, j * step.columns * 4), vector(I32, step.columns))
+            for j in range(across)
+        ]
+        firsts = [step.first(value) for value in starts] * height
+        sums = _over_k(
+            builder, step, rows, offset(builder, b, strip, columns * GROUP), groups, firsts
+        )
+        for (m, j), value in zip(product(range(height), range(across)), sums, strict=True):
+            at = offset(builder, offset(builder, c, c_pitch, m), strip, columns * 4)
+            value = step.last(builder, value, starts[j])
+            store(builder, value, offset(builder, at, j * step.columns * 4))
+    builder.ret_void()
+    return tile
+
+
+def _over_k(
+    builder: ir.IRBuilder,
+    step: FourWay | PairProducts,
+    rows: list[ir.Value],
+    b: ir.Value,
+    groups: ir.Value,
+    firsts: list[ir.Value],
+) -> list[ir.Value]:
+    """The loop over k: accumulators [row][register across], which start as `firsts`."""
+    across = len(firsts) // len(rows)
+    unroll = UNROLL if step.unrolled or len(rows) == 1 else 1
+    before, body = builder.block, builder.append_basic_block("k.body")
+    builder.branch(body)
+    builder.position_at_end(body)
+    group = builder.phi(I64)
+    group.add_incoming(ir.Constant(I64, 0), before)
+    accumulators = [builder.phi(step.sums) for _ in firsts]
+    sums: list[ir.Value] = list(accumulators)
+    for u in range(unroll):
+        current = builder.add(group, ir.Constant(I64, u))
+        right = offset(builder, b, current, PANEL * GROUP)
+        weights = [
+            step.right(builder, offset(builder, right, j * step.columns * GROUP))
+            for j in range(across)
+        ]
+        for m, row in enumerate(rows):
+            left = step.left(builder, offset(builder, row, current, step.left_bytes))
+            for j in range(across):
+                i = m * across + j
+                sums[i] = step.step(builder, sums[i], left, weights[j])
+    following = builder.add(group, ir.Constant(I64, unroll))
+    group.add_incoming(following, body)
+    for phi, first, value in zip(accumulators, firsts, sums, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(value, body)
+    end = builder.append_basic_block("k.end")
+    builder.cbranch(builder.icmp_signed("<", following, groups), body, end)
+    builder.position_at_end(end)
+    return sums

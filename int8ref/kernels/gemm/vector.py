@@ -1,0 +1,90 @@
+"""The few idioms of LLVM vector IR that the leaves are written in.
+
+Addresses are i64 values. Loads and stores promise no alignment: on aligned data that costs nothing,
+and it never faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from int8ref.kernels.gemm.lowering import I32, I64
+
+
+def vector(element: ir.Type, lanes: int) -> ir.Type:
+    """A vector type, or for one lane the element: the same code then serves the ragged end."""
+    return ir.VectorType(element, lanes) if lanes > 1 else element
+
+
+def constant(kind: ir.Type, value: int) -> ir.Constant:
+    """`value` in every lane."""
+    return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)
+
+
+def offset(
+    builder: ir.IRBuilder, address: ir.Value, count: ir.Value | int, size: int = 1
+) -> ir.Value:
+    """address + count * size."""
+    if isinstance(count, int):
+        return builder.add(address, ir.Constant(I64, count * size))
+    return builder.add(address, builder.mul(count, ir.Constant(I64, size)))
+
+
+def load(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value:
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=1)
+
+
+def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """`value` in every lane."""
+    if lanes == 1:
+        return value
+    empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    first = builder.insert_element(empty, value, ir.Constant(I32, 0))
+    return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def pick(builder: ir.IRBuilder, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
+    """The given lanes of `value`."""
+    empty = ir.Constant(value.type, ir.Undefined)
+    mask = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
+    return builder.shuffle_vector(value, empty, mask)
+
+
+def add_pairs(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """Half as many lanes: 0 + 1, 2 + 3, and so on."""
+    lanes = value.type.count
+    return builder.add(
+        pick(builder, value, range(0, lanes, 2)), pick(builder, value, range(1, lanes, 2))
+    )
+
+
+def call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
+    """A call of an LLVM intrinsic by its full name."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def maximum(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    return builder.select(builder.icmp_signed(">", a, b), a, b)
+
+
+def minimum(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+
+@contextmanager
+def loop(
+    builder: ir.IRBuilder, start: ir.Value | int, stop: ir.Value | int, step: int = 1
+) -> Iterator[ir.Value]:
+    """for index in range(start, stop, step)."""
+    first, last = (ir.Constant(I64, x) if isinstance(x, int) else x for x in (start, stop))
+    with cgutils.for_range_slice(builder, first, last, ir.Constant(I64, step), I64) as (index, _):
+        yield index

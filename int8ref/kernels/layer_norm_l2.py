@@ -1,0 +1,61 @@
+"""Compiled twin of `int8ref.reference.layer_norm_l2`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.arithmetic import isqrt, reciprocal
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import matrix, tensor1
+from int8ref.machine.frame import ADDRESS, WIDTH, operands_at
+from int8ref.reference import layer_norm_l2 as meaning
+
+FRACTION_BITS = np.int64(meaning.FRACTION_BITS)
+
+
+@kernel
+def layer_norm_l2(x, gain, bias, shift, epsilon, out):
+    """Normalise the rows of `x` to int8."""
+    n = x.shape[1]
+    s = np.int32(shift)
+    half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
+    width = np.int32(n)
+    for r in range(x.shape[0]):
+        row, target = x[r], out[r]
+        total = np.int32(0)
+        for i in range(n):
+            total = np.int32(total + np.int32(row[i]))
+        squares = np.int64(0)
+        for i in range(n):
+            centred = np.int32(np.int32(width * np.int32(row[i])) - total)
+            squares += np.int64(centred) * np.int64(centred)
+        deviation = max(isqrt(squares // np.int64(n) + np.int64(epsilon)), np.int64(1))
+        inverse, bits = reciprocal(deviation)
+        drop = bits - FRACTION_BITS
+        rounding = np.int64(1) << (drop - np.int64(1))
+        for i in range(n):
+            centred = np.int32(np.int32(width * np.int32(row[i])) - total)
+            t = np.int32((np.int64(centred) * np.int64(np.int32(inverse)) + rounding) >> drop)
+            y = np.int32(np.int32(t * np.int32(gain[i])) + bias[i])
+            y = np.int32(np.int32(y + half) >> s)
+            target[i] = np.int8(min(max(y, np.int32(-127)), np.int32(127)))
+
+
+AT = operands_at(meaning.LayerNormL2)
+X, GAIN, BIAS, SHIFT, EPSILON, OUT = (
+    AT[f] for f in ("x", "gain", "bias", "shift", "epsilon", "out")
+)
+
+
+@kernel
+def step(frame, code):
+    """Run a layer_norm_l2 instruction."""
+    width = code[OUT + WIDTH]
+    layer_norm_l2(
+        matrix(frame, code, X, np.int16),
+        tensor1(code[GAIN + ADDRESS], width, np.int16),
+        tensor1(code[BIAS + ADDRESS], width, np.int32),
+        code[SHIFT],
+        code[EPSILON],
+        matrix(frame, code, OUT, np.int8),
+    )

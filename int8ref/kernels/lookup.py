@@ -1,0 +1,32 @@
+"""Compiled twin of `int8ref.reference.lookup`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import matrix, tensor1
+from int8ref.machine.frame import ADDRESS, ITEM, operands_at
+from int8ref.reference.lookup import Lookup
+
+AT = operands_at(Lookup)
+X, TABLE, OUT = (AT[f] for f in ("x", "table", "out"))
+
+
+@kernel
+def lookup(x, table, out):
+    """Apply a table of 256 values."""
+    for r in range(x.shape[0]):
+        row, target = x[r], out[r]
+        for i in range(x.shape[1]):
+            target[i] = table[np.int64(row[i]) + np.int64(128)]
+
+
+@kernel
+def step(frame, code):
+    """Run a lookup instruction."""
+    x, address = matrix(frame, code, X, np.int8), code[TABLE + ADDRESS]
+    if code[OUT + ITEM] == 1:
+        lookup(x, tensor1(address, 256, np.int8), matrix(frame, code, OUT, np.int8))
+    else:
+        lookup(x, tensor1(address, 256, np.int16), matrix(frame, code, OUT, np.int16))

@@ -1,0 +1,39 @@
+"""Compiled twin of `int8ref.reference.requantize`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import matrix, tensor1
+from int8ref.machine.frame import ADDRESS, WIDTH, operands_at
+from int8ref.reference.requantize import Requantize
+
+AT = operands_at(Requantize)
+X, MULTIPLIER, SHIFT, LIMIT, OUT = (AT[f] for f in ("x", "multiplier", "shift", "limit", "out"))
+
+
+@kernel
+def requantize(x, multiplier, shift, limit, out):
+    """Bring `x` to the scale of `out`, saturated at plus and minus `limit`."""
+    low, high = np.int64(-limit), np.int64(limit)
+    for r in range(x.shape[0]):
+        source, target = x[r], out[r]
+        for i in range(x.shape[1]):
+            s = np.int64(shift[i])
+            total = np.int64(source[i]) * np.int64(multiplier[i])
+            total = (total + (np.int64(1) << (s - np.int64(1)))) >> s
+            target[i] = min(max(total, low), high)
+
+
+@kernel
+def step(frame, code):
+    """Run a requantize instruction."""
+    width = code[OUT + WIDTH]
+    requantize(
+        matrix(frame, code, X, np.int32),
+        tensor1(code[MULTIPLIER + ADDRESS], width, np.int32),
+        tensor1(code[SHIFT + ADDRESS], width, np.int32),
+        code[LIMIT],
+        matrix(frame, code, OUT, np.int16),
+    )

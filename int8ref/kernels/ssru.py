@@ -1,0 +1,43 @@
+"""Compiled twin of `int8ref.reference.ssru`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import matrix
+from int8ref.machine.frame import operands_at
+from int8ref.reference.ssru import Ssru
+
+AT = operands_at(Ssru)
+X, GATE, STATE, NEXT_STATE, OUT = (AT[f] for f in ("x", "gate", "state", "next_state", "out"))
+
+ONE = np.int32(1 << 15)
+HALF = np.int32(1 << 14)
+
+
+@kernel
+def ssru(x, gate, state, next_state, out):
+    """Advance the state by one token; `next_state` may be `state` itself."""
+    for r in range(x.shape[0]):
+        fresh, open_, old = x[r], gate[r], state[r]
+        following, target = next_state[r], out[r]
+        for i in range(x.shape[1]):
+            f = np.int32(open_[i])
+            mixed = np.int32(f * np.int32(old[i]))
+            mixed = np.int32(mixed + np.int32(np.int32(ONE - f) * np.int32(fresh[i])))
+            mixed = np.int32(np.int32(mixed + HALF) >> np.int32(15))
+            following[i] = np.int16(mixed)
+            target[i] = np.int16(max(mixed, np.int32(0)))
+
+
+@kernel
+def step(frame, code):
+    """Run an ssru instruction."""
+    ssru(
+        matrix(frame, code, X, np.int16),
+        matrix(frame, code, GATE, np.int16),
+        matrix(frame, code, STATE, np.int16),
+        matrix(frame, code, NEXT_STATE, np.int16),
+        matrix(frame, code, OUT, np.int16),
+    )

@@ -1,0 +1,188 @@
+"""Assembler: a Program becomes code, and every value gets its place in the arena."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.instruction import Domain, Instruction, ValueType
+from int8ref.machine.frame import CODE_WORDS, DOMAINS, OPERAND_WORDS, operands_at
+from int8ref.machine.prepare import prepare
+from int8ref.program import SOURCE_INPUTS, TARGET_INPUTS, Program, Tensors, validate
+from int8ref.reference import instructions
+from int8ref.reference.linear import Linear
+
+Int64 = npt.NDArray[np.int64]
+
+ALIGNMENT = 4
+"""Prefixes are multiples of this; with capacities that are multiples of 16, addresses are of 64."""
+FOREVER = 1 << 30
+ATTENTION_WORKSPACE = 8192
+
+OPCODES = {op: index for index, op in enumerate(sorted(instructions()))}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value lies, as the words of its operand: domain, prefix, width, item size."""
+
+    domain: Domain
+    prefix: int
+    width: int
+    item: int
+
+    def words(self) -> list[int]:
+        """The operand in code."""
+        return [DOMAINS.index(self.domain), self.prefix, self.width, self.item]
+
+
+@dataclass(frozen=True)
+class Code:
+    """An assembled Program.
+
+    `head` is the last decoder instruction, which gives the logits; `decoder` is all before it.
+    `row_bytes` are the bytes a row of each domain takes; `states` are operands, a row each.  `kept`
+    keeps alive the arrays whose addresses are in the code.
+    """
+
+    encoder: Int64
+    decoder: Int64
+    head: Int64
+    states: Int64
+    places: dict[str, Place]
+    row_bytes: dict[Domain, int]
+    depths: tuple[int, ...]
+    kept: list[npt.NDArray[Any]]
+
+    def workspace_bytes(self, rows: int) -> int:
+        """Scratch memory that suffices for every instruction on so many rows, on every CPU."""
+        return max(ATTENTION_WORKSPACE, *(_gemm_workspace(rows, depth) for depth in self.depths))
+
+
+def _gemm_workspace(rows: int, depth: int) -> int:
+    """At least what `kernels.gemm` asks for on any instruction set."""
+    pitch = 2 * (depth + 8) + 64
+    return 2048 + 64 * pitch + max(6 * pitch, min(rows * pitch, 384 * 1024))
+
+
+def assemble(program: Program, tensors: Tensors, keep_values: bool = False) -> Code:
+    """Assemble a valid Program.
+
+    With `keep_values`, no two values share memory, so that all of them can be read afterwards;
+    otherwise a value's memory is used again after its last use.
+    """
+    types = validate(program, tensors)
+    every = types.encoder | types.decoder
+    lifetimes = _lifetimes(program, keep_values)
+    places, row_bytes = _allocate(program, every, lifetimes)
+    kept: list[npt.NDArray[Any]] = []
+    prepared: dict[tuple[str, ...], dict[str, npt.NDArray[Any]]] = {}
+
+    def code(sequence: Sequence[Instruction]) -> Int64:
+        rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
+        for row, instruction in zip(rows, sequence, strict=True):
+            names = tuple(instruction.names("tensor"))
+            if names not in prepared:
+                prepared[names] = prepare(instruction, tensors, every)
+                kept.extend(prepared[names].values())
+            _encode(instruction, places, prepared[names], row)
+        return rows
+
+    return Code(
+        encoder=code(program.encoder),
+        decoder=code(program.decoder[:-1]),
+        head=code(program.decoder[-1:])[0],
+        states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
+        places=places,
+        row_bytes=row_bytes,
+        depths=tuple(
+            {len(tensors[i.weight][0]) for s in (program.encoder, program.decoder) for i in s
+             if isinstance(i, Linear)}
+        ),
+        kept=kept,
+    )
+
+
+def _encode(
+    instruction: Instruction,
+    places: dict[str, Place],
+    tensors: dict[str, npt.NDArray[Any]],
+    row: Int64,
+) -> None:
+    row[0] = OPCODES[instruction.op]
+    at = operands_at(type(instruction))
+    for field, kind, content in instruction.operands():
+        if kind in ("value", "result"):
+            words = places[content].words()
+        elif kind == "tensor":
+            array = tensors.get(field)
+            words = [0, 0] if array is None else [array.ctypes.data, len(array)]
+        else:
+            words = [content]
+        assert len(words) == OPERAND_WORDS[kind]
+        row[at[field] : at[field] + len(words)] = words
+
+
+def _lifetimes(program: Program, keep_values: bool) -> dict[str, tuple[int, int]]:
+    """First and last use of each value: encoder from time 0 on, decoder after it.
+
+    Inputs, states and what the decoder reads of the encoder live through every step.
+    """
+    spans: dict[str, tuple[int, int]] = {}
+    sequence = [*program.encoder, *program.decoder]
+    boundary = len(program.encoder)
+    for time, instruction in enumerate(sequence):
+        for name in instruction.names("result"):
+            spans[name] = (time, FOREVER if keep_values else time)
+        for name in instruction.names("value"):
+            born, _ = spans.get(name, (-1, 0))
+            crosses = born < boundary <= time
+            spans[name] = (born, FOREVER if crosses or keep_values else time)
+    for name in _permanent(program):
+        spans[name] = (-1, FOREVER)
+    return spans
+
+
+def _permanent(program: Program) -> Iterable[str]:
+    yield from SOURCE_INPUTS
+    yield from TARGET_INPUTS
+    for state in program.states:
+        yield state.value
+        yield state.next_value
+    yield program.logits
+
+
+def _allocate(
+    program: Program, types: dict[str, ValueType], spans: dict[str, tuple[int, int]]
+) -> tuple[dict[str, Place], dict[Domain, int]]:
+    """First fit: each value takes the lowest bytes of its domain that nobody living holds.
+
+    A state and its successor share one place: the kernels that advance a state do so in place.
+    """
+    shared = {s.next_value: s.value for s in program.states}
+    places: dict[str, Place] = {}
+    row_bytes: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)  # type: ignore[arg-type]
+    taken: dict[str, list[tuple[int, int, int, int]]] = {domain: [] for domain in DOMAINS}
+    for name, (born, dies) in sorted(spans.items(), key=lambda item: item[1][0]):
+        if name in shared:
+            continue
+        kind = types[name]
+        item = np.dtype(kind.dtype).itemsize
+        size = -(-max(kind.width, 1) * item // ALIGNMENT) * ALIGNMENT
+        busy = sorted(
+            (start, stop) for start, stop, b, d in taken[kind.domain] if b <= dies and born <= d
+        )
+        prefix = 0
+        for start, stop in busy:
+            if prefix + size <= start:
+                break
+            prefix = max(prefix, stop)
+        taken[kind.domain].append((prefix, prefix + size, born, dies))
+        row_bytes[kind.domain] = max(row_bytes[kind.domain], prefix + size)
+        places[name] = Place(kind.domain, prefix, kind.width, item)
+    places |= {name: places[origin] for name, origin in shared.items()}
+    return places, row_bytes

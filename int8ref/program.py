@@ -1,0 +1,183 @@
+"""A Program: what an encoder and one decoder step compute, as typed instructions over values.
+
+    source ids ─► encoder ─► memory ─┐
+    target ids, states ─► decoder step ─► logits, next states
+
+A Program holds names and constants; the tensors it names are in the model file beside it.  Nothing
+in it can be executed but the operations of `int8ref.reference`, and `validate` proves before the
+first run that every operand exists, has the right type and shape, and cannot overflow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Union
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.instruction import DType, Instruction, ProgramError, Scope, ValueType
+from int8ref.reference import instructions
+
+if TYPE_CHECKING:
+    AnyInstruction = Instruction
+else:
+    AnyInstruction = Union[tuple(instructions().values())]
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+SOURCE_INPUTS = {
+    "source.ids": ValueType("source", "int32", 0),
+    "source.positions": ValueType("source", "int32", 0),
+    "source.sentence": ValueType("source", "int32", 0),
+    "source.offsets": ValueType("sentence", "int32", 0),
+}
+"""Inputs of the encoder: token ids, position in the sentence, index of the sentence; and where
+each sentence begins (one entry more than there are sentences)."""
+
+TARGET_INPUTS = {
+    "target.ids": ValueType("target", "int32", 0),
+    "target.positions": ValueType("target", "int32", 0),
+    "target.sentence": ValueType("target", "int32", 0),
+}
+"""Inputs of a decoder step: the token before (or the start), its position, the row's sentence."""
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that the decoder carries from step to step, zero at first."""
+
+    value: str
+    next_value: str
+    dtype: DType
+    width: int
+
+
+class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Encoder, decoder step, and the constants of generation.
+
+    `start` is the token id before the first target token (-1: the zero vector), `eos` ends a
+    sentence, `unk` stands for what the vocabulary lacks, `max_source_length` counts tokens with the
+    final eos, and a translation stops after `max_length_factor` / 100 times the source's length.
+    """
+
+    encoder: list[AnyInstruction]
+    decoder: list[AnyInstruction]
+    states: list[State]
+    logits: str
+    start: int
+    eos: int
+    unk: int
+    max_source_length: int
+    max_length_factor: int
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A valid Program's types: of every value of the encoder, and of the decoder with its inputs."""
+
+    encoder: dict[str, ValueType]
+    decoder: dict[str, ValueType]
+
+
+def encode(program: Program) -> bytes:
+    """The Program as JSON."""
+    return msgspec.json.encode(program)
+
+
+def decode(text: bytes | str) -> Program:
+    """A Program from JSON.  Raises ProgramError on anything that is not exactly one."""
+    try:
+        return msgspec.json.decode(text, type=Program)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ProgramError(f"not a valid program: {error}") from None
+
+
+def validate(program: Program, tensors: Tensors) -> Checked:
+    """Types of all values of a sound Program; raises ProgramError that says what is wrong where.
+
+    Missing and unused tensors are listed all at once.
+    """
+    _check_names(program, tensors)
+    source = dict(SOURCE_INPUTS)
+    used = _walk("encoder", program.encoder, source, tensors)
+    target = {**source, **TARGET_INPUTS}
+    for state in program.states:
+        _require(state.value not in target, f"state {state.value!r} is defined twice")
+        target[state.value] = ValueType("target", state.dtype, state.width)
+    used |= _walk("decoder", program.decoder, target, tensors)
+    unused = sorted(set(tensors) - used)
+    _require(not unused, f"unused tensors: {', '.join(unused)}")
+    for state in program.states:
+        found = target.get(state.next_value)
+        _require(found == target[state.value], f"state {state.value!r} does not match its successor")
+    _check_generation(program, target, tensors)
+    return Checked(source, target)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ProgramError(message)
+
+
+def _check_names(program: Program, tensors: Tensors) -> None:
+    named = {n for i in [*program.encoder, *program.decoder] for n in i.names("tensor")}
+    missing = sorted(named - set(tensors))
+    _require(not missing, f"missing tensors: {', '.join(missing)}")
+
+
+def _walk(
+    name: str, sequence: list[Instruction], values: dict[str, ValueType], tensors: Tensors
+) -> set[str]:
+    """Check a sequence in order, adding its results to `values`; the tensors it uses."""
+    used: set[str] = set()
+    for index, instruction in enumerate(sequence):
+        scope = Scope(f"{name} instruction {index} ({instruction.op})", values, tensors)
+        instruction.check(scope)
+        used |= scope.used
+    return used
+
+
+def _check_generation(program: Program, target: dict[str, ValueType], tensors: Tensors) -> None:
+    logits = target.get(program.logits)
+    _require(
+        logits is not None and logits.domain == "target" and logits.dtype == "int32",
+        f"logits {program.logits!r} are not an int32 value of the decoder",
+    )
+    assert logits is not None
+    _require(logits.width >= 2, "fewer than two logits")
+    for name in ("eos", "unk"):
+        token = getattr(program, name)
+        _require(0 <= token < logits.width, f"{name} {token} is outside the vocabulary")
+    _require(-1 <= program.start < logits.width, f"start {program.start} is outside the vocabulary")
+    _require(2 <= program.max_source_length <= 1024, "max_source_length must lie in [2, 1024]")
+    _require(1 <= program.max_length_factor <= 10_000, "max_length_factor must lie in [1, 10000]")
+    for kind, sequence in (("source", program.encoder), ("target", program.decoder)):
+        for embed in (i for i in sequence if i.op == "embed"):
+            length = len(tensors[embed.position_table])  # type: ignore[attr-defined]
+            _require(
+                length >= program.max_source_length,
+                f"{kind}: {length} positions are fewer than max_source_length",
+            )
+            if kind == "target":
+                size = len(tensors[embed.table])  # type: ignore[attr-defined]
+                _require(size >= logits.width, f"{logits.width} logits but {size} embeddings")
+
+
+def max_target_length(program: Program, tensors: Tensors, source_length: int) -> int:
+    """Most tokens a translation of a source of so many tokens (with eos) may have.
+
+    floor(source_length * max_length_factor / 100), at least 1, at most the positions there are.
+    """
+    positions = min(
+        (
+            len(tensors[i.position_table])  # type: ignore[attr-defined]
+            for i in program.decoder
+            if i.op == "embed"
+        ),
+        default=1024,
+    )
+    return max(1, min(source_length * program.max_length_factor // 100, positions))
+
+
+def parameter_count(tensors: Tensors) -> int:
+    """Number of elements of all tensors."""
+    return int(sum(np.prod(t.shape) for t in tensors.values()))

@@ -1,0 +1,35 @@
+"""The meaning of every operation, in plain NumPy integers: one file an operation.
+
+Each file holds an instruction (a class) and its meaning (a function of the same name in snake case,
+whose parameters are the instruction's fields).  This code is the golden model: it is written to be
+read, and where a compiled kernel differs from it, the kernel is wrong.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from int8ref.instruction import Instruction, snake_case
+
+
+@cache
+def instructions() -> dict[str, type[Instruction]]:
+    """Operation name -> instruction class, found by scanning this folder."""
+    found: dict[str, type[Instruction]] = {}
+    for module in pkgutil.iter_modules(__path__):
+        for thing in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(thing, type) and issubclass(thing, Instruction):
+                if snake_case(thing.__name__) == module.name:
+                    found[module.name] = thing
+    return found
+
+
+@cache
+def operation(name: str) -> Callable[..., Any]:
+    """The reference function of operation `name`."""
+    function: Callable[..., Any] = getattr(importlib.import_module(f"{__name__}.{name}"), name)
+    return function

@@ -1,0 +1,71 @@
+"""Token embedding plus position."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import DATA_MAX, rounding_shift_right, saturate
+from int8ref.instruction import (
+    Instruction,
+    Result,
+    Scope,
+    Tensor,
+    Value,
+    ValueType,
+    largest_magnitude,
+)
+
+
+class Embed(Instruction):
+    """out = embed(ids, positions): rows of two tables, matched to one scale and added."""
+
+    ids: Value
+    positions: Value
+    table: Tensor
+    position_table: Tensor
+    multiplier: int
+    position_multiplier: int
+    shift: int
+    out: Result
+
+    def check(self, scope: Scope) -> None:
+        rows = scope.value(self.ids, "int32", 0)
+        scope.value(self.positions, "int32", 0, rows.domain)
+        table = scope.tensor(self.table, "int8", (None, None))
+        position = scope.tensor(self.position_table, "int8", (None, table.shape[1]))
+        scope.constant("multiplier", self.multiplier, 0, 2**30)
+        scope.constant("position_multiplier", self.position_multiplier, 0, 2**30)
+        scope.constant("shift", self.shift, 1, 30)
+        bound = 128 * self.multiplier + largest_magnitude(position) * self.position_multiplier
+        scope.require(bound + 2 ** (self.shift - 1) < 2**31, "the sum may overflow 32 bits")
+        scope.define(self.out, ValueType(rows.domain, "int8", table.shape[1]))
+
+
+def embed(
+    ids: npt.NDArray[np.int32],
+    positions: npt.NDArray[np.int32],
+    table: npt.NDArray[np.int8],
+    position_table: npt.NDArray[np.int8],
+    multiplier: int,
+    position_multiplier: int,
+    shift: int,
+) -> npt.NDArray[np.int8]:
+    """Embed tokens.
+
+        out[r] = saturate8((table[ids[r]] * m + position_table[positions[r]] * p) >> shift)
+
+    with a rounding shift (A1).  ids[r] = -1 stands for the zero vector (the start of a sentence in
+    models without a start token).  `ids`, `positions`: int32 [rows]; `table`: int8
+    [vocabulary, width]; `position_table`: int8 [positions, width]; out: int8 [rows,
+    width] in [-127, 127].  The sum fits in int32.
+
+    Raises `IndexError` for an id or a position outside of its table.
+    """
+    if ids.size and (ids.min() < -1 or ids.max() >= len(table)):
+        raise IndexError(f"token ids must lie in [-1, {len(table)})")
+    if positions.size and (positions.min() < 0 or positions.max() >= len(position_table)):
+        raise IndexError(f"positions must lie in [0, {len(position_table)})")
+    tokens = np.where((ids >= 0)[:, None], table[ids], 0).astype(np.int64)
+    total = tokens * multiplier + position_table[positions].astype(np.int64) * position_multiplier
+    return saturate(rounding_shift_right(total, shift), -DATA_MAX, DATA_MAX).astype(np.int8)

@@ -1,0 +1,119 @@
+"""Matrix product with bias, and the requantisation of its accumulators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import INT32_MAX, requantize, require_range
+from int8ref.instruction import (
+    DType,
+    Instruction,
+    Result,
+    Scope,
+    Tensor,
+    Value,
+    ValueType,
+    largest_magnitude,
+)
+
+
+class Linear(Instruction):
+    """out = linear(x): accumulators (int32), or data on a new scale (int8)."""
+
+    x: Value
+    weight: Tensor
+    bias: Tensor
+    out: Result
+    bias_shift: int = 0
+    multiplier: Tensor | None = None
+    shift: Tensor | None = None
+    low: int = -127
+    high: int = 127
+
+    @property
+    def dtype(self) -> DType:
+        """int32 where there is no requantisation, else int8."""
+        return "int32" if self.shift is None else "int8"
+
+    def check(self, scope: Scope) -> None:
+        weight = scope.tensor(self.weight, "int8", (None, None))
+        n, k = weight.shape
+        x = scope.value(self.x, "int8", k)
+        bias = scope.tensor(self.bias, "int16 int32", (n,))
+        scope.constant("bias_shift", self.bias_shift, 0, 15)
+        bound = accumulator_bound(weight, bias, self.bias_shift)
+        scope.require(bound <= INT32_MAX, f"accumulators may reach {bound}, over 32 bits")
+        if self.shift is None:
+            scope.require(self.multiplier is None, "a multiplier needs a shift")
+        else:
+            scope.constant("low", self.low, -127, 127)
+            scope.constant("high", self.high, self.low, 127)
+            check_requantization(scope, self.multiplier, self.shift, n, bound)
+        scope.define(self.out, ValueType(x.domain, self.dtype, n))
+
+
+def check_requantization(
+    scope: Scope, multiplier: str | None, shift: str, n: int, bound: int
+) -> None:
+    """Check the operands of a requantisation to int8: per tensor ([1]) or per channel ([n]).
+
+    With a multiplier the shift is at least 32, so that only the high word of the product counts;
+    without one, the accumulator (at most `bound`) must leave room for the rounding constant.
+    """
+    found = scope.tensor(shift, "int8", (None,))
+    scope.require(len(found) in (1, n), f"tensor {shift!r} has {len(found)} elements, not {n}")
+    if multiplier is None:
+        scope.tensor(shift, "int8", (None,), 1, 30)
+        scope.require(bound + 2 ** (int(found.max()) - 1) <= INT32_MAX, "shift is too large")
+    else:
+        scope.tensor(shift, "int8", (None,), 32, 62)
+        scope.tensor(multiplier, "int32", found.shape, 0, INT32_MAX)
+
+
+def accumulator_bound(weight: npt.NDArray[Any], bias: npt.NDArray[Any], bias_shift: int) -> int:
+    """An upper bound of |x . weight^T + bias| over every int8 x.
+
+    The cheap bound (every product at most 128 * 128) decides nearly always; where it does not, the
+    real rows of the weight do.
+    """
+    largest_bias = largest_magnitude(bias) << bias_shift
+    bound = 128 * 128 * weight.shape[1] + largest_bias
+    if bound <= INT32_MAX:
+        return bound
+    return 128 * int(np.abs(weight.astype(np.int64)).sum(axis=1).max()) + largest_bias
+
+
+def linear(
+    x: npt.NDArray[np.int8],
+    weight: npt.NDArray[np.int8],
+    bias: npt.NDArray[np.int16] | npt.NDArray[np.int32],
+    bias_shift: int = 0,
+    multiplier: npt.NDArray[np.int32] | None = None,
+    shift: npt.NDArray[np.int8] | None = None,
+    low: int = -127,
+    high: int = 127,
+) -> npt.NDArray[np.int8] | npt.NDArray[np.int32]:
+    """Multiply by a weight matrix.
+
+        acc[r, n] = sum_k x[r, k] * weight[n, k] + bias[n] * 2^bias_shift           (int32, exact)
+        out[r, n] = requantize(acc[r, n], multiplier[n], shift[n], low, high)       (A2)
+
+    `x`: int8 [rows, k]; `weight`: int8 [n, k]; `bias`: int16 or int32 [n]; `multiplier`, `shift`:
+    one number for all channels ([1]) or one each ([n]); out: int8 [rows, n] in [low, high].
+    Without `multiplier` it is 1 (the shift-only re-scaling of Lin et al. 2020); without `shift` the
+    accumulators themselves are returned.  low = 0 is ReLU.  The scale of acc is the product of the
+    scales of x and of weight, per channel where the weight has one a channel.
+
+    Raises `OverflowError` where an accumulator leaves int32.
+    """
+    acc = np.matmul(x.astype(np.int64), weight.T.astype(np.int64))
+    acc += bias.astype(np.int64) << bias_shift
+    require_range(acc, -INT32_MAX - 1, INT32_MAX, "linear: accumulator")
+    if shift is None:
+        return acc.astype(np.int32)
+    return requantize(acc, 1 if multiplier is None else multiplier, shift, low, high).astype(
+        np.int8
+    )

@@ -1,0 +1,47 @@
+"""One step of the simpler simple recurrent unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import require_range, rounding_shift_right
+from int8ref.instruction import Instruction, Result, Scope, Value, ValueType
+
+GATE_BITS = 15
+
+
+class Ssru(Instruction):
+    """(next_state, out) = ssru(x, gate, state)."""
+
+    x: Value
+    gate: Value
+    state: Value
+    next_state: Result
+    out: Result
+
+    def check(self, scope: Scope) -> None:
+        x = scope.value(self.x, "int16")
+        for name in (self.gate, self.state):
+            scope.value(name, "int16", x.width, x.domain)
+        scope.define(self.next_state, x)
+        scope.define(self.out, ValueType(x.domain, "int16", x.width))
+
+
+def ssru(
+    x: npt.NDArray[np.int16], gate: npt.NDArray[np.int16], state: npt.NDArray[np.int16]
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """Advance the recurrent state by one token (Kim et al. 2019, "From Research to Production and
+    Back", Eq. 5 to 7; the decoder cell of Marian's small models).
+
+        next[r, n] = rounding_shift_right(f * state[r, n] + (2^15 - f) * x[r, n], 15)    f = gate[r, n]
+        out[r, n]  = max(next[r, n], 0)
+
+    All int16 [rows, n]; `gate` has 15 fraction bits and lies in [0, 32767]; x and the state share a
+    scale, which next and out keep.  A convex combination: it cannot leave int16, and the sum cannot
+    leave int32.
+    """
+    f = require_range(gate, 0, (1 << GATE_BITS) - 1, "ssru: gate")
+    mixed = f * state.astype(np.int64) + ((1 << GATE_BITS) - f) * x.astype(np.int64)
+    following = rounding_shift_right(mixed, GATE_BITS).astype(np.int16)
+    return following, np.maximum(following, np.int16(0))

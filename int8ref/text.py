@@ -1,0 +1,70 @@
+"""Text to token ids and back, by kinds of tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import sentencepiece
+
+from int8ref.errors import UserError
+from int8ref.model_file import Tokenizer
+
+
+class TokenizerError(UserError, ValueError):
+    """Bytes that are no tokenizer, or not the one of this model: the message says which."""
+
+
+class TextTokenizer(Protocol):
+    """What every kind offers.  Immutable: may be used from several threads at once."""
+
+    @property
+    def size(self) -> int:
+        """Number of token ids."""
+        ...
+
+    def encode(self, line: str) -> list[int]:
+        """Token ids of one line, without eos; empty where the line holds no text.
+
+        Raises `UnicodeEncodeError` for a lone surrogate, which is no text.
+        """
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """One line of text: line feeds and carriage returns in a piece become spaces."""
+        ...
+
+
+class SentencePiece:
+    """A SentencePiece model (Kudo and Richardson 2018), given as its bytes."""
+
+    def __init__(self, model: bytes) -> None:
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise TokenizerError(f"not a SentencePiece model: {error}") from None
+        self.size: int = self._processor.vocab_size()
+
+    def encode(self, line: str) -> list[int]:
+        """See `TextTokenizer.encode`."""
+        ids: list[int] = self._processor.encode(line.encode())
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """See `TextTokenizer.decode`."""
+        text: str = self._processor.decode(list(ids))
+        return text.replace("\r", " ").replace("\n", " ")
+
+
+KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {"sentencepiece": SentencePiece}
+
+
+def build_tokenizer(tokenizer: Tokenizer, size: int) -> TextTokenizer:
+    """The tokenizer that a model file carries; `size` is the vocabulary of the model's program.
+
+    Raises `TokenizerError`.
+    """
+    built = KINDS[tokenizer.kind](tokenizer.model)
+    if built.size != size:
+        raise TokenizerError(f"a tokenizer of {built.size} pieces for a vocabulary of {size}")
+    return built

@@ -1,0 +1,167 @@
+"""Fixed pseudo-random cases of every GEMM kernel and their outcome as one digest.
+
+python gemm_cases.py                   every kernel, for the CPU that Numba compiles for
+python gemm_cases.py TRIPLE FEATURES   gemm_i32 in the tiles of another instruction set, its
+                                       dot-product instruction replaced by IR that means the same
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba.core.registry import cpu_target
+from numpy.typing import NDArray
+
+SHAPES = [
+    (1, 1, 1),
+    (1, 130, 64),
+    (2, 65, 5),
+    (3, 64, 8),
+    (4, 17, 63),
+    (5, 48, 31),
+    (6, 64, 64),
+    (7, 70, 129),
+    (13, 100, 40),
+]
+EXTREMES = [(-128, -128), (-128, 127), (127, -128), (127, 127)]
+GUARD = 64  # elements behind each output that nobody may touch
+
+
+def exact(x: NDArray[np.int8], weight: NDArray[np.int8], bias: NDArray[np.int32]) -> NDArray[Any]:
+    """x . W^T + bias mod 2^32, by float64 BLAS, which is exact below 2^53."""
+    product = x.astype(np.float64) @ weight.T.astype(np.float64)
+    return (product.astype(np.int64) + bias).astype(np.int32)
+
+
+@dataclass
+class Case:
+    x: NDArray[np.int8]
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.int32]
+    shift: NDArray[np.int32]  # 32 to 62; less 31 it serves the shift-only kernel
+    low: int
+    high: int
+    columns: int
+
+    def expected(self) -> dict[str, NDArray[Any]]:
+        acc = exact(self.x, self.weight, self.bias)
+        wide = acc.astype(np.int64)
+        scaled = shift_right(wide * self.multiplier, self.shift.astype(np.int64))
+        few = self.shift - np.int32(31)
+        # what wraps here wraps in the kernel
+        shifted = (acc + (np.int32(1) << (few - np.int32(1)))) >> few
+        head = acc[:, : self.columns]
+        return {
+            "i32": acc,
+            "requantize": np.clip(scaled, self.low, self.high).astype(np.int8),
+            "shift": np.clip(shifted, self.low, self.high).astype(np.int8),
+            "index": head.argmax(axis=1).astype(np.int32),
+            "value": head.max(axis=1),
+        }
+
+    def computed(self, i32_only: bool = False) -> dict[str, NDArray[Any]]:
+        """The kernels' answers; outputs and workspace are watched for writes past their end."""
+        from int8ref.kernels import gemm
+
+        (m, k), n = self.x.shape, len(self.weight)
+        workspace = guarded((gemm.workspace_bytes(m, k),), np.uint8)
+        sums = guarded((m, n), np.int32)
+        operands = self.x, gemm.pack(self.weight), gemm.start_values(self.weight, self.bias)
+        gemm.gemm_i32(*operands, sums, workspace)
+        out = {"i32": sums}
+        if not i32_only:
+            scaled, shifted = guarded((m, n), np.int8), guarded((m, n), np.int8)
+            index, value = guarded((m,), np.int32), guarded((m,), np.int32)
+            few, bounds = self.shift - np.int32(31), (self.low, self.high)
+            gemm.gemm_requantize(*operands, self.multiplier, self.shift, *bounds, scaled, workspace)
+            gemm.gemm_shift(*operands, few, *bounds, shifted, workspace)
+            gemm.gemm_argmax(*operands, self.columns, index, value, workspace)
+            out |= {"requantize": scaled, "shift": shifted, "index": index, "value": value}
+        for array in (workspace, *out.values()):
+            behind = array.base[-GUARD * array.itemsize :]
+            assert (behind == 0x5A).all(), "written past the end"
+        return out
+
+
+def shift_right(x: NDArray[Any], shift: NDArray[Any]) -> NDArray[Any]:
+    """x / 2^shift, rounded half up, without the sum that the kernel forms."""
+    return (x >> shift) + ((x >> (shift - 1)) & 1)
+
+
+def guarded(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
+    """An array with a stretch of 0x5A behind it: `array.base`, as bytes, ends with it."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.full(size + GUARD * np.dtype(dtype).itemsize, 0x5A, np.uint8)
+    return np.ndarray(shape, dtype, buffer=room)
+
+
+def make_case(
+    random: np.random.Generator, m: int, n: int, k: int, extreme: tuple[int, int] | None = None
+) -> Case:
+    x, weight = (random.integers(-128, 128, size).astype(np.int8) for size in ((m, k), (n, k)))
+    if extreme:
+        x[:], weight[:] = extreme
+    spread = int(random.choice([1 << 31, 1 << 16, 2]))  # 2: many ties
+    low, high = [(-127, 127), (0, 127), (-128, 100)][random.integers(3)]
+    return Case(
+        x,
+        weight,
+        bias=random.integers(-spread, spread, n).astype(np.int32),
+        multiplier=random.integers(0, 2**31, n).astype(np.int32),
+        shift=random.integers(32, 62, n).astype(np.int32),
+        low=low,
+        high=high,
+        columns=int(random.integers(1, n + 1)),
+    )
+
+
+def cases() -> Iterator[Case]:
+    random = np.random.default_rng(2020)
+    for shape in SHAPES:
+        yield make_case(random, *shape)
+    for extreme in EXTREMES:
+        yield make_case(random, 3, 66, 72, extreme)
+
+
+def digest(outcomes: Iterator[dict[str, NDArray[Any]]]) -> str:
+    whole = hashlib.sha256()
+    for outcome in outcomes:
+        for name in sorted(outcome):
+            whole.update(outcome[name].tobytes())
+    return whole.hexdigest()
+
+
+def pretend(triple: str, features: str) -> None:
+    """Select as if for another CPU, but never emit its dot-product instruction."""
+    codegen = cpu_target.target_context.codegen()
+    codegen.magic_tuple = lambda: (triple, "", features)
+
+    from llvmlite import ir
+
+    from int8ref.kernels.gemm import dot, target
+    from int8ref.kernels.gemm.vector import add_pairs
+
+    def step(self: Any, builder: ir.IRBuilder, sums: Any, left: Any, right: Any) -> Any:
+        count = self.columns * 4
+        many, wide = (ir.VectorType(ir.IntType(bits), count) for bits in (8, 32))
+        extend = builder.zext if target.TARGET.operand == "u8" else builder.sext
+        a = extend(builder.bitcast(left, many), wide)
+        b = builder.sext(builder.bitcast(right, many), wide)
+        return builder.add(sums, add_pairs(builder, add_pairs(builder, builder.mul(a, b))))
+
+    dot.FourWay.step = step  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    imitate = len(sys.argv) > 1
+    if imitate:
+        pretend(*sys.argv[1:])
+    from int8ref.kernels.gemm.target import TARGET
+
+    print(TARGET.name, digest(case.computed(imitate) for case in cases()))

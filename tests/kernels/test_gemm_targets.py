@@ -1,0 +1,161 @@
+"""Every instruction set: run where this CPU can, imitated or at least compiled where it cannot.
+
+Each run is a process of its own, because Numba's target is chosen once in a process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import pytest
+
+from int8ref.kernels.gemm.target import select
+from tests.kernels import gemm_cases as gc
+
+ROOT = Path(__file__).parents[2]
+X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
+AVX512 = "+avx512f,+avx512bw,+avx512vl"
+
+
+def python(*arguments: str, cpu: str | None = None, features: str = "") -> str:
+    """What a Python process prints that compiles for this CPU, or for the one named."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if cpu:
+        environment |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
+    run = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@cache
+def expected_digest() -> str:
+    return gc.digest(case.expected() for case in gc.cases())
+
+
+@cache
+def expected_i32_digest() -> str:
+    return gc.digest({"i32": case.expected()["i32"]} for case in gc.cases())
+
+
+@pytest.mark.parametrize(
+    ("triple", "features", "name"),
+    [
+        (X86, AVX512 + ",+avx512vnni,+avx2", "vnni512"),
+        (X86, "+avx512f,-avx512bw,+avx512vl,+avx512vnni,+avx2", "generic256"),
+        (X86, "+avx2,+avxvnni", "vnni256"),
+        (X86, AVX512 + ",+avx2,-avx512vnni", "generic512"),
+        (X86, "+avx2,-avxvnni", "generic256"),
+        (X86, "+sse2", "generic128"),
+        (X86, "", "generic128"),
+        ("amd64-pc-windows-msvc", "+avx2", "generic256"),
+        (ARM, "+neon,+dotprod", "sdot"),
+        ("arm64-apple-darwin23", "+dotprod", "sdot"),
+        (ARM, "+neon", "neon"),
+        ("riscv64-unknown-linux-gnu", "+v", "generic128"),
+        (ARM, "+avx2", "neon"),
+    ],
+)
+def test_selection(triple: str, features: str, name: str) -> None:
+    assert select(triple, features).name == name
+
+
+@pytest.mark.parametrize(
+    ("cpu", "features", "name"),
+    [
+        ("haswell", "+avx2,+fma,+bmi2", "generic256"),
+        ("skylake-avx512", AVX512 + ",+avx512dq,+avx512cd,+avx2", "generic512"),
+        ("x86-64", "+sse2", "generic128"),
+    ],
+)
+def test_bits_of_each_target_that_runs_here(cpu: str, features: str, name: str) -> None:
+    """Besides the best one of this CPU, which test_gemm.py runs."""
+    host = llvm.get_host_cpu_features()
+    lacking = [feature for feature in features.split(",") if not host.get(feature[1:], False)]
+    if lacking:
+        pytest.skip(f"this CPU lacks {', '.join(lacking)}")
+    assert python(gc.__file__, cpu=cpu, features=features).split() == [name, expected_digest()]
+
+
+@pytest.mark.parametrize(
+    ("triple", "features", "name"),
+    [
+        (X86, AVX512 + ",+avx512vnni", "vnni512"),
+        (X86, "+avx2,+avxvnni", "vnni256"),
+        (ARM, "+dotprod", "sdot"),
+        (X86, AVX512, "generic512"),
+        (ARM, "", "neon"),
+    ],
+)
+def test_bits_of_imitated_targets(triple: str, features: str, name: str) -> None:
+    """Tile shapes, the u8 offset and the start values of that target, on this CPU: all but the
+    dot-product instruction itself, in whose place stands plain IR of its meaning."""
+    assert python(gc.__file__, triple, features).split() == [name, expected_i32_digest()]
+
+
+COMPILE = """
+from numba import types
+from int8ref.kernels.gemm import gemm_i32
+array = lambda dtype, dimensions: types.Array(dtype, dimensions, "C")
+signature = (
+    array(types.int8, 2), array(types.int8, 4), array(types.int32, 1),
+    array(types.int32, 2), array(types.uint8, 1),
+)
+gemm_i32.compile(signature)
+print(gemm_i32.inspect_asm(signature))
+"""
+
+
+@pytest.mark.skipif(
+    not llvm.get_process_triple().startswith("x86_64"), reason="Numba compiles for its own machine"
+)
+@pytest.mark.parametrize(
+    ("cpu", "features", "instruction"),
+    [
+        ("cascadelake", AVX512 + ",+avx512vnni", r"vpdpbusd\s.*%zmm"),
+        ("alderlake", "+avx2,+avxvnni", r"vpdpbusd\s.*%ymm"),
+        ("skylake-avx512", AVX512 + ",+avx2", r"vpmaddwd\s.*%zmm"),
+        ("haswell", "+avx2", r"vpmaddwd\s.*%ymm"),
+        ("x86-64", "+sse2", r"pmaddwd\s.*%xmm"),
+    ],
+)
+def test_x86_code_has_the_instruction(cpu: str, features: str, instruction: str) -> None:
+    """Compiled, never run: at least one instruction for each accumulator of the tallest tile."""
+    assert len(re.findall(instruction, python("-c", COMPILE, cpu=cpu, features=features))) >= 12
+
+
+ARM_CODE = """
+import sys
+from numba.core.registry import cpu_target
+cpu_target.target_context.codegen().magic_tuple = lambda: (sys.argv[1], "", sys.argv[2])
+from llvmlite import ir
+from int8ref.kernels.gemm.tile import tile_function
+module = ir.Module()
+for height in range(1, 7):
+    tile_function(module, height).linkage = "external"
+print(module)
+"""
+
+
+@pytest.mark.parametrize(
+    ("features", "instruction"),
+    [("+dotprod", r"\bsdot\sv\d+\.4s, v\d+\.16b"), ("+neon", r"\bsm[lu][al]l\w*\s")],
+)
+def test_arm_code_has_the_instruction(features: str, instruction: str) -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    try:
+        target = llvm.Target.from_triple(ARM)
+    except RuntimeError:
+        pytest.skip("this LLVM has no AArch64 code generator")
+    module = llvm.parse_assembly(python("-c", ARM_CODE, ARM, features))
+    module.verify()
+    assembly = target.create_target_machine(features=features, opt=3).emit_assembly(module)
+    assert len(re.findall(instruction, assembly)) >= 24

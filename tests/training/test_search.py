@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the training recipe needs torch (extra `train`)")
+
+from toy import toy_config  # noqa: E402
+
+from training.model.transformer import Transformer  # noqa: E402
+from training.prepare import BOS, EOS, PAD  # noqa: E402
+from training.search import beam_search  # noqa: E402
+
+SOURCES = [[5, 6, 7, EOS], [8, EOS], [9, 10, 11, 12, 13, EOS]]
+
+
+def model(seed: int) -> Transformer:
+    torch.manual_seed(seed)
+    made = Transformer(toy_config().model, 12).eval()
+    made.embedding.weight.data *= 3
+    return made
+
+
+def padded(sources: list[list[int]]) -> torch.Tensor:
+    rows = [torch.tensor(s) for s in sources]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD) % 12
+
+
+def log_p(network: Transformer, source: torch.Tensor, ids: list[int]) -> torch.Tensor:
+    """[len(ids) + 1, V] log-probabilities behind bos and each of ids, by the full pass."""
+    states = network(source, torch.tensor([[BOS, *ids]]))[0]
+    found = torch.log_softmax(states @ network.embedding.weight.t(), -1)
+    found[:, [PAD, BOS]] = -torch.inf
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_beam_of_one_is_greedy(seed: int) -> None:
+    network, source = model(seed), padded(SOURCES)
+    limit = 2 * source.shape[1] + 10
+    for row, found in enumerate(beam_search(network, source, 1)):
+        ids: list[int] = []
+        while len(ids) < limit - 1:
+            token = int(log_p(network, source[row : row + 1], ids)[-1].argmax())
+            if token == EOS:
+                break
+            ids.append(token)
+        assert found == ids
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_beam_does_not_depend_on_the_batch(seed: int) -> None:
+    network = model(seed)
+    together = beam_search(network, padded(SOURCES), 4)
+    assert together[2] == beam_search(network, padded(SOURCES[2:]), 4)[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_beam_finds_the_best_short_hypothesis(seed: int) -> None:
+    network, source = model(seed), padded(SOURCES[:1])
+
+    def score(ids: list[int]) -> float:
+        rows = log_p(network, source, ids)
+        return float(sum(rows[i, t] for i, t in enumerate([*ids, EOS]))) / (len(ids) + 1)
+
+    tokens = [t for t in range(12) if t not in (PAD, BOS, EOS)]
+    short = [[], *([t] for t in tokens), *([t, u] for t in tokens for u in tokens)]
+    assert score(beam_search(network, source, 200)[0]) >= max(map(score, short)) - 1e-4

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the training recipe needs torch (extra `train`)")
+
+from toy import toy_config  # noqa: E402
+from training import checkpoint  # noqa: E402
+from training.config import Config  # noqa: E402
+from training.train import Trainer  # noqa: E402
+
+
+def trained(config: Config, data: Path, folder: Path) -> Trainer:
+    folder.mkdir(exist_ok=True)
+    trainer = Trainer(config, data, folder)
+    trainer.resume()
+    trainer.run()
+    return trainer
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["translation", "language model"])
+def test_resume_after_a_kill_is_bit_exact(kind: str, toy_data: Path, tmp_path: Path) -> None:
+    model = {"encoder_layers": 0} if kind == "language model" else {}
+    data = {"max_length": 16}
+    whole = trained(toy_config(model=model, data=data), toy_data, tmp_path / "whole")
+
+    config = toy_config(model=model, data=data, report={"save_seconds": 0.0})
+    (tmp_path / "cut").mkdir()
+    victim = Trainer(config, toy_data, tmp_path / "cut")
+    update = victim.update
+
+    def update_or_die(batch: object) -> float:
+        if victim.step == 5:
+            raise Killed
+        return update(batch)  # type: ignore[arg-type]
+
+    victim.update = update_or_die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        victim.run()
+    (tmp_path / "cut" / "resume.tmp").write_bytes(b"torn")
+    resumed = trained(config, toy_data, tmp_path / "cut")
+    assert torch.equal(weights(whole), weights(resumed))
+    for one, other in zip(
+        checkpoint.snapshots(tmp_path / "whole"), checkpoint.snapshots(tmp_path / "cut"), strict=True
+    ):
+        assert one.name == other.name
+        for name, value in checkpoint.load(one).items():
+            assert torch.equal(value, checkpoint.load(other)[name])
+
+
+def test_seed_alone_decides(toy_data: Path, tmp_path: Path) -> None:
+    runs = [
+        weights(trained(toy_config(optim={"seed": seed}), toy_data, tmp_path / str(place)))
+        for place, seed in enumerate([1, 1, 2])
+    ]
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_resume_refuses_another_configuration(toy_data: Path, tmp_path: Path) -> None:
+    trained(toy_config(), toy_data, tmp_path)
+    with pytest.raises(ValueError, match="belongs to another configuration"):
+        Trainer(toy_config(model={"degree": 3}), toy_data, tmp_path).resume()
+
+
+def test_a_toy_task_is_learned(toy_data: Path, tmp_path: Path) -> None:
+    config = toy_config(
+        optim={"steps": 60, "learning_rate": 0.02, "warmup": 10}, report={"log_steps": 10}
+    )
+    trained(config, toy_data, tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [10, 20, 30, 40, 50, 60]
+    assert log[-1]["nll"] < log[0]["nll"] - 0.5
+
+
+def test_average_is_the_mean_of_the_last_snapshots(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 4):
+        checkpoint.save_snapshot(tmp_path, step, {"w": torch.full((2,), float(step))}, keep=3)
+    paths = checkpoint.snapshots(tmp_path)
+    assert [p.name for p in paths] == [f"weights-000000{step}.pt" for step in (2, 3, 4)]
+    assert checkpoint.average(paths)["w"].tolist() == [3.0, 3.0]
+    with pytest.raises(ValueError, match="no snapshots"):
+        checkpoint.average([])

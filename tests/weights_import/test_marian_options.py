@@ -1,0 +1,98 @@
+"""Marian's options: unsupported ones are told together, and hostile YAML does no harm."""
+
+from __future__ import annotations
+
+import pytest
+import tiny_marian as tiny
+
+from weights_import.float_model import CheckpointError
+from weights_import.sources import marian
+
+
+def test_supported_options_give_the_architecture() -> None:
+    options = marian.read_options(tiny.OPTIONS.encode() + b"\0")
+    assert marian.architecture(options, 50) == tiny.ARCHITECTURE
+
+
+def test_all_unsupported_options_are_told_as_on_the_command_line() -> None:
+    text = tiny.OPTIONS.replace("dec-cell: ssru", "dec-cell: gru").replace("heads: 2", "heads: x")
+    text += "transformer-preprocess: n\ntransformer-ffn-depth: 3\ntransformer-pool: true\n"
+    text += "transformer-tied-layers: [1, 1]\nright-left: 0\n"
+    with pytest.raises(CheckpointError) as caught:
+        marian.architecture(marian.read_options(text.encode()), 50)
+    for part in (
+        "--dec-cell gru (supported: ssru)",
+        "--transformer-heads x",
+        '--transformer-preprocess n (supported: "" or d)',
+        "--transformer-ffn-depth 3",
+        "--transformer-pool true (supported: false)",
+        "--transformer-tied-layers [1, 1]",
+        "--right-left 0",
+    ):
+        assert part in str(caught.value)
+
+
+def test_absent_options_have_the_defaults_of_marian() -> None:
+    with pytest.raises(CheckpointError) as caught:
+        marian.architecture({}, 50)
+    message = str(caught.value)
+    assert "--transformer-decoder-autoreg self-attention" in message
+    assert "--dim-emb (absent)" in message
+    assert "--transformer-postprocess" not in message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("enc-depth: 2", "enc-depth: 1000000000"),
+        ("enc-depth: 2", "enc-depth: true"),
+        ("enc-depth: 2", "enc-depth: 2.0"),
+        ("dim-emb: 8", "dim-emb: -8"),
+        ("dim-emb: 8", "dim-emb: [8]"),
+        ("heads: 2", "heads: 3"),
+        ("  - 11\n  - 11", "  - 11"),
+        ("  - 11\n  - 11", "  - 11\n  - 1"),
+    ],
+)
+def test_sizes_are_checked(change: tuple[str, str]) -> None:
+    assert change[0] in tiny.OPTIONS
+    options = marian.read_options(tiny.OPTIONS.replace(*change).encode())
+    with pytest.raises(CheckpointError):
+        marian.architecture(options, 50)
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
+    for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a",
+        "a: [",
+        "1: 2",
+        "type: !!python/object/apply:os.system [exit]",
+        "a: " + "[" * 20000,
+        "a: " + "1" * 9000,
+        "a: 2001-99-99",
+        "a: 1:" + ":".join(["59"] * 3000) + ".5",
+        "\x07",
+        "? [a]\n: b",
+        "a: 1\n" * 20000,
+        LAUGHS + "type: *j",
+        "&x type: *x",
+        "&x [*x]",
+    ],
+)
+def test_hostile_yaml(text: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        marian.architecture(marian.read_options(text.encode()), 50)
+    assert len(str(caught.value)) < 10_000
+
+
+def test_invalid_utf8() -> None:
+    with pytest.raises(CheckpointError, match="UnicodeDecodeError"):
+        marian.read_options(b"type: \xff")

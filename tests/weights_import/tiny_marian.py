@@ -1,0 +1,142 @@
+"""A tiny random model, under canonical names and as Marian would store it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_import.float_model import Architecture, FloatModel, declare
+
+OPTIONS = """\
+dec-cell: ssru
+dec-depth: 2
+dim-emb: 8
+dim-vocabs:
+  - 11
+  - 11
+enc-depth: 2
+tied-embeddings-all: true
+transformer-decoder-autoreg: rnn
+transformer-dim-ffn: 12
+transformer-ffn-activation: relu
+transformer-heads: 2
+type: transformer
+"""
+ARCHITECTURE = Architecture(
+    d_model=8,
+    heads=2,
+    d_ffn=12,
+    encoder_layers=2,
+    decoder_layers=2,
+    decoder_cell="ssru",
+    norm="l2",
+    norm_position="post",
+    norm_epsilon=1e-6,
+    attention="softmax",
+    activation="relu",
+    embedding_scale=8**0.5,
+    start=-1,
+    eos=0,
+    unk=1,
+    source_vocabulary=11,
+    target_vocabulary=11,
+    max_length_factor=2.5,
+)
+
+
+def random_model(seed: int, start: int = -1) -> FloatModel:
+    """Untied, with the optional bias of the SSRU cell, so that no tensor goes unnoticed."""
+    random = np.random.default_rng(seed)
+    architecture = replace(ARCHITECTURE, start=start)
+    return FloatModel(
+        architecture,
+        {
+            name: random.normal(0, 0.7, declared.shape).astype(np.float32)
+            for name, declared in declare(architecture).items()
+        },
+    )
+
+
+@dataclass
+class Stored:
+    """One entry of a Marian file: its shape, [in, out] for a weight, and its values or integers."""
+
+    values: NDArray[np.float32] | NDArray[np.int8]
+    multiplier: float | None = None
+
+
+def names() -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """(Marian's name, canonical name, Marian's shape) of everything but the embeddings."""
+    yield "decoder_ff_logit_out_b", "output.bias", (1, 11)
+    for stack, blocks in (("encoder", ["self"]), ("decoder", ["context", "rnn"])):
+        for layer in range(2):
+            old, new = f"{stack}_l{layer + 1}_", f"{stack}.{layer}."
+            for block in blocks:
+                if block == "rnn":
+                    yield f"{old}rnn_W", f"{new}ssru.cell.weight", (8, 8)
+                    yield f"{old}rnn_Wf", f"{new}ssru.gate.weight", (8, 8)
+                    yield f"{old}rnn_bf", f"{new}ssru.gate.bias", (1, 8)
+                    yield f"{old}rnn_ffn_ln_scale", f"{new}ssru.norm.gain", (1, 8)
+                    yield f"{old}rnn_ffn_ln_bias", f"{new}ssru.norm.bias", (1, 8)
+                    continue
+                name = {"self": "self", "context": "cross"}[block]
+                for letter, role in zip("qkvo", ("query", "key", "value", "output"), strict=True):
+                    yield f"{old}{block}_W{letter}", f"{new}{name}.{role}.weight", (8, 8)
+                    yield f"{old}{block}_b{letter}", f"{new}{name}.{role}.bias", (1, 8)
+                yield f"{old}{block}_Wo_ln_scale", f"{new}{name}.norm.gain", (1, 8)
+                yield f"{old}{block}_Wo_ln_bias", f"{new}{name}.norm.bias", (1, 8)
+            yield f"{old}ffn_W1", f"{new}ffn.inner.weight", (8, 12)
+            yield f"{old}ffn_b1", f"{new}ffn.inner.bias", (1, 12)
+            yield f"{old}ffn_W2", f"{new}ffn.outer.weight", (12, 8)
+            yield f"{old}ffn_b2", f"{new}ffn.outer.bias", (1, 8)
+            yield f"{old}ffn_ffn_ln_scale", f"{new}ffn.norm.gain", (1, 8)
+            yield f"{old}ffn_ffn_ln_bias", f"{new}ffn.norm.bias", (1, 8)
+
+
+def stored(seed: int, quantised: bool = False) -> dict[str, Stored]:
+    """Random contents of a Marian file with tied embeddings."""
+    random = np.random.default_rng(seed)
+    items: dict[str, Stored] = {}
+    for name, shape in [("Wemb", (11, 8)), *((old, shape) for old, _, shape in names())]:
+        if quantised and shape[0] > 1:
+            multiplier = float(np.float32(random.uniform(20, 90)))
+            items[name] = Stored(random.integers(-127, 128, shape).astype(np.int8), multiplier)
+            items[f"{name}_QuantMultA"] = Stored(np.array([[random.uniform(5, 20)]], np.float32))
+        else:
+            items[name] = Stored(random.normal(0, 0.7, shape).astype(np.float32))
+    return items
+
+
+def payload(name: str, item: Stored) -> tuple[int, bytes]:
+    """Type and data: intgemm8 matrices transposed, embeddings not, both padded to 256 bytes."""
+    if item.multiplier is None:
+        return 0x404, np.ascontiguousarray(item.values).tobytes()
+    ordered = item.values if name.endswith("Wemb") else item.values.T
+    data = np.ascontiguousarray(ordered).tobytes() + struct.pack("<f", item.multiplier)
+    return 0x4101, data + b"\x5a" * (-len(data) % 256)
+
+
+def write_bin(items: dict[str, Stored], options: str = OPTIONS, padding: int = 7) -> bytes:
+    """The bytes of a Marian .bin file."""
+    text = options.encode() + b"\0"
+    entries = [(name, item.values.shape, *payload(name, item)) for name, item in items.items()]
+    entries.append(("special:model.yml", (len(text),), 0x101, text))
+    return pack(entries, padding)
+
+
+def pack(entries: Sequence[tuple[str, tuple[int, ...], int, bytes]], padding: int = 7) -> bytes:
+    """A .bin file from (name, shape, type, data) as they are, sound or not."""
+    parts = [struct.pack("<2Q", 1, len(entries))]
+    parts += [
+        struct.pack("<4Q", len(name) + 1, kind, len(shape), len(data))
+        for name, shape, kind, data in entries
+    ]
+    parts += [name.encode() + b"\0" for name, *_ in entries]
+    parts += [struct.pack(f"<{len(shape)}i", *shape) for _, shape, *_ in entries]
+    parts += [struct.pack("<Q", padding), b"\0" * padding]
+    parts += [data for *_, data in entries]
+    return b"".join(parts)

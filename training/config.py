@@ -1,0 +1,146 @@
+"""The configuration of a run: one TOML file, checked key by key."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Text files (plain, .gz or .xz), relative to the data root.
+
+    `source` is empty for a language model.  Each corpus is a list of files that are concatenated.
+    With `held_out` = [n, m], n validation and m test pairs are split off the training text so that
+    no line of theirs is a training line in either language; else `valid_*` and `test_*` are read.
+    `max_length` is the longest training line in ids, or the window of a language model.
+    """
+
+    train_target: tuple[str, ...]
+    train_source: tuple[str, ...] = ()
+    valid_source: tuple[str, ...] = ()
+    valid_target: tuple[str, ...] = ()
+    test_source: tuple[str, ...] = ()
+    test_target: tuple[str, ...] = ()
+    held_out: tuple[int, ...] = ()
+    vocabulary: int = 6000
+    tokenizer: str = "unigram"
+    normalization: str = "nmt_nfkc"
+    user_symbols: tuple[str, ...] = ()
+    max_length: int = 100
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """Shape of the network; `attention` and `norm` are the two switches of the comparison.
+
+    encoder_layers = 0 makes a decoder-only language model.
+    """
+
+    d_model: int = 128
+    heads: int = 4
+    ffn: int = 256
+    encoder_layers: int = 4
+    decoder_layers: int = 4
+    attention: str = "softmax"
+    degree: int = 2
+    norm: str = "l2"
+    norm_position: str = "pre"
+    dropout: float = 0.3
+    max_positions: int = 256
+
+    def __post_init__(self) -> None:
+        one_of("model.attention", self.attention, ("softmax", "polynomial"))
+        one_of("model.norm", self.norm, ("l2", "l1"))
+        one_of("model.norm_position", self.norm_position, ("pre", "post"))
+        if self.d_model % (2 * self.heads):
+            raise ValueError(f"model.d_model = {self.d_model} is no multiple of 2 * heads")
+        if self.degree < 1:
+            raise ValueError(f"model.degree = {self.degree}, but a polynomial needs at least 1")
+
+
+@dataclass(frozen=True)
+class Optim:
+    """Adam with the inverse square root schedule; see `schedule.learning_rate`."""
+
+    steps: int
+    batch_tokens: int = 3000
+    learning_rate: float = 5e-3
+    warmup: int = 1000
+    cooldown: int = 0
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-8
+    label_smoothing: float = 0.1
+    clip_norm: float = 1.0
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """How often to speak, to validate, to save, and what to average."""
+
+    log_steps: int = 50
+    valid_steps: int = 500
+    valid_lines: int = 500
+    save_seconds: float = 180.0
+    average_steps: int = 300
+    average_last: int = 8
+
+
+@dataclass(frozen=True)
+class Config:
+    name: str
+    data: Data
+    optim: Optim
+    model: Model = field(default_factory=Model)
+    report: Report = field(default_factory=Report)
+
+
+def one_of(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{what} = {value!r}, but it must be one of {', '.join(choices)}")
+
+
+def section(kind: type[Section], values: dict[str, Any], name: str) -> Section:
+    """Builds a dataclass from a TOML table; an unknown or a missing key is an error."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ValueError(f"[{name}] has unknown keys: {', '.join(unknown)}")
+    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return kind(**frozen)
+    except TypeError as error:
+        raise ValueError(f"[{name}]: {error}") from None
+
+
+def build(table: dict[str, Any]) -> Config:
+    """A configuration from nested dictionaries, as TOML or JSON give them."""
+    kinds = {"data": Data, "model": Model, "optim": Optim, "report": Report}
+    unknown = sorted(set(table) - set(kinds) - {"name"})
+    if unknown:
+        raise ValueError(f"unknown keys: {', '.join(unknown)}")
+    parts = {key: section(kind, table.get(key, {}), key) for key, kind in kinds.items()}
+    return Config(name=table["name"], **parts)  # type: ignore[arg-type]
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Reads a configuration file; an override is a line of TOML such as `optim.seed = 2`.
+
+    An override replaces the key of the file, so that one file serves several seeds or an ablation.
+    """
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    for line in overrides:
+        for key, value in tomllib.loads(line).items():
+            if isinstance(value, dict):
+                table.setdefault(key, {}).update(value)
+            else:
+                table[key] = value
+    return build(table)

@@ -1,0 +1,77 @@
+"""Scores: BLEU and chrF of translations, perplexity of a language model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import sacrebleu
+import sentencepiece
+import torch
+from torch import Tensor
+
+from training.batches import Lines
+from training.model.loss import SmoothedCrossEntropy
+from training.model.transformer import Transformer
+from training.prepare import EOS
+from training.search import translate
+
+
+def translation(
+    model: Transformer, folder: Path, split: str, count: int | None = None, beam: int = 1
+) -> dict[str, float]:
+    """sacrebleu scores of the first `count` lines of a split.
+
+    bleu: cased, detokenised, sacrebleu's default.  bleu_lower: the same without case, comparable to
+    tokenised lower-cased BLEU.  chrf: chrF2.
+    """
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    source = Lines(folder, f"{split}.source")
+    count = len(source.lengths) if count is None else min(count, len(source.lengths))
+    text = (folder / f"{split}.target.txt").read_text(encoding="utf-8")
+    references = [text.split("\n")[:count]]
+    found = translate(model, tokenizer, source, count, beam)
+    return {
+        "bleu": sacrebleu.corpus_bleu(found, references).score,
+        "bleu_lower": sacrebleu.corpus_bleu(found, references, lowercase=True).score,
+        "chrf": sacrebleu.corpus_chrf(found, references).score,
+    }
+
+
+@torch.inference_mode()
+def language_model(
+    model: Transformer, folder: Path, split: str, length: int, count: int | None = None
+) -> dict[str, float]:
+    """Perplexity of the first `count` lines of a split, per word and per piece.
+
+    The text, lines joined by eos, is read in windows of `length` ids that overlap by half.  Each
+    window scores its second half, the first window all of it: an id has length / 2 ids of context.
+    A word is a white-space token, and the end of a line counts as one, as is usual for WikiText.
+    """
+    training, _ = model.training, model.eval()
+    lines = (folder / f"{split}.target.txt").read_text(encoding="utf-8").split("\n")[:-1][:count]
+    offsets = Lines(folder, f"{split}.target").offsets
+    ids = np.load(folder / f"{split}.target.ids.npy")[: offsets[len(lines)]].astype(np.int64)
+    text = torch.from_numpy(np.concatenate([[EOS], ids]))
+    words = sum(len(line.split()) + 1 for line in lines)
+    half, total = length // 2, 0.0
+
+    def score(first: int, windows: Tensor) -> float:
+        """Sum of -log p of all but the first `first` labels of windows [B, T + 1]."""
+        states = model(None, windows[:, :-1])[:, first:].flatten(0, 1)
+        labels = windows[:, first + 1 :].flatten()
+        _, nll = SmoothedCrossEntropy.apply(states, model.embedding.weight, labels, 0.0)
+        return float(nll) * len(labels)
+
+    windows = text.unfold(0, length + 1, half) if len(ids) >= length else text[None]
+    total += score(0, windows[:1])
+    for place in range(1, len(windows), 16):
+        total += score(half, windows[place : place + 16])
+    if rest := (len(ids) - length) % half if len(ids) > length else 0:
+        total += score(half, text[None, -(rest + half + 1) :])
+    model.train(training)
+    return {
+        "word_perplexity": math.exp(total / words),
+        "piece_perplexity": math.exp(total / len(ids)),
+    }

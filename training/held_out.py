@@ -1,0 +1,67 @@
+"""A held-out split that shares no line with the training text, in either language."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Split:
+    train: list[Pair]
+    valid: list[Pair]
+    test: list[Pair]
+
+
+def line_key(line: str) -> str:
+    """A line without case, punctuation and spacing: two lines with one key count as the same."""
+    kept = (c if c.isalnum() else " " for c in line.casefold())
+    return " ".join("".join(kept).split())
+
+
+def components(keys: list[tuple[str, str]]) -> list[int]:
+    """Union-find over the lines: pairs that share a line, in any language, get one number."""
+    parent: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        root = key
+        while parent.setdefault(root, root) != root:
+            root = parent[root]
+        while parent[key] != root:
+            parent[key], key = root, parent[key]
+        return root
+
+    for source, target in keys:
+        parent[find(source)] = find(target)
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(find(source), len(numbers)) for source, _ in keys]
+
+
+def split(pairs: list[Pair], valid: int, test: int, seed: int) -> Split:
+    """Splits parallel text into train, valid and test.
+
+    A component is a set of pairs linked by equal lines.  Whole components are held out, drawn by a
+    hash of the seed and their lines, and give one pair each, so no held-out source repeats.  Only
+    components of at most three pairs are drawn: the text then loses few pairs.
+    Exact duplicates and pairs with an empty side are dropped from the training text.
+    """
+    unique = [p for p in dict.fromkeys(pairs) if line_key(p[0]) and line_key(p[1])]
+    keys = [(line_key(s), line_key(t)) for s, t in unique]
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, number in enumerate(components(keys)):
+        members[number].append(index)
+    small = [group for group in members.values() if len(group) <= 3]
+    if len(small) < valid + test:
+        raise ValueError(f"{valid + test} held-out pairs asked for, only {len(small)} are separable")
+
+    def rank(group: list[int]) -> bytes:
+        return hashlib.sha256(f"{seed}\t{keys[group[0]]}".encode()).digest()
+
+    drawn = sorted(small, key=rank)[: valid + test]
+    gone = {index for group in drawn for index in group}
+    firsts = [unique[group[0]] for group in drawn]
+    train = [pair for index, pair in enumerate(unique) if index not in gone]
+    return Split(train, firsts[:valid], firsts[valid:])

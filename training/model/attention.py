@@ -1,0 +1,82 @@
+"""Multi-head attention; softmax or polynomial weights, everything else shared."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from training.model.relu import ReLU
+
+# The floor under |delta|.  With degree 2 and scores quantised to 8 bits over +-16 a step of the
+# polynomial is 1/64, so the smallest delta is still one unit in fixed point.
+DELTA_FLOOR = 2.0**-6
+
+
+class SoftmaxWeights(nn.Module):
+    """A_ij = exp(S_ij) / sum_k exp(S_ik) over the keys that `keep` [.., S] marks with 1."""
+
+    def forward(self, scores: Tensor, keep: Tensor | None) -> Tensor:
+        if keep is not None:
+            scores = scores + (keep - 1) * 1e9
+        return torch.softmax(scores, -1)
+
+
+class PolynomialWeights(nn.Module):
+    """A_ij = m_j P_ij / sum_k m_k P_ik,  P_ij = [ReLU(S_ij + b)]^n + |delta|  (Lin et al., eq. 11).
+
+    The mask m is applied after the polynomial: before it, ReLU would give 0, and |delta| would leak
+    weight to masked keys.  b and delta are learned, one each a head.
+
+    b starts at n: since (S + n)^n / n^n = (1 + S / n)^n tends to exp(S), attention then starts with
+    the slope of softmax.  |delta| here is |raw delta| + DELTA_FLOOR, so no row with a key is all
+    zero; a row without any key gets zero weights.
+    """
+
+    def __init__(self, heads: int, degree: int) -> None:
+        super().__init__()
+        self.degree = degree
+        self.shift = nn.Parameter(torch.full((heads, 1, 1), float(degree)))
+        self.raw_delta = nn.Parameter(torch.full((heads, 1, 1), 0.1))
+
+    def delta(self) -> Tensor:
+        return self.raw_delta.abs() + DELTA_FLOOR
+
+    def forward(self, scores: Tensor, keep: Tensor | None) -> Tensor:
+        weights = ReLU.apply(scores + self.shift).pow(self.degree) + self.delta()
+        if keep is not None:
+            weights = weights * keep
+        return weights / weights.sum(-1, keepdim=True).clamp_min(DELTA_FLOOR / 2)
+
+
+class Attention(nn.Module):
+    """Output(concat_h A_h V_h), S_h = Q_h K_h^T / sqrt(d / heads), with biases on all four maps."""
+
+    def __init__(self, width: int, heads: int, kind: str, degree: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
+        polynomial = kind == "polynomial"
+        self.weights = PolynomialWeights(heads, degree) if polynomial else SoftmaxWeights()
+        for linear in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(linear.weight, 1 / math.sqrt(2))
+        nn.init.xavier_uniform_(self.output.weight)
+        for linear in (self.query, self.key, self.value, self.output):
+            nn.init.zeros_(linear.bias)
+
+    def split(self, x: Tensor) -> Tensor:
+        """[B, T, d] to [B, heads, T, d / heads]."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values [B, heads, S, d / heads] of the states x [B, S, d]."""
+        return self.split(self.key(x)), self.split(self.value(x))
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, keep: Tensor | None) -> Tensor:
+        """x [B, T, d]; keep is 1 where a query may see a key, broadcast to [B, heads, T, S]."""
+        queries = self.split(self.query(x) * (keys.shape[-1] ** -0.5))
+        weights = self.weights(queries @ keys.transpose(-1, -2), keep)
+        mixed = (weights @ values).transpose(1, 2).flatten(2)
+        out: Tensor = self.output(mixed)
+        return out

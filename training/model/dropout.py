@@ -1,0 +1,58 @@
+"""Dropout and the residual add in one pass, with cheap random bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def keep_mask(shape: torch.Size, rate: float) -> tuple[Tensor, float]:
+    """A 0/1 float mask of `shape`, and the factor that restores the mean.
+
+    One random byte an element, kept if byte >= round(256 rate): the rate is a multiple of 1/256.
+    PyTorch's own dropout draws a number an element, which is ten times as slow on a CPU.
+    """
+    threshold = round(256 * rate)
+    words = torch.empty((shape.numel() + 7) // 8, dtype=torch.int64)
+    noise = words.random_(-(2**63), None).view(torch.uint8)[: shape.numel()].view(shape)
+    mask = torch.empty(shape)
+    torch.ge(noise, threshold, out=mask)
+    return mask, 256 / (256 - threshold)
+
+
+class AddDropped(torch.autograd.Function):
+    """x + factor * mask * y"""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, rate: float) -> Tensor:
+        mask, ctx.factor = keep_mask(y.shape, rate)
+        ctx.save_for_backward(mask)
+        return torch.addcmul(x, y, mask, value=ctx.factor)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        (mask,) = ctx.saved_tensors
+        (grad,) = grads
+        return grad, (grad * mask).mul_(ctx.factor), None
+
+
+class Dropout(nn.Module):
+    """In training, zeroes elements of y at `rate` and adds the rest, rescaled, to x."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, y: Tensor) -> Tensor:
+        if not self.training or not self.rate:
+            return y
+        mask, factor = keep_mask(y.shape, self.rate)
+        return y * mask.mul_(factor)
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        if not self.training or not self.rate:
+            return x + y
+        out: Tensor = AddDropped.apply(x, y, self.rate)
+        return out

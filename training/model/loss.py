@@ -1,0 +1,55 @@
+"""Label-smoothed cross-entropy through the tied output matrix, in chunks that stay in cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK = 256
+
+
+class SmoothedCrossEntropy(torch.autograd.Function):
+    """Mean over rows of  -sum_v q_v log p_v,  p = softmax(W x),  q = (1 - e) onehot + e / V.
+
+    x [N, d], weight W [V, d], labels [N], e the smoothing.  Returns (loss, negative log likelihood
+    of the labels); only the loss has a gradient.  dL/dlogits = (p - q) / N.
+
+    The gradients are formed in the forward pass, a chunk of rows at a time, and the two terms in
+    e / V, constant over the vocabulary, are added outside the chunk:  mean_v(W x) = mean_v(W) x.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, labels: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        count, vocabulary = len(x), len(weight)
+        grad_x, grad_weight = torch.empty_like(x), torch.zeros_like(weight)
+        mean_weight = weight.mean(0)
+        buffer = x.new_empty(min(CHUNK, count), vocabulary)
+        loss, nll = x.new_zeros(()), x.new_zeros(())
+        for start in range(0, count, CHUNK):
+            rows, label = x[start : start + CHUNK], labels[start : start + CHUNK, None]
+            logits = torch.mm(rows, weight.t(), out=buffer[: len(rows)])
+            picked = logits.gather(1, label)
+            p = torch.softmax(logits, 1, out=logits)
+            log_p = p.gather(1, label).clamp_min(1e-37).log()
+            log_total = picked - log_p
+            mean_log_p = (rows @ mean_weight)[:, None] - log_total
+            nll -= log_p.sum()
+            loss -= ((1 - smoothing) * log_p + smoothing * mean_log_p).sum()
+            p.scatter_add_(1, label, torch.full_like(log_p, smoothing - 1))
+            torch.mm(p, weight, out=grad_x[start : start + CHUNK])
+            grad_weight.addmm_(p.t(), rows)
+        grad_x.sub_(mean_weight, alpha=smoothing)
+        grad_weight.sub_(x.sum(0), alpha=smoothing / vocabulary)
+        ctx.save_for_backward(grad_x.div_(count), grad_weight.div_(count))
+        nll_mean = nll / count
+        ctx.mark_non_differentiable(nll_mean)
+        return loss / count, nll_mean
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        grad_x, grad_weight = ctx.saved_tensors
+        return grad_x * grads[0], grad_weight * grads[0], None, None

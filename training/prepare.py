@@ -1,0 +1,100 @@
+"""Text to token ids: trains one joint SentencePiece vocabulary and stores binary ids.
+
+A prepared folder holds
+    tokenizer.model                    SentencePiece; pad 0, unk 1, bos 2, eos 3
+    {train,valid,test}.{source,target}.ids.npy      uint16, every line followed by eos
+    {train,valid,test}.{source,target}.offsets.npy  int64, where each line starts, and the end
+    {valid,test}.{source,target}.txt   the text, for scoring
+    data.json                          the settings it was made from
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from training import held_out
+from training.config import Data
+from training.text_files import read_lines
+
+PAD, UNK, BOS, EOS = range(4)
+
+
+def prepare(data: Data, root: Path, folder: Path) -> None:
+    """Fills `folder`, unless it was filled from the same settings before."""
+    settings = json.dumps(dataclasses.asdict(data), indent=1)
+    done = folder / "data.json"
+    if done.exists() and done.read_text(encoding="utf-8") == settings:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    corpora = read_corpora(data, root)
+    sides = ("source", "target") if data.train_source else ("target",)
+    tokenizer = train_tokenizer(data, [line for side in sides for line in corpora["train"][side]])
+    (folder / "tokenizer.model").write_bytes(tokenizer)
+    processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer)
+    for name, corpus in corpora.items():
+        for side in sides:
+            write_ids(folder, f"{name}.{side}", processor.encode(corpus[side]))
+            if name != "train":
+                text = "".join(line + "\n" for line in corpus[side])
+                (folder / f"{name}.{side}.txt").write_text(text, encoding="utf-8")
+    done.write_text(settings, encoding="utf-8")
+
+
+def read_corpora(data: Data, root: Path) -> dict[str, dict[str, list[str]]]:
+    """train, valid and test text, each as {"source": lines, "target": lines}."""
+    corpora = {}
+    for name in ("train", "valid", "test"):
+        source = read_lines(root, getattr(data, f"{name}_source"))
+        target = read_lines(root, getattr(data, f"{name}_target"))
+        if data.train_source and len(source) != len(target):
+            raise ValueError(f"{name}: {len(source)} source lines, but {len(target)} target lines")
+        corpora[name] = {"source": source, "target": target}
+    if data.held_out:
+        valid, test = data.held_out
+        train = corpora["train"]
+        pairs = list(zip(train["source"], train["target"], strict=True))
+        parts = held_out.split(pairs, valid, test, data.seed)
+        for name in corpora:
+            chosen = getattr(parts, name)
+            corpora[name] = {"source": [s for s, _ in chosen], "target": [t for _, t in chosen]}
+    return corpora
+
+
+def train_tokenizer(data: Data, lines: list[str]) -> bytes:
+    """A serialised SentencePiece model of exactly `data.vocabulary` pieces."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        vocab_size=data.vocabulary,
+        model_type=data.tokenizer,
+        normalization_rule_name=data.normalization,
+        user_defined_symbols=list(data.user_symbols),
+        character_coverage=0.9999,
+        pad_id=PAD,
+        unk_id=UNK,
+        # WikiText writes <unk> itself: a word like any other there.
+        unk_piece="<unknown>" if "<unk>" in data.user_symbols else "<unk>",
+        bos_id=BOS,
+        eos_id=EOS,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+def write_ids(folder: Path, name: str, rows: list[list[int]]) -> None:
+    """Stores the lines end to end, each with eos appended."""
+    lengths = np.array([len(row) + 1 for row in rows], np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    flat = [token for row in rows for token in (*row, EOS)]
+    if flat and max(flat) > np.iinfo(np.uint16).max:
+        raise ValueError(f"{name}: a token id exceeds 16 bits")
+    np.save(folder / f"{name}.ids.npy", np.array(flat, np.uint16))
+    np.save(folder / f"{name}.offsets.npy", offsets)

@@ -1,0 +1,82 @@
+"""Greedy and beam search with a key/value cache, in float."""
+
+from __future__ import annotations
+
+import numpy as np
+import sentencepiece
+import torch
+from torch import Tensor
+
+from training.batches import Lines
+from training.model.transformer import KeysValues, Transformer
+from training.prepare import BOS, EOS, PAD
+
+
+def reorder(states: list[KeysValues], rows: Tensor) -> list[KeysValues]:
+    return [(keys[rows], values[rows]) for keys, values in states]
+
+
+@torch.inference_mode()
+def beam_search(model: Transformer, source: Tensor, beam: int, penalty: float = 1.0) -> list[list[int]]:
+    """The best target ids, without bos and eos, for each row of source [B, S].
+
+    A hypothesis of n tokens, eos included, scores sum log p / n^penalty.  A sentence is done when
+    `beam` hypotheses ended in eos, or at 2 S + 10 tokens; beam = 1 is greedy search.
+    """
+    batch, limit = len(source), min(2 * source.shape[1] + 10, model.config.max_positions - 1)
+    memory, keep = model.encode(source)
+    each = torch.arange(batch).repeat_interleave(beam)
+    memory, keep = reorder(memory, each), keep[each]
+    scores = torch.full((batch, beam), -torch.inf)
+    scores[:, 0] = 0.0
+    tokens = torch.full((batch * beam, 1), BOS)
+    past: list[KeysValues] | None = None
+    best_score = torch.full((batch,), -torch.inf)
+    best: list[list[int]] = [[] for _ in range(batch)]
+    ended = torch.zeros(batch, dtype=torch.long)
+    for length in range(1, limit + 1):
+        states, past = model.decode(tokens[:, -1:], memory, keep, past)
+        log_p = torch.log_softmax(states[:, -1] @ model.embedding.weight.t(), -1)
+        log_p[:, [PAD, BOS]] = -torch.inf
+        if length == limit:
+            log_p[:, :EOS] = log_p[:, EOS + 1 :] = -torch.inf
+        total = scores[:, :, None] + log_p.view(batch, beam, -1)
+        vocabulary = total.shape[-1]
+        top, place = total.flatten(1).topk(2 * beam)
+        token, parent = place % vocabulary, place // vocabulary
+        over = (token == EOS) & torch.isfinite(top)
+        for row, column in over[:, :beam].nonzero().tolist():
+            score = top[row, column] / length**penalty
+            if ended[row] < beam and score > best_score[row]:
+                best_score[row] = score
+                best[row] = tokens[row * beam + parent[row, column], 1:].tolist()
+            ended[row] += 1
+        if bool((ended >= beam).all()):
+            break
+        alive = over.to(torch.long).argsort(dim=1, stable=True)[:, :beam]
+        scores = top.gather(1, alive).masked_fill(over.gather(1, alive), -torch.inf)
+        rows = (parent.gather(1, alive) + torch.arange(batch)[:, None] * beam).flatten()
+        tokens = torch.cat((tokens[rows], token.gather(1, alive).flatten()[:, None]), 1)
+        past = reorder(past, rows)
+    return best
+
+
+def translate(
+    model: Transformer,
+    tokenizer: sentencepiece.SentencePieceProcessor,
+    lines: Lines,
+    count: int,
+    beam: int = 1,
+    batch: int = 64,
+) -> list[str]:
+    """Translations of the first `count` lines, in order; works in batches of similar length."""
+    training, _ = model.training, model.eval()
+    rows = np.argsort(lines.lengths[:count], kind="stable")
+    out = [""] * len(rows)
+    for start in range(0, len(rows), batch):
+        chosen = rows[start : start + batch]
+        found = beam_search(model, torch.from_numpy(lines.padded(chosen)), beam)
+        for row, ids in zip(chosen, found, strict=True):
+            out[row] = tokenizer.decode(ids)
+    model.train(training)
+    return out

@@ -1,0 +1,187 @@
+"""Trains a model from text files:  python -m training.train CONFIG.toml --out FOLDER
+
+The folder receives data/ (ids, tokenizer), log.jsonl, resume.pt, snapshots, and in the end
+NAME.safetensors with NAME.tokenizer.model beside it.  The same command resumes after a kill, to the
+same weights, bit for bit, as a run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training import checkpoint, evaluate, export
+from training.batches import Batch, Batches, ParallelBatches, StreamBatches, from_position
+from training.config import Config, load
+from training.model.loss import SmoothedCrossEntropy
+from training.model.transformer import Transformer
+from training.prepare import PAD, prepare
+from training.schedule import learning_rate
+
+
+class Trainer:
+    """The state of a run: model, optimiser, random numbers, and the position in the data."""
+
+    def __init__(self, config: Config, data: Path, folder: Path) -> None:
+        self.config, self.data, self.folder = config, data, folder
+        torch.manual_seed(config.optim.seed)
+        self.model = Transformer(config.model, config.data.vocabulary)
+        optim = config.optim
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), betas=(optim.beta1, optim.beta2), eps=optim.epsilon, fused=True
+        )
+        self.batches: Batches = open_batches(config, data, "train")
+        self.step, self.epoch, self.index = 0, 0, 0
+        self.seconds = 0.0
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "config": settings(self.config),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "position": [self.step, self.epoch, self.index],
+            "seconds": self.seconds,
+        }
+
+    def resume(self) -> None:
+        """Continues from resume.pt, if there is one; refuses one of another configuration."""
+        path = self.folder / checkpoint.RESUME
+        if not path.exists():
+            return
+        state = checkpoint.load(path)
+        if state["config"] != settings(self.config):
+            raise ValueError(f"{path} belongs to another configuration; choose another folder")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        self.step, self.epoch, self.index = state["position"]
+        self.seconds = state["seconds"]
+
+    def update(self, batch: Batch) -> float:
+        """One step of Adam; returns the mean negative log likelihood of the labels."""
+        real = batch.labels != PAD
+        states = self.model(batch.source, batch.inputs)[real]
+        weight = self.model.embedding.weight
+        smoothing = self.config.optim.label_smoothing
+        loss, nll = SmoothedCrossEntropy.apply(states, weight, batch.labels[real], smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config.optim, self.step + 1)
+        self.optimizer.step()
+        return float(nll)
+
+    def run(self) -> None:
+        """Trains to the last step."""
+        report, optim = self.config.report, self.config.optim
+        self.model.train()
+        # Processor time: it stands still while the process is paused.
+        clock, saved = time.process_time(), time.monotonic()
+        tokens, nll_sum = 0, 0.0
+        stream = from_position(self.batches, self.epoch, self.index)
+        while self.step < optim.steps:
+            epoch, index, batch = next(stream)
+            count = int((batch.labels != PAD).sum())
+            nll_sum += self.update(batch) * count
+            tokens += count
+            self.step += 1
+            self.epoch, self.index = epoch, index + 1
+            if self.step % report.log_steps == 0:
+                spent, clock = time.process_time() - clock, time.process_time()
+                self.seconds += spent
+                self.log(
+                    nll=nll_sum / tokens,
+                    rate=learning_rate(optim, self.step),
+                    tokens_per_second=round(tokens / spent),
+                )
+                tokens, nll_sum = 0, 0.0
+            if self.step % report.average_steps == 0 or self.step == optim.steps:
+                weights = self.model.state_dict()
+                checkpoint.save_snapshot(self.folder, self.step, weights, report.average_last)
+            if self.step % report.valid_steps == 0:
+                self.log(**self.validate())
+                clock = time.process_time()
+            if time.monotonic() - saved > report.save_seconds or self.step == optim.steps:
+                checkpoint.save(self.folder / checkpoint.RESUME, self.state())
+                saved = time.monotonic()
+
+    def validate(self) -> dict[str, float]:
+        count = self.config.report.valid_lines
+        if self.config.model.encoder_layers == 0:
+            length = self.config.data.max_length
+            return evaluate.language_model(self.model, self.data, "valid", length, count)
+        return evaluate.translation(self.model, self.data, "valid", count)
+
+    def log(self, **values: float) -> None:
+        rounded = {k: round(v, 6 if k == "rate" else 3) for k, v in values.items()}
+        line = {"step": self.step, "epoch": self.epoch, "seconds": round(self.seconds)} | rounded
+        print(" ".join(f"{k} {v}" for k, v in line.items()), flush=True)
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def finish(self) -> Path:
+        """Averages the last snapshots, scores valid and test, and exports."""
+        report = self.config.report
+        paths = checkpoint.snapshots(self.folder)[-report.average_last :]
+        self.model.load_state_dict(checkpoint.average(paths))
+        scores: dict[str, dict[str, float]] = {}
+        for split in ("valid", "test"):
+            if self.config.model.encoder_layers == 0:
+                length = self.config.data.max_length
+                scores[split] = evaluate.language_model(self.model, self.data, split, length)
+            else:
+                for beam in (1, 5):
+                    found = evaluate.translation(self.model, self.data, split, beam=beam)
+                    scores[f"{split} beam {beam}"] = found
+        (self.folder / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+        return export.export(self.model, self.config, self.data, self.folder)
+
+
+def open_batches(config: Config, data: Path, split: str) -> Batches:
+    limits = (config.optim.batch_tokens, config.data.max_length, config.optim.seed)
+    kind = ParallelBatches if config.model.encoder_layers else StreamBatches
+    return kind(data, split, *limits)
+
+
+def settings(config: Config) -> str:
+    """What the weights depend on; how often to report may change between two calls."""
+    parts = {key: dataclasses.asdict(getattr(config, key)) for key in ("data", "model", "optim")}
+    return json.dumps(parts, sort_keys=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path(os.environ.get("INT8REF_SHARED", "../shared")) / "data",
+        help="folder the text files of the configuration are relative to",
+    )
+    parser.add_argument("--set", action="append", default=[], help="override, as: optim.seed = 2")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    config = load(arguments.config, tuple(arguments.set))
+    data = arguments.out / "data"
+    prepare(config.data, arguments.root, data)
+    trainer = Trainer(config, data, arguments.out)
+    trainer.resume()
+    size = sum(p.numel() for p in trainer.model.parameters())
+    print(f"{config.name}: {size} parameters, from step {trainer.step}", flush=True)
+    trainer.run()
+    print(trainer.finish())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Activation ranges of a FloatModel, measured on real sentences.
+
+Every observed tensor keeps its exact maximum per feature and a uniform random sample of its rows;
+any threshold (per tensor, per head, per channel) is computed from these afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import sentencepiece
+from numpy.typing import NDArray
+
+from weights_import.float_forward import Ids, forced
+from weights_import.float_model import CheckpointError, Float32, FloatModel
+from weights_import.float_search import greedy
+
+DATA = Path(__file__).parent / "data"
+LARGEST = 127
+BATCH = 16  # Teacher-forced logits of 16 sentences: 16 * length * vocabulary * 4 bytes.
+SAMPLE_VALUES = 1 << 23  # Of one tensor; wide ones, such as logits, keep fewer rows.
+BINS = 8192
+CANDIDATES = 2.0 ** -(np.arange(193) / 32)  # Thresholds tried, as a share of the maximum.
+
+
+@dataclass
+class Ranges:
+    """What the activations of a model were on the calibration text.
+
+    maxima      name -> largest |x| of each feature, over all rows
+    samples     name -> [rows, features], a uniform sample of the rows
+    provenance  sha256 and size of the calibration text
+    """
+
+    maxima: dict[str, Float32] = field(default_factory=dict)
+    samples: dict[str, Float32] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def maximum(self, name: str) -> float:
+        """The largest |x| of a tensor; KeyError if it was never observed."""
+        return float(self.maxima[name].max())
+
+    def clip(self, name: str, method: str = "mse", groups: int = 1) -> NDArray[np.float64]:
+        """The threshold T of symmetric int8 quantisation (step T / 127), one a group: [groups].
+
+        Features are grouped in blocks of equal size: groups = 1 is per tensor, groups = heads per
+        head, groups = features per channel.  Methods:
+
+        max             the largest |x|, over all rows
+        mse             minimises the mean of (x - step * clamp(round(x / step), -127, 127))^2,
+                        rounding and clipping error together, over the sample
+        percentile:P    the P-th percentile of |x| over the sample, for example percentile:99.99
+
+        A group that is zero throughout gets T = 0.  Raises ValueError on another method or on
+        groups that do not divide the features, KeyError on a name that was never observed.
+        """
+        maxima, sample = self.maxima[name], self.samples[name]
+        if groups < 1 or maxima.size % groups:
+            raise ValueError(f"{name}: {groups} groups do not divide {maxima.size} features")
+        if method == "max":
+            largest: Float32 = maxima.reshape(groups, -1).max(axis=1)
+            return largest.astype(np.float64)
+        blocks = [np.abs(block) for block in np.split(sample, groups, axis=1)]
+        if method == "mse":
+            return np.array([mse_threshold(block) for block in blocks])
+        kind, _, share = method.partition(":")
+        if kind == "percentile":
+            return np.array([np.percentile(block, float(share)) for block in blocks])
+        raise ValueError(f"unknown method {method!r} (known: max, mse, percentile:P)")
+
+
+class Collector:
+    """Collects Ranges; call it with a name and rows [rows, features] as often as rows appear.
+
+    Each row gets a random key, and the rows with the smallest keys stay: a uniform sample that
+    does not depend on how the rows were cut into batches.  All names draw the same keys, so the
+    samples of tensors with equally many rows belong to the same tokens.
+    """
+
+    def __init__(self, rows: int = 4096, seed: int = 0) -> None:
+        self.ranges = Ranges()
+        self.rows = rows
+        self._keys: dict[str, NDArray[np.float64]] = {}
+        self._seed = seed
+        self._random: dict[str, np.random.Generator] = {}
+
+    def __call__(self, name: str, x: Float32) -> None:
+        features = x.shape[1]
+        if name not in self._keys:
+            self.ranges.maxima[name] = np.zeros(features, np.float32)
+            self.ranges.samples[name] = np.empty((0, features), np.float32)
+            self._keys[name] = np.empty(0)
+            self._random[name] = np.random.default_rng(self._seed)
+        largest, sample = self.ranges.maxima[name], self.ranges.samples[name]
+        np.maximum(largest, np.maximum(x.max(axis=0), -x.min(axis=0)), out=largest)
+        keys = np.concatenate([self._keys[name], self._random[name].random(len(x))])
+        limit = max(1, min(self.rows, SAMPLE_VALUES // features))
+        kept = np.sort(np.argsort(keys, kind="stable")[:limit])
+        old, new = kept[kept < len(sample)], kept[kept >= len(sample)] - len(sample)
+        self.ranges.samples[name] = np.concatenate([sample[old], x[new]])
+        self._keys[name] = keys[kept]
+
+
+def mse_threshold(magnitudes: Float32) -> float:
+    """The T among CANDIDATES * max|x| of the least mean squared int8 quantisation error.
+
+    Values are first counted in BINS equal bins, and each bin stands for its mean.
+    """
+    magnitudes = magnitudes.ravel()
+    largest = float(magnitudes.max(initial=0))
+    if largest == 0:
+        return 0.0
+    bins = (magnitudes * ((BINS - 1) / largest)).astype(np.intp)
+    counts = np.bincount(bins)
+    filled = np.flatnonzero(counts)
+    counts = counts[filled]
+    means = np.bincount(bins, weights=magnitudes)[filled] / counts
+    errors = [_error(means, counts, largest * share) for share in CANDIDATES]
+    return float(largest * CANDIDATES[int(np.argmin(errors))])
+
+
+def _error(magnitudes: NDArray[np.float64], counts: NDArray[np.intp], threshold: float) -> float:
+    """Summed squared error of quantising to steps of threshold / 127, saturating at 127."""
+    step = threshold / LARGEST
+    quantised = np.minimum(np.rint(magnitudes / step), LARGEST)
+    return float(counts @ np.square(magnitudes - step * quantised))
+
+
+def calibrate(
+    model: FloatModel,
+    sentences: Sequence[str] | Sequence[Ids],
+    rows: int = 4096,
+    seed: int = 0,
+) -> Ranges:
+    """Translates the sentences greedily, then observes a teacher-forced pass over the result.
+
+    Sentences are text, if the model has a tokenizer, or id lists that end with `eos`.
+    The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
+    """
+    if not sentences:
+        raise ValueError("no sentences to calibrate on")
+    lines = [s if isinstance(s, str) else " ".join(map(str, s)) for s in sentences]
+    texts = isinstance(sentences[0], str)
+    sources = tokenize(model, lines) if texts else cast(Sequence[Ids], sentences)
+    targets = greedy(model, sources)
+    collector = Collector(rows, seed)
+    for batch in _batches(sources):
+        forced(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
+    digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    collector.ranges.provenance = {
+        "calibration_sha256": digest,
+        "calibration_sentences": str(len(sentences)),
+    }
+    return collector.ranges
+
+
+def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
+    """Source ids of each sentence, `eos` included, by the model's own SentencePiece tokenizer.
+
+    Raises CheckpointError if the model has none, or one that does not fit its vocabulary.
+    """
+    architecture = model.architecture
+    if "source" not in model.tokenizers:
+        raise CheckpointError("the model has no source tokenizer: pass id lists instead")
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["source"])
+    found = (processor.vocab_size(), processor.eos_id(), processor.unk_id())
+    expected = (architecture.source_vocabulary, architecture.eos, architecture.unk)
+    if found != expected:
+        raise CheckpointError(
+            f"source tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
+        )
+    return [[*ids, architecture.eos] for ids in processor.encode(list(sentences))]
+
+
+def shipped_text(language: str) -> list[str]:
+    """The calibration sentences that come with the project, for example of `en` or `pt`."""
+    path = DATA / f"calibration.{language}.txt"
+    if not path.is_file():
+        known = sorted(file.name.split(".")[1] for file in DATA.glob("calibration.*.txt"))
+        raise ValueError(f"no calibration text of {language!r} (there is {', '.join(known)})")
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _batches(sources: Sequence[Ids]) -> list[list[int]]:
+    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+    return [order[first : first + BATCH] for first in range(0, len(order), BATCH)]

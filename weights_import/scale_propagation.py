@@ -1,0 +1,103 @@
+"""Scales become integers: every multiplier and shift of a Program, fixed when a model is imported.
+
+A tensor is a pair {x, s}: integers x and a scale s, with real value x * s.  A matrix product
+multiplies scales, an addition matches them, and normalisations cancel the scale of their input
+(Lin et al. 2020, section 3; there s is the inverse).  At run time no scale exists: all that is left
+of them are dyadic numbers multiplier * 2^-shift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
+
+DATA_MAX = 127
+WIDE_MAX = 32767
+
+
+class LoweringError(ValueError):
+    """A float model that cannot be brought to integers as asked: the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Integers and their scale: one number ([1]) or one a channel of the first axis ([n])."""
+
+    x: NDArray[np.int8]
+    scale: Float64
+
+
+def dyadic(ratio: Real, low: int, high: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """(multiplier, shift) with multiplier * 2^-shift nearest to each positive ratio.
+
+    The multiplier has 31 bits, [2^30, 2^31), unless the shift would leave [low, high]; then it has
+    fewer.  Relative error below 2^-31.  Raises LoweringError for a ratio that has no such number.
+    """
+    mantissa, exponent = np.frexp(np.asarray(ratio, np.float64))
+    shift = np.minimum(31 - exponent, high)
+    multiplier = np.rint(np.ldexp(mantissa, shift + exponent))
+    carried = multiplier >= 2**31
+    multiplier, shift = np.where(carried, 2.0**30, multiplier), shift - carried
+    if np.any(ratio <= 0) or np.any(shift < low):
+        raise LoweringError(f"no shift from {low} on for a ratio of {np.max(ratio)}")
+    return multiplier.astype(np.int32), shift.astype(np.int8)
+
+
+def fixed_point(ratio: Real, shift: int) -> NDArray[np.int32]:
+    """round(ratio * 2^shift), which must fit in int32."""
+    scaled = np.rint(np.ldexp(np.asarray(ratio, np.float64), shift))
+    if np.any(np.abs(scaled) >= 2**31):
+        raise LoweringError(f"{np.max(np.abs(ratio))} * 2^{shift} does not fit in 32 bits")
+    return scaled.astype(np.int32)
+
+
+def largest_shift(bound: float, limit: int, most: int) -> int:
+    """The largest shift <= most with bound * 2^shift <= limit."""
+    return min(most, int(np.floor(np.log2(limit / bound)))) if bound > 0 else most
+
+
+def quantize(w: Real, scale: Real) -> Quantized:
+    """round(w / scale) in [-127, 127], rounding half to even; `scale`: [1] or one a row of w."""
+    step = np.asarray(scale, np.float64)
+    x = np.clip(np.rint(w / step.reshape(-1, *[1] * (w.ndim - 1))), -DATA_MAX, DATA_MAX)
+    return Quantized(x.astype(np.int8), step)
+
+
+def row_scales(w: Real) -> Float64:
+    """The scale of each row of a weight at which its largest element becomes 127."""
+    largest = np.abs(w).max(axis=1).astype(np.float64)
+    return np.where(largest > 0, largest, 1.0) / DATA_MAX
+
+
+def shift_scales(w: Real, x_scale: float, out_scale: Real) -> tuple[Float64, NDArray[np.int8]]:
+    """Row scales and shifts for which x_scale * scale / out_scale is exactly 2^-shift.
+
+    The shift-only re-scaling of the paper without a loss in the activations: their scales stay
+    free, and the weight of each channel is quantised on the grid that the shift demands, at most
+    twice as coarse as the finest one that holds the row.
+    """
+    finest = row_scales(w)
+    shift = np.floor(np.log2(out_scale / (x_scale * finest))).astype(np.int64)
+    if np.any(shift < 1):
+        raise LoweringError("a weight is too large for a shift-only re-scaling")
+    shift = np.minimum(shift, 30)
+    return np.ldexp(np.broadcast_to(out_scale / x_scale, shift.shape), -shift), shift.astype(
+        np.int8
+    )
+
+
+def integer_bias(bias: Real, scale: Real) -> tuple[NDArray[Any], int]:
+    """(x, s) with bias = x * 2^s * scale: int16 and the smallest s that makes it fit."""
+    exact = np.rint(np.asarray(bias, np.float64) / scale)
+    shift = 0
+    while np.abs(np.rint(np.ldexp(exact, -shift))).max(initial=0) > WIDE_MAX:
+        shift += 1
+    if shift > 15:
+        raise LoweringError(f"a bias of {np.abs(bias).max()} does not fit beside its weight")
+    return np.rint(np.ldexp(exact, -shift)).astype(np.int16), shift

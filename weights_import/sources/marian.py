@@ -1,0 +1,259 @@
+"""What the Marian formats share: the options, the tensor names, the files beside a checkpoint.
+
+Both forms of a checkpoint hold the same names and, as YAML in `special:model.yml`, the options the
+model was trained with.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml  # type: ignore[import-untyped, unused-ignore]
+
+from weights_import.float_model import (
+    Architecture,
+    CheckpointError,
+    Float32,
+    FloatModel,
+    declare,
+)
+
+OPTIONS = "special:model.yml"
+MULTIPLIER = "_QuantMultA"
+MAXIMUM_BYTES = 4 << 30  # Of a checkpoint; the ones in production have 17 MB to 1 GB.
+MAXIMUM_ITEMS = 1 << 16
+MAXIMUM_OPTION_BYTES = 1 << 16
+MAXIMUM_TOKENIZER_BYTES = 1 << 26
+
+# Marian gives these ids to every vocabulary it trains itself, SentencePiece ones included.
+EOS, UNK = 0, 1
+LAYER_NORM_EPSILON = 1e-6
+# The decoder settings that go with the published small models; Marian's own default is 3.
+MAX_LENGTH_FACTOR = 2.5
+
+# Options that change the computation: the supported values, and what Marian takes if it is absent.
+SUPPORTED: dict[str, tuple[list[object], object]] = {
+    "type": (["transformer"], "amun"),
+    "dec-cell": (["ssru"], "gru"),
+    "input-types": ([[]], []),
+    "layer-normalization": ([False], False),
+    "lemma-dim-emb": ([0], 0),
+    "right-left": ([False], False),
+    "transformer-decoder-autoreg": (["rnn"], "self-attention"),
+    "transformer-decoder-dim-ffn": ([0], 0),
+    "transformer-decoder-ffn-depth": ([0], 0),
+    "transformer-ffn-activation": (["relu"], "swish"),
+    "transformer-ffn-depth": ([2], 2),
+    "transformer-no-projection": ([False], False),
+    "transformer-pool": ([False], False),
+    "transformer-postprocess": (["dan", "an"], "dan"),
+    "transformer-postprocess-emb": (["d", ""], "d"),
+    "transformer-postprocess-top": (["", "d"], ""),
+    "transformer-preprocess": (["", "d"], ""),
+    "transformer-rnn-projection": ([False], False),
+    "transformer-tied-layers": ([[]], []),
+    "transformer-train-position-embeddings": ([False], False),
+    "ulr": ([False], False),
+}
+
+BLOCKS = {"self": "self", "cross": "context", "ffn": "ffn", "ssru": "rnn"}
+PARTS = {
+    **{
+        f"{projection}.{part}": f"{symbol}{projection[0]}"
+        for projection in ("query", "key", "value", "output")
+        for part, symbol in (("weight", "W"), ("bias", "b"))
+    },
+    "inner.weight": "W1",
+    "inner.bias": "b1",
+    "outer.weight": "W2",
+    "outer.bias": "b2",
+    "cell.weight": "W",
+    "cell.bias": "b",
+    "gate.weight": "Wf",
+    "gate.bias": "bf",
+}
+SHORT = reprlib.Repr()
+SHORT.maxlevel = 2  # A list of lists of lists can be a trillion long on 300 bytes of YAML.
+
+# A norm is named after the matrix or the sublayer before it.
+NORMED = {"self": "self_Wo", "cross": "context_Wo", "ffn": "ffn_ffn", "ssru": "rnn_ffn"}
+NORM_PARTS = {"norm.gain": "ln_scale", "norm.bias": "ln_bias"}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in Marian's orientation (weights [in, out]); int8 * step if it has a step."""
+
+    values: Float32
+    step: float | None = None
+
+
+def is_embedding(name: str) -> bool:
+    """Embeddings are the weights that Marian stores [out, in], because it looks up their rows."""
+    return name.removeprefix("encoder_").removeprefix("decoder_") == "Wemb"
+
+
+def read_options(text: bytes) -> dict[str, object]:
+    """Parses `special:model.yml`; raises CheckpointError unless it is a mapping of names."""
+    if len(text) > MAXIMUM_OPTION_BYTES:
+        raise CheckpointError(f"{OPTIONS}: {len(text)} bytes, at most {MAXIMUM_OPTION_BYTES}")
+    try:
+        options = yaml.safe_load(text.rstrip(b"\0").decode())
+    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise CheckpointError(f"{OPTIONS}: {type(error).__name__}: {error}") from error
+    if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
+        raise CheckpointError(f"{OPTIONS}: not a mapping of option names")
+    return options
+
+
+def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
+    """The architecture that the options describe.
+
+    Raises CheckpointError with every unsupported or malformed option at once, each spelled as on
+    Marian's command line.  `tensors` is the number of tensors in the file: it bounds the depths.
+    """
+    problems = []
+    for name, (supported, default) in SUPPORTED.items():
+        value = options.get(name, default)
+        if not any(type(value) is type(known) and value == known for known in supported):
+            known = " or ".join(_spelled(value) for value in supported)
+            problems.append(f"--{name} {_spelled(value)} (supported: {known})")
+
+    def number(name: str, value: object, limit: int) -> int:
+        if type(value) is int and 1 <= value <= limit:
+            return value
+        problems.append(f"--{name} {_spelled(value)} (expected a number in 1..{limit})")
+        return 0
+
+    sizes = {
+        name: number(name, options.get(name), 1 << 20)
+        for name in ("dim-emb", "transformer-dim-ffn", "transformer-heads")
+    }
+    depths = {name: number(name, options.get(name), tensors) for name in ("enc-depth", "dec-depth")}
+    listed = options.get("dim-vocabs")
+    pair = listed if isinstance(listed, list) and len(listed) == 2 else [listed, listed]
+    vocabularies = [number("dim-vocabs", size, 1 << 24) for size in pair]
+    if problems:
+        raise CheckpointError("unsupported options: " + "; ".join(dict.fromkeys(problems)))
+    return Architecture(
+        d_model=sizes["dim-emb"],
+        heads=sizes["transformer-heads"],
+        d_ffn=sizes["transformer-dim-ffn"],
+        encoder_layers=depths["enc-depth"],
+        decoder_layers=depths["dec-depth"],
+        decoder_cell="ssru",
+        norm="l2",
+        norm_position="post",
+        norm_epsilon=LAYER_NORM_EPSILON,
+        attention="softmax",
+        activation="relu",
+        embedding_scale=float(sizes["dim-emb"] ** 0.5),
+        start=-1,
+        eos=EOS,
+        unk=UNK,
+        source_vocabulary=vocabularies[0],
+        target_vocabulary=vocabularies[1],
+        max_length_factor=MAX_LENGTH_FACTOR,
+    )
+
+
+def stored_names(architecture: Architecture, options: Mapping[str, object]) -> dict[str, str]:
+    """Canonical name -> Marian's name, for every tensor of the architecture."""
+    tied_all = options.get("tied-embeddings-all") is True
+    shared = tied_all or options.get("tied-embeddings-src") is True
+    target = "Wemb" if shared else "decoder_Wemb"
+    tied = tied_all or options.get("tied-embeddings") is True
+    names = {
+        "source_embedding": "Wemb" if shared else "encoder_Wemb",
+        "target_embedding": target,
+        "output.weight": target if tied else "decoder_ff_logit_out_W",
+        "output.bias": "decoder_ff_logit_out_b",
+    }
+    for name in declare(architecture):
+        if name not in names:
+            stack, layer, block, part = name.split(".", 3)
+            norm = part in NORM_PARTS
+            stored = NORMED[block] if norm else BLOCKS[block]
+            suffix = NORM_PARTS[part] if norm else PARTS[part]
+            names[name] = f"{stack}_l{int(layer) + 1}_{stored}_{suffix}"
+    return names
+
+
+def assemble(
+    stored: dict[str, StoredTensor], text: bytes, provenance: dict[str, str], folder: Path
+) -> FloatModel:
+    """Builds and validates the model; what no name asks for stays under Marian's name, unused."""
+    options = read_options(text)
+    shape = architecture(options, len(stored))
+    names = stored_names(shape, options)
+    model = FloatModel(shape, {}, tokenizers=tokenizers(folder), provenance=provenance)
+    oriented: dict[str, Float32] = {}
+    for name, value in stored.items():
+        if not name.endswith(MULTIPLIER):
+            oriented[name] = value.values if is_embedding(name) else _oriented(value.values)
+    for canonical, name in names.items():
+        if name in oriented:
+            model.tensors[canonical] = oriented[name]
+            step = stored[name].step
+            if step is not None:
+                model.grids[canonical] = step
+    used = set(names.values())
+    model.tensors |= {name: value for name, value in oriented.items() if name not in used}
+    model.activation_multipliers = _multipliers(stored, names)
+    model.validate()
+    return model
+
+
+def tokenizers(folder: Path) -> dict[str, bytes]:
+    """The SentencePiece models beside a checkpoint: one for both sides, or src* and trg*."""
+    files = sorted(file for file in folder.glob("*.spm") if file.is_file())
+    for file in files:
+        if file.stat().st_size > MAXIMUM_TOKENIZER_BYTES:
+            raise CheckpointError(f"{file}: more than {MAXIMUM_TOKENIZER_BYTES} bytes")
+    if len(files) == 1:
+        content = files[0].read_bytes()
+        return {"source": content, "target": content}
+    sides = {"source": "src", "target": "trg"}
+    found = {
+        side: [file for file in files if file.name.startswith(prefix)]
+        for side, prefix in sides.items()
+    }
+    return {side: match[0].read_bytes() for side, match in found.items() if len(match) == 1}
+
+
+def _spelled(value: object) -> str:
+    """A value as Marian's command line spells it, cut short where it is long."""
+    if value is None:
+        return "(absent)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '""' if value == "" else SHORT.repr(value).replace("'", "")
+
+
+def _oriented(values: Float32) -> Float32:
+    """[in, out] to [out, in]; Marian's [1, n] vectors to [n]."""
+    vector = values.ndim == 2 and values.shape[0] == 1
+    return values.reshape(-1) if vector else np.ascontiguousarray(values.T)
+
+
+def _multipliers(stored: Mapping[str, StoredTensor], names: Mapping[str, str]) -> dict[str, float]:
+    """NAME_QuantMultA under the canonical name of the weight NAME.
+
+    The product with an embedding is the output layer; `none` is the output layer once more, as
+    Marian names it when a shortlist has picked columns of it.
+    """
+    canonical = {name: canonical for canonical, name in names.items()}
+    canonical |= {"none": "output.weight", names["output.weight"]: "output.weight"}
+    multipliers: dict[str, float] = {}
+    for name in sorted(stored):
+        if name.endswith(MULTIPLIER):
+            weight = name.removesuffix(MULTIPLIER)
+            value = stored[name].values
+            if weight not in canonical or value.size != 1 or not 0 < value.flat[0] < np.inf:
+                raise CheckpointError(f"{name}: not one positive number for a known weight")
+            multipliers.setdefault(canonical[weight], float(value.flat[0]))
+    return multipliers

@@ -1,0 +1,129 @@
+"""Marian's NumPy checkpoint (.npz): a zip of float32 arrays, and the options as a text of int8.
+
+Arrays have the header that Marian writes (NumPy format 1.0, little endian, C order); pickled
+objects have no place in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.sources.marian import (
+    MAXIMUM_BYTES,
+    MAXIMUM_ITEMS,
+    OPTIONS,
+    StoredTensor,
+    assemble,
+)
+
+FORMAT = "Marian NumPy (.npz, float32)"
+# Trained weights hardly compress; a member that expands more than this is a zip bomb.
+MAXIMUM_EXPANSION = 64
+MAGIC = b"\x93NUMPY\x01\x00"
+HEADER = re.compile(
+    rb"\{'descr': '([<|][a-z][0-9])', 'fortran_order': False, "
+    rb"'shape': \(([0-9]{1,10}(?:, ?[0-9]{1,10}){0,3}),?\),? ?\} *\n"
+)
+Number = TypeVar("Number", np.float32, np.int8)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, struct.error, ValueError)
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is a zip that names the options of a Marian model."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"{OPTIONS}.npy" in archive.namelist()
+    except DAMAGE:
+        return False
+
+
+def read(path: Path) -> FloatModel:
+    """Reads a checkpoint; raises CheckpointError with what is wrong and in which member.
+
+    The sizes of all members are checked before the first one is expanded.
+    """
+    size = path.stat().st_size
+    if size > MAXIMUM_BYTES:
+        raise CheckpointError(f"{path}: {size} bytes, at most {MAXIMUM_BYTES} are read")
+    try:
+        members = _members(path, size)
+        if OPTIONS not in members:
+            raise CheckpointError(f"no array named {OPTIONS}")
+        text = _array(OPTIONS, members.pop(OPTIONS), np.int8)
+        stored = {
+            name: StoredTensor(_array(name, content, np.float32))
+            for name, content in members.items()
+        }
+        provenance = {
+            "file": path.name,
+            "format": "Marian float32",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        return assemble(stored, text.tobytes(), provenance, path.parent)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _members(path: Path, size: int) -> dict[str, bytes]:
+    """The expanded members by array name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _check(members, size)
+            return {
+                member.filename.removesuffix(".npy"): archive.read(member) for member in members
+            }
+    except CheckpointError:
+        raise
+    except DAMAGE as error:
+        raise CheckpointError(f"damaged zip: {error}") from error
+
+
+def _check(members: list[zipfile.ZipInfo], size: int) -> None:
+    """Refuses repeated names, foreign compression and members that expand beyond reason."""
+    if len(members) > MAXIMUM_ITEMS:
+        raise CheckpointError(f"{len(members)} members, at most {MAXIMUM_ITEMS} are read")
+    seen: set[str] = set()
+    for member in members:
+        if member.filename in seen:
+            raise CheckpointError(f"two arrays named {member.filename}")
+        seen.add(member.filename)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise CheckpointError(
+                f"{member.filename}: compression {member.compress_type}, "
+                "expected stored or deflated"
+            )
+    expanded = sum(member.file_size for member in members)
+    if expanded > min(MAXIMUM_BYTES, MAXIMUM_EXPANSION * size):
+        raise CheckpointError(f"{size} bytes would expand to {expanded}")
+
+
+def _array(name: str, content: bytes, dtype: type[Number]) -> NDArray[Number]:
+    """One .npy member of this type, whose data must be exactly as long as its header says."""
+    start = len(MAGIC) + 2
+    if len(content) < start or not content.startswith(MAGIC):
+        raise CheckpointError(f"{name}: not an array in NumPy format 1.0")
+    (length,) = struct.unpack_from("<H", content, len(MAGIC))
+    header = content[start : start + length]
+    match = HEADER.fullmatch(header)
+    if match is None:
+        raise CheckpointError(f"{name}: unsupported array header {header[:100]!r}")
+    stored = np.dtype(dtype).newbyteorder("<")
+    if match[1].decode() not in (stored.str, f"<{stored.str[1:]}"):
+        raise CheckpointError(f"{name}: type {match[1].decode()}, expected {stored.str}")
+    shape = tuple(int(size) for size in match[2].split(b","))
+    needed, left = math.prod(shape) * stored.itemsize, len(content) - start - length
+    if needed != left:
+        raise CheckpointError(f"{name}: shape {list(shape)} takes {needed} bytes, not {left}")
+    return np.frombuffer(content, stored, offset=start + length).reshape(shape).astype(dtype)
