@@ -132,7 +132,7 @@ def exp2_negative(z: Integers) -> Int64:
         result = rounding_shift_right(t, 6 + i)
 
     The inner shifts round down.  Every intermediate fits in int32.  The largest error against the
-    exact power, over all inputs, is 0.545 of a unit in the last place.
+    exact power, over all inputs, is 0.541 of a unit in the last place.
     """
     wide = require_range(z, 0, EXP2_MAX_INPUT, "exp2_negative")
     fraction = wide & ((1 << EXP2_FRACTION_BITS) - 1)

@@ -152,7 +152,7 @@ def in_order(
 
     try:
         while windows or not reader.done:
-            busy = [f for window in windows for f in window.futures]
+            busy = [f for window in windows for f in window.futures if not f.done()]
             if len(windows) < WINDOWS and len(busy) < limits.threads and not reader.done:
                 taken = reader.take(block=not windows)
                 if taken:

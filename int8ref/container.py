@@ -67,7 +67,7 @@ def pack(tensors: dict[str, Array], key: str, document: str) -> bytes:
     Tensors lie in order of falling item size, then name, so that each is aligned.
     """
     entries: dict[str, Any] = {"__metadata__": {key: document}}
-    body = b""
+    body = bytearray()
     order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
     for name, tensor in [*((n, tensors[n]) for n in order), (DIGEST, np.zeros(DIGEST_BYTES, "u1"))]:
         dtype = next((code for code, kind in DTYPES.items() if tensor.dtype == kind), None)

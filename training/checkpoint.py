@@ -47,5 +47,3 @@ def average(paths: list[Path]) -> dict[str, Tensor]:
         for name, value in load(path).items():
             sums[name] += value
     return {name: (value / len(paths)).float() for name, value in sums.items()}
-
-

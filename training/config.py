@@ -96,11 +96,17 @@ class Report:
 
 @dataclass(frozen=True)
 class Config:
+    """A run.  `languages` (source, target), `origin` and `licence` of the training text only
+    describe it in the exported file."""
+
     name: str
     data: Data
     optim: Optim
     model: Model = field(default_factory=Model)
     report: Report = field(default_factory=Report)
+    languages: tuple[str, ...] = ()
+    origin: str = ""
+    licence: str = ""
 
 
 def one_of(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -123,12 +129,21 @@ def section(kind: type[Section], values: dict[str, Any], name: str) -> Section:
 
 def build(table: dict[str, Any]) -> Config:
     """A configuration from nested dictionaries, as TOML or JSON give them."""
-    kinds = {"data": Data, "model": Model, "optim": Optim, "report": Report}
-    unknown = sorted(set(table) - set(kinds) - {"name"})
+    unknown = sorted(set(table) - {f.name for f in dataclasses.fields(Config)})
     if unknown:
         raise ValueError(f"unknown keys: {', '.join(unknown)}")
-    parts = {key: section(kind, table.get(key, {}), key) for key, kind in kinds.items()}
-    return Config(name=table["name"], **parts)  # type: ignore[arg-type]
+    if "name" not in table:
+        raise ValueError("the key `name` is missing")
+    return Config(
+        name=table["name"],
+        data=section(Data, table.get("data", {}), "data"),
+        model=section(Model, table.get("model", {}), "model"),
+        optim=section(Optim, table.get("optim", {}), "optim"),
+        report=section(Report, table.get("report", {}), "report"),
+        languages=tuple(table.get("languages", ())),
+        origin=table.get("origin", ""),
+        licence=table.get("licence", ""),
+    )
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from training.batches import Lines
-from training.model.loss import SmoothedCrossEntropy
+from training.model.loss import smoothed_cross_entropy
 from training.model.transformer import Transformer
 from training.prepare import EOS
 from training.search import translate
@@ -27,11 +27,12 @@ def translation(
     tokenised lower-cased BLEU.  chrf: chrF2.
     """
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    source = Lines(folder, f"{split}.source")
-    count = len(source.lengths) if count is None else min(count, len(source.lengths))
-    text = (folder / f"{split}.target.txt").read_text(encoding="utf-8")
-    references = [text.split("\n")[:count]]
-    found = translate(model, tokenizer, source, count, beam)
+    source, target = (
+        (folder / f"{split}.{side}.txt").read_text(encoding="utf-8").split("\n")[:-1][:count]
+        for side in ("source", "target")
+    )
+    references = [target]
+    found = translate(model, tokenizer, [[*ids, EOS] for ids in tokenizer.encode(source)], beam)
     return {
         "bleu": sacrebleu.corpus_bleu(found, references).score,
         "bleu_lower": sacrebleu.corpus_bleu(found, references, lowercase=True).score,
@@ -61,7 +62,7 @@ def language_model(
         """Sum of -log p of all but the first `first` labels of windows [B, T + 1]."""
         states = model(None, windows[:, :-1])[:, first:].flatten(0, 1)
         labels = windows[:, first + 1 :].flatten()
-        _, nll = SmoothedCrossEntropy.apply(states, model.embedding.weight, labels, 0.0)
+        _, nll = smoothed_cross_entropy(states, model.embedding.weight, labels, 0.0)
         return float(nll) * len(labels)
 
     windows = text.unfold(0, length + 1, half) if len(ids) >= length else text[None]

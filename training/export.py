@@ -1,17 +1,19 @@
-"""Export of a trained model to one .safetensors file that needs no torch to read."""
+"""A trained model as one .safetensors file that needs no torch to read, and back."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.config import Config
-from training.model.attention import PolynomialWeights
+from training.config import Config, Model
+from training.model.attention import DELTA_FLOOR, PolynomialWeights
 from training.model.norm import EPSILON
 from training.model.transformer import Transformer
 from training.prepare import BOS, EOS, PAD, UNK
@@ -27,6 +29,9 @@ def architecture(config: Config, vocabulary: int) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "name": config.name,
+        "languages": list(config.languages),
+        "origin": config.origin,
+        "licence": config.licence,
         "task": "translation" if model.encoder_layers else "language_model",
         "vocabulary": vocabulary,
         "d_model": model.d_model,
@@ -77,3 +82,22 @@ def export(model: Transformer, config: Config, data: Path, folder: Path) -> Path
     save_file(tensors(model), path, {"architecture": described})
     shutil.copyfile(data / "tokenizer.model", folder / f"{config.name}.tokenizer.model")
     return path
+
+
+def load(path: Path) -> tuple[Transformer, dict[str, Any]]:
+    """The network of an exported file, in evaluation mode, and its architecture."""
+    with safe_open(path, "pt") as file:
+        described = json.loads(file.metadata()["architecture"])
+        found = {name: file.get_tensor(name) for name in list(file.keys())}
+    if (described["format"], described["version"]) != (FORMAT, VERSION):
+        raise ValueError(f"{path}: not a file of format {FORMAT}, version {VERSION}")
+    keys = [f.name for f in dataclasses.fields(Model) if f.name in described]
+    shape = {key: described[key] for key in keys if described[key] is not None}
+    model = Transformer(Model(**shape, dropout=0.0), described["vocabulary"]).eval()
+    del found["positions"]
+    for name in [name for name in found if name.endswith(".weights.shift")]:
+        delta = found.pop(name.replace(".shift", ".delta")) - DELTA_FLOOR
+        found[name.replace(".shift", ".raw_delta")] = delta[:, None, None]
+        found[name] = found[name][:, None, None]
+    model.load_state_dict(found)
+    return model, described

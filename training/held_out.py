@@ -17,9 +17,8 @@ class Split:
 
 
 def line_key(line: str) -> str:
-    """A line without case, punctuation and spacing: two lines with one key count as the same."""
-    kept = (c if c.isalnum() else " " for c in line.casefold())
-    return " ".join("".join(kept).split())
+    """The letters and digits of a line, case folded: lines of one key count as the same line."""
+    return "".join(c for c in line.casefold() if c.isalnum())
 
 
 def components(keys: list[tuple[str, str]]) -> list[int]:
@@ -55,7 +54,9 @@ def split(pairs: list[Pair], valid: int, test: int, seed: int) -> Split:
         members[number].append(index)
     small = [group for group in members.values() if len(group) <= 3]
     if len(small) < valid + test:
-        raise ValueError(f"{valid + test} held-out pairs asked for, only {len(small)} are separable")
+        raise ValueError(
+            f"{valid + test} held-out pairs asked for, only {len(small)} are separable"
+        )
 
     def rank(group: list[int]) -> bytes:
         return hashlib.sha256(f"{seed}\t{keys[group[0]]}".encode()).digest()

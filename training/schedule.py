@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from training.config import Optim
 
 
@@ -12,7 +14,7 @@ def learning_rate(optim: Optim, step: int) -> float:
 
     the last factor, linear to zero, only with cooldown > 0.
     """
-    rate = optim.learning_rate * min(step / optim.warmup, (optim.warmup / step) ** 0.5)
+    rate = optim.learning_rate * min(step / optim.warmup, math.sqrt(optim.warmup / step))
     if optim.cooldown:
         rate *= min(1.0, (optim.steps - step + 1) / optim.cooldown)
     return rate

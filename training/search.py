@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import sentencepiece
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from training.batches import Lines
 from training.model.transformer import KeysValues, Transformer
 from training.prepare import BOS, EOS, PAD
 
@@ -17,7 +16,9 @@ def reorder(states: list[KeysValues], rows: Tensor) -> list[KeysValues]:
 
 
 @torch.inference_mode()
-def beam_search(model: Transformer, source: Tensor, beam: int, penalty: float = 1.0) -> list[list[int]]:
+def beam_search(
+    model: Transformer, source: Tensor, beam: int, penalty: float = 1.0
+) -> list[list[int]]:
     """The best target ids, without bos and eos, for each row of source [B, S].
 
     A hypothesis of n tokens, eos included, scores sum log p / n^penalty.  A sentence is done when
@@ -64,19 +65,22 @@ def beam_search(model: Transformer, source: Tensor, beam: int, penalty: float = 
 def translate(
     model: Transformer,
     tokenizer: sentencepiece.SentencePieceProcessor,
-    lines: Lines,
-    count: int,
+    sources: list[list[int]],
     beam: int = 1,
     batch: int = 64,
 ) -> list[str]:
-    """Translations of the first `count` lines, in order; works in batches of similar length."""
+    """Translations of the sources (ids, each ended by eos), in order.
+
+    Sentences of similar length are searched together, `batch` at a time.
+    """
     training, _ = model.training, model.eval()
-    rows = np.argsort(lines.lengths[:count], kind="stable")
-    out = [""] * len(rows)
-    for start in range(0, len(rows), batch):
-        chosen = rows[start : start + batch]
-        found = beam_search(model, torch.from_numpy(lines.padded(chosen)), beam)
-        for row, ids in zip(chosen, found, strict=True):
+    order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
+    out = [""] * len(order)
+    for start in range(0, len(order), batch):
+        rows = order[start : start + batch]
+        chosen = [torch.tensor(sources[row]) for row in rows]
+        padded = pad_sequence(chosen, batch_first=True, padding_value=PAD)
+        for row, ids in zip(rows, beam_search(model, padded, beam), strict=True):
             out[row] = tokenizer.decode(ids)
     model.train(training)
     return out

@@ -20,10 +20,12 @@ import torch
 from training import checkpoint, evaluate, export
 from training.batches import Batch, Batches, ParallelBatches, StreamBatches, from_position
 from training.config import Config, load
-from training.model.loss import SmoothedCrossEntropy
+from training.model.loss import smoothed_cross_entropy
 from training.model.transformer import Transformer
 from training.prepare import PAD, prepare
 from training.schedule import learning_rate
+
+LOG = "log.jsonl"
 
 
 class Trainer:
@@ -64,6 +66,14 @@ class Trainer:
         torch.set_rng_state(state["random"])
         self.step, self.epoch, self.index = state["position"]
         self.seconds = state["seconds"]
+        self.trim_log()
+
+    def trim_log(self) -> None:
+        """Drops what was logged after the checkpoint: those steps are taken again."""
+        log = self.folder / LOG
+        lines = log.read_text(encoding="utf-8").splitlines(True) if log.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+        log.write_text("".join(kept), encoding="utf-8")
 
     def update(self, batch: Batch) -> float:
         """One step of Adam; returns the mean negative log likelihood of the labels."""
@@ -71,9 +81,9 @@ class Trainer:
         states = self.model(batch.source, batch.inputs)[real]
         weight = self.model.embedding.weight
         smoothing = self.config.optim.label_smoothing
-        loss, nll = SmoothedCrossEntropy.apply(states, weight, batch.labels[real], smoothing)
+        loss, nll = smoothed_cross_entropy(states, weight, batch.labels[real], smoothing)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config.optim, self.step + 1)
@@ -125,7 +135,7 @@ class Trainer:
         rounded = {k: round(v, 6 if k == "rate" else 3) for k, v in values.items()}
         line = {"step": self.step, "epoch": self.epoch, "seconds": round(self.seconds)} | rounded
         print(" ".join(f"{k} {v}" for k, v in line.items()), flush=True)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
+        with (self.folder / LOG).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
     def finish(self) -> Path:

@@ -8,6 +8,7 @@ instruction turns the scales of its operands and of its result into integers
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from int8ref.reference.match_add import MAX_MULTIPLIER, MatchAdd
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.ssru import GATE_BITS, Ssru
 from weights_import.calibrate import Ranges
+from weights_import.channel_scales import Weight, choose_scale, positive, quantize_weight
 from weights_import.float_model import FloatModel
 from weights_import.scale_propagation import (
     DATA_MAX,
@@ -54,11 +56,13 @@ class Options:
 
     requantize   how accumulators return to int8: multiplier and shift, or shift only
     clip         how activation thresholds are chosen (see `calibrate.Ranges.clip`)
+    channels     whether the inputs of products may have a scale a channel (`channel_scales.py`)
     positions    most source tokens, with eos
     """
 
     requantize: Requantization = "multiplier"
     clip: str = "mse"
+    channels: bool = True
     positions: int = 512
 
 
@@ -89,6 +93,7 @@ class _Lowering:
         self.tensors: Tensors = {}
         self.sequence: list[Instruction] = []
         self.states: list[State] = []
+        self.chosen: dict[str, Float64] = {}
 
     def run(self) -> tuple[Program, Tensors]:
         architecture = self.model.architecture
@@ -117,6 +122,50 @@ class _Lowering:
         )
         return program, self.tensors
 
+    @cached_property
+    def consumers(self) -> dict[str, list[str]]:
+        """Which weights multiply each value that may have a scale a channel."""
+        architecture = self.model.architecture
+        found: dict[str, list[str]] = {}
+        for layer in range(architecture.encoder_layers):
+            block = f"encoder.{layer}"
+            found[f"{block}.self.context"] = [f"{block}.self.output"]
+            found[f"{block}.self.norm"] = [f"{block}.ffn.inner"]
+            found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
+            found[f"{block}.ffn.norm"] = [
+                f"encoder.{layer + 1}.self.{part}" for part in ("query", "key", "value")
+            ]
+        found[f"encoder.{architecture.encoder_layers - 1}.ffn.norm"] = [
+            f"decoder.{layer}.cross.{part}"
+            for layer in range(architecture.decoder_layers)
+            for part in ("key", "value")
+        ]
+        for layer in range(architecture.decoder_layers):
+            block = f"decoder.{layer}"
+            found[f"{block}.ssru.norm"] = [f"{block}.cross.query"]
+            found[f"{block}.cross.context"] = [f"{block}.cross.output"]
+            found[f"{block}.cross.norm"] = [f"{block}.ffn.inner"]
+            found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
+            if layer + 1 < architecture.decoder_layers:
+                found[f"{block}.ffn.norm"] = [
+                    f"decoder.{layer + 1}.ssru.{part}" for part in ("gate", "cell")
+                ]
+        return found
+
+    def input_scale(self, name: str) -> Float64:
+        """The scale of an input of products: one a channel where that serves its consumers."""
+        parts = self.consumers.get(name, [])
+        if not self.options.channels or not parts:
+            return self.data_scale(name)
+        if name not in self.chosen:
+            weights = [self.source_weight(f"{part}.weight") for part in parts]
+            residual = name.endswith("norm")
+            self.chosen[name] = choose_scale(self.ranges, name, weights, residual)
+        return self.chosen[name]
+
+    def source_weight(self, name: str) -> Weight:
+        return Weight(self.model.tensors[name], self.model.grids.get(name))
+
     def encoder_layer(self, name: str, x: Scaled) -> Scaled:
         parts = ("query", "key", "value")
         operands = self.attention_operands(f"{name}.self", parts, x)
@@ -132,13 +181,13 @@ class _Lowering:
         return self.feed_forward(f"{name}.ffn", x)
 
     def feed_forward(self, name: str, x: Scaled) -> Scaled:
-        hidden_scale = self.data_scale(f"{name}.inner")
+        hidden_scale = self.input_scale(f"{name}.inner")
         hidden = self.linear(f"{name}.inner", [f"{name}.inner"], x, hidden_scale, low=0)
         return self.residual(name, self.accumulate(f"{name}.outer", hidden), x)
 
     def embed(self, name: str, domain: str) -> Scaled:
         """Embedding times its scale, plus position."""
-        table = self.weight(f"{domain}_embedding", per_channel=False)
+        table = self.table(f"{domain}_embedding")
         scale = self.data_scale(name)
         positions = self.model.position_table(self.options.positions)
         position_scale = max(float(np.abs(positions).max()), 1e-9) / DATA_MAX
@@ -161,9 +210,10 @@ class _Lowering:
 
     def logits(self, x: Scaled) -> str:
         """Logits are accumulators: one scale for all, so that they compare as they are."""
-        weight = self.weight("output.weight", per_channel=False)
+        table = self.table("output.weight")
+        weight = Quantized(table.x, table.scale * x.scale)
         bias = self.model.tensors.get("output.bias")
-        self.emit_linear("decoder.logits", self.embedding_name("target", weight), weight, bias, x)
+        self.emit_linear("decoder.logits", self.embedding_name("target", table), weight, bias, x)
         return "decoder.logits"
 
     def embedding_name(self, domain: str, table: Quantized) -> str:
@@ -177,9 +227,9 @@ class _Lowering:
         self, name: str, parts: tuple[str, ...], x: Scaled
     ) -> dict[str, Operand]:
         """Queries, keys and values in one product; one scale a head."""
-        scales = [self.head_scale(f"{name}.{part}") for part in parts]
+        scales = [self.operand_scale(name, part) for part in parts]
         out = f"{name}.{'_'.join(parts)}"
-        every = np.concatenate([np.repeat(scale, self.head_size) for scale in scales])
+        every = np.concatenate(scales)
         self.linear(out, [f"{name}.{part}" for part in parts], x, every)
         return {
             part: Operand(out, index * self.width, scale)
@@ -188,11 +238,13 @@ class _Lowering:
 
     def attention(self, name: str, operands: dict[str, Operand], domain: str) -> Scaled:
         query, key, value = (operands[part] for part in ("query", "key", "value"))
-        scale = self.data_scale(f"{name}.context")
-        ratio = query.scale * key.scale / np.sqrt(self.head_size) * np.log2(np.e) * 2**10
+        scale = self.context_scale(name)
+        head = slice(None, None, self.head_size)
+        temperature = np.sqrt(self.head_size) / np.log2(np.e)
+        ratio = query.scale[head] * key.scale[head] / temperature * 2**10
         multiplier = np.maximum(fixed_point(ratio, SCORE_SHIFT), 1)
         limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
-        context = dyadic(value.scale / scale, 22, 38)
+        context = dyadic((value.scale / scale)[head], 22, 38)
         out = f"{name}.context"
         self.add(
             AttentionSoftmax(
@@ -215,6 +267,20 @@ class _Lowering:
             )
         )
         return Scaled(out, scale)
+
+    def operand_scale(self, name: str, part: str) -> Float64:
+        """One scale a head for queries and keys, whose products must agree; values follow the
+        context, whose channels they become."""
+        if part != "value":
+            return np.repeat(self.head_scale(f"{name}.{part}"), self.head_size)
+        context = np.broadcast_to(self.context_scale(name), (self.width,))
+        clip = positive(self.ranges.clip(f"{name}.value", self.options.clip, self.width)) / DATA_MAX
+        fit = (clip / context).reshape(self.heads, -1).max(axis=1)
+        return context * np.repeat(fit, self.head_size)
+
+    def context_scale(self, name: str) -> Float64:
+        scale = self.input_scale(f"{name}.context")
+        return np.broadcast_to(scale, (self.width,)) if scale.size > 1 else scale
 
     def ssru(self, name: str, x: Scaled) -> Scaled:
         """The recurrent cell: a gate by table, and a state of 16 bits."""
@@ -277,7 +343,7 @@ class _Lowering:
         return self.norm(f"{name}.norm", f"{name}.sum", scale)
 
     def norm(self, name: str, x: str, x_scale: float) -> Scaled:
-        scale = self.data_scale(name)
+        scale = self.input_scale(name)
         gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale
         bias = self.model.tensors[f"{name}.bias"].astype(np.float64) / scale
         unit = 2.0**-FRACTION_BITS
@@ -301,7 +367,7 @@ class _Lowering:
 
     def accumulate(self, name: str, x: Scaled) -> Scaled:
         """x times a weight, as accumulators."""
-        weight = self.weight(f"{name}.weight", per_channel=True)
+        weight = quantize_weight(self.source_weight(f"{name}.weight"), x.scale)
         bias = self.model.tensors.get(f"{name}.bias")
         return self.emit_linear(
             f"{name}.accumulator", self.tensor(f"{name}.weight", weight.x), weight, bias, x
@@ -317,12 +383,12 @@ class _Lowering:
         scales = np.split(np.broadcast_to(out_scale, (sum(rows),)), np.cumsum(rows)[:-1])
         for part, wanted in zip(parts, scales, strict=True):
             if shift_only:
-                w = self.model.tensors[f"{part}.weight"]
-                grid, shift = shift_scales(w, float(x.scale[0]), wanted)
-                weights.append(quantize(w, grid))
+                folded = self.model.tensors[f"{part}.weight"] * x.scale
+                grid, shift = shift_scales(folded, wanted)
+                weights.append(quantize(folded, grid))
                 shifts.append(shift)
             else:
-                weights.append(self.weight(f"{part}.weight", per_channel=True))
+                weights.append(quantize_weight(self.source_weight(f"{part}.weight"), x.scale))
         weight = Quantized(
             np.concatenate([w.x for w in weights]),
             np.concatenate([np.broadcast_to(w.scale, (len(w.x),)) for w in weights]),
@@ -332,7 +398,7 @@ class _Lowering:
         if shift_only:
             fields["shift"] = self.tensor(f"{out}.shift", np.concatenate(shifts))
         else:
-            ratio = one_if_equal(x.scale * weight.scale / out_scale)
+            ratio = one_if_equal(weight.scale / out_scale)
             multiplier, bits = dyadic(ratio, 32, 62)
             fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier)
             fields["shift"] = self.tensor(f"{out}.shift", bits)
@@ -349,9 +415,8 @@ class _Lowering:
         x: Scaled,
         **fields: Any,
     ) -> Scaled:
-        scale = x.scale * weight.scale
         real = np.zeros(len(weight.x)) if bias is None else bias
-        integers, shift = integer_bias(real, scale)
+        integers, shift = integer_bias(real, weight.scale)
         self.add(
             Linear(
                 x=x.name,
@@ -362,19 +427,17 @@ class _Lowering:
                 **fields,
             )
         )
-        return Scaled(out, scale)
+        return Scaled(out, one_if_equal(weight.scale))
 
     def bias(self, name: str) -> NDArray[Any]:
         rows = len(self.model.tensors[f"{name}.weight"])
         return self.model.tensors.get(f"{name}.bias", np.zeros(rows, np.float32))
 
-    def weight(self, name: str, per_channel: bool) -> Quantized:
-        """A weight as int8: on the checkpoint's own grid where it has one, so that nothing is lost."""
+    def table(self, name: str) -> Quantized:
+        """An embedding or output matrix: one scale, the checkpoint's own where it has one."""
         w = self.model.tensors[name]
-        if name in self.model.grids:
-            return quantize(w, [self.model.grids[name]])
-        scales = row_scales(w)
-        return quantize(w, scales if per_channel else scales.max(keepdims=True))
+        grid = self.model.grids.get(name)
+        return quantize(w, np.array([grid]) if grid else row_scales(w).max(keepdims=True))
 
     def data_scale(self, name: str) -> Float64:
         return self.scales(name, 1)
@@ -383,8 +446,7 @@ class _Lowering:
         return self.scales(name, self.heads)
 
     def scales(self, name: str, groups: int) -> Float64:
-        clip = self.ranges.clip(name, self.options.clip, groups)
-        return np.where(clip > 0, clip, 1.0) / DATA_MAX
+        return positive(self.ranges.clip(name, self.options.clip, groups)) / DATA_MAX
 
     def tensor(self, name: str, content: NDArray[Any]) -> str:
         """Keep a tensor under a name; the same name always has the same content."""
@@ -398,7 +460,7 @@ class _Lowering:
 
 @dataclass(frozen=True)
 class Operand:
-    """Queries, keys or values: the value and column they begin at, and a scale a head."""
+    """Queries, keys or values: the value and column they begin at, and a scale a column."""
 
     value: str
     column: int

@@ -75,21 +75,19 @@ def row_scales(w: Real) -> Float64:
     return np.where(largest > 0, largest, 1.0) / DATA_MAX
 
 
-def shift_scales(w: Real, x_scale: float, out_scale: Real) -> tuple[Float64, NDArray[np.int8]]:
-    """Row scales and shifts for which x_scale * scale / out_scale is exactly 2^-shift.
+def shift_scales(w: Real, out_scale: Real) -> tuple[Float64, NDArray[np.int8]]:
+    """Row scales and shifts for which scale / out_scale is exactly 2^-shift.
 
-    The shift-only re-scaling of the paper without a loss in the activations: their scales stay
-    free, and the weight of each channel is quantised on the grid that the shift demands, at most
-    twice as coarse as the finest one that holds the row.
+    `w` has the scales of its input folded in, so that its scale is that of the accumulators.  The
+    shift-only re-scaling of the paper without a loss in the activations: their scales stay free,
+    and the weight of each channel is quantised on the grid that the shift demands, at most twice
+    as coarse as the finest one that holds the row.
     """
-    finest = row_scales(w)
-    shift = np.floor(np.log2(out_scale / (x_scale * finest))).astype(np.int64)
+    shift = np.floor(np.log2(out_scale / row_scales(w))).astype(np.int64)
     if np.any(shift < 1):
         raise LoweringError("a weight is too large for a shift-only re-scaling")
     shift = np.minimum(shift, 30)
-    return np.ldexp(np.broadcast_to(out_scale / x_scale, shift.shape), -shift), shift.astype(
-        np.int8
-    )
+    return np.ldexp(np.broadcast_to(out_scale, shift.shape), -shift), shift.astype(np.int8)
 
 
 def integer_bias(bias: Real, scale: Real) -> tuple[NDArray[Any], int]:

@@ -23,7 +23,7 @@ def ssru(x, gate, state, next_state, out):
         fresh, open_, old = x[r], gate[r], state[r]
         following, target = next_state[r], out[r]
         for i in range(x.shape[1]):
-            f = np.int32(open_[i])
+            f = max(np.int32(open_[i]), np.int32(0))
             mixed = np.int32(f * np.int32(old[i]))
             mixed = np.int32(mixed + np.int32(np.int32(ONE - f) * np.int32(fresh[i])))
             mixed = np.int32(np.int32(mixed + HALF) >> np.int32(15))

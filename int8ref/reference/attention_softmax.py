@@ -43,7 +43,7 @@ class AttentionSoftmax(Instruction):
     out: Result
 
     def check(self, scope: Scope) -> None:
-        rows = scope.value(self.sentence, "int32", 0)
+        rows = scope.input(self.sentence, "sentence")
         scope.constant("heads", self.heads, 1, 256)
         scope.constant("head_width", self.head_width, 1, 512)
         width = self.heads * self.head_width

@@ -30,8 +30,10 @@ class Embed(Instruction):
     out: Result
 
     def check(self, scope: Scope) -> None:
-        rows = scope.value(self.ids, "int32", 0)
-        scope.value(self.positions, "int32", 0, rows.domain)
+        rows = scope.input(self.ids, "ids")
+        scope.require(
+            scope.input(self.positions, "positions") == rows, "ids and positions of other rows"
+        )
         table = scope.tensor(self.table, "int8", (None, None))
         position = scope.tensor(self.position_table, "int8", (None, table.shape[1]))
         scope.constant("multiplier", self.multiplier, 0, 2**30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import require_range, rounding_shift_right
+from int8ref.arithmetic import rounding_shift_right
 from int8ref.instruction import Instruction, Result, Scope, Value, ValueType
 
 GATE_BITS = 15
@@ -34,14 +34,15 @@ def ssru(
     """Advance the recurrent state by one token (Kim et al. 2019, "From Research to Production and
     Back", Eq. 5 to 7; the decoder cell of Marian's small models).
 
-        next[r, n] = rounding_shift_right(f * state[r, n] + (2^15 - f) * x[r, n], 15)    f = gate[r, n]
+        f          = max(gate[r, n], 0)
+        next[r, n] = rounding_shift_right(f * state[r, n] + (2^15 - f) * x[r, n], 15)
         out[r, n]  = max(next[r, n], 0)
 
-    All int16 [rows, n]; `gate` has 15 fraction bits and lies in [0, 32767]; x and the state share a
-    scale, which next and out keep.  A convex combination: it cannot leave int16, and the sum cannot
-    leave int32.
+    All int16 [rows, n]; `gate` has 15 fraction bits, and counts as 0 below 0; x and the state share
+    a scale, which next and out keep.  A convex combination for every gate: it cannot leave int16,
+    and the sum cannot leave int32.
     """
-    f = require_range(gate, 0, (1 << GATE_BITS) - 1, "ssru: gate")
+    f = np.maximum(gate.astype(np.int64), 0)
     mixed = f * state.astype(np.int64) + ((1 << GATE_BITS) - f) * x.astype(np.int64)
     following = rounding_shift_right(mixed, GATE_BITS).astype(np.int16)
     return following, np.maximum(following, np.int16(0))

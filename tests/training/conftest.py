@@ -11,7 +11,7 @@ from training.prepare import prepare
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import toy  # noqa: E402
+import toy
 
 
 @pytest.fixture(scope="session")

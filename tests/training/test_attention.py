@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training recipe needs torch (extra `train`)")
 
 from toy import toy_config  # noqa: E402
+
 from training.model.attention import DELTA_FLOOR, PolynomialWeights  # noqa: E402
 from training.model.transformer import Transformer  # noqa: E402
 from training.prepare import BOS, PAD  # noqa: E402

@@ -36,7 +36,8 @@ def test_an_epoch_holds_every_pair_once_within_the_budget(toy_data: Path) -> Non
 
 def test_order_depends_on_seed_and_epoch_alone(toy_data: Path) -> None:
     def flat(seed: int, epoch: int) -> list[int]:
-        return [int(i) for r in ParallelBatches(toy_data, "train", 120, 100, seed).plan(epoch) for i in r]
+        batches = ParallelBatches(toy_data, "train", 120, 100, seed)
+        return np.concatenate(batches.plan(epoch)).tolist()
 
     assert flat(1, 0) == flat(1, 0)
     assert flat(1, 0) != flat(2, 0)
@@ -48,7 +49,8 @@ def test_stream_continues_from_any_position(toy_data: Path) -> None:
     whole = list(islice(from_position(batches, 0, 0), 25))
     epoch, index, _ = whole[14]
     for old, new in zip(whole[15:], from_position(batches, epoch, index + 1), strict=False):
-        assert old[:2] == new[:2] and torch.equal(old[2].labels, new[2].labels)
+        assert old[:2] == new[:2]
+        assert torch.equal(old[2].labels, new[2].labels)
 
 
 def test_windows_of_a_stream_are_successive_text(toy_data: Path) -> None:
@@ -56,6 +58,7 @@ def test_windows_of_a_stream_are_successive_text(toy_data: Path) -> None:
     starts = np.concatenate(batches.plan(0))
     assert len(starts) == len(set(starts.tolist()))
     batch = batches.batch(batches.plan(0)[0])
-    assert batch.source is None and torch.equal(batch.inputs[:, 1:], batch.labels[:, :-1])
+    assert batch.source is None
+    assert torch.equal(batch.inputs[:, 1:], batch.labels[:, :-1])
     start = int(batches.plan(0)[0][0])
     assert batch.labels[0].tolist() == batches.ids[start + 1 : start + 17].tolist()

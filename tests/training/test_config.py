@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -62,4 +63,4 @@ def test_schedule_rises_falls_and_cools_down(tmp_path: Path) -> None:
     assert rates[:10] == pytest.approx([step / 10 for step in range(1, 11)])
     assert rates[39] == pytest.approx(0.5)
     assert rates[-1] == pytest.approx((10 / 100) ** 0.5 / 20)
-    assert all(one > other for one, other in zip(rates[9:], rates[10:], strict=False))
+    assert all(one > other for one, other in itertools.pairwise(rates[9:]))

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="the training recipe needs torch (ex
 
 from toy import toy_config  # noqa: E402
 
-from training.export import export  # noqa: E402
+from training.export import export, load  # noqa: E402
 from training.model.transformer import Transformer  # noqa: E402
 
 Array = NDArray[np.float64]
@@ -26,7 +26,8 @@ class FileModel:
     def __init__(self, path: Path) -> None:
         with safe_open(path, "np") as file:
             self.shape = json.loads(file.metadata()["architecture"])
-            self.tensors = {k: file.get_tensor(k).astype(np.float64) for k in file.keys()}
+            names = list(file.keys())
+            self.tensors = {k: file.get_tensor(k).astype(np.float64) for k in names}
 
     def linear(self, name: str, x: Array) -> Array:
         return x @ self.tensors[f"{name}.weight"].T + self.tensors[f"{name}.bias"]
@@ -72,9 +73,7 @@ class FileModel:
         for place in range(self.shape[f"{side}_layers"]):
             at = f"{side}.layers.{place}"
             name = f"{at}.self_attention"
-            x = residual(
-                f"{at}.self_residual", x, lambda y, n=name: self.attention(n, y, y, keep)
-            )
+            x = residual(f"{at}.self_residual", x, lambda y, n=name: self.attention(n, y, y, keep))
             if memory is not None:
                 name, seen = f"{at}.cross_attention", np.ones((len(ids), len(memory)))
                 x = residual(
@@ -120,10 +119,13 @@ def test_file_alone_gives_the_same_logits(
     file = FileModel(export(model, config, toy_data, tmp_path))
     inputs = [2, 9, 10, 11, 12]
     given = None if source is None else torch.tensor([source])
-    expected = model(given, torch.tensor([inputs])) @ model.embedding.weight.t()
+    states = model(given, torch.tensor([inputs]))
+    expected = states @ model.embedding.weight.t()
     np.testing.assert_allclose(
         file.logits(source, inputs), expected[0].detach().numpy(), rtol=1e-4, atol=1e-4
     )
+    again, _ = load(tmp_path / "toy.safetensors")
+    torch.testing.assert_close(again(given, torch.tensor([inputs])), states)
     assert (tmp_path / file.shape["tokenizer"]).is_file()
     assert file.shape["vocabulary"] == len(file.tensors["embedding.weight"])
     assert file.shape["decoder_starts_with"] == (2 if source else 3)

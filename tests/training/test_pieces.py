@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training recipe needs torch (extra `train`)")
 
 from training.model.dropout import AddDropped, keep_mask  # noqa: E402
-from training.model.loss import CHUNK, SmoothedCrossEntropy  # noqa: E402
-from training.model.relu import ReLU  # noqa: E402
+from training.model.loss import CHUNK, smoothed_cross_entropy  # noqa: E402
+from training.model.relu import relu  # noqa: E402
 
 
 def test_chunked_loss_and_gradients_are_those_of_cross_entropy() -> None:
@@ -17,7 +17,7 @@ def test_chunked_loss_and_gradients_are_those_of_cross_entropy() -> None:
     x = torch.randn(rows, 8, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(vocabulary, 8, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(vocabulary, (rows,))
-    loss, nll = SmoothedCrossEntropy.apply(x, weight, labels, 0.1)
+    loss, nll = smoothed_cross_entropy(x, weight, labels, 0.1)
     found = torch.autograd.grad(3 * loss, (x, weight))
     cross_entropy = torch.nn.functional.cross_entropy
     expected = cross_entropy(x @ weight.t(), labels, label_smoothing=0.1)
@@ -47,6 +47,8 @@ def test_dropout_drops_the_same_elements_forward_and_backward() -> None:
 
 def test_relu() -> None:
     x = torch.tensor([-2.0, 0.0, 3.0], requires_grad=True)
-    y = ReLU.apply(x)
+    y = relu(x)
     y.backward(torch.tensor([5.0, 6.0, 7.0]))
-    assert y.tolist() == [0, 0, 3] and x.grad is not None and x.grad.tolist() == [0, 0, 7]
+    assert y.tolist() == [0, 0, 3]
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 0, 7]

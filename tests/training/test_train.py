@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
 import json
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="the training recipe needs torch (extra `train`)")
 
 from toy import toy_config  # noqa: E402
+
 from training import checkpoint  # noqa: E402
 from training.config import Config  # noqa: E402
 from training.train import Trainer  # noqa: E402
@@ -25,7 +26,7 @@ def weights(trainer: Trainer) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -42,17 +43,24 @@ def test_resume_after_a_kill_is_bit_exact(kind: str, toy_data: Path, tmp_path: P
 
     def update_or_die(batch: object) -> float:
         if victim.step == 5:
-            raise Killed
+            raise KilledError
         return update(batch)  # type: ignore[arg-type]
 
     victim.update = update_or_die  # type: ignore[method-assign]
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         victim.run()
     (tmp_path / "cut" / "resume.tmp").write_bytes(b"torn")
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:
+        log.write('{"step": 6, "nll": 0.0}\n')
     resumed = trained(config, toy_data, tmp_path / "cut")
+    logged = (tmp_path / "cut" / "log.jsonl").read_text()
+    steps = [json.loads(line)["step"] for line in logged.splitlines()]
+    assert steps == [4, 8]
     assert torch.equal(weights(whole), weights(resumed))
     for one, other in zip(
-        checkpoint.snapshots(tmp_path / "whole"), checkpoint.snapshots(tmp_path / "cut"), strict=True
+        checkpoint.snapshots(tmp_path / "whole"),
+        checkpoint.snapshots(tmp_path / "cut"),
+        strict=True,
     ):
         assert one.name == other.name
         for name, value in checkpoint.load(one).items():

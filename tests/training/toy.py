@@ -8,7 +8,7 @@ import numpy as np
 
 from training.config import Config, build
 
-WORDS = "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu".split()
+WORDS = [a + b for a in "bdfghklmnprst" for b in "aeiou"]
 
 
 def toy_config(**sections: dict[str, object]) -> Config:

@@ -146,6 +146,7 @@ def test_wrong_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
         (("W", (1, 8), 0x101, bytes(8)), "W at byte 204 is a text"),
         (("W", (1, 8), 0x4101, bytes(12)), "multiplier of W"),
         (("W", (1, 8), 0x4101, bytes(8) + struct.pack("<f", np.nan)), "multiplier of W"),
+        (("W", (1, 8), 0x4101, b"\x7f" * 8 + struct.pack("<f", 1e-44)), "multiplier of W"),
         (("W", (1, 8), 0x404, bytes(32 + 256)), "288 bytes, but the shape [1, 8] takes 32"),
     ],
 )

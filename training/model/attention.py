@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.model.relu import ReLU
+from training.model.relu import relu
 
 # The floor under |delta|.  With degree 2 and scores quantised to 8 bits over +-16 a step of the
 # polynomial is 1/64, so the smallest delta is still one unit in fixed point.
@@ -41,13 +41,15 @@ class PolynomialWeights(nn.Module):
         self.raw_delta = nn.Parameter(torch.full((heads, 1, 1), 0.1))
 
     def delta(self) -> Tensor:
+        """|delta| [heads, 1, 1]"""
         return self.raw_delta.abs() + DELTA_FLOOR
 
     def forward(self, scores: Tensor, keep: Tensor | None) -> Tensor:
-        weights = ReLU.apply(scores + self.shift).pow(self.degree) + self.delta()
+        weights: Tensor = relu(scores + self.shift).pow(self.degree) + self.delta()
         if keep is not None:
             weights = weights * keep
-        return weights / weights.sum(-1, keepdim=True).clamp_min(DELTA_FLOOR / 2)
+        total = weights.sum(-1, keepdim=True).clamp_min(DELTA_FLOOR / 2)
+        return weights / total
 
 
 class Attention(nn.Module):

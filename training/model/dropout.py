@@ -54,5 +54,5 @@ class Dropout(nn.Module):
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         if not self.training or not self.rate:
             return x + y
-        out: Tensor = AddDropped.apply(x, y, self.rate)
+        out: Tensor = AddDropped.apply(x, y, self.rate)  # type: ignore[no-untyped-call]
         return out

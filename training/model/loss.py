@@ -53,3 +53,13 @@ class SmoothedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_x, grad_weight = ctx.saved_tensors
         return grad_x * grads[0], grad_weight * grads[0], None, None
+
+
+def smoothed_cross_entropy(
+    x: Tensor, weight: Tensor, labels: Tensor, smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """(loss, negative log likelihood), see `SmoothedCrossEntropy`."""
+    found: tuple[Tensor, Tensor] = SmoothedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        x, weight, labels, smoothing
+    )
+    return found

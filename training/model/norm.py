@@ -38,7 +38,7 @@ class L1Norm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.addcmul(self.bias, MeanAbsoluteDeviation.apply(x), self.gain)
+        return torch.addcmul(self.bias, divide_by_spread(x), self.gain)
 
 
 class MeanAbsoluteDeviation(torch.autograd.Function):
@@ -64,6 +64,12 @@ class MeanAbsoluteDeviation(torch.autograd.Function):
         pull = (grad * z).mean(-1, keepdim=True)
         out = torch.addcmul(grad, z.sign(), pull, value=-1)
         return out.sub_(out.mean(-1, keepdim=True)).mul_(inverse)
+
+
+def divide_by_spread(x: Tensor) -> Tensor:
+    """(x - mean(x)) / (mean(|x - mean(x)|) + epsilon), over the last axis."""
+    z: Tensor = MeanAbsoluteDeviation.apply(x)  # type: ignore[no-untyped-call]
+    return z
 
 
 NORMS = {"l2": L2Norm, "l1": L1Norm}

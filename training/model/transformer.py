@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from training.config import Model
 from training.model.attention import Attention
 from training.model.dropout import Dropout
 from training.model.norm import NORMS
-from training.model.relu import ReLU
+from training.model.relu import relu
 from training.prepare import PAD
 
 KeysValues = tuple[Tensor, Tensor]
@@ -47,7 +47,7 @@ class FeedForward(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.contract(ReLU.apply(self.expand(x)))
+        out: Tensor = self.contract(relu(self.expand(x)))
         return out
 
 
@@ -61,6 +61,10 @@ class Layer(nn.Module):
         if cross:
             self.cross_attention, self.cross_residual = Attention(*shape), Residual(config)
         self.feed_forward, self.feed_residual = FeedForward(config), Residual(config)
+
+    def memory(self, encoded: Tensor) -> KeysValues:
+        """Keys and values of the encoded source, computed once a sentence."""
+        return self.cross_attention.keys_values(encoded)
 
     def forward(
         self,
@@ -94,9 +98,13 @@ class Layer(nn.Module):
 class Stack(nn.Module):
     """Layers, and for pre-norm a last norm."""
 
+    layers: Iterable[Layer]
+
     def __init__(self, config: Model, layers: int, cross: bool) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Layer(config, cross) for _ in range(layers))
+        self.layers = nn.ModuleList(  # type: ignore[assignment]
+            Layer(config, cross) for _ in range(layers)
+        )
         pre = config.norm_position == "pre"
         self.norm = NORMS[config.norm](config.d_model) if pre else nn.Identity()
 
@@ -144,7 +152,7 @@ class Transformer(nn.Module):
         for layer in self.encoder.layers:
             x, _ = layer(x, keep)
         x = self.encoder.norm(x)
-        return [layer.cross_attention.keys_values(x) for layer in self.decoder.layers], keep
+        return [layer.memory(x) for layer in self.decoder.layers], keep
 
     def decode(
         self,

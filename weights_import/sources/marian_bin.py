@@ -35,6 +35,7 @@ FLOAT32, TEXT, INTGEMM8 = 0x404, 0x101, 0x4101
 ALIGNMENT = 256
 MAXIMUM_NAME = 1024
 MAXIMUM_RANK = 4
+LEAST_MULTIPLIER, LARGEST_MULTIPLIER = 1e-30, 1e30  # Beyond, int8 / multiplier leaves float32.
 HEADER = struct.Struct("<4Q")
 PREFIX = struct.Struct("<2Q")
 
@@ -173,7 +174,7 @@ def _tensor(name: str, item: _Item, content: bytes) -> StoredTensor:
         values = np.frombuffer(content, "<f4", number, item.start)
         return StoredTensor(values.reshape(item.shape).astype(np.float32))
     (multiplier,) = struct.unpack_from("<f", content, item.start + number)
-    if not 0 < multiplier < math.inf:
+    if not LEAST_MULTIPLIER < multiplier < LARGEST_MULTIPLIER:
         raise CheckpointError(f"multiplier of {name} at byte {item.start + number}: {multiplier}")
     step = 1 / multiplier
     integers = np.frombuffer(content, np.int8, number, item.start)

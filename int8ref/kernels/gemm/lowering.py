@@ -6,6 +6,8 @@ what compiled code gets in its place. Leaves take and return int64 and nothing e
 count, exception or allocation comes into the compiled code.
 """
 
+# mypy: disable-error-code="no-untyped-call, untyped-decorator"
+
 from __future__ import annotations
 
 import ctypes

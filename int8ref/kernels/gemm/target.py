@@ -4,11 +4,11 @@ The choice is made from exactly the feature string that Numba compiles for, whic
 its cache on disk: code, cache and CPU cannot disagree. An LLVM intrinsic that the target lacks
 aborts the process, so nothing here is guessed from anything else.
 
-    name       inner instruction                 left operand   columns a register   accumulators
-    vnni512    vpdpbusd zmm  (u8 * s8, four k)   u8             16                   24
-    vnni256    vpdpbusd ymm  (u8 * s8, four k)   u8              8                   12
-    sdot       sdot          (s8 * s8, four k)   s8              4                   24
-    generic    plain vector IR (s16, two k):     s16            bits / 64            24 or 12
+    name       inner instruction                 left operand   columns a register   registers
+    vnni512    vpdpbusd zmm  (u8 * s8, four k)   u8             16                   32
+    vnni256    vpdpbusd ymm  (u8 * s8, four k)   u8              8                   16
+    sdot       sdot          (s8 * s8, four k)   s8              4                   32
+    generic    plain vector IR (s16, two k):     s16            bits / 64            32 or 16
                LLVM makes it vpmaddwd, pmaddwd, smlal and so on
 
 The u8 trick. vpdpbusd multiplies unsigned by signed bytes. A signed byte a with its top bit flipped
@@ -42,7 +42,7 @@ class InstructionSet:
     name: str
     operand: str  # "u8", "s8" or "s16": the form in which the kernel reads the left matrix
     columns: int  # output columns that one register of accumulators serves
-    accumulators: int  # registers that a tile may use for accumulators
+    registers: int  # vector registers that the target has
     intrinsic: str = ""
 
     @property
@@ -55,20 +55,24 @@ class InstructionSet:
         return 128 if self.operand == "u8" else 0
 
     def registers_across(self, rows: int, panel: int) -> int:
-        """Registers side by side in a tile of `rows` rows: a power of two, at most a panel."""
+        """Accumulators side by side in a tile of `rows` rows: a power of two, at most a panel.
+
+        Besides them the registers hold the weights, which only one row takes from memory one by
+        one, a group of the left operand, and a product.
+        """
         across = panel // self.columns
-        while across > 1 and rows * across > self.accumulators:
+        while rows * across + (across if rows > 1 else 1) + 2 > self.registers:
             across //= 2
         return across
 
 
-VNNI512 = InstructionSet("vnni512", "u8", 16, 24, "llvm.x86.avx512.vpdpbusd.512")
-VNNI256 = InstructionSet("vnni256", "u8", 8, 12, "llvm.x86.avx512.vpdpbusd.256")
-SDOT = InstructionSet("sdot", "s8", 4, 24, "llvm.aarch64.neon.sdot.v4i32.v16i8")
-GENERIC512 = InstructionSet("generic512", "s16", 8, 24)
-GENERIC256 = InstructionSet("generic256", "s16", 4, 12)
-GENERIC128 = InstructionSet("generic128", "s16", 2, 12)
-NEON = InstructionSet("neon", "s16", 2, 24)
+VNNI512 = InstructionSet("vnni512", "u8", 16, 32, "llvm.x86.avx512.vpdpbusd.512")
+VNNI256 = InstructionSet("vnni256", "u8", 8, 16, "llvm.x86.avx512.vpdpbusd.256")
+SDOT = InstructionSet("sdot", "s8", 4, 32, "llvm.aarch64.neon.sdot.v4i32.v16i8")
+GENERIC512 = InstructionSet("generic512", "s16", 8, 32)
+GENERIC256 = InstructionSet("generic256", "s16", 4, 16)
+GENERIC128 = InstructionSet("generic128", "s16", 2, 16)
+NEON = InstructionSet("neon", "s16", 2, 32)
 
 Table = tuple[tuple[frozenset[str], InstructionSet], ...]
 

@@ -4,6 +4,8 @@ Addresses are i64 values. Loads and stores promise no alignment: on aligned data
 and it never faults.
 """
 
+# mypy: disable-error-code="no-untyped-call, untyped-decorator"
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

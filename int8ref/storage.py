@@ -1,0 +1,35 @@
+"""Where files are kept, and how one is written: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_folder() -> Path:
+    """Folder of imported models and compiled code: INT8REF_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("INT8REF_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("int8ref")
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file so that no other process, and no kill on the way, meets a part of it.
+
+    The bytes go to a temporary file in the same folder, which is renamed when they are on disk.
+    Permissions are those of any new file.  Raises `OSError`.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,226 @@
+"""One instruction with its operands, and every way to run it.
+
+A test file of this folder gives a strategy `cases()` for its operation; `run_reference`,
+`run_kernel` and `run_machine` need nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import DTypeLike, NDArray
+
+from int8ref.executor import Values, run_instruction
+from int8ref.instruction import Domain, Instruction, Scope, ValueType
+from int8ref.program import Tensors
+
+Array = NDArray[Any]
+INT32 = (-(2**31), 2**31 - 1)
+WORKSPACE_BYTES = 1 << 20
+GUARD = 64
+"""Bytes behind every output that no kernel may touch."""
+
+
+@dataclass
+class Case:
+    """An instruction over values and tensors by name; `domains` are those of the values."""
+
+    instruction: Instruction
+    values: Values
+    tensors: Tensors = field(default_factory=dict)
+    domains: dict[str, Domain] = field(default_factory=dict)
+
+    def types(self) -> dict[str, ValueType]:
+        """Types of the values and, by the instruction's own check, of its results."""
+        types = {
+            name: ValueType(
+                self.domains.get(name, "target"),
+                array.dtype.name,
+                array.shape[1] if array.ndim == 2 else 0,
+            )
+            for name, array in self.values.items()
+        }
+        self.instruction.check(Scope("case", types, self.tensors))
+        return types
+
+    def results(self) -> list[tuple[str, tuple[int, ...], str]]:
+        """(field, shape, dtype) of every result."""
+        types = self.types()
+        rows = {types[name].domain: len(array) for name, array in self.values.items()}
+        found = []
+        for place, kind, name in self.instruction.operands():
+            if kind == "result":
+                kept = types[name]
+                shape = (rows[kept.domain], kept.width) if kept.width else (rows[kept.domain],)
+                found.append((place, shape, kept.dtype))
+        return found
+
+
+def run_reference(case: Case) -> dict[str, Array]:
+    """Field -> result, by the golden model."""
+    found = run_instruction(case.instruction, case.values, case.tensors)
+    return {
+        place: found[name]
+        for place, kind, name in case.instruction.operands()
+        if kind == "result"
+    }
+
+
+def run_kernel(case: Case) -> dict[str, Array]:
+    """Field -> result, by a call of the kernel: compiled, or not under NUMBA_DISABLE_JIT."""
+    from int8ref.machine.prepare import prepare
+
+    op, types = case.instruction.op, case.types()
+    kernel = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
+    outputs = {place: guarded(shape, dtype) for place, shape, dtype in case.results()}
+    tensors = prepare(case.instruction, case.tensors, types)
+    arguments: dict[str, Any] = {"workspace": np.empty(WORKSPACE_BYTES, np.uint8), **outputs}
+    for place, kind, content in case.instruction.operands():
+        if kind == "value":
+            arguments[place] = case.values[content]
+        elif kind == "tensor":
+            arguments[place] = tensors.get(place)
+        elif kind == "constant":
+            arguments[place] = content
+    callable_kernel(kernel, tensors)(*(arguments[name] for name in parameters(kernel)))
+    for array in outputs.values():
+        assert array.base is not None
+        assert (array.base[-GUARD:] == 0x5A).all(), "written past the end"
+    return outputs
+
+
+def parameters(kernel: Any) -> list[str]:
+    """Names of a kernel's parameters in order."""
+    return list(inspect.signature(getattr(kernel, "py_func", kernel)).parameters)
+
+
+def callable_kernel(kernel: Any, tensors: Tensors) -> Any:
+    """The kernel, or where it is chosen while a caller is compiled (`@overload`), the choice."""
+    import numba
+
+    if hasattr(kernel, "py_func") or numba.config.DISABLE_JIT:
+        return kernel
+    variant = importlib.import_module(kernel.__module__)._variant
+    from int8ref.kernels.compile import kernel as compiled
+
+    choice = "multiplier" in tensors, "shift" in tensors
+    return _VARIANTS.setdefault(choice, compiled(variant(*choice)))
+
+
+_VARIANTS: dict[tuple[bool, bool], Any] = {}
+
+
+def run_machine(case: Case) -> dict[str, Array]:
+    """Field -> result, by the native machine: the object code that translations run."""
+    from int8ref.machine import call as word
+    from int8ref.machine.assemble import OPCODES
+    from int8ref.machine.frame import (
+        CAPACITY,
+        CODE_WORDS,
+        DOMAINS,
+        FRAME_WORDS,
+        ROWS,
+        WORKSPACE,
+        operands_at,
+    )
+    from int8ref.machine.native import machine
+    from int8ref.machine.prepare import prepare
+
+    types = case.types()
+    shapes = {name: array.shape for name, array in case.values.items()}
+    names = dict(zip((p for p, _, _ in case.results()), case.instruction.names("result"),
+                     strict=True))  # fmt: skip
+    shapes |= {names[place]: shape for place, shape, _ in case.results()}
+    arena: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)
+    capacity: dict[Domain, int] = dict.fromkeys(DOMAINS, 16)
+    prefix: dict[str, int] = {}
+    for name, shape in shapes.items():
+        kind = types[name]
+        prefix[name] = arena[kind.domain]
+        width = max(kind.width, 1) * np.dtype(kind.dtype).itemsize
+        arena[kind.domain] += -(-width // 4) * 4
+        capacity[kind.domain] = max(capacity[kind.domain], -(-shape[0] // 16) * 16)
+    memory = {d: np.full(arena[d] * capacity[d] + 64, 0x5A, np.uint8) for d in DOMAINS}
+    bases = {d: -memory[d].ctypes.data % 64 for d in DOMAINS}
+    frame = np.zeros(FRAME_WORDS, np.int64)
+
+    def view(name: str) -> Array:
+        kind, shape = types[name], shapes[name]
+        start = bases[kind.domain] + prefix[name] * capacity[kind.domain]
+        size = int(np.prod(shape)) * np.dtype(kind.dtype).itemsize
+        return memory[kind.domain][start : start + size].view(kind.dtype).reshape(shape)
+
+    for index, domain in enumerate(DOMAINS):
+        frame[3 * index] = memory[domain].ctypes.data + bases[domain]
+        frame[3 * index + CAPACITY] = capacity[domain]
+        rows = [shapes[n][0] for n in shapes if types[n].domain == domain]
+        frame[3 * index + ROWS] = rows[0] if rows else 0
+    workspace = np.empty(WORKSPACE_BYTES, np.uint8)
+    frame[WORKSPACE] = workspace.ctypes.data
+    for name, array in case.values.items():
+        view(name)[...] = array
+
+    code = np.zeros(CODE_WORDS, np.int64)
+    code[0] = OPCODES[case.instruction.op]
+    tensors = prepare(case.instruction, case.tensors, types)
+    for place, kind, content in case.instruction.operands():
+        at = operands_at(type(case.instruction))[place]
+        if kind in ("value", "result"):
+            told = types[content]
+            item = np.dtype(told.dtype).itemsize
+            words = [DOMAINS.index(told.domain), prefix[content], told.width, item]
+            code[at : at + 4] = words
+        elif kind == "constant":
+            code[at] = content
+        elif place in tensors:
+            code[at : at + 2] = tensors[place].ctypes.data, len(tensors[place])
+    call = np.zeros(word.CALL_WORDS, np.int64)
+    call[word.MODE] = word.RUN
+    call[word.FRAME] = frame.ctypes.data
+    call[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, 1
+    machine()(call.ctypes.data)
+    return {place: view(names[place]).copy() for place in names}
+
+
+def guarded(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """An array with bytes of 0x5A in it and behind it: `array.base` ends with GUARD of them."""
+    room = np.full(int(np.prod(shape)) * np.dtype(dtype).itemsize + GUARD, 0x5A, np.uint8)
+    return np.ndarray(shape, dtype, buffer=room)
+
+
+@st.composite
+def integers(
+    draw: st.DrawFn, dtype: str, shape: tuple[int, ...], low: int | None = None,
+    high: int | None = None,
+) -> Array:  # fmt: skip
+    """Integers of a dtype: uniform, small, extreme, one constant, or all of these by rows."""
+    limits = np.iinfo(dtype)
+    low = int(limits.min) if low is None else low
+    high = int(limits.max) if high is None else high
+    kind = draw(
+        st.sampled_from(["uniform", "uniform", "small", "low", "high", "extreme", "rows", "zero"])
+    )
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    clamped_zero = min(max(0, low), high)
+    uniform = random.integers(low, high, shape, endpoint=True)
+    if kind == "small":
+        near = (max(low, clamped_zero - 3), min(high, clamped_zero + 3))
+        return random.integers(*near, shape, endpoint=True).astype(dtype)
+    if kind == "rows":
+        by_row = random.choice([low, high, clamped_zero, int(uniform.flat[0])], (shape[0],))
+        by_row = by_row.reshape(-1, *(1,) * (len(shape) - 1))
+        pick = random.integers(0, 2, by_row.shape)
+        return np.where(pick, by_row, uniform).astype(dtype)
+    content = {
+        "uniform": uniform,
+        "low": np.full(shape, low),
+        "high": np.full(shape, high),
+        "extreme": random.choice([low, high], shape),
+        "zero": np.full(shape, clamped_zero),
+    }
+    return content[kind].astype(dtype)

@@ -1,0 +1,100 @@
+"""Every operation: the reference, the kernel and the native machine give the same bits.
+
+An operation takes part by a file `test_NAME.py` here with a strategy `cases()`; nothing is listed
+by hand.  The same file runs once more in a process with NUMBA_DISABLE_JIT=1
+(`test_without_jit.py`), where the kernels are plain Python.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import int8ref.kernels
+from int8ref.instruction import field_kinds
+from int8ref.reference import instructions, operation
+from tests.ops.cases import Case, parameters, run_kernel, run_machine, run_reference
+
+OPS = sorted(instructions())
+SUPPORT = {"arithmetic", "compile", "gemm", "views"}
+"""What is in `kernels/` beside the operations."""
+FOLDED = {"linear": ["bias_shift"]}
+"""Fields that are gone at run time: they are applied when the tensors are prepared."""
+STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
+    op: importlib.import_module(f"tests.ops.test_{op}").cases() for op in OPS
+}
+
+
+@pytest.mark.parametrize("op", OPS)
+@given(data=st.data())
+def test_same_bits(op: str, data: st.DataObject) -> None:
+    case = data.draw(STRATEGIES[op])
+    assert case.instruction.op == op
+    wanted = run_reference(case)
+    runs = [run_kernel] if numba.config.DISABLE_JIT else [run_kernel, run_machine]
+    for run in runs:
+        found = run(case)
+        assert list(found) == list(wanted)
+        for place, array in wanted.items():
+            assert found[place].dtype == array.dtype, (run.__name__, place)
+            np.testing.assert_array_equal(found[place], array, f"{run.__name__}, {place}")
+
+
+@pytest.mark.parametrize("op", OPS)
+@given(data=st.data())
+def test_rows_do_not_see_each_other(op: str, data: st.DataObject) -> None:
+    """A row computed alone is the row computed among others: no batch changes a bit."""
+    case = data.draw(STRATEGIES[op])
+    kinds = case.types()
+    out_domain = kinds[case.instruction.names("result")[0]].domain
+    row_values = [n for n in case.values if kinds[n].domain == out_domain]
+    keys = getattr(case.instruction, "key", None), getattr(case.instruction, "value", None)
+    if out_domain == "source" and any(keys):
+        return  # self-attention: its rows are its keys
+    whole = run_reference(case)
+    rows = len(case.values[row_values[0]])
+    row = data.draw(st.integers(0, rows - 1))
+    values = {
+        name: array[row : row + 1] if name in row_values else array
+        for name, array in case.values.items()
+    }
+    alone = run_reference(Case(case.instruction, values, case.tensors, case.domains))
+    for place, array in whole.items():
+        np.testing.assert_array_equal(alone[place], array[row : row + 1])
+
+
+def test_every_reference_has_a_kernel_and_nothing_else_is_there() -> None:
+    kernels = {module.name for module in pkgutil.iter_modules(int8ref.kernels.__path__)}
+    assert kernels - SUPPORT == set(OPS)
+    assert kernels >= SUPPORT
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_files_declare_what_they_are(op: str) -> None:
+    module = importlib.import_module(f"int8ref.kernels.{op}")
+    assert callable(getattr(module, op))
+    assert parameters(module.step) == ["frame", "code"]
+    assert inspect.getdoc(operation(op))
+    assert inspect.getdoc(instructions()[op])
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_signatures_match(op: str) -> None:
+    """Fields, parameters of the reference, parameters of the kernel: the same names in order."""
+    kinds = field_kinds(instructions()[op])
+    operands = [name for name, kind in kinds if kind != "result"]
+    results = [name for name, kind in kinds if kind == "result"]
+    signature = inspect.signature(operation(op)).parameters
+    assert sorted(signature) == sorted(operands)
+    at_run_time = [name for name in signature if name not in FOLDED.get(op, [])]
+    kernel: Any = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
+    wanted = [*at_run_time, *results]
+    assert parameters(kernel) in (wanted, [*wanted, "workspace"])

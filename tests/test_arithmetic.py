@@ -1,0 +1,206 @@
+"""The primitives: exact against Python's integers, their compiled twins equal to them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from int8ref import arithmetic as a
+from int8ref.kernels import arithmetic as k
+
+INT64 = (-(2**63), 2**63 - 1)
+int32 = st.integers(-(2**31), 2**31 - 1) | st.sampled_from([-(2**31), -1, 0, 1, 2**31 - 1])
+
+
+def one(x: Any) -> int:
+    """The Python integer of a result with one element; the dtype must be int64."""
+    assert x.dtype == np.int64
+    return int(x)
+
+
+def near_powers(low: int, high: int) -> st.SearchStrategy[int]:
+    """Integers of a range: uniform, and close to powers of two."""
+    powers = st.builds(
+        lambda e, d, sign: min(max(sign * (2**e + d), low), high),
+        st.integers(0, 63), st.integers(-2, 2), st.sampled_from([-1, 1]),
+    )  # fmt: skip
+    return st.integers(low, high) | powers | st.sampled_from([low, high])
+
+
+shifted = st.integers(0, 62).flatmap(
+    lambda s: st.tuples(near_powers(-(2**63) + 1 + (1 << s >> 1), 2**63 - 1 - (1 << s >> 1)),
+                        st.just(s))
+)  # fmt: skip
+
+
+@given(shifted)
+@example((-1, 1))
+@example((1, 1))
+@example((2**63 - 1 - 2**61, 62))
+@example((-(2**63) + 1 + 2**61, 62))
+@example((2**63 - 1, 0))
+def test_rounding_shift_right_is_round_half_up(pair: tuple[int, int]) -> None:
+    x, shift = pair
+    wanted = math.floor(Fraction(x, 2**shift) + Fraction(1, 2)) if shift else x
+    assert one(a.rounding_shift_right(np.int64(x), shift)) == wanted
+    assert int(k.rounding_shift_right(x, shift)) == wanted
+
+
+def test_rounding_shift_right_of_every_small_number() -> None:
+    x = np.arange(-2048, 2048, dtype=np.int16)
+    for shift in range(12):
+        wanted = [math.floor(Fraction(int(n), 2**shift) + Fraction(1, 2)) for n in x]
+        found = a.rounding_shift_right(x, shift)
+        assert found.tolist() == (wanted if shift else x.tolist())
+
+
+@given(near_powers(*INT64), int32, int32)
+def test_saturate(x: int, first: int, second: int) -> None:
+    low, high = sorted((first, second))
+    wanted = sorted((low, x, high))[1]
+    assert one(a.saturate(np.int64(x), low, high)) == wanted
+    assert int(k.saturate(x, low, high)) == wanted
+
+
+@given(
+    int32,
+    st.integers(0, 2**31 - 1) | st.sampled_from([0, 1, 2**30, 2**31 - 1]),
+    st.integers(0, 62),
+    st.sampled_from([(-127, 127), (0, 127), (-32767, 32767), (-(2**31), 2**31 - 1)]),
+)
+@example(-(2**31), 2**31 - 1, 62, (-127, 127))
+@example(2**31 - 1, 2**31 - 1, 62, (-127, 127))
+def test_requantize_is_exact(
+    acc: int, multiplier: int, shift: int, bounds: tuple[int, int]
+) -> None:
+    half = Fraction(1, 2) if shift else 0
+    real = math.floor(Fraction(acc * multiplier, 2**shift) + half)
+    wanted = sorted((bounds[0], real, bounds[1]))[1]
+    assert one(a.requantize(np.int32(acc), multiplier, shift, *bounds)) == wanted
+    assert int(k.requantize(acc, multiplier, shift, *bounds)) == wanted
+
+
+def test_requantize_broadcasts() -> None:
+    acc = np.array([[100, -100, 100], [7, 8, 9]], np.int32)
+    found = a.requantize(acc, np.array([1, 3, 5]), np.array([0, 1, 2]))
+    assert found.tolist() == [[100, -127, 125], [7, 12, 11]]
+
+
+@given(near_powers(0, 2**63 - 1))
+def test_bit_length(x: int) -> None:
+    assert one(a.bit_length(np.int64(x))) == x.bit_length()
+    assert int(k.bit_length(x)) == x.bit_length()
+
+
+roots = st.builds(
+    lambda r, d: min(max(r * r + d, 0), 2**62 - 1), near_powers(0, 2**31 - 1), st.integers(-2, 2)
+)
+
+
+@given(near_powers(0, 2**62 - 1) | roots)
+@example(2**62 - 1)
+@example((2**31 - 1) ** 2)
+@example((2**31 - 1) ** 2 - 1)
+def test_isqrt_is_the_exact_floor(x: int) -> None:
+    assert one(a.isqrt(np.int64(x))) == math.isqrt(x)
+    assert int(k.isqrt(x)) == math.isqrt(x)
+
+
+def test_isqrt_of_every_small_number() -> None:
+    x = np.arange(1 << 14)
+    assert a.isqrt(x).tolist() == [math.isqrt(n) for n in range(len(x))]
+    assert [int(k.isqrt(n)) for n in x] == a.isqrt(x).tolist()
+
+
+@given(near_powers(1, 2**32 - 1))
+@example(1)
+@example(2**32 - 1)
+@example(2**31)
+def test_reciprocal(x: int) -> None:
+    r, bits = a.reciprocal(np.int64(x))
+    assert (one(r), one(bits)) == (2 ** int(bits) // x, x.bit_length() + 29)
+    assert 2**29 <= r <= 2**30
+    exact = Fraction(1, x)
+    error = (Fraction(int(r), 2 ** int(bits)) - exact) / exact
+    assert -Fraction(1, 2**29) < error <= 0
+    assert tuple(int(part) for part in k.reciprocal(x)) == (int(r), int(bits))
+
+
+def test_exp2_negative_of_every_input() -> None:
+    """Largest error, ends and monotony, over all there is."""
+    z = np.arange(a.EXP2_MAX_INPUT + 1)
+    found = a.exp2_negative(z)
+    error = np.abs(found - 2.0 ** (14 - z / 1024))
+    assert 0.540 < error.max() <= 0.541
+    assert found[0] == a.EXP2_ONE == 2**14
+    assert found[-1] == 0
+    assert (np.diff(found) <= 0).all()
+    for dtype in (np.int32, np.int64):
+        assert [int(k.exp2_negative(dtype(n))) for n in z] == found.tolist()
+
+
+def test_exp2_negative_is_its_formula() -> None:
+    """(A4), written once more in Python's integers, with every intermediate within 32 bits."""
+    limit = 2**31
+    for z in range(a.EXP2_MAX_INPUT + 1):
+        i, f = z >> 10, z & 1023
+        t = a.EXP2_COEFFICIENTS[4]
+        for c in a.EXP2_COEFFICIENTS[3::-1]:
+            assert -limit <= t * f < limit
+            t = c + (t * f >> 10)
+        assert 0 < t + 2 ** (5 + i) < limit
+        if z % 61 == 0 or f in (0, 1, 1023):
+            assert a.exp2_negative(np.int64(z)) == (t + 2 ** (5 + i)) >> (6 + i)
+
+
+@given(st.lists(near_powers(0, 2**62 - 1), max_size=5))
+def test_arrays_are_their_elements(numbers: list[int]) -> None:
+    x = np.array(numbers, np.int64)
+    for function in (a.bit_length, a.isqrt):
+        assert function(x).tolist() == [int(function(n)) for n in x]
+        assert function(x).shape == x.shape
+
+
+Refusal = tuple[Callable[..., Any], tuple[Any, ...], str]
+REFUSALS: list[Refusal] = [
+    (a.rounding_shift_right, (np.int64(1), -1), "shift: -1 is outside [0, 62]"),
+    (a.rounding_shift_right, (np.int64(1), 63), "shift: 63 is outside [0, 62]"),
+    (a.rounding_shift_right, (np.int64(1), np.array([3, 64])), "shift: 64 is outside [0, 62]"),
+    (a.rounding_shift_right, (np.int64(2**63 - 1), 1), "would overflow 64 bits"),
+    (a.rounding_shift_right, (np.int64(2**63 - 2**61), 62), "would overflow 64 bits"),
+    (a.rounding_shift_right, (np.int64(-(2**63)), 1), "would overflow 64 bits"),
+    (a.requantize, (np.int64(2**31), 1, 1), "accumulator: 2147483648 is outside"),
+    (a.requantize, (np.int64(-(2**31) - 1), 1, 1), "accumulator: -2147483649 is outside"),
+    (a.requantize, (np.int32(1), -1, 1), "multiplier: -1 is outside [0, 2147483647]"),
+    (a.requantize, (np.int32(1), 2**31, 1), "multiplier: 2147483648 is outside"),
+    (a.requantize, (np.int32(1), 1, 63), "shift: 63 is outside [0, 62]"),
+    (a.bit_length, (np.array([5, -3]),), "bit_length: -3 is outside"),
+    (a.isqrt, (np.int64(-1),), "isqrt: -1 is outside"),
+    (a.isqrt, (np.int64(2**62),), "isqrt: 4611686018427387904 is outside"),
+    (a.reciprocal, (np.array([1, 0]),), "reciprocal: 0 is outside [1, 4294967295]"),
+    (a.reciprocal, (np.int64(2**32),), "reciprocal: 4294967296 is outside"),
+    (a.exp2_negative, (np.int64(-1),), "exp2_negative: -1 is outside [0, 16384]"),
+    (a.exp2_negative, (np.int64(16385),), "exp2_negative: 16385 is outside [0, 16384]"),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "message"), REFUSALS)
+def test_refuses_what_it_could_not_answer(
+    function: Callable[..., Any], arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(OverflowError, match=re.escape(message)):
+        function(*arguments)
+
+
+def test_empty_arrays_pass() -> None:
+    empty = np.zeros((0, 3), np.int32)
+    for function in (a.bit_length, a.isqrt, a.exp2_negative, lambda x: a.requantize(x, 1, 1)):
+        assert function(empty).shape == (0, 3)

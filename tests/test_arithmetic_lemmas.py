@@ -1,0 +1,180 @@
+"""Lemmas that the kernels rest on, proved by z3 for every input there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from int8ref import arithmetic
+from int8ref.reference import attention_softmax, layer_norm_l2
+
+z3 = pytest.importorskip("z3")
+
+
+def prove(claim: Any, *given: Any) -> None:
+    """Fail unless `claim` holds wherever `given` holds; the message is the counterexample."""
+    solver = z3.Solver()
+    solver.set("timeout", 30_000)
+    solver.add(*given)
+    assert solver.check() == z3.sat, "nothing satisfies the premises"
+    solver.add(z3.Not(claim))
+    outcome = solver.check()
+    assert outcome == z3.unsat, solver.model() if outcome == z3.sat else solver.reason_unknown()
+
+
+def clamp(x: Any, low: Any, high: Any) -> Any:
+    return z3.If(x < low, low, z3.If(x > high, high, x))
+
+
+def test_a_false_lemma_is_refuted() -> None:
+    x = z3.BitVec("x", 8)
+    with pytest.raises(AssertionError, match="x = 128"):
+        prove(-x != x, x != 0)
+    with pytest.raises(AssertionError, match="nothing satisfies"):
+        prove(x == 1, x != x)
+
+
+@pytest.mark.parametrize("shift", [1, 2, 7, 31, 32, 33, 61, 62])
+def test_rounding_shift_is_floor_plus_the_highest_bit_dropped(shift: int) -> None:
+    """floor(x / 2^s + 1/2) = floor(x / 2^s) + bit s-1 of x, without the sum that may overflow."""
+    x, half = z3.BitVec("x", 64), 1 << (shift - 1)
+    prove(
+        (x + half) >> shift == (x >> shift) + (z3.LShR(x, shift - 1) & 1),
+        x <= 2**63 - 1 - half,
+    )
+
+
+@pytest.mark.parametrize("shift", [1, 5, 32, 62])
+def test_rounding_shift_is_round_half_up(shift: int) -> None:
+    """r = rounding_shift_right(x, s) is the one integer with -1/2 <= r - x / 2^s ... < 1/2."""
+    x, half = z3.BitVec("x", 64), 1 << (shift - 1)
+    r = z3.SignExt(8, (x + half) >> shift) << shift
+    wide = z3.SignExt(8, x)
+    prove(z3.And(wide - half < r, r <= wide + half), x <= 2**63 - 1 - half)
+
+
+@pytest.mark.parametrize("shift", [32, 33, 40, 47, 61, 62])
+def test_requantize_needs_only_the_high_word(shift: int) -> None:
+    """For s >= 32: (p + half) >> s = ((p + half) >> 32) >> (s - 32), a shift of a 32-bit word."""
+    p, half = z3.BitVec("p", 64), 1 << (shift - 1)
+    bound = 2**62
+    high = z3.Extract(63, 32, p + half)
+    prove(
+        z3.SignExt(32, high >> (shift - 32)) == (p + half) >> shift,
+        p >= -bound,
+        p <= bound,
+    )
+
+
+@pytest.mark.parametrize("shift", [33, 40, 62])
+def test_the_rounding_constant_meets_only_the_high_word(shift: int) -> None:
+    """For s >= 33 half has no low word: it may be added after the low word is dropped."""
+    p = z3.BitVec("p", 64)
+    half, high = 1 << (shift - 1), z3.Extract(63, 32, p)
+    prove(
+        z3.Extract(63, 32, p + half) == high + (half >> 32),
+        p >= -(2**62),
+        p <= 2**62,
+    )
+
+
+def test_products_of_requantize_fit_64_bits() -> None:
+    a, m = z3.Int("a"), z3.Int("m")
+    product, half = a * m, 2**61
+    prove(
+        z3.And(product + half < 2**63, product >= -(2**63)),
+        -(2**31) <= a, a < 2**31, 0 <= m, m < 2**31,
+    )  # fmt: skip
+
+
+def test_saturation_before_a_tighter_clamp_is_lost() -> None:
+    x, low, high = (z3.Int(name) for name in ("x", "low", "high"))
+    most = arithmetic.DATA_MAX
+    prove(
+        clamp(clamp(x, -most, most), low, high) == clamp(x, low, high),
+        -most <= low, low <= high, high <= most,
+    )  # fmt: skip
+
+
+def test_unsigned_operands_need_only_another_start_value() -> None:
+    """x * w = (x + 128) * w - 128 * w mod 2^32, the first factor an unsigned byte.
+
+    By linearity it holds for sums, so a start value of bias - 128 * sum(w) makes up for it.
+    """
+    x = z3.BitVec("x", 8)
+    prove(z3.ZeroExt(24, x ^ 0x80) == z3.SignExt(24, x) + 128)
+    n, w = z3.Int("n"), z3.Int("w")
+    prove((n + 128) * w - 128 * w == n * w)
+
+
+def test_offset_sums_may_wrap() -> None:
+    """Wrapping sums are associative: any order of terms and start value gives the same bits."""
+    a, b, c = (z3.BitVec(name, 32) for name in "abc")
+    prove((a + b) + c == (a + c) + b)
+
+
+def test_exp2_fits_32_bits() -> None:
+    """Every product, sum and the rounding constant of (A4), for every fraction and exponent."""
+    f, i, t = z3.Int("f"), z3.Int("i"), z3.IntVal(arithmetic.EXP2_COEFFICIENTS[-1])
+    claims = []
+    for c in arithmetic.EXP2_COEFFICIENTS[-2::-1]:
+        product = t * f
+        t = c + product / 1024  # z3 divides integers downwards
+        claims += [product, t]
+    for product in claims:
+        prove(z3.And(-(2**31) <= product, product < 2**31), 0 <= f, f < 1024)
+    half = 2 ** (5 + 16)
+    prove(z3.And(t > 0, t + half < 2**31), 0 <= f, f < 1024, 0 <= i, i <= 16)
+
+
+def test_layer_norm_centres_within_32_bits() -> None:
+    n, x, total = z3.Int("n"), z3.Int("x"), z3.Int("total")
+    c = n * x - total
+    ranges = (
+        1 <= n, n <= layer_norm_l2.MAX_WIDTH, -(2**15) <= x, x < 2**15,
+        -(2**15) * n <= total, total <= (2**15 - 1) * n,
+    )  # fmt: skip
+    prove(z3.And(c <= 65535 * n, -c <= 65535 * n), *ranges)
+    most = 65535 * layer_norm_l2.MAX_WIDTH
+    assert most < 2**31
+    assert layer_norm_l2.MAX_WIDTH * most**2 < 2**63, "the sum of squares"
+    assert most**2 + 2**60 < 2**62, "variance and epsilon: what isqrt accepts"
+    assert most * 2**30 + 2**62 < 2**63, "a centred value times the reciprocal, rounded"
+
+
+def test_layer_norm_normalises_within_its_bound() -> None:
+    """|c| / s <= 2 * (isqrt(n) + 1): c^2 <= n * v for the mean v of n squares, s its root, floored."""
+    c, n, v, s, root = (z3.Real(name) for name in ("c", "n", "v", "s", "root"))
+    prove(
+        c <= 2 * (root + 1) * s,
+        c >= 0, s >= 1, root >= 1, n > 0, v >= 0,
+        c * c <= n * v, v < (s + 1) * (s + 1), n < (root + 1) * (root + 1),
+    )  # fmt: skip
+
+
+def test_ssru_is_a_convex_combination() -> None:
+    f, x, state = z3.Real("f"), z3.Real("x"), z3.Real("state")
+    mixed = f * state + (2**15 - f) * x
+    low, high = z3.If(x < state, x, state), z3.If(x < state, state, x)
+    wide = -(2**15), 2**15 - 1
+    ranges = (0 <= f, f < 2**15, wide[0] <= x, x <= wide[1], wide[0] <= state, state <= wide[1])
+    prove(z3.And(low * 2**15 <= mixed, mixed <= high * 2**15), *ranges)
+    assert wide[1] * 2**15 + 2**14 < 2**31, "the sum and the rounding constant fit 32 bits"
+    assert wide[0] * 2**15 >= -(2**31)
+
+
+def test_attention_scales_within_64_bits() -> None:
+    """acc * m + half < 2^63 for every count of keys, and the shift is a legal one."""
+    keys, one = attention_softmax.MAX_KEYS, arithmetic.EXP2_ONE
+    assert keys * one * 128 <= 2**31, "acc"
+    assert keys * one < 2**32, "what reciprocal accepts"
+    r, m, product = z3.Int("r"), z3.Int("m"), z3.Int("product")
+    prove(  # m = floor(r * context_multiplier / 2^30)
+        z3.And(product / 2**30 >= 0, product / 2**30 <= 2**31 - 1),
+        0 < r, r <= 2**30, 0 < m, m < 2**31, product == r * m,
+    )  # fmt: skip
+    fewest, most = one.bit_length() + 29, (keys * one).bit_length() + 29
+    assert fewest + 22 - 30 >= 1
+    assert most + 38 - 30 <= 62
+    assert 2**31 * 2**31 + 2**61 < 2**63

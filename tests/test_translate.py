@@ -1,0 +1,350 @@
+"""The command, as processes: streams, signals, errors, exit statuses."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentencepiece
+
+from int8ref.executor import load_engine
+from int8ref.model_file import Model, load, model_hash, save
+from int8ref.program import max_target_length
+
+TEXT = """\
+The cat sat on the mat.
+
+A dog ran in the sun, and the cat saw it.
+   \t
+We like to eat red fish; do you?
+a
+O gato comeu o peixe.\u2028O sol nasceu
+a cat\0and\u0085a dog
+O sol nasceu e o dia foi bom!
+"""
+ONE_MORE_PIECE = b"\x0a\x09" + b"\x0a\x02zz" + b"\x15\x00\x00\x00\xc1"
+"""Appended to a SentencePiece model: the piece zz of score -8, as protocol buffers have it."""
+
+Command = list[str | Path]
+
+
+def command(*arguments: str | Path) -> Command:
+    return [sys.executable, "-m", "int8ref.translate", *arguments]
+
+
+@pytest.fixture
+def tiny(tiny_file: Path) -> Command:
+    """The command with the tiny model on the backend that needs no compiler."""
+    return command("-m", tiny_file, "--backend", "reference", "--threads", "2")
+
+
+def run(arguments: Command, stdin: bytes = b"", timeout: int = 60) -> tuple[int, bytes, str]:
+    """Exit status, stdout, stderr."""
+    done = subprocess.run(arguments, input=stdin, capture_output=True, timeout=timeout, check=False)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def start(arguments: Command, **options: Any) -> subprocess.Popen[bytes]:
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(arguments, **{**streams, **options})
+
+
+def expected(model: Model, lines: Sequence[str], factor: int = 250) -> bytes:
+    """One sentence at a time, with nothing of the command but the engine."""
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.source.model)
+    engine = load_engine(model.program, model.tensors, "reference")
+    out = []
+    for line in lines:
+        ids = processor.encode(line)[: model.program.max_source_length - 1]
+        limit = max(1, min((len(ids) + 1) * factor // 100, len(model.tensors["positions"])))
+        if factor == model.program.max_length_factor:
+            assert limit == max_target_length(model.program, model.tensors, len(ids) + 1)
+        out.append(processor.decode(engine.greedy([[*ids, 0]], [limit])[0]) if ids else "")
+    return "".join(f"{line}\n" for line in out).encode()
+
+
+@pytest.fixture(scope="module")
+def translation(tiny_file: Path) -> bytes:
+    """The translation of TEXT."""
+    found = expected(load(tiny_file), TEXT.split("\n")[:-1])
+    assert len(set(found.split(b"\n"))) >= 6, "the tiny model should not say the same of all"
+    return found
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("final", [True, False])
+def test_a_line_for_a_line(tiny: Command, translation: bytes, ending: str, final: bool) -> None:
+    content = TEXT.replace("\n", ending)
+    content = content if final else content.removesuffix(ending)
+    assert run(tiny, content.encode()) == (0, translation, "")
+
+
+@pytest.mark.parametrize(("batch", "threads"), [(1, 1), (2, 2), (7, 1), (64, 2)])
+def test_batches_and_threads_change_nothing(
+    tiny: Command, translation: bytes, batch: int, threads: int
+) -> None:
+    order = [3, 8, 0, 1, 5, 2, 7, 4, 6] * 2
+    lines = TEXT.split("\n")
+    content = "".join(f"{lines[i]}\n" for i in order).encode()
+    options = ["--batch-size", str(batch), "--threads", str(threads)]
+    status, out, errors = run([*tiny, *options], content)
+    assert (status, errors) == (0, "")
+    assert out == b"".join(translation.splitlines(keepends=True)[i] for i in order)
+
+
+def test_both_backends_give_the_same_bytes(tiny: Command, translation: bytes) -> None:
+    status, out, _ = run([*tiny, "--backend", "compiled"], TEXT.encode(), timeout=900)
+    assert (status, out) == (0, translation)
+
+
+def test_empty_input_gives_empty_output(tiny: Command) -> None:
+    assert run(tiny) == (0, b"", "")
+
+
+def test_text_as_arguments(tiny: Command, translation: bytes) -> None:
+    lines = TEXT.replace("\0", "").split("\n")
+    out = run([*tiny, lines[0], "\n".join(lines[1:3])])
+    assert out == (0, b"".join(translation.splitlines(keepends=True)[:3]), "")
+    status, out, errors = run([*tiny, b"a\xff"])  # type: ignore[assignment,list-item]
+    assert (status, out, errors) == (1, b"", "int8ref: error: argument 1 is not UTF-8\n")
+
+
+def test_files(tiny: Command, translation: bytes, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text(TEXT)
+    (tmp_path / "out").write_text("what was there before, longer than the translation" * 99)
+    assert run([*tiny, "-i", tmp_path / "in", "-o", tmp_path / "out"]) == (0, b"", "")
+    assert (tmp_path / "out").read_bytes() == translation
+
+
+@pytest.mark.parametrize("which", ["same", "link", "stdin", "model"])
+def test_the_output_must_not_be_a_file_in_use(
+    tiny: Command, tiny_file: Path, tmp_path: Path, which: str
+) -> None:
+    source = tmp_path / "in"
+    source.write_text(TEXT)
+    (tmp_path / "link").symlink_to(source)
+    arguments: Command = ["-i", source, "-o", source]
+    if which == "link":
+        arguments[3] = tmp_path / "link"
+    if which == "model":
+        arguments[3] = tiny_file
+    if which == "stdin":
+        with source.open() as file:
+            done = subprocess.run(
+                [*tiny, "-o", source], stdin=file, capture_output=True, check=False
+            )
+        status, out, errors = done.returncode, done.stdout, done.stderr.decode()
+    else:
+        status, out, errors = run([*tiny, *arguments])
+    assert (status, out) == (1, b"")
+    assert "the output is the" in errors
+    assert source.read_text() == TEXT
+    load(tiny_file)
+
+
+def test_invalid_utf8_comes_after_what_is_before_it(tiny: Command, translation: bytes) -> None:
+    status, out, errors = run(tiny, TEXT.encode() + b"a\xffb\n" + TEXT.encode())
+    assert status == 1
+    assert out == translation
+    assert errors == "int8ref: error: line 10 is not UTF-8: byte 2 (0xff): invalid start byte\n"
+
+
+def test_long_lines_are_cut_with_a_numbered_warning(tiny: Command, tiny_file: Path) -> None:
+    model = load(tiny_file)
+    lines = ["a cat", "the cat sat " * 40, "", "a dog " * 200_000, "a cat"]
+    status, out, errors = run(tiny, "\n".join(lines).encode())
+    assert status == 0
+    assert out == expected(model, lines)
+    told = errors.splitlines()
+    assert len(told) == 3
+    assert told[0].startswith("int8ref: line 2: of ")
+    assert told[0].endswith("tokens only the first 63 are translated")
+    assert told[1] == "int8ref: line 4: only the first 1048576 bytes are read"
+    assert told[2].startswith("int8ref: line 4: of ")
+    assert run([*tiny, "--quiet"], "\n".join(lines).encode()) == (0, out, "")
+
+
+@pytest.mark.parametrize(("factor", "hundredths"), [("0.5", 50), ("1.25", 125), ("9", 900)])
+def test_max_length_factor(tiny: Command, tiny_file: Path, factor: str, hundredths: int) -> None:
+    lines = TEXT.split("\n")[:-1]
+    out = run([*tiny, "--max-length-factor", factor], TEXT.encode())
+    assert out == (0, expected(load(tiny_file), lines, hundredths), "")
+
+
+def test_a_coprocess_gets_each_line_before_it_sends_the_next(
+    tiny: Command, translation: bytes
+) -> None:
+    with start(tiny) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line, wanted in zip(TEXT.split("\n"), translation.splitlines(True), strict=False):
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
+            assert process.stdout.readline() == wanted
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(tiny: Command) -> None:
+    with start(tiny) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"a cat\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(b"a cat\n")
+        process.stdin.flush()
+        assert process.wait(20) == -signal.SIGPIPE
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_whole_lines(
+    tiny: Command, translation: bytes, tmp_path: Path, ending: signal.Signals
+) -> None:
+    out = tmp_path / "out"
+    with start([*tiny, "-o", out, "--batch-size", "2"]) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(TEXT.encode() * 40)
+        process.stdin.flush()
+        deadline = time.monotonic() + 30
+        while not (out.exists() and out.stat().st_size):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(ending)
+        assert process.wait(20) == -ending
+        assert process.stderr.read() == b""
+    written = out.read_bytes()
+    assert written.endswith(b"\n")
+    assert (translation * 40).startswith(written)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "why"),
+    [
+        (["--batch-size", "0"], 2, "not between 1 and"),
+        (["--batch-size", "x"], 2, "invalid"),
+        (["--threads", "-1"], 2, "not between 1 and"),
+        (["--max-length-factor", "nan"], 2, "not a number between"),
+        (["--max-length-factor", "1e999999999"], 2, "not a number between"),
+        (["--max-length-factor", "0"], 2, "not a number between"),
+        (["--backend", "gpu"], 2, "invalid choice"),
+        (["--nonsense"], 2, "unrecognized arguments"),
+        (["-i", "-", "text"], 2, "exclude each other"),
+        (["-m", "xx-yy"], 1, "no model file 'xx-yy', nor one of the names en-pt, pt-en"),
+        (["-m", "/"], 1, "not a regular file"),
+        (["-m", __file__], 1, "test_translate.py: "),
+        (["-i", "/no/such/input"], 1, "/no/such/input: No such file"),
+        (["-i", "/"], 1, "directory"),
+        (["-o", "/no/such/output"], 1, "/no/such/output: No such file"),
+        (["-o", "/"], 1, "directory"),
+        (["-o", "/dev/full", "a cat"], 1, "No space left"),
+    ],
+)
+def test_errors(tiny: Command, arguments: list[str], status: int, why: str) -> None:
+    found, out, errors = run([*tiny, *arguments])
+    assert (found, out) == (status, b"")
+    assert why in errors
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) == 1 or status == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (lambda sound: b"hostile", "not a SentencePiece model"),
+        (lambda sound: sound + ONE_MORE_PIECE, "pieces for a vocabulary of"),
+    ],
+)
+def test_tokenizers_that_do_not_fit(
+    tiny: Command, tiny_file: Path, tmp_path: Path, content: Callable[[bytes], bytes], why: str
+) -> None:
+    model = load(tiny_file)
+    wrong = replace(model.source, model=content(model.source.model))
+    for side in ("source", "target"):
+        save(tmp_path / "model", replace(model, **{side: wrong}))
+        status, out, errors = run([*tiny, "-m", tmp_path / "model", "a cat"])
+        assert (status, out) == (1, b"")
+        assert errors.startswith("int8ref: error: model tiny: ")
+        assert why in errors
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_streams_that_are_closed(tiny: Command, translation: bytes, closed: str) -> None:
+    shell: Command = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    status, out, errors = run([*shell, *tiny], TEXT.encode())
+    if closed == "2>&-":
+        assert (status, out, errors) == (0, translation, "")
+    else:
+        assert (status, out) == (1, b"")
+        assert "there is no standard" in errors
+
+
+def test_help_and_version_need_no_library() -> None:
+    for option, word in (("--help", "default: en-pt"), ("--version", "int8ref ")):
+        program = (
+            "import sys; from int8ref.translate import main\n"
+            f"try: main(['{option}'])\n"
+            "finally: print({'numpy', 'numba', 'sentencepiece'} & set(sys.modules))"
+        )
+        status, out, errors = run([sys.executable, "-c", program])
+        assert (status, errors) == (0, "")
+        assert word in out.decode()
+        assert out.decode().endswith("set()\n")
+
+
+def test_signature(tiny: Command, tiny_file: Path) -> None:
+    status, out, errors = run([*tiny, "--signature", "--max-length-factor", "1.50"])
+    assert (status, errors) == (0, "")
+    parts = dict(part.split(":") for part in out.decode().strip().split("|"))
+    assert parts.pop("int8ref")
+    assert parts == {
+        "arithmetic": "1",
+        "model": "tiny",
+        "sha256": model_hash(tiny_file),
+        "max-length-factor": "1.5",
+        "backend": "reference",
+    }
+
+
+@pytest.mark.parametrize(("quiet", "terminal"), [(False, True), (True, True), (False, False)])
+def test_progress_is_for_terminals(
+    tiny: Command, translation: bytes, quiet: bool, terminal: bool
+) -> None:
+    leader, follower = pty.openpty()
+    stderr = follower if terminal else subprocess.PIPE
+    with start([*tiny, *["--quiet"] * quiet], stderr=stderr) as process:
+        os.close(follower)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line, wanted in zip(TEXT.split("\n")[:2], translation.splitlines(True), strict=False):
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
+            assert process.stdout.readline() == wanted
+            time.sleep(0.25)
+        process.stdin.close()
+        assert process.wait(20) == 0
+        if terminal:
+            try:
+                told = os.read(leader, 1000)
+            except OSError:  # nothing was written, and nobody has it open any more
+                told = b""
+        else:
+            assert process.stderr is not None
+            told = process.stderr.read()
+    os.close(leader)
+    assert (b"lines/s" in told) == (terminal and not quiet)
+    assert bool(told) == (terminal and not quiet)
+    assert not told or told.endswith(b" \r")
