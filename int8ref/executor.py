@@ -1,7 +1,7 @@
 """Runs a Program, on one of two backends that give the same bits.
 
-    reference   plain NumPy, one call an instruction: every tensor can be looked at
-    compiled    Numba kernels under one interpreter loop, no Python between the instructions
+reference   plain NumPy, one call an instruction: every tensor can be looked at
+compiled    Numba kernels under one interpreter loop, no Python between the instructions
 """
 
 from __future__ import annotations

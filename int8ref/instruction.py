@@ -44,8 +44,10 @@ class ValueType(msgspec.Struct, frozen=True):
     width: int
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{self.domain}, {self.width}]" if self.width else (
-            f"{self.dtype}[{self.domain}]"
+        return (
+            f"{self.dtype}[{self.domain}, {self.width}]"
+            if self.width
+            else (f"{self.dtype}[{self.domain}]")
         )
 
 
@@ -55,7 +57,11 @@ def snake_case(name: str) -> str:
 
 
 class Instruction(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op",
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="op",
     tag=snake_case,
 ):
     """Base of all instructions; subclasses declare fields and `check`."""
@@ -127,7 +133,7 @@ class Scope:
         width: int | None = None,
         domain: Domain | None = None,
     ) -> ValueType:
-        """The type of value `name`, which must exist and fit; `dtypes` is a list like "int8 int32"."""
+        """The type of value `name`, which must exist and fit; `dtypes` is like "int8 int32"."""
         if name not in self.values:
             raise self.fail(f"value {name!r} is not defined before its use")
         found = self.values[name]
@@ -158,7 +164,7 @@ class Scope:
         low: int | None = None,
         high: int | None = None,
     ) -> npt.NDArray[Any]:
-        """Tensor `name` after a check of dtype, shape (None: any size) and range of its elements."""
+        """Tensor `name`, checked for dtype, shape (None: any size) and range of its elements."""
         if name not in self.tensors:
             raise self.fail(f"tensor {name!r} is missing")
         self.used.add(name)

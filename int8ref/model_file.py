@@ -3,9 +3,10 @@
     u64 length | JSON header, padded | tensors of the program | tokenizers (xz) | sha256
 
 Any safetensors reader can read the tensors.  The metadata value `int8ref` holds one JSON document:
-format and arithmetic version, the Program, which tensor is which tokenizer, and where the weights
-come from.  The last 32 bytes are the SHA-256 of everything before them, so that a damaged file is
-told from a sound one in the pass that also gives the file's hash.
+format and arithmetic version, the Program, which tensor is which tokenizer, which small tensors are
+zlib streams, and where the weights come from.  The last 32 bytes are the SHA-256 of everything
+before them, so that a damaged file is told from a sound one in the pass that also gives the file's
+hash.
 
 A file is data from a stranger.  Nothing in it is executed, sizes are checked before memory is
 taken, and whatever is wrong raises `ModelFileError` that names the file and the fault.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 
 from int8ref import arithmetic, container
 from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
@@ -78,6 +80,13 @@ class _Versions(msgspec.Struct, frozen=True):
     arithmetic: int
 
 
+class _Deflated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tensor that the container holds as a zlib stream becomes."""
+
+    dtype: container.Code
+    shape: container.Shape
+
+
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     format: int
     arithmetic: int
@@ -86,6 +95,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     program: Program
     source: _TokenizerEntry
     target: _TokenizerEntry
+    deflated: dict[str, _Deflated]
     provenance: dict[str, str]
 
 
@@ -100,6 +110,7 @@ def serialize(model: Model) -> bytes:
         raise ModelFileError(f"reserved tensor names: {', '.join(reserved)}")
     shared = model.source == model.target
     target = SOURCE_TOKENIZER if shared else TARGET_TOKENIZER
+    tensors, deflated = _deflate(model.tensors)
     header = _Header(
         format=FORMAT,
         arithmetic=arithmetic.VERSION,
@@ -108,9 +119,9 @@ def serialize(model: Model) -> bytes:
         program=model.program,
         source=_TokenizerEntry(model.source.kind, SOURCE_TOKENIZER),
         target=_TokenizerEntry(model.target.kind, target),
+        deflated=deflated,
         provenance=dict(sorted(model.provenance.items())),
     )
-    tensors = dict(model.tensors)
     tensors[SOURCE_TOKENIZER] = container.compress(model.source.model)
     if not shared:
         tensors[target] = container.compress(model.target.model)
@@ -137,6 +148,10 @@ def load(path: str | os.PathLike[str]) -> Model:
         tensors = dict(contents.tensors)
         named = sorted({header.source.tensor, header.target.tensor})
         models = {name: _tokenizer_bytes(name, tensors) for name in named}
+        for name, entry in header.deflated.items():
+            if name not in tensors:
+                raise ModelFileError(f"the deflated tensor {name!r} is missing")
+            tensors[name] = container.inflate(name, tensors[name], entry.dtype, entry.shape)
         validate(header.program, tensors)
     except (ModelFileError, ProgramError) as error:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
@@ -162,6 +177,18 @@ def model_hash(model: Model | str | os.PathLike[str]) -> str:
         return hashlib.sha256(container.map_file(model)).hexdigest()
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(model)}: {error}") from None
+
+
+def _deflate(tensors: Tensors) -> tuple[Tensors, dict[str, _Deflated]]:
+    """The tensors as the container holds them, and what those it holds as zlib streams become."""
+    stored, deflated = dict(tensors), {}
+    codes = {np.dtype(kind): code for code, kind in container.DTYPES.items()}
+    for name, tensor in sorted(tensors.items()):
+        packed = container.deflate(tensor)
+        if packed is not None and tensor.dtype in codes:
+            stored[name] = packed
+            deflated[name] = _Deflated(codes[tensor.dtype], list(tensor.shape))
+    return stored, deflated
 
 
 def _tokenizer_bytes(name: str, tensors: Tensors) -> bytes:

@@ -23,7 +23,7 @@ from int8ref.reference.linear import Linear
 if TYPE_CHECKING:
     AnyInstruction = Instruction
 else:
-    AnyInstruction = Union[tuple(instructions().values())]
+    AnyInstruction = Union[tuple(instructions().values())]  # noqa: UP007 - known at run time only
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -73,7 +73,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """A valid Program's types: of every value of the encoder, and of the decoder with its inputs."""
+    """Types of a valid Program: every value of the encoder, and of the decoder with its inputs."""
 
     encoder: dict[str, ValueType]
     decoder: dict[str, ValueType]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +52,7 @@ shifted = st.integers(0, 62).flatmap(
 def test_rounding_shift_right_is_round_half_up(pair: tuple[int, int]) -> None:
     x, shift = pair
     wanted = math.floor(Fraction(x, 2**shift) + Fraction(1, 2)) if shift else x
-    assert one(a.rounding_shift_right(np.int64(x), shift)) == wanted
+    assert one(a.rounding_shift_right(np.array(x), shift)) == wanted
     assert int(k.rounding_shift_right(x, shift)) == wanted
 
 
@@ -66,7 +68,7 @@ def test_rounding_shift_right_of_every_small_number() -> None:
 def test_saturate(x: int, first: int, second: int) -> None:
     low, high = sorted((first, second))
     wanted = sorted((low, x, high))[1]
-    assert one(a.saturate(np.int64(x), low, high)) == wanted
+    assert one(a.saturate(np.array(x), low, high)) == wanted
     assert int(k.saturate(x, low, high)) == wanted
 
 
@@ -84,7 +86,7 @@ def test_requantize_is_exact(
     half = Fraction(1, 2) if shift else 0
     real = math.floor(Fraction(acc * multiplier, 2**shift) + half)
     wanted = sorted((bounds[0], real, bounds[1]))[1]
-    assert one(a.requantize(np.int32(acc), multiplier, shift, *bounds)) == wanted
+    assert one(a.requantize(np.array(acc), multiplier, shift, *bounds)) == wanted
     assert int(k.requantize(acc, multiplier, shift, *bounds)) == wanted
 
 
@@ -96,7 +98,7 @@ def test_requantize_broadcasts() -> None:
 
 @given(near_powers(0, 2**63 - 1))
 def test_bit_length(x: int) -> None:
-    assert one(a.bit_length(np.int64(x))) == x.bit_length()
+    assert one(a.bit_length(np.array(x))) == x.bit_length()
     assert int(k.bit_length(x)) == x.bit_length()
 
 
@@ -110,7 +112,7 @@ roots = st.builds(
 @example((2**31 - 1) ** 2)
 @example((2**31 - 1) ** 2 - 1)
 def test_isqrt_is_the_exact_floor(x: int) -> None:
-    assert one(a.isqrt(np.int64(x))) == math.isqrt(x)
+    assert one(a.isqrt(np.array(x))) == math.isqrt(x)
     assert int(k.isqrt(x)) == math.isqrt(x)
 
 
@@ -125,7 +127,7 @@ def test_isqrt_of_every_small_number() -> None:
 @example(2**32 - 1)
 @example(2**31)
 def test_reciprocal(x: int) -> None:
-    r, bits = a.reciprocal(np.int64(x))
+    r, bits = a.reciprocal(np.array(x))
     assert (one(r), one(bits)) == (2 ** int(bits) // x, x.bit_length() + 29)
     assert 2**29 <= r <= 2**30
     exact = Fraction(1, x)
@@ -158,7 +160,7 @@ def test_exp2_negative_is_its_formula() -> None:
             t = c + (t * f >> 10)
         assert 0 < t + 2 ** (5 + i) < limit
         if z % 61 == 0 or f in (0, 1, 1023):
-            assert a.exp2_negative(np.int64(z)) == (t + 2 ** (5 + i)) >> (6 + i)
+            assert a.exp2_negative(np.array(z)) == (t + 2 ** (5 + i)) >> (6 + i)
 
 
 @given(st.lists(near_powers(0, 2**62 - 1), max_size=5))
@@ -204,3 +206,10 @@ def test_empty_arrays_pass() -> None:
     empty = np.zeros((0, 3), np.int32)
     for function in (a.bit_length, a.isqrt, a.exp2_negative, lambda x: a.requantize(x, 1, 1)):
         assert function(empty).shape == (0, 3)
+
+
+def test_the_examples_of_the_documentation() -> None:
+    page = Path(__file__).parents[1] / "docs" / "arithmetic.md"
+    outcome = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert outcome.attempted > 20
+    assert outcome.failed == 0

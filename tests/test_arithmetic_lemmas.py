@@ -84,7 +84,7 @@ def test_products_of_requantize_fit_64_bits() -> None:
     product, half = a * m, 2**61
     prove(
         z3.And(product + half < 2**63, product >= -(2**63)),
-        -(2**31) <= a, a < 2**31, 0 <= m, m < 2**31,
+        a >= -(2**31), a < 2**31, m >= 0, m < 2**31,
     )  # fmt: skip
 
 
@@ -123,16 +123,16 @@ def test_exp2_fits_32_bits() -> None:
         t = c + product / 1024  # z3 divides integers downwards
         claims += [product, t]
     for product in claims:
-        prove(z3.And(-(2**31) <= product, product < 2**31), 0 <= f, f < 1024)
+        prove(z3.And(product >= -(2**31), product < 2**31), f >= 0, f < 1024)
     half = 2 ** (5 + 16)
-    prove(z3.And(t > 0, t + half < 2**31), 0 <= f, f < 1024, 0 <= i, i <= 16)
+    prove(z3.And(t > 0, t + half < 2**31), f >= 0, f < 1024, i >= 0, i <= 16)
 
 
 def test_layer_norm_centres_within_32_bits() -> None:
     n, x, total = z3.Int("n"), z3.Int("x"), z3.Int("total")
     c = n * x - total
     ranges = (
-        1 <= n, n <= layer_norm_l2.MAX_WIDTH, -(2**15) <= x, x < 2**15,
+        n >= 1, n <= layer_norm_l2.MAX_WIDTH, x >= -(2**15), x < 2**15,
         -(2**15) * n <= total, total <= (2**15 - 1) * n,
     )  # fmt: skip
     prove(z3.And(c <= 65535 * n, -c <= 65535 * n), *ranges)
@@ -144,7 +144,7 @@ def test_layer_norm_centres_within_32_bits() -> None:
 
 
 def test_layer_norm_normalises_within_its_bound() -> None:
-    """|c| / s <= 2 * (isqrt(n) + 1): c^2 <= n * v for the mean v of n squares, s its root, floored."""
+    """|c| / s <= 2 * (isqrt(n) + 1), as c^2 <= n * v for the mean v of n squares, s its root."""
     c, n, v, s, root = (z3.Real(name) for name in ("c", "n", "v", "s", "root"))
     prove(
         c <= 2 * (root + 1) * s,
@@ -158,7 +158,7 @@ def test_ssru_is_a_convex_combination() -> None:
     mixed = f * state + (2**15 - f) * x
     low, high = z3.If(x < state, x, state), z3.If(x < state, state, x)
     wide = -(2**15), 2**15 - 1
-    ranges = (0 <= f, f < 2**15, wide[0] <= x, x <= wide[1], wide[0] <= state, state <= wide[1])
+    ranges = (f >= 0, f < 2**15, wide[0] <= x, x <= wide[1], wide[0] <= state, state <= wide[1])
     prove(z3.And(low * 2**15 <= mixed, mixed <= high * 2**15), *ranges)
     assert wide[1] * 2**15 + 2**14 < 2**31, "the sum and the rounding constant fit 32 bits"
     assert wide[0] * 2**15 >= -(2**31)
@@ -172,7 +172,7 @@ def test_attention_scales_within_64_bits() -> None:
     r, m, product = z3.Int("r"), z3.Int("m"), z3.Int("product")
     prove(  # m = floor(r * context_multiplier / 2^30)
         z3.And(product / 2**30 >= 0, product / 2**30 <= 2**31 - 1),
-        0 < r, r <= 2**30, 0 < m, m < 2**31, product == r * m,
+        r > 0, r <= 2**30, m > 0, m < 2**31, product == r * m,
     )  # fmt: skip
     fewest, most = one.bit_length() + 29, (keys * one).bit_length() + 29
     assert fewest + 22 - 30 >= 1

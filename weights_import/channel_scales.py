@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from weights_import.calibrate import Ranges
 from weights_import.scale_propagation import DATA_MAX, Float64, Quantized, quantize, row_scales
 
 SPREADS = (0.0, 0.25, 0.5, 0.75, 1.0)
-CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6)
+CLIPS = (1.0, 0.9, 0.8)
 """Tried together: scale[k] = clip * common^(1 - spread) * own[k]^spread / 127."""
 ROWS = 768
 SMALLEST_SHARE = 1 / 64

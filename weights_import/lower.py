@@ -48,6 +48,8 @@ SCORE_RANGE = 2**14
 """Range of exp2_negative: 16 octaves of 2^10."""
 HEADROOM = 2.0
 """How far beyond the largest calibrated residual sum or recurrent state 16 bits reach."""
+SCORE_HEADROOM = 1.1
+"""The same for queries and keys: the largest scores decide a softmax, so none may be clipped."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,9 @@ class _Lowering:
                 ids=f"{domain}.ids",
                 positions=f"{domain}.positions",
                 table=self.embedding_name(domain, table),
-                position_table=self.tensor("positions", quantize(positions, [position_scale]).x),
+                position_table=self.tensor(
+                    "positions", quantize(positions, np.array([position_scale])).x
+                ),
                 multiplier=int(fixed_point(np.array(factor), shift)),
                 position_multiplier=int(fixed_point(np.array(position_factor), shift)),
                 shift=shift,
@@ -241,7 +245,7 @@ class _Lowering:
         scale = self.context_scale(name)
         head = slice(None, None, self.head_size)
         temperature = np.sqrt(self.head_size) / np.log2(np.e)
-        ratio = query.scale[head] * key.scale[head] / temperature * 2**10
+        ratio = (query.scale * key.scale)[head] / temperature * 2**10
         multiplier = np.maximum(fixed_point(ratio, SCORE_SHIFT), 1)
         limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
         context = dyadic((value.scale / scale)[head], 22, 38)
@@ -269,12 +273,24 @@ class _Lowering:
         return Scaled(out, scale)
 
     def operand_scale(self, name: str, part: str) -> Float64:
-        """One scale a head for queries and keys, whose products must agree; values follow the
-        context, whose channels they become."""
+        """Scales of queries, keys or values, a channel.
+
+        Queries and keys meet in a dot product: the products of their scales agree within a head,
+        and a channel where one of them is large gets a finer scale for the other.  Values follow
+        the context, whose channels they become.
+        """
         if part != "value":
-            return np.repeat(self.head_scale(f"{name}.{part}"), self.head_size)
+            other = {"query": "key", "key": "query"}[part]
+            mine, others = (
+                np.maximum(self.ranges.maxima[f"{name}.{p}"].astype(np.float64), 1e-3)
+                for p in (part, other)
+            )
+            largest = np.sqrt(mine * others).reshape(self.heads, -1).max(axis=1)
+            reach = SCORE_HEADROOM * np.repeat(largest, self.head_size)
+            scale: Float64 = reach * np.sqrt(mine / others) / DATA_MAX
+            return scale
         context = np.broadcast_to(self.context_scale(name), (self.width,))
-        clip = positive(self.ranges.clip(f"{name}.value", self.options.clip, self.width)) / DATA_MAX
+        clip = self.group_scales(f"{name}.value", self.width)
         fit = (clip / context).reshape(self.heads, -1).max(axis=1)
         return context * np.repeat(fit, self.head_size)
 
@@ -440,12 +456,9 @@ class _Lowering:
         return quantize(w, np.array([grid]) if grid else row_scales(w).max(keepdims=True))
 
     def data_scale(self, name: str) -> Float64:
-        return self.scales(name, 1)
+        return self.group_scales(name, 1)
 
-    def head_scale(self, name: str) -> Float64:
-        return self.scales(name, self.heads)
-
-    def scales(self, name: str, groups: int) -> Float64:
+    def group_scales(self, name: str, groups: int) -> Float64:
         return positive(self.ranges.clip(name, self.options.clip, groups)) / DATA_MAX
 
     def tensor(self, name: str, content: NDArray[Any]) -> str:

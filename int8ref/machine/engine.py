@@ -14,8 +14,10 @@ from int8ref.instruction import Domain
 from int8ref.machine import call as word
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code, assemble
+from int8ref.machine.bounds import Bounds
 from int8ref.machine.native import machine
 from int8ref.program import TARGET_INPUTS, Program, Tensors
+from int8ref.reference.attention_softmax import MAX_KEYS
 
 Int64 = npt.NDArray[np.int64]
 
@@ -27,6 +29,8 @@ class CompiledEngine:
         self.program = program
         self._tensors = tensors
         self._code = assemble(program, tensors)
+        self._source = Bounds.of(program.encoder, tensors, MAX_KEYS)
+        self._target = Bounds.of(program.decoder, tensors, 2**31 - 1)
         self._targets = np.array(
             [self._code.places[name].words() for name in TARGET_INPUTS], np.int64
         )
@@ -38,12 +42,17 @@ class CompiledEngine:
 
     def session(self, batch: Batch, observe: Observer | None = None) -> CompiledSession:
         """See `Engine.session`."""
+        self._check(batch)
         code = self._code if observe is None else self._traced_code
-        return CompiledSession(self.program, code, batch, observe)
+        return CompiledSession(self.program, code, self._target, batch, observe)
 
     def greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
         """See `Engine.greedy`."""
+        self._check(batch)
         code, count = self._code, len(batch)
+        if len(limits) != count:
+            raise ValueError(f"{len(limits)} limits for {count} sentences")
+        self._target.check_length(max(limits, default=0))
         arena = Arena(code, batch, target_rows=count)
         most = np.asarray(limits, np.int32)
         out = np.empty((count, max(int(most.max()), 1)), np.int32)
@@ -63,14 +72,25 @@ class CompiledEngine:
         self._machine(call.ctypes.data)
         return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
 
+    def _check(self, batch: Batch) -> None:
+        for sentence in batch:
+            self._source.check_ids(sentence)
+            self._source.check_length(len(sentence))
+
 
 class CompiledSession:
     """A session whose steps are calls of the machine; values are read out of the arena."""
 
     def __init__(
-        self, program: Program, code: Code, batch: Batch, observe: Observer | None
+        self,
+        program: Program,
+        code: Code,
+        bounds: Bounds,
+        batch: Batch,
+        observe: Observer | None,
     ) -> None:
         self._program = program
+        self._bounds = bounds
         self._code = code
         self._observe = observe
         self._rows = len(batch)
@@ -84,6 +104,8 @@ class CompiledSession:
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
+        self._bounds.check_ids(ids)
+        self._bounds.check_length(self._position + 1)
         arena, rows = self._arena, len(self._sentence)
         arena.set_rows("target", rows)
         arena.value("target.ids", rows)[...] = ids

@@ -34,8 +34,8 @@ from int8ref.machine.call import (
     OUT_PITCH,
     SCORES,
     START,
-    STATES,
     STATE_ROWS,
+    STATES,
     TARGETS,
 )
 from int8ref.machine.frame import (

@@ -22,6 +22,8 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import platformdirs
 
+from int8ref.machine.cpu import cpu
+
 Machine = Callable[[int], None]
 """Runs the call at an address; releases the GIL."""
 
@@ -72,24 +74,25 @@ def digest() -> str:
     for name in SOURCES:
         for path in sorted(root.glob(f"{name}/**/*.py") if "." not in name else [root / name]):
             state.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    facts = [version("numba"), version("llvmlite"), sys.version, *_cpu()]
+    facts = [version("numba"), version("llvmlite"), sys.version, *cpu()]
     state.update(json.dumps(facts).encode())
     return state.hexdigest()[:32]
 
 
-def _cpu() -> tuple[str, str]:
-    """Name and features of the CPU that Numba compiles for."""
-    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
-    features = os.environ.get("NUMBA_CPU_FEATURES")
-    return name, llvm.get_host_cpu_features().flatten() if features is None else features
-
-
 def compile_machine() -> bytes:
-    """The name of the machine's entry, a newline, and its object code."""
+    """The name of the machine's entry, a newline, and its object code.
+
+    Raises RuntimeError where Numba compiles for another CPU than `cpu` tells, as the weights would
+    be packed for the wrong one.
+    """
     from numba import cfunc, types
+    from numba.core.registry import cpu_target
 
     from int8ref.machine.interpreter import call_machine
 
+    told = cpu_target.target_context.codegen().magic_tuple()
+    if told != cpu():
+        raise RuntimeError(f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?")
     entry = cfunc(types.void(types.int64), nopython=True, error_model="numpy")(call_machine.py_func)
     name: bytes = entry.native_name.encode()
     code: bytes = entry._library._get_compiled_object()
@@ -103,9 +106,9 @@ def _load(code: bytes) -> tuple[Machine, object]:
     fatal = ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value
     for symbol in UNREACHABLE:
         llvm.add_symbol(symbol, fatal)
-    cpu, features = _cpu()
+    _, name_of_cpu, features = cpu()
     target = llvm.Target.from_default_triple().create_target_machine(
-        cpu=cpu, features=features, jit=True
+        cpu=name_of_cpu, features=features, jit=True
     )
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     engine.add_object_file(llvm.ObjectFileRef.from_data(obj))
@@ -128,8 +131,9 @@ def _write(path: Path, code: bytes) -> None:
     """Keep object code: written aside and renamed, so that nobody ever reads half a file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(MAGIC + hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            aside = Path(folder, path.name)
+            aside.write_bytes(MAGIC + hashlib.sha256(code).digest() + code)
+            aside.replace(path)
     except OSError as error:
         _log.warning("compiled code cannot be kept in %s: %s", path.parent, error)

@@ -22,9 +22,9 @@ def instructions() -> dict[str, type[Instruction]]:
     found: dict[str, type[Instruction]] = {}
     for module in pkgutil.iter_modules(__path__):
         for thing in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
-            if isinstance(thing, type) and issubclass(thing, Instruction):
-                if snake_case(thing.__name__) == module.name:
-                    found[module.name] = thing
+            instruction = isinstance(thing, type) and issubclass(thing, Instruction)
+            if instruction and snake_case(thing.__name__) == module.name:
+                found[module.name] = thing
     return found
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from int8ref.instruction import Instruction, Result, Scope, Value, ValueType
 
 
-class Argmax(Instruction):
+class Argmax(Instruction, frozen=True):
     """out = argmax(x)."""
 
     x: Value
@@ -22,4 +22,5 @@ class Argmax(Instruction):
 
 def argmax(x: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """out[r] = the lowest n with x[r, n] = max(x[r]).  `x`: int32 [rows, n]; out: int32 [rows]."""
-    return np.argmax(x, axis=1).astype(np.int32)
+    best: npt.NDArray[np.int32] = np.argmax(x, axis=1).astype(np.int32)
+    return best

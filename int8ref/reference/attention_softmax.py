@@ -22,7 +22,7 @@ MAX_KEYS = 1024
 MULTIPLIER_BITS = 30
 
 
-class AttentionSoftmax(Instruction):
+class AttentionSoftmax(Instruction, frozen=True):
     """out = attention_softmax(query, key, value)."""
 
     query: Value
@@ -120,7 +120,9 @@ def attention_softmax(
         rows = np.flatnonzero(sentence == b)
         keys = slice(key_offsets[b], key_offsets[b + 1])
         if not 0 < keys.stop - keys.start <= MAX_KEYS:
-            raise OverflowError(f"sentence {b} has {keys.stop - keys.start} keys, not 1 to {MAX_KEYS}")
+            raise OverflowError(
+                f"sentence {b} has {keys.stop - keys.start} keys, not 1 to {MAX_KEYS}"
+            )
         for h in range(heads):
             columns = slice(h * head_width, (h + 1) * head_width)
             score = q[rows, columns] @ k[keys, columns].T
@@ -136,4 +138,5 @@ def attention_softmax(
     return out
 
 
-assert MAX_KEYS * EXP2_ONE * 127 <= INT32_MAX and EXP2_FRACTION_BITS == 10
+assert MAX_KEYS * EXP2_ONE * 127 <= INT32_MAX
+assert EXP2_FRACTION_BITS == 10

@@ -17,7 +17,7 @@ from int8ref.instruction import (
 )
 
 
-class Embed(Instruction):
+class Embed(Instruction, frozen=True):
     """out = embed(ids, positions): rows of two tables, matched to one scale and added."""
 
     ids: Value

@@ -29,7 +29,7 @@ MAX_WIDTH = 1024
 """Widest row: the sum of squares stays below 2^62 (width^3 * 2^32)."""
 
 
-class LayerNormL2(Instruction):
+class LayerNormL2(Instruction, frozen=True):
     """out = layer_norm_l2(x)."""
 
     x: Value

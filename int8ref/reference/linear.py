@@ -19,8 +19,11 @@ from int8ref.instruction import (
     largest_magnitude,
 )
 
+MAX_DEPTH = 2**17 - 1
+"""Most products of two int8 whose sum cannot leave int32."""
 
-class Linear(Instruction):
+
+class Linear(Instruction, frozen=True):
     """out = linear(x): accumulators (int32), or data on a new scale (int8)."""
 
     x: Value
@@ -46,11 +49,11 @@ class Linear(Instruction):
         scope.constant("bias_shift", self.bias_shift, 0, 15)
         bound = accumulator_bound(weight, bias, self.bias_shift)
         scope.require(bound <= INT32_MAX, f"accumulators may reach {bound}, over 32 bits")
+        scope.constant("low", self.low, -127, 127)
+        scope.constant("high", self.high, self.low, 127)
         if self.shift is None:
             scope.require(self.multiplier is None, "a multiplier needs a shift")
         else:
-            scope.constant("low", self.low, -127, 127)
-            scope.constant("high", self.high, self.low, 127)
             check_requantization(scope, self.multiplier, self.shift, n, bound)
         scope.define(self.out, ValueType(x.domain, self.dtype, n))
 
@@ -80,10 +83,11 @@ def accumulator_bound(weight: npt.NDArray[Any], bias: npt.NDArray[Any], bias_shi
     real rows of the weight do.
     """
     largest_bias = largest_magnitude(bias) << bias_shift
-    bound = 128 * 128 * weight.shape[1] + largest_bias
+    bound: int = 128 * 128 * weight.shape[1] + largest_bias
     if bound <= INT32_MAX:
         return bound
-    return 128 * int(np.abs(weight.astype(np.int64)).sum(axis=1).max()) + largest_bias
+    sums = np.abs(weight.astype(np.int64)).sum(axis=1)
+    return 128 * int(sums.max()) + largest_bias
 
 
 def linear(
@@ -109,11 +113,10 @@ def linear(
 
     Raises `OverflowError` where an accumulator leaves int32.
     """
-    acc = np.matmul(x.astype(np.int64), weight.T.astype(np.int64))
-    acc += bias.astype(np.int64) << bias_shift
+    product = np.matmul(x, weight.T, dtype=np.int32 if len(weight[0]) <= MAX_DEPTH else np.int64)
+    acc: npt.NDArray[np.int64] = product + (bias.astype(np.int64) << bias_shift)
     require_range(acc, -INT32_MAX - 1, INT32_MAX, "linear: accumulator")
     if shift is None:
         return acc.astype(np.int32)
-    return requantize(acc, 1 if multiplier is None else multiplier, shift, low, high).astype(
-        np.int8
-    )
+    data = requantize(acc, 1 if multiplier is None else multiplier, shift, low, high)
+    return data.astype(np.int8)

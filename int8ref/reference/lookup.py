@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
 
 
-class Lookup(Instruction):
+class Lookup(Instruction, frozen=True):
     """out = lookup(x)."""
 
     x: Value
@@ -20,7 +20,7 @@ class Lookup(Instruction):
     def check(self, scope: Scope) -> None:
         x = scope.value(self.x, "int8")
         table = scope.tensor(self.table, "int8 int16", (256,))
-        dtype = "int8" if table.dtype.name == "int8" else "int16"
+        dtype: DType = "int8" if table.dtype.name == "int8" else "int16"
         scope.define(self.out, ValueType(x.domain, dtype, x.width))
 
 

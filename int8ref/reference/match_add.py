@@ -20,7 +20,7 @@ from int8ref.instruction import (
 MAX_MULTIPLIER = 2**30
 
 
-class MatchAdd(Instruction):
+class MatchAdd(Instruction, frozen=True):
     """out = match_add(a, b)."""
 
     a: Value
@@ -56,9 +56,9 @@ def match_add(
         out[r, n] = saturate(rounding_shift_right(a[r, n] * am[n] + b[r, n] * bm[n], shift))
 
     `a`: int16 or int32 [rows, n]; `b`: int8 or int16 [rows, n]; `a_multiplier`, `b_multiplier` in
-    [0, 2^30]: [1] or [n]; out: int16 [rows, n] in [-limit, limit] (limit 127 is an 8-bit residual).  Both products and their
-    sum are exact in int64, so neither operand loses anything before the one rounding; the paper
-    re-scales the finer operand to the coarser scale first.
+    [0, 2^30]: [1] or [n]; out: int16 [rows, n] in [-limit, limit] (limit 127 is an 8-bit residual).
+    Both products and their sum are exact in int64, so neither operand loses anything before the one
+    rounding; the paper re-scales the finer operand to the coarser scale first.
     """
     total = a.astype(np.int64) * a_multiplier + b.astype(np.int64) * b_multiplier
     return saturate(rounding_shift_right(total, shift), -limit, limit).astype(np.int16)

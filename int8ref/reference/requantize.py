@@ -17,7 +17,7 @@ from int8ref.instruction import (
 )
 
 
-class Requantize(Instruction):
+class Requantize(Instruction, frozen=True):
     """out = requantize(x): int32 accumulators to int16."""
 
     x: Value

@@ -11,7 +11,7 @@ from int8ref.instruction import Instruction, Result, Scope, Value, ValueType
 GATE_BITS = 15
 
 
-class Ssru(Instruction):
+class Ssru(Instruction, frozen=True):
     """(next_state, out) = ssru(x, gate, state)."""
 
     x: Value

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba.core.registry import cpu_target
 from numpy.typing import NDArray
+
+from int8ref.machine import cpu
 
 SHAPES = [
     (1, 1, 1),
@@ -139,8 +140,7 @@ def digest(outcomes: Iterator[dict[str, NDArray[Any]]]) -> str:
 
 def pretend(triple: str, features: str) -> None:
     """Select as if for another CPU, but never emit its dot-product instruction."""
-    codegen = cpu_target.target_context.codegen()
-    codegen.magic_tuple = lambda: (triple, "", features)
+    cpu.cpu = lambda: (triple, "", features)
 
     from llvmlite import ir
 

@@ -133,8 +133,8 @@ def test_x86_code_has_the_instruction(cpu: str, features: str, instruction: str)
 
 ARM_CODE = """
 import sys
-from numba.core.registry import cpu_target
-cpu_target.target_context.codegen().magic_tuple = lambda: (sys.argv[1], "", sys.argv[2])
+from int8ref.machine import cpu
+cpu.cpu = lambda: (sys.argv[1], "", sys.argv[2])
 from llvmlite import ir
 from int8ref.kernels.gemm.tile import tile_function
 module = ir.Module()

@@ -40,7 +40,7 @@ class Case:
         types = {
             name: ValueType(
                 self.domains.get(name, "target"),
-                array.dtype.name,
+                array.dtype.name,  # type: ignore[arg-type]
                 array.shape[1] if array.ndim == 2 else 0,
             )
             for name, array in self.values.items()
@@ -52,7 +52,7 @@ class Case:
         """(field, shape, dtype) of every result."""
         types = self.types()
         rows = {types[name].domain: len(array) for name, array in self.values.items()}
-        found = []
+        found: list[tuple[str, tuple[int, ...], str]] = []
         for place, kind, name in self.instruction.operands():
             if kind == "result":
                 kept = types[name]
@@ -65,9 +65,7 @@ def run_reference(case: Case) -> dict[str, Array]:
     """Field -> result, by the golden model."""
     found = run_instruction(case.instruction, case.values, case.tensors)
     return {
-        place: found[name]
-        for place, kind, name in case.instruction.operands()
-        if kind == "result"
+        place: found[name] for place, kind, name in case.instruction.operands() if kind == "result"
     }
 
 
@@ -130,14 +128,16 @@ def run_machine(case: Case) -> dict[str, Array]:
     )
     from int8ref.machine.native import machine
     from int8ref.machine.prepare import prepare
+    from tests.machine_text import machine_text
 
+    machine_text()
     types = case.types()
     shapes = {name: array.shape for name, array in case.values.items()}
     names = dict(zip((p for p, _, _ in case.results()), case.instruction.names("result"),
                      strict=True))  # fmt: skip
     shapes |= {names[place]: shape for place, shape, _ in case.results()}
-    arena: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)
-    capacity: dict[Domain, int] = dict.fromkeys(DOMAINS, 16)
+    arena: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)  # type: ignore[arg-type]
+    capacity: dict[Domain, int] = dict.fromkeys(DOMAINS, 16)  # type: ignore[arg-type]
     prefix: dict[str, int] = {}
     for name, shape in shapes.items():
         kind = types[name]
@@ -145,8 +145,8 @@ def run_machine(case: Case) -> dict[str, Array]:
         width = max(kind.width, 1) * np.dtype(kind.dtype).itemsize
         arena[kind.domain] += -(-width // 4) * 4
         capacity[kind.domain] = max(capacity[kind.domain], -(-shape[0] // 16) * 16)
-    memory = {d: np.full(arena[d] * capacity[d] + 64, 0x5A, np.uint8) for d in DOMAINS}
-    bases = {d: -memory[d].ctypes.data % 64 for d in DOMAINS}
+    memory = {d: np.full(arena[d] * capacity[d] + 64, 0x5A, np.uint8) for d in arena}
+    bases = {d: -memory[d].ctypes.data % 64 for d in arena}
     frame = np.zeros(FRAME_WORDS, np.int64)
 
     def view(name: str) -> Array:
@@ -155,7 +155,7 @@ def run_machine(case: Case) -> dict[str, Array]:
         size = int(np.prod(shape)) * np.dtype(kind.dtype).itemsize
         return memory[kind.domain][start : start + size].view(kind.dtype).reshape(shape)
 
-    for index, domain in enumerate(DOMAINS):
+    for index, domain in enumerate(arena):
         frame[3 * index] = memory[domain].ctypes.data + bases[domain]
         frame[3 * index + CAPACITY] = capacity[domain]
         rows = [shapes[n][0] for n in shapes if types[n].domain == domain]
@@ -168,14 +168,14 @@ def run_machine(case: Case) -> dict[str, Array]:
     code = np.zeros(CODE_WORDS, np.int64)
     code[0] = OPCODES[case.instruction.op]
     tensors = prepare(case.instruction, case.tensors, types)
-    for place, kind, content in case.instruction.operands():
+    for place, role, content in case.instruction.operands():
         at = operands_at(type(case.instruction))[place]
-        if kind in ("value", "result"):
+        if role in ("value", "result"):
             told = types[content]
             item = np.dtype(told.dtype).itemsize
             words = [DOMAINS.index(told.domain), prefix[content], told.width, item]
             code[at : at + 4] = words
-        elif kind == "constant":
+        elif role == "constant":
             code[at] = content
         elif place in tensors:
             code[at : at + 2] = tensors[place].ctypes.data, len(tensors[place])

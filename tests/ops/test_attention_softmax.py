@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from int8ref.instruction import Domain
 from int8ref.reference.attention_softmax import MAX_KEYS, AttentionSoftmax
 from tests.ops.cases import Array, Case, integers, run_reference
 
-Domains = st.sampled_from(["source", "target"])
+DOMAINS: list[Domain] = ["source", "target"]
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
     keys, offsets = sum(lengths), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    domain = draw(Domains)
+    domain = draw(st.sampled_from(DOMAINS))
     sentence = (
         np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         if domain == "source"
@@ -25,11 +28,13 @@ def cases(draw: st.DrawFn) -> Case:
     )
     heads, head_width = draw(st.integers(1, 3)), draw(st.integers(1, 9))
     width = heads * head_width
-    columns = {f"{part}_column": draw(st.integers(0, 5)) for part in ("query", "key", "value")}
+    columns: dict[str, Any] = {
+        f"{part}_column": draw(st.integers(0, 5)) for part in ("query", "key", "value")
+    }
     if domain == "source" and draw(st.booleans()):  # one value holds all three
         shared = integers("int8", (keys, max(columns.values()) + width))
         values = {"qkv": draw(shared)}
-        names = dict.fromkeys(("query", "key", "value"), "qkv")
+        names: dict[str, Any] = dict.fromkeys(("query", "key", "value"), "qkv")
     else:
         rows = {"query": len(sentence), "key": keys, "value": keys}
         values = {
@@ -69,7 +74,9 @@ def cases(draw: st.DrawFn) -> Case:
             "source.offsets": "sentence",
             name: domain,
             "query": domain,
-            **dict.fromkeys(("qkv", "key", "value"), "source"),
+            "qkv": "source",
+            "key": "source",
+            "value": "source",
         },
     )
 
@@ -119,8 +126,8 @@ def float_attention(case: Case) -> tuple[Array, Array]:
             share = 2 * moved / room if room > 0 else 2.0
             out[row, columns] = mean * factor
             slack = np.abs(v).max() * min(share, 2.0) + 128 * 2.0**-28 + 128 / 2**29
-            bound[row, columns] = 0.5 + factor * slack + np.abs(mean) / 2.0 ** int(
-                case.tensors["context_shift"][h]
+            bound[row, columns] = (
+                0.5 + factor * slack + np.abs(mean) / 2.0 ** int(case.tensors["context_shift"][h])
             )
     return out, bound + 1e-6
 

@@ -1,22 +1,20 @@
 """Integer matrix multiplication, int8 by int8, exact on every CPU: see `driver` for the kernels,
-`layout` for the packed weights, `target` for the instruction sets."""
+`layout` for the packed weights, `target` for the instruction sets.
 
-from int8ref.kernels.gemm.driver import (
-    gemm_argmax,
-    gemm_i32,
-    gemm_requantize,
-    gemm_shift,
-    workspace_bytes,
-)
+The kernels are imported when first used, because packing a weight needs no compiler.
+"""
+
+import importlib
+from typing import Any
+
 from int8ref.kernels.gemm.layout import pack, start_values, unpack
 
-__all__ = [
-    "gemm_argmax",
-    "gemm_i32",
-    "gemm_requantize",
-    "gemm_shift",
-    "pack",
-    "start_values",
-    "unpack",
-    "workspace_bytes",
-]
+KERNELS = ("gemm_argmax", "gemm_i32", "gemm_requantize", "gemm_shift", "workspace_bytes")
+
+__all__ = ["KERNELS", "pack", "start_values", "unpack"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in KERNELS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("int8ref.kernels.gemm.driver"), name)

@@ -30,7 +30,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba.core.registry import cpu_target
+
+from int8ref.machine.cpu import cpu
 
 TILE_ROWS = 6  # rows of the tallest tile of accumulators
 
@@ -98,7 +99,7 @@ def select(triple: str, features: str) -> InstructionSet:
 
 
 def _host() -> InstructionSet:
-    triple, _, features = cpu_target.target_context.codegen().magic_tuple()
+    triple, _, features = cpu()
     return select(triple, features)
 
 

@@ -1,0 +1,41 @@
+"""What the tables of a Program can take: kernels index them unchecked, so the engine checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.instruction import Instruction
+from int8ref.program import Tensors
+from int8ref.reference.embed import Embed
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Token ids lie in [-1, ids), positions in [0, positions)."""
+
+    ids: int
+    positions: int
+
+    @classmethod
+    def of(cls, sequence: Iterable[Instruction], tensors: Tensors, most: int) -> Bounds:
+        """Of the embeddings in a sequence of instructions, and of `most` positions."""
+        embeddings = [i for i in sequence if isinstance(i, Embed)]
+        return cls(
+            min((len(tensors[e.table]) for e in embeddings), default=2**31),
+            min([most, *(len(tensors[e.position_table]) for e in embeddings)]),
+        )
+
+    def check_ids(self, ids: Sequence[int] | npt.NDArray[np.int32]) -> None:
+        """Raises IndexError for a token id outside of the table."""
+        found = np.asarray(ids)
+        if found.size and (found.min() < -1 or found.max() >= self.ids):
+            raise IndexError(f"token ids must lie in [-1, {self.ids})")
+
+    def check_length(self, length: int) -> None:
+        """Raises IndexError where a sentence of so many tokens has no position for its last."""
+        if length > self.positions:
+            raise IndexError(f"positions must lie in [0, {self.positions})")

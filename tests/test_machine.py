@@ -1,0 +1,538 @@
+"""The compiled engine: every bit of it is the reference's, and its object code survives mishaps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from int8ref.executor import BACKENDS, Engine, Session, load_engine
+from int8ref.instruction import ProgramError
+from int8ref.machine import native
+from int8ref.machine.engine import CompiledEngine
+from int8ref.model_file import Model
+from int8ref.program import Program, Tensors, validate
+from tests.conftest import build_tiny_model
+from tests.machine_text import machine_text
+from tests.program_mutations import mutated, used_tensors
+
+Batch = list[list[int]]
+MODEL = build_tiny_model(2)
+VOCABULARY = len(MODEL.tensors["embeddings"])
+sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=11).map(lambda ids: [*ids, 0])
+batches = st.lists(sentences, min_size=1, max_size=6)
+
+
+def engines(model: Model) -> tuple[Engine, Engine]:
+    """(reference, compiled)."""
+    machine_text()
+    reference, compiled = (
+        load_engine(model.program, model.tensors, backend) for backend in BACKENDS[::-1]
+    )
+    return reference, compiled
+
+
+@cache
+def tiny_engines() -> dict[str, Engine]:
+    """Backend -> engine of the tiny model; made when first used, as compiling takes long."""
+    return dict(zip(BACKENDS[::-1], engines(MODEL), strict=True))
+
+
+def reference() -> Engine:
+    return tiny_engines()["reference"]
+
+
+def compiled() -> Engine:
+    return tiny_engines()["compiled"]
+
+
+class Trace:
+    """Everything that an engine computes, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, NDArray[Any]]] = []
+
+    def __call__(self, name: str, value: NDArray[Any]) -> None:
+        self.seen.append((name, value.copy()))
+
+    def assert_equal(self, other: Trace) -> None:
+        assert [name for name, _ in self.seen] == [name for name, _ in other.seen]
+        for (name, one), (_, two) in zip(self.seen, other.seen, strict=True):
+            assert one.dtype == two.dtype, name
+            np.testing.assert_array_equal(one, two, name)
+
+
+def follow(session: Session, start: int, rows: int, steps: int) -> list[NDArray[np.int32]]:
+    """Logits of some steps along the most likely tokens; eos does not end anything."""
+    ids, out = np.full(rows, start, np.int32), []
+    for _ in range(steps):
+        out.append(session.step(ids))
+        ids = out[-1].argmax(axis=1).astype(np.int32)
+    return out
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_value_is_equal(seed: int) -> None:
+    model = build_tiny_model(seed)
+    traces = Trace(), Trace()
+    batch = [[5, 9, 3, 0], [7, 0], [*range(1, 30), 0]]
+    for engine, trace in zip(engines(model), traces, strict=True):
+        session = engine.session(batch, trace)
+        follow(session, model.program.start, len(batch), 4)
+    names = {n for i in [*model.program.encoder, *model.program.decoder] for n in i.names("result")}
+    assert {name for name, _ in traces[0].seen} == names
+    assert any(value.any() for name, value in traces[0].seen if name == "ssru")
+    traces[0].assert_equal(traces[1])
+
+
+@settings(max_examples=30)
+@given(batches, st.integers(1, 5))
+def test_any_batch(batch: Batch, steps: int) -> None:
+    traces = Trace(), Trace()
+    for engine, trace in zip((reference(), compiled()), traces, strict=True):
+        follow(engine.session(batch, trace), -1, len(batch), steps)
+    traces[0].assert_equal(traces[1])
+
+
+@settings(max_examples=30)
+@given(batches, st.data())
+def test_greedy(batch: Batch, data: st.DataObject) -> None:
+    limits = data.draw(
+        st.lists(st.integers(1, 14), min_size=len(batch), max_size=len(batch)), "limits"
+    )
+    found = compiled().greedy(batch, limits)
+    assert found == reference().greedy(batch, limits)
+    assert all(len(ids) <= most for ids, most in zip(found, limits, strict=True))
+
+
+def test_greedy_ends_by_eos_and_by_limit() -> None:
+    """Else `test_greedy` would not show what it should."""
+    batch = [[i, 9 + i, 3, 0] for i in range(1, 30)]
+    lengths = {len(ids) for ids in reference().greedy(batch, [14] * len(batch))}
+    assert 14 in lengths
+    assert len(lengths) > 3
+
+
+@settings(max_examples=20)
+@given(batches)
+def test_observation_changes_nothing(batch: Batch) -> None:
+    for engine in (reference(), compiled()):
+        watched = follow(engine.session(batch, Trace()), -1, len(batch), 3)
+        alone = follow(engine.session(batch), -1, len(batch), 3)
+        np.testing.assert_array_equal(watched, alone)
+
+
+def test_an_observer_cannot_write_into_the_machine() -> None:
+    batch = [[5, 9, 3, 0]]
+
+    def vandal(name: str, value: NDArray[Any]) -> None:
+        value[...] = 0
+
+    watched = follow(compiled().session(batch, vandal), -1, 1, 3)
+    alone = follow(compiled().session(batch), -1, 1, 3)
+    np.testing.assert_array_equal(watched, alone)
+
+
+@settings(max_examples=20)
+@given(batches, st.randoms(use_true_random=False))
+def test_order_and_neighbours_change_nothing(batch: Batch, random: Any) -> None:
+    order = list(range(len(batch)))
+    random.shuffle(order)
+    limits = [2 * len(sentence) for sentence in batch]
+    alone = [compiled().greedy([s], [most])[0] for s, most in zip(batch, limits, strict=True)]
+    shuffled = compiled().greedy([batch[i] for i in order], [limits[i] for i in order])
+    assert shuffled == [alone[i] for i in order]
+
+
+@settings(max_examples=20)
+@given(batches, st.data())
+def test_select_drops_repeats_and_grows(batch: Batch, data: st.DataObject) -> None:
+    sessions = [engine.session(batch) for engine in (reference(), compiled())]
+    rows = len(batch)
+    for _ in range(4):
+        ids = np.array(
+            data.draw(st.lists(st.integers(-1, VOCABULARY - 1), min_size=rows, max_size=rows)),
+            np.int32,
+        )
+        logits = [session.step(ids) for session in sessions]
+        np.testing.assert_array_equal(logits[0], logits[1])
+        chosen = np.array(data.draw(st.lists(st.integers(0, rows - 1), min_size=1, max_size=40)))
+        for session in sessions:
+            session.select(chosen)
+        rows = len(chosen)
+
+
+def test_select_follows_its_rows() -> None:
+    """A row that is moved or copied goes on as it would have where it was."""
+    batch = [[5, 9, 3, 0], [7, 0], [12, 4, 0]]
+    ids = np.array([[3, 4, 5], [6, 7, 8]], np.int32)
+    for engine in (reference(), compiled()):
+        plain, moved = engine.session(batch), engine.session(batch)
+        plain.step(ids[0])
+        moved.step(ids[0])
+        chosen = np.array([2, 0, 2, 1] * 9)
+        moved.select(chosen)
+        np.testing.assert_array_equal(moved.step(ids[1][chosen]), plain.step(ids[1])[chosen])
+
+
+@pytest.mark.parametrize("length", [1, 63, 64])
+def test_long_sentences(length: int) -> None:
+    batch = [[1 + i % (VOCABULARY - 1) for i in range(length - 1)] + [0], [4, 0]]
+    logits = [follow(engine.session(batch), -1, 2, 64) for engine in (reference(), compiled())]
+    np.testing.assert_array_equal(logits[0], logits[1])
+    assert reference().greedy(batch, [64, 1]) == compiled().greedy(batch, [64, 1])
+
+
+def test_large_batches() -> None:
+    batch = [[1 + (i * j) % (VOCABULARY - 1) for j in range(i % 9)] + [0] for i in range(150)]
+    limits = [6] * len(batch)
+    assert reference().greedy(batch, limits) == compiled().greedy(batch, limits)
+
+
+def test_threads_share_an_engine() -> None:
+    batches = [[[1 + (i + j) % (VOCABULARY - 1) for j in range(20)] + [0]] * 5 for i in range(16)]
+    limits = [40] * 5
+    alone = [compiled().greedy(batch, limits) for batch in batches]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            assert list(pool.map(lambda batch: compiled().greedy(batch, limits), batches)) == alone
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("batch", "error", "message"),
+    [
+        ([], ValueError, "a batch needs sentences"),
+        ([[]], ValueError, "a sentence tokens"),
+        ([[4, 0], []], ValueError, "a sentence tokens"),
+        ([[VOCABULARY, 0]], IndexError, r"token ids must lie in \[-1"),
+        ([[4, 0], [-2, 0]], IndexError, r"token ids must lie in \[-1"),
+        ([[10**8, 0]], IndexError, r"token ids must lie in \[-1"),
+        ([[4] * 65], IndexError, r"positions must lie in \[0, 64\)"),
+        ([[4] * 2000], IndexError, r"positions must lie in \[0, 64\)"),
+    ],
+)
+def test_refuses_batches(backend: str, batch: Batch, error: type[Exception], message: str) -> None:
+    engine = tiny_engines()[backend]
+    with pytest.raises(error, match=message):
+        engine.session(batch)
+    with pytest.raises(error, match=message):
+        engine.greedy(batch, [5] * len(batch))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_refuses_steps(backend: str) -> None:
+    engine = tiny_engines()[backend]
+    session = engine.session([[4, 0]])
+    for token in (-2, VOCABULARY, 10**8):
+        with pytest.raises(IndexError, match=r"token ids must lie in \[-1"):
+            session.step(np.array([token], np.int32))
+    follow(session, -1, 1, 64)
+    with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
+        session.step(np.array([4], np.int32))
+
+
+def test_refuses_limits() -> None:
+    with pytest.raises(ValueError, match="1 limits for 2 sentences"):
+        compiled().greedy([[4, 0], [5, 0]], [3])
+    with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
+        compiled().greedy([[4, 0]], [65])
+
+
+def run_both(program: Program, tensors: Tensors) -> None:
+    batch = [[5, 9, 3, 0], [7, 0], [8, 6, 4, 2, 1, 0]]
+    results = []
+    for backend in BACKENDS[::-1]:
+        engine = load_engine(program, tensors, backend)
+        trace = Trace()
+        follow(engine.session(batch, trace), program.start, 3, 3)
+        unwatched = follow(engine.session(batch), program.start, 3, 3)
+        results.append((trace, unwatched, engine.greedy(batch, [4, 3, 5])))
+    results[0][0].assert_equal(results[1][0])
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+    assert results[0][2] == results[1][2]
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_a_program_that_is_valid_runs_the_same(data: st.DataObject) -> None:
+    """Whatever validation lets pass raises nothing, and gives the same bits on both engines."""
+    try:
+        program = data.draw(mutated(MODEL.program))
+        tensors = used_tensors(program, MODEL.tensors)
+        validate(program, tensors)
+    except ProgramError:
+        return  # three of four
+    run_both(program, tensors)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1))
+def test_any_tensors_run_the_same(seed: int) -> None:
+    """Extreme weights, tables and factors: values that saturate, gates below zero."""
+    random = np.random.default_rng(seed)
+    tensors = dict(MODEL.tensors)
+    for name in random.choice(sorted(tensors), 6, replace=False):
+        kind = np.iinfo(tensors[name].dtype)
+        extreme = random.choice([kind.min, -1, 0, 1, kind.max], tensors[name].shape)
+        candidate = {**tensors, name: extreme.astype(kind.dtype)}
+        try:
+            validate(MODEL.program, candidate)
+        except ProgramError:
+            continue
+        tensors = candidate
+    run_both(MODEL.program, tensors)
+
+
+def test_a_gate_below_zero_is_closed() -> None:
+    table = np.full(256, -32768, np.int16)
+    run_both(MODEL.program, {**MODEL.tensors, "gate.table": table})
+
+
+def test_memory_is_used_again() -> None:
+    """The arena of a run is smaller than that of a trace, where every value has its own place."""
+    engine = compiled()
+    assert isinstance(engine, CompiledEngine)
+    small, large = engine._code.row_bytes, engine._traced_code.row_bytes
+    assert small["source"] < large["source"]
+    assert small["target"] < large["target"]
+
+
+def test_an_empty_encoder_or_stateless_decoder() -> None:
+    """Nothing but an embedding and its logits."""
+    decoder = [
+        next(i for i in MODEL.program.decoder if i.op == "embed"),
+        replace(MODEL.program.decoder[-1], x="target.embedding"),
+    ]
+    program = replace(MODEL.program, encoder=[], decoder=decoder, states=[])
+    run_both(program, used_tensors(program, MODEL.tensors))
+
+
+# Object code in the cache.
+
+
+@pytest.fixture(scope="module")
+def object_code() -> bytes:
+    """The machine's real code, compiled at most once for all tests."""
+    machine_text()
+    code = native._read(native.cache_folder() / f"machine-{native.digest()}.o")
+    return native.compile_machine() if code is None else code
+
+
+class Cache:
+    """A cache folder of its own; compiling is replaced by handing out the code, and counted."""
+
+    def __init__(self, folder: Path, code: bytes) -> None:
+        self.folder = folder
+        self.file = folder / f"machine-{native.digest()}.o"
+        self.compiled = 0
+        self._code = code
+
+    def compile(self) -> bytes:
+        self.compiled += 1
+        return self._code
+
+    def works(self) -> bool:
+        """A fresh process's first use of the machine, in this one."""
+        native._loaded.clear()
+        batch, limits = [[5, 9, 3, 0], [7, 0]], [9, 9]
+        engine = load_engine(MODEL.program, MODEL.tensors)
+        return engine.greedy(batch, limits) == reference().greedy(batch, limits)
+
+
+@pytest.fixture(name="cache")
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, object_code: bytes) -> Cache:
+    """The cache, empty."""
+    found = Cache(tmp_path / "cache", object_code)
+    monkeypatch.setenv("INT8REF_CACHE", str(found.folder))
+    monkeypatch.setattr(native, "compile_machine", found.compile)
+    monkeypatch.setattr(native, "_loaded", list(native._loaded))
+    return found
+
+
+def test_compiled_code_is_kept(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    assert cache.works()
+    assert cache.compiled == 1
+    assert "compiling for this CPU" in caplog.text
+    assert list(cache.folder.iterdir()) == [cache.file]
+    caplog.clear()
+    assert cache.works()
+    assert cache.compiled == 1
+    assert not caplog.text
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "truncated": lambda whole: whole[:-1],
+    "half": lambda whole: whole[: len(whole) // 2],
+    "longer": lambda whole: whole + b"\0",
+    "one bit": lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
+    "name": lambda whole: whole[:60] + b"X" + whole[61:],
+    "no magic": lambda whole: b"X" + whole[1:],
+    "other": lambda whole: b"\x7fELF" * 1000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_code_is_compiled_again(cache: Cache, damage: Callable[[bytes], bytes]) -> None:
+    assert cache.works()
+    good = cache.file.read_bytes()
+    cache.file.write_bytes(damage(good))
+    assert cache.works()
+    assert cache.compiled == 2
+    assert cache.file.read_bytes() == good
+
+
+def test_code_of_another_digest_is_left_alone(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache.works()
+    other = cache.folder / f"machine-{'0' * 32}.o"
+    cache.file.rename(other)
+    assert cache.works()
+    assert cache.compiled == 2
+    assert sorted(cache.folder.iterdir()) == sorted([cache.file, other])
+
+
+def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = native.digest()
+    assert native.digest() == mine
+    with monkeypatch.context() as patch:
+        patch.setenv("NUMBA_CPU_FEATURES", "+sse2")
+        assert native.digest() != mine
+    with monkeypatch.context() as patch:
+        patch.setenv("NUMBA_CPU_NAME", "generic")
+        assert native.digest() != mine
+    root = Path(native.__file__).parents[1]
+    for path in root.rglob("*.py"):
+        copy = tmp_path / path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "machine" / "native.py"))
+    assert native.digest() == mine
+    for name in ("arithmetic.py", "kernels/ssru.py", "kernels/gemm/tile.py", "machine/frame.py"):
+        before = native.digest()
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
+        assert native.digest() != before, name
+    (tmp_path / "translate.py").write_bytes(b"")
+    before = native.digest()
+    (tmp_path / "kernels" / "new_op.py").write_bytes(b"")
+    assert native.digest() != before
+
+
+NUMBA_CPU = """
+from numba.core.registry import cpu_target
+from int8ref.machine.cpu import cpu
+assert cpu() == cpu_target.target_context.codegen().magic_tuple(), cpu()
+"""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"NUMBA_CPU_NAME": "generic"},
+        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2"},
+        {"NUMBA_CPU_NAME": "sandybridge"},
+        {"NUMBA_ENABLE_AVX": "0"},
+    ],
+    ids=str,
+)
+def test_the_cpu_is_the_one_that_numba_compiles_for(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    run = python(NUMBA_CPU)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 0, errors
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a folder in a file", "the file is a folder"])
+def test_works_without_a_folder_to_write_to(
+    cache: Cache, caplog: pytest.LogCaptureFixture, obstacle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if obstacle == "the file is a folder":
+        cache.file.mkdir(parents=True)
+    else:
+        cache.folder.write_text("not a folder")
+        if obstacle == "a folder in a file":
+            monkeypatch.setenv("INT8REF_CACHE", str(cache.folder / "below"))
+    caplog.set_level(logging.WARNING)
+    assert cache.works()
+    assert cache.compiled == 1
+    assert "compiled code cannot be kept in" in caplog.text
+    if cache.folder.is_dir():
+        assert list(cache.folder.iterdir()) == [cache.file], "nothing is left lying about"
+
+
+RACER = """
+import sys, time
+from pathlib import Path
+from int8ref.machine import native
+code = Path(sys.argv[1]).read_bytes()
+def compile_machine():
+    Path(sys.argv[2]).touch()
+    while len(list(Path(sys.argv[2]).parent.glob("started-*"))) < 2:
+        time.sleep(0.01)
+    return code
+native.compile_machine = compile_machine
+native.machine()
+"""
+
+
+def test_two_processes_may_compile_at_once(cache: Cache, tmp_path: Path) -> None:
+    """Each waits until both are at it, then both write."""
+    (tmp_path / "code").write_bytes(cache._code)
+    racers = [python(RACER, tmp_path / "code", tmp_path / f"started-{i}") for i in range(2)]
+    for racer in racers:
+        _, errors = racer.communicate(timeout=60)
+        assert racer.returncode == 0, errors
+    assert list(cache.folder.iterdir()) == [cache.file]
+    assert cache.works()
+    assert cache.compiled == 0
+
+
+WITHOUT_NUMBA = """
+import sys
+from int8ref.executor import load_engine
+from int8ref.model_file import load
+model = load(sys.argv[1])
+engine = load_engine(model.program, model.tensors)
+print(engine.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+print([name for name in sys.modules if name.split(".")[0] == "numba"])
+"""
+
+
+def test_kept_code_needs_no_numba(cache: Cache, tiny_file: Path) -> None:
+    assert cache.works()
+    run = python(WITHOUT_NUMBA, tiny_file)
+    out, errors = run.communicate(timeout=60)
+    assert run.returncode == 0, errors
+    assert out.splitlines() == [str(reference().greedy([[5, 9, 3, 0], [7, 0]], [9, 9])), "[]"]
+
+
+def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
+    """A process of its own, with this process's paths and environment."""
+    path = os.pathsep.join([str(Path(native.__file__).parents[2]), *filter(None, sys.path)])
+    command: Sequence[str | Path] = [sys.executable, "-c", program, *arguments]
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

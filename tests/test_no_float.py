@@ -1,0 +1,300 @@
+"""No floating-point number in inference: neither in an array of the reference nor in compiled code.
+
+`test_integer_only.py` reads the source; here the engine runs, and what is compiled is read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import int8ref.reference
+from int8ref import arithmetic, executor, instruction, program
+from int8ref.executor import ReferenceEngine
+from int8ref.model_file import Model
+from int8ref.program import Tensors
+from int8ref.reference import operation
+from int8ref.search import greedy
+from tests.conftest import build_tiny_model
+from tests.machine_text import machine_text, text_of
+
+MODEL = build_tiny_model(2)
+
+# The reference: every array is of a class that refuses to be of floats.
+
+
+class FloatError(AssertionError):
+    """A floating-point number was made."""
+
+
+def refuse_floats(thing: Any) -> None:
+    """Raise for a float, an array of floats, or their type."""
+    made = isinstance(thing, np.ndarray | np.generic) and thing.dtype.kind in "fc"
+    named = isinstance(thing, type) and issubclass(thing, float | np.inexact)
+    if isinstance(thing, float | complex) or made or named:
+        raise FloatError(f"{thing!r:.60}")
+
+
+class Integers(np.ndarray[Any, Any]):
+    """An array that may not hold floats, nor may anything that is computed from it."""
+
+    operations = 0
+
+    def __array_finalize__(self, obj: Any) -> None:
+        if self.dtype.kind in "fc":
+            raise FloatError(f"array of {self.dtype}")
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any
+    ) -> Any:
+        Integers.operations += 1
+        for thing in (*inputs, *out):
+            refuse_floats(thing)
+        plain = [np.asarray(x) if isinstance(x, Integers) else x for x in inputs]
+        if out:
+            kwargs["out"] = tuple(np.asarray(x) if isinstance(x, Integers) else x for x in out)
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        for part in result if isinstance(result, tuple) else (result,):
+            refuse_floats(part)
+        return out[0] if out else guarded(result)
+
+
+def guarded(thing: Any) -> Any:
+    """Arrays become guarded ones, in tuples too."""
+    if isinstance(thing, tuple):
+        return tuple(guarded(part) for part in thing)
+    refuse_floats(thing)
+    if isinstance(thing, np.ndarray):
+        return thing.view(Integers)
+    return thing
+
+
+class GuardedNumPy:
+    """NumPy as the engine sees it: what any function returns is guarded."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        refuse_floats(found)
+        if isinstance(found, type | ModuleType) or not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for argument in (*args, *kwargs.values()):
+                refuse_floats(argument)
+            return guarded(found(*args, **kwargs))
+
+        return call
+
+
+REFERENCE_MODULES = [
+    arithmetic, executor, instruction, program, greedy,
+    *(
+        importlib.import_module(f"int8ref.reference.{module.name}")
+        for module in pkgutil.iter_modules(int8ref.reference.__path__)
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture
+def guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference with a NumPy that refuses floats."""
+    for module in REFERENCE_MODULES:
+        if hasattr(module, "np"):
+            monkeypatch.setattr(module, "np", GuardedNumPy())
+    Integers.operations = 0
+
+
+def translate(model: Model) -> list[list[int]]:
+    """Greedy search with guarded tensors, every value looked at."""
+    tensors: Tensors = {name: array.view(Integers) for name, array in model.tensors.items()}
+    engine = ReferenceEngine(model.program, tensors)
+    seen = set()
+
+    def observe(name: str, value: Any) -> None:
+        assert isinstance(value, Integers), f"{name} escaped the guard"
+        seen.add(name)
+
+    session = engine.session([[5, 9, 3, 0], [7, 0]], observe)
+    session.step(np.full(2, -1, np.int32))
+    results = {n for i in [*model.program.encoder, *model.program.decoder]
+               for n in i.names("result")}  # fmt: skip
+    assert seen == results
+    return engine.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])
+
+
+def test_the_reference_makes_no_float(guard: None) -> None:
+    found = translate(MODEL)
+    assert Integers.operations > 1000
+    with pytest.MonkeyPatch.context() as patch:
+        for module in REFERENCE_MODULES:
+            patch.setattr(module, "np", np, raising=False)
+        plain = ReferenceEngine(MODEL.program, MODEL.tensors)
+        assert found == plain.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])
+
+
+FLOATS: dict[str, Callable[[Any, Any], Any]] = {
+    "true division": lambda x, n: (x / 2).astype(np.int64),
+    "division in place": lambda x, n: n.true_divide(x, 2),
+    "a float constant": lambda x, n: (x * 1.0).astype(np.int64),
+    "astype": lambda x, n: x.astype(np.float32).astype(np.int64),
+    "a scalar": lambda x, n: x + int(x.ravel()[0] * n.float64(2)),
+    "square root": lambda x, n: n.sqrt(abs(x)).astype(np.int64),
+    "exp2": lambda x, n: n.exp2(-abs(x)).astype(np.int64),
+    "mean": lambda x, n: x - int(x.mean()),
+    "numpy.mean": lambda x, n: x - int(n.mean(x)),
+    "zeros": lambda x, n: x + n.zeros(x.shape).astype(np.int64),
+    "an accumulator": lambda x, n: n.matmul(x, x.T, dtype=np.float64).astype(np.int64),
+    "sum": lambda x, n: x.sum(dtype=np.float32).astype(np.int64),
+    "mixed signs": lambda x, n: (x.astype(np.uint64) * x.astype(np.int64)).astype(np.int64),
+}
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_the_guard_finds(name: str, guard: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One float hidden in one operation, whose result is of integers again."""
+    module = importlib.import_module("int8ref.reference.match_add")
+    original = operation("match_add")
+
+    def floating(a: Any, *rest: Any, **fields: Any) -> Any:
+        FLOATS[name](a, module.np)
+        return original(a, *rest, **fields)
+
+    operation.cache_clear()
+    monkeypatch.setattr(module, "match_add", floating)
+    try:
+        with pytest.raises(FloatError):
+            translate(MODEL)
+    finally:
+        operation.cache_clear()
+
+
+# Compiled code: its LLVM IR and its assembly.
+
+FLOAT_TYPES = r"(?:half|bfloat|float|double|fp128|x86_fp80|ppc_fp128|x86_mmx)"
+FLOAT_IR = re.compile(
+    rf"(?<![\w.$@%]){FLOAT_TYPES}\b"
+    r"|= *(?:fadd|fsub|fmul|fdiv|frem|fneg|fcmp|[su]itofp|fpto[su]i|fptrunc|fpext)\b"
+)
+PACKED = (
+    r"(?:add|sub|mul|div|max|min|sqrt|rsqrt|rcp|cmp\w*|round|hadd|hsub|addsub|dp|rndscale|scalef)"
+)
+FLOAT_ASSEMBLY = re.compile(
+    rf"^\s+(?:v?{PACKED}(?:ss|sd|sh|ps|pd|ph)|v?u?comi(?:ss|sd|sh)|v?cvt\w+|vfn?m(?:add|sub)\w+"
+    r"|f(?:add|sub|mul|div|ld|st|stp|ild|ist|istp|xch|chs|abs|sqrt)[a-z]*"  # x87, AArch64
+    r"|[su]cvtf|fcvt\w+|fmov|fcmp\w*|fm(?:la|ls|add|sub|ax|in)\w*)\s",
+    re.MULTILINE,
+)
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def floats_in_ir(text: str) -> list[str]:
+    """Lines of LLVM IR that name a floating-point type or instruction."""
+    lines = (QUOTED.sub('""', line).split(";")[0] for line in text.splitlines())
+    return [line for line in lines if FLOAT_IR.search(line)]
+
+
+def floats_in_assembly(text: str) -> list[str]:
+    """Floating-point arithmetic and conversions.
+
+    Moves, shuffles and logic that only carry "ps" in their name (movaps, xorps) change no number.
+    """
+    return [match.group(0).strip() for match in FLOAT_ASSEMBLY.finditer(text)]
+
+
+def compiled(function: Callable[..., Any]) -> tuple[str, str]:
+    """LLVM IR and assembly of a function of an int64, compiled as the machine is."""
+    from numba import cfunc, types
+
+    entry = cfunc(types.void(types.int64), nopython=True, error_model="numpy")(function)
+    return text_of(entry)
+
+
+def test_compiled_code_has_no_float() -> None:
+    ir, assembly = machine_text()
+    assert ir.count(" = mul ") > 100, "not the machine"
+    assert len(assembly.splitlines()) > 5000, "not the machine"
+    assert floats_in_ir(ir) == []
+    assert floats_in_assembly(assembly) == []
+
+
+def test_the_scan_finds_a_float() -> None:
+    """True division of two int64, converted back at once."""
+    from numba import carray
+
+    from int8ref.kernels.views import pointer
+
+    def quotient(address: int) -> None:
+        x = carray(pointer(address), (2,), np.int64)
+        x[0] = np.int64(x[0] / x[1])
+
+    def floor(address: int) -> None:
+        x = carray(pointer(address), (2,), np.int64)
+        x[0] = x[0] // x[1]
+
+    ir, assembly = compiled(quotient)
+    assert any("sitofp" in line for line in floats_in_ir(ir))
+    assert any("double" in line for line in floats_in_ir(ir))
+    assert floats_in_assembly(assembly)
+    ir, assembly = compiled(floor)
+    assert floats_in_ir(ir) == []
+    assert floats_in_assembly(assembly) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  %1 = sitofp i64 %0 to double",
+        "  %2 = fadd fast <8 x float> %0, %1",
+        "declare double @llvm.sqrt.f64(double)",
+        "  %3 = load half, ptr %0",
+        "  %x = alloca { i64, double }",
+    ],
+)
+def test_the_scan_of_ir_finds(line: str) -> None:
+    assert floats_in_ir(line) == [line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '@".const.float64" = internal constant [3 x i8] c"float"',
+        "  %float.1 = add i64 %0, %1",
+        "  ; double",
+        '  call void @"double"(i64 %0)',
+        "  %.12 = mul <8 x i32> %0, %1",
+    ],
+)
+def test_the_scan_of_ir_leaves(line: str) -> None:
+    assert floats_in_ir(line) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("\tvaddps\t%ymm0, %ymm1, %ymm2", True),
+        ("\tcvtsi2sd\t%rax, %xmm0", True),
+        ("\tvcvttpd2dq\t%ymm0, %xmm0", True),
+        ("\tdivss\t%xmm0, %xmm1", True),
+        ("\tvfmadd231ps\t%ymm0, %ymm1, %ymm2", True),
+        ("\tvucomisd\t%xmm0, %xmm1", True),
+        ("\tfldl\t(%rax)", True),
+        ("\tscvtf\td0, x0", True),
+        ("\tfmul\tv0.4s, v1.4s, v2.4s", True),
+        ("\tvmovups\t(%rax), %ymm0", False),
+        ("\tvxorps\t%xmm0, %xmm0, %xmm0", False),
+        ("\tvshufps\t$136, %ymm0, %ymm1, %ymm2", False),
+        ("\tvpmaxsd\t%ymm0, %ymm1, %ymm2", False),
+        ("\tvblendvpd\t%ymm0, %ymm1, %ymm2, %ymm3", False),
+        ("\tvpmaddwd\t%ymm0, %ymm1, %ymm2", False),
+        ("\tsmull\tv0.8h, v1.8b, v2.8b", False),
+    ],
+)
+def test_the_scan_of_assembly(line: str, found: bool) -> None:
+    assert bool(floats_in_assembly(line + "\n")) == found

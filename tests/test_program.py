@@ -1,0 +1,392 @@
+"""Validation of instructions and Programs: what is wrong is refused, and the message says where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from int8ref.instruction import Instruction, ProgramError, Scope, ValueType, snake_case
+from int8ref.program import (
+    Program,
+    State,
+    Tensors,
+    decode,
+    encode,
+    max_target_length,
+    parameter_count,
+    validate,
+)
+from int8ref.reference import instructions
+from tests.conftest import build_tiny_model
+
+MODEL = build_tiny_model(2)
+PROGRAM, TENSORS = MODEL.program, MODEL.tensors
+EVERY = [("encoder", i) for i in range(len(PROGRAM.encoder))] + [
+    ("decoder", i) for i in range(len(PROGRAM.decoder))
+]
+
+
+def refuse(message: str, program: Program = PROGRAM, tensors: Tensors = TENSORS) -> None:
+    with pytest.raises(ProgramError, match=message):
+        validate(program, tensors)
+
+
+def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
+    """The program with other fields in the nth instruction of an operation."""
+    places = [p for p in EVERY if getattr(PROGRAM, p[0])[p[1]].op == op and p[0].startswith(side)]
+    name, at = places[nth]
+    sequence: list[Instruction] = list(getattr(PROGRAM, name))
+    sequence[at] = replace(sequence[at], **fields)
+    return replace(PROGRAM, **{name: sequence})
+
+
+def test_the_tiny_program_is_valid_and_has_every_operation() -> None:
+    types = validate(PROGRAM, TENSORS)
+    ops = {i.op for i in [*PROGRAM.encoder, *PROGRAM.decoder]}
+    assert ops == set(instructions()) - {"argmax"}  # which is fused into the search
+    assert types.decoder["logits"] == ValueType("target", "int32", len(TENSORS["embeddings"]))
+    assert types.encoder.items() < types.decoder.items()
+
+
+def test_missing_and_unused_tensors_are_listed_at_once() -> None:
+    fewer = {k: v for k, v in TENSORS.items() if not k.startswith(("memory.", "gate.t"))}
+    wanted = "missing tensors: gate.table, memory.bias, memory.multiplier, memory.shift, memory.w"
+    refuse(wanted, tensors=fewer)
+    more = {**TENSORS, "b": np.zeros(1, np.int8), "a": np.zeros(1, np.int8)}
+    refuse("unused tensors: a, b$", tensors=more)
+
+
+@settings(max_examples=300)
+@given(name=st.sampled_from(sorted(TENSORS)), data=st.data())
+def test_refuses_tensors_of_other_types_and_shapes(name: str, data: st.DataObject) -> None:
+    tensor = TENSORS[name]
+    dtypes = {"float32", "int64", "uint8", "bool", "int8", "int16", "int32"} - {str(tensor.dtype)}
+    dtypes -= {"int16"} if name.endswith(".bias") or name == "gate.table" else set()
+    dtypes -= {"int8"} if name == "gate.table" else set()
+    wrong = [
+        tensor.astype(data.draw(st.sampled_from(sorted(dtypes)))),
+        tensor[None],
+        tensor.ravel()[:0],
+        tensor.reshape(-1)[0],
+    ]
+    if tensor.shape != (1,):
+        wrong.append(np.repeat(tensor, 3, axis=tensor.ndim - 1))
+    refuse("coder instruction", tensors={**TENSORS, name: data.draw(st.sampled_from(wrong))})
+
+
+@pytest.mark.parametrize(("side", "at"), EVERY)
+def test_refuses_undefined_values(side: str, at: int) -> None:
+    """Every operand of every instruction; and every result under a name that is taken."""
+    sequence = getattr(PROGRAM, side)
+    for field, kind, _ in sequence[at].operands():
+        if kind in ("value", "result"):
+            name, problem = (
+                ("nothing", "'nothing' is not defined before its use")
+                if kind == "value"
+                else ("source.ids", "'source.ids' is defined twice")
+            )
+            other = [*sequence[:at], replace(sequence[at], **{field: name}), *sequence[at + 1 :]]
+            told = f"{side} instruction {at} \\({sequence[at].op}\\): value {problem}"
+            refuse(told, replace(PROGRAM, **{side: other}))
+
+
+def test_refuses_use_before_definition() -> None:
+    refuse("encoder instruction 0 .* not defined", replace(PROGRAM, encoder=PROGRAM.encoder[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("op", "fields", "message"),
+    [
+        ("embed", {"multiplier": -1}, r"multiplier is -1, outside \[0"),
+        ("embed", {"multiplier": 2**24}, "the sum may overflow 32 bits"),
+        ("embed", {"shift": 0}, r"shift is 0, outside \[1, 30\]"),
+        ("embed", {"shift": 31}, r"shift is 31, outside \[1, 30\]"),
+        ("embed", {"ids": "source.sentence"}, "'source.sentence' is not source.ids"),
+        ("embed", {"positions": "source.ids"}, "'source.ids' is not source.positions"),
+        ("linear", {"low": -128}, r"low is -128, outside \[-127, 127\]"),
+        ("linear", {"high": 128}, "high is 128"),
+        ("linear", {"low": 5, "high": 4}, "high is 4"),
+        ("linear", {"bias_shift": 16}, r"bias_shift is 16, outside \[0, 15\]"),
+        ("linear", {"shift": None}, "a multiplier needs a shift"),
+        ("linear", {"multiplier": None}, r"encoder.qkv.shift' .* holds 36, above 30"),
+        ("linear", {"x": "source.ids"}, "is int32.source., not int8"),
+        ("attention_softmax", {"heads": 3}, "outside"),
+        ("attention_softmax", {"heads": 0}, "heads is 0"),
+        ("attention_softmax", {"head_width": 0}, "head_width is 0"),
+        ("attention_softmax", {"value_column": 33}, r"column is 33, outside \[0, 32\]"),
+        ("attention_softmax", {"query_column": -1}, "column is -1"),
+        ("attention_softmax", {"score_shift": 15}, "scores may leave the range of exp2"),
+        ("attention_softmax", {"score_shift": 0}, "score_shift is 0"),
+        ("attention_softmax", {"sentence": "source.positions"}, "is not source.sentence"),
+        ("attention_softmax", {"key_offsets": "source.ids"}, "not of domain sentence"),
+        ("match_add", {"shift": 0}, r"shift is 0, outside \[1, 61\]"),
+        ("match_add", {"shift": 62}, "shift is 62"),
+        ("match_add", {"limit": 0}, "limit is 0"),
+        ("match_add", {"limit": 32768}, "limit is 32768"),
+        ("match_add", {"b": "encoder.qkv"}, "not of width 16"),
+        ("match_add", {"b": "encoder.output"}, "not int8 int16"),
+        ("layer_norm_l2", {"shift": 31}, "shift is 31"),
+        ("layer_norm_l2", {"epsilon": -1}, "epsilon is -1"),
+        ("layer_norm_l2", {"epsilon": 2**60 + 1}, "epsilon is"),
+        ("layer_norm_l2", {"x": "encoder.mix"}, "not int16"),
+        ("requantize", {"limit": 32768}, "limit is 32768"),
+        ("requantize", {"x": "target.ids"}, "has no width"),
+        ("lookup", {"x": "cell"}, "not int8"),
+        ("ssru", {"gate": "gate.input"}, "not int16"),
+    ],
+)
+def test_refuses_constants_and_operands(op: str, fields: dict[str, Any], message: str) -> None:
+    refuse(f"instruction .*{op}.*{message}", changed(op, **fields))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "content", "message"),
+    [
+        ("encoder.qkv.multiplier", -1, "holds -1, below 0"),
+        ("encoder.qkv.shift", 31, "holds 31, below 32"),
+        ("encoder.qkv.shift", 63, "holds 63, above 62"),
+        ("encoder.qkv.bias", 2**31 - 1, "accumulators may reach"),
+        ("encoder.norm.bias", 2**31 - 1, "gain and bias may reach"),
+        ("encoder.norm.a", 2**30 + 1, "above 1073741824"),
+        ("encoder.norm.b", -1, "below 0"),
+        ("cell.shift", 0, "holds 0, below 1"),
+        ("cell.shift", 63, "holds 63, above 62"),
+        ("cell.multiplier", -5, "holds -5, below 0"),
+        ("encoder.mix.score_multiplier", 0, "holds 0, below 1"),
+        ("encoder.mix.score_multiplier", 2**31 - 1, "scores may leave"),
+        ("encoder.mix.score_limit", 0, "holds 0, below 1"),
+        ("encoder.mix.context_multiplier", 0, "holds 0, below 1"),
+        ("encoder.mix.context_shift", 21, "holds 21, below 22"),
+        ("encoder.mix.context_shift", 39, "holds 39, above 38"),
+    ],
+)
+def test_refuses_tensors_out_of_range(tensor: str, content: int, message: str) -> None:
+    """One bad element among good ones suffices."""
+    bad = TENSORS[tensor].copy()
+    bad.flat[-1] = content
+    refuse(message, tensors={**TENSORS, tensor: bad})
+
+
+def check_alone(instruction: Instruction, values: dict[str, ValueType], **tensors: Any) -> None:
+    instruction.check(Scope("here", values, tensors))
+
+
+def test_layer_norm_refuses_wide_rows() -> None:
+    op = instructions()["layer_norm_l2"](x="x", gain="g", bias="b", shift=9, epsilon=1, out="y")
+    for width, fits in ((1024, True), (1025, False)):
+        tensors = {"g": np.ones(width, np.int16), "b": np.ones(width, np.int32)}
+        values = {"x": ValueType("target", "int16", width)}
+        if fits:
+            check_alone(op, values, **tensors)
+        else:
+            with pytest.raises(ProgramError, match="width is 1025, outside"):
+                check_alone(op, values, **tensors)
+    tensors = {"g": np.full(1024, 32767, np.int16), "b": np.zeros(1024, np.int32)}
+    with pytest.raises(ProgramError, match="gain and bias may reach 2214525184, over 32 bits"):
+        check_alone(op, {"x": ValueType("target", "int16", 1024)}, **tensors)
+
+
+def test_linear_proves_its_accumulators() -> None:
+    """K = 131071 is the longest product of any int8 numbers; beyond it the weight decides."""
+    op = instructions()["linear"](x="x", weight="w", bias="b", out="y")
+
+    def check(k: int, weight: int, bias: int) -> None:
+        tensors = {"w": np.full((1, k), weight, np.int8), "b": np.array([bias], np.int32)}
+        check_alone(op, {"x": ValueType("target", "int8", k)}, **tensors)
+
+    check(131071, -128, 2**14 - 1)
+    check(140_000, 1, 0)
+    for k, bias in ((131071, 2**14), (131072, 0)):
+        with pytest.raises(ProgramError, match="accumulators may reach 2147483648, over 32"):
+            check(k, -128, bias)
+
+
+def test_shift_only_leaves_room_for_its_rounding() -> None:
+    op = instructions()["linear"](x="x", weight="w", bias="b", shift="s", out="y")
+
+    def check(shift: int, bias: int) -> None:
+        tensors = {"w": np.full((1, 2), 1, np.int8), "b": np.array([bias], np.int32)}
+        tensors["s"] = np.array([shift], np.int8)
+        check_alone(op, {"x": ValueType("target", "int8", 2)}, **tensors)
+
+    room = 2**31 - 1 - 128 * 128 * 2
+    check(30, room - 2**29)
+    with pytest.raises(ProgramError, match="shift is too large"):
+        check(30, room - 2**29 + 1)
+    with pytest.raises(ProgramError, match="holds 31, above 30"):
+        check(31, 0)
+
+
+@pytest.mark.parametrize("number", [2, 3, 15])
+@pytest.mark.parametrize("kind", ["multiplier", "shift"])
+def test_refuses_factors_that_are_neither_one_nor_all(kind: str, number: int) -> None:
+    name = f"memory.{kind}"
+    refuse("memory.(multiplier|shift)", tensors={**TENSORS, name: TENSORS[name][:number]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"logits": "nothing"}, "logits 'nothing' are not an int32 value of the decoder"),
+        ({"logits": "ssru"}, "logits 'ssru' are not an int32"),
+        ({"logits": "source.ids"}, "logits 'source.ids' are not"),
+        ({"logits": "cross.output"}, "last instruction of the decoder is not the linear"),
+        ({"eos": -1}, "eos -1 is outside the vocabulary"),
+        ({"eos": len(TENSORS["embeddings"])}, "eos .* is outside"),
+        ({"unk": 10**6}, "unk 1000000 is outside"),
+        ({"start": -2}, "start -2 is outside"),
+        ({"start": len(TENSORS["embeddings"])}, "start .* is outside"),
+        ({"max_source_length": 1}, r"must lie in \[2, 1024\]"),
+        ({"max_source_length": 1025}, r"must lie in \[2, 1024\]"),
+        ({"max_source_length": 65}, "source: 64 positions are fewer"),
+        ({"max_length_factor": 0}, r"must lie in \[1, 10000\]"),
+        ({"max_length_factor": 10_001}, r"must lie in \[1, 10000\]"),
+        ({"states": []}, "'ssru.state' is not defined"),
+    ],
+)
+def test_refuses_headers(fields: dict[str, Any], message: str) -> None:
+    refuse(message, replace(PROGRAM, **fields))
+
+
+def test_refuses_fewer_target_embeddings_than_logits() -> None:
+    tensors = {**TENSORS, "few": TENSORS["embeddings"][:-1]}
+    refuse("logits but .* embeddings", changed("embed", side="decoder", table="few"), tensors)
+
+
+GOOD = PROGRAM.states[0]
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        ([State("ssru.state", "nothing", "int16", 16)], "'nothing' is not computed"),
+        ([State("ssru.state", "ssru.state", "int16", 16)], "'ssru.state' is not computed"),
+        ([GOOD, State("s", "s", "int16", 10**12)], "state 's' has width 1000000000000"),
+        ([GOOD, State("s", "s", "int16", 16)], "successor 's' is not computed"),
+        ([GOOD, State("s", "target.ids", "int32", 0)], "state 's' has width 0"),
+        ([GOOD, State("s", "logits", "int32", 7)], "'logits' is not computed before"),
+        ([GOOD, State("s", "ssru.next", "int16", 16)], "state .* shares its successor"),
+        ([GOOD, GOOD], "'ssru.state' is defined twice"),
+        ([GOOD, State("source.ids", "ssru.next", "int16", 16)], "'source.ids' is defined twice"),
+        ([GOOD, State("s", "ssru.norm", "int16", 16)], "state 's' does not match its succ"),
+        ([State("ssru.state", "ssru.next", "int16", 17)], "not of width 16"),
+        ([State("ssru.state", "ssru.next", "int8", 16)], "not int16"),
+    ],
+)
+def test_refuses_states(states: list[State], message: str) -> None:
+    refuse(message, replace(PROGRAM, states=states))
+
+
+def test_refuses_an_old_state_after_its_successor() -> None:
+    """States are advanced in place."""
+    refuse("state 'ssru.state' is used after", changed("match_add", side="decoder", a="ssru.state"))
+
+
+def test_instructions_after_the_logits_are_refused() -> None:
+    after = instructions()["argmax"](x="logits", out="best")
+    refuse("last instruction", replace(PROGRAM, decoder=[*PROGRAM.decoder, after]))
+
+
+def test_encode_and_decode() -> None:
+    again = decode(encode(PROGRAM))
+    assert again == PROGRAM
+    assert [type(i) for i in again.decoder] == [type(i) for i in PROGRAM.decoder]
+    assert encode(again) == encode(PROGRAM)
+
+
+PLAIN = msgspec.json.decode(encode(PROGRAM))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        encode(PROGRAM)[:-1],
+        encode(PROGRAM).replace(b'"start":-1', b'"start":-1.0'),
+        encode(PROGRAM).replace(b'"start":-1', b'"start":"-1"'),
+        encode(PROGRAM).replace(b'"start":-1', b'"start":-1,"more":1'),
+        encode(PROGRAM).replace(b'"op":"embed"', b'"op":"exec"', 1),
+        encode(PROGRAM).replace(b'"op":"embed"', b'"op":"embed","more":1', 1),
+        encode(PROGRAM).replace(b'"ids":"source.ids",', b"", 1),
+        encode(PROGRAM).replace(b'"ids":"source.ids"', b'"ids":null', 1),
+        encode(PROGRAM).replace(b'"int16"', b'"float32"', 1),
+        b'{"encoder":' + b"[" * 100_000,
+    ],
+    ids=lambda text: text[:12].decode("latin1") + str(len(text)),
+)
+def test_decode_refuses_anything_else(text: bytes) -> None:
+    assert text != encode(PROGRAM)
+    with pytest.raises(ProgramError, match="not a valid program: "):
+        decode(text)
+
+
+@settings(max_examples=30)
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from([*PLAIN, "op"]), inner, max_size=9),
+    max_leaves=9,
+))  # fmt: skip
+def test_decode_of_any_json(thing: Any) -> None:
+    with pytest.raises(ProgramError):
+        decode(msgspec.json.encode(thing))
+
+
+@pytest.mark.parametrize(
+    ("length", "factor", "wanted"), [(1, 250, 2), (1, 1, 1), (10, 250, 25), (60, 250, 64)]
+)
+def test_max_target_length(length: int, factor: int, wanted: int) -> None:
+    program = replace(PROGRAM, max_length_factor=factor)
+    assert max_target_length(program, TENSORS, length) == wanted
+
+
+def test_parameter_count() -> None:
+    assert parameter_count({"a": np.zeros((2, 3), np.int8), "b": np.zeros(4, np.int32)}) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("LayerNormL2", "layer_norm_l2"), ("Ssru", "ssru"), ("MatchAdd", "match_add")],
+)
+def test_snake_case(name: str, wanted: str) -> None:
+    assert snake_case(name) == wanted
+
+
+Check = Callable[[Scope], object]
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (lambda s: s.value("y", "int8"), "here: value 'y' is not defined"),
+        (lambda s: s.value("x", "int16 int32"), "is int8.target, 4., not int16 int32"),
+        (lambda s: s.value("x", "int8", 5), "not of width 5"),
+        (lambda s: s.value("x", "int8", 4, "source"), "not of domain source"),
+        (lambda s: s.tensor("u", "int8", (2,)), "tensor 'u' is missing"),
+        (lambda s: s.tensor("t", "int8", (None, 4)), r"wanted \[any, 4\]"),
+        (lambda s: s.tensor("t", "int8", (None,)), r"wanted \[any\]"),
+        (lambda s: s.tensor("t", "int8", (2, 3), low=0), "holds -5, below 0"),
+        (lambda s: s.tensor("t", "int8", (2, 3), high=3), "holds 5, above 3"),
+        (lambda s: s.define("x", ValueType("target", "int8", 1)), "'x' is defined twice"),
+        (lambda s: s.define("z", ValueType("target", "int8", 2**20 + 1)), "has width 1048577"),
+        (lambda s: s.define("z", ValueType("target", "int8", -1)), "has width -1"),
+        (lambda s: s.constant("n", 4, 1, 3), r"n is 4, outside \[1, 3\]"),
+    ],
+)
+def test_scope(check: Check, message: str) -> None:
+    tensor = np.array([[-5, 0, 5], [1, 2, 3]], np.int8)
+    scope = Scope("here", {"x": ValueType("target", "int8", 4)}, {"t": tensor})
+    with pytest.raises(ProgramError, match=message):
+        check(scope)
+    assert set(scope.values) == {"x"}

@@ -1,0 +1,131 @@
+"""`python -m weights_import SOURCE -o MODEL.safetensors`: a float checkpoint becomes integers."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from int8ref.errors import UserError
+from int8ref.model_file import Model, Tokenizer, save
+from int8ref.models import MODELS
+from weights_import import sources
+from weights_import.calibrate import calibrate, shipped_text
+from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.lower import Options, lower
+from weights_import.scale_propagation import LoweringError
+
+DESCRIPTION = """\
+Import a float (or intgemm8) Transformer as one int8 model file.
+
+The activations' scales come from running the float model on a text in the source language: a few
+hundred sentences like those to be translated later.  No code of the checkpoint is run and no
+training framework is needed."""
+
+EXAMPLES = """\
+examples:
+  python -m weights_import model.bin -o model.safetensors --languages en-pt
+  python -m weights_import model.npz -o model.safetensors --calibration news.txt --requantize shift
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command: 0 when the model is written, 1 for an error, 2 for wrong usage."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING if options.quiet else "INFO")
+    try:
+        run(options)
+    except (CheckpointError, LoweringError, UserError, OSError, ValueError) as error:
+        print(f"weights_import: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m weights_import",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("source", type=Path, help="checkpoint: a file, or a folder that holds one")
+    p.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
+    p.add_argument(
+        "--calibration",
+        type=Path,
+        help="UTF-8 text, one sentence a line (default: the text that ships for the language)",
+    )
+    p.add_argument(
+        "--requantize",
+        choices=("multiplier", "shift"),
+        default=Options.requantize,
+        help="how accumulators return to int8 (default: %(default)s)",
+    )
+    p.add_argument("--name", help="name of the model (default: the output file's name)")
+    p.add_argument("--languages", help="source and target, such as en-pt (default: from the name)")
+    p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
+    return p
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read, calibrate, lower, write."""
+    log = logging.getLogger("weights_import")
+    name = options.name or options.output.stem
+    languages = languages_of(options.languages or name)
+    model = sources.read(options.source)
+    log.info("read %s: %s", options.source.name, model.provenance.get("format", ""))
+    sentences = calibration_text(options.calibration, languages[0])
+    log.info("calibrating on %d sentences ...", len(sentences))
+    ranges = calibrate(model, sentences)
+    log.info("lowering ...")
+    lowered = Options(requantize=options.requantize)
+    program, tensors = lower(model, ranges, lowered)
+    provenance = {
+        **model.provenance,
+        **ranges.provenance,
+        "importer": f"weights_import {version('int8ref')}",
+        "requantize": lowered.requantize,
+    }
+    if name in MODELS:
+        provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
+    source, target = tokenizers(model)
+    save(options.output, Model(name, languages, program, tensors, source, target, provenance))
+    size = options.output.stat().st_size
+    floats = 4 * sum(t.size for t in {id(t): t for t in model.tensors.values()}.values())
+    log.info(
+        "wrote %s: %.2f MB, %.2f times smaller than the weights in float32",
+        options.output.name,
+        size / 1e6,
+        floats / size,
+    )
+
+
+def languages_of(pair: str) -> tuple[str, str]:
+    """("en", "pt") of "en-pt"; anything else is undetermined ("und", BCP 47)."""
+    source, dash, target = pair.partition("-")
+    return (source, target) if dash and source.isalpha() and target.isalpha() else ("und", "und")
+
+
+def calibration_text(path: Path | None, language: str) -> list[str]:
+    """The sentences of a calibration file, or those that ship for a language; no blank lines."""
+    lines = shipped_text(language) if path is None else path.read_text("utf-8").split("\n")
+    sentences = [line for line in lines if line.strip()]
+    if not sentences:
+        raise ValueError(f"{path}: no sentences to calibrate on")
+    return sentences
+
+
+def tokenizers(model: FloatModel) -> tuple[Tokenizer, Tokenizer]:
+    """Source and target tokenizer of a checkpoint, which must have both."""
+    missing = [side for side in ("source", "target") if side not in model.tokenizers]
+    if missing:
+        raise CheckpointError(f"no SentencePiece model beside the checkpoint for: {missing}")
+    source, target = (model.tokenizers[side] for side in ("source", "target"))
+    return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
