@@ -2,7 +2,7 @@
 
 The models are those of the extra `models`; the first run imports them into the cache.  Sentences
 are the ones that ship for calibration, and FLORES dev where INT8REF_SHARED has it.  The long run,
-the first 100 sentences of FLORES dev in full on the reference, takes half an hour:
+the first 100 sentences of FLORES dev in full on the reference, is not part of the default:
 
     python -m pytest -m slow tests/test_whole_model.py
 """

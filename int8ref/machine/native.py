@@ -92,7 +92,9 @@ def compile_machine() -> bytes:
 
     told = cpu_target.target_context.codegen().magic_tuple()
     if told != cpu():
-        raise RuntimeError(f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?")
+        raise RuntimeError(
+            f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
+        )
     entry = cfunc(types.void(types.int64), nopython=True, error_model="numpy")(call_machine.py_func)
     name: bytes = entry.native_name.encode()
     code: bytes = entry._library._get_compiled_object()
