@@ -91,6 +91,8 @@ class ProgramBuilder:
             multiplier=140,
             position_multiplier=150,
             shift=8,
+            wide_bits=5,
+            wide=f"{side}.embedding.wide",
         )
 
     def linear(self, x: str, out: str, outputs: int, inputs: int = WIDTH, **fields: Any) -> str:
@@ -123,14 +125,14 @@ class ProgramBuilder:
         )
 
     def residual(self, a: str, b: str, out: str) -> str:
-        """Layer norm of a + b: a sublayer's accumulators, or int16, and its int8 input."""
+        """Layer norm of a + b: a sublayer's accumulators, or int16, and its input, wide."""
         total = self.add(
             "match_add",
             f"{out}.sum",
             a=a,
-            b=b,
+            b=f"{b}.wide",
             a_multiplier=self.tensor(f"{out}.a", [3 << 5], "int32"),
-            b_multiplier=self.tensor(f"{out}.b", [1 << 12], "int32"),
+            b_multiplier=self.tensor(f"{out}.b", [1 << 7], "int32"),
             shift=9,
             limit=32767,
         )
@@ -142,6 +144,8 @@ class ProgramBuilder:
             bias=self.tensor(f"{out}.bias", self.random.integers(-999, 999, WIDTH), "int32"),
             shift=13,
             epsilon=4,
+            wide_bits=5,
+            wide=f"{out}.wide",
         )
 
     def feed_forward(self, x: str, name: str) -> str:

@@ -133,6 +133,8 @@ def test_refuses_use_before_definition() -> None:
         ("match_add", {"b": "encoder.qkv"}, "not of width 16"),
         ("match_add", {"b": "encoder.output"}, "not int8 int16"),
         ("layer_norm_l2", {"shift": 31}, "shift is 31"),
+        ("layer_norm_l2", {"wide_bits": 14}, r"wide_bits is 14, outside \[1, 13\]"),
+        ("embed", {"wide_bits": 9}, r"wide_bits is 9, outside \[1, 8\]"),
         ("layer_norm_l2", {"epsilon": -1}, "epsilon is -1"),
         ("layer_norm_l2", {"epsilon": 2**60 + 1}, "epsilon is"),
         ("layer_norm_l2", {"x": "encoder.mix"}, "not int16"),
@@ -179,7 +181,8 @@ def check_alone(instruction: Instruction, values: dict[str, ValueType], **tensor
 
 
 def test_layer_norm_refuses_wide_rows() -> None:
-    op = instructions()["layer_norm_l2"](x="x", gain="g", bias="b", shift=9, epsilon=1, out="y")
+    fields = {"shift": 9, "epsilon": 1, "wide_bits": 1, "out": "y", "wide": "z"}
+    op = instructions()["layer_norm_l2"](x="x", gain="g", bias="b", **fields)
     for width, fits in ((1024, True), (1025, False)):
         tensors = {"g": np.ones(width, np.int16), "b": np.ones(width, np.int32)}
         values = {"x": ValueType("target", "int16", width)}

@@ -51,18 +51,18 @@ def quantize_weight(weight: Weight, x_scale: Float64) -> Quantized:
     return quantize(folded, row_scales(folded))
 
 
-def choose_scale(ranges: Ranges, name: str, consumers: list[Weight], residual: bool) -> Float64:
+def choose_scale(ranges: Ranges, name: str, consumers: list[Weight]) -> Float64:
     """The scale of value `name`, [1] or [channels], with the least error for its consumers.
 
     The error of a consumer is |X W^T - X' W'^T|^2 / |X W^T|^2 over the calibration sample, X' and W'
-    being quantised; `residual` counts X itself as one more consumer.
+    being quantised.
     """
     x = ranges.samples[name][:: max(1, len(ranges.samples[name]) // ROWS)]
     exact = [x @ c.w.T for c in consumers]
     best, least = np.array([1.0]), np.inf
     for scale in candidates(ranges.maxima[name]):
         q = np.clip(np.rint(x / scale.astype(np.float32)), -DATA_MAX, DATA_MAX)
-        error = relative_error(x, q * scale) if residual else 0.0
+        error = 0.0
         for consumer, wanted in zip(consumers, exact, strict=True):
             weight = quantize_weight(consumer, scale)
             error += relative_error(wanted, (q @ weight.x.T.astype(np.float32)) * weight.scale)

@@ -46,6 +46,8 @@ Requantization = Literal["multiplier", "shift"]
 SCORE_SHIFT = 16
 SCORE_RANGE = 2**14
 """Range of exp2_negative: 16 octaves of 2^10."""
+WIDE_BITS = 7
+"""Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
 HEADROOM = 2.0
 """How far beyond the largest calibrated residual sum or recurrent state 16 bits reach."""
 SCORE_HEADROOM = 1.1
@@ -70,10 +72,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A value of the Program and the scale of its integers: [1], or one a feature."""
+    """A value of the Program and the scale of its integers: [1], or one a feature.
+
+    `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual.
+    """
 
     name: str
     scale: Float64
+    wide: str = ""
 
 
 def lower(model: FloatModel, ranges: Ranges, options: Options) -> tuple[Program, Tensors]:
@@ -161,8 +167,7 @@ class _Lowering:
             return self.data_scale(name)
         if name not in self.chosen:
             weights = [self.source_weight(f"{part}.weight") for part in parts]
-            residual = name.endswith("norm")
-            self.chosen[name] = choose_scale(self.ranges, name, weights, residual)
+            self.chosen[name] = choose_scale(self.ranges, name, weights)
         return self.chosen[name]
 
     def source_weight(self, name: str) -> Weight:
@@ -207,10 +212,12 @@ class _Lowering:
                 multiplier=int(fixed_point(np.array(factor), shift)),
                 position_multiplier=int(fixed_point(np.array(position_factor), shift)),
                 shift=shift,
+                wide_bits=WIDE_BITS,
                 out=name,
+                wide=f"{name}.wide",
             )
         )
-        return Scaled(name, scale)
+        return Scaled(name, scale, f"{name}.wide")
 
     def logits(self, x: Scaled) -> str:
         """Logits are accumulators: one scale for all, so that they compare as they are."""
@@ -342,13 +349,13 @@ class _Lowering:
         """norm(branch + x): added in 16 bits, normalised to 8."""
         largest = max(self.ranges.maximum(f"{name}.sum"), 1e-9)
         scale = largest * HEADROOM / WIDE_MAX
-        ratios = branch.scale / scale, x.scale / scale
+        ratios = branch.scale / scale, x.scale / scale * 2.0**-WIDE_BITS
         shift = largest_shift(float(max(r.max() for r in ratios)), MAX_MULTIPLIER, 30)
         factors = [fixed_point(ratio, shift) for ratio in ratios]
         self.add(
             MatchAdd(
                 a=branch.name,
-                b=x.name,
+                b=x.wide,
                 a_multiplier=self.tensor(f"{name}.branch_multiplier", factors[0]),
                 b_multiplier=self.tensor(f"{name}.residual_multiplier", factors[1]),
                 shift=shift,
@@ -376,10 +383,12 @@ class _Lowering:
                 bias=self.tensor(f"{name}.bias", fixed_point(bias, shift)),
                 shift=shift,
                 epsilon=round(epsilon),
+                wide_bits=WIDE_BITS,
                 out=name,
+                wide=f"{name}.wide",
             )
         )
-        return Scaled(name, scale)
+        return Scaled(name, scale, f"{name}.wide")
 
     def accumulate(self, name: str, x: Scaled) -> Scaled:
         """x times a weight, as accumulators."""

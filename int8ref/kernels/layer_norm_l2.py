@@ -14,14 +14,16 @@ FRACTION_BITS = np.int64(meaning.FRACTION_BITS)
 
 
 @kernel
-def layer_norm_l2(x, gain, bias, shift, epsilon, out):
+def layer_norm_l2(x, gain, bias, shift, epsilon, wide_bits, out, wide):
     """Normalise the rows of `x` to int8."""
     n = x.shape[1]
     s = np.int32(shift)
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     width = np.int32(n)
+    s_wide = np.int32(s - np.int32(wide_bits))
+    half_wide = np.int32(np.int32(np.int32(1) << s_wide) >> np.int32(1))
     for r in range(x.shape[0]):
-        row, target = x[r], out[r]
+        row, target, finer = x[r], out[r], wide[r]
         total = np.int32(0)
         for i in range(n):
             total = np.int32(total + np.int32(row[i]))
@@ -37,13 +39,15 @@ def layer_norm_l2(x, gain, bias, shift, epsilon, out):
             centred = np.int32(np.int32(width * np.int32(row[i])) - total)
             t = np.int32((np.int64(centred) * np.int64(np.int32(inverse)) + rounding) >> drop)
             y = np.int32(np.int32(t * np.int32(gain[i])) + bias[i])
-            y = np.int32(np.int32(y + half) >> s)
-            target[i] = np.int8(min(max(y, np.int32(-127)), np.int32(127)))
+            data = np.int32(np.int32(y + half) >> s)
+            target[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
+            data = np.int32(np.int32(y + half_wide) >> s_wide)
+            finer[i] = np.int16(min(max(data, np.int32(-32767)), np.int32(32767)))
 
 
 AT = operands_at(meaning.LayerNormL2)
-X, GAIN, BIAS, SHIFT, EPSILON, OUT = (
-    AT[f] for f in ("x", "gain", "bias", "shift", "epsilon", "out")
+X, GAIN, BIAS, SHIFT, EPSILON, WIDE_BITS, OUT, WIDE = (
+    AT[f] for f in ("x", "gain", "bias", "shift", "epsilon", "wide_bits", "out", "wide")
 )
 
 
@@ -57,5 +61,7 @@ def step(frame, code):
         tensor1(code[BIAS + ADDRESS], width, np.int32),
         code[SHIFT],
         code[EPSILON],
+        code[WIDE_BITS],
         matrix(frame, code, OUT, np.int8),
+        matrix(frame, code, WIDE, np.int16),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import DATA_MAX, rounding_shift_right, saturate
+from int8ref.arithmetic import DATA_MAX, WIDE_MAX, rounding_shift_right, saturate
 from int8ref.instruction import (
     Instruction,
     Result,
@@ -18,7 +18,7 @@ from int8ref.instruction import (
 
 
 class Embed(Instruction, frozen=True):
-    """out = embed(ids, positions): rows of two tables, matched to one scale and added."""
+    """(out, wide) = embed(ids, positions): rows of two tables, matched to one scale and added."""
 
     ids: Value
     positions: Value
@@ -27,7 +27,9 @@ class Embed(Instruction, frozen=True):
     multiplier: int
     position_multiplier: int
     shift: int
+    wide_bits: int
     out: Result
+    wide: Result
 
     def check(self, scope: Scope) -> None:
         rows = scope.input(self.ids, "ids")
@@ -39,9 +41,11 @@ class Embed(Instruction, frozen=True):
         scope.constant("multiplier", self.multiplier, 0, 2**30)
         scope.constant("position_multiplier", self.position_multiplier, 0, 2**30)
         scope.constant("shift", self.shift, 1, 30)
+        scope.constant("wide_bits", self.wide_bits, 1, min(self.shift, 15))
         bound = 128 * self.multiplier + largest_magnitude(position) * self.position_multiplier
         scope.require(bound + 2 ** (self.shift - 1) < 2**31, "the sum may overflow 32 bits")
         scope.define(self.out, ValueType(rows.domain, "int8", table.shape[1]))
+        scope.define(self.wide, ValueType(rows.domain, "int16", table.shape[1]))
 
 
 def embed(
@@ -52,15 +56,19 @@ def embed(
     multiplier: int,
     position_multiplier: int,
     shift: int,
-) -> npt.NDArray[np.int8]:
+    wide_bits: int,
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Embed tokens.
 
-        out[r] = saturate8((table[ids[r]] * m + position_table[positions[r]] * p) >> shift)
+        y[r]    = table[ids[r]] * m + position_table[positions[r]] * p
+        out[r]  = saturate8(rounding_shift_right(y[r], shift))
+        wide[r] = saturate16(rounding_shift_right(y[r], shift - wide_bits))
 
-    with a rounding shift (A1).  ids[r] = -1 stands for the zero vector (the start of a sentence in
-    models without a start token).  `ids`, `positions`: int32 [rows]; `table`: int8
-    [vocabulary, width]; `position_table`: int8 [positions, width]; out: int8 [rows,
-    width] in [-127, 127].  The sum fits in int32.
+    ids[r] = -1 stands for the zero vector (the start of a sentence in models without a start
+    token).  `ids`, `positions`: int32 [rows]; `table`: int8 [vocabulary, width]; `position_table`:
+    int8 [positions, width]; out: int8 [rows, width] in [-127, 127], for the products; wide: int16
+    [rows, width] in [-32767, 32767], the same with `wide_bits` more fraction bits, for the
+    residual.  The sum fits in int32.
 
     Raises `IndexError` for an id or a position outside of its table.
     """
@@ -70,4 +78,6 @@ def embed(
         raise IndexError(f"positions must lie in [0, {len(position_table)})")
     tokens = np.where((ids >= 0)[:, None], table[ids], 0).astype(np.int64)
     total = tokens * multiplier + position_table[positions].astype(np.int64) * position_multiplier
-    return saturate(rounding_shift_right(total, shift), -DATA_MAX, DATA_MAX).astype(np.int8)
+    out = saturate(rounding_shift_right(total, shift), -DATA_MAX, DATA_MAX)
+    wide = saturate(rounding_shift_right(total, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
+    return out.astype(np.int8), wide.astype(np.int16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ def cases(draw: st.DrawFn) -> Case:
     gain = draw(integers("int16", (width,), -most, most))
     rest = room - normalized_bound(width) * largest_magnitude(gain)
     epsilon = draw(st.sampled_from([0, 1, 2**60]) | st.integers(0, 2**60))
+    bits = draw(st.integers(1, min(shift, 15)))
     return Case(
-        LayerNormL2(x="x", gain="gain", bias="bias", shift=shift, epsilon=epsilon, out="out"),
+        LayerNormL2(x="x", gain="gain", bias="bias", shift=shift, epsilon=epsilon, **wide(bits)),
         {"x": draw(integers("int16", (rows, width)))},
         {"gain": gain, "bias": draw(integers("int32", (width,), -rest, rest))},
     )
@@ -43,10 +45,15 @@ def float_layer_norm(case: Case) -> tuple[Array, Array, Array]:
     return y, t, s
 
 
+def wide(bits: int) -> dict[str, Any]:
+    """Fields of the results, the second with so many more fraction bits."""
+    return {"wide_bits": bits, "out": "out", "wide": "wide"}
+
+
 @given(cases())
 @example(
     Case(
-        LayerNormL2(x="x", gain="gain", bias="bias", shift=1, epsilon=0, out="out"),
+        LayerNormL2(x="x", gain="gain", bias="bias", shift=1, epsilon=0, **wide(1)),
         {"x": np.array([[-32768, 32767] * 512, [32767] * 1023 + [-32768]], np.int16)},
         {"gain": np.full(1024, 31, np.int16), "bias": np.zeros(1024, np.int32)},
     )
@@ -64,9 +71,12 @@ def test_within_the_bound_of_its_roundings(case: Case) -> None:
     slack = np.where(gain * np.abs(t) > 0, gain * np.abs(t), 0)
     with np.errstate(invalid="ignore"):
         inner = np.where(slack > 0, slack * error, 0)
-    bound = 0.5 + (gain / 2 + inner) / 2**op.shift + 1e-6
-    found = run_reference(case)["out"]
-    assert (np.abs(found - np.clip(y, -127, 127)) <= bound).all()
+    before = (gain / 2 + inner) / 2**op.shift + 1e-6
+    found = run_reference(case)
+    assert (np.abs(found["out"] - np.clip(y, -127, 127)) <= 0.5 + before).all()
+    unit = 2.0**-op.wide_bits
+    finer = np.clip(y, -32767 * unit, 32767 * unit)
+    assert (np.abs(found["wide"] * unit - finer) <= 0.5 * unit + before).all()
 
 
 @given(
@@ -84,7 +94,7 @@ def test_within_one_unit_on_rows_as_models_have_them(
     shift = 16
     gain = random.uniform(0.2, 1, width) * 127 / (spread * 2**10) * 2**shift
     case = Case(
-        LayerNormL2(x="x", gain="gain", bias="bias", shift=shift, epsilon=7, out="out"),
+        LayerNormL2(x="x", gain="gain", bias="bias", shift=shift, epsilon=7, **wide(7)),
         {"x": x},
         {
             "gain": gain.astype(np.int16),
@@ -111,8 +121,9 @@ def test_normalized_values_stay_within_their_bound(case: Case) -> None:
 def test_a_constant_row_gives_its_bias(level: int, width: int) -> None:
     bias = np.arange(width, dtype=np.int32) * 8 - 40
     x = np.full((2, width), level, np.int16)
-    out = layer_norm_l2(x, np.full(width, 900, np.int16), bias, 3, 0)
+    out, finer = layer_norm_l2(x, np.full(width, 900, np.int16), bias, 3, 0, 3)
     assert out.tolist() == [(np.arange(width) - 5).tolist()] * 2
+    assert finer.tolist() == [bias.tolist()] * 2
 
 
 @given(cases(), st.integers(-100, 100))
@@ -121,6 +132,7 @@ def test_shifted_rows_are_equal(case: Case, offset: int) -> None:
     moved = (x + offset).astype(np.int16)
     one, other = (run_reference(Case(case.instruction, {"x": v}, case.tensors)) for v in (x, moved))
     np.testing.assert_array_equal(one["out"], other["out"])
+    np.testing.assert_array_equal(one["wide"], other["wide"])
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 512, 1024])

@@ -1,0 +1,214 @@
+"""The documentation: commands run, options and files exist, examples give what they show."""
+
+from __future__ import annotations
+
+import argparse
+import doctest
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from int8ref import translate
+from weights_import.__main__ import parser as import_parser
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "training" / "README.md"])
+README = ROOT / "README.md"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
+CODE = re.compile(r"`([^`\n]+)`")
+FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
+OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
+PARSERS = {"int8ref.translate": translate.parser, "weights_import": import_parser}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return [code for kind, code in BLOCK.findall(page.read_text("utf-8")) if kind == language]
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of every command in the shell blocks of a page, without redirections."""
+    for block in blocks(page, "sh"):
+        for line in block.splitlines():
+            for command in line.split("&&"):
+                words = shlex.split(command, comments=True)
+                ends = [words.index(mark) for mark in "<>" if mark in words]
+                yield words[: min(ends, default=len(words))]
+
+
+def modules(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """(module, arguments) of every `python -m` in a page."""
+    for words in commands(page):
+        if "python" in Path(words[0]).name and words[1] == "-m":
+            yield words[2], words[3:]
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    return set(OPTION.findall(parser.format_help().split("\n\n", 1)[1].split("examples:")[0]))
+
+
+OURS = [
+    (page.name, module, arguments)
+    for page in PAGES
+    for module, arguments in modules(page)
+    if module in PARSERS
+]
+
+
+def test_the_pages_have_commands() -> None:
+    assert {module for _, module, _ in OURS} == set(PARSERS)
+
+
+@pytest.mark.parametrize(("page", "module", "arguments"), OURS)
+def test_commands_parse(page: str, module: str, arguments: list[str]) -> None:
+    PARSERS[module]().parse_args(arguments)
+
+
+TRANSLATIONS = [arguments for _, module, arguments in OURS if module == "int8ref.translate"]
+
+
+@pytest.mark.parametrize("arguments", TRANSLATIONS)
+def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> None:
+    """With the tiny model in the place of the real ones."""
+    options = translate.parser().parse_args(arguments)
+    text = "The cat sat on the mat.\n\nO sol nasceu.\n"
+    if options.input:
+        (tmp_path / options.input).write_text(text)
+    command = [sys.executable, "-m", "int8ref.translate", *arguments, "-m", str(tiny_file)]
+    run = subprocess.run(
+        [*command, "--backend", "reference"],
+        input=text,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    to_file = options.output != "-"
+    out = (tmp_path / options.output).read_text("utf-8") if to_file else run.stdout
+    one_line = options.text or options.signature
+    assert len(out.splitlines()) == (1 if one_line else text.count("\n"))
+
+
+def test_readme_tells_every_option_of_translate() -> None:
+    told = {option for code in CODE.findall(README.read_text("utf-8")) for option in [code]}
+    assert options_of(translate.parser()) <= told
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_exist(page: Path) -> None:
+    """Every option in running text is one of a command of ours."""
+    if page.parent.name == "training":
+        return
+    known = set().union(*(options_of(build()) for build in PARSERS.values())) | {"--strict"}
+    told = {
+        option
+        for code in CODE.findall(BLOCK.sub("", page.read_text("utf-8")))
+        if not code.startswith(("python", "pip"))
+        for option in OPTION.findall(code)
+        if option.startswith("--")
+    }
+    assert told <= known
+
+
+def test_installing_is_what_the_project_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    first, second = blocks(README, "sh")[:2]
+    for block, extra in ((first, "models"), (second, "test")):
+        assert block.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+        assert f"'.[{extra}]'" in block
+        assert extra in project["optional-dependencies"]
+    least = project["requires-python"].removeprefix(">=")
+    assert f"Python {least}" in README.read_text("utf-8")
+
+
+def test_ci_runs_the_tests_as_the_readme_does() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    *_, test = (words for words in commands(README) if "pytest" in words)
+    assert test[0] == ".venv/bin/python"
+    assert f"\npython {' '.join(test[1:])} " in ci
+    assert '-e ".[test]"' in ci
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_paths_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    linked = [link for link in LINK.findall(text) if "://" not in link]
+    missing = [link for link in linked if not (page.parent / link).exists()]
+    for code in CODE.findall(BLOCK.sub("", text)):
+        path = code.split(":")[0]
+        if path.startswith(tuple(f"{folder}/" for folder in FOLDERS)) and "NAME" not in path:
+            missing += [] if (ROOT / path).exists() else [path]
+    assert missing == []
+
+
+def test_names_in_contributing_exist() -> None:
+    """Constants and functions that a contributor is sent to."""
+    for path, names in {
+        "int8ref/arithmetic.py": ["VERSION"],
+        "int8ref/model_file.py": ["FORMAT"],
+        "int8ref/machine/prepare.py": ["PER_CHANNEL"],
+        "weights_import/float_model.py": ["SUPPORTED", "declare", "validate"],
+    }.items():
+        source = (ROOT / path).read_text()
+        told = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+        for name in names:
+            assert f"`{name}`" in told
+            assert re.search(rf"^(    )?(def )?{name}\b", source, re.MULTILINE), (path, name)
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
+    (program,) = blocks(README, "python")
+    assert "load_engine" in program
+    shutil.copy(tiny_file, tmp_path / "model.safetensors")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "encoder.norm int8 (4, 16)" in run.stdout
+
+
+def test_the_examples_of_the_model_file(
+    tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(tiny_file, tmp_path / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "model-file.md").read_text("utf-8").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(page, {}, "model-file.md", None, None)
+    outcome = doctest.DocTestRunner().run(test)
+    assert outcome.attempted > 10
+    assert outcome.failed == 0
+
+
+def test_the_limits_of_the_model_file() -> None:
+    from int8ref import container
+
+    page = (ROOT / "docs" / "model-file.md").read_text("utf-8")
+    for told, limit in (
+        ("4 GiB (2^32 bytes)", container.MAX_FILE_BYTES),
+        ("header | 1 MiB", container.MAX_HEADER_BYTES),
+        ("unpacked | 16 MiB", container.MAX_UNPACKED_BYTES),
+        ("64 MiB of memory", container.MAX_XZ_MEMORY),
+        ("deflated tensor, unpacked | 1 MiB", container.MAX_DEFLATED_BYTES),
+    ):
+        assert told in page
+        size = re.search(r"(\d+) ([MG])iB", told)
+        assert size is not None
+        assert int(size[1]) << {"M": 20, "G": 30}[size[2]] == limit
