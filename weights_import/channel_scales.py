@@ -1,11 +1,12 @@
 """Activation scales for the products that consume them: one number, or one a channel.
 
 A channel whose values are small wastes most of the 8 bits of a common scale.  Giving channel k a
-scale s[k] of its own costs nothing at run time where the producer applies a factor a channel anyway:
-the consumer's weight takes the scale over, W'[n, k] = W[n, k] * s[k], and is quantised after that.
-But W' then leaves the checkpoint's own int8 grid and its rows grow less even.  So the spread between
-both ends is chosen by measurement: the scales with the least error in what the consumers compute
-(compare SmoothQuant, Xiao et al. 2023, which balances the two by a fixed exponent).
+scale s[k] of its own costs nothing at run time where the producer applies a factor a channel
+anyway: the consumer's weight takes the scale over, W'[n, k] = W[n, k] * s[k], and is quantised
+after that.  But W' then leaves the checkpoint's own int8 grid and its rows grow less even.  So the
+spread between both ends is chosen by measurement: the scales with the least error in what the
+consumers compute (compare SmoothQuant, Xiao et al. 2023, which balances the two by a fixed
+exponent).
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def quantize_weight(weight: Weight, x_scale: Float64) -> Quantized:
 def choose_scale(ranges: Ranges, name: str, consumers: list[Weight]) -> Float64:
     """The scale of value `name`, [1] or [channels], with the least error for its consumers.
 
-    The error of a consumer is |X W^T - X' W'^T|^2 / |X W^T|^2 over the calibration sample, X' and W'
-    being quantised.
+    The error of a consumer is |X W^T - X' W'^T|^2 / |X W^T|^2 over the calibration sample, X' and
+    W' being quantised.
     """
     x = ranges.samples[name][:: max(1, len(ranges.samples[name]) // ROWS)]
     exact = [x @ c.w.T for c in consumers]

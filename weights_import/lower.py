@@ -1,32 +1,25 @@
 """Lowering: a float Transformer and its activation ranges become a Program and integer tensors.
 
 The walk is that of the float forward pass; every value that is emitted carries its scale, and every
-instruction turns the scales of its operands and of its result into integers
-(`scale_propagation.py`).
+instruction turns the scales of its operands and of its result into integers (`emitter.py`,
+`scale_propagation.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from int8ref.instruction import Instruction
 from int8ref.program import Program, State, Tensors
 from int8ref.reference.attention_softmax import AttentionSoftmax
 from int8ref.reference.embed import Embed
-from int8ref.reference.layer_norm_l2 import FRACTION_BITS, LayerNormL2, normalized_bound
-from int8ref.reference.linear import Linear
 from int8ref.reference.lookup import Lookup
-from int8ref.reference.match_add import MAX_MULTIPLIER, MatchAdd
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.ssru import GATE_BITS, Ssru
 from weights_import.calibrate import Ranges
-from weights_import.channel_scales import Weight, choose_scale, positive, quantize_weight
-from weights_import.float_model import FloatModel
+from weights_import.emitter import HEADROOM, WIDE_BITS, Emitter, Options, Scaled
+from weights_import.float_model import Architecture, FloatModel
 from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
@@ -34,52 +27,18 @@ from weights_import.scale_propagation import (
     Quantized,
     dyadic,
     fixed_point,
-    integer_bias,
     largest_shift,
     quantize,
-    row_scales,
-    shift_scales,
 )
 
-Requantization = Literal["multiplier", "shift"]
+__all__ = ["Options", "lower"]
 
 SCORE_SHIFT = 16
 SCORE_RANGE = 2**14
 """Range of exp2_negative: 16 octaves of 2^10."""
-WIDE_BITS = 7
-"""Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
-HEADROOM = 2.0
-"""How far beyond the largest calibrated residual sum or recurrent state 16 bits reach."""
 SCORE_HEADROOM = 1.1
-"""The same for queries and keys: the largest scores decide a softmax, so none may be clipped."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What can be chosen when a model is lowered.
-
-    requantize   how accumulators return to int8: multiplier and shift, or shift only
-    clip         how activation thresholds are chosen (see `calibrate.Ranges.clip`)
-    channels     whether the inputs of products may have a scale a channel (`channel_scales.py`)
-    positions    most source tokens, with eos
-    """
-
-    requantize: Requantization = "multiplier"
-    clip: str = "mse"
-    channels: bool = True
-    positions: int = 512
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """A value of the Program and the scale of its integers: [1], or one a feature.
-
-    `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual.
-    """
-
-    name: str
-    scale: Float64
-    wide: str = ""
+"""How far beyond the largest calibrated queries and keys 8 bits reach: the largest scores decide a
+softmax, so none may be clipped."""
 
 
 def lower(model: FloatModel, ranges: Ranges, options: Options) -> tuple[Program, Tensors]:
@@ -90,18 +49,52 @@ def lower(model: FloatModel, ranges: Ranges, options: Options) -> tuple[Program,
     return _Lowering(model, ranges, options).run()
 
 
-class _Lowering:
+def consumers(architecture: Architecture) -> dict[str, list[str]]:
+    """Which weights multiply each value that may have a scale a channel."""
+    found: dict[str, list[str]] = {}
+    for layer in range(architecture.encoder_layers):
+        block = f"encoder.{layer}"
+        found[f"{block}.self.context"] = [f"{block}.self.output"]
+        found[f"{block}.self.norm"] = [f"{block}.ffn.inner"]
+        found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
+        found[f"{block}.ffn.norm"] = [
+            f"encoder.{layer + 1}.self.{part}" for part in ("query", "key", "value")
+        ]
+    found[f"encoder.{architecture.encoder_layers - 1}.ffn.norm"] = [
+        f"decoder.{layer}.cross.{part}"
+        for layer in range(architecture.decoder_layers)
+        for part in ("key", "value")
+    ]
+    for layer in range(architecture.decoder_layers):
+        block = f"decoder.{layer}"
+        found[f"{block}.ssru.norm"] = [f"{block}.cross.query"]
+        found[f"{block}.cross.context"] = [f"{block}.cross.output"]
+        found[f"{block}.cross.norm"] = [f"{block}.ffn.inner"]
+        found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
+        if layer + 1 < architecture.decoder_layers:
+            found[f"{block}.ffn.norm"] = [
+                f"decoder.{layer + 1}.ssru.{part}" for part in ("gate", "cell")
+            ]
+    return found
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Queries, keys or values: the value and column they begin at, and a scale a column."""
+
+    value: str
+    column: int
+    scale: Float64
+
+
+class _Lowering(Emitter):
+    """The walk over a model."""
+
     def __init__(self, model: FloatModel, ranges: Ranges, options: Options) -> None:
-        self.model = model
-        self.ranges = ranges
-        self.options = options
+        super().__init__(model, ranges, options, consumers(model.architecture))
         self.heads = model.architecture.heads
         self.head_size = model.architecture.head_size
-        self.width = model.architecture.d_model
-        self.tensors: Tensors = {}
-        self.sequence: list[Instruction] = []
         self.states: list[State] = []
-        self.chosen: dict[str, Float64] = {}
 
     def run(self) -> tuple[Program, Tensors]:
         architecture = self.model.architecture
@@ -129,49 +122,6 @@ class _Lowering:
             max_length_factor=round(100 * architecture.max_length_factor),
         )
         return program, self.tensors
-
-    @cached_property
-    def consumers(self) -> dict[str, list[str]]:
-        """Which weights multiply each value that may have a scale a channel."""
-        architecture = self.model.architecture
-        found: dict[str, list[str]] = {}
-        for layer in range(architecture.encoder_layers):
-            block = f"encoder.{layer}"
-            found[f"{block}.self.context"] = [f"{block}.self.output"]
-            found[f"{block}.self.norm"] = [f"{block}.ffn.inner"]
-            found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
-            found[f"{block}.ffn.norm"] = [
-                f"encoder.{layer + 1}.self.{part}" for part in ("query", "key", "value")
-            ]
-        found[f"encoder.{architecture.encoder_layers - 1}.ffn.norm"] = [
-            f"decoder.{layer}.cross.{part}"
-            for layer in range(architecture.decoder_layers)
-            for part in ("key", "value")
-        ]
-        for layer in range(architecture.decoder_layers):
-            block = f"decoder.{layer}"
-            found[f"{block}.ssru.norm"] = [f"{block}.cross.query"]
-            found[f"{block}.cross.context"] = [f"{block}.cross.output"]
-            found[f"{block}.cross.norm"] = [f"{block}.ffn.inner"]
-            found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
-            if layer + 1 < architecture.decoder_layers:
-                found[f"{block}.ffn.norm"] = [
-                    f"decoder.{layer + 1}.ssru.{part}" for part in ("gate", "cell")
-                ]
-        return found
-
-    def input_scale(self, name: str) -> Float64:
-        """The scale of an input of products: one a channel where that serves its consumers."""
-        parts = self.consumers.get(name, [])
-        if not self.options.channels or not parts:
-            return self.data_scale(name)
-        if name not in self.chosen:
-            weights = [self.source_weight(f"{part}.weight") for part in parts]
-            self.chosen[name] = choose_scale(self.ranges, name, weights)
-        return self.chosen[name]
-
-    def source_weight(self, name: str) -> Weight:
-        return Weight(self.model.tensors[name], self.model.grids.get(name))
 
     def encoder_layer(self, name: str, x: Scaled) -> Scaled:
         parts = ("query", "key", "value")
@@ -226,13 +176,6 @@ class _Lowering:
         bias = self.model.tensors.get("output.bias")
         self.emit_linear("decoder.logits", self.embedding_name("target", table), weight, bias, x)
         return "decoder.logits"
-
-    def embedding_name(self, domain: str, table: Quantized) -> str:
-        """Keep an embedding or output matrix: tied ones once."""
-        for name, array in self.tensors.items():
-            if array.shape == table.x.shape and np.array_equal(array, table.x):
-                return name
-        return self.tensor(f"{domain}.embedding", table.x)
 
     def attention_operands(
         self, name: str, parts: tuple[str, ...], x: Scaled
@@ -299,7 +242,8 @@ class _Lowering:
         context = np.broadcast_to(self.context_scale(name), (self.width,))
         clip = self.group_scales(f"{name}.value", self.width)
         fit = (clip / context).reshape(self.heads, -1).max(axis=1)
-        return context * np.repeat(fit, self.head_size)
+        values: Float64 = context * np.repeat(fit, self.head_size)
+        return values
 
     def context_scale(self, name: str) -> Float64:
         scale = self.input_scale(f"{name}.context")
@@ -344,151 +288,3 @@ class _Lowering:
             )
         )
         return Scaled(f"{name}.out", scale)
-
-    def residual(self, name: str, branch: Scaled, x: Scaled) -> Scaled:
-        """norm(branch + x): added in 16 bits, normalised to 8."""
-        largest = max(self.ranges.maximum(f"{name}.sum"), 1e-9)
-        scale = largest * HEADROOM / WIDE_MAX
-        ratios = branch.scale / scale, x.scale / scale * 2.0**-WIDE_BITS
-        shift = largest_shift(float(max(r.max() for r in ratios)), MAX_MULTIPLIER, 30)
-        factors = [fixed_point(ratio, shift) for ratio in ratios]
-        self.add(
-            MatchAdd(
-                a=branch.name,
-                b=x.wide,
-                a_multiplier=self.tensor(f"{name}.branch_multiplier", factors[0]),
-                b_multiplier=self.tensor(f"{name}.residual_multiplier", factors[1]),
-                shift=shift,
-                limit=WIDE_MAX,
-                out=f"{name}.sum",
-            )
-        )
-        return self.norm(f"{name}.norm", f"{name}.sum", scale)
-
-    def norm(self, name: str, x: str, x_scale: float) -> Scaled:
-        scale = self.input_scale(name)
-        gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale
-        bias = self.model.tensors[f"{name}.bias"].astype(np.float64) / scale
-        unit = 2.0**-FRACTION_BITS
-        bound = normalized_bound(self.width) * np.abs(gain).max() * unit + np.abs(bias).max()
-        shift = min(
-            largest_shift(float(np.abs(gain).max()) * unit, WIDE_MAX, 30),
-            largest_shift(float(bound), 2**30, 30),
-        )
-        epsilon = self.model.architecture.norm_epsilon * (self.width / x_scale) ** 2
-        self.add(
-            LayerNormL2(
-                x=x,
-                gain=self.tensor(f"{name}.gain", fixed_point(gain * unit, shift).astype(np.int16)),
-                bias=self.tensor(f"{name}.bias", fixed_point(bias, shift)),
-                shift=shift,
-                epsilon=round(epsilon),
-                wide_bits=WIDE_BITS,
-                out=name,
-                wide=f"{name}.wide",
-            )
-        )
-        return Scaled(name, scale, f"{name}.wide")
-
-    def accumulate(self, name: str, x: Scaled) -> Scaled:
-        """x times a weight, as accumulators."""
-        weight = quantize_weight(self.source_weight(f"{name}.weight"), x.scale)
-        bias = self.model.tensors.get(f"{name}.bias")
-        return self.emit_linear(
-            f"{name}.accumulator", self.tensor(f"{name}.weight", weight.x), weight, bias, x
-        )
-
-    def linear(
-        self, out: str, parts: list[str], x: Scaled, out_scale: Float64, low: int = -DATA_MAX
-    ) -> Scaled:
-        """x times one or more weights side by side, requantised to `out_scale`."""
-        shift_only = self.options.requantize == "shift"
-        weights, shifts = [], []
-        rows = [len(self.model.tensors[f"{part}.weight"]) for part in parts]
-        scales = np.split(np.broadcast_to(out_scale, (sum(rows),)), np.cumsum(rows)[:-1])
-        for part, wanted in zip(parts, scales, strict=True):
-            if shift_only:
-                folded = self.model.tensors[f"{part}.weight"] * x.scale
-                grid, shift = shift_scales(folded, wanted)
-                weights.append(quantize(folded, grid))
-                shifts.append(shift)
-            else:
-                weights.append(quantize_weight(self.source_weight(f"{part}.weight"), x.scale))
-        weight = Quantized(
-            np.concatenate([w.x for w in weights]),
-            np.concatenate([np.broadcast_to(w.scale, (len(w.x),)) for w in weights]),
-        )
-        biases = [self.bias(part) for part in parts]
-        fields: dict[str, Any] = {"low": low}
-        if shift_only:
-            fields["shift"] = self.tensor(f"{out}.shift", np.concatenate(shifts))
-        else:
-            ratio = one_if_equal(weight.scale / out_scale)
-            multiplier, bits = dyadic(ratio, 32, 62)
-            fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier)
-            fields["shift"] = self.tensor(f"{out}.shift", bits)
-        name = self.tensor(f"{out}.weight", weight.x)
-        self.emit_linear(out, name, weight, np.concatenate(biases), x, **fields)
-        return Scaled(out, out_scale)
-
-    def emit_linear(
-        self,
-        out: str,
-        weight_name: str,
-        weight: Quantized,
-        bias: NDArray[Any] | None,
-        x: Scaled,
-        **fields: Any,
-    ) -> Scaled:
-        real = np.zeros(len(weight.x)) if bias is None else bias
-        integers, shift = integer_bias(real, weight.scale)
-        self.add(
-            Linear(
-                x=x.name,
-                weight=weight_name,
-                bias=self.tensor(f"{out}.bias", integers),
-                bias_shift=shift,
-                out=out,
-                **fields,
-            )
-        )
-        return Scaled(out, one_if_equal(weight.scale))
-
-    def bias(self, name: str) -> NDArray[Any]:
-        rows = len(self.model.tensors[f"{name}.weight"])
-        return self.model.tensors.get(f"{name}.bias", np.zeros(rows, np.float32))
-
-    def table(self, name: str) -> Quantized:
-        """An embedding or output matrix: one scale, the checkpoint's own where it has one."""
-        w = self.model.tensors[name]
-        grid = self.model.grids.get(name)
-        return quantize(w, np.array([grid]) if grid else row_scales(w).max(keepdims=True))
-
-    def data_scale(self, name: str) -> Float64:
-        return self.group_scales(name, 1)
-
-    def group_scales(self, name: str, groups: int) -> Float64:
-        return positive(self.ranges.clip(name, self.options.clip, groups)) / DATA_MAX
-
-    def tensor(self, name: str, content: NDArray[Any]) -> str:
-        """Keep a tensor under a name; the same name always has the same content."""
-        kept = self.tensors.setdefault(name, content)
-        assert np.array_equal(kept, content), name
-        return name
-
-    def add(self, instruction: Instruction) -> None:
-        self.sequence.append(instruction)
-
-
-@dataclass(frozen=True)
-class Operand:
-    """Queries, keys or values: the value and column they begin at, and a scale a column."""
-
-    value: str
-    column: int
-    scale: Float64
-
-
-def one_if_equal(x: Float64) -> Float64:
-    """[1] instead of [n] where all are the same: per tensor instead of per channel."""
-    return x[:1] if np.all(x == x[0]) else x

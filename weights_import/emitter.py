@@ -1,0 +1,248 @@
+"""Emits instructions and tensors, and turns the scales of their operands into integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from int8ref.instruction import Instruction
+from int8ref.program import Tensors
+from int8ref.reference.layer_norm_l2 import FRACTION_BITS, LayerNormL2, normalized_bound
+from int8ref.reference.linear import Linear
+from int8ref.reference.match_add import MAX_MULTIPLIER, MatchAdd
+from weights_import.calibrate import Ranges
+from weights_import.channel_scales import Weight, choose_scale, positive, quantize_weight
+from weights_import.float_model import FloatModel
+from weights_import.scale_propagation import (
+    DATA_MAX,
+    WIDE_MAX,
+    Float64,
+    Quantized,
+    dyadic,
+    fixed_point,
+    integer_bias,
+    largest_shift,
+    quantize,
+    row_scales,
+    shift_scales,
+)
+
+Requantization = Literal["multiplier", "shift"]
+
+WIDE_BITS = 7
+"""Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
+HEADROOM = 2.0
+"""How far beyond the largest calibrated residual sum or recurrent state 16 bits reach."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen when a model is lowered.
+
+    requantize   how accumulators return to int8: multiplier and shift, or shift only
+    clip         how activation thresholds are chosen (see `calibrate.Ranges.clip`)
+    channels     whether the inputs of products may have a scale a channel (`channel_scales.py`)
+    positions    most source tokens, with eos
+    """
+
+    requantize: Requantization = "multiplier"
+    clip: str = "mse"
+    channels: bool = True
+    positions: int = 512
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A value of the Program and the scale of its integers: [1], or one a feature.
+
+    `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual.
+    """
+
+    name: str
+    scale: Float64
+    wide: str = ""
+
+
+class Emitter:
+    """Collects the instructions and tensors of a Program.
+
+    `consumers` names the weights that multiply a value, where it may have a scale a channel.
+    """
+
+    def __init__(
+        self,
+        model: FloatModel,
+        ranges: Ranges,
+        options: Options,
+        consumers: dict[str, list[str]],
+    ) -> None:
+        self.model = model
+        self.ranges = ranges
+        self.options = options
+        self.consumers = consumers
+        self.width = model.architecture.d_model
+        self.tensors: Tensors = {}
+        self.sequence: list[Instruction] = []
+        self.chosen: dict[str, Float64] = {}
+
+    def input_scale(self, name: str) -> Float64:
+        """The scale of an input of products: one a channel where that serves its consumers."""
+        parts = self.consumers.get(name, [])
+        if not self.options.channels or not parts:
+            return self.data_scale(name)
+        if name not in self.chosen:
+            weights = [self.source_weight(f"{part}.weight") for part in parts]
+            self.chosen[name] = choose_scale(self.ranges, name, weights)
+        return self.chosen[name]
+
+    def source_weight(self, name: str) -> Weight:
+        return Weight(self.model.tensors[name], self.model.grids.get(name))
+
+    def embedding_name(self, domain: str, table: Quantized) -> str:
+        """Keep an embedding or output matrix: tied ones once."""
+        for name, array in self.tensors.items():
+            if array.shape == table.x.shape and np.array_equal(array, table.x):
+                return name
+        return self.tensor(f"{domain}.embedding", table.x)
+
+    def residual(self, name: str, branch: Scaled, x: Scaled) -> Scaled:
+        """norm(branch + x): added in 16 bits, normalised to 8."""
+        largest = max(self.ranges.maximum(f"{name}.sum"), 1e-9)
+        scale = largest * HEADROOM / WIDE_MAX
+        ratios = branch.scale / scale, x.scale / scale * 2.0**-WIDE_BITS
+        shift = largest_shift(float(max(r.max() for r in ratios)), MAX_MULTIPLIER, 30)
+        factors = [fixed_point(ratio, shift) for ratio in ratios]
+        self.add(
+            MatchAdd(
+                a=branch.name,
+                b=x.wide,
+                a_multiplier=self.tensor(f"{name}.branch_multiplier", factors[0]),
+                b_multiplier=self.tensor(f"{name}.residual_multiplier", factors[1]),
+                shift=shift,
+                limit=WIDE_MAX,
+                out=f"{name}.sum",
+            )
+        )
+        return self.norm(f"{name}.norm", f"{name}.sum", scale)
+
+    def norm(self, name: str, x: str, x_scale: float) -> Scaled:
+        scale = self.input_scale(name)
+        gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale
+        bias = self.model.tensors[f"{name}.bias"].astype(np.float64) / scale
+        unit = 2.0**-FRACTION_BITS
+        bound = normalized_bound(self.width) * np.abs(gain).max() * unit + np.abs(bias).max()
+        shift = min(
+            largest_shift(float(np.abs(gain).max()) * unit, WIDE_MAX, 30),
+            largest_shift(float(bound), 2**30, 30),
+        )
+        epsilon = self.model.architecture.norm_epsilon * (self.width / x_scale) ** 2
+        self.add(
+            LayerNormL2(
+                x=x,
+                gain=self.tensor(f"{name}.gain", fixed_point(gain * unit, shift).astype(np.int16)),
+                bias=self.tensor(f"{name}.bias", fixed_point(bias, shift)),
+                shift=shift,
+                epsilon=round(epsilon),
+                wide_bits=WIDE_BITS,
+                out=name,
+                wide=f"{name}.wide",
+            )
+        )
+        return Scaled(name, scale, f"{name}.wide")
+
+    def accumulate(self, name: str, x: Scaled) -> Scaled:
+        """x times a weight, as accumulators."""
+        weight = quantize_weight(self.source_weight(f"{name}.weight"), x.scale)
+        bias = self.model.tensors.get(f"{name}.bias")
+        return self.emit_linear(
+            f"{name}.accumulator", self.tensor(f"{name}.weight", weight.x), weight, bias, x
+        )
+
+    def linear(
+        self, out: str, parts: list[str], x: Scaled, out_scale: Float64, low: int = -DATA_MAX
+    ) -> Scaled:
+        """x times one or more weights side by side, requantised to `out_scale`."""
+        shift_only = self.options.requantize == "shift"
+        weights, shifts = [], []
+        rows = [len(self.model.tensors[f"{part}.weight"]) for part in parts]
+        scales = np.split(np.broadcast_to(out_scale, (sum(rows),)), np.cumsum(rows)[:-1])
+        for part, wanted in zip(parts, scales, strict=True):
+            if shift_only:
+                folded = self.model.tensors[f"{part}.weight"] * x.scale
+                grid, shift = shift_scales(folded, wanted)
+                weights.append(quantize(folded, grid))
+                shifts.append(shift)
+            else:
+                weights.append(quantize_weight(self.source_weight(f"{part}.weight"), x.scale))
+        weight = Quantized(
+            np.concatenate([w.x for w in weights]),
+            np.concatenate([np.broadcast_to(w.scale, (len(w.x),)) for w in weights]),
+        )
+        biases = [self.bias(part) for part in parts]
+        fields: dict[str, Any] = {"low": low}
+        if shift_only:
+            fields["shift"] = self.tensor(f"{out}.shift", np.concatenate(shifts))
+        else:
+            ratio = one_if_equal(weight.scale / out_scale)
+            multiplier, bits = dyadic(ratio, 32, 62)
+            fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier)
+            fields["shift"] = self.tensor(f"{out}.shift", bits)
+        name = self.tensor(f"{out}.weight", weight.x)
+        self.emit_linear(out, name, weight, np.concatenate(biases), x, **fields)
+        return Scaled(out, out_scale)
+
+    def emit_linear(
+        self,
+        out: str,
+        weight_name: str,
+        weight: Quantized,
+        bias: NDArray[Any] | None,
+        x: Scaled,
+        **fields: Any,
+    ) -> Scaled:
+        real = np.zeros(len(weight.x)) if bias is None else bias
+        integers, shift = integer_bias(real, weight.scale)
+        self.add(
+            Linear(
+                x=x.name,
+                weight=weight_name,
+                bias=self.tensor(f"{out}.bias", integers),
+                bias_shift=shift,
+                out=out,
+                **fields,
+            )
+        )
+        return Scaled(out, one_if_equal(weight.scale))
+
+    def bias(self, name: str) -> NDArray[Any]:
+        rows = len(self.model.tensors[f"{name}.weight"])
+        return self.model.tensors.get(f"{name}.bias", np.zeros(rows, np.float32))
+
+    def table(self, name: str) -> Quantized:
+        """An embedding or output matrix: one scale, the checkpoint's own where it has one."""
+        w = self.model.tensors[name]
+        grid = self.model.grids.get(name)
+        return quantize(w, np.array([grid]) if grid else row_scales(w).max(keepdims=True))
+
+    def data_scale(self, name: str) -> Float64:
+        return self.group_scales(name, 1)
+
+    def group_scales(self, name: str, groups: int) -> Float64:
+        return positive(self.ranges.clip(name, self.options.clip, groups)) / DATA_MAX
+
+    def tensor(self, name: str, content: NDArray[Any]) -> str:
+        """Keep a tensor under a name; the same name always has the same content."""
+        kept = self.tensors.setdefault(name, content)
+        assert np.array_equal(kept, content), name
+        return name
+
+    def add(self, instruction: Instruction) -> None:
+        self.sequence.append(instruction)
+
+
+def one_if_equal(x: Float64) -> Float64:
+    """[1] instead of [n] where all are the same: per tensor instead of per channel."""
+    return x[:1] if np.all(x == x[0]) else x
