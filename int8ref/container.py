@@ -29,6 +29,8 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_UNPACKED_BYTES = 1 << 24
 MAX_XZ_MEMORY = 1 << 26
 MAX_DEFLATED_BYTES = 1 << 20
+MAX_INFLATED_BYTES = 1 << 26
+"""Of one deflated tensor, and of all of a file together, unpacked."""
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}]
 
 ALIGNMENT = 8

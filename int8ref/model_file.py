@@ -15,6 +15,7 @@ taken, and whatever is wrong raises `ModelFileError` that names the file and the
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -148,6 +149,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         tensors = dict(contents.tensors)
         named = sorted({header.source.tensor, header.target.tensor})
         models = {name: _tokenizer_bytes(name, tensors) for name in named}
+        _check_inflated(header.deflated)
         for name, entry in header.deflated.items():
             if name not in tensors:
                 raise ModelFileError(f"the deflated tensor {name!r} is missing")
@@ -183,12 +185,25 @@ def _deflate(tensors: Tensors) -> tuple[Tensors, dict[str, _Deflated]]:
     """The tensors as the container holds them, and what those it holds as zlib streams become."""
     stored, deflated = dict(tensors), {}
     codes = {np.dtype(kind): code for code, kind in container.DTYPES.items()}
+    room = container.MAX_INFLATED_BYTES
     for name, tensor in sorted(tensors.items()):
-        packed = container.deflate(tensor)
+        packed = container.deflate(tensor) if tensor.nbytes <= room else None
         if packed is not None and tensor.dtype in codes:
             stored[name] = packed
+            room -= tensor.nbytes
             deflated[name] = _Deflated(codes[tensor.dtype], list(tensor.shape))
     return stored, deflated
+
+
+def _check_inflated(deflated: dict[str, _Deflated]) -> None:
+    """Refuse many small streams that together unpack to more than a file may."""
+    total = sum(
+        np.dtype(container.DTYPES[entry.dtype]).itemsize * math.prod(entry.shape)
+        for entry in deflated.values()
+    )
+    if total > container.MAX_INFLATED_BYTES:
+        limit = container.MAX_INFLATED_BYTES
+        raise ModelFileError(f"{total} bytes of deflated tensors, more than {limit}")
 
 
 def _tokenizer_bytes(name: str, tensors: Tensors) -> bytes:

@@ -86,9 +86,9 @@ def layer_norm_l2(
 
     `x`: int16 [rows, n], n <= 1024; `gain`: int16 [n]; `bias`: int32 [n]; out: int8
     [rows, n] in [-127, 127], for the products; wide: int16 [rows, n] in [-32767, 32767], the same
-    with `wide_bits` more fraction bits, for the residual.  The scale of x cancels (Ba et al. 2016, Eq. 4, in
-    integers); t has 10 fraction bits; the scale of y is in gain, bias and shift.  `epsilon` is the
-    usual constant under the root, in units of v.  A constant row gives its bias.
+    with `wide_bits` more fraction bits, for the residual.  The scale of x cancels (Ba et al. 2016,
+    Eq. 4, in integers); t has 10 fraction bits; the scale of y is in gain, bias and shift.
+    `epsilon` is the usual constant under the root, in units of v.  A constant row gives its bias.
     """
     wide = x.astype(np.int64)
     n = wide.shape[1]
