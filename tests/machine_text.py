@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 from unittest import mock
@@ -30,24 +29,15 @@ def machine_text() -> tuple[str, str]:
 
 def _compile() -> tuple[bytes, tuple[str, str]]:
     """The object code as `native` keeps it, and the text that it was made from."""
-    import numba
+    from int8ref.machine import build
 
-    entries: list[Any] = []
-    original = numba.cfunc
-
-    def cfunc(*arguments: Any, **options: Any) -> Callable[..., Any]:
-        def decorate(function: Callable[..., Any]) -> Any:
-            entries.append(original(*arguments, **options)(function))
-            return entries[-1]
-
-        return decorate
-
-    with mock.patch.object(numba, "cfunc", cfunc):
+    parts = list(build.libraries())
+    with mock.patch.object(build, "libraries", return_value=parts):
         code = native.compile_machine()
-    (entry,) = entries
-    return code, text_of(entry)
+    irs, assemblies = zip(*map(text_of, parts), strict=True)
+    return code, ("\n".join(irs), "\n".join(assemblies))
 
 
-def text_of(entry: Any) -> tuple[str, str]:
-    """(LLVM IR, assembly) of a compiled cfunc."""
-    return entry.inspect_llvm(), entry._library.get_asm_str()
+def text_of(library: Any) -> tuple[str, str]:
+    """(LLVM IR, assembly) of a code library of Numba."""
+    return library.get_llvm_str(), library.get_asm_str()

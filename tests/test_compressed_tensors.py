@@ -122,7 +122,10 @@ def test_damaged_stream(tmp_path: Path, tiny_file: Path, stream: bytes) -> None:
         ({"dtype": "I32", "shape": [6, 8]}, r"int32\[6, 8\], wanted \[48\]"),
         ({"dtype": "I8", "shape": [MIB + 1]}, f"{MIB + 1} bytes cannot be unpacked"),
         ({"dtype": "I32", "shape": [MIB // 4, 2]}, f"{2 * MIB} bytes cannot be unpacked"),
-        ({"dtype": "I32", "shape": [2**31 - 1] * 4}, "bytes (cannot be unpacked|of deflated tensors)"),
+        (
+            {"dtype": "I32", "shape": [2**31 - 1] * 4},
+            "bytes (cannot be unpacked|of deflated tensors)",
+        ),
         ({"dtype": "I32", "shape": [2**31]}, "shape"),
         ({"dtype": "I32", "shape": [48, 1, 1, 1, 1]}, "length <= 4"),
         ({"dtype": "I32", "shape": [0]}, ">= 1"),
@@ -207,6 +210,6 @@ def test_many_small_bombs(tmp_path: Path, tiny_file: Path) -> None:
     """Each stream is within its bound, their sum is not."""
     stream = as_bytes(zlib.compress(bytes(MIB)))
     names = [f"z{i}" for i in range(200)]
-    deflated = dict.fromkeys(names, {"dtype": "I8", "shape": [MIB]})
+    deflated = {name: {"dtype": "I8", "shape": [MIB]} for name in names}
     content = repacked(tiny_file, deflated=deflated, **dict.fromkeys(names, stream))
     assert peak_bytes(lambda: refused(tmp_path, content, "bytes of deflated tensors")) < 32 * MIB

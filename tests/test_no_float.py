@@ -210,10 +210,9 @@ def floats_in_assembly(text: str) -> list[str]:
 
 def compiled(function: Callable[..., Any]) -> tuple[str, str]:
     """LLVM IR and assembly of a function of an int64, compiled as the machine is."""
-    from numba import cfunc, types
+    from int8ref.machine.build import library
 
-    entry = cfunc(types.void(types.int64), nopython=True, error_model="numpy")(function)
-    return text_of(entry)
+    return text_of(library("probe", function, 1))
 
 
 def test_compiled_code_has_no_float() -> None:
@@ -226,16 +225,14 @@ def test_compiled_code_has_no_float() -> None:
 
 def test_the_scan_finds_a_float() -> None:
     """True division of two int64, converted back at once."""
-    from numba import carray
-
-    from int8ref.kernels.views import pointer
+    from int8ref.kernels.views import array
 
     def quotient(address: int) -> None:
-        x = carray(pointer(address), (2,), np.int64)
+        x = array(address, (2,), np.int64)
         x[0] = np.int64(x[0] / x[1])
 
     def floor(address: int) -> None:
-        x = carray(pointer(address), (2,), np.int64)
+        x = array(address, (2,), np.int64)
         x[0] = x[0] // x[1]
 
     ir, assembly = compiled(quotient)

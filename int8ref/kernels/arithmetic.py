@@ -57,7 +57,7 @@ def bit_length(x):
 
 @kernel
 def isqrt(x):
-    """Twin of `arithmetic.isqrt`: one bit of the root at a time, from the highest that can be set."""
+    """Twin of `arithmetic.isqrt`: a bit of the root at a time, from the highest that can be set."""
     rest = np.int64(x)
     root = np.int64(0)
     bit = ONE << ((bit_length(rest) >> ONE) << ONE)
@@ -79,12 +79,22 @@ def reciprocal(x):
 
 
 @kernel
+def shift_right(x, shift):
+    """x >> shift in int32, 0 <= shift < 32.
+
+    The mask says so to the compiler, which otherwise shifts in 64 bits: slow in vectors.
+    """
+    return np.int32(np.int32(x) >> np.int32(np.int32(shift) & np.int32(31)))
+
+
+@kernel
 def exp2_negative(z):
     """Twin of `arithmetic.exp2_negative` in int32."""
     f = np.int32(z) & FRACTION_MASK
-    t = np.int32(C3 + np.int32(np.int32(C4 * f) >> FRACTION))
-    t = np.int32(C2 + np.int32(np.int32(t * f) >> FRACTION))
-    t = np.int32(C1 + np.int32(np.int32(t * f) >> FRACTION))
-    t = np.int32(C0 + np.int32(np.int32(t * f) >> FRACTION))
-    s = np.int32(np.int32(6) + np.int32(np.int32(z) >> FRACTION))
-    return np.int32(np.int32(t + np.int32(np.int32(1) << np.int32(s - np.int32(1)))) >> s)
+    t = np.int32(C3 + shift_right(np.int32(C4 * f), FRACTION))
+    t = np.int32(C2 + shift_right(np.int32(t * f), FRACTION))
+    t = np.int32(C1 + shift_right(np.int32(t * f), FRACTION))
+    t = np.int32(C0 + shift_right(np.int32(t * f), FRACTION))
+    s = np.int32(np.int32(6) + shift_right(z, FRACTION))
+    half = shift_right(np.int32(1 << 30), np.int32(np.int32(31) - s))
+    return shift_right(np.int32(t + half), s)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from int8ref.kernels.arithmetic import shift_right
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.views import column, matrix, tensor2
+from int8ref.kernels.views import array, column, matrix, word
 from int8ref.machine.frame import ADDRESS, LENGTH, WIDTH, operands_at
 from int8ref.reference.embed import Embed
 
@@ -20,7 +21,16 @@ MULTIPLIER, POSITION_MULTIPLIER, SHIFT, WIDE_BITS, OUT, WIDE = (
 
 @kernel
 def embed(
-    ids, positions, table, position_table, multiplier, position_multiplier, shift, wide_bits, out, wide
+    ids,
+    positions,
+    table,
+    position_table,
+    multiplier,
+    position_multiplier,
+    shift,
+    wide_bits,
+    out,
+    wide,
 ):
     """Embed tokens: out int8 [rows, width].  The sum is exact in int32 (checked by the Program)."""
     token_factor, position_factor = np.int32(multiplier), np.int32(position_multiplier)
@@ -37,25 +47,26 @@ def embed(
         for i in range(width):
             total = np.int32(np.int32(token[i]) * factor)
             total = np.int32(total + np.int32(np.int32(position[i]) * position_factor))
-            data = np.int32(np.int32(total + half) >> s)
+            data = shift_right(np.int32(total + half), s)
             row[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
-            data = np.int32(np.int32(total + half_wide) >> s_wide)
+            data = shift_right(np.int32(total + half_wide), s_wide)
             finer[i] = np.int16(min(max(data, np.int32(-32767)), np.int32(32767)))
 
 
 @kernel
 def step(frame, code):
     """Run an embed instruction."""
-    width = code[OUT + WIDTH]
+    width = word(code, OUT + WIDTH)
+    tokens, positions = word(code, TABLE + LENGTH), word(code, POSITION_TABLE + LENGTH)
     embed(
         column(frame, code, IDS),
         column(frame, code, POSITIONS),
-        tensor2(code[TABLE + ADDRESS], code[TABLE + LENGTH], width, np.int8),
-        tensor2(code[POSITION_TABLE + ADDRESS], code[POSITION_TABLE + LENGTH], width, np.int8),
-        code[MULTIPLIER],
-        code[POSITION_MULTIPLIER],
-        code[SHIFT],
-        code[WIDE_BITS],
+        array(word(code, TABLE + ADDRESS), (tokens, width), np.int8),
+        array(word(code, POSITION_TABLE + ADDRESS), (positions, width), np.int8),
+        word(code, MULTIPLIER),
+        word(code, POSITION_MULTIPLIER),
+        word(code, SHIFT),
+        word(code, WIDE_BITS),
         matrix(frame, code, OUT, np.int8),
         matrix(frame, code, WIDE, np.int16),
     )

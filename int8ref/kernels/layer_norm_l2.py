@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import isqrt, reciprocal
+from int8ref.kernels.arithmetic import isqrt, reciprocal, shift_right
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.views import matrix, tensor1
+from int8ref.kernels.views import array, matrix, word
 from int8ref.machine.frame import ADDRESS, WIDTH, operands_at
 from int8ref.reference import layer_norm_l2 as meaning
 
@@ -39,9 +39,9 @@ def layer_norm_l2(x, gain, bias, shift, epsilon, wide_bits, out, wide):
             centred = np.int32(np.int32(width * np.int32(row[i])) - total)
             t = np.int32((np.int64(centred) * np.int64(np.int32(inverse)) + rounding) >> drop)
             y = np.int32(np.int32(t * np.int32(gain[i])) + bias[i])
-            data = np.int32(np.int32(y + half) >> s)
+            data = shift_right(np.int32(y + half), s)
             target[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
-            data = np.int32(np.int32(y + half_wide) >> s_wide)
+            data = shift_right(np.int32(y + half_wide), s_wide)
             finer[i] = np.int16(min(max(data, np.int32(-32767)), np.int32(32767)))
 
 
@@ -54,14 +54,14 @@ X, GAIN, BIAS, SHIFT, EPSILON, WIDE_BITS, OUT, WIDE = (
 @kernel
 def step(frame, code):
     """Run a layer_norm_l2 instruction."""
-    width = code[OUT + WIDTH]
+    width = word(code, OUT + WIDTH)
     layer_norm_l2(
         matrix(frame, code, X, np.int16),
-        tensor1(code[GAIN + ADDRESS], width, np.int16),
-        tensor1(code[BIAS + ADDRESS], width, np.int32),
-        code[SHIFT],
-        code[EPSILON],
-        code[WIDE_BITS],
+        array(word(code, GAIN + ADDRESS), (width,), np.int16),
+        array(word(code, BIAS + ADDRESS), (width,), np.int32),
+        word(code, SHIFT),
+        word(code, EPSILON),
+        word(code, WIDE_BITS),
         matrix(frame, code, OUT, np.int8),
         matrix(frame, code, WIDE, np.int16),
     )

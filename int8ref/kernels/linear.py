@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numba import types
-from numba.extending import overload
-
-from int8ref.kernels.compile import OPTIONS, kernel
+from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.driver import (
-    gemm_argmax,
+    ARGMAX,
+    COPY,
+    REQUANTIZE,
+    gemm,
     gemm_i32,
     gemm_requantize,
     gemm_shift,
     workspace_bytes,
 )
-from int8ref.kernels.views import matrix, panels, scratch, tensor1
-from int8ref.machine.frame import ADDRESS, WIDTH, operands_at
+from int8ref.kernels.gemm.driver import SHIFT as SHIFT_ONLY
+from int8ref.kernels.views import address_of, rows_of, word
+from int8ref.machine.frame import ADDRESS, ITEM, WIDTH, WORKSPACE, operands_at
 from int8ref.reference.linear import Linear
 
 AT = operands_at(Linear)
@@ -32,12 +32,6 @@ def linear(x, weight, bias, multiplier, shift, low, high, out, workspace):
     _variant(multiplier is not None, shift is not None)(
         x, weight, bias, multiplier, shift, low, high, out, workspace
     )
-
-
-@overload(linear, jit_options=OPTIONS)
-def _compiled_linear(x, weight, bias, multiplier, shift, low, high, out, workspace):
-    given = (not isinstance(operand, types.NoneType) for operand in (multiplier, shift))
-    return _variant(*given)
 
 
 def _variant(scaled, narrowed):
@@ -59,32 +53,30 @@ def _variant(scaled, narrowed):
 
 @kernel
 def step(frame, code):
-    """Run a linear instruction."""
-    x = matrix(frame, code, X, np.int8)
-    n = code[OUT + WIDTH]
-    weight = panels(code[WEIGHT + ADDRESS], n, x.shape[1])
-    bias = tensor1(code[BIAS + ADDRESS], n, np.int32)
-    workspace = scratch(frame, workspace_bytes(x.shape[0], x.shape[1]))
-    low, high = code[LOW], code[HIGH]
-    if code[SHIFT + ADDRESS] == 0:
-        out = matrix(frame, code, OUT, np.int32)
-        linear(x, weight, bias, None, None, low, high, out, workspace)
-        return
-    data = matrix(frame, code, OUT, np.int8)
-    shift = tensor1(code[SHIFT + ADDRESS], n, np.int32)
-    if code[MULTIPLIER + ADDRESS] == 0:
-        linear(x, weight, bias, None, shift, low, high, data, workspace)
+    """Run a linear instruction, or one that the assembler has fused with argmax: `out` has items of
+    0 bytes then, and is the address of int32 [rows]."""
+    rows, depth = rows_of(frame, code, X), word(code, X + WIDTH)
+    shift, multiplier = word(code, SHIFT + ADDRESS), word(code, MULTIPLIER + ADDRESS)
+    workspace = word(frame, WORKSPACE)
+    if word(code, OUT + ITEM) == 0:
+        kind = ARGMAX
+    elif shift == 0:
+        kind = COPY
     else:
-        multiplier = tensor1(code[MULTIPLIER + ADDRESS], n, np.int32)
-        linear(x, weight, bias, multiplier, shift, low, high, data, workspace)
-
-
-@kernel
-def argmax_step(frame, code, index, value):
-    """Run a linear instruction fused with argmax: argmax(linear(x)) into index, the maxima to value."""
-    x = matrix(frame, code, X, np.int8)
-    n = code[OUT + WIDTH]
-    weight = panels(code[WEIGHT + ADDRESS], n, x.shape[1])
-    bias = tensor1(code[BIAS + ADDRESS], n, np.int32)
-    workspace = scratch(frame, workspace_bytes(x.shape[0], x.shape[1]))
-    gemm_argmax(x, weight, bias, n, index, value, workspace)
+        kind = SHIFT_ONLY if multiplier == 0 else REQUANTIZE
+    gemm(
+        kind,
+        address_of(frame, code, X),
+        rows,
+        depth,
+        word(code, WEIGHT + ADDRESS),
+        word(code, BIAS + ADDRESS),
+        word(code, OUT + WIDTH),
+        multiplier,
+        shift,
+        word(code, LOW),
+        word(code, HIGH),
+        address_of(frame, code, OUT),
+        workspace + workspace_bytes(rows, depth),
+        workspace,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.views import matrix, tensor1
+from int8ref.kernels.views import array, matrix, word
 from int8ref.machine.frame import ADDRESS, ITEM, operands_at
 from int8ref.reference.lookup import Lookup
 
@@ -25,8 +25,8 @@ def lookup(x, table, out):
 @kernel
 def step(frame, code):
     """Run a lookup instruction."""
-    x, address = matrix(frame, code, X, np.int8), code[TABLE + ADDRESS]
-    if code[OUT + ITEM] == 1:
-        lookup(x, tensor1(address, 256, np.int8), matrix(frame, code, OUT, np.int8))
+    x, address = matrix(frame, code, X, np.int8), word(code, TABLE + ADDRESS)
+    if word(code, OUT + ITEM) == 1:
+        lookup(x, array(address, (256,), np.int8), matrix(frame, code, OUT, np.int8))
     else:
-        lookup(x, tensor1(address, 256, np.int16), matrix(frame, code, OUT, np.int16))
+        lookup(x, array(address, (256,), np.int16), matrix(frame, code, OUT, np.int16))

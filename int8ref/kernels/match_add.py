@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.views import matrix, tensor1
+from int8ref.kernels.views import array, matrix, word
 from int8ref.machine.frame import ADDRESS, ITEM, WIDTH, operands_at
 from int8ref.reference.match_add import MatchAdd
 
@@ -31,7 +31,7 @@ def match_add(a, b, a_multiplier, b_multiplier, shift, limit, out):
 @kernel
 def step(frame, code):
     """Run a match_add instruction."""
-    if code[A + ITEM] == 4:
+    if word(code, A + ITEM) == 4:
         _with_a(frame, code, matrix(frame, code, A, np.int32))
     else:
         _with_a(frame, code, matrix(frame, code, A, np.int16))
@@ -39,7 +39,7 @@ def step(frame, code):
 
 @kernel
 def _with_a(frame, code, a):
-    if code[B + ITEM] == 1:
+    if word(code, B + ITEM) == 1:
         _with_b(frame, code, a, matrix(frame, code, B, np.int8))
     else:
         _with_b(frame, code, a, matrix(frame, code, B, np.int16))
@@ -47,13 +47,13 @@ def _with_a(frame, code, a):
 
 @kernel
 def _with_b(frame, code, a, b):
-    width = code[OUT + WIDTH]
+    width = word(code, OUT + WIDTH)
     match_add(
         a,
         b,
-        tensor1(code[A_MULTIPLIER + ADDRESS], width, np.int32),
-        tensor1(code[B_MULTIPLIER + ADDRESS], width, np.int32),
-        code[SHIFT],
-        code[LIMIT],
+        array(word(code, A_MULTIPLIER + ADDRESS), (width,), np.int32),
+        array(word(code, B_MULTIPLIER + ADDRESS), (width,), np.int32),
+        word(code, SHIFT),
+        word(code, LIMIT),
         matrix(frame, code, OUT, np.int16),
     )

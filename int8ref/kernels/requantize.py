@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.views import matrix, tensor1
+from int8ref.kernels.views import array, matrix, word
 from int8ref.machine.frame import ADDRESS, WIDTH, operands_at
 from int8ref.reference.requantize import Requantize
 
@@ -29,11 +29,11 @@ def requantize(x, multiplier, shift, limit, out):
 @kernel
 def step(frame, code):
     """Run a requantize instruction."""
-    width = code[OUT + WIDTH]
+    width = word(code, OUT + WIDTH)
     requantize(
         matrix(frame, code, X, np.int32),
-        tensor1(code[MULTIPLIER + ADDRESS], width, np.int32),
-        tensor1(code[SHIFT + ADDRESS], width, np.int32),
-        code[LIMIT],
+        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int32),
+        array(word(code, SHIFT + ADDRESS), (width,), np.int32),
+        word(code, LIMIT),
         matrix(frame, code, OUT, np.int16),
     )

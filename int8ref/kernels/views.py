@@ -1,81 +1,125 @@
-"""Operands of code as arrays, inside compiled code only."""
+"""Operands of code as arrays, inside compiled code only.  `frame`, `code`: addresses of words."""
+
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
-import numpy as np
-from llvmlite import ir
-from numba import carray, types
-from numba.extending import intrinsic
+from typing import Any
 
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL
-from int8ref.machine.frame import (
-    BASE,
-    CAPACITY,
-    DOMAIN,
-    PREFIX,
-    ROWS,
-    WIDTH,
-    WORKSPACE,
-)
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from int8ref.machine.frame import BASE, CAPACITY, DOMAIN, PREFIX, ROWS, WIDTH
+
+I64 = ir.IntType(64)
 
 
 @intrinsic
-def pointer(typing_context, address):
-    """int64 -> void pointer."""
+def word(typing_context, address, index):
+    """The int64 word number `index` at an address."""
 
     def codegen(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        words = builder.inttoptr(arguments[0], I64.as_pointer())
+        return builder.load(builder.gep(words, [arguments[1]]))
 
-    return types.voidptr(types.int64), codegen
-
-
-@kernel
-def rows_of(frame, code, at):
-    """Rows of the value operand at word `at` of `code`."""
-    return frame[3 * code[at + DOMAIN] + ROWS]
+    return types.int64(types.int64, types.int64), codegen
 
 
-@kernel
-def value_address(frame, code, at):
+@intrinsic
+def set_word(typing_context, address, index, content):
+    """Write the int64 word number `index` at an address."""
+
+    def codegen(context, builder, signature, arguments):
+        words = builder.inttoptr(arguments[0], I64.as_pointer())
+        builder.store(arguments[2], builder.gep(words, [arguments[1]]))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def address_of(typing_context, frame, code, at):
     """Address of the value operand at word `at` of `code`."""
-    domain = 3 * code[at + DOMAIN]
-    return frame[domain + BASE] + code[at + PREFIX] * frame[domain + CAPACITY]
+
+    def codegen(context, builder, signature, arguments):
+        return _Value(builder, *arguments).address
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
 
 
-@kernel
-def matrix(frame, code, at, dtype):
+@intrinsic
+def rows_of(typing_context, frame, code, at):
+    """Rows of the value operand at word `at` of `code`."""
+
+    def codegen(context, builder, signature, arguments):
+        return _Value(builder, *arguments).rows
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def matrix(typing_context, frame, code, at, dtype):
     """A value as an array [rows, width]."""
-    shape = (rows_of(frame, code, at), code[at + WIDTH])
-    return carray(pointer(value_address(frame, code, at)), shape, dtype)
+    kind = types.Array(dtype.dtype, 2, "C")
+
+    def codegen(context, builder, signature, arguments):
+        value = _Value(builder, *arguments[:3])
+        return _array(context, builder, kind, value.address, [value.rows, value.width])
+
+    return kind(types.int64, types.int64, types.int64, dtype), codegen
 
 
-@kernel
-def column(frame, code, at):
+@intrinsic
+def column(typing_context, frame, code, at):
     """A value of width 0 as an int32 array [rows]."""
-    return carray(pointer(value_address(frame, code, at)), (rows_of(frame, code, at),), np.int32)
+    kind = types.Array(types.int32, 1, "C")
+
+    def codegen(context, builder, signature, arguments):
+        value = _Value(builder, *arguments)
+        return _array(context, builder, kind, value.address, [value.rows])
+
+    return kind(types.int64, types.int64, types.int64), codegen
 
 
-@kernel
-def tensor1(address, size, dtype):
-    """A tensor as an array [size]."""
-    return carray(pointer(address), (size,), dtype)
+@intrinsic
+def array(typing_context, address, shape, dtype):
+    """The memory at an address as a C-contiguous array; `shape` is a tuple of int64."""
+    kind = types.Array(dtype.dtype, len(shape), "C")
+
+    def codegen(context, builder, signature, arguments):
+        sizes = [builder.extract_value(arguments[1], d) for d in range(kind.ndim)]
+        return _array(context, builder, kind, arguments[0], sizes)
+
+    return kind(types.int64, types.UniTuple(types.int64, kind.ndim), dtype), codegen
 
 
-@kernel
-def tensor2(address, rows, columns, dtype):
-    """A tensor as an array [rows, columns]."""
-    return carray(pointer(address), (rows, columns), dtype)
+class _Value:
+    """A value operand: `address`, `rows`, `width`."""
+
+    def __init__(
+        self, builder: ir.IRBuilder, frame: ir.Value, code: ir.Value, at: ir.Value
+    ) -> None:
+        def load(base: ir.Value, index: ir.Value, word: int) -> ir.Value:
+            words = builder.inttoptr(base, I64.as_pointer())
+            return builder.load(builder.gep(words, [builder.add(index, I64(word))]))
+
+        domain = builder.mul(load(code, at, DOMAIN), I64(3))
+        prefix = builder.mul(load(code, at, PREFIX), load(frame, domain, CAPACITY))
+        self.address = builder.add(load(frame, domain, BASE), prefix)
+        self.rows = load(frame, domain, ROWS)
+        self.width = load(code, at, WIDTH)
 
 
-@kernel
-def panels(address, columns, depth):
-    """A packed weight [ceil(columns/64), ceil(depth/8)*2, 64, 4]."""
-    shape = ((columns + PANEL - 1) // PANEL, (depth + DEPTH - 1) // DEPTH * (DEPTH // GROUP), PANEL, GROUP)
-    return carray(pointer(address), shape, np.int8)
-
-
-@kernel
-def scratch(frame, size):
-    """The first `size` bytes of the workspace."""
-    return carray(pointer(frame[WORKSPACE]), (size,), np.uint8)
+def _array(
+    context: Any, builder: ir.IRBuilder, kind: Any, address: ir.Value, sizes: list[ir.Value]
+) -> ir.Value:
+    item = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    strides = [item]
+    for size in sizes[:0:-1]:
+        strides.insert(0, builder.mul(strides[0], size))
+    view = make_array(kind)(context, builder)
+    data = builder.inttoptr(address, view.data.type)
+    populate_array(view, data, sizes, strides, item, meminfo=None)
+    return view._getvalue()

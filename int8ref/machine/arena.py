@@ -1,4 +1,4 @@
-"""The memory of one batch: a piece for each domain, the workspace, and the frame that tells where."""
+"""The memory of one batch: a piece for each domain, the workspace, and a frame that says where."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ class Arena:
         """Room for so many target rows; their values are lost if there was not."""
         if rows > self.frame[3 * DOMAINS.index("target") + CAPACITY]:
             self._reserve("target", rows)
-            self._workspace = aligned(
-                max(self._workspace.size, self._code.workspace_bytes(rows))
-            )
+            self._workspace = aligned(max(self._workspace.size, self._code.workspace_bytes(rows)))
             self.frame[WORKSPACE] = self._workspace.ctypes.data
         self.set_rows("target", rows)
 

@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Domain, Instruction, ValueType
-from int8ref.machine.frame import CODE_WORDS, DOMAINS, OPERAND_WORDS, operands_at
+from int8ref.machine.frame import (
+    CODE_WORDS,
+    DOMAIN,
+    DOMAINS,
+    ITEM,
+    OPERAND_WORDS,
+    PREFIX,
+    operands_at,
+)
 from int8ref.machine.prepare import prepare
 from int8ref.program import SOURCE_INPUTS, TARGET_INPUTS, Program, Tensors, validate
 from int8ref.reference import instructions
@@ -44,14 +52,15 @@ class Place:
 class Code:
     """An assembled Program.
 
-    `head` is the last decoder instruction, which gives the logits; `decoder` is all before it.
-    `row_bytes` are the bytes a row of each domain takes; `states` are operands, a row each.  `kept`
-    keeps alive the arrays whose addresses are in the code.
+    `choice` is the decoder with its last instruction, which gives the logits, fused with argmax: it
+    writes the likeliest tokens to target.ids instead.  `row_bytes` are the bytes a row of each
+    domain takes; `states` are operands, a row each.  `kept` keeps alive the arrays whose addresses
+    are in the code.
     """
 
     encoder: Int64
     decoder: Int64
-    head: Int64
+    choice: Int64
     states: Int64
     places: dict[str, Place]
     row_bytes: dict[Domain, int]
@@ -66,7 +75,8 @@ class Code:
 def _gemm_workspace(rows: int, depth: int) -> int:
     """At least what `kernels.gemm` asks for on any instruction set."""
     pitch = 2 * (depth + 8) + 64
-    return 2048 + 64 * pitch + max(6 * pitch, min(rows * pitch, 384 * 1024))
+    maxima = 4 * rows
+    return 2048 + 64 * pitch + max(6 * pitch, min(rows * pitch, 384 * 1024)) + maxima
 
 
 def assemble(program: Program, tensors: Tensors, keep_values: bool = False) -> Code:
@@ -92,16 +102,21 @@ def assemble(program: Program, tensors: Tensors, keep_values: bool = False) -> C
             _encode(instruction, places, prepared[names], row)
         return rows
 
+    decoder = code(program.decoder)
     return Code(
         encoder=code(program.encoder),
-        decoder=code(program.decoder[:-1]),
-        head=code(program.decoder[-1:])[0],
+        decoder=decoder,
+        choice=_fuse_argmax(decoder, places["target.ids"]),
         states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
         places=places,
         row_bytes=row_bytes,
         depths=tuple(
-            {len(tensors[i.weight][0]) for s in (program.encoder, program.decoder) for i in s
-             if isinstance(i, Linear)}
+            {
+                len(tensors[i.weight][0])
+                for s in (program.encoder, program.decoder)
+                for i in s
+                if isinstance(i, Linear)
+            }
         ),
         kept=kept,
     )
@@ -125,6 +140,14 @@ def _encode(
             words = [content]
         assert len(words) == OPERAND_WORDS[kind]
         row[at[field] : at[field] + len(words)] = words
+
+
+def _fuse_argmax(decoder: Int64, ids: Place) -> Int64:
+    """The decoder with the argmax of its last instruction put into `ids` (see `kernels.linear`)."""
+    fused = decoder.copy()
+    out = fused[-1, operands_at(Linear)["out"] :]
+    out[[DOMAIN, PREFIX, ITEM]] = DOMAINS.index(ids.domain), ids.prefix, 0
+    return fused
 
 
 def _lifetimes(program: Program, keep_values: bool) -> dict[str, tuple[int, int]]:

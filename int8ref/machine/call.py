@@ -10,9 +10,8 @@ RUN, GREEDY = range(2)
     FRAME,  # address of the frame
     CODE,  # address and rows of the code to run (the encoder's, in greedy mode)
     CODE_ROWS,
-    DECODER,  # address and rows of the decoder's code, without its head
+    DECODER,  # address and rows of the decoder's code, which ends by writing target.ids
     DECODER_ROWS,
-    HEAD,  # address of the instruction that gives the logits
     STATES,  # address and count of the states' operands
     STATE_ROWS,
     TARGETS,  # address of the operands of target.ids, target.positions, target.sentence
@@ -22,6 +21,5 @@ RUN, GREEDY = range(2)
     OUT,  # address of int32 [sentences, OUT_PITCH]: the translations
     OUT_PITCH,
     LENGTHS,  # address of int32 [sentences]: their lengths
-    SCORES,  # address of int32 [sentences]: room for the largest logits of a step
     CALL_WORDS,
-) = range(18)
+) = range(16)

@@ -56,19 +56,18 @@ class CompiledEngine:
         arena = Arena(code, batch, target_rows=count)
         most = np.asarray(limits, np.int32)
         out = np.empty((count, max(int(most.max()), 1)), np.int32)
-        lengths, scores = np.empty(count, np.int32), np.empty(count, np.int32)
+        lengths = np.empty(count, np.int32)
         call = np.zeros(word.CALL_WORDS, np.int64)
         call[word.MODE] = word.GREEDY
         call[word.FRAME] = arena.frame.ctypes.data
         call[[word.CODE, word.CODE_ROWS]] = code.encoder.ctypes.data, len(code.encoder)
-        call[[word.DECODER, word.DECODER_ROWS]] = code.decoder.ctypes.data, len(code.decoder)
-        call[word.HEAD] = code.head.ctypes.data
+        call[[word.DECODER, word.DECODER_ROWS]] = code.choice.ctypes.data, len(code.choice)
         call[[word.STATES, word.STATE_ROWS]] = code.states.ctypes.data, len(code.states)
         call[word.TARGETS] = self._targets.ctypes.data
         call[[word.START, word.EOS]] = self.program.start, self.program.eos
         call[word.LIMITS] = most.ctypes.data
         call[[word.OUT, word.OUT_PITCH]] = out.ctypes.data, out.shape[1]
-        call[[word.LENGTHS, word.SCORES]] = lengths.ctypes.data, scores.ctypes.data
+        call[word.LENGTHS] = lengths.ctypes.data
         self._machine(call.ctypes.data)
         return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
 
@@ -112,7 +111,6 @@ class CompiledSession:
         arena.value("target.positions", rows)[...] = self._position
         arena.value("target.sentence", rows)[...] = self._sentence
         self._run(self._code.decoder)
-        self._run(self._code.head[None])
         self._report(self._program.decoder)
         self._position += 1
         return arena.value(self._program.logits, rows).copy()

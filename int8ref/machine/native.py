@@ -11,36 +11,25 @@ import ctypes
 import hashlib
 import json
 import logging
-import os
+import struct
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import llvmlite.binding as llvm
-import platformdirs
 
 from int8ref.machine.cpu import cpu
+from int8ref.storage import cache_folder, write_whole
 
 Machine = Callable[[int], None]
 """Runs the call at an address; releases the GIL."""
 
-MAGIC = b"int8ref object 1\n"
+ENTRY = "int8ref.machine"
+MAGIC = b"int8ref object 2\n"
+SIZE = struct.Struct("<Q")
 SOURCES = ("kernels", "machine", "reference", "arithmetic.py", "instruction.py")
-
-UNREACHABLE = (
-    "NRT_Free",
-    "NRT_MemInfo_call_dtor",
-    "numba_do_raise",
-    "numba_gil_ensure",
-    "numba_gil_release",
-    "numba_runtime_build_excinfo_struct",
-    "numba_unpickle",
-)
-"""Symbols of Numba's runtime that the object refers to on paths never taken: kernels raise nothing
-and own no memory.  Without Numba they would stay unresolved."""
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -61,12 +50,6 @@ def machine() -> Machine:
         return _loaded[0][0]
 
 
-def cache_folder() -> Path:
-    """Where compiled code and imported models are kept: INT8REF_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("INT8REF_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("int8ref")
-
-
 def digest() -> str:
     """Digest of all that native code depends on."""
     state = hashlib.sha256()
@@ -80,43 +63,38 @@ def digest() -> str:
 
 
 def compile_machine() -> bytes:
-    """The name of the machine's entry, a newline, and its object code.
+    """The object code of all parts of the machine, each after its size.
 
     Raises RuntimeError where Numba compiles for another CPU than `cpu` tells, as the weights would
     be packed for the wrong one.
     """
-    from numba import cfunc, types
     from numba.core.registry import cpu_target
 
-    from int8ref.machine.interpreter import call_machine
+    from int8ref.machine.build import objects
 
     told = cpu_target.target_context.codegen().magic_tuple()
     if told != cpu():
         raise RuntimeError(
             f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
         )
-    entry = cfunc(types.void(types.int64), nopython=True, error_model="numpy")(call_machine.py_func)
-    name: bytes = entry.native_name.encode()
-    code: bytes = entry._library._get_compiled_object()
-    return name + b"\n" + code
+    return b"".join(SIZE.pack(len(part)) + part for part in objects())
 
 
 def _load(code: bytes) -> tuple[Machine, object]:
-    name, _, obj = code.partition(b"\n")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    fatal = ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value
-    for symbol in UNREACHABLE:
-        llvm.add_symbol(symbol, fatal)
-    _, name_of_cpu, features = cpu()
+    _, name, features = cpu()
     target = llvm.Target.from_default_triple().create_target_machine(
-        cpu=name_of_cpu, features=features, jit=True
+        cpu=name, features=features, jit=True
     )
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(obj))
+    at = 0
+    while at < len(code):
+        (size,) = SIZE.unpack_from(code, at)
+        at += SIZE.size + size
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code[at - size : at]))
     engine.finalize_object()
-    address = engine.get_function_address(name.decode())
-    return ctypes.CFUNCTYPE(None, ctypes.c_int64)(address), engine
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64)(engine.get_function_address(ENTRY)), engine
 
 
 def _read(path: Path) -> bytes | None:
@@ -130,12 +108,9 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, code: bytes) -> None:
-    """Keep object code: written aside and renamed, so that nobody ever reads half a file."""
+    """Keep object code; where that cannot be, a warning says so."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-            aside = Path(folder, path.name)
-            aside.write_bytes(MAGIC + hashlib.sha256(code).digest() + code)
-            aside.replace(path)
+        write_whole(path, MAGIC + hashlib.sha256(code).digest() + code)
     except OSError as error:
         _log.warning("compiled code cannot be kept in %s: %s", path.parent, error)

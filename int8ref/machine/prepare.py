@@ -17,7 +17,7 @@ PER_CHANNEL = {
     "match_add": ("a_multiplier", "b_multiplier"),
     "requantize": ("multiplier", "shift"),
 }
-"""Operands that a program gives per tensor or per channel, and kernels take as int32 per channel."""
+"""Operands given per tensor or per channel, which kernels take as int32 per channel."""
 
 
 def prepare(

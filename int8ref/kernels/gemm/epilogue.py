@@ -17,6 +17,7 @@ from int8ref.kernels.gemm.vector import (
     minimum,
     offset,
     pick,
+    pieces,
     splat,
     store,
     vector,
@@ -42,7 +43,7 @@ def _copy_ir(
     out: ir.Value,
     pitch: ir.Value,
 ) -> None:
-    for lanes, start, stop in _pieces(builder, width):
+    for lanes, start, stop in pieces(builder, width, LANES):
         with loop(builder, start, stop, lanes) as n, loop(builder, 0, rows) as i:
             value = load(builder, _element(builder, tile, i, n), vector(I32, lanes))
             row = offset(builder, out, builder.mul(i, pitch))
@@ -87,7 +88,7 @@ def _requantize_ir(
 ) -> None:
     # shift >= 32: the upper half of product + rounding is all that is needed, and the rest of the
     # shift is one of 32 bits, which AVX2 has and the one of 64 bits it has not.
-    for lanes, start, stop in _pieces(builder, width):
+    for lanes, start, stop in pieces(builder, width, LANES):
         with loop(builder, start, stop, lanes) as n:
             scale = load(builder, offset(builder, multiplier, n, 4), vector(I32, lanes))
             bits = load(builder, offset(builder, shift, n, 4), vector(I32, lanes))
@@ -130,7 +131,7 @@ def _shift_only_ir(
     out: ir.Value,
     pitch: ir.Value,
 ) -> None:
-    for lanes, start, stop in _pieces(builder, width):
+    for lanes, start, stop in pieces(builder, width, LANES):
         with loop(builder, start, stop, lanes) as n:
             bits = load(builder, offset(builder, shift, n, 4), vector(I32, lanes))
             one = constant(bits.type, 1)
@@ -216,12 +217,6 @@ def _row_maximum(
         element = load(builder, offset(builder, row, n, 4), I32)
         builder.store(maximum(builder, builder.load(one), element), one)
     return builder.load(one)
-
-
-def _pieces(builder: ir.IRBuilder, width: ir.Value) -> list[tuple[int, ir.Value, ir.Value]]:
-    """(lanes, start, stop): first in vectors, then the ragged end one by one."""
-    whole = builder.and_(width, ir.Constant(I64, -LANES))
-    return [(LANES, ir.Constant(I64, 0), whole), (1, whole, width)]
 
 
 def _element(builder: ir.IRBuilder, tile: ir.Value, i: ir.Value, n: ir.Value) -> ir.Value:

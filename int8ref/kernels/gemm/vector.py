@@ -90,3 +90,11 @@ def loop(
     first, last = (ir.Constant(I64, x) if isinstance(x, int) else x for x in (start, stop))
     with cgutils.for_range_slice(builder, first, last, ir.Constant(I64, step), I64) as (index, _):
         yield index
+
+
+def pieces(
+    builder: ir.IRBuilder, width: ir.Value, lanes: int
+) -> list[tuple[int, ir.Value, ir.Value]]:
+    """(lanes, start, stop) of loops over `width`: in vectors, then the ragged end one by one."""
+    whole = builder.and_(width, ir.Constant(I64, -lanes))
+    return [(lanes, ir.Constant(I64, 0), whole), (1, whole, width)]
