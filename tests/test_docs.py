@@ -211,3 +211,7 @@ def test_the_limits_of_the_model_file() -> None:
         size = re.search(r"(\d+) ([MG])iB", told)
         assert size is not None
         assert int(size[1]) << {"M": 20, "G": 30}[size[2]] == limit
+
+
+def test_no_figure_is_missing() -> None:
+    assert "{{" not in README.read_text("utf-8")

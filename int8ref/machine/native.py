@@ -43,7 +43,7 @@ def machine() -> Machine:
             path = cache_folder() / f"machine-{digest()}.o"
             code = _read(path)
             if code is None:
-                _log.warning("compiling for this CPU (only now, takes some seconds) ...")
+                _log.warning("compiling for this CPU (only now, some 10 to 60 seconds) ...")
                 code = compile_machine()
                 _write(path, code)
             _loaded.append(_load(code))
