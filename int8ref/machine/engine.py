@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch, Observer, source_inputs
-from int8ref.instruction import Domain
+from int8ref.executor import Batch, Observer
 from int8ref.machine import call as word
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code, assemble
@@ -139,6 +138,3 @@ class CompiledSession:
         for instruction in sequence:
             for name in instruction.names("result"):
                 self._observe(name, self._arena.value(name).copy())
-
-
-__all__ = ["CompiledEngine", "Domain", "source_inputs"]
