@@ -5,7 +5,10 @@ prepare.py      tensors -> the form that kernels read: packed weights, start val
 bounds.py       what token ids and lengths the tables take: checked before every run
 frame.py        the few words that say where a batch's arenas are
 call.py         the words that say what to run
-interpreter.py  the loop over instructions, and greedy search around it
+interpreter.py  the loop over instructions
+rows.py         the rows of a decoder step and their states
+greedy.py       greedy search around the loop
+entry.py        the one native function: does what a call asks for
 cpu.py          the CPU that code is compiled for
 build.py        compiles the interpreter and the operations with Numba
 native.py       keeps the object code, loads it without Numba

@@ -17,7 +17,8 @@ from numba.core.registry import cpu_target
 from int8ref.kernels.compile import OPTIONS
 from int8ref.kernels.gemm.lowering import I64
 from int8ref.machine.assemble import OPCODES
-from int8ref.machine.interpreter import call_machine, symbol
+from int8ref.machine.entry import call_machine
+from int8ref.machine.interpreter import symbol
 from int8ref.machine.native import ENTRY
 
 
