@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from int8ref import arithmetic, model_file
+from int8ref import arithmetic, model_file, shortlist
 from int8ref.errors import UserError
 from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
@@ -163,8 +163,11 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
             )
             if done.returncode:
                 raise ModelError(f"importing {name} failed (exit status {done.returncode})")
+            if shortlist.beside(temporary).exists():  # first: a model is there with all it has
+                os.replace(shortlist.beside(temporary), shortlist.beside(cached))
             os.replace(temporary, cached)
         finally:
+            shortlist.beside(temporary).unlink(missing_ok=True)
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(f"cannot write the model {name} to {cached.parent}: {error}") from None

@@ -11,11 +11,14 @@ from pathlib import Path
 from int8ref.errors import UserError
 from int8ref.model_file import Model, Tokenizer, save
 from int8ref.models import MODELS
+from int8ref.shortlist import Shortlist, beside
+from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
 from weights_import.calibrate import calibrate, shipped_text
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
+from weights_import.sources import marian_shortlist
 
 DESCRIPTION = """\
 Import a float (or intgemm8) Transformer as one int8 model file.
@@ -28,6 +31,9 @@ EXAMPLES = """\
 examples:
   python -m weights_import model.bin -o model.safetensors --languages en-pt
   python -m weights_import model.npz -o model.safetensors --calibration news.txt --requantize shift
+
+A lexical shortlist (.s2t.bin) beside the checkpoint is imported too, to a file beside the model:
+MODEL.shortlist.safetensors.
 """
 
 
@@ -64,6 +70,11 @@ def parser() -> argparse.ArgumentParser:
         default=Options.requantize,
         help="how accumulators return to int8 (default: %(default)s)",
     )
+    p.add_argument(
+        "--shortlist",
+        type=Path,
+        help="lexical shortlist (default: *.s2t.bin beside the checkpoint)",
+    )
     p.add_argument("--name", help="name of the model (default: the output file's name)")
     p.add_argument("--languages", help="source and target, such as en-pt (default: from the name)")
     p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
@@ -76,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
     name = options.name or options.output.stem
     languages = languages_of(options.languages or name)
     model = sources.read(options.source)
+    shortlist = import_shortlist(options.shortlist, options.source, model)
     log.info("read %s: %s", options.source.name, model.provenance.get("format", ""))
     sentences = calibration_text(options.calibration, languages[0])
     log.info("calibrating on %d sentences ...", len(sentences))
@@ -92,6 +104,8 @@ def run(options: argparse.Namespace) -> None:
     if name in MODELS:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
     source, target = tokenizers(model)
+    if shortlist is not None:
+        save_shortlist(beside(options.output), shortlist)
     save(options.output, Model(name, languages, program, tensors, source, target, provenance))
     size = options.output.stat().st_size
     floats = 4 * sum(t.size for t in {id(t): t for t in model.tensors.values()}.values())
@@ -101,6 +115,20 @@ def run(options: argparse.Namespace) -> None:
         size / 1e6,
         floats / size,
     )
+
+
+def import_shortlist(path: Path | None, source: Path, model: FloatModel) -> Shortlist | None:
+    """The shortlist in `path`, or the one beside the checkpoint `source`, or none."""
+    path = path or marian_shortlist.find(source)
+    if path is None:
+        return None
+    architecture = model.architecture
+    sizes = architecture.source_vocabulary, architecture.target_vocabulary
+    tokenizers = model.tokenizers
+    shortlist = marian_shortlist.read(path, tokenizers.get("source") == tokenizers.get("target"))
+    if not shortlist.fits(*sizes):
+        raise CheckpointError(f"{path}: not made for vocabularies of {sizes[0]} and {sizes[1]}")
+    return shortlist
 
 
 def languages_of(pair: str) -> tuple[str, str]:
