@@ -49,6 +49,7 @@ class Case:
     low: int
     high: int
     columns: int
+    tokens: NDArray[np.int32]  # columns in any order, perhaps repeated
 
     def expected(self) -> dict[str, NDArray[Any]]:
         acc = exact(self.x, self.weight, self.bias)
@@ -60,6 +61,7 @@ class Case:
         head = acc[:, : self.columns]
         return {
             "i32": acc,
+            "chosen": acc[:, self.tokens],
             "requantize": np.clip(scaled, self.low, self.high).astype(np.int8),
             "shift": np.clip(shifted, self.low, self.high).astype(np.int8),
             "index": head.argmax(axis=1).astype(np.int32),
@@ -84,6 +86,9 @@ class Case:
             gemm.gemm_shift(*operands, few, *bounds, shifted, workspace)
             gemm.gemm_argmax(*operands, self.columns, index, value, workspace)
             out |= {"requantize": scaled, "shift": shifted, "index": index, "value": value}
+            out["chosen"] = guarded((m, len(self.tokens)), np.int32)
+            for row, chosen in zip(self.x, out["chosen"], strict=True):
+                gemm.gemm_chosen(row, self.weight, operands[2], self.tokens, chosen, workspace)
         for array in (workspace, *out.values()):
             behind = array.base[-GUARD * array.itemsize :]
             assert (behind == 0x5A).all(), "written past the end"
@@ -119,6 +124,7 @@ def make_case(
         low=low,
         high=high,
         columns=int(random.integers(1, n + 1)),
+        tokens=random.integers(0, n, int(random.integers(1, 12))).astype(np.int32),
     )
 
 

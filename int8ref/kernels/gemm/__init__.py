@@ -1,5 +1,5 @@
-"""Integer matrix multiplication, int8 by int8, exact on every CPU: see `driver` for the kernels,
-`layout` for the packed weights, `target` for the instruction sets.
+"""Integer matrix multiplication, int8 by int8, exact on every CPU: see `driver` and `chosen` for
+the kernels, `layout` for the packed weights, `target` for the instruction sets.
 
 The kernels are imported when first used, because packing a weight needs no compiler.
 """
@@ -9,7 +9,15 @@ from typing import Any
 
 from int8ref.kernels.gemm.layout import pack, start_values, unpack
 
-KERNELS = ("gemm_argmax", "gemm_i32", "gemm_requantize", "gemm_shift", "workspace_bytes")
+KERNELS = {
+    "gemm_argmax": "driver",
+    "gemm_chosen": "chosen",
+    "gemm_i32": "driver",
+    "gemm_requantize": "driver",
+    "gemm_shift": "driver",
+    "workspace_bytes": "driver",
+}
+"""Public kernels, and the module each is in."""
 
 __all__ = ["KERNELS", "pack", "start_values", "unpack"]
 
@@ -17,4 +25,4 @@ __all__ = ["KERNELS", "pack", "start_values", "unpack"]
 def __getattr__(name: str) -> Any:
     if name not in KERNELS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("int8ref.kernels.gemm.driver"), name)
+    return getattr(importlib.import_module(f"int8ref.kernels.gemm.{KERNELS[name]}"), name)

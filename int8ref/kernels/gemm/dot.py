@@ -1,8 +1,9 @@
 """The innermost step: one group of four k for the columns of one register.
 
 Both classes say the same things of themselves: how a group of the left operand is spread over a
-register (`left`), how packed weights come into one (`right`), how a step adds to an accumulator
-(`step`), and what an accumulator starts and ends as (`first`, `last`).
+register (`left`), how weights come into one (`right`), how a step adds to an accumulator (`step`),
+and what an accumulator starts and ends as (`first`, `last`); and for products along k instead of
+across the columns, how a register's worth of the left operand is read (`along`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class FourWay:
     def right(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
         return load(builder, address, self.bytes)
 
+    def along(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        return load(builder, address, self.bytes)
+
     def step(
         self, builder: ir.IRBuilder, sums: ir.Value, left: ir.Value, right: ir.Value
     ) -> ir.Value:
@@ -67,6 +71,9 @@ class PairProducts:
 
     def right(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
         return builder.sext(load(builder, address, self.bytes), self.factors)
+
+    def along(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        return load(builder, address, self.factors)
 
     def step(
         self, builder: ir.IRBuilder, sums: ir.Value, left: ir.Value, right: ir.Value

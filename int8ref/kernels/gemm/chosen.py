@@ -1,0 +1,130 @@
+"""One row of the left matrix times chosen rows of a weight that lies as it is, [N, K].
+
+A shortlist leaves some thousand of the vocabulary's columns, others for every sentence.  Packing
+them anew for each sentence would cost more than it saves; a column of the product is a row of the
+weight, whose K bytes lie side by side, so that a dot product runs along it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+from numpy.typing import NDArray
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.dot import dot
+from int8ref.kernels.gemm.layout import GROUP
+from int8ref.kernels.gemm.lowering import I8, I32, I64, address, lowers, view
+from int8ref.kernels.gemm.operands import prepare
+from int8ref.kernels.gemm.target import OPERAND, TARGET
+from int8ref.kernels.gemm.vector import call, constant, load, loop, offset, store
+
+ABREAST = 4  # rows of the weight at once: they share the loads of the left row
+
+
+def dots(left: int, weight: int, depth: int, start: int, tokens: int, count: int, out: int) -> None:
+    """out[i] = start[t] + sum_k left[k] * weight[t, k] (mod 2^32) with t = tokens[i].
+
+    `left`: one row as `operands.prepare` makes it; `weight`: int8 [N, depth]; `start`: int32 [N]
+    (`layout.start_values`); `tokens`, `out`: int32 [count].
+    """
+    row = view(left, OPERAND, (depth,)).astype(np.int64)
+    for i, token in enumerate(view(tokens, np.int32, (count,)).tolist()):
+        chosen = view(weight + token * depth, np.int8, (depth,)).astype(np.int64)
+        total = view(start + token * 4, np.int32, (1,)) + row @ chosen
+        view(out + i * 4, np.int32, (1,))[:] = total.astype(np.int32)
+
+
+@lowers(dots)
+def _dots_ir(
+    builder: ir.IRBuilder,
+    left: ir.Value,
+    weight: ir.Value,
+    depth: ir.Value,
+    start: ir.Value,
+    tokens: ir.Value,
+    count: ir.Value,
+    out: ir.Value,
+) -> None:
+    whole = builder.and_(count, ir.Constant(I64, -ABREAST))
+    for abreast, first, last in ((ABREAST, ir.Constant(I64, 0), whole), (1, whole, count)):
+        with loop(builder, first, last, abreast) as i:
+            at = [offset(builder, i, j) for j in range(abreast)]
+            chosen = [
+                builder.sext(load(builder, offset(builder, tokens, k, 4), I32), I64) for k in at
+            ]
+            rows = [builder.add(weight, builder.mul(token, depth)) for token in chosen]
+            for k, token, total in zip(at, chosen, _sums(builder, left, rows, depth), strict=True):
+                begun = load(builder, offset(builder, start, token, 4), I32)
+                store(builder, builder.add(begun, total), offset(builder, out, k, 4))
+
+
+def _sums(
+    builder: ir.IRBuilder, left: ir.Value, rows: list[ir.Value], depth: ir.Value
+) -> list[ir.Value]:
+    """sum_k left[k] * row[k] of each row: in vectors, then the ragged end one by one."""
+    step = dot(TARGET)
+    whole = builder.and_(depth, ir.Constant(I64, -step.columns * GROUP))
+    many = [_zero(builder, step.sums) for _ in rows]
+    with loop(builder, 0, whole, step.columns * GROUP) as k:
+        factor = step.along(builder, offset(builder, left, k, TARGET.operand_bytes))
+        for sums, row in zip(many, rows, strict=True):
+            weights = step.right(builder, offset(builder, row, k))
+            builder.store(step.step(builder, builder.load(sums), factor, weights), sums)
+    single = [_zero(builder, I32) for _ in rows]
+    widen = builder.zext if TARGET.operand == "u8" else builder.sext
+    element = ir.IntType(8 * TARGET.operand_bytes)
+    with loop(builder, whole, depth) as k:
+        at = offset(builder, left, k, TARGET.operand_bytes)
+        scalar = widen(load(builder, at, element), I32)
+        for total, row in zip(single, rows, strict=True):
+            weight = builder.sext(load(builder, offset(builder, row, k), I8), I32)
+            builder.store(builder.add(builder.load(total), builder.mul(scalar, weight)), total)
+    reduce = f"llvm.vector.reduce.add.v{step.sums.count}i32"
+    return [
+        builder.add(call(builder, reduce, I32, builder.load(sums)), builder.load(total))
+        for sums, total in zip(many, single, strict=True)
+    ]
+
+
+def _zero(builder: ir.IRBuilder, kind: ir.Type) -> ir.Value:
+    """A variable that is zero."""
+    place = cgutils.alloca_once(builder, kind)
+    builder.store(constant(kind, 0), place)
+    return place
+
+
+@kernel
+def row_chosen(
+    x: int, depth: int, weight: int, start: int, tokens: int, count: int, out: int, workspace: int
+) -> None:
+    """`gemm_chosen` over addresses."""
+    prepare(x, 1, depth, workspace, 0)
+    dots(workspace, weight, depth, start, tokens, count, out)
+
+
+@kernel
+def gemm_chosen(
+    x: NDArray[np.int8],
+    weight: NDArray[np.int8],
+    start: NDArray[np.int32],
+    tokens: NDArray[np.int32],
+    out: NDArray[np.int32],
+    workspace: NDArray[np.uint8],
+) -> None:
+    """out[i] = bias[t] + sum_k x[k] * weight[t, k] (mod 2^32) with t = tokens[i].
+
+    x int8 [K]; weight int8 [N, K], not packed; start int32 [N] or more (`layout.start_values`);
+    tokens int32 [n] in [0, N); out int32 [n]; workspace as for `gemm_i32` with one row.
+    """
+    row_chosen(
+        address(x, np.int8),
+        x.shape[0],
+        address(weight, np.int8),
+        address(start, np.int32),
+        address(tokens, np.int32),
+        tokens.shape[0],
+        address(out, np.int32),
+        address(workspace, np.uint8),
+    )
