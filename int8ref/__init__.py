@@ -1,0 +1,42 @@
+"""Translation with integers only: the same bits everywhere.
+
+    >>> import int8ref
+    >>> translator = int8ref.load("en-pt")
+    >>> print(translator.translate("Good morning.").text)
+    Bom dia.
+
+What is named here is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from int8ref.errors import UserError
+    from int8ref.options import Options
+    from int8ref.results import Alignment, Result, Scores, Translation
+    from int8ref.translator import Translator, load
+
+__all__ = [
+    "Alignment", "Options", "Result", "Scores", "Translation", "Translator", "UserError", "load"
+]  # fmt: skip
+
+_PLACES = {
+    "errors": ("UserError",),
+    "options": ("Options",),
+    "results": ("Alignment", "Result", "Scores", "Translation"),
+    "translator": ("Translator", "load"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"int8ref.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

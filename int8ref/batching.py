@@ -139,9 +139,10 @@ def in_order(
 ) -> Iterator[list[Out]]:
     """The results of `work`, in the order of `items`, as soon as all before them are there.
 
-    Yields non-empty lists of results.  `work` maps a batch to its results, in any thread; `items`
-    is iterated in another.  When `items` or `work` raises, what comes before is still yielded where
-    it is done, then the exception is raised.  Memory is bounded by `limits`.
+    Yields non-empty lists of results.  No result waits for a later item to be read, so `items` may
+    wait for the result of each before it gives the next.  `work` maps a batch to its results, in
+    any thread; `items` is iterated in another.  When `items` or `work` raises, what comes before is
+    still yielded where it is done, then the exception is raised.  Memory is bounded by `limits`.
     """
     pool = ThreadPoolExecutor(limits.threads)
     reader = Reader(items, limits.read_ahead)

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
 
 INTERVAL_SECONDS = 0.2
+LEVELS = ("debug", "info", "warning", "error")
 
 
-class Console:
-    """Writes to stderr; when `quiet`, errors only."""
+class Console(logging.Handler):
+    """Writes to stderr what is at least of `level`, its own messages and those of the library.
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    What a user should know is of the level info, what lost or may lose something a warning.
+    """
+
+    def __init__(self, level: str) -> None:
+        super().__init__(level.upper())
         self._begun = self._told = time.monotonic()
         self._shown = False
         self._width = 0
-
-    def say(self, message: str) -> None:
-        """Information or a warning."""
-        if not self._quiet:
-            self._print(message)
+        log = logging.getLogger("int8ref")
+        log.handlers, log.propagate = [self], False
+        log.setLevel(self.level)
+        self.debug, self.info, self.warning = log.debug, log.info, log.warning
 
     def error(self, message: str) -> None:
         """What went wrong."""
-        self._print(f"error: {message}")
+        self.say(f"error: {message}")
+
+    def say(self, message: str) -> None:
+        """What was asked for, and so is told at every level."""
+        if sys.stderr is not None:
+            self.clear()
+            print(f"int8ref: {message}", file=sys.stderr, flush=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        self.say(record.getMessage())
 
     def start_progress(self, wanted: bool) -> None:
         """From now on show progress, if `wanted` and there is a terminal to show it on."""
         terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._shown = wanted and terminal and not self._quiet
+        self._shown = wanted and terminal and self.level <= logging.INFO
         self._begun = time.monotonic()
 
     def progress(self, describe: Callable[[float], str]) -> None:
@@ -46,11 +60,6 @@ class Console:
             self._rewrite("")
             sys.stderr.write("\r")
             sys.stderr.flush()
-
-    def _print(self, message: str) -> None:
-        if sys.stderr is not None:
-            self.clear()
-            print(f"int8ref: {message}", file=sys.stderr, flush=True)
 
     def _rewrite(self, text: str) -> None:
         sys.stderr.write("\r" + text.ljust(self._width))

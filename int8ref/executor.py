@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction
-from int8ref.program import Program, Tensors
+from int8ref.program import Program, Tensors, takes_source, vocabulary_size
 from int8ref.reference import operation
+from int8ref.search.beam import beam
+from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
 from int8ref.search.greedy import greedy
+from int8ref.search.hypothesis import BeamOptions, Candidates, Hypothesis, check_candidates
 
 Backend = Literal["compiled", "reference"]
 BACKENDS: tuple[Backend, ...] = ("compiled", "reference")
@@ -47,13 +50,57 @@ class Engine(Protocol):
     program: Program
 
     def session(self, batch: Batch, observe: Observer | None = None) -> Session:
-        """Encode a batch (token ids of each source sentence, with the final eos)."""
+        """Encode a batch (token ids of each source sentence, with the final eos).
+
+        A decoder alone (see `program.takes_source`) takes a batch of empty sentences, one a row.
+        """
         ...
 
-    def greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
+    def greedy(
+        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+    ) -> list[list[int]]:
         """Translate by the most likely token after the most likely token.
 
         `limits`: most tokens of each translation.  The ids of the translations, without eos.
+        `candidates`: the only tokens that each sentence may be translated with, eos among them.
+        """
+        ...
+
+    def beam(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        options: BeamOptions,
+        candidates: Candidates | None = None,
+    ) -> list[list[Hypothesis]]:
+        """The n_best best hypotheses of each sentence, best first (fewer only where the vocabulary
+        is too small for as many); `search.beam` says which.
+
+        `limits`: most tokens of each hypothesis, in [1, 8192].  `candidates`: as for `greedy`; the
+        others have no probability.  Raises ValueError otherwise, and
+        IndexError where the Program has no position for so many.
+        """
+        ...
+
+    def score(
+        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
+    ) -> list[Hypothesis]:
+        """Given translations as complete hypotheses: each target's ids, and eos after them.
+
+        `targets`: token ids without eos, one target a sentence.  Of `options`, only the
+        normalisation counts.  Raises ValueError for targets that no search could give.
+        """
+        ...
+
+    def log_probabilities(
+        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
+        """log2 P(token | source, tokens before it) of every token of a path a sentence.
+
+        `starts`: the token before the first of each path, such as the Program's start.  No token
+        ends a path, so that it may be of any text.  In units of 2^-20 (`arithmetic.LOG_BITS`),
+        never positive.  Raises ValueError for an empty path or a token that is none, IndexError
+        where the Program has no position for so many.
         """
         ...
 
@@ -78,9 +125,42 @@ class ReferenceEngine:
         """See `Engine.session`."""
         return ReferenceSession(self.program, self.tensors, batch, observe)
 
-    def greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
+    def greedy(
+        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+    ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        return greedy(self, batch, limits)
+        self._check(batch, candidates)
+        return greedy(self, batch, limits, candidates)
+
+    def beam(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        options: BeamOptions,
+        candidates: Candidates | None = None,
+    ) -> list[list[Hypothesis]]:
+        """See `Engine.beam`."""
+        self._check(batch, candidates)
+        return beam(self, batch, limits, options, candidates)
+
+    def score(
+        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
+    ) -> list[Hypothesis]:
+        """See `Engine.score`."""
+        vocabulary = vocabulary_size(self.program, self.tensors)
+        check_targets(targets, len(batch), self.program.eos, vocabulary)
+        return forced(self, batch, targets, options)
+
+    def log_probabilities(
+        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
+        """See `Engine.log_probabilities`."""
+        check_paths(starts, paths, len(batch), vocabulary_size(self.program, self.tensors))
+        return log_probabilities(self, batch, starts, paths)
+
+    def _check(self, batch: Batch, candidates: Candidates | None) -> None:
+        if candidates is not None:
+            check_candidates(candidates, len(batch), vocabulary_size(self.program, self.tensors))
 
 
 class ReferenceSession:
@@ -92,11 +172,16 @@ class ReferenceSession:
         self._program = program
         self._tensors = tensors
         self._observe = observe
-        self._memory = source_inputs(batch)
+        self._memory = source_inputs(batch, takes_source(program))
         self._run(program.encoder, self._memory)
         self._sentence = np.arange(len(batch), dtype=np.int32)
         self._states = {
-            state.value: np.zeros((len(batch), state.width), state.dtype)
+            state.value: np.zeros(
+                (len(batch), 0, state.width)
+                if state.domain == "history"
+                else (len(batch), state.width),
+                state.dtype,
+            )
             for state in program.states
         }
         self._position = 0
@@ -138,18 +223,22 @@ def run_instruction(instruction: Instruction, values: Values, tensors: Tensors) 
         if kind != "result"
     }
     results = operation(instruction.op)(**arguments)
-    names = instruction.names("result")
-    return dict(zip(names, results if len(names) > 1 else (results,), strict=True))
+    names = [content for _, kind, content in instruction.operands() if kind == "result"]
+    pairs = zip(names, results if len(names) > 1 else (results,), strict=True)
+    return {name: result for name, result in pairs if name is not None}
 
 
-def source_inputs(batch: Batch) -> Values:
+def source_inputs(batch: Batch, taken: bool) -> Values:
     """The encoder's inputs: sentences one after the other, without padding.
 
-    Raises ValueError for a batch without sentences or a sentence without tokens.
+    Raises ValueError for a batch without sentences or a sentence without tokens; where no source is
+    taken, for a sentence with any.
     """
     lengths = np.array([len(sentence) for sentence in batch], np.int32)
-    if len(lengths) == 0 or lengths.min() == 0:
+    if len(lengths) == 0 or (taken and lengths.min() == 0):
         raise ValueError("a batch needs sentences, and a sentence tokens")
+    if not taken and lengths.any():
+        raise ValueError("the program takes no source: its sentences must be empty")
     return {
         "source.ids": np.concatenate([np.asarray(s, np.int32) for s in batch]),
         "source.positions": np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),

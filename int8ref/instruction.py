@@ -10,8 +10,9 @@ fields:
     int     a constant of the instruction itself
 
 Values live in a *domain*, which says what their rows are: `source` (the tokens of a batch of
-sentences, concatenated without padding), `target` (one row a hypothesis in a decoder step), or
-`sentence`.  Nothing mixes rows except attention, and that only within a sentence.
+sentences, concatenated without padding), `target` (one row a hypothesis in a decoder step),
+`sentence`, or `history`: for each target row, one row for every step so far.  Nothing mixes rows
+except attention, and that only within a sentence or within a row's own history.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Value = Annotated[str, "value"]
 Result = Annotated[str, "result"]
 Tensor = Annotated[str, "tensor"]
 
-Domain = Literal["source", "target", "sentence"]
+Domain = Literal["source", "target", "sentence", "history"]
 DType = Literal["int8", "int16", "int32"]
 
 MAX_WIDTH = 1 << 20
@@ -133,14 +134,19 @@ class Scope:
         width: int | None = None,
         domain: Domain | None = None,
     ) -> ValueType:
-        """The type of value `name`, which must exist and fit; `dtypes` is like "int8 int32"."""
+        """The type of value `name`, which must exist and fit; `dtypes` is like "int8 int32".
+
+        A history is only for instructions that ask for that domain.
+        """
         if name not in self.values:
             raise self.fail(f"value {name!r} is not defined before its use")
         found = self.values[name]
         self.require(found.dtype in dtypes.split(), f"value {name!r} is {found}, not {dtypes}")
         if width is not None:
             self.require(found.width == width, f"value {name!r} is {found}, not of width {width}")
-        if domain is not None:
+        if domain is None:
+            self.require(found.domain != "history", f"value {name!r} is {found}, a history")
+        else:
             self.require(
                 found.domain == domain, f"value {name!r} is {found}, not of domain {domain}"
             )

@@ -24,10 +24,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from int8ref import arithmetic, container
+from int8ref import arithmetic, container, shortlist
 from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
 from int8ref.instruction import ProgramError
 from int8ref.program import Program, Tensors, validate
+from int8ref.shortlist import Shortlist
 from int8ref.storage import write_whole
 
 FORMAT = 1
@@ -60,6 +61,7 @@ class Model:
     source, target   tokenizers, often the same
     provenance   where the weights come from, as text by key: source, source_sha256,
                  calibration_sha256, licence, origin, importer options
+    shortlist    lexical shortlist, if there is one; it is kept in a file of its own
     """
 
     name: str
@@ -69,6 +71,7 @@ class Model:
     source: Tokenizer
     target: Tokenizer
     provenance: dict[str, str]
+    shortlist: Shortlist | None = None
 
 
 class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,7 +143,8 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
 def load(path: str | os.PathLike[str]) -> Model:
     """Read and check a model's file; its tensors are read-only views of the mapped file.
 
-    The file must not be changed while the model is in use (replacing it by a rename is safe).
+    A shortlist beside it (`shortlist.beside`) is read too.  The files must not be changed while the
+    model is in use (replacing them by a rename is safe).
     Raises `ModelFileError`.
     """
     try:
@@ -165,6 +169,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         source=Tokenizer(header.source.kind, models[header.source.tensor]),
         target=Tokenizer(header.target.kind, models[header.target.tensor]),
         provenance=header.provenance,
+        shortlist=shortlist.load(lists) if (lists := shortlist.beside(path)).exists() else None,
     )
 
 

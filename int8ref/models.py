@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import secrets
 import subprocess
@@ -153,6 +154,7 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
     temporary = cached.with_name(f".{cached.stem}.{secrets.token_hex(8)}.safetensors")
     command = [sys.executable, "-P", "-m", "weights_import", str(checkpoint)]
     command += ["-o", str(temporary), "--name", name]
+    command += [] if logging.getLogger("int8ref").isEnabledFor(logging.INFO) else ["--quiet"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
     source ids ─► encoder ─► memory ─┐
     target ids, states ─► decoder step ─► logits, next states
 
+A decoder alone is a Program too: without an encoder, and without any input of the source.
+
 A Program holds names and constants; the tensors it names are in the model file beside it.  Nothing
 in it can be executed but the operations of `int8ref.reference`, and `validate` proves before the
 first run that every operand exists, has the right type and shape, and cannot overflow.
@@ -10,7 +12,7 @@ first run that every operand exists, has the right type and shape, and cannot ov
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import msgspec
 import numpy as np
@@ -18,7 +20,10 @@ import numpy.typing as npt
 
 from int8ref.instruction import MAX_WIDTH, DType, Instruction, ProgramError, Scope, ValueType
 from int8ref.reference import instructions
+from int8ref.reference.append import Append
+from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.linear import Linear
+from int8ref.reference.log_softmax import LogSoftmax
 
 if TYPE_CHECKING:
     AnyInstruction = Instruction
@@ -45,26 +50,34 @@ TARGET_INPUTS = {
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A value that the decoder carries from step to step, zero at first."""
+    """A value that the decoder carries from step to step.
+
+    In the domain `target` it is zero at first; a `history` is empty at first, and grows by the row
+    that an `append` gives it in every step.
+    """
 
     value: str
     next_value: str
     dtype: DType
     width: int
+    domain: Literal["target", "history"] = "target"
 
 
 class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Encoder, decoder step, and the constants of generation.
 
-    `start` is the token id before the first target token (-1: the zero vector), `eos` ends a
+    `log_softmax` turns the logits into log-probabilities, for a search that ranks by them.  `start`
+    is the token id before the first target token (-1: the zero vector), `eos` ends a
     sentence, `unk` stands for what the vocabulary lacks, `max_source_length` counts tokens with the
     final eos, and a translation stops after `max_length_factor` / 100 times the source's length.
+    Where there is no source (see `takes_source`), both are 0.
     """
 
     encoder: list[AnyInstruction]
     decoder: list[AnyInstruction]
     states: list[State]
     logits: str
+    log_softmax: LogSoftmax
     start: int
     eos: int
     unk: int
@@ -103,13 +116,20 @@ def validate(program: Program, tensors: Tensors) -> Checked:
     target = {**source, **TARGET_INPUTS}
     for state in program.states:
         _require(state.value not in target, f"state {state.value!r} is defined twice")
-        target[state.value] = ValueType("target", state.dtype, state.width)
+        target[state.value] = ValueType(state.domain, state.dtype, state.width)
     used |= _walk("decoder", program.decoder, target, tensors)
     unused = sorted(set(tensors) - used)
     _require(not unused, f"unused tensors: {', '.join(unused)}")
     _check_states(program, target)
     _check_generation(program, target, tensors)
+    _walk("log_softmax", [program.log_softmax], dict(target), tensors)
     return Checked(source, target)
+
+
+def takes_source(program: Program) -> bool:
+    """Whether anything of a source sentence is read; without, a decoder stands alone."""
+    sequences = (*program.encoder, *program.decoder)
+    return any(name in SOURCE_INPUTS for i in sequences for name in i.names("value"))
 
 
 def _require(condition: bool, message: str) -> None:
@@ -154,6 +174,24 @@ def _check_states(program: Program, target: dict[str, ValueType]) -> None:
         late = program.decoder[results[state.next_value] + 1 :]
         used = any(state.value in i.names("value") for i in late)
         _require(not used, f"{told} is used after its successor is computed")
+    _check_histories(program)
+
+
+def _check_histories(program: Program) -> None:
+    """Every history grows by one step in every step, in place, before it is read."""
+    states = {(s.value, s.next_value) for s in program.states if s.domain == "history"}
+    appended = {(i.history, i.next_history) for i in program.decoder if isinstance(i, Append)}
+    for history, successor in sorted(states ^ appended):
+        raise ProgramError(
+            f"history {history!r}: {successor!r} must be its state's successor, by an append"
+        )
+    histories = {history for history, _ in states}
+    for instruction in program.decoder:
+        early = histories & set(instruction.names("value"))
+        _require(
+            isinstance(instruction, Append) or not early,
+            f"history {min(early, default='')!r} is read without this step's row",
+        )
 
 
 def _check_generation(program: Program, target: dict[str, ValueType], tensors: Tensors) -> None:
@@ -169,12 +207,21 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
         isinstance(head, Linear) and head.out == program.logits,
         "the last instruction of the decoder is not the linear that gives the logits",
     )
+    _require(program.log_softmax.x == program.logits, "log_softmax is not of the logits")
     for name in ("eos", "unk"):
         token = getattr(program, name)
         _require(0 <= token < logits.width, f"{name} {token} is outside the vocabulary")
     _require(-1 <= program.start < logits.width, f"start {program.start} is outside the vocabulary")
-    _require(2 <= program.max_source_length <= 1024, "max_source_length must lie in [2, 1024]")
-    _require(1 <= program.max_length_factor <= 10_000, "max_length_factor must lie in [1, 10000]")
+    if takes_source(program):
+        _require(2 <= program.max_source_length <= 1024, "max_source_length must lie in [2, 1024]")
+        _require(
+            1 <= program.max_length_factor <= 10_000, "max_length_factor must lie in [1, 10000]"
+        )
+    else:
+        _require(
+            program.max_source_length == program.max_length_factor == 0,
+            "max_source_length and max_length_factor must be 0 where there is no source",
+        )
     for kind, sequence in (("source", program.encoder), ("target", program.decoder)):
         for embed in (i for i in sequence if i.op == "embed"):
             length = len(tensors[embed.position_table])  # type: ignore[attr-defined]
@@ -187,20 +234,28 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
                 _require(size >= logits.width, f"{logits.width} logits but {size} embeddings")
 
 
+def max_steps(program: Program, tensors: Tensors) -> int:
+    """Most steps a decoder may take: its positions, and the keys that attention takes."""
+    tables = [i.position_table for i in program.decoder if i.op == "embed"]  # type: ignore[attr-defined]
+    limited = not tables or any(state.domain == "history" for state in program.states)
+    return min([len(tensors[table]) for table in tables] + [MAX_KEYS] * limited)
+
+
 def max_target_length(program: Program, tensors: Tensors, source_length: int) -> int:
     """Most tokens a translation of a source of so many tokens (with eos) may have.
 
-    floor(source_length * max_length_factor / 100), at least 1, at most the positions there are.
+    floor(source_length * max_length_factor / 100), at least 1, at most `max_steps`; as many as
+    those where there is no source.
     """
-    positions = min(
-        (
-            len(tensors[i.position_table])  # type: ignore[attr-defined]
-            for i in program.decoder
-            if i.op == "embed"
-        ),
-        default=1024,
-    )
-    return max(1, min(source_length * program.max_length_factor // 100, positions))
+    most = max_steps(program, tensors)
+    if not takes_source(program):
+        return most
+    return max(1, min(source_length * program.max_length_factor // 100, most))
+
+
+def vocabulary_size(program: Program, tensors: Tensors) -> int:
+    """How many tokens a logit is given to, by the last instruction of the decoder."""
+    return len(tensors[program.decoder[-1].names("tensor")[0]])
 
 
 def parameter_count(tensors: Tensors) -> int:

@@ -34,6 +34,10 @@ class TextTokenizer(Protocol):
         """One line of text: line feeds and carriage returns in a piece become spaces."""
         ...
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token, as the vocabulary has it."""
+        ...
+
 
 class SentencePiece:
     """A SentencePiece model (Kudo and Richardson 2018), given as its bytes."""
@@ -54,6 +58,11 @@ class SentencePiece:
         """See `TextTokenizer.decode`."""
         text: str = self._processor.decode(list(ids))
         return text.replace("\r", " ").replace("\n", " ")
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """See `TextTokenizer.pieces`."""
+        pieces: list[str] = self._processor.id_to_piece(list(ids))
+        return pieces
 
 
 KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {"sentencepiece": SentencePiece}

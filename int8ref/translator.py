@@ -1,79 +1,211 @@
-"""A model ready to translate: tokenizers and engine, from lines of text to lines of text."""
+"""A model ready to translate: from text to results, in any number of threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, overload
 
-from msgspec.structs import replace
-
+from int8ref import model_file
+from int8ref.alignment import aligning_attention
 from int8ref.batching import Limits, in_order
-from int8ref.executor import Backend, load_engine
+from int8ref.container import DIGEST_BYTES, map_file
+from int8ref.errors import UserError
+from int8ref.executor import Backend
 from int8ref.model_file import Model
-from int8ref.program import max_target_length, validate
-from int8ref.text import TokenizerError, build_tokenizer
+from int8ref.models import load_model
+from int8ref.options import OptionError, Options
+from int8ref.results import Result
+from int8ref.shortlist import beside
+from int8ref.worker import Sentence, Warn, Worker
 
 MAX_BATCH_TOKENS = 4096
+"""Most source tokens of a batch, counted once for each hypothesis that is kept."""
 WINDOW_BATCHES = 16
 """Lines are read ahead for so many batches, so that batches of like length can be made."""
+MAX_RESTORED = 4
+"""Translators that a process keeps of those it has unpickled."""
 
-Truncated = Callable[[int, int, int], None]
-"""Called with a line's number (from 1), its number of tokens, and how many are translated."""
+Pair = tuple[str, str]
+"""A sentence and its translation."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How much is done at once; it changes no result.  Raises `OptionError`.
+
+    batch_size   most sentences computed together
+    threads      batches computed at once
+    buffer_size  most lines read ahead, by default 16 times batch_size
+    """
+
+    batch_size: int = 32
+    threads: int = 1
+    buffer_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and value < 1:
+                raise OptionError(f"{name} is {value}, not positive")
+
+    def limits(self, beam_size: int) -> Limits:
+        """What it means for a stream of sentences with so many hypotheses each."""
+        return Limits(
+            batch_size=self.batch_size,
+            batch_total=MAX_BATCH_TOKENS // beam_size,
+            read_ahead=self.buffer_size or self.batch_size * WINDOW_BATCHES,
+            threads=self.threads,
+        )
+
+
+DEFAULT_OPTIONS = Options()
+DEFAULT_SPEED = Speed()
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    backend: Backend = "compiled",
+    *,
+    batch_size: int = 32,
+    threads: int = 1,
+    buffer_size: int | None = None,
+) -> Translator:
+    """A Translator of a model file, or of a model by name: "en-pt", "pt-en".
+
+    The first use of a name imports that model, and the first use of the compiled backend compiles
+    it for this CPU; both take a while and log a warning.  `batch_size` and what follows: see
+    `Speed`.  Raises `UserError`.
+    """
+    speed = Speed(batch_size, threads, buffer_size)
+    path, model = load_model(os.fspath(name_or_path), logging.getLogger(__name__).warning)
+    return Translator(model, backend, speed, path)
 
 
 class Translator:
-    """Translates; immutable, and may be used from several threads at once.
+    """Translates and scores text.  Immutable; may be used from several threads at once.
 
-    A translation has at most max_length_factor / 100 times the tokens of its source; the factor is
-    the model's own by default.  Raises `TokenizerError` for tokenizers that do not fit the program.
+    Nothing but the model, the text and the options changes a bit of a result.  `path` is the file
+    of the model, if there is one: a pickle of the Translator then names it instead of holding the
+    model, and opens where that very file is.  Raises `UserError` for a model without an encoder, or
+    whose tokenizers do not fit its program.
     """
 
     def __init__(
-        self, model: Model, backend: Backend = "compiled", max_length_factor: int | None = None
+        self,
+        model: Model,
+        backend: Backend = "compiled",
+        speed: Speed = DEFAULT_SPEED,
+        path: Path | None = None,
     ) -> None:
-        program, tensors = model.program, model.tensors
-        logits = validate(program, tensors).decoder[program.logits]
-        sizes = {len(tensors[i.names("tensor")[0]]) for i in program.encoder if i.op == "embed"}
-        try:
-            self._source = build_tokenizer(model.source, min(sizes, default=logits.width))
-            self._target = build_tokenizer(model.target, logits.width)
-        except TokenizerError as error:
-            raise TokenizerError(f"model {model.name}: {error}") from None
-        self._tensors = tensors
-        self._program = (
-            replace(program, max_length_factor=max_length_factor) if max_length_factor else program
-        )
-        self._engine = load_engine(self._program, tensors, backend)
+        self.model = model
+        self.backend: Backend = backend
+        self.speed = speed
+        self._file = (str(path.absolute()), _digest(path)) if path else None
+        self._worker = Worker(model, backend)
+
+    @overload
+    def translate(self, text: str, options: Options = ...) -> Result: ...
+
+    @overload
+    def translate(
+        self, text: list[str] | tuple[str, ...], options: Options = ...
+    ) -> list[Result]: ...
 
     def translate(
-        self, lines: Iterable[str], batch_size: int, threads: int, truncated: Truncated
-    ) -> Iterator[list[str]]:
-        """Translations in the order of `lines`, one a line, as soon as all before them are done.
+        self, text: str | list[str] | tuple[str, ...], options: Options = DEFAULT_OPTIONS
+    ) -> Result | list[Result]:
+        """The translation of a sentence; or of several, in their order.
 
-        A line without text gives an empty line.  Longer sources than the model takes are cut, and
-        `truncated` is told.  `lines` is iterated in another thread, ahead by a bounded number; its
-        exceptions are raised here after the translations of what came before.
+        Raises `AlignmentError` where an alignment is asked of a model that has none, and
+        `UserError` where a shortlist is.
         """
-        limits = Limits(
-            batch_size=batch_size,
-            batch_total=MAX_BATCH_TOKENS,
-            read_ahead=batch_size * WINDOW_BATCHES,
-            threads=threads,
-        )
-        sources = (
-            self._encode(number, line, truncated) for number, line in enumerate(lines, start=1)
-        )
-        return in_order(sources, self._translate_batch, len, limits)
+        if not isinstance(text, str):
+            return list(self.stream(text, options))
+        _check(self.model, options)
+        sentence = self._worker.source(text, "the text", None)
+        return self._worker.translate([sentence], options)[0]
 
-    def _encode(self, number: int, line: str, truncated: Truncated) -> list[int]:
-        """Token ids with eos, or none where the line is blank."""
-        ids = self._source.encode(line)
-        most = self._program.max_source_length - 1
-        if len(ids) > most:
-            truncated(number, len(ids), most)
-        return [*ids[:most], self._program.eos] if ids else []
+    def stream(self, lines: Iterable[str], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
+        """The translation of each line, in their order, in constant memory.
 
-    def _translate_batch(self, batch: list[list[int]]) -> list[str]:
-        full = [ids for ids in batch if ids]
-        limits = [max_target_length(self._program, self._tensors, len(ids)) for ids in full]
-        found = iter(self._engine.greedy(full, limits) if full else [])
-        return [self._target.decode(next(found)) if ids else "" for ids in batch]
+        A result is there as soon as it and those before it are done; it waits for no other line.
+        `lines` is iterated in another thread, ahead by a bounded number; what it raises is raised
+        here, after the results of what came before.
+        """
+        return itertools.chain.from_iterable(self.batches(lines, options))
+
+    def batches(
+        self, lines: Iterable[str], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
+    ) -> Iterator[list[Result]]:
+        """As `stream`, in lists of what is ready; `warn` is told of lines that are cut."""
+        _check(self.model, options)
+        sentences = (
+            self._worker.source(line, f"line {number}", warn)
+            for number, line in enumerate(lines, start=1)
+        )
+        work = partial(self._worker.translate, options=options)
+        return in_order(sentences, work, _size, self.speed.limits(options.beam_size))
+
+    def score(self, source: str, translation: str, options: Options = DEFAULT_OPTIONS) -> Result:
+        """A given translation with its scores; of `options`, normalisation and alignment count."""
+        _check(self.model, options)
+        pair = self._worker.pair(source, translation, "the text", None)
+        return self._worker.score([pair], options)[0]
+
+    def stream_scores(
+        self, pairs: Iterable[Pair], options: Options = DEFAULT_OPTIONS
+    ) -> Iterator[Result]:
+        """Many given translations with their scores: to `score` what `stream` is to `translate`."""
+        return itertools.chain.from_iterable(self.score_batches(pairs, options))
+
+    def score_batches(
+        self, pairs: Iterable[Pair], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
+    ) -> Iterator[list[Result]]:
+        """As `stream_scores`, in lists of what is ready; `warn` is told of lines that are cut."""
+        _check(self.model, options)
+        given = (
+            self._worker.pair(*pair, f"line {number}", warn)
+            for number, pair in enumerate(pairs, start=1)
+        )
+        work = partial(self._worker.score, options=options)
+        return in_order(given, work, _size_of_pair, self.speed.limits(1))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._file is None:
+            return Translator, (self.model, self.backend, self.speed)
+        return _restore, (*self._file, self.backend, self.speed)
+
+
+@lru_cache(MAX_RESTORED)
+def _restore(path: str, digest: str, backend: Backend, speed: Speed) -> Translator:
+    """What a pickle becomes: one Translator in each process, however many tasks it is sent with."""
+    model = model_file.load(path)
+    if _digest(Path(path)) != digest:
+        raise UserError(f"{path}: not the model that the pickled Translator had")
+    return Translator(model, backend, speed, Path(path))
+
+
+def _digest(path: Path) -> str:
+    """The digest that a model's file ends with, and that of its shortlist."""
+    files = [path, beside(path)]
+    return " ".join(map_file(file)[-DIGEST_BYTES:].hex() for file in files if file.exists())
+
+
+def _check(model: Model, options: Options) -> None:
+    if options.shortlist and model.shortlist is None:
+        raise UserError(f"model {model.name} has no shortlist beside it")
+    if options.alignment is not None:
+        aligning_attention(model.program)
+
+
+def _size(sentence: Sentence) -> int:
+    return len(sentence.ids)
+
+
+def _size_of_pair(pair: tuple[Sentence, Sentence]) -> int:
+    return sum(map(_size, pair))

@@ -20,6 +20,7 @@ from int8ref.instruction import Instruction
 from int8ref.model_file import Model, Tokenizer, save
 from int8ref.program import Program, State, Tensors
 from int8ref.reference import instructions
+from int8ref.reference.log_softmax import LogSoftmax
 
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
@@ -112,8 +113,6 @@ class ProgramBuilder:
         return self.add(
             "attention_softmax",
             name,
-            sentence=f"{rows}.sentence",
-            key_offsets="source.offsets",
             heads=HEADS,
             head_width=WIDTH // HEADS,
             score_multiplier=self.tensor(f"{name}.score_multiplier", [90_000, 60_000], "int32"),
@@ -121,7 +120,7 @@ class ProgramBuilder:
             score_shift=16,
             context_multiplier=self.tensor(f"{name}.context_multiplier", [1 << 30] * 2, "int32"),
             context_shift=self.tensor(f"{name}.context_shift", [30, 29], "int8"),
-            **operands,
+            **{"sentence": f"{rows}.sentence", "key_offsets": "source.offsets", **operands},
         )
 
     def residual(self, a: str, b: str, out: str) -> str:
@@ -201,6 +200,7 @@ class ProgramBuilder:
             decoder=self.take(),
             states=[State("ssru.state", "ssru.next", "int16", WIDTH)],
             logits="logits",
+            log_softmax=LogSoftmax(x="logits", multiplier=3 << 20, shift=14, out="log_softmax"),
             start=-1,
             eos=0,
             unk=1,

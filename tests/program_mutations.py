@@ -14,7 +14,7 @@ from int8ref.reference import instructions
 EXTREMES = [0, 1, -1, 2, 30, 31, 62, 63, 127, 128, 1024, 1 << 31, 1 << 63, 10**30]
 HEADER = ["logits", "start", "eos", "unk", "max_source_length", "max_length_factor"]
 KINDS = ["value", "result", "constant", "move", "copy", "state", "top"]
-STATE = ["value", "next_value", "dtype", "width", "twice"]
+STATE = ["value", "next_value", "dtype", "width", "domain", "twice"]
 
 
 def fields_of(instruction: dict[str, Any], kind: str) -> list[str]:
@@ -29,10 +29,12 @@ def mutated(draw: st.DrawFn, program: Program) -> Program:
     names = st.sampled_from(
         [n for i in [*program.encoder, *program.decoder] for n in i.names("result")]
         + ["source.ids", "source.positions", "source.sentence", "source.offsets", "target.ids"]
-        + ["target.positions", "target.sentence", "ssru.state", "new"]
+        + ["target.positions", "target.sentence", "new"]
+        + [state.value for state in program.states]
     )
+    sides = ["encoder", "decoder", "decoder"] if program.encoder else ["decoder"]
     for _ in range(draw(st.integers(1, 2))):
-        sequence = plain[draw(st.sampled_from(["encoder", "decoder", "decoder"]))]
+        sequence = plain[draw(st.sampled_from(sides))]
         at = draw(st.integers(0, len(sequence) - 1))
         instruction = sequence[at]
         match draw(st.sampled_from(KINDS)):
@@ -44,11 +46,11 @@ def mutated(draw: st.DrawFn, program: Program) -> Program:
                     instruction[name] = draw(st.sampled_from(near + EXTREMES))
             case "value" | "result" as kind:
                 name = draw(st.sampled_from(fields_of(instruction, kind)))
-                instruction[name] = draw(names)
+                instruction[name] = draw(names | st.none())
             case "move":
                 sequence.insert(draw(st.integers(0, len(sequence))), sequence.pop(at))
             case "copy":
-                results = fields_of(instruction, "result")
+                results = [n for n in fields_of(instruction, "result") if instruction[n]]
                 renamed = {name: instruction[name] + "2" for name in results}
                 sequence.insert(draw(st.integers(at, len(sequence))), {**instruction, **renamed})
             case "state":
@@ -58,6 +60,8 @@ def mutated(draw: st.DrawFn, program: Program) -> Program:
                         plain["states"].append({**state, "value": "other"})
                     case "width":
                         state["width"] = draw(st.sampled_from([*EXTREMES, 16, 32]))
+                    case "domain":
+                        state["domain"] = draw(st.sampled_from(["target", "history", "source"]))
                     case "dtype":
                         state["dtype"] = draw(st.sampled_from(["int8", "int16", "int32"]))
                     case name:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import doctest
 import math
+import operator
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +166,105 @@ def test_exp2_negative_is_its_formula() -> None:
             assert a.exp2_negative(np.array(z)) == (t + 2 ** (5 + i)) >> (6 + i)
 
 
+BITS = 200
+"""Fraction bits of exact powers, which are right to 160 of them."""
+UNITS = 1 << a.LOG_BITS
+
+
+def root_of_two(degree: int) -> int:
+    """2^(BITS + 1 / degree) for a power of two, by exact square roots."""
+    root = 2 << BITS
+    for _ in range(degree.bit_length() - 1):
+        root = math.isqrt(root << BITS)
+    return root
+
+
+def exact_powers(start: int) -> list[int]:
+    """`start` times 2^(n / UNITS) for n from 0 to UNITS."""
+    ratio, powers = root_of_two(UNITS), [start]
+    for _ in range(UNITS):
+        powers.append(powers[-1] * ratio >> BITS)
+    return powers
+
+
+def test_the_exact_powers() -> None:
+    powers = exact_powers(1 << BITS)
+    assert abs(powers[UNITS] - (2 << BITS)) < 2 ** (BITS - 160)
+    assert abs(powers[UNITS // 2] ** 2 - (2 << 2 * BITS)) < 2 ** (2 * BITS - 160)
+
+
+def test_exp2_precise_of_every_fraction() -> None:
+    """Largest relative error of the polynomial over all there is, its ends, and that it falls."""
+    found = a.exp2_precise(np.arange(UNITS + 1)).tolist()
+    assert found[0] == 1 << a.POWER_BITS
+    assert found[-1] == 1 << (a.POWER_BITS - 1)
+    assert all(here >= after for here, after in pairwise(found))
+    bits = a.POWER_BITS + BITS
+    products = map(operator.mul, found, exact_powers(1 << BITS))  # 1 if there were no error
+    error = max(abs(product - (1 << bits)) for product in products)
+    assert Fraction(86, 10**9) < Fraction(error, 1 << bits) < Fraction(87, 10**9)
+
+
+def test_exp2_precise_shifts_by_whole_octaves() -> None:
+    fractions = np.unique(np.append(np.arange(0, 1 << 20, 997), (1 << 20) - 1))
+    powers = a.exp2_precise(fractions)
+    for octaves in (1, 2, 15, 31, 32, 33, 40, 61, 62, 63, 64, 1023):
+        found = a.exp2_precise(fractions + (octaves << a.LOG_BITS))
+        assert found.tolist() == [power >> octaves for power in powers.tolist()]
+        assert found.any() == (octaves <= 32)
+    assert a.exp2_precise(np.array([32 << 20, (32 << 20) + 1, 1 << 30])).tolist() == [1, 0, 0]
+
+
+def test_exp2_precise_is_its_formula() -> None:
+    """(A5), written once more in Python's integers, and its twin."""
+    ends = [0, 1, (1 << 20) - 1, 1 << 20, (1 << 25) - 1, 1 << 25, (1 << 25) + 1, 1 << 30]
+    for z in [*range(0, 40 << 20, 20011), *ends]:
+        i, f = z >> 20, z & (1 << 20) - 1
+        c0, c1, c2, c3, c4, c5 = a.POWER_COEFFICIENTS
+        t = c3 - (f * (c4 - (f * c5 >> 20)) >> 20)
+        t = c0 - (f * (c1 - (f * (c2 - (f * t >> 20)) >> 20)) >> 20)
+        assert 2**30 <= t <= 2**31
+        assert one(a.exp2_precise(np.array(z))) == 2 * t >> i
+        assert int(k.exp2_precise(z)) == 2 * t >> i
+
+
+def test_log2_of_every_mantissa() -> None:
+    """Where the results change, which tells all of them as they rise with the mantissa.
+
+    From n + 1/2 units on the result should be n + 1.  It is not before, and it is from the third
+    mantissa on: 3 of the 709 or more to a unit.
+    """
+    halves = exact_powers(root_of_two(2 * UNITS))[:-1]
+    first = np.array([-(-half >> (BITS - 30)) for half in halves])
+    units = np.arange(UNITS) + (30 << a.LOG_BITS)
+    assert (a.log2(first - 1) == units).all()
+    assert (a.log2(first + 2) == units + 1).all()
+    assert (a.log2(first) == units).any(), "the bound of the docstring could be lower"
+    assert a.log2(np.array([1 << 30, (1 << 31) - 1])).tolist() == [30 << 20, 31 << 20]
+
+
+@given(st.integers(2**30, 2**31 - 2), st.integers(1, 2000))
+def test_log2_rises(x: int, more: int) -> None:
+    found = a.log2(np.arange(x, min(x + more, 2**31)))
+    assert (np.diff(found) >= 0).all()
+
+
+@given(near_powers(1, 2**62 - 1))
+@example(1)
+@example(2**62 - 1)
+@example(2**30)
+@example(2**31 - 1)
+def test_log2(x: int) -> None:
+    """(A6): whole octaves apart from the logarithm of the 31 highest bits, and its twin."""
+    e = x.bit_length() - 1
+    mantissa = x << 30 >> e
+    wanted = one(a.log2(np.array(mantissa))) + (e - 30 << 20)
+    assert one(a.log2(np.array(x))) == wanted
+    assert int(k.log2(x)) == wanted
+    exact = Decimal(x).log10() / Decimal(2).log10() * UNITS
+    assert abs(wanted - exact) < Decimal("0.51")
+
+
 @given(st.lists(near_powers(0, 2**62 - 1), max_size=5))
 def test_arrays_are_their_elements(numbers: list[int]) -> None:
     x = np.array(numbers, np.int64)
@@ -191,6 +293,10 @@ REFUSALS: list[Refusal] = [
     (a.reciprocal, (np.int64(2**32),), "reciprocal: 4294967296 is outside"),
     (a.exp2_negative, (np.int64(-1),), "exp2_negative: -1 is outside [0, 16384]"),
     (a.exp2_negative, (np.int64(16385),), "exp2_negative: 16385 is outside [0, 16384]"),
+    (a.exp2_precise, (np.int64(-1),), "exp2_precise: -1 is outside [0, 1073741824]"),
+    (a.exp2_precise, (np.int64(2**30 + 1),), "exp2_precise: 1073741825 is outside"),
+    (a.log2, (np.array([1, 0]),), "log2: 0 is outside [1, 4611686018427387903]"),
+    (a.log2, (np.int64(2**62),), "log2: 4611686018427387904 is outside"),
 ]
 
 
@@ -204,7 +310,8 @@ def test_refuses_what_it_could_not_answer(
 
 def test_empty_arrays_pass() -> None:
     empty = np.zeros((0, 3), np.int32)
-    for function in (a.bit_length, a.isqrt, a.exp2_negative, lambda x: a.requantize(x, 1, 1)):
+    functions = a.bit_length, a.isqrt, a.exp2_negative, a.exp2_precise, a.log2
+    for function in (*functions, lambda x: a.requantize(x, 1, 1)):
         assert function(empty).shape == (0, 3)
 
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from int8ref import arithmetic
-from int8ref.reference import attention_softmax, layer_norm_l2
+from int8ref.instruction import MAX_WIDTH
+from int8ref.reference import attention_softmax, layer_norm_l2, log_softmax
+from int8ref.search import length
+from int8ref.search.hypothesis import MAX_TOKENS
 
 z3 = pytest.importorskip("z3")
 
@@ -126,6 +129,71 @@ def test_exp2_fits_32_bits() -> None:
         prove(z3.And(product >= -(2**31), product < 2**31), f >= 0, f < 1024)
     half = 2 ** (5 + 16)
     prove(z3.And(t > 0, t + half < 2**31), f >= 0, f < 1024, i >= 0, i <= 16)
+
+
+def test_exp2_precise_multiplies_32_bits() -> None:
+    """Every factor of (A5) lies in [0, 2^32), so that vectors of 64 bits can have the product."""
+    t, f = z3.Int("t"), z3.Int("f")
+    part = t * f / 2**20
+    prove(z3.And(part >= 0, part <= t), t >= 0, f >= 0, f < 2**20)
+    low = high = arithmetic.POWER_COEFFICIENTS[-1]
+    for c in arithmetic.POWER_COEFFICIENTS[-2::-1]:
+        low, high = c - high, c
+        assert 0 <= low <= high < 2**32
+    most = 2**30 * 2**32 + 2**61
+    assert log_softmax.MAX_MULTIPLIER < 2**30
+    assert most < 2**63, "a distance of logits times the multiplier, rounded"
+    assert MAX_WIDTH << arithmetic.POWER_BITS < 2**62, "a sum of powers: what log2 accepts"
+
+
+def test_log2_keeps_31_bits() -> None:
+    """From y in [2^30, 2^31) its square, of 32 bits, and again such a y.
+
+    A larger square gives the larger bit, or the same bit and no smaller y: so log2 rises.
+    """
+    assert (2**30) ** 2 >> 30 == 2**30
+    assert (2**31 - 1) ** 2 >> 30 < 2**32
+    square, other = z3.BitVec("square", 64), z3.BitVec("other", 64)
+    bit, other_bit = z3.LShR(square, 31), z3.LShR(other, 31)
+    y, other_y = z3.LShR(square, bit), z3.LShR(other, other_bit)
+    ranges = square >= 2**30, square < 2**32, other >= 2**30, other < 2**32
+    prove(z3.And(bit <= 1, y >= 2**30, y < 2**31), *ranges)
+    larger = z3.Or(bit < other_bit, z3.And(bit == other_bit, y <= other_y))
+    prove(larger, square <= other, *ranges)
+
+
+def test_powers_vanish_beyond_a_distance_of_logits() -> None:
+    """d * m + half < zero exactly where d <= (zero - half - 1) // m: what the kernel leaves out."""
+    d, m, zero, half = (z3.Int(name) for name in ("d", "m", "zero", "half"))
+    prove(
+        (d * m + half < zero) == (d <= (zero - half - 1) / m),
+        d >= 0, m >= 1, half >= 0, zero > half,
+    )  # fmt: skip
+    assert ((32 << 20) + 1) << log_softmax.MAX_SHIFT < 2**63
+
+
+def test_scores_are_normalised_within_64_bits() -> None:
+    largest = MAX_TOKENS * arithmetic.POWER_MAX_INPUT
+    assert (largest << (length.PENALTY_BITS + 1)) + length.MAX_PENALTY < 2**63
+    assert 2 * length.MAX_PENALTY < 2**63
+
+
+def test_scores_rise_with_the_sum_and_the_penalty() -> None:
+    """What early stopping rests on: sums are never positive, and penalties never fall."""
+    s, t, p, q = (z3.Int(name) for name in ("s", "t", "p", "q"))
+    scaled = 2 ** (length.PENALTY_BITS + 1)
+
+    def quotient(name: str, total: Any, penalty: Any) -> tuple[Any, Any]:
+        """floor((total * scaled + penalty) / (2 * penalty)), by what it is."""
+        found = z3.Int(name)
+        rest = total * scaled + penalty - 2 * penalty * found
+        return found, z3.And(rest >= 0, rest < 2 * penalty)
+
+    low, one = quotient("low", s, p)
+    high, two = quotient("high", t, p)
+    prove(low <= high, s <= t, t <= 0, p >= 1, one, two)
+    wide, three = quotient("wide", s, q)
+    prove(low <= wide, s <= 0, p >= 1, p <= q, one, three)
 
 
 def test_layer_norm_centres_within_32_bits() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import translate
+from int8ref import score, translate
 from weights_import.__main__ import parser as import_parser
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,11 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
-PARSERS = {"int8ref.translate": translate.parser, "weights_import": import_parser}
+PARSERS = {
+    "int8ref.score": score.parser,
+    "int8ref.translate": translate.parser,
+    "weights_import": import_parser,
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -98,11 +102,34 @@ def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str])
     to_file = options.output != "-"
     out = (tmp_path / options.output).read_text("utf-8") if to_file else run.stdout
     one_line = options.text or options.signature
-    assert len(out.splitlines()) == (1 if one_line else text.count("\n"))
+    lines = out.splitlines()
+    numbers = {line.split(" ||| ")[0] for line in lines} if options.n_best else lines
+    assert len(numbers) == (1 if one_line else text.count("\n"))
 
 
-def test_readme_tells_every_option_of_translate() -> None:
-    assert options_of(translate.parser()) <= set(CODE.findall(README.read_text("utf-8")))
+SCORES = [arguments for _, module, arguments in OURS if module == "int8ref.score"]
+
+
+@pytest.mark.parametrize("arguments", SCORES)
+def test_scores_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> None:
+    for name in score.parser().parse_args(arguments).files:
+        (tmp_path / name).write_text("The cat\n\nO sol\n")
+    command = [sys.executable, "-m", "int8ref.score", *arguments, "-m", str(tiny_file)]
+    out = subprocess.check_output(
+        [*command, "--backend", "reference"],
+        input="The cat\tO gato\n\t\nO sol\tthe sun\n",
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        timeout=60,
+    )
+    assert len(out.splitlines()) == 3
+
+
+def test_the_page_tells_every_option() -> None:
+    told = set(CODE.findall((ROOT / "docs" / "command-line.md").read_text("utf-8")))
+    assert options_of(translate.parser()) <= told
+    assert options_of(score.parser()) <= told
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -11,7 +11,9 @@ import pytest
 import int8ref
 
 ROOT = Path(int8ref.__file__).parent
-ENGINE = ("reference", "kernels", "machine", "search", "executor.py", "arithmetic.py")
+ENGINE = (
+    "reference", "kernels", "machine", "search", "executor.py", "arithmetic.py", "alignment.py"
+)  # fmt: skip
 NOT_SCANNED = ROOT / "machine" / "native.py"
 """Compiles and loads the machine; it touches no data, and joins paths with a division sign."""
 

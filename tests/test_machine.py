@@ -25,6 +25,7 @@ from int8ref.machine import native
 from int8ref.machine.engine import CompiledEngine
 from int8ref.model_file import Model
 from int8ref.program import Program, Tensors, validate
+from int8ref.search import BeamOptions
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
 from tests.program_mutations import mutated, used_tensors
@@ -260,7 +261,8 @@ def run_both(program: Program, tensors: Tensors) -> None:
         trace = Trace()
         follow(engine.session(batch, trace), program.start, 3, 3)
         unwatched = follow(engine.session(batch), program.start, 3, 3)
-        results.append((trace, unwatched, engine.greedy(batch, [4, 3, 5])))
+        found = engine.greedy(batch, [4, 3, 5]), engine.beam(batch, [4, 3, 5], BeamOptions(2, 2))
+        results.append((trace, unwatched, found))
     results[0][0].assert_equal(results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
     assert results[0][2] == results[1][2]

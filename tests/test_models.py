@@ -31,7 +31,8 @@ IMPORTER = """
 import pathlib, shutil, sys, time
 source, option, target = sys.argv[1:4]
 assert option == "-o" and sys.argv[4:6] == ["--name", "en-pt"], sys.argv
-print("importing", source)
+if "--quiet" not in sys.argv:
+    print("importing", source)
 folder = pathlib.Path(__file__).parent.parent
 with (folder / "imports").open("a") as file:
     file.write(target + chr(10))
@@ -115,6 +116,13 @@ def test_first_use_imports_and_the_second_does_not(machine: Machine) -> None:
         assert word in errors
     assert [load(path).name for path in machine.cached()] == ["tiny"]
     assert machine.run("a cat") == (0, out, "")
+    assert machine.imports() == 1
+
+
+def test_a_quiet_first_use(machine: Machine) -> None:
+    status, out, errors = machine.run("--quiet", "a cat")
+    assert (status, errors) == (0, "")
+    assert len(out.splitlines()) == 1
     assert machine.imports() == 1
 
 

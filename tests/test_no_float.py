@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 import int8ref.reference
+import int8ref.search
 from int8ref import arithmetic, executor, instruction, program
-from int8ref.executor import ReferenceEngine
+from int8ref.executor import Engine, ReferenceEngine
 from int8ref.model_file import Model
 from int8ref.program import Tensors
 from int8ref.reference import operation
-from int8ref.search import greedy
+from int8ref.search import BeamOptions, Hypothesis
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text, text_of
 
@@ -94,10 +95,11 @@ class GuardedNumPy:
 
 
 REFERENCE_MODULES = [
-    arithmetic, executor, instruction, program, greedy,
+    arithmetic, executor, instruction, program,
     *(
-        importlib.import_module(f"int8ref.reference.{module.name}")
-        for module in pkgutil.iter_modules(int8ref.reference.__path__)
+        importlib.import_module(f"{package.__name__}.{module.name}")
+        for package in (int8ref.reference, int8ref.search)
+        for module in pkgutil.iter_modules(package.__path__)
     ),
 ]  # fmt: skip
 
@@ -111,8 +113,19 @@ def guard(monkeypatch: pytest.MonkeyPatch) -> None:
     Integers.operations = 0
 
 
-def translate(model: Model) -> list[list[int]]:
-    """Greedy search with guarded tensors, every value looked at."""
+BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
+
+
+def search(engine: Engine) -> tuple[list[list[int]], list[list[Hypothesis]], list[Hypothesis]]:
+    """All that an engine does."""
+    options = BeamOptions(3, 3, "gnmt", 60)
+    found = engine.beam(BATCH, LIMITS, options)
+    targets = [best[0].ids for best in found]
+    return engine.greedy(BATCH, LIMITS), found, engine.score(BATCH, targets, options)
+
+
+def translate(model: Model) -> Any:
+    """Every search with guarded tensors, every value looked at."""
     tensors: Tensors = {name: array.view(Integers) for name, array in model.tensors.items()}
     engine = ReferenceEngine(model.program, tensors)
     seen = set()
@@ -121,22 +134,24 @@ def translate(model: Model) -> list[list[int]]:
         assert isinstance(value, Integers), f"{name} escaped the guard"
         seen.add(name)
 
-    session = engine.session([[5, 9, 3, 0], [7, 0]], observe)
+    session = engine.session(BATCH, observe)
     session.step(np.full(2, -1, np.int32))
     results = {n for i in [*model.program.encoder, *model.program.decoder]
                for n in i.names("result")}  # fmt: skip
     assert seen == results
-    return engine.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])
+    return search(engine)
 
 
 def test_the_reference_makes_no_float(guard: None) -> None:
     found = translate(MODEL)
-    assert Integers.operations > 1000
+    assert Integers.operations > 3000
+    for hypothesis in found[2]:
+        assert all(type(x) is int for x in (*hypothesis.ids, *hypothesis.tokens, hypothesis.score))
     with pytest.MonkeyPatch.context() as patch:
         for module in REFERENCE_MODULES:
             patch.setattr(module, "np", np, raising=False)
         plain = ReferenceEngine(MODEL.program, MODEL.tensors)
-        assert found == plain.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])
+        assert found == search(plain)
 
 
 FLOATS: dict[str, Callable[[Any, Any], Any]] = {
@@ -212,7 +227,7 @@ def compiled(function: Callable[..., Any]) -> tuple[str, str]:
     """LLVM IR and assembly of a function of an int64, compiled as the machine is."""
     from int8ref.machine.build import library
 
-    return text_of(library("probe", function, 1))
+    return text_of(library("probe", function))
 
 
 def test_compiled_code_has_no_float() -> None:

@@ -24,7 +24,9 @@ from int8ref.program import (
     validate,
 )
 from int8ref.reference import instructions
+from int8ref.reference.log_softmax import LogSoftmax
 from tests.conftest import build_tiny_model
+from tests.tiny_integer import build_tiny_integer
 
 MODEL = build_tiny_model(2)
 PROGRAM, TENSORS = MODEL.program, MODEL.tensors
@@ -47,10 +49,13 @@ def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
     return replace(PROGRAM, **{name: sequence})
 
 
-def test_the_tiny_program_is_valid_and_has_every_operation() -> None:
+def test_the_tiny_programs_are_valid_and_have_every_operation() -> None:
     types = validate(PROGRAM, TENSORS)
-    ops = {i.op for i in [*PROGRAM.encoder, *PROGRAM.decoder]}
-    assert ops == set(instructions()) - {"argmax"}  # which is fused into the search
+    integer = build_tiny_integer()
+    validate(integer.program, integer.tensors)
+    programs = PROGRAM, integer.program
+    ops = {i.op for p in programs for i in [*p.encoder, *p.decoder]}
+    assert ops == set(instructions()) - {"argmax", "log_softmax"}  # which the search applies
     assert types.decoder["logits"] == ValueType("target", "int32", len(TENSORS["embeddings"]))
     assert types.encoder.items() < types.decoder.items()
 
@@ -234,6 +239,11 @@ def test_refuses_factors_that_are_neither_one_nor_all(kind: str, number: int) ->
     refuse("memory.(multiplier|shift)", tensors={**TENSORS, name: TENSORS[name][:number]})
 
 
+def log_softmax(**fields: Any) -> LogSoftmax:
+    """That of the tiny program, changed."""
+    return replace(PROGRAM.log_softmax, **fields)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -241,6 +251,9 @@ def test_refuses_factors_that_are_neither_one_nor_all(kind: str, number: int) ->
         ({"logits": "ssru"}, "logits 'ssru' are not an int32"),
         ({"logits": "source.ids"}, "logits 'source.ids' are not"),
         ({"logits": "cross.output"}, "last instruction of the decoder is not the linear"),
+        ({"log_softmax": log_softmax(x="cross.output")}, "log_softmax is not of the logits"),
+        ({"log_softmax": log_softmax(shift=37)}, "log_softmax instruction 0 .*shift is 37"),
+        ({"log_softmax": log_softmax(out="logits")}, "value 'logits' is defined twice"),
         ({"eos": -1}, "eos -1 is outside the vocabulary"),
         ({"eos": len(TENSORS["embeddings"])}, "eos .* is outside"),
         ({"unk": 10**6}, "unk 1000000 is outside"),

@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sentencepiece
 
+from int8ref import arithmetic
 from int8ref.executor import load_engine
 from int8ref.model_file import Model, load, model_hash, save
 from int8ref.program import max_target_length
+from tests.processes import Command, run, start
 
 TEXT = """\
 The cat sat on the mat.
@@ -34,8 +35,6 @@ O sol nasceu e o dia foi bom!
 ONE_MORE_PIECE = b"\x0a\x09" + b"\x0a\x02zz" + b"\x15\x00\x00\x00\xc1"
 """Appended to a SentencePiece model: the piece zz of score -8, as protocol buffers have it."""
 
-Command = list[str | Path]
-
 
 def command(*arguments: str | Path) -> Command:
     return [sys.executable, "-m", "int8ref.translate", *arguments]
@@ -45,17 +44,6 @@ def command(*arguments: str | Path) -> Command:
 def tiny(tiny_file: Path) -> Command:
     """The command with the tiny model on the backend that needs no compiler."""
     return command("-m", tiny_file, "--backend", "reference", "--threads", "2")
-
-
-def run(arguments: Command, stdin: bytes = b"", timeout: int = 60) -> tuple[int, bytes, str]:
-    """Exit status, stdout, stderr."""
-    done = subprocess.run(arguments, input=stdin, capture_output=True, timeout=timeout, check=False)
-    return done.returncode, done.stdout, done.stderr.decode()
-
-
-def start(arguments: Command, **options: Any) -> subprocess.Popen[bytes]:
-    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen(arguments, **{**streams, **options})
 
 
 def expected(model: Model, lines: Sequence[str], factor: int = 250) -> bytes:
@@ -95,7 +83,7 @@ def test_batches_and_threads_change_nothing(
     order = [3, 8, 0, 1, 5, 2, 7, 4, 6] * 2
     lines = TEXT.split("\n")
     content = "".join(f"{lines[i]}\n" for i in order).encode()
-    options = ["--batch-size", str(batch), "--threads", str(threads)]
+    options = ["--batch-size", str(batch), "--threads", str(threads), "--buffer-size", str(batch)]
     status, out, errors = run([*tiny, *options], content)
     assert (status, errors) == (0, "")
     assert out == b"".join(translation.splitlines(keepends=True)[i] for i in order)
@@ -166,11 +154,23 @@ def test_long_lines_are_cut_with_a_numbered_warning(tiny: Command, tiny_file: Pa
     assert out == expected(model, lines)
     told = errors.splitlines()
     assert len(told) == 3
-    assert told[0].startswith("int8ref: line 2: of ")
-    assert told[0].endswith("tokens only the first 63 are translated")
+    assert told[0].startswith("int8ref: line 2: only the first 63 of ")
+    assert told[0].endswith(" tokens are used")
     assert told[1] == "int8ref: line 4: only the first 1048576 bytes are read"
-    assert told[2].startswith("int8ref: line 4: of ")
+    assert told[2].startswith("int8ref: line 4: only the first 63 of ")
     assert run([*tiny, "--quiet"], "\n".join(lines).encode()) == (0, out, "")
+    assert run([*tiny, "--log-level", "error"], "\n".join(lines).encode()) == (0, out, "")
+
+
+@pytest.mark.parametrize("fault", ["the cat sat " * 40, "a dog " * 200_000])
+def test_strict_ends_at_a_line_that_would_be_cut(
+    tiny: Command, translation: bytes, fault: str
+) -> None:
+    status, out, errors = run([*tiny, "--strict"], TEXT.encode() + f"{fault}\na cat\n".encode())
+    assert (status, out) == (1, translation)
+    assert errors.startswith("int8ref: error: line 10: only the first ")
+    assert errors.endswith("; --strict ends the run\n")
+    assert run([*tiny, "--strict"], TEXT.encode()) == (0, translation, "")
 
 
 @pytest.mark.parametrize(("factor", "hundredths"), [("0.5", 50), ("1.25", 125), ("9", 900)])
@@ -180,10 +180,11 @@ def test_max_length_factor(tiny: Command, tiny_file: Path, factor: str, hundredt
     assert out == (0, expected(load(tiny_file), lines, hundredths), "")
 
 
+@pytest.mark.parametrize("buffer", [[], ["--buffer-size", "1"]])
 def test_a_coprocess_gets_each_line_before_it_sends_the_next(
-    tiny: Command, translation: bytes
+    tiny: Command, translation: bytes, buffer: list[str]
 ) -> None:
-    with start(tiny) as process:
+    with start([*tiny, *buffer]) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for line, wanted in zip(TEXT.split("\n"), translation.splitlines(True), strict=False):
@@ -237,9 +238,16 @@ def test_an_interrupted_run_leaves_whole_lines(
         (["--batch-size", "0"], 2, "not between 1 and"),
         (["--batch-size", "x"], 2, "invalid"),
         (["--threads", "-1"], 2, "not between 1 and"),
-        (["--max-length-factor", "nan"], 2, "not a number between"),
-        (["--max-length-factor", "1e999999999"], 2, "not a number between"),
-        (["--max-length-factor", "0"], 2, "not a number between"),
+        (["--max-length-factor", "nan"], 2, "not a number from"),
+        (["--max-length-factor", "1e999999999"], 2, "not a number from"),
+        (["--max-length-factor", "0"], 2, "not a number from"),
+        (["--alpha", "0.333"], 2, "not a number from"),
+        (["--beam-size", "65"], 2, "not between 1 and 64"),
+        (["--max-length", "0"], 2, "not between 1 and 1024"),
+        (["--buffer-size", "0"], 2, "not between 1 and"),
+        (["--n-best", "2"], 2, "--n-best 2 is more than --beam-size 1"),
+        (["-b", "2", "--n-best", "2", "--output-format", "text"], 2, "needs another"),
+        (["--scores", "a cat"], 2, "invalid choice"),
         (["--backend", "gpu"], 2, "invalid choice"),
         (["--nonsense"], 2, "unrecognized arguments"),
         (["-i", "-", "text"], 2, "exclude each other"),
@@ -306,17 +314,31 @@ def test_help_and_version_need_no_library() -> None:
 
 
 def test_signature(tiny: Command, tiny_file: Path) -> None:
-    status, out, errors = run([*tiny, "--signature", "--max-length-factor", "1.50"])
-    assert (status, errors) == (0, "")
-    parts = dict(part.split(":") for part in out.decode().strip().split("|"))
-    assert parts.pop("int8ref")
-    assert parts == {
-        "arithmetic": "1",
+    usual = {
+        "arithmetic": str(arithmetic.VERSION),
         "model": "tiny",
         "sha256": model_hash(tiny_file),
-        "max-length-factor": "1.5",
+        "beam-size": "1",
+        "normalization": "length",
+        "alpha": "1",
+        "max-length": "none",
+        "max-length-factor": "2.5",
         "backend": "reference",
     }
+    others = {
+        "beam-size": "4",
+        "normalization": "gnmt",
+        "alpha": "0.6",
+        "max-length": "50",
+        "max-length-factor": "1.5",
+    }
+    given = [word for name, value in others.items() for word in (f"--{name}", f"{value}")]
+    for options, expected in (([], usual), (given, {**usual, **others})):
+        status, out, errors = run([*tiny, "--signature", *options])
+        assert (status, errors) == (0, "")
+        parts = dict(part.split(":") for part in out.decode().strip().split("|"))
+        assert parts.pop("int8ref")
+        assert parts == expected
 
 
 @pytest.mark.parametrize(("quiet", "terminal"), [(False, True), (True, True), (False, False)])

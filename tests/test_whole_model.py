@@ -13,7 +13,7 @@ import os
 import random
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,9 +23,11 @@ import pytest
 from int8ref.executor import Engine, load_engine
 from int8ref.model_file import Model
 from int8ref.models import MODELS, load_model
+from int8ref.options import Options
 from int8ref.program import max_target_length, validate
+from int8ref.search import BeamOptions
 from int8ref.text import build_tokenizer
-from int8ref.translator import Translator
+from int8ref.translator import Speed, Translator
 
 SHORT_SENTENCES = 100
 
@@ -132,18 +134,82 @@ def test_same_ids_and_logits_of_long_sentences(
     ) >= 1000  # fmt: skip
 
 
-def no_line_is_cut(line: int, length: int, kept: int) -> None:
-    raise AssertionError(f"line {line} of {length} tokens was cut to {kept}")
+def assert_same_hypotheses(engines: tuple[Engine, Engine], lines: list[str], model: Model) -> None:
+    """Beam search of both engines; forced decoding gives each hypothesis its own numbers again."""
+    reference, compiled = engines
+    batch, limits = encode(model, lines)
+    options = BeamOptions(beam_size=4, n_best=4)
+    found = compiled.beam(batch, limits, options)
+    assert found == reference.beam(batch, limits, options)
+    sources = [ids for ids, best in zip(batch, found, strict=True) for h in best if h.complete]
+    complete = [h for best in found for h in best if h.complete]
+    assert len(complete) >= len(lines)
+    assert compiled.score(sources, [h.ids for h in complete], options) == complete
+    ids = [h.ids for h in complete[:3]]
+    assert reference.score(sources[:3], ids, options) == complete[:3]
+
+
+def test_same_hypotheses(model: Model, engines: tuple[Engine, Engine]) -> None:
+    lines = sorted(shipped(model), key=lambda line: (len(line), line))[:40:10]
+    assert_same_hypotheses(engines, lines, model)
+
+
+@pytest.mark.slow
+def test_same_hypotheses_of_long_sentences(model: Model, engines: tuple[Engine, Engine]) -> None:
+    for first in range(0, 20, 5):
+        assert_same_hypotheses(engines, flores(model)[first : first + 5], model)
+
+
+def test_batches_of_beams(model: Model, engines: tuple[Engine, Engine]) -> None:
+    """Beams of 1, 4 and 8, one sentence at a time and all at once in another order."""
+    compiled = engines[1]
+    batch, limits = encode(model, flores(model)[:8])
+    for size in (1, 4, 8):
+        options = BeamOptions(beam_size=size, n_best=size)
+        together = compiled.beam(batch[::-1], limits[::-1], options)[::-1]
+        pairs = zip(batch, limits, strict=True)
+        assert together == [compiled.beam([ids], [n], options)[0] for ids, n in pairs]
+        if size == 1:
+            greedy = compiled.greedy(batch, limits)
+            assert [list(best.ids) for (best,) in together] == greedy
+
+
+def test_log_probabilities_are_those_of_the_float_model(
+    model: Model, engines: tuple[Engine, Engine]
+) -> None:
+    """Forced along the same translations: near, as all is 8-bit, and on the same scale."""
+    from weights_import import sources
+    from weights_import.float_forward import forced
+
+    published = MODELS[f"{model.languages[0]}-{model.languages[1]}"]
+    (checkpoint,) = (
+        file
+        for file in distribution(published.distribution).files or []
+        if file.name == published.checkpoint
+    )
+    batch, limits = encode(model, flores(model)[:4])
+    fitting = engines[1].greedy(batch, limits)
+    floats = sources.read(Path(str(checkpoint.locate())))
+    for targets, error in ((fitting, 0.05), (fitting[1:] + fitting[:1], 0.5)):
+        found = engines[1].score(batch, targets, BeamOptions())
+        tokens = np.concatenate([h.tokens for h in found]) / 2**20 * np.log(2)
+        wanted = []
+        for logits, target in zip(forced(floats, batch, targets), targets, strict=True):
+            wide = logits.astype(np.float64)
+            wide -= np.log(np.exp(wide).sum(axis=1, keepdims=True))
+            wanted += wide[np.arange(len(wide)), [*target, model.program.eos]].tolist()
+        assert abs(tokens - wanted).mean() < error
+    assert tokens.sum() == pytest.approx(sum(wanted), rel=0.02), "of the unlikely ones"
 
 
 @pytest.fixture(scope="session")
 def translations(model: Model) -> tuple[Callable[..., list[str]], list[str], list[str]]:
     """(translate, lines, their translations one at a time)."""
-    translator = Translator(model)
 
     def translate(lines: list[str], batch_size: int, threads: int = 1) -> list[str]:
-        batches = translator.translate(lines, batch_size, threads, no_line_is_cut)
-        return [line for batch in batches for line in batch]
+        results = Translator(model, speed=Speed(batch_size, threads)).translate(lines)
+        assert not any(result.truncated for result in results)
+        return [result.text for result in results]
 
     lines = flores(model)[:80]
     alone = translate(lines, 1)
@@ -176,5 +242,18 @@ def test_translations_are_of_the_right_language(model: Model) -> None:
         "en": ("The cat drinks water.", ("gato", "água")),
         "pt": ("O gato bebe água.", ("cat", "water")),
     }[model.languages[0]]
-    (found,) = next(iter(Translator(model).translate([source], 1, 1, no_line_is_cut)))
+    found = Translator(model).translate(source).text
     assert all(word in found.lower() for word in wanted), found
+
+
+def test_lists_scores_and_alignments_are_the_same_bits(model: Model) -> None:
+    """Whatever the backend, the batch, the threads and the order."""
+    lines = sorted(shipped(model), key=lambda line: (len(line), line))[:6]
+    options = Options(beam_size=4, n_best=4, scores=True, alignment="soft")
+    golden = Translator(model, "reference", Speed(batch_size=4)).translate(lines, options)
+    for speed in (Speed(1), Speed(2, 2), Speed(64)):
+        assert Translator(model, speed=speed).translate(lines[::-1], options) == golden[::-1]
+    for result in golden:
+        ranked = [t.scores.score for t in result.translations if t.scores is not None]
+        assert len(ranked) == len({t.ids for t in result.translations}) == 4
+        assert result.text == result.translations[0].text

@@ -31,6 +31,7 @@ EXAMPLES = """\
 examples:
   python -m weights_import model.bin -o model.safetensors --languages en-pt
   python -m weights_import model.npz -o model.safetensors --calibration news.txt --requantize shift
+  python -m weights_import runs/1/en-de.safetensors -o en-de.safetensors --calibration train.en
 
 A lexical shortlist (.s2t.bin) beside the checkpoint is imported too, to a file beside the model:
 MODEL.shortlist.safetensors.
@@ -71,12 +72,22 @@ def parser() -> argparse.ArgumentParser:
         help="how accumulators return to int8 (default: %(default)s)",
     )
     p.add_argument(
+        "--positions",
+        type=number_of_positions,
+        default=Options.positions,
+        help="most tokens of a source with eos, or of the context of a language model, if the "
+        "checkpoint has as many (default: %(default)s)",
+    )
+    p.add_argument(
         "--shortlist",
         type=Path,
         help="lexical shortlist (default: *.s2t.bin beside the checkpoint)",
     )
     p.add_argument("--name", help="name of the model (default: the output file's name)")
-    p.add_argument("--languages", help="source and target, such as en-pt (default: from the name)")
+    p.add_argument(
+        "--languages",
+        help="source and target, such as en-pt (default: the checkpoint's own, or from the name)",
+    )
     p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
     return p
 
@@ -85,15 +96,16 @@ def run(options: argparse.Namespace) -> None:
     """Read, calibrate, lower, write."""
     log = logging.getLogger("weights_import")
     name = options.name or options.output.stem
-    languages = languages_of(options.languages or name)
     model = sources.read(options.source)
+    known = None if options.languages else model.languages
+    languages = known or languages_of(options.languages or name)
     shortlist = import_shortlist(options.shortlist, options.source, model)
     log.info("read %s: %s", options.source.name, model.provenance.get("format", ""))
     sentences = calibration_text(options.calibration, languages[0])
     log.info("calibrating on %d sentences ...", len(sentences))
-    ranges = calibrate(model, sentences)
+    ranges = calibrate(model, sentences, positions=options.positions)
     log.info("lowering ...")
-    lowered = Options(requantize=options.requantize)
+    lowered = Options(requantize=options.requantize, positions=options.positions)
     program, tensors = lower(model, ranges, lowered)
     provenance = {
         **model.provenance,
@@ -131,6 +143,14 @@ def import_shortlist(path: Path | None, source: Path, model: FloatModel) -> Shor
     return shortlist
 
 
+def number_of_positions(text: str) -> int:
+    """A number that a program may have positions for."""
+    number = int(text)
+    if not 2 <= number <= 1024:
+        raise argparse.ArgumentTypeError(f"{number} is outside [2, 1024]")
+    return number
+
+
 def languages_of(pair: str) -> tuple[str, str]:
     """("en", "pt") of "en-pt"; anything else is undetermined ("und", BCP 47)."""
     source, dash, target = pair.partition("-")
@@ -147,11 +167,13 @@ def calibration_text(path: Path | None, language: str) -> list[str]:
 
 
 def tokenizers(model: FloatModel) -> tuple[Tokenizer, Tokenizer]:
-    """Source and target tokenizer of a checkpoint, which must have both."""
-    missing = [side for side in ("source", "target") if side not in model.tokenizers]
+    """Source and target tokenizer of a checkpoint, which must have both; without an encoder, that
+    of the target twice."""
+    sides = ("source", "target") if model.architecture.encoder_layers else ("target", "target")
+    missing = [side for side in sides if side not in model.tokenizers]
     if missing:
         raise CheckpointError(f"no SentencePiece model beside the checkpoint for: {missing}")
-    source, target = (model.tokenizers[side] for side in ("source", "target"))
+    source, target = (model.tokenizers[side] for side in sides)
     return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)
 
 

@@ -136,20 +136,30 @@ def calibrate(
     sentences: Sequence[str] | Sequence[Ids],
     rows: int = 4096,
     seed: int = 0,
+    positions: int = 512,
 ) -> Ranges:
     """Translates the sentences greedily, then observes a teacher-forced pass over the result.
 
-    Sentences are text, if the model has a tokenizer, or id lists that end with `eos`.
+    Sentences are text, if the model has a tokenizer, or id lists that end with `eos`; they are cut
+    to `positions` tokens, or as many as the model has positions for.  A decoder alone is observed
+    on the sentences themselves.
     The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
     """
     if not sentences:
         raise ValueError("no sentences to calibrate on")
     lines = [s if isinstance(s, str) else " ".join(map(str, s)) for s in sentences]
     texts = isinstance(sentences[0], str)
-    sources = tokenize(model, lines) if texts else cast(Sequence[Ids], sentences)
-    targets = greedy(model, sources)
+    whole = tokenize(model, lines) if texts else cast(Sequence[Ids], sentences)
+    most = min(positions, model.architecture.max_positions or positions)
+    sources: Sequence[Ids] = [[*ids[:-1][: most - 1], *ids[-1:]] for ids in whole]
+    lengths = [len(ids) for ids in sources]
+    if model.architecture.encoder_layers:
+        room = model.architecture.max_positions or None
+        targets = [ids[: room and room - 1] for ids in greedy(model, sources)]
+    else:
+        sources, targets = [[]] * len(sources), [list(ids[:-1]) for ids in sources]
     collector = Collector(rows, seed)
-    for batch in _batches(sources):
+    for batch in _batches(lengths):
         forced(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     collector.ranges.provenance = {
@@ -162,17 +172,22 @@ def calibrate(
 def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
     """Source ids of each sentence, `eos` included, by the model's own SentencePiece tokenizer.
 
+    A decoder alone has no source: they are ids of its target then.
+
     Raises CheckpointError if the model has none, or one that does not fit its vocabulary.
     """
     architecture = model.architecture
-    if "source" not in model.tokenizers:
-        raise CheckpointError("the model has no source tokenizer: pass id lists instead")
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["source"])
+    side, vocabulary = "source", architecture.source_vocabulary
+    if not architecture.encoder_layers:
+        side, vocabulary = "target", architecture.target_vocabulary
+    if side not in model.tokenizers:
+        raise CheckpointError(f"the model has no {side} tokenizer: pass id lists instead")
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers[side])
     found = (processor.vocab_size(), processor.eos_id(), processor.unk_id())
-    expected = (architecture.source_vocabulary, architecture.eos, architecture.unk)
+    expected = (vocabulary, architecture.eos, architecture.unk)
     if found != expected:
         raise CheckpointError(
-            f"source tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
+            f"{side} tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
         )
     return [[*ids, architecture.eos] for ids in processor.encode(list(sentences))]
 
@@ -186,6 +201,6 @@ def shipped_text(language: str) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def _batches(sources: Sequence[Ids]) -> list[list[int]]:
-    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+def _batches(lengths: Sequence[int]) -> list[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     return [order[first : first + BATCH] for first in range(0, len(order), BATCH)]

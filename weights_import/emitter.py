@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from int8ref.instruction import Instruction
 from int8ref.program import Tensors
-from int8ref.reference.layer_norm_l2 import FRACTION_BITS, LayerNormL2, normalized_bound
+from int8ref.reference import layer_norm_l1, layer_norm_l2
+from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm
+from int8ref.reference.layer_norm_l1 import LayerNormL1
+from int8ref.reference.layer_norm_l2 import LayerNormL2
 from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MAX_MULTIPLIER, MatchAdd
 from weights_import.calibrate import Ranges
@@ -65,6 +69,27 @@ class Scaled:
     scale: Float64
     wide: str = ""
 
+    @property
+    def stream(self) -> Scaled:
+        """The value as the residual takes it: its wide form."""
+        return Scaled(self.wide, self.scale * 2.0**-WIDE_BITS)
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A kind of layer norm: its instruction, the bound of its normalised values, and the power of
+    the residual's scale in which its epsilon counts."""
+
+    instruction: type[LayerNorm]
+    normalized_bound: Callable[[int], int]
+    power: int
+
+
+NORMS = {
+    "l2": Norm(LayerNormL2, layer_norm_l2.normalized_bound, 2),
+    "l1": Norm(LayerNormL1, layer_norm_l1.normalized_bound, 1),
+}
+
 
 class Emitter:
     """Collects the instructions and tensors of a Program.
@@ -108,17 +133,17 @@ class Emitter:
                 return name
         return self.tensor(f"{domain}.embedding", table.x)
 
-    def residual(self, name: str, branch: Scaled, x: Scaled) -> Scaled:
-        """norm(branch + x): added in 16 bits, normalised to 8."""
+    def add_residual(self, name: str, branch: Scaled, stream: Scaled) -> Scaled:
+        """branch + stream in 16 bits; the stream is a residual sum or the wide form of a value."""
         largest = max(self.ranges.maximum(f"{name}.sum"), 1e-9)
-        scale = largest * HEADROOM / WIDE_MAX
-        ratios = branch.scale / scale, x.scale / scale * 2.0**-WIDE_BITS
+        scale = np.array([largest * HEADROOM / WIDE_MAX])
+        ratios = branch.scale / scale, stream.scale / scale
         shift = largest_shift(float(max(r.max() for r in ratios)), MAX_MULTIPLIER, 30)
         factors = [fixed_point(ratio, shift) for ratio in ratios]
         self.add(
             MatchAdd(
                 a=branch.name,
-                b=x.wide,
+                b=stream.name,
                 a_multiplier=self.tensor(f"{name}.branch_multiplier", factors[0]),
                 b_multiplier=self.tensor(f"{name}.residual_multiplier", factors[1]),
                 shift=shift,
@@ -126,32 +151,35 @@ class Emitter:
                 out=f"{name}.sum",
             )
         )
-        return self.norm(f"{name}.norm", f"{name}.sum", scale)
+        return Scaled(f"{name}.sum", scale)
 
-    def norm(self, name: str, x: str, x_scale: float) -> Scaled:
+    def norm(self, name: str, x: Scaled, wide: bool) -> Scaled:
+        """Layer norm of a residual sum to 8 bits, and if `wide` to 16 bits beside them."""
+        architecture = self.model.architecture
         scale = self.input_scale(name)
         gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale
         bias = self.model.tensors[f"{name}.bias"].astype(np.float64) / scale
         unit = 2.0**-FRACTION_BITS
-        bound = normalized_bound(self.width) * np.abs(gain).max() * unit + np.abs(bias).max()
+        kind = NORMS[architecture.norm]
+        bound = kind.normalized_bound(self.width) * np.abs(gain).max() * unit + np.abs(bias).max()
         shift = min(
             largest_shift(float(np.abs(gain).max()) * unit, WIDE_MAX, 30),
             largest_shift(float(bound), 2**30, 30),
         )
-        epsilon = self.model.architecture.norm_epsilon * (self.width / x_scale) ** 2
+        epsilon = architecture.norm_epsilon * (self.width / float(x.scale[0])) ** kind.power
         self.add(
-            LayerNormL2(
-                x=x,
+            kind.instruction(
+                x=x.name,
                 gain=self.tensor(f"{name}.gain", fixed_point(gain * unit, shift).astype(np.int16)),
                 bias=self.tensor(f"{name}.bias", fixed_point(bias, shift)),
                 shift=shift,
                 epsilon=round(epsilon),
-                wide_bits=WIDE_BITS,
+                wide_bits=WIDE_BITS if wide else 0,
                 out=name,
-                wide=f"{name}.wide",
+                wide=f"{name}.wide" if wide else None,
             )
         )
-        return Scaled(name, scale, f"{name}.wide")
+        return Scaled(name, scale, f"{name}.wide" if wide else "")
 
     def accumulate(self, name: str, x: Scaled) -> Scaled:
         """x times a weight, as accumulators."""
@@ -229,6 +257,11 @@ class Emitter:
 
     def data_scale(self, name: str) -> Float64:
         return self.group_scales(name, 1)
+
+    def stream_scale(self, name: str) -> Float64:
+        """The scale of a value of which only the wide form is used: it holds HEADROOM and more."""
+        largest = max(self.ranges.maximum(name), 1e-9)
+        return np.array([largest * HEADROOM / WIDE_MAX * 2.0**WIDE_BITS])
 
     def group_scales(self, name: str, groups: int) -> Float64:
         return positive(self.ranges.clip(name, self.options.clip, groups)) / DATA_MAX

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.float_model import Float32, FloatModel
+from weights_import.float_model import Architecture, Float32, FloatModel
 
 Ids = Sequence[int]
 Observer = Callable[[str, Float32], None]
@@ -25,7 +25,8 @@ ZERO_VECTOR = -1
 class Memory:
     """What the decoder sees of the encoder: cross keys and values of every decoder layer.
 
-    keys, values: one [batch, heads, source, head_size] a layer;  mask: [batch, source].
+    keys, values: one [batch, heads, source, head_size] a layer, none without an encoder;
+    mask: [batch, source].
     """
 
     keys: list[Float32]
@@ -36,15 +37,22 @@ class Memory:
         return Memory([k[rows] for k in self.keys], [v[rows] for v in self.values], self.mask[rows])
 
 
+Cell = tuple[Float32, ...]
+"""What a decoder layer remembers: the SSRU cell [batch, d], or the keys and the values of
+self-attention [batch, heads, decoded, head_size]."""
+
+
 @dataclass
 class DecoderState:
-    """The number of tokens decoded so far, and the SSRU cell [batch, d] of every layer."""
+    """The number of tokens decoded so far, and the cell of every layer."""
 
     position: int
-    cells: list[Float32]
+    cells: list[Cell]
 
     def select(self, rows: NDArray[np.intp]) -> DecoderState:
-        return DecoderState(self.position, [cell[rows] for cell in self.cells])
+        return DecoderState(
+            self.position, [tuple(part[rows] for part in cell) for cell in self.cells]
+        )
 
 
 @dataclass(frozen=True)
@@ -76,22 +84,39 @@ class _Pass:
         positions = self.model.position_table(position + ids.shape[1])[position:]
         return self.see(f"{stack}.embedding", rows + positions)
 
-    def add_norm(self, block: str, x: Float32, y: Float32) -> Float32:
-        """Layer norm of the residual sum: (s - mean) / sqrt(variance + epsilon) * gain + bias."""
-        total = self.see(f"{block}.sum", x + y)
-        centred = total - total.mean(axis=-1, keepdims=True)
-        variance = np.square(centred).mean(axis=-1, keepdims=True)
-        centred /= np.sqrt(variance + np.float32(self.model.architecture.norm_epsilon))
+    def residual(self, block: str, x: Float32, branch: Callable[[Float32], Float32]) -> Float32:
+        """pre-norm: x + branch(norm(x));  post-norm: norm(x + branch(x))."""
+        if self.model.architecture.norm_position == "pre":
+            return self.see(f"{block}.sum", x + branch(self.norm(f"{block}.norm", x)))
+        return self.norm(f"{block}.norm", self.see(f"{block}.sum", x + branch(x)))
+
+    def finish(self, stack: str, x: Float32) -> Float32:
+        """The norm behind the last layer, which pre-norm has."""
+        pre = self.model.architecture.norm_position == "pre"
+        return self.norm(f"{stack}.norm", x) if pre else x
+
+    def norm(self, name: str, x: Float32) -> Float32:
+        """(x - mean) / spread * gain + bias, with c = x - mean and the spread
+
+        l2   sqrt(mean(c^2) + epsilon)
+        l1   mean(|c|) + epsilon
+        """
+        epsilon = np.float32(self.model.architecture.norm_epsilon)
+        y = x - x.mean(axis=-1, keepdims=True)
+        if self.model.architecture.norm == "l2":
+            y /= np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + epsilon)
+        else:
+            y /= np.abs(y).mean(axis=-1, keepdims=True) + epsilon
         tensors = self.model.tensors
-        return self.see(
-            f"{block}.norm",
-            centred * tensors[f"{block}.norm.gain"] + tensors[f"{block}.norm.bias"],
-        )
+        return self.see(name, y * tensors[f"{name}.gain"] + tensors[f"{name}.bias"])
 
     def feed_forward(self, block: str, x: Float32) -> Float32:
-        inner = self.linear(f"{block}.inner", x)
-        self.see(f"{block}.inner", np.maximum(inner, 0, out=inner))
-        return self.add_norm(block, x, self.linear(f"{block}.outer", inner))
+        def branch(y: Float32) -> Float32:
+            inner = self.linear(f"{block}.inner", y)
+            self.see(f"{block}.inner", np.maximum(inner, 0, out=inner))
+            return self.linear(f"{block}.outer", inner)
+
+        return self.residual(block, x, branch)
 
     def heads(self, name: str, x: Float32) -> Float32:
         """A projection, observed, split to [batch, heads, length, head_size]."""
@@ -99,34 +124,75 @@ class _Pass:
         split = y.reshape(*y.shape[:2], self.model.architecture.heads, -1)
         return np.ascontiguousarray(split.transpose(0, 2, 1, 3))
 
+    def attend(self, block: str, x: Float32, keys: Float32, values: Float32, mask: Mask) -> Float32:
+        """Output projection of the values, weighted by Q K^T / sqrt(head_size).
+
+        `mask`: [batch, 1 or length, keys], true at the keys that a position sees.
+        """
+        scores = self.heads(f"{block}.query", x) @ keys.swapaxes(-1, -2)
+        scores *= np.float32(self.model.architecture.head_size**-0.5)
+        context = self.weights(block, scores, mask[:, None]) @ values
+        joined = context.transpose(0, 2, 1, 3).reshape(x.shape)
+        return self.linear(f"{block}.output", self.see(f"{block}.context", joined))
+
+    def weights(self, block: str, scores: Float32, mask: Mask) -> Float32:
+        """Scores to weights, in place: a softmax, or [ReLU(score + b)]^degree + |delta| over its
+        sum, with the mask after the polynomial (Lin et al. 2020, Eq. 11)."""
+        if self.model.architecture.attention == "softmax":
+            scores += np.where(mask, np.float32(0), np.float32(-np.inf))
+            return softmax(scores)
+        tensors, degree = self.model.tensors, self.model.architecture.degree
+        scores += tensors[f"{block}.score_bias"][:, None, None]
+        weights: Float32 = np.maximum(scores, 0, out=scores) ** degree
+        weights += np.abs(tensors[f"{block}.delta"])[:, None, None]
+        weights *= mask
+        weights /= weights.sum(axis=-1, keepdims=True)
+        return weights
+
     def attention(
         self, block: str, x: Float32, keys: Float32, values: Float32, mask: Mask
     ) -> Float32:
-        """softmax(Q K^T / sqrt(head_size)) V, output projection, residual, norm."""
-        queries = self.heads(f"{block}.query", x)
-        scores = queries @ keys.swapaxes(-1, -2)
-        scores *= np.float32(self.model.architecture.head_size**-0.5)
-        scores += np.where(mask, np.float32(0), np.float32(-np.inf))[:, None, None, :]
-        context = softmax(scores) @ values
-        joined = context.transpose(0, 2, 1, 3).reshape(x.shape)
-        return self.add_norm(
-            block, x, self.linear(f"{block}.output", self.see(f"{block}.context", joined))
-        )
+        """Attention to a source that is encoded already; `mask` [batch, keys]."""
+        return self.residual(block, x, lambda y: self.attend(block, y, keys, values, mask[:, None]))
 
-    def ssru(self, block: str, x: Float32, cell: Float32) -> tuple[Float32, Float32]:
+    def self_attention(
+        self, block: str, x: Float32, cell: Cell, mask: Mask
+    ) -> tuple[Float32, Cell]:
+        """Attention to itself and to what came before, which `cell` holds.
+
+        `mask`: [batch, 1 or length, all so far].  Returns the output and the keys and values of all
+        so far.
+        """
+        seen = cell
+
+        def branch(y: Float32) -> Float32:
+            nonlocal seen
+            fresh = self.heads(f"{block}.key", y), self.heads(f"{block}.value", y)
+            seen = tuple(np.concatenate(pair, axis=2) for pair in zip(cell, fresh, strict=True))
+            keys, values = seen
+            return self.attend(block, y, keys, values, mask)
+
+        return self.residual(block, x, branch), seen
+
+    def ssru(self, block: str, x: Float32, cell: Float32) -> tuple[Float32, Cell]:
         """Simpler simple recurrent unit (Kim et al., WNGT 2019, section 3.1.2).
 
         c_t = f * c_{t-1} + (1 - f) * (x W), f = sigmoid(x W_f + b_f); output ReLU(c_t), residual,
         norm.  Returns the output [batch, length, d] and the last c_t [batch, d].
         """
-        gate = sigmoid(self.see(f"{block}.gate", self.linear(f"{block}.gate", x)))
-        update = (1 - gate) * self.see(f"{block}.cell", self.linear(f"{block}.cell", x))
-        states = np.empty_like(x)
-        for t in range(x.shape[1]):
-            cell = gate[:, t] * cell + update[:, t]
-            states[:, t] = cell
-        self.see(f"{block}.state", states)
-        return self.add_norm(block, x, np.maximum(states, 0)), cell
+        last = cell
+
+        def branch(y: Float32) -> Float32:
+            nonlocal last
+            gate = sigmoid(self.see(f"{block}.gate", self.linear(f"{block}.gate", y)))
+            update = (1 - gate) * self.see(f"{block}.cell", self.linear(f"{block}.cell", y))
+            states = np.empty_like(y)
+            for t in range(y.shape[1]):
+                last = gate[:, t] * last + update[:, t]
+                states[:, t] = last
+            return np.maximum(self.see(f"{block}.state", states), 0)
+
+        return self.residual(block, x, branch), (last,)
 
 
 def softmax(x: Float32) -> Float32:
@@ -152,10 +218,11 @@ def pad(sequences: Sequence[Ids]) -> tuple[NDArray[np.int64], Mask]:
 
 
 def check_sources(model: FloatModel, sources: Sequence[Ids]) -> None:
-    """Raises ValueError on an id outside the vocabulary, or a source that does not end with eos."""
+    """Raises ValueError on an id outside the vocabulary, or a source that does not end with eos; on
+    one that is not empty, where the model takes none."""
     architecture = model.architecture
     check_ids("source", sources, architecture.source_vocabulary)
-    for i, source in enumerate(sources):
+    for i, source in enumerate(sources) if architecture.encoder_layers else ():
         if not source or source[-1] != architecture.eos:
             raise ValueError(f"source {i} does not end with eos ({architecture.eos})")
 
@@ -168,18 +235,22 @@ def check_ids(what: str, sequences: Sequence[Ids], vocabulary: int) -> None:
 
 
 def encode(model: FloatModel, sources: Sequence[Ids], observe: Observer | None = None) -> Memory:
-    """Encodes a batch of id lists, each of which ends with `eos` (else ValueError)."""
+    """Encodes a batch of id lists, each of which ends with `eos` (else ValueError).
+
+    A decoder alone has empty sources, and remembers nothing of them.
+    """
     architecture = model.architecture
     check_sources(model, sources)
     ids, mask = pad(sources)
+    if not architecture.encoder_layers:
+        return Memory([], [], mask)
     run = _Pass(model, mask, observe)
     x = run.embed("encoder", "source_embedding", ids, 0)
+    nothing = (no_keys(architecture, len(sources)),) * 2
     for layer in range(architecture.encoder_layers):
-        block = f"encoder.{layer}.self"
-        x = run.attention(
-            block, x, run.heads(f"{block}.key", x), run.heads(f"{block}.value", x), mask
-        )
+        x, _ = run.self_attention(f"encoder.{layer}.self", x, nothing, mask[:, None])
         x = run.feed_forward(f"encoder.{layer}.ffn", x)
+    x = run.finish("encoder", x)
     layers = range(architecture.decoder_layers)
     return Memory(
         keys=[run.heads(f"decoder.{layer}.cross.key", x) for layer in layers],
@@ -188,10 +259,17 @@ def encode(model: FloatModel, sources: Sequence[Ids], observe: Observer | None =
     )
 
 
+def no_keys(architecture: Architecture, batch: int) -> Float32:
+    """Keys or values of nothing: [batch, heads, 0, head_size]."""
+    return np.zeros((batch, architecture.heads, 0, architecture.head_size), np.float32)
+
+
 def start_state(model: FloatModel, batch: int) -> DecoderState:
-    """Nothing decoded yet: position 0, every cell zero."""
+    """Nothing decoded yet: position 0, every cell zero or empty."""
     architecture = model.architecture
-    cell = np.zeros((batch, architecture.d_model), np.float32)
+    cell: Cell = (np.zeros((batch, architecture.d_model), np.float32),)
+    if architecture.decoder_cell == "self_attention":
+        cell = (no_keys(architecture, batch),) * 2
     return DecoderState(0, [cell] * architecture.decoder_layers)
 
 
@@ -211,16 +289,22 @@ def decode(
     """
     run = _Pass(model, np.ones(previous.shape, bool) if mask is None else mask, observe)
     x = run.embed("decoder", "target_embedding", previous, state.position)
-    cells = []
-    for layer in range(model.architecture.decoder_layers):
-        x, cell = run.ssru(f"decoder.{layer}.ssru", x, state.cells[layer])
+    length = previous.shape[1]
+    causal = np.tri(length, state.position + length, state.position, dtype=bool)[None]
+    cells: list[Cell] = []
+    for layer, cell in enumerate(state.cells):
+        block = f"decoder.{layer}"
+        if model.architecture.decoder_cell == "ssru":
+            x, cell = run.ssru(f"{block}.ssru", x, *cell)
+        else:
+            x, cell = run.self_attention(f"{block}.self", x, cell, causal)
         cells.append(cell)
-        x = run.attention(
-            f"decoder.{layer}.cross", x, memory.keys[layer], memory.values[layer], memory.mask
-        )
-        x = run.feed_forward(f"decoder.{layer}.ffn", x)
-    logits = run.see("decoder.logits", run.linear("output", x))
-    return logits, DecoderState(state.position + previous.shape[1], cells)
+        if memory.keys:
+            keys, values = memory.keys[layer], memory.values[layer]
+            x = run.attention(f"{block}.cross", x, keys, values, memory.mask)
+        x = run.feed_forward(f"{block}.ffn", x)
+    logits = run.see("decoder.logits", run.linear("output", run.finish("decoder", x)))
+    return logits, DecoderState(state.position + length, cells)
 
 
 def forced(

@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from int8ref.reference.attention_polynomial import MAX_DEGREE
+
 Float32 = NDArray[np.float32]
 
 SUPPORTED: dict[str, tuple[str, ...]] = {
-    "decoder_cell": ("ssru",),
-    "norm": ("l2",),
-    "norm_position": ("post",),
-    "attention": ("softmax",),
+    "decoder_cell": ("ssru", "self_attention"),
+    "norm": ("l2", "l1"),
+    "norm_position": ("post", "pre"),
+    "attention": ("softmax", "polynomial"),
     "activation": ("relu",),
 }
 
@@ -28,9 +30,12 @@ class CheckpointError(ValueError):
 class Architecture:
     """What a Transformer is, besides its weights.
 
+    Without encoder layers it is a decoder alone: a language model, with no source at all.
     `start` is the id embedded at the first decoder position, -1 the zero vector.  A translation
     of a source of n tokens (the closing `eos` counted) may take
-    floor(max_length_factor * n) steps, and at least one.
+    floor(max_length_factor * n) steps, and at least one.  `degree` is that of polynomial attention,
+    [ReLU(score + b)]^degree + |delta|; else 0.  `max_positions` is the length of the table of
+    positions in the checkpoint; 0 stands for sinusoids, as many as are needed.
     Raises CheckpointError that lists everything unsupported or inconsistent at once.
     """
 
@@ -52,6 +57,8 @@ class Architecture:
     source_vocabulary: int
     target_vocabulary: int
     max_length_factor: float
+    degree: int = 0
+    max_positions: int = 0
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -67,14 +74,24 @@ class Architecture:
         for name, known in SUPPORTED.items():
             if values[name] not in known:
                 yield f"{name}={values[name]!r} (supported: {', '.join(known)})"
-        for name in ("d_model", "heads", "d_ffn", "encoder_layers", "decoder_layers"):
+        for name in ("d_model", "heads", "d_ffn", "decoder_layers"):
             if values[name] < 1:
                 yield f"{name}={values[name]} is not positive"
+        for name in ("encoder_layers", "max_positions"):
+            if values[name] < 0:
+                yield f"{name}={values[name]} is negative"
+        degrees = range(1, MAX_DEGREE + 1) if self.attention == "polynomial" else [0]
+        if self.degree not in degrees:
+            yield f"degree={self.degree} of {self.attention} attention (supported: {[*degrees]})"
         if self.heads > 0 and self.d_model % self.heads:
             yield f"d_model={self.d_model} is not divisible by heads={self.heads}"
-        if self.d_model < 4 or self.d_model % 2:
+        if not self.max_positions and (self.d_model < 4 or self.d_model % 2):
             yield f"d_model={self.d_model} has no sinusoidal positions (needs an even number >= 4)"
-        smaller = min(self.source_vocabulary, self.target_vocabulary)
+        smaller = self.target_vocabulary
+        if self.encoder_layers:
+            smaller = min(smaller, self.source_vocabulary)
+        elif self.source_vocabulary:
+            yield f"source_vocabulary={self.source_vocabulary} without an encoder"
         for name in ("eos", "unk"):
             if not 0 <= values[name] < smaller:
                 yield f"{name}={values[name]} is outside a vocabulary of {smaller}"
@@ -99,6 +116,8 @@ def declare(architecture: Architecture) -> dict[str, Declared]:
         for projection in ("query", "key", "value", "output")
         for part, shape in (("weight", (d, d)), ("bias", (d,)))
     }
+    if architecture.attention == "polynomial":
+        attention |= {part: Declared((architecture.heads,)) for part in ("score_bias", "delta")}
     ssru = {
         "cell.weight": Declared((d, d)),
         "cell.bias": Declared((d,), required=False),
@@ -112,24 +131,25 @@ def declare(architecture: Architecture) -> dict[str, Declared]:
         "outer.bias": Declared((d,)),
     }
     norm = {"norm.gain": Declared((d,)), "norm.bias": Declared((d,))}
+    first = {"ssru": ssru} if architecture.decoder_cell == "ssru" else {"self": attention}
+    cross = {"cross": attention} if architecture.encoder_layers else {}
     stacks = {
         "encoder": (architecture.encoder_layers, {"self": attention, "ffn": feed_forward}),
-        "decoder": (
-            architecture.decoder_layers,
-            {"ssru": ssru, "cross": attention, "ffn": feed_forward},
-        ),
+        "decoder": (architecture.decoder_layers, first | cross | {"ffn": feed_forward}),
     }
-    layers = {
-        f"{stack}.{layer}.{block}.{name}": declared
-        for stack, (depth, blocks) in stacks.items()
-        for layer in range(depth)
-        for block, parts in blocks.items()
-        for name, declared in (parts | norm).items()
-    }
-    return {
-        "source_embedding": Declared((source, d)),
-        "target_embedding": Declared((target, d)),
-        **layers,
+    declared = {"target_embedding": Declared((target, d))}
+    if architecture.encoder_layers:
+        declared = {"source_embedding": Declared((source, d)), **declared}
+    if architecture.max_positions:
+        declared["positions"] = Declared((architecture.max_positions, d))
+    for stack, (depth, blocks) in stacks.items():
+        for layer in range(depth):
+            for block, parts in blocks.items():
+                at = f"{stack}.{layer}.{block}"
+                declared |= {f"{at}.{name}": found for name, found in (parts | norm).items()}
+        if depth and architecture.norm_position == "pre":
+            declared |= {f"{stack}.{name}": found for name, found in norm.items()}
+    return declared | {
         "output.weight": Declared((target, d)),
         "output.bias": Declared((target,), required=False),
     }
@@ -146,6 +166,7 @@ class FloatModel:
                 GEMM: activation_int8 = round(x * m)
     tokenizers  "source" and "target" -> the bytes of a SentencePiece model
     provenance  file, sha256, format, and licence where it is known
+    languages   codes of source and target language, where the checkpoint tells them
     """
 
     architecture: Architecture
@@ -154,13 +175,21 @@ class FloatModel:
     activation_multipliers: dict[str, float] = field(default_factory=dict)
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
+    languages: tuple[str, str] | None = None
 
     def position_table(self, length: int) -> Float32:
-        """Sinusoidal positions [length, d]: sin of every frequency, then cos of every frequency.
+        """Positions [length, d]: those of the checkpoint, or sinusoids where it has none.
 
+        Sinusoids are sin of every frequency, then cos of every frequency, with
         frequency_i = 10000^(-i / (d/2 - 1)), i = 0 .. d/2 - 1 (Marian's and tensor2tensor's layout
-        of Vaswani et al. 2017, section 3.5).
+        of Vaswani et al. 2017, section 3.5).  Raises ValueError for more than there are.
         """
+        if self.architecture.max_positions:
+            if length > self.architecture.max_positions:
+                raise ValueError(
+                    f"{length} positions, but the model has only {self.architecture.max_positions}"
+                )
+            return self.tensors["positions"][:length]
         frequencies = 10000.0 ** -np.linspace(0.0, 1.0, self.architecture.d_model // 2)
         angles = np.arange(length)[:, None] * frequencies
         return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)

@@ -1,13 +1,17 @@
-"""Greedy search with a FloatModel."""
+"""Greedy and beam search with a FloatModel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from int8ref.arithmetic import LOG_BITS
+from int8ref.search.beam import Choices, SentenceSearch
+from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from weights_import.float_forward import Ids, Observer, check_sources, decode, encode, start_state
-from weights_import.float_model import FloatModel
+from weights_import.float_model import Float32, FloatModel
 
 
 def greedy(
@@ -24,25 +28,55 @@ def greedy(
     architecture's factor), the one that predicts `eos` counted.  Marian multiplies by the longest
     source of the batch instead, so that there the limit depends on the neighbours.
     """
-    factor = (
-        model.architecture.max_length_factor if max_length_factor is None else max_length_factor
-    )
     check_sources(model, sources)
-    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     translations: list[list[int]] = [[] for _ in sources]
-    for first in range(0, len(order), batch_size):
-        batch = order[first : first + batch_size]
-        limits = np.array([max(1, int(factor * len(sources[i]))) for i in batch])
-        found = _greedy_batch(model, [sources[i] for i in batch], limits, observe)
+    for batch in _batches(sources, batch_size):
+        chosen = [sources[i] for i in batch]
+        found = _greedy_batch(model, chosen, _limits(model, chosen, max_length_factor), observe)
         for i, translation in zip(batch, found, strict=True):
             translations[i] = translation
     return translations
 
 
+def beam(
+    model: FloatModel,
+    sources: Sequence[Ids],
+    options: BeamOptions,
+    max_length_factor: float | None = None,
+    batch_size: int = 32,
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of each source by the rules of `int8ref.search.beam`; limits as above.
+
+    Log-probabilities are those of the float logits, rounded to the units that the rules count in.
+    """
+    check_sources(model, sources)
+    hypotheses: list[list[Hypothesis]] = [[] for _ in sources]
+    for batch in _batches(sources, batch_size):
+        chosen = [sources[i] for i in batch]
+        found = _beam_batch(model, chosen, _limits(model, chosen, max_length_factor), options)
+        for i, best in zip(batch, found, strict=True):
+            hypotheses[i] = best
+    return hypotheses
+
+
+def _batches(sources: Sequence[Ids], size: int) -> Iterator[list[int]]:
+    """Indices of the sources of each batch, short ones first."""
+    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+    for first in range(0, len(order), size):
+        yield order[first : first + size]
+
+
+def _limits(model: FloatModel, sources: Sequence[Ids], factor: float | None) -> NDArray[np.int64]:
+    factor = model.architecture.max_length_factor if factor is None else factor
+    limits = np.array([max(1, int(factor * len(source))) for source in sources])
+    most = model.architecture.max_positions
+    return limits.clip(max=most) if most else limits
+
+
 def _greedy_batch(
     model: FloatModel,
     sources: Sequence[Ids],
-    limits: np.ndarray[tuple[int], np.dtype[np.int64]],
+    limits: NDArray[np.int64],
     observe: Observer | None,
 ) -> list[list[int]]:
     """One batch; a sentence leaves it as soon as it is finished."""
@@ -63,3 +97,42 @@ def _greedy_batch(
             memory, state = memory.select(rows), state.select(rows)
         alive, previous = alive[going], best[going, None]
     return translations
+
+
+def _beam_batch(
+    model: FloatModel, sources: Sequence[Ids], limits: NDArray[np.int64], options: BeamOptions
+) -> list[list[Hypothesis]]:
+    """One batch, a row a live hypothesis."""
+    memory, state = encode(model, sources), start_state(model, len(sources))
+    searches = [SentenceSearch(model.architecture.eos, int(n), options) for n in limits]
+    sentence = np.arange(len(sources))
+    seen = memory
+    previous = np.full((len(sources), 1), model.architecture.start, np.int64)
+    while sentence.size:
+        logits, state = decode(model, seen, state, previous)
+        followers = _choices(logits[:, -1], options.beam_size + 1)
+        rows: list[int] = []
+        for s in dict.fromkeys(sentence.tolist()):
+            here = np.flatnonzero(sentence == s)
+            rows += here[searches[s].advance([followers[row] for row in here])].tolist()
+        state = state.select(np.array(rows, np.intp))
+        if not np.array_equal(sentence[rows], sentence):
+            seen = memory.select(sentence[rows])
+        sentence = sentence[rows]
+        live = [path.ids[-1] for s in dict.fromkeys(sentence.tolist()) for path in searches[s].live]
+        previous = np.array(live, np.int64)[:, None]
+    return [search.best() for search in searches]
+
+
+def _choices(logits: Float32, count: int) -> list[Choices]:
+    """The tokens of the largest logits of each row and their log-probabilities, best first."""
+    largest = logits.max(axis=1, keepdims=True)
+    norms = largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
+    count = min(count, logits.shape[1])
+    found: list[Choices] = []
+    for row, norm in zip(logits, norms, strict=True):
+        top = np.argpartition(-row, count - 1)[:count]
+        top = top[np.lexsort((top, -row[top]))]
+        gains = np.rint((row[top] - norm) * np.log2(np.e) * 2**LOG_BITS)
+        found.append([(int(t), min(int(gain), 0)) for t, gain in zip(top, gains, strict=True)])
+    return found

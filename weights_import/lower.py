@@ -7,23 +7,24 @@ instruction turns the scales of its operands and of its result into integers (`e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
+from int8ref.arithmetic import LOG_BITS
 from int8ref.program import Program, State, Tensors
-from int8ref.reference.attention_softmax import AttentionSoftmax
 from int8ref.reference.embed import Embed
+from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
 from int8ref.reference.lookup import Lookup
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.ssru import GATE_BITS, Ssru
 from weights_import.calibrate import Ranges
-from weights_import.emitter import HEADROOM, WIDE_BITS, Emitter, Options, Scaled
+from weights_import.emit_attention import AttentionEmitter, Operands
+from weights_import.emitter import HEADROOM, WIDE_BITS, Options, Scaled
 from weights_import.float_model import Architecture, FloatModel
 from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
-    Float64,
     Quantized,
     dyadic,
     fixed_point,
@@ -33,120 +34,168 @@ from weights_import.scale_propagation import (
 
 __all__ = ["Options", "lower"]
 
-SCORE_SHIFT = 16
-SCORE_RANGE = 2**14
-"""Range of exp2_negative: 16 octaves of 2^10."""
-SCORE_HEADROOM = 1.1
-"""How far beyond the largest calibrated queries and keys 8 bits reach: the largest scores decide a
-softmax, so none may be clipped."""
-
 
 def lower(model: FloatModel, ranges: Ranges, options: Options) -> tuple[Program, Tensors]:
     """The Program that computes what `model` computes, and its tensors.
 
     Raises LoweringError where a number does not fit.
     """
-    return _Lowering(model, ranges, options).run()
+    return _Lowering(model, ranges, options, consumers(model.architecture)).run()
+
+
+Blocks = list[tuple[str, tuple[str, ...]]]
+"""The sublayers of a stack in order: name, and the weights that multiply its input."""
+
+
+def blocks(architecture: Architecture, stack: str) -> Blocks:
+    """The sublayers of the encoder or the decoder."""
+    attention = "self", ("query", "key", "value")
+    layer: Blocks = [attention, ("ffn", ("inner",))]
+    depth = architecture.encoder_layers
+    if stack == "decoder":
+        depth = architecture.decoder_layers
+        first = ("ssru", ("gate", "cell")) if architecture.decoder_cell == "ssru" else attention
+        cross: Blocks = [("cross", ("query",))] if architecture.encoder_layers else []
+        layer = [first, *cross, ("ffn", ("inner",))]
+    return [(f"{stack}.{i}.{name}", parts) for i in range(depth) for name, parts in layer]
 
 
 def consumers(architecture: Architecture) -> dict[str, list[str]]:
     """Which weights multiply each value that may have a scale a channel."""
     found: dict[str, list[str]] = {}
-    for layer in range(architecture.encoder_layers):
-        block = f"encoder.{layer}"
-        found[f"{block}.self.context"] = [f"{block}.self.output"]
-        found[f"{block}.self.norm"] = [f"{block}.ffn.inner"]
-        found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
-        found[f"{block}.ffn.norm"] = [
-            f"encoder.{layer + 1}.self.{part}" for part in ("query", "key", "value")
-        ]
-    found[f"encoder.{architecture.encoder_layers - 1}.ffn.norm"] = [
+    memory = [
         f"decoder.{layer}.cross.{part}"
         for layer in range(architecture.decoder_layers)
         for part in ("key", "value")
     ]
-    for layer in range(architecture.decoder_layers):
-        block = f"decoder.{layer}"
-        found[f"{block}.ssru.norm"] = [f"{block}.cross.query"]
-        found[f"{block}.cross.context"] = [f"{block}.cross.output"]
-        found[f"{block}.cross.norm"] = [f"{block}.ffn.inner"]
-        found[f"{block}.ffn.inner"] = [f"{block}.ffn.outer"]
-        if layer + 1 < architecture.decoder_layers:
-            found[f"{block}.ffn.norm"] = [
-                f"decoder.{layer + 1}.ssru.{part}" for part in ("gate", "cell")
-            ]
-    return found
+    for stack, readers in (("encoder", memory), ("decoder", [])):
+        sequence = blocks(architecture, stack)
+        inputs = [[f"{block}.{part}" for part in parts] for block, parts in sequence]
+        for block, parts in sequence:
+            if parts[0] == "query":
+                found[f"{block}.context"] = [f"{block}.output"]
+            if parts[0] == "inner":
+                found[f"{block}.inner"] = [f"{block}.outer"]
+        if architecture.norm_position == "post":
+            inputs = [*inputs[1:], readers]
+        elif sequence:
+            found[f"{stack}.norm"] = readers
+        found |= {f"{name}.norm": parts for (name, _), parts in zip(sequence, inputs, strict=True)}
+    return {value: weights for value, weights in found.items() if weights}
 
 
-@dataclass(frozen=True)
-class Operand:
-    """Queries, keys or values: the value and column they begin at, and a scale a column."""
+def log_softmax(logits: Scaled) -> LogSoftmax:
+    """What makes log-probabilities of logits, which have one scale."""
+    (scale,) = logits.scale
+    factor = float(scale) * np.log2(np.e) * 2**LOG_BITS
+    shift = largest_shift(factor, MAX_MULTIPLIER, MAX_SHIFT)
+    return LogSoftmax(
+        x=logits.name,
+        multiplier=int(fixed_point(np.array(factor), shift)),
+        shift=shift,
+        out="decoder.log_softmax",
+    )
 
-    value: str
-    column: int
-    scale: Float64
 
-
-class _Lowering(Emitter):
+class _Lowering(AttentionEmitter):
     """The walk over a model."""
-
-    def __init__(self, model: FloatModel, ranges: Ranges, options: Options) -> None:
-        super().__init__(model, ranges, options, consumers(model.architecture))
-        self.heads = model.architecture.heads
-        self.head_size = model.architecture.head_size
-        self.states: list[State] = []
 
     def run(self) -> tuple[Program, Tensors]:
         architecture = self.model.architecture
-        x = self.embed("encoder.embedding", "source")
-        for layer in range(architecture.encoder_layers):
-            x = self.encoder_layer(f"encoder.{layer}", x)
-        memory = [
-            self.attention_operands(f"decoder.{layer}.cross", ("key", "value"), x)
-            for layer in range(architecture.decoder_layers)
-        ]
+        memory: list[Operands] = []
+        if architecture.encoder_layers:
+            x = self.embed("encoder.embedding", "source")
+            for layer in range(architecture.encoder_layers):
+                x = self.encoder_layer(f"encoder.{layer}", x)
+            x = self.finish("encoder", x)
+            memory = [
+                self.attention_operands(f"decoder.{layer}.cross", ("key", "value"), x)
+                for layer in range(architecture.decoder_layers)
+            ]
         encoder, self.sequence = self.sequence, []
         x = self.embed("decoder.embedding", "target")
         for layer in range(architecture.decoder_layers):
-            x = self.decoder_layer(f"decoder.{layer}", x, memory[layer])
-        logits = self.logits(x)
+            x = self.decoder_layer(f"decoder.{layer}", x, memory[layer] if memory else None)
+        logits = self.logits(self.finish("decoder", x))
         program = Program(
             encoder=encoder,
             decoder=self.sequence,
             states=self.states,
-            logits=logits,
+            logits=logits.name,
+            log_softmax=log_softmax(logits),
             start=architecture.start,
             eos=architecture.eos,
             unk=architecture.unk,
-            max_source_length=self.options.positions,
-            max_length_factor=round(100 * architecture.max_length_factor),
+            max_source_length=self.positions if memory else 0,
+            max_length_factor=round(100 * architecture.max_length_factor) if memory else 0,
         )
         return program, self.tensors
 
     def encoder_layer(self, name: str, x: Scaled) -> Scaled:
-        parts = ("query", "key", "value")
-        operands = self.attention_operands(f"{name}.self", parts, x)
-        context = self.attention(f"{name}.self", operands, "source")
-        x = self.residual(f"{name}.self", self.accumulate(f"{name}.self.output", context), x)
+        x = self.residual(f"{name}.self", x, lambda y: self.self_attention(f"{name}.self", y))
         return self.feed_forward(f"{name}.ffn", x)
 
-    def decoder_layer(self, name: str, x: Scaled, memory: dict[str, Operand]) -> Scaled:
-        x = self.residual(f"{name}.ssru", self.ssru(f"{name}.ssru", x), x)
-        query = self.attention_operands(f"{name}.cross", ("query",), x)
-        context = self.attention(f"{name}.cross", query | memory, "target")
-        x = self.residual(f"{name}.cross", self.accumulate(f"{name}.cross.output", context), x)
+    def decoder_layer(self, name: str, x: Scaled, memory: Operands | None) -> Scaled:
+        if self.model.architecture.decoder_cell == "ssru":
+            x = self.residual(f"{name}.ssru", x, lambda y: self.ssru(f"{name}.ssru", y))
+        else:
+            at = f"{name}.self"
+            x = self.residual(at, x, lambda y: self.self_attention(at, y, history=True))
+        if memory is not None:
+            cross = f"{name}.cross"
+            x = self.residual(cross, x, lambda y: self.cross_attention(cross, y, memory))
         return self.feed_forward(f"{name}.ffn", x)
+
+    def self_attention(self, name: str, x: Scaled, history: bool = False) -> Scaled:
+        operands = self.attention_operands(name, ("query", "key", "value"), x)
+        if history:
+            context = self.attention(name, self.history(name, operands), None)
+        else:
+            context = self.attention(name, operands, "source")
+        return self.accumulate(f"{name}.output", context)
+
+    def cross_attention(self, name: str, x: Scaled, memory: Operands) -> Scaled:
+        query = self.attention_operands(name, ("query",), x)
+        return self.accumulate(f"{name}.output", self.attention(name, query | memory, "target"))
 
     def feed_forward(self, name: str, x: Scaled) -> Scaled:
-        hidden_scale = self.input_scale(f"{name}.inner")
-        hidden = self.linear(f"{name}.inner", [f"{name}.inner"], x, hidden_scale, low=0)
-        return self.residual(name, self.accumulate(f"{name}.outer", hidden), x)
+        def branch(y: Scaled) -> Scaled:
+            scale = self.input_scale(f"{name}.inner")
+            hidden = self.linear(f"{name}.inner", [f"{name}.inner"], y, scale, low=0)
+            return self.accumulate(f"{name}.outer", hidden)
+
+        return self.residual(name, x, branch)
+
+    def residual(self, name: str, x: Scaled, branch: Callable[[Scaled], Scaled]) -> Scaled:
+        """A sublayer around `branch`, which gives accumulators (or 16 bits) for an 8-bit input.
+
+        post-norm: norm(x + branch(x)), x in 8 bits with a wide form for the sum;
+        pre-norm: x + branch(norm(x)), x the sum of 16 bits itself.
+        """
+        if self.pre_norm:
+            y = self.norm(f"{name}.norm", x, wide=False)
+            return self.add_residual(name, branch(y), x)
+        return self.norm(f"{name}.norm", self.add_residual(name, branch(x), x.stream), wide=True)
+
+    def finish(self, stack: str, x: Scaled) -> Scaled:
+        """What follows the last layer: a norm where the layers are pre-norm."""
+        return self.norm(f"{stack}.norm", x, wide=False) if self.pre_norm else x
+
+    @property
+    def pre_norm(self) -> bool:
+        return self.model.architecture.norm_position == "pre"
+
+    @property
+    def positions(self) -> int:
+        """Positions of the Program: as many as asked for, and as the checkpoint has."""
+        known = self.model.architecture.max_positions
+        return min(self.options.positions, known or self.options.positions)
 
     def embed(self, name: str, domain: str) -> Scaled:
         """Embedding times its scale, plus position."""
         table = self.table(f"{domain}_embedding")
-        scale = self.data_scale(name)
-        positions = self.model.position_table(self.options.positions)
+        scale = self.stream_scale(name) if self.pre_norm else self.data_scale(name)
+        positions = self.model.position_table(self.positions)
         position_scale = max(float(np.abs(positions).max()), 1e-9) / DATA_MAX
         factor = self.model.architecture.embedding_scale * float(table.scale[0]) / float(scale[0])
         position_factor = position_scale / float(scale[0])
@@ -167,87 +216,16 @@ class _Lowering(Emitter):
                 wide=f"{name}.wide",
             )
         )
-        return Scaled(name, scale, f"{name}.wide")
+        x = Scaled(name, scale, f"{name}.wide")
+        return x.stream if self.pre_norm else x
 
-    def logits(self, x: Scaled) -> str:
+    def logits(self, x: Scaled) -> Scaled:
         """Logits are accumulators: one scale for all, so that they compare as they are."""
         table = self.table("output.weight")
         weight = Quantized(table.x, table.scale * x.scale)
         bias = self.model.tensors.get("output.bias")
-        self.emit_linear("decoder.logits", self.embedding_name("target", table), weight, bias, x)
-        return "decoder.logits"
-
-    def attention_operands(
-        self, name: str, parts: tuple[str, ...], x: Scaled
-    ) -> dict[str, Operand]:
-        """Queries, keys and values in one product; one scale a head."""
-        scales = [self.operand_scale(name, part) for part in parts]
-        out = f"{name}.{'_'.join(parts)}"
-        every = np.concatenate(scales)
-        self.linear(out, [f"{name}.{part}" for part in parts], x, every)
-        return {
-            part: Operand(out, index * self.width, scale)
-            for index, (part, scale) in enumerate(zip(parts, scales, strict=True))
-        }
-
-    def attention(self, name: str, operands: dict[str, Operand], domain: str) -> Scaled:
-        query, key, value = (operands[part] for part in ("query", "key", "value"))
-        scale = self.context_scale(name)
-        head = slice(None, None, self.head_size)
-        temperature = np.sqrt(self.head_size) / np.log2(np.e)
-        ratio = (query.scale * key.scale)[head] / temperature * 2**10
-        multiplier = np.maximum(fixed_point(ratio, SCORE_SHIFT), 1)
-        limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
-        context = dyadic((value.scale / scale)[head], 22, 38)
-        out = f"{name}.context"
-        self.add(
-            AttentionSoftmax(
-                query=query.value,
-                key=key.value,
-                value=value.value,
-                sentence=f"{domain}.sentence",
-                key_offsets="source.offsets",
-                heads=self.heads,
-                head_width=self.head_size,
-                query_column=query.column,
-                key_column=key.column,
-                value_column=value.column,
-                score_multiplier=self.tensor(f"{name}.score_multiplier", multiplier),
-                score_limit=self.tensor(f"{name}.score_limit", limit.astype(np.int32)),
-                score_shift=SCORE_SHIFT,
-                context_multiplier=self.tensor(f"{name}.context_multiplier", context[0]),
-                context_shift=self.tensor(f"{name}.context_shift", context[1]),
-                out=out,
-            )
-        )
-        return Scaled(out, scale)
-
-    def operand_scale(self, name: str, part: str) -> Float64:
-        """Scales of queries, keys or values, a channel.
-
-        Queries and keys meet in a dot product: the products of their scales agree within a head,
-        and a channel where one of them is large gets a finer scale for the other.  Values follow
-        the context, whose channels they become.
-        """
-        if part != "value":
-            other = {"query": "key", "key": "query"}[part]
-            mine, others = (
-                np.maximum(self.ranges.maxima[f"{name}.{p}"].astype(np.float64), 1e-3)
-                for p in (part, other)
-            )
-            largest = np.sqrt(mine * others).reshape(self.heads, -1).max(axis=1)
-            reach = SCORE_HEADROOM * np.repeat(largest, self.head_size)
-            scale: Float64 = reach * np.sqrt(mine / others) / DATA_MAX
-            return scale
-        context = np.broadcast_to(self.context_scale(name), (self.width,))
-        clip = self.group_scales(f"{name}.value", self.width)
-        fit = (clip / context).reshape(self.heads, -1).max(axis=1)
-        values: Float64 = context * np.repeat(fit, self.head_size)
-        return values
-
-    def context_scale(self, name: str) -> Float64:
-        scale = self.input_scale(f"{name}.context")
-        return np.broadcast_to(scale, (self.width,)) if scale.size > 1 else scale
+        name = self.embedding_name("output", table)
+        return self.emit_linear("decoder.logits", name, weight, bias, x)
 
     def ssru(self, name: str, x: Scaled) -> Scaled:
         """The recurrent cell: a gate by table, and a state of 16 bits."""

@@ -12,6 +12,8 @@ import numpy as np
 from int8ref.arithmetic import (
     EXP2_COEFFICIENTS,
     EXP2_FRACTION_BITS,
+    LOG_BITS,
+    POWER_COEFFICIENTS,
     RECIPROCAL_BITS,
 )
 from int8ref.kernels.compile import kernel
@@ -20,6 +22,9 @@ C0, C1, C2, C3, C4 = (np.int32(c) for c in EXP2_COEFFICIENTS)
 FRACTION = np.int32(EXP2_FRACTION_BITS)
 FRACTION_MASK = np.int32((1 << EXP2_FRACTION_BITS) - 1)
 ONE = np.int64(1)
+POWERS = tuple(np.int64(c) for c in POWER_COEFFICIENTS)
+LOG_SHIFT = np.int64(LOG_BITS)
+LOG_MASK = np.int64((1 << LOG_BITS) - 1)
 
 
 @kernel
@@ -98,3 +103,29 @@ def exp2_negative(z):
     s = np.int32(np.int32(6) + shift_right(z, FRACTION))
     half = shift_right(np.int32(1 << 30), np.int32(np.int32(31) - s))
     return shift_right(np.int32(t + half), s)
+
+
+@kernel
+def exp2_precise(z):
+    """Twin of `arithmetic.exp2_precise`."""
+    f = np.int64(z) & LOG_MASK
+    t = POWERS[4] - ((POWERS[5] * f) >> LOG_SHIFT)
+    t = POWERS[3] - ((t * f) >> LOG_SHIFT)
+    t = POWERS[2] - ((t * f) >> LOG_SHIFT)
+    t = POWERS[1] - ((t * f) >> LOG_SHIFT)
+    t = POWERS[0] - ((t * f) >> LOG_SHIFT)
+    return (t + t) >> min(np.int64(z) >> LOG_SHIFT, np.int64(62))
+
+
+@kernel
+def log2(x):
+    """Twin of `arithmetic.log2`."""
+    result = bit_length(x) - ONE
+    spare = np.int64(30) - result
+    y = (np.int64(x) << max(spare, np.int64(0))) >> max(-spare, np.int64(0))
+    for _ in range(LOG_BITS + 1):
+        y = (y * y) >> np.int64(30)
+        bit = y >> np.int64(31)
+        y = y >> bit
+        result = result + result + bit
+    return (result + ONE) >> ONE

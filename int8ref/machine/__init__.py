@@ -7,7 +7,13 @@ frame.py        the few words that say where a batch's arenas are
 call.py         the words that say what to run
 interpreter.py  the loop over instructions
 rows.py         the rows of a decoder step and their states
+steps.py        the first step, every step, and the logits of a few rows
 greedy.py       greedy search around the loop
+forced.py       forced decoding: log-probabilities of given translations
+beam.py         beam search, with choice.py (the likeliest tokens of a row) and ranking.py (what
+                becomes of the hypotheses of a sentence)
+hypotheses.py   the memory of a beam search
+part.py         functions that are compiled on their own
 entry.py        the one native function: does what a call asks for
 cpu.py          the CPU that code is compiled for
 build.py        compiles the interpreter and the operations with Numba

@@ -20,7 +20,14 @@ from int8ref.machine.frame import (
     operands_at,
 )
 from int8ref.machine.prepare import prepare
-from int8ref.program import SOURCE_INPUTS, TARGET_INPUTS, Program, Tensors, validate
+from int8ref.program import (
+    SOURCE_INPUTS,
+    TARGET_INPUTS,
+    Program,
+    Tensors,
+    takes_source,
+    validate,
+)
 from int8ref.reference import instructions
 from int8ref.reference.linear import Linear
 
@@ -29,6 +36,8 @@ Int64 = npt.NDArray[np.int64]
 ALIGNMENT = 4
 """Prefixes are multiples of this; with capacities that are multiples of 16, addresses are of 64."""
 FOREVER = 1 << 30
+ABSENT = [0, 0, 0, 0]
+"""The operand of a value that an instruction leaves out."""
 ATTENTION_WORKSPACE = 8192
 
 OPCODES = {op: index for index, op in enumerate(sorted(instructions()))}
@@ -52,19 +61,22 @@ class Place:
 class Code:
     """An assembled Program.
 
-    `choice` is the decoder with its last instruction, which gives the logits, fused with argmax: it
-    writes the likeliest tokens to target.ids instead.  `row_bytes` are the bytes a row of each
-    domain takes; `states` are operands, a row each.  `kept` keeps alive the arrays whose addresses
-    are in the code.
+    `takes_source` is that of `program.takes_source`.  `choice` is the decoder with its last
+    instruction, which gives the logits, fused with argmax: it writes the likeliest tokens to
+    target.ids instead.  `row_bytes` are the bytes a row of each domain takes; `states` and
+    `targets` (the inputs of a step) are operands, a row each.  `kept` keeps alive the arrays whose
+    addresses are in the code.
     """
 
     encoder: Int64
     decoder: Int64
     choice: Int64
     states: Int64
+    targets: Int64
     places: dict[str, Place]
     row_bytes: dict[Domain, int]
     depths: tuple[int, ...]
+    takes_source: bool
     kept: list[npt.NDArray[Any]]
 
     def workspace_bytes(self, rows: int) -> int:
@@ -79,11 +91,15 @@ def _gemm_workspace(rows: int, depth: int) -> int:
     return 2048 + 64 * pitch + max(6 * pitch, min(rows * pitch, 384 * 1024)) + maxima
 
 
-def assemble(program: Program, tensors: Tensors, keep_values: bool = False) -> Code:
+def assemble(
+    program: Program, tensors: Tensors, keep_values: bool = False, plain_head: bool = False
+) -> Code:
     """Assemble a valid Program.
 
     With `keep_values`, no two values share memory, so that all of them can be read afterwards;
-    otherwise a value's memory is used again after its last use.
+    otherwise a value's memory is used again after its last use.  With `plain_head`, the weight of
+    the last instruction stays as it is in the model file: only candidates can be decoded then, and
+    the largest of all weights is neither packed nor kept twice.
     """
     types = validate(program, tensors)
     every = types.encoder | types.decoder
@@ -97,7 +113,8 @@ def assemble(program: Program, tensors: Tensors, keep_values: bool = False) -> C
         for row, instruction in zip(rows, sequence, strict=True):
             names = tuple(instruction.names("tensor"))
             if names not in prepared:
-                prepared[names] = prepare(instruction, tensors, every)
+                plain = plain_head and instruction is program.decoder[-1]
+                prepared[names] = prepare(instruction, tensors, every, plain)
                 kept.extend(prepared[names].values())
             _encode(instruction, places, prepared[names], row)
         return rows
@@ -107,6 +124,7 @@ def assemble(program: Program, tensors: Tensors, keep_values: bool = False) -> C
         encoder=code(program.encoder),
         decoder=decoder,
         choice=_fuse_argmax(decoder, places["target.ids"]),
+        targets=np.array([places[name].words() for name in TARGET_INPUTS], np.int64),
         states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
         places=places,
         row_bytes=row_bytes,
@@ -118,6 +136,7 @@ def assemble(program: Program, tensors: Tensors, keep_values: bool = False) -> C
                 if isinstance(i, Linear)
             }
         ),
+        takes_source=takes_source(program),
         kept=kept,
     )
 
@@ -132,7 +151,7 @@ def _encode(
     at = operands_at(type(instruction))
     for field, kind, content in instruction.operands():
         if kind in ("value", "result"):
-            words = places[content].words()
+            words = places[content].words() if content is not None else ABSENT
         elif kind == "tensor":
             array = tensors.get(field)
             words = [0, 0] if array is None else [array.ctypes.data, len(array)]
@@ -185,6 +204,7 @@ def _allocate(
     """First fit: each value takes the lowest bytes of its domain that nobody living holds.
 
     A state and its successor share one place: the kernels that advance a state do so in place.
+    Bytes a row of a history are those of one step.
     """
     shared = {s.next_value: s.value for s in program.states}
     places: dict[str, Place] = {}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,8 +19,8 @@ from int8ref.kernels.compile import OPTIONS
 from int8ref.kernels.gemm.lowering import I64
 from int8ref.machine.assemble import OPCODES
 from int8ref.machine.entry import call_machine
-from int8ref.machine.interpreter import symbol
 from int8ref.machine.native import ENTRY
+from int8ref.machine.part import PARTS, symbol
 
 
 def objects() -> list[bytes]:
@@ -41,16 +42,21 @@ def libraries() -> Iterator[Any]:
     """Numba's code libraries of all parts of the machine, the entry last."""
     for op in OPCODES:
         step = importlib.import_module(f"int8ref.kernels.{op}").step
-        yield library(symbol(op), step.py_func, 2)
-    yield library(ENTRY, call_machine, 1)
+        yield library(symbol(op), step.py_func)
+    for part in PARTS:
+        yield library(symbol(f"part.{part.__name__}"), part)
+    yield library(ENTRY, call_machine)
 
 
 @global_compiler_lock
-def library(name: str, function: Callable[..., Any], parameters: int) -> Any:
-    """`function` of so many int64, compiled under `name`: a C function without result.
+def library(name: str, function: Callable[..., Any]) -> Any:
+    """`function` of int64, compiled under `name`: a C function with its result, int64 or none.
 
     It reports no errors, because kernels raise none.
     """
+    told = inspect.signature(function)
+    parameters = len(told.parameters)
+    result = types.int64 if told.return_annotation == "int" else types.void
     target = cpu_target.target_context
     flags = Flags()
     cpu_target.options.parse_as_flags(flags, OPTIONS | {"nopython": True})
@@ -60,19 +66,20 @@ def library(name: str, function: Callable[..., Any], parameters: int) -> Any:
         target,
         function,
         [types.int64] * parameters,
-        types.void,
+        result,
         flags,
         locals={},
     )
     module = target.create_module(name)
     kind = target.call_conv.get_function_type(found.fndesc.restype, found.fndesc.argtypes)
     body = ir.Function(module, kind, found.fndesc.llvm_func_name)
-    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * parameters), name)
+    returned = I64 if result is types.int64 else ir.VoidType()
+    entry = ir.Function(module, ir.FunctionType(returned, [I64] * parameters), name)
     builder = ir.IRBuilder(entry.append_basic_block())
-    target.call_conv.call_function(
+    _, value = target.call_conv.call_function(
         builder, body, found.fndesc.restype, found.fndesc.argtypes, entry.args
     )
-    builder.ret_void()
+    builder.ret(value) if result is types.int64 else builder.ret_void()
     found.library.add_ir_module(module)
     found.library.get_pointer_to_function(name)
     return found.library

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-RUN, GREEDY = range(2)
-"""Modes: run the code once; or encode with the code, then decode greedily."""
+RUN, GREEDY, BEAM, SCORE = range(4)
+"""Modes: run the code once; or encode with the code, then decode greedily, by beam search, or along
+given tokens."""
 
 (
     MODE,
     FRAME,  # address of the frame
-    CODE,  # address and rows of the code to run (the encoder's, in greedy mode)
+    CODE,  # address and rows of the code to run (the encoder's, unless it is to run once)
     CODE_ROWS,
-    DECODER,  # address and rows of the decoder's code, which ends by writing target.ids
+    DECODER,  # address and rows of the decoder's code, which in greedy mode ends by writing ids
     DECODER_ROWS,
     STATES,  # address and count of the states' operands
     STATE_ROWS,
     TARGETS,  # address of the operands of target.ids, target.positions, target.sentence
-    START,  # token ids
-    EOS,
+    STARTS,  # address of int32 [sentences]: the tokens before the first
+    EOS,  # token id
     LIMITS,  # address of int32 [sentences]: most tokens of each translation
-    OUT,  # address of int32 [sentences, OUT_PITCH]: the translations
-    OUT_PITCH,
-    LENGTHS,  # address of int32 [sentences]: their lengths
+    OUT,  # address of int32 [sentences, PITCH]: the translations, or log-probabilities
+    PITCH,
+    LENGTHS,  # address of int32 [sentences]: how many tokens were found or are given
+    GIVEN,  # address of int32 [sentences, PITCH]: the tokens to follow
+    MULTIPLIER,  # of the log-softmax
+    SHIFT,
+    HEAD,  # address of room for a frame and a row of code
+    BEAM_SIZE,
+    N_BEST,
+    PENALTIES,  # address of int64 [most tokens + 1] (`search.length`)
+    HYPOTHESES,  # address of the words of `hypotheses`
+    CANDIDATES,  # address of int32: tokens that sentences may use, one after the other; 0: any
+    OFFSETS,  # address of int32 [sentences + 1]: where those of each sentence begin
     CALL_WORDS,
-) = range(16)
+) = range(26)

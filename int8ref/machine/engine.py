@@ -14,9 +14,20 @@ from int8ref.machine import call as word
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code, assemble
 from int8ref.machine.bounds import Bounds
+from int8ref.machine.frame import CODE_WORDS, FRAME_WORDS
+from int8ref.machine.hypotheses import Hypotheses
 from int8ref.machine.native import machine
-from int8ref.program import TARGET_INPUTS, Program, Tensors
-from int8ref.reference.attention_softmax import MAX_KEYS
+from int8ref.program import Program, Tensors, max_steps, vocabulary_size
+from int8ref.reference.attention import MAX_KEYS
+from int8ref.search.forced import check_paths, check_targets, forced
+from int8ref.search.hypothesis import (
+    BeamOptions,
+    Candidates,
+    Hypothesis,
+    check_candidates,
+    check_limits,
+)
+from int8ref.search.length import penalties
 
 Int64 = npt.NDArray[np.int64]
 
@@ -27,13 +38,18 @@ class CompiledEngine:
     def __init__(self, program: Program, tensors: Tensors) -> None:
         self.program = program
         self._tensors = tensors
-        self._code = assemble(program, tensors)
         self._source = Bounds.of(program.encoder, tensors, MAX_KEYS)
-        self._target = Bounds.of(program.decoder, tensors, 2**31 - 1)
-        self._targets = np.array(
-            [self._code.places[name].words() for name in TARGET_INPUTS], np.int64
-        )
-        self._machine = machine()
+        self._target = Bounds.of(program.decoder, tensors, max_steps(program, tensors))
+        self._vocabulary = vocabulary_size(program, tensors)
+        machine()
+
+    @cached_property
+    def _code(self) -> Code:
+        return assemble(self.program, self._tensors)
+
+    @cached_property
+    def _candidate_code(self) -> Code:
+        return assemble(self.program, self._tensors, plain_head=True)
 
     @cached_property
     def _traced_code(self) -> Code:
@@ -45,35 +61,125 @@ class CompiledEngine:
         code = self._code if observe is None else self._traced_code
         return CompiledSession(self.program, code, self._target, batch, observe)
 
-    def greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
+    def greedy(
+        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+    ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        self._check(batch)
-        code, count = self._code, len(batch)
-        if len(limits) != count:
-            raise ValueError(f"{len(limits)} limits for {count} sentences")
-        self._target.check_length(max(limits, default=0))
-        arena = Arena(code, batch, target_rows=count)
-        most = np.asarray(limits, np.int32)
-        out = np.empty((count, max(int(most.max()), 1)), np.int32)
-        lengths = np.empty(count, np.int32)
-        call = np.zeros(word.CALL_WORDS, np.int64)
-        call[word.MODE] = word.GREEDY
-        call[word.FRAME] = arena.frame.ctypes.data
-        call[[word.CODE, word.CODE_ROWS]] = code.encoder.ctypes.data, len(code.encoder)
-        call[[word.DECODER, word.DECODER_ROWS]] = code.choice.ctypes.data, len(code.choice)
-        call[[word.STATES, word.STATE_ROWS]] = code.states.ctypes.data, len(code.states)
-        call[word.TARGETS] = self._targets.ctypes.data
-        call[[word.START, word.EOS]] = self.program.start, self.program.eos
-        call[word.LIMITS] = most.ctypes.data
-        call[[word.OUT, word.OUT_PITCH]] = out.ctypes.data, out.shape[1]
-        call[word.LENGTHS] = lengths.ctypes.data
-        self._machine(call.ctypes.data)
+        if len(limits) != len(batch):
+            raise ValueError(f"{len(limits)} limits for {len(batch)} sentences")
+        call = self._call(word.GREEDY, batch, limits, 1, candidates)
+        out = call.room(word.OUT, (len(batch), max(limits)))
+        lengths = call.room(word.LENGTHS, (len(batch),))
+        call.put(word.LIMITS, np.array(limits, np.int32))
+        call.run()
         return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
+
+    def beam(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        options: BeamOptions,
+        candidates: Candidates | None = None,
+    ) -> list[list[Hypothesis]]:
+        """See `Engine.beam`."""
+        check_limits(limits, len(batch))
+        call = self._call(word.BEAM, batch, limits, options.beam_size, candidates)
+        hypotheses = Hypotheses(limits, self._vocabulary, options)
+        call.put(word.HYPOTHESES, hypotheses.words)
+        call.put(word.LIMITS, np.array(limits, np.int32))
+        call.put(word.PENALTIES, np.array(penalties(options, max(limits)), np.int64))
+        call.words[[word.BEAM_SIZE, word.N_BEST]] = options.beam_size, options.n_best
+        call.run()
+        return hypotheses.best()
+
+    def score(
+        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
+    ) -> list[Hypothesis]:
+        """See `Engine.score`."""
+        check_targets(targets, len(batch), self.program.eos, self._vocabulary)
+        return forced(self, batch, targets, options)
+
+    def log_probabilities(
+        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
+        """See `Engine.log_probabilities`."""
+        check_paths(starts, paths, len(batch), self._vocabulary)
+        self._target.check_ids(starts)
+        lengths = [len(path) for path in paths]
+        call = self._call(word.SCORE, batch, lengths, 1)
+        given = np.zeros((len(batch), max(lengths)), np.int32)
+        for row, path in zip(given, paths, strict=True):
+            row[: len(path)] = path
+        call.put(word.GIVEN, given)
+        call.put(word.STARTS, np.array(starts, np.int32))
+        call.put(word.LENGTHS, np.array(lengths, np.int32))
+        found = call.room(word.OUT, given.shape)
+        call.run()
+        return [row[:length].tolist() for row, length in zip(found, lengths, strict=True)]
+
+    def _call(
+        self,
+        mode: int,
+        batch: Batch,
+        limits: Sequence[int],
+        rows: int,
+        candidates: Candidates | None = None,
+    ) -> Call:
+        """A call that decodes a batch, with so many rows a sentence, up to the limits."""
+        self._check(batch)
+        self._target.check_length(max(limits, default=0))
+        program = self.program
+        code = self._code if candidates is None else self._candidate_code
+        fused = mode == word.GREEDY and candidates is None
+        decoder = code.choice if fused else code.decoder
+        most = max([1, *limits])
+        call = Call(mode, Arena(code, batch, target_rows=rows * len(batch), max_steps=most))
+        words = call.words
+        words[[word.CODE, word.CODE_ROWS]] = code.encoder.ctypes.data, len(code.encoder)
+        words[[word.DECODER, word.DECODER_ROWS]] = decoder.ctypes.data, len(decoder)
+        words[[word.STATES, word.STATE_ROWS]] = code.states.ctypes.data, len(code.states)
+        words[word.TARGETS] = code.targets.ctypes.data
+        words[word.EOS] = program.eos
+        words[word.MULTIPLIER] = program.log_softmax.multiplier
+        words[word.SHIFT] = program.log_softmax.shift
+        words[word.PITCH] = max(limits, default=0)
+        call.put(word.STARTS, np.full(len(batch), program.start, np.int32))
+        call.put(word.HEAD, np.empty(FRAME_WORDS + CODE_WORDS, np.int64))
+        if candidates is not None:
+            check_candidates(candidates, len(batch), self._vocabulary)
+            call.put(word.CANDIDATES, np.concatenate(candidates))
+            offsets = np.cumsum([0, *map(len, candidates)])
+            call.put(word.OFFSETS, offsets.astype(np.int32))
+        return call
 
     def _check(self, batch: Batch) -> None:
         for sentence in batch:
             self._source.check_ids(sentence)
             self._source.check_length(len(sentence))
+
+
+class Call:
+    """The words of a call, and the arrays whose addresses are among them."""
+
+    def __init__(self, mode: int, arena: Arena) -> None:
+        self.words = np.zeros(word.CALL_WORDS, np.int64)
+        self.words[[word.MODE, word.FRAME]] = mode, arena.frame.ctypes.data
+        self._kept: list[Any] = [arena]
+
+    def put(self, name: int, array: npt.NDArray[Any]) -> None:
+        """Tell where an array is."""
+        self.words[name] = array.ctypes.data
+        self._kept.append(array)
+
+    def room(self, name: int, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+        """Room for a result."""
+        array = np.empty(shape, np.int32)
+        self.put(name, array)
+        return array
+
+    def run(self) -> None:
+        """Let the machine do it."""
+        machine()(self.words.ctypes.data)
 
 
 class CompiledSession:
@@ -92,7 +198,7 @@ class CompiledSession:
         self._code = code
         self._observe = observe
         self._rows = len(batch)
-        self._arena = Arena(code, batch, target_rows=max(len(batch), 1))
+        self._arena = Arena(code, batch, target_rows=max(len(batch), 1), max_steps=0)
         self._sentence = np.arange(len(batch), dtype=np.int32)
         self._position = 0
         self._run(code.encoder)
@@ -106,6 +212,8 @@ class CompiledSession:
         self._bounds.check_length(self._position + 1)
         arena, rows = self._arena, len(self._sentence)
         arena.set_rows("target", rows)
+        arena.reserve_steps(self._position + 1)
+        arena.set_rows("history", self._position + 1)
         arena.value("target.ids", rows)[...] = ids
         arena.value("target.positions", rows)[...] = self._position
         arena.value("target.sentence", rows)[...] = self._sentence
@@ -126,11 +234,9 @@ class CompiledSession:
             self._arena.value(name, len(rows))[...] = state
 
     def _run(self, code: Int64) -> None:
-        call = np.zeros(word.CALL_WORDS, np.int64)
-        call[word.MODE] = word.RUN
-        call[word.FRAME] = self._arena.frame.ctypes.data
-        call[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, len(code)
-        machine()(call.ctypes.data)
+        call = Call(word.RUN, self._arena)
+        call.words[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, len(code)
+        call.run()
 
     def _report(self, sequence: Sequence[Any]) -> None:
         if self._observe is None:

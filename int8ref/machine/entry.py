@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from int8ref.kernels.views import word
-from int8ref.machine.call import CODE, CODE_ROWS, FRAME, GREEDY, MODE
+from int8ref.machine.beam import beam
+from int8ref.machine.call import BEAM, CODE, CODE_ROWS, FRAME, GREEDY, MODE, SCORE
+from int8ref.machine.forced import forced
 from int8ref.machine.greedy import greedy
 from int8ref.machine.interpreter import run
 
 
 def call_machine(address):
     """Do what the call at `address` asks for."""
-    frame = word(address, FRAME)
-    if word(address, MODE) == GREEDY:
+    frame, mode = word(address, FRAME), word(address, MODE)
+    if mode == GREEDY:
         greedy(frame, address)
+    elif mode == BEAM:
+        beam(frame, address)
+    elif mode == SCORE:
+        forced(frame, address)
     else:
         run(word(address, CODE), word(address, CODE_ROWS), frame)

@@ -5,6 +5,10 @@ domain lies at base + prefix * capacity, one row after the other: `base` and `ca
 is room for) are the domain's, `prefix` (bytes a row of all values before it) is the value's.  So
 code does not depend on the batch, and a batch is described by a dozen words.
 
+A history has a row for each step of each target row: step t of target row r is its row
+r * max_steps + t, its capacity max_steps times that of the target, and its `rows` are the steps
+there are of each target row, this one included.
+
 Code is an int64 matrix, a row an instruction: the opcode, then the operands in the order of the
 instruction's fields.
 """
@@ -13,15 +17,19 @@ from __future__ import annotations
 
 from int8ref.instruction import Instruction, field_kinds
 
-DOMAINS = ("source", "target", "sentence")
+DOMAINS = ("source", "target", "sentence", "history")
 BASE, CAPACITY, ROWS = range(3)
 """Words of a domain in the frame, which begin at 3 * its index."""
+TARGET, SENTENCE, HISTORY = (3 * DOMAINS.index(d) for d in ("target", "sentence", "history"))
+"""Where the words of these domains begin."""
 WORKSPACE = 3 * len(DOMAINS)
 """Word of the frame: address of the scratch memory."""
-FRAME_WORDS = WORKSPACE + 1
+MAX_STEPS = WORKSPACE + 1
+"""Word of the frame: steps there is room for in the history of a target row."""
+FRAME_WORDS = MAX_STEPS + 1
 
 DOMAIN, PREFIX, WIDTH, ITEM = range(4)
-"""Words of a value operand: index of its domain, prefix, width, bytes an element."""
+"""Words of a value operand: index of its domain, prefix, width, bytes an element (0: absent)."""
 ADDRESS, LENGTH = range(2)
 """Words of a tensor operand: address (0: absent), size of its first dimension."""
 OPERAND_WORDS = {"value": 4, "result": 4, "tensor": 2, "constant": 1}

@@ -5,49 +5,47 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.views import array, set_word, word
-from int8ref.machine.call import (
-    CODE,
-    CODE_ROWS,
-    DECODER,
-    DECODER_ROWS,
-    EOS,
-    LENGTHS,
-    LIMITS,
-    OUT,
-    OUT_PITCH,
-    START,
-)
-from int8ref.machine.frame import ROWS
-from int8ref.machine.interpreter import run
-from int8ref.machine.rows import TARGET_ROWS, clear_states, move_states, target_input
-
-SENTENCES = 6 + ROWS
+from int8ref.kernels.views import array, word
+from int8ref.machine.call import CANDIDATES, DECODER_ROWS, EOS, LENGTHS, LIMITS, OUT, PITCH
+from int8ref.machine.part import part
+from int8ref.machine.rows import target_input
+from int8ref.machine.steps import advance, begin, candidate_logits, candidates, keep
 
 
 @kernel
-def greedy(frame, call):
-    """Twin of `search.greedy`: encode, then step until every row is done."""
-    sentences = word(frame, SENTENCES) - 1
+def first_largest(row):
+    """Lowest index of the largest element."""
+    best = 0
+    for i in range(1, len(row)):
+        if row[i] > row[best]:
+            best = i
+    return best
+
+
+@part
+def greedy(frame: int, call: int) -> None:
+    """Twin of `search.greedy`: encode, then step until every row is done.
+
+    The last instruction puts the ids, unless only candidates count: then it is left out.
+    """
+    chosen = word(call, CANDIDATES) != 0
+    instructions = word(call, DECODER_ROWS) - (1 if chosen else 0)
+    sentences = begin(frame, call)
     limits = array(word(call, LIMITS), (sentences,), np.int32)
     lengths = array(word(call, LENGTHS), (sentences,), np.int32)
-    out = array(word(call, OUT), (sentences, word(call, OUT_PITCH)), np.int32)
-    ids, positions = target_input(frame, call, 0), target_input(frame, call, 1)
-    sentence = target_input(frame, call, 2)
+    out = array(word(call, OUT), (sentences, word(call, PITCH)), np.int32)
+    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
     eos = np.int32(word(call, EOS))
-    run(word(call, CODE), word(call, CODE_ROWS), frame)
-    set_word(frame, TARGET_ROWS, sentences)
-    clear_states(frame, call)
     for row in range(sentences):
-        ids[row] = np.int32(word(call, START))
-        sentence[row] = np.int32(row)
         lengths[row] = np.int32(0)
     length = np.int32(0)
     rows = sentences
     while rows > 0:
-        for row in range(rows):
-            positions[row] = length
-        run(word(call, DECODER), word(call, DECODER_ROWS), frame)  # its last row puts ids
+        advance(frame, call, rows, length, instructions)
+        if chosen:
+            for row in range(rows):
+                tokens = candidates(call, sentence[row])
+                ids[row] = tokens[first_largest(candidate_logits(frame, call, row))]
         length = np.int32(length + np.int32(1))
         going = 0
         for row in range(rows):
@@ -56,10 +54,6 @@ def greedy(frame, call):
                 out[index, lengths[index]] = token
                 lengths[index] = length
                 if length < limits[index]:
-                    if going < row:
-                        ids[going] = token
-                        sentence[going] = index
-                        move_states(frame, call, row, going)
+                    keep(frame, call, row, going)
                     going += 1
         rows = going
-        set_word(frame, TARGET_ROWS, rows)

@@ -7,22 +7,17 @@ import importlib
 from llvmlite import ir
 from numba.core import cgutils
 
-from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.lowering import I64, lowers
 from int8ref.kernels.views import word
 from int8ref.machine.assemble import OPCODES
 from int8ref.machine.frame import CODE_WORDS
+from int8ref.machine.part import part, symbol
 
 
 def dispatch(opcode: int, frame: int, code: int) -> None:
     """Run the instruction at `code`: a call of the native function of its operation."""
     op = next(op for op, index in OPCODES.items() if index == opcode)
     importlib.import_module(f"int8ref.kernels.{op}").step(frame, code)
-
-
-def symbol(op: str) -> str:
-    """Name of the native function of an operation."""
-    return f"int8ref.{op}"
 
 
 @lowers(dispatch)
@@ -39,8 +34,8 @@ def _dispatch_ir(builder: ir.IRBuilder, opcode: ir.Value, frame: ir.Value, code:
     builder.position_at_end(done)
 
 
-@kernel
-def run(address, rows, frame):
+@part
+def run(address: int, rows: int, frame: int) -> None:
     """Run `rows` instructions of code."""
     for row in range(rows):
         code = address + row * CODE_WORDS * 8

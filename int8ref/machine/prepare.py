@@ -21,9 +21,12 @@ PER_CHANNEL = {
 
 
 def prepare(
-    instruction: Instruction, tensors: Tensors, types: dict[str, ValueType]
+    instruction: Instruction, tensors: Tensors, types: dict[str, ValueType], plain: bool
 ) -> dict[str, npt.NDArray[Any]]:
-    """Field -> array for the tensor operands of an instruction, as its kernel takes them."""
+    """Field -> array for the tensor operands of an instruction, as its kernel takes them.
+
+    With `plain`, a weight is not packed.
+    """
     found = {
         field: tensors[name]
         for field, kind, name in instruction.operands()
@@ -32,7 +35,8 @@ def prepare(
     if isinstance(instruction, Linear):
         weight = found["weight"]
         bias = (found["bias"].astype(np.int64) << instruction.bias_shift).astype(np.int32)
-        found |= {"weight": pack(weight), "bias": start_values(weight, bias)}
+        packed = weight if plain else pack(weight)
+        found |= {"weight": packed, "bias": start_values(weight, bias)}
     width = types[instruction.names("result")[0]].width
     for field in PER_CHANNEL.get(instruction.op, ()):
         if field in found:

@@ -5,27 +5,62 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.views import address_of, array, word
+from int8ref.kernels.views import address_of, array, set_word, word
 from int8ref.machine.call import STATE_ROWS, STATES, TARGETS
-from int8ref.machine.frame import CAPACITY, ITEM, OPERAND_WORDS, ROWS, WIDTH
+from int8ref.machine.frame import (
+    CAPACITY,
+    DOMAIN,
+    DOMAINS,
+    HISTORY,
+    ITEM,
+    MAX_STEPS,
+    OPERAND_WORDS,
+    ROWS,
+    TARGET,
+    WIDTH,
+)
 
-TARGET_ROWS = 3 + ROWS
+TARGET_ROWS = TARGET + ROWS
+STEPS = HISTORY + ROWS
 VALUE_WORDS = OPERAND_WORDS["value"]
+HISTORY_DOMAIN = DOMAINS.index("history")
 
 
 @kernel
 def target_input(frame, call, index):
     """An input of the decoder (0: ids, 1: positions, 2: sentence), with room for every row."""
     operand = word(call, TARGETS) + index * VALUE_WORDS * 8
-    return array(address_of(frame, operand, 0), (word(frame, 3 + CAPACITY),), np.int32)
+    return array(address_of(frame, operand, 0), (word(frame, TARGET + CAPACITY),), np.int32)
+
+
+@kernel
+def begin_step(frame, call, rows, step):
+    """Rows, positions and histories of a decoder step; `step` counts from 0."""
+    set_word(frame, TARGET_ROWS, rows)
+    set_word(frame, STEPS, step + 1)
+    positions = target_input(frame, call, 1)
+    for row in range(rows):
+        positions[row] = np.int32(step)
 
 
 @kernel
 def state(frame, call, index):
-    """A state as bytes [rows there is room for, bytes a row]."""
+    """A state as bytes [rows there is room for, bytes a row]; a row of a history has all steps."""
     operand = word(call, STATES) + index * VALUE_WORDS * 8
-    shape = (word(frame, 3 + CAPACITY), word(operand, WIDTH) * word(operand, ITEM))
-    return array(address_of(frame, operand, 0), shape, np.int8)
+    size = word(operand, WIDTH) * word(operand, ITEM)
+    if word(operand, DOMAIN) == HISTORY_DOMAIN:
+        size *= word(frame, MAX_STEPS)
+    return array(address_of(frame, operand, 0), (word(frame, TARGET + CAPACITY), size), np.int8)
+
+
+@kernel
+def used_bytes(frame, call, index):
+    """How many bytes of a row of a state have content: those of the steps so far."""
+    operand = word(call, STATES) + index * VALUE_WORDS * 8
+    size = word(operand, WIDTH) * word(operand, ITEM)
+    if word(operand, DOMAIN) == HISTORY_DOMAIN:
+        size *= word(frame, STEPS)
+    return size
 
 
 @kernel
@@ -33,15 +68,16 @@ def move_states(frame, call, source, target):
     """Copy the states of row `source` to row `target`."""
     for s in range(word(call, STATE_ROWS)):
         values = state(frame, call, s)
-        for i in range(values.shape[1]):
+        for i in range(used_bytes(frame, call, s)):
             values[target, i] = values[source, i]
 
 
 @kernel
 def clear_states(frame, call):
-    """All states zero."""
+    """All states zero, all histories empty."""
+    set_word(frame, STEPS, 0)
     for s in range(word(call, STATE_ROWS)):
         values = state(frame, call, s)
         for row in range(word(frame, TARGET_ROWS)):
-            for i in range(values.shape[1]):
+            for i in range(used_bytes(frame, call, s)):
                 values[row, i] = np.int8(0)

@@ -1,8 +1,9 @@
 """The meaning of every operation, in plain NumPy integers: one file an operation.
 
 Each file holds an instruction (a class) and its meaning (a function of the same name in snake case,
-whose parameters are the instruction's fields).  This code is the golden model: it is written to be
-read, and where a compiled kernel differs from it, the kernel is wrong.
+whose parameters are the instruction's fields).  What several operations share is in a file that has
+no function of its name.  This code is the golden model: it is written to be read, and where a
+compiled kernel differs from it, the kernel is wrong.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from int8ref.instruction import Instruction, snake_case
 def instructions() -> dict[str, type[Instruction]]:
     """Operation name -> instruction class, found by scanning this folder."""
     found: dict[str, type[Instruction]] = {}
-    for module in pkgutil.iter_modules(__path__):
-        for thing in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
+    for name in (module.name for module in pkgutil.iter_modules(__path__)):
+        content = vars(importlib.import_module(f"{__name__}.{name}"))
+        for thing in content.values() if name in content else ():
             instruction = isinstance(thing, type) and issubclass(thing, Instruction)
-            if instruction and snake_case(thing.__name__) == module.name:
-                found[module.name] = thing
+            if instruction and snake_case(thing.__name__) == name:
+                found[name] = thing
     return found
 
 

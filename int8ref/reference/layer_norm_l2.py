@@ -5,59 +5,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import (
-    DATA_MAX,
-    INT32_MAX,
-    WIDE_MAX,
-    isqrt,
-    reciprocal,
-    rounding_shift_right,
-    saturate,
-)
-from int8ref.instruction import (
-    Instruction,
-    Result,
-    Scope,
-    Tensor,
-    Value,
-    ValueType,
-    largest_magnitude,
-)
-
-FRACTION_BITS = 10
-"""Fraction bits of the normalised value, before gain and bias."""
-MAX_WIDTH = 1024
-"""Widest row: the sum of squares stays below 2^62 (width^3 * 2^32)."""
+from int8ref.arithmetic import isqrt
+from int8ref.instruction import Scope
+from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm, centre, divide_and_scale
 
 
-class LayerNormL2(Instruction, frozen=True):
+class LayerNormL2(LayerNorm, frozen=True):
     """(out, wide) = layer_norm_l2(x)."""
 
-    x: Value
-    gain: Tensor
-    bias: Tensor
-    shift: int
-    epsilon: int
-    wide_bits: int
-    out: Result
-    wide: Result
-
     def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int16")
-        scope.constant("width", x.width, 1, MAX_WIDTH)
-        gain = scope.tensor(self.gain, "int16", (x.width,))
-        bias = scope.tensor(self.bias, "int32", (x.width,))
-        scope.constant("shift", self.shift, 1, 30)
-        scope.constant("wide_bits", self.wide_bits, 1, min(self.shift, 15))
         scope.constant("epsilon", self.epsilon, 0, 2**60)
-        bound = (
-            normalized_bound(x.width) * largest_magnitude(gain)
-            + largest_magnitude(bias)
-            + 2 ** (self.shift - 1)
-        )
-        scope.require(bound <= INT32_MAX, f"gain and bias may reach {bound}, over 32 bits")
-        scope.define(self.out, ValueType(x.domain, "int8", x.width))
-        scope.define(self.wide, ValueType(x.domain, "int16", x.width))
+        self.check_row(scope, normalized_bound(scope.value(self.x, "int16").width))
 
 
 def normalized_bound(width: int) -> int:
@@ -90,13 +48,7 @@ def layer_norm_l2(
     Eq. 4, in integers); t has 10 fraction bits; the scale of y is in gain, bias and shift.
     `epsilon` is the usual constant under the root, in units of v.  A constant row gives its bias.
     """
-    wide = x.astype(np.int64)
-    n = wide.shape[1]
-    centred = n * wide - wide.sum(axis=1, keepdims=True)
-    variance = (centred * centred).sum(axis=1, keepdims=True) // n + epsilon
-    r, k = reciprocal(np.maximum(isqrt(variance), 1))
-    normalized = rounding_shift_right(centred * r, k - FRACTION_BITS)
-    y = normalized * gain + bias
-    out = saturate(rounding_shift_right(y, shift), -DATA_MAX, DATA_MAX)
-    wide = saturate(rounding_shift_right(y, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
-    return out.astype(np.int8), wide.astype(np.int16)
+    centred = centre(x)
+    variance = (centred * centred).sum(axis=1, keepdims=True) // x.shape[1] + epsilon
+    deviation = np.maximum(isqrt(variance), 1)
+    return divide_and_scale(centred, deviation, gain, bias, shift, wide_bits)

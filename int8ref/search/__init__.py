@@ -1,1 +1,14 @@
-"""Search for the best translation, in integers."""
+"""Search for the best translation, in integers: greedy, beam search, and forced decoding.
+
+hypothesis.py  what a search gives, and what it may be asked for
+length.py      scores of hypotheses of unlike length made comparable
+greedy.py      the likeliest token after the likeliest token
+beam.py        the best hypotheses of a beam
+forced.py      the log-probabilities of given translations
+"""
+
+from __future__ import annotations
+
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Normalization
+
+__all__ = ["BeamOptions", "Hypothesis", "Normalization"]

@@ -11,10 +11,15 @@ from int8ref.reference.argmax import argmax
 
 if TYPE_CHECKING:
     from int8ref.executor import Batch, Engine
+    from int8ref.search.hypothesis import Candidates
 
 
-def greedy(engine: Engine, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
+def greedy(
+    engine: Engine, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+) -> list[list[int]]:
     """Follow the largest logit (ties: the lowest id) until eos or the sentence's limit.
+
+    Of each sentence only the logits of its candidates count, where there are any.
 
     Rows that are done leave the batch; a row's result does not depend on its neighbours.  The ids
     of the translations, without eos.
@@ -27,7 +32,17 @@ def greedy(engine: Engine, batch: Batch, limits: Sequence[int]) -> list[list[int
     out: list[list[int]] = [[] for _ in batch]
     length = 0
     while len(sentence):
-        ids = argmax(session.step(ids))
+        logits = session.step(ids)
+        if candidates is None:
+            ids = argmax(logits)
+        else:
+            allowed = [candidates[index] for index in sentence.tolist()]
+            ids = np.array(
+                [
+                    tokens[np.argmax(row[tokens])]
+                    for row, tokens in zip(logits, allowed, strict=True)
+                ]
+            )
         length += 1
         for index, token in zip(sentence, ids, strict=True):
             if token != program.eos:

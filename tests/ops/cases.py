@@ -41,7 +41,7 @@ class Case:
             name: ValueType(
                 self.domains.get(name, "target"),
                 array.dtype.name,  # type: ignore[arg-type]
-                array.shape[1] if array.ndim == 2 else 0,
+                array.shape[-1] if array.ndim > 1 else 0,
             )
             for name, array in self.values.items()
         }
@@ -49,15 +49,16 @@ class Case:
         return types
 
     def results(self) -> list[tuple[str, tuple[int, ...], str]]:
-        """(field, shape, dtype) of every result."""
+        """(field, shape, dtype) of every result that the instruction does not leave out."""
         types = self.types()
-        rows = {types[name].domain: len(array) for name, array in self.values.items()}
+        shapes = {types[name].domain: array.shape for name, array in self.values.items()}
         found: list[tuple[str, tuple[int, ...], str]] = []
         for place, kind, name in self.instruction.operands():
-            if kind == "result":
+            if kind == "result" and name is not None:
                 kept = types[name]
-                shape = (rows[kept.domain], kept.width) if kept.width else (rows[kept.domain],)
-                found.append((place, shape, kept.dtype))
+                rows = shapes[kept.domain][:-1] or shapes[kept.domain]
+                rows = (rows[0], rows[1] + 1) if kept.domain == "history" else rows[:1]
+                found.append((place, (*rows, kept.width) if kept.width else rows, kept.dtype))
         return found
 
 
@@ -65,7 +66,9 @@ def run_reference(case: Case) -> dict[str, Array]:
     """Field -> result, by the golden model."""
     found = run_instruction(case.instruction, case.values, case.tensors)
     return {
-        place: found[name] for place, kind, name in case.instruction.operands() if kind == "result"
+        place: found[name]
+        for place, kind, name in case.instruction.operands()
+        if kind == "result" and name is not None
     }
 
 
@@ -80,7 +83,9 @@ def run_kernel(case: Case) -> dict[str, Array]:
     arguments: dict[str, Any] = {"workspace": np.empty(WORKSPACE_BYTES, np.uint8), **outputs}
     for place, kind, content in case.instruction.operands():
         if kind == "value":
-            arguments[place] = case.values[content]
+            arguments[place] = None if content is None else case.values[content]
+        elif kind == "result" and content is None:
+            arguments[place] = np.empty((next(iter(outputs.values())).shape[0], 0), np.int16)
         elif kind == "tensor":
             arguments[place] = tensors.get(place)
         elif kind == "constant":
@@ -122,7 +127,10 @@ def run_machine(case: Case) -> dict[str, Array]:
         CODE_WORDS,
         DOMAINS,
         FRAME_WORDS,
+        HISTORY,
+        MAX_STEPS,
         ROWS,
+        TARGET,
         WORKSPACE,
         operands_at,
     )
@@ -139,27 +147,39 @@ def run_machine(case: Case) -> dict[str, Array]:
     arena: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)  # type: ignore[arg-type]
     capacity: dict[Domain, int] = dict.fromkeys(DOMAINS, 16)  # type: ignore[arg-type]
     prefix: dict[str, int] = {}
+    histories = [name for name in shapes if types[name].domain == "history"]
+    steps = max((shapes[name][1] for name in histories), default=0)
     for name, shape in shapes.items():
         kind = types[name]
+        if name in histories and name not in case.values:
+            prefix[name] = prefix[histories[0]]  # a history and its successor share their place
+            continue
         prefix[name] = arena[kind.domain]
         width = max(kind.width, 1) * np.dtype(kind.dtype).itemsize
         arena[kind.domain] += -(-width // 4) * 4
         capacity[kind.domain] = max(capacity[kind.domain], -(-shape[0] // 16) * 16)
+    most = steps + 3
+    capacity["history"] = capacity["target"] * most
     memory = {d: np.full(arena[d] * capacity[d] + 64, 0x5A, np.uint8) for d in arena}
     bases = {d: -memory[d].ctypes.data % 64 for d in arena}
     frame = np.zeros(FRAME_WORDS, np.int64)
 
     def view(name: str) -> Array:
         kind, shape = types[name], shapes[name]
+        if name in histories:
+            shape = (shape[0], most, shape[2])
         start = bases[kind.domain] + prefix[name] * capacity[kind.domain]
         size = int(np.prod(shape)) * np.dtype(kind.dtype).itemsize
-        return memory[kind.domain][start : start + size].view(kind.dtype).reshape(shape)
+        found = memory[kind.domain][start : start + size].view(kind.dtype).reshape(shape)
+        return found[:, : shapes[name][1]] if name in histories else found
 
     for index, domain in enumerate(arena):
         frame[3 * index] = memory[domain].ctypes.data + bases[domain]
         frame[3 * index + CAPACITY] = capacity[domain]
         rows = [shapes[n][0] for n in shapes if types[n].domain == domain]
         frame[3 * index + ROWS] = rows[0] if rows else 0
+    frame[[HISTORY + ROWS, MAX_STEPS]] = steps, most
+    frame[TARGET + ROWS] = max(frame[TARGET + ROWS], *(shapes[n][0] for n in histories), 0)
     workspace = np.empty(WORKSPACE_BYTES, np.uint8)
     frame[WORKSPACE] = workspace.ctypes.data
     for name, array in case.values.items():
@@ -170,7 +190,7 @@ def run_machine(case: Case) -> dict[str, Array]:
     tensors = prepare(case.instruction, case.tensors, types)
     for place, role, content in case.instruction.operands():
         at = operands_at(type(case.instruction))[place]
-        if role in ("value", "result"):
+        if role in ("value", "result") and content is not None:
             told = types[content]
             item = np.dtype(told.dtype).itemsize
             words = [DOMAINS.index(told.domain), prefix[content], told.width, item]

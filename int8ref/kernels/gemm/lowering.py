@@ -59,11 +59,13 @@ def view(address: int, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]
     return np.ndarray(shape, dtype, buffer=memoryview(raw))
 
 
-def address(array: NDArray[Any], dtype: type) -> int:
-    """Where the elements of a C-contiguous array of `dtype` begin.
+def address(array: NDArray[Any] | None, dtype: type) -> int:
+    """Where the elements of a C-contiguous array of `dtype` begin; 0 for None.
 
     Raises TypeError otherwise; compiled code finds it out when it is compiled.
     """
+    if array is None:
+        return 0
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(f"expected C-contiguous {np.dtype(dtype)}, got {array.dtype}")
     return array.ctypes.data
@@ -72,11 +74,18 @@ def address(array: NDArray[Any], dtype: type) -> int:
 @type_callable(address)
 def _type_address(context: Any) -> Any:
     def typer(array: Any, dtype: Any) -> Any:
+        if isinstance(array, types.NoneType):
+            return types.int64
         if not isinstance(array, types.Array) or array.layout != "C" or array.dtype != dtype.dtype:
             raise errors.TypingError(f"expected C-contiguous {dtype.dtype}, got {array}")
         return types.int64
 
     return typer
+
+
+@lower_builtin(address, types.NoneType, types.Any)
+def _lower_no_address(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+    return ir.Constant(I64, 0)
 
 
 @lower_builtin(address, types.Array, types.Any)

@@ -1,0 +1,1 @@
+"""Speed of int8ref beside what else a user could pick, measured in one interleaved run."""

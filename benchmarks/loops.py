@@ -1,0 +1,51 @@
+"""Loops that do nothing but int8 multiply-adds, from register to register: a core's peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TURNS = 300_000
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Inner steps of a product, side by side: each line of `step` for every accumulator in turn.
+
+    In a line {x} and {y} are factors, {ones} is a third, {t} is a temporary and {a} the accumulator
+    of a step.  A step does `products` multiply-adds.  `exact` is whether they give the sums of any
+    int8 values: vpmaddubsw saturates, and products alone are no sums.
+    """
+
+    feature: str
+    register: str
+    products: int
+    accumulators: int
+    exact: bool
+    step: tuple[str, ...]
+
+    def operations(self) -> int:
+        """Multiplications and additions of TURNS turns."""
+        return 2 * TURNS * self.accumulators * self.products
+
+    def assembly(self) -> str:
+        """A function of a count of turns, in AT&T syntax.  Registers are never initialised."""
+        lines = []
+        for line in self.step:
+            for a in range(self.accumulators):
+                numbers = {"x": 0, "y": 1, "ones": 2, "a": 15 - a, "t": 15 - self.accumulators - a}
+                names = {key: f"%{self.register}{number}" for key, number in numbers.items()}
+                lines.append(line.format(**names))
+        body = "\n".join(lines)
+        return f".globl peak\npeak:\n1:\n{body}\ndec %rdi\njnz 1b\nvzeroupper\nret\n"
+
+
+MULTIPLY, ADD = "vpmaddwd {y}, {x}, {t}", "vpaddd {t}, {a}, {a}"
+BYTES = ("vpmaddubsw {y}, {x}, {t}", "vpmaddwd {ones}, {t}, {t}", ADD)
+LOOPS = {
+    "vpdpbusd zmm": Loop("avx512vnni", "zmm", 64, 12, True, ("vpdpbusd {y}, {x}, {a}",)),
+    "vpdpbusd ymm": Loop("avxvnni", "ymm", 32, 12, True, ("{{vex}} vpdpbusd {y}, {x}, {a}",)),
+    "vpmaddwd zmm": Loop("avx512bw", "zmm", 32, 7, True, (MULTIPLY, ADD)),
+    "vpmaddwd ymm": Loop("avx2", "ymm", 16, 7, True, (MULTIPLY, ADD)),
+    "vpmaddwd ymm, no sums": Loop("avx2", "ymm", 16, 7, False, (MULTIPLY,)),
+    "vpmaddubsw ymm": Loop("avx2", "ymm", 32, 6, False, BYTES),
+}

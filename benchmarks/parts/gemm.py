@@ -1,0 +1,84 @@
+"""int8 matrix products against PyTorch's, and against the most this core can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.environments import OWN
+from benchmarks.loops import LOOPS
+from benchmarks.parts.part import Contestant, Part, Ratio
+from benchmarks.parts.random_models import preparations
+from benchmarks.results import Results
+from benchmarks.rounds import Block, Case
+from benchmarks.setting import Setting
+from benchmarks.summary import summarize
+
+OURS, PEAK = "int8ref", "peak"
+INT_MM, LINEAR = "torch._int_mm", "PyTorch dynamic int8 Linear"
+MODEL = "base"
+SIZES = ((1536, 512), (512, 512), (2048, 512), (512, 2048), (32_000, 512))
+ROWS = (1, 4, 8, 32, 256, 512)
+MOST_PRODUCTS = 512 * 2048 * 512
+"""Larger products are left out: hundreds of rows do not meet an output layer."""
+TARGET_PRODUCTS = 100_000_000
+"""Multiply-adds of one call of a worker."""
+
+
+def _folder(setting: Setting) -> dict[str, Any]:
+    return {"folder": str(setting.models(MODEL))}
+
+
+CONTESTANTS = (
+    Contestant(OURS, OWN, "int8ref_gemm", _folder, preparations(MODEL, "int8ref")),
+    Contestant(INT_MM, "torch", "torch_gemm", lambda _: {"kind": "int_mm"}),
+    Contestant(LINEAR, "torch", "torch_gemm", lambda _: {"kind": "dynamic_linear"}),
+    Contestant(PEAK, OWN, "peak", lambda _: {}),
+)
+
+
+def _blocks(setting: Setting) -> list[Block]:
+    cases = [
+        Case(PEAK, name, {"loop": name}, loop.operations() / 1e9) for name, loop in LOOPS.items()
+    ]
+    for rows in ROWS:
+        for outputs, inputs in SIZES:
+            products = rows * outputs * inputs
+            if products > MOST_PRODUCTS:
+                continue
+            repeats = max(1, TARGET_PRODUCTS // products)
+            name = f"{rows} x {outputs} x {inputs}"
+            work = {"rows": rows, "outputs": outputs, "inputs": inputs, "repeats": repeats}
+            operations = 2 * products * repeats / 1e9
+            cases += [Case(who, name, work, operations) for who in (OURS, INT_MM, LINEAR)]
+    return [Block("products", tuple(cases))]
+
+
+def _notes(results: Results) -> list[str]:
+    """The share of the peak that each product reaches."""
+    series = [s for block in results.of("gemm") for s in block.series]
+    speeds = {(s.contestant, s.case): s.units / summarize(s.cpu).median for s in series}
+    peaks = {
+        case: speed for (who, case), speed in speeds.items() if who == PEAK and LOOPS[case].exact
+    }
+    if not peaks:
+        return []
+    best = max(peaks, key=lambda case: peaks[case])
+    shares = [
+        f"{case}: {speed / peaks[best]:.2f}" for (who, case), speed in speeds.items() if who == OURS
+    ]
+    return [
+        f"Peak of exact sums of int8 products: {best}, {peaks[best]:.0f} GOPS.",
+        f"Share of it that int8ref reaches (processor time): {'; '.join(shares)}.",
+    ]
+
+
+PART = Part(
+    name="gemm",
+    title="Matrix products, rows x outputs x inputs (2 operations a multiply-add)",
+    unit="GOPS",
+    contestants=CONTESTANTS,
+    blocks=_blocks,
+    cases_are_rows=True,
+    ratios=(Ratio(OURS, (INT_MM,)), Ratio(OURS, (LINEAR,))),
+    notes=_notes,
+)

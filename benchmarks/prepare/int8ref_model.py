@@ -1,0 +1,66 @@
+"""`python -m benchmarks.prepare.int8ref_model SHAPE FOLDER`: weights.npz through the importer.
+
+Scales come from a few random sentences, as the model has no language.  The model has no tokenizer
+either: it translates token ids.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.shapes import EOS, POSITIONS, SHAPES, UNK, Shape, random_batch
+from int8ref.executor import load_engine
+from int8ref.model_file import Model, Tokenizer, save
+from weights_import.calibrate import calibrate
+from weights_import.float_model import Architecture, FloatModel
+from weights_import.lower import Options, lower
+
+SENTENCES, LENGTH = 8, 16
+
+
+def architecture(shape: Shape) -> Architecture:
+    """What the importer has to know besides the weights."""
+    same: dict[str, Any] = {
+        name: getattr(shape, name)
+        for name in (
+            "d_model", "heads", "d_ffn", "encoder_layers", "decoder_layers", "decoder_cell",
+        )
+    }  # fmt: skip
+    return Architecture(
+        **same,
+        norm="l2",
+        norm_position="post",
+        norm_epsilon=1e-5,
+        attention="softmax",
+        activation="relu",
+        embedding_scale=shape.d_model**0.5,
+        start=-1,
+        eos=EOS,
+        unk=UNK,
+        source_vocabulary=shape.vocabulary,
+        target_vocabulary=shape.vocabulary,
+        max_length_factor=1.0,
+    )
+
+
+def main(name: str, folder: Path) -> None:
+    """Write int8ref.safetensors."""
+    shape = SHAPES[name]
+    with np.load(folder / "weights.npz") as file:
+        weights = {tensor: file[tensor] for tensor in file.files if tensor != "positions"}
+    model = FloatModel(architecture(shape), weights)
+    model.validate()
+    ranges = calibrate(model, random_batch(shape, SENTENCES, LENGTH))
+    program, tensors = lower(model, ranges, Options(positions=POSITIONS))
+    none = Tokenizer("sentencepiece", b"none")
+    made = Model(name, ("und", "und"), program, tensors, none, none, {"origin": "random numbers"})
+    save(folder / "int8ref.safetensors", made)
+    load_engine(program, tensors)  # so that it is compiled
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

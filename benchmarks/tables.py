@@ -1,0 +1,136 @@
+"""Figures of a part's results: speeds by contestant and case, ratios, Markdown tables of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.parts.part import Part, Ratio
+from benchmarks.results import BlockResults, Clock, Series
+from benchmarks.summary import Summary, geometric_mean, paired_ratio, summarize
+
+ONE, BEST = "batch 1", "best batch"
+NONE = "-"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The series of a part, by contestant and case."""
+
+    part: Part
+    clock: Clock
+    series: dict[tuple[str, str], Series]
+
+    @classmethod
+    def of(cls, part: Part, blocks: Iterable[BlockResults], clock: Clock) -> Figures:
+        """The figures of a part's blocks; with the best case of each contestant, if it is asked."""
+        series = {(s.contestant, s.case): s for block in blocks for s in block.series}
+        figures = cls(part, clock, series)
+        if part.best:
+            for name in figures.contestants():
+                own = [s for (who, _), s in series.items() if who == name]
+                series[name, BEST] = max(own, key=lambda s: figures.speed(s).median)
+        return figures
+
+    def contestants(self) -> list[str]:
+        """In the order of the part."""
+        present = {name for name, _ in self.series}
+        return [c.name for c in self.part.contestants if c.name in present]
+
+    def cases(self) -> list[str]:
+        """In the order of measurement."""
+        return list(dict.fromkeys(case for _, case in self.series))
+
+    def speed(self, series: Series) -> Summary:
+        """Units a second."""
+        return summarize([series.units / s for s in series.seconds(self.clock)])
+
+    def shown(self, series: Series) -> Summary:
+        """What is told: speed, or time."""
+        if self.part.unit == "s":
+            return summarize(series.seconds(self.clock))
+        return self.speed(series)
+
+    def ratio(self, ratio: Ratio, case: str) -> Summary | None:
+        """In one case; None where one of the two is missing."""
+        over = self.series.get((ratio.over, case))
+        others = [self.series[name, case] for name in ratio.under if (name, case) in self.series]
+        if over is None or not others:
+            return None
+        under = max(others, key=lambda s: self.speed(s).median)
+        faster, slower = ([s.units / t for t in s.seconds(self.clock)] for s in (over, under))
+        return paired_ratio(faster, slower)
+
+
+def speeds_table(figures: Figures) -> list[str]:
+    """Medians and spreads; contestants are rows, or columns where the part says so."""
+    rows, columns = figures.contestants(), [c for c in figures.cases() if c != BEST]
+    turned = figures.part.cases_are_rows
+    if turned:
+        rows, columns = columns, rows
+    body = []
+    for row in rows:
+        keys = [(column, row) if turned else (row, column) for column in columns]
+        found = [figures.series.get(key) for key in keys]
+        body.append([row, *(told(figures.shown(s)) if s else NONE for s in found)])
+    return table([figures.part.unit, *columns], body)
+
+
+def ratios_table(figures: Figures) -> list[str]:
+    """Ratios of speeds, a row a pair, and the geometric mean of cases that are all alike."""
+    body = []
+    cases = [
+        case for case in figures.cases() if any(figures.ratio(r, case) for r in figures.part.ratios)
+    ]
+    averaged = len(cases) > 1 and not figures.part.best
+    for ratio in figures.part.ratios:
+        found = [figures.ratio(ratio, case) for case in cases]
+        present = [f.median for f in found if f]
+        if present:
+            cells = [told(f, digits=2) if f else NONE for f in found]
+            mean = [f"{geometric_mean(present):.2f}"] if averaged else []
+            body.append([ratio_name(ratio), *cells, *mean])
+    return table(["ratio of speeds", *cases, *(["mean"] if averaged else [])], body)
+
+
+def best_table(figures: Figures) -> list[str]:
+    """Batch 1 and the best case of each contestant, and which that is."""
+    rows = []
+    for name in figures.contestants():
+        one, best = figures.series.get((name, ONE)), figures.series[name, BEST]
+        speed = told(figures.speed(one)) if one else NONE
+        rows.append([name, speed, told(figures.speed(best)), best.case])
+    return table([figures.part.unit, ONE, BEST, "which"], rows)
+
+
+def memory_table(figures: Figures) -> list[str]:
+    """Peak resident memory after the first case, and after the one that raised it most."""
+    rows = []
+    for name in figures.contestants():
+        own = [s.memory for (who, _), s in figures.series.items() if who == name]
+        rows.append([name, *(f"{memory * 1024 / 1e6:.0f}" for memory in (own[0], max(own)))])
+    return table(["peak memory, MB", "first case", "all cases"], rows)
+
+
+def ratio_name(ratio: Ratio) -> str:
+    """A over B, or over the faster of B and C."""
+    if len(ratio.under) == 1:
+        return f"{ratio.over} / {ratio.under[0]}"
+    return f"{ratio.over} / the faster of {' and '.join(ratio.under)}"
+
+
+def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table; nothing where there are no rows."""
+    rows = [list(row) for row in body]
+    if not rows:
+        return []
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return ["| " + " | ".join(cells) + " |" for cells in ([*head], rule, *rows)]
+
+
+def told(summary: Summary, digits: int | None = None) -> str:
+    """A median with three digits (or so many decimals), and the spread in per cent."""
+    value = summary.median
+    if digits is None:
+        digits = 0 if value >= 100 else 1 if value >= 10 else 3
+    return f"{value:,.{digits}f} ±{100 * summary.spread:.0f} %"

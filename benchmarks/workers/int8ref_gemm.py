@@ -1,0 +1,36 @@
+"""int8ref's matrix products, as instructions of the random Transformer: with what the engine fuses
+into them (bias, rescaling to int8, argmax), out of the machine code that translations run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.instructions import instructions
+from int8ref.kernels.gemm.target import TARGET
+from int8ref.model_file import load
+
+PACKAGES = ("int8ref", "numba", "numpy")
+
+
+class Engine:
+    """Options: {"folder"}.  Work: {"rows", "outputs", "inputs", "repeats": products a run}."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._model = load(Path(options["folder"], "int8ref.safetensors"))
+        self.description = f"dot products: {TARGET.name}"
+
+    def prepare(self, work: dict[str, Any]) -> Callable[[], None]:
+        program, tensors = self._model.program, self._model.tensors
+        wanted = f"linear {work['outputs']}x{work['inputs']}"
+        # The rows of an encoder are tokens, those of a decoder step are sentences.
+        shapes = {
+            "encoder": [[program.eos] * work["rows"]],
+            "decoder": [[program.eos]] * work["rows"],
+        }
+        for sequence, batch in shapes.items():
+            for timed in instructions(program, tensors, batch):
+                if timed.sequence == sequence and timed.label == wanted:
+                    return lambda run=timed.run: run(work["repeats"])
+        raise ValueError(f"the model has no {wanted}")

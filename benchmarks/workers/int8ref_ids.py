@@ -1,0 +1,32 @@
+"""int8ref on a Transformer of random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from int8ref.executor import load_engine
+from int8ref.kernels.gemm.target import TARGET
+from int8ref.model_file import load
+from int8ref.search.hypothesis import BeamOptions
+
+PACKAGES = ("int8ref", "numba", "numpy")
+
+
+class Engine:
+    """Options: {"folder"}.  Work: {"source": ids of each sentence, "length": tokens to make,
+    "beam"}."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        model = load(Path(options["folder"], "int8ref.safetensors"))
+        self._engine = load_engine(model.program, model.tensors)
+        self.description = f"dot products: {TARGET.name}"
+
+    def prepare(self, work: dict[str, Any]) -> Callable[[], list[list[int]]]:
+        source, engine = work["source"], self._engine
+        limits = [work["length"]] * len(source)
+        if work["beam"] == 1:
+            return lambda: engine.greedy(source, limits)
+        options = BeamOptions(beam_size=work["beam"])
+        return lambda: [list(best.ids) for best, *_ in engine.beam(source, limits, options)]

@@ -1,0 +1,228 @@
+"""Options that the commands share: what they are called, what they take, what they become.
+
+Nothing is imported here that takes time: help and errors of usage must answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from decimal import Decimal
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Any
+
+from int8ref.console import LEVELS
+from int8ref.options import (
+    ALIGNMENTS,
+    MAX_LENGTH,
+    NORMALIZATIONS,
+    OptionError,
+    Options,
+    hundredths,
+)
+from int8ref.search.hypothesis import MAX_BEAM
+
+BATCH_SIZE = 32
+MAX_COUNT = 4096
+SCORES = ("sentence", "token")
+
+
+def command_parser(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """A parser whose help shows examples as they stand."""
+    return argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_streams(
+    parser: argparse.ArgumentParser, content: str, formats: Sequence[str], usual: str
+) -> None:
+    """Model, input and output; `content`: a line of the input; `usual`: which format by default."""
+    add = parser.add_argument_group("model, input, output").add_argument
+    add("-m", "--model", default="en-pt", help="model file, or a name (default: en-pt)")
+    add("-i", "--input", metavar="FILE", help=f"{content} (default: -, stdin)")
+    add("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
+    add("--output-format", choices=formats, help=f"form of a line (default: {usual})")
+
+
+def add_scores(
+    parser: argparse.ArgumentParser, normalization: str, scores: str | None = None
+) -> None:
+    """What is told about a translation; `normalization` and `scores` are the defaults."""
+    add = parser.add_argument_group("scores and alignment").add_argument
+    add(
+        "--scores",
+        nargs="?",
+        choices=SCORES,
+        const="sentence",
+        default=scores,
+        help="tell scores: of the sentence, or of each token too"
+        f" (default: {scores or 'none'}; without a word: sentence)",
+    )
+    add(
+        "--alignment",
+        nargs="?",
+        choices=ALIGNMENTS,
+        const="hard",
+        help="align tokens: hard, a source token for each token, or soft, weights"
+        " (default: none; without a word: hard)",
+    )
+    add(
+        "--normalization",
+        choices=NORMALIZATIONS,
+        default=normalization,
+        help="what the log-probability is divided by: length, n^alpha; gnmt,"
+        f" ((5 + n) / 6)^alpha; none (default: {normalization})",
+    )
+    add(
+        "--alpha",
+        "--length-penalty",
+        type=_hundredths("alpha"),
+        metavar="X",
+        default=Decimal(1),
+        help="see --normalization (default: 1)",
+    )
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    """What changes the speed, and no result."""
+    add = parser.add_argument_group("speed (these change no result)").add_argument
+    add(
+        "--backend",
+        choices=("compiled", "reference"),
+        default="compiled",
+        help="fast, or plain NumPy (default: compiled)",
+    )
+    add(
+        "--batch-size",
+        type=_count(MAX_COUNT),
+        metavar="N",
+        default=BATCH_SIZE,
+        help=f"most sentences computed together (default: {BATCH_SIZE})",
+    )
+    add(
+        "--buffer-size",
+        type=_count(MAX_COUNT * 16),
+        metavar="N",
+        help="most lines read ahead; 1: line by line.  No line waits for another, whatever N is"
+        " (default: 16 times the batch size)",
+    )
+    add(
+        "--threads",
+        type=_count(MAX_COUNT),
+        metavar="N",
+        default=_processors(),
+        help=f"batches computed at once (default: the processors, here {_processors()})",
+    )
+
+
+def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What is told on stderr, and what is an error."""
+    group = parser.add_argument_group("messages")
+    add = group.add_argument
+    add(
+        "--strict",
+        action="store_true",
+        help="a line that is too long ends the run; without, it is cut and a warning says so",
+    )
+    add("--stats", action="store_true", help="at the end, tell counts and speed on stderr")
+    add(
+        "--log-level",
+        choices=LEVELS,
+        default="info",
+        help="least level of what is told on stderr (default: info)",
+    )
+    add(
+        "-q",
+        "--quiet",
+        action="store_const",
+        const="error",
+        dest="log_level",
+        help="no progress and no warnings, as --log-level error",
+    )
+    add("--version", action="version", version=f"int8ref {version()}")
+    return group
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """How translations are found."""
+    add = parser.add_argument_group("search").add_argument
+    add(
+        "-b",
+        "--beam-size",
+        type=_count(MAX_BEAM),
+        metavar="N",
+        default=1,
+        help="hypotheses kept in each step; 1 is greedy search (default: 1)",
+    )
+    add(
+        "--n-best",
+        type=_count(MAX_BEAM),
+        metavar="N",
+        help="translations of each line, at most --beam-size (default: 1)",
+    )
+    add(
+        "--shortlist",
+        action=argparse.BooleanOptionalAction,
+        default=Options.shortlist,
+        help="consider only the tokens that the model's lexical shortlist has for the line: faster,"
+        " and a little worse (default: --no-shortlist)",
+    )
+    add(
+        "--max-length",
+        type=_count(MAX_LENGTH),
+        metavar="N",
+        help="most tokens of a translation (default: no limit but that of the next option)",
+    )
+    add(
+        "--max-length-factor",
+        type=_hundredths("max_length_factor"),
+        metavar="X",
+        help="most tokens of a translation, as a multiple of its source's"
+        " (default: the model's own, usually 2.5)",
+    )
+
+
+def options_of(given: argparse.Namespace, **others: Any) -> Options:
+    """The options of a translation that a command line gives, and others."""
+    named = {f.name: getattr(given, f.name) for f in fields(Options) if hasattr(given, f.name)}
+    return Options(**{**named, **others})
+
+
+def version() -> str:
+    """The version that is installed."""
+    try:
+        return installed_version("int8ref")
+    except PackageNotFoundError:
+        return "0 (not installed)"
+
+
+def _count(most: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        number = int(text)
+        if not 1 <= number <= most:
+            raise argparse.ArgumentTypeError(f"{number} is not between 1 and {most}")
+        return number
+
+    return count
+
+
+def _hundredths(name: str) -> Callable[[str], Decimal]:
+    def number(text: str) -> Decimal:
+        try:
+            return Decimal(hundredths(name, text)) / 100
+        except OptionError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return number
+
+
+def _processors() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,35 @@
+"""How much was done, and how long it took: what --stats tells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from int8ref.results import Result
+
+
+class Counts:
+    """How much there was, and how long it took."""
+
+    def __init__(self) -> None:
+        self.lines = self.source_tokens = self.tokens = self.truncated = 0
+        self._begun = time.monotonic()
+
+    def add(self, results: Sequence[Result]) -> None:
+        """Count these results too."""
+        self.lines += len(results)
+        for result in results:
+            self.source_tokens += len(result.source_tokens)
+            self.tokens += len(result.tokens)
+            self.truncated += result.truncated
+
+    def describe(self) -> str:
+        """All of it, on one line."""
+        seconds = max(time.monotonic() - self._begun, 1e-9)
+        return (
+            f"{self.lines} lines ({self.truncated} cut), {self.source_tokens} source tokens,"
+            f" {self.tokens} target tokens in {seconds:.2f} s:"
+            f" {self.lines / seconds:.1f} lines/s, {self.tokens / seconds:.1f} target tokens/s"
+        )

@@ -1,0 +1,91 @@
+"""What may be asked of a translation.  Batches and threads are not here: they change no result."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, get_args
+
+from int8ref.errors import UserError
+from int8ref.search.hypothesis import MAX_ALPHA, MAX_BEAM, Normalization
+
+AlignmentKind = Literal["hard", "soft"]
+Number = Decimal | int | float | str
+"""A decimal number: 0.6 is six tenths, as it is written."""
+
+NORMALIZATIONS = get_args(Normalization)
+ALIGNMENTS = get_args(AlignmentKind)
+MAX_LENGTH = 1024
+"""Most tokens of a translation that may be asked for; a model's positions may allow fewer."""
+RANGES = {"alpha": (0, MAX_ALPHA), "max_length_factor": (1, 10_000)}
+"""Ranges of decimal numbers, in hundredths."""
+
+
+class OptionError(UserError, ValueError):
+    """An option that cannot be: the message says which and why."""
+
+
+def hundredths(name: str, value: Number) -> int:
+    """100 times the decimal number `value` of option `name`.  Raises `OptionError`."""
+    low, high = RANGES[name]
+    try:
+        number = Decimal(str(value)).scaleb(2)
+        if low <= number <= high and number == int(number):
+            return int(number)
+    except ArithmeticError:
+        pass
+    lowest, highest = Decimal(low) / 100, Decimal(high) / 100
+    raise OptionError(f"{name} is {value!r}, not a number from {lowest} to {highest}, by 0.01")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a translation is and what is told about it.
+
+    beam_size          hypotheses kept in each step; 1 is greedy search
+    n_best             translations of each sentence, at most beam_size
+    normalization      how sums of unlike length are compared: see `Scores`
+    alpha              exponent of the length in the normalisation, in hundredths from 0 to 10
+    scores             whether scores are told
+    alignment          whether source and target tokens are aligned: "hard" one source token each,
+                       "soft" also the weights
+    shortlist          whether only those tokens are considered that the model's lexical shortlist
+                       has for the sentence: faster, and a little worse
+    max_length         most tokens of a translation
+    max_length_factor  most tokens of a translation as a multiple of its source's, in hundredths
+                       from 0.01 to 100; by default the model's own
+
+    Raises `OptionError`.
+    """
+
+    beam_size: int = 1
+    n_best: int = 1
+    normalization: Normalization = "length"
+    alpha: Number = 1
+    scores: bool = False
+    alignment: AlignmentKind | None = None
+    shortlist: bool = False
+    max_length: int | None = None
+    max_length_factor: Number | None = None
+
+    def __post_init__(self) -> None:
+        _require_range("beam_size", self.beam_size, MAX_BEAM)
+        _require_range("n_best", self.n_best, self.beam_size)
+        _require("normalization", self.normalization, NORMALIZATIONS)
+        _require("alignment", self.alignment, (None, *ALIGNMENTS))
+        hundredths("alpha", self.alpha)
+        if self.max_length is not None:
+            _require_range("max_length", self.max_length, MAX_LENGTH)
+        if self.max_length_factor is not None:
+            hundredths("max_length_factor", self.max_length_factor)
+
+
+def _require_range(name: str, value: int, most: int) -> None:
+    if not 1 <= value <= most:
+        raise OptionError(f"{name} is {value}, not from 1 to {most}")
+
+
+def _require(name: str, value: object, allowed: Collection[object]) -> None:
+    if value not in allowed:
+        raise OptionError(f"{name} is {value!r}, not one of {allowed}")

@@ -1,0 +1,94 @@
+"""How results are written: text, n-best lists as Moses has them, or JSON, a document a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from int8ref.results import Result, Translation
+
+SEPARATOR = " ||| "
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is told beside the text: scores of a "sentence" or each "token", alignment "hard" or
+    "soft", each None for nothing; and whether there is a list of translations."""
+
+    scores: str | None
+    alignment: str | None
+    several: bool = False
+
+
+Format = Callable[[int, Result, Shown], list[str]]
+"""The lines of one result; the number is that of the input line, from 0."""
+
+
+def text(number: int, result: Result, shown: Shown) -> list[str]:
+    """text [||| alignment] [||| WordScores= ...] [||| F0= log-probability ||| score]"""
+    return [SEPARATOR.join([result.text, *_fields(result.best, shown)])]
+
+
+def n_best(number: int, result: Result, shown: Shown) -> list[str]:
+    """number ||| text [||| alignment] [||| WordScores= ...] ||| F0= log-probability ||| score"""
+    told = Shown(shown.scores or "sentence", shown.alignment)
+    return [
+        SEPARATOR.join([str(number), translation.text, *_fields(translation, told)])
+        for translation in result.translations
+    ]
+
+
+def scores(number: int, result: Result, shown: Shown) -> list[str]:
+    """score [||| alignment] [||| WordScores= ...]"""
+    assert result.best.scores is not None
+    *fields, _, _ = _fields(result.best, shown)
+    return [SEPARATOR.join([str(result.best.scores.score), *fields])]
+
+
+def json(number: int, result: Result, shown: Shown) -> list[str]:
+    """One JSON document; numbers are written as the decimal numbers they are."""
+    document: dict[str, Any] = {
+        "id": number,
+        "source": result.source,
+        "source_tokens": result.source_tokens,
+        "truncated": result.truncated,
+    }
+    if shown.several:
+        document["translations"] = [_members(t, shown) for t in result.translations]
+    else:
+        document |= _members(result.best, shown)
+    return [_JSON.encode(document).decode()]
+
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def _fields(translation: Translation, shown: Shown) -> list[str]:
+    fields = []
+    found, scores = translation.alignment, translation.scores
+    if shown.alignment and found is not None:
+        if found.weights is None:
+            fields.append(" ".join(f"{source}-{target}" for source, target in found.points))
+        else:
+            fields.append(" ".join(",".join(map(str, row)) for row in found.weights))
+    if shown.scores and scores is not None:
+        if shown.scores == "token":
+            fields.append(" ".join(["WordScores=", *map(str, scores.tokens)]))
+        fields += [f"F0= {scores.log_probability}", str(scores.score)]
+    return fields
+
+
+def _members(translation: Translation, shown: Shown) -> dict[str, Any]:
+    members: dict[str, Any] = {"text": translation.text, "tokens": translation.tokens}
+    found, scores = translation.alignment, translation.scores
+    if scores is not None:
+        members |= {"score": scores.score, "log_probability": scores.log_probability}
+        members |= {"complete": scores.complete}
+        members |= {"token_scores": scores.tokens} if shown.scores == "token" else {}
+    if found is not None:
+        members["alignment"] = found.points
+        members |= {"alignment_weights": found.weights} if found.weights is not None else {}
+    return members

@@ -1,0 +1,39 @@
+"""A step more in a history: the key/value cache of decoder self-attention."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.instruction import Instruction, Result, Scope, Value
+
+
+class Append(Instruction, frozen=True):
+    """next_history = append(x, history)."""
+
+    x: Value
+    column: int
+    history: Value
+    next_history: Result
+
+    def check(self, scope: Scope) -> None:
+        history = scope.value(self.history, "int8", domain="history")
+        x = scope.value(self.x, "int8", domain="target")
+        scope.constant("column", self.column, 0, x.width - history.width)
+        scope.define(self.next_history, history)
+
+
+def append(
+    x: npt.NDArray[np.int8], column: int, history: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int8]:
+    """Put this step's row behind those of the steps before.
+
+        next_history[r, t] = history[r, t]                            for t < steps
+        next_history[r, steps, n] = x[r, column + n]
+
+    `x`: int8 [rows, any]; `history`: int8 [rows, steps, width], steps = 0 at first; next_history:
+    int8 [rows, steps + 1, width].  Attention of a row over its history is causal by construction:
+    no later step is there to be seen.
+    """
+    width = history.shape[2]
+    return np.concatenate([history, x[:, None, column : column + width]], axis=1)

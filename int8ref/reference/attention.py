@@ -1,0 +1,142 @@
+"""What all kinds of attention share: whose keys a row sees, and the weighted mean of the values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import INT32_MAX, reciprocal, requantize
+from int8ref.instruction import Domain, Instruction, Result, Scope, Tensor, Value, ValueType
+
+MAX_KEYS = 1024
+"""Most keys a row may see: weights of 2^14 times data of 127 then sum within int32."""
+WEIGHT_BITS = 14
+"""No weight exceeds this power of two."""
+MULTIPLIER_BITS = 30
+
+Int8 = npt.NDArray[np.int8]
+Int64 = npt.NDArray[np.int64]
+Weigh = Callable[[Int64, Int64, int], Int64]
+"""Queries [rows, head_width], keys [keys, head_width] and index of a head -> weights [rows, keys]:
+in [0, 2^14], the largest of a row at least 2^13."""
+
+
+class Attention(Instruction, frozen=True, kw_only=True):
+    """Operands of every kind of attention.
+
+    Keys and values are of the source, where `sentence` and `key_offsets` say which of them a row
+    sees, or histories, where a row sees its own.
+    """
+
+    query: Value
+    key: Value
+    value: Value
+    sentence: Value | None = None
+    key_offsets: Value | None = None
+    heads: int
+    head_width: int
+    query_column: int
+    key_column: int
+    value_column: int
+    context_multiplier: Tensor
+    context_shift: Tensor
+    out: Result
+
+    def check(self, scope: Scope) -> None:
+        scope.constant("heads", self.heads, 1, 256)
+        scope.constant("head_width", self.head_width, 1, 512)
+        width = self.heads * self.head_width
+        keys: Domain = "history" if self.sentence is None else "source"
+        if self.sentence is None:
+            scope.require(self.key_offsets is None, "key_offsets need a sentence")
+            queries = scope.value(self.query, "int8", domain="target")
+        else:
+            scope.require(self.key_offsets is not None, "a sentence needs key_offsets")
+            scope.value(str(self.key_offsets), "int32", 0, "sentence")
+            rows = scope.input(self.sentence, "sentence")
+            queries = scope.value(self.query, "int8", domain=rows.domain)
+        for found, column in (
+            (queries, self.query_column),
+            (scope.value(self.key, "int8", domain=keys), self.key_column),
+            (scope.value(self.value, "int8", domain=keys), self.value_column),
+        ):
+            scope.constant("column", column, 0, found.width - width)
+        scope.tensor(self.context_multiplier, "int32", (self.heads,), 1)
+        scope.tensor(self.context_shift, "int8", (self.heads,), 22, 38)
+        self.check_weights(scope)
+        scope.define(self.out, ValueType(queries.domain, "int8", width))
+
+    def check_weights(self, scope: Scope) -> None:
+        """Check the operands that turn scores into weights."""
+        raise NotImplementedError
+
+
+def attend(
+    weigh: Weigh,
+    query: Int8,
+    key: Int8,
+    value: Int8,
+    sentence: npt.NDArray[np.int32] | None,
+    key_offsets: npt.NDArray[np.int32] | None,
+    heads: int,
+    head_width: int,
+    query_column: int,
+    key_column: int,
+    value_column: int,
+    context_multiplier: npt.NDArray[np.int32],
+    context_shift: npt.NDArray[np.int8],
+) -> Int8:
+    """Mix the values that a row sees, by weights that sum to 1.
+
+    For row r, head h and the keys j that the row sees:
+
+        s[j] = sum_d query[r, h, d] * key[j, h, d]                                   (int32)
+        w[j] = weigh(s)[j]                                    (at most 2^14, max(w) at least 2^13)
+        acc[d] = sum_j w[j] * value[j, h, d]                                         (int32)
+        out[r, h, d] = requantize(acc[d], m, k + context_shift[h] - 30)
+            with (r, k) = reciprocal(sum(w)) (A3) and m = floor(r * context_multiplier[h] / 2^30)
+
+    so a row costs one division, and the scale of the weights cancels exactly (Lin et al. 2020,
+    Eq. 12).  `query`: int8 [rows, width], of which heads * head_width columns from `query_column`
+    on are used, and so on.  Where the keys are of the source, `key` and `value` are int8
+    [source rows, width], and row r sees key_offsets[b] to key_offsets[b+1] - 1 for its sentence
+    b = sentence[r], never another's; where they are histories, int8 [rows, steps, width], row r
+    sees key[r], the steps up to its own.  So there is no mask.  `sentence`: int32 [rows];
+    `key_offsets`: int32 [sentences + 1]; out: int8 [rows, heads * head_width] in [-127, 127].
+
+    context_multiplier * 2^-context_shift is the scale of value over that of out.  A row sees 1 to
+    1024 keys.  Raises `OverflowError` beyond.
+    """
+    width = heads * head_width
+    out = np.zeros((len(query), width), np.int8)
+    q = query[:, query_column : query_column + width].astype(np.int64)
+    k = key[..., key_column : key_column + width].astype(np.int64)
+    v = value[..., value_column : value_column + width].astype(np.int64)
+    for rows, keys in _seen(len(query), sentence, key_offsets):
+        if not 0 < len(k[keys]) <= MAX_KEYS:
+            raise OverflowError(f"a row sees {len(k[keys])} keys, not 1 to {MAX_KEYS}")
+        for h in range(heads):
+            columns = slice(h * head_width, (h + 1) * head_width)
+            weight = weigh(q[rows, columns], k[keys][:, columns], h)
+            inverse, bits = reciprocal(weight.sum(axis=1, keepdims=True))
+            multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
+            shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
+            out[rows, columns] = requantize(weight @ v[keys][:, columns], multiplier, shift)
+    return out
+
+
+def _seen(
+    rows: int, sentence: npt.NDArray[np.int32] | None, key_offsets: npt.NDArray[np.int32] | None
+) -> Iterator[tuple[slice | npt.NDArray[np.intp], slice | int]]:
+    """(rows, the keys that they see)."""
+    if sentence is None or key_offsets is None:
+        for r in range(rows):
+            yield slice(r, r + 1), r
+    else:
+        for b in np.unique(sentence):
+            yield np.flatnonzero(sentence == b), slice(key_offsets[b], key_offsets[b + 1])
+
+
+assert MAX_KEYS * 2**WEIGHT_BITS * 127 <= INT32_MAX

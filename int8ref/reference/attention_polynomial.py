@@ -1,0 +1,134 @@
+"""Attention with a polynomial in place of the softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import INT32_MAX, bit_length, rounding_shift_right
+from int8ref.instruction import Scope, Tensor, largest_magnitude
+from int8ref.reference.attention import WEIGHT_BITS, Attention, Int8, Int64, attend
+
+BASE_BITS = 15
+"""Bits of the base of the power: its square has 30, and so have the higher powers, re-scaled."""
+MAX_DEGREE = 4
+MAX_SHIFT = 62
+MAX_BASE_SHIFT = 31 - BASE_BITS
+"""Largest shift to BASE_BITS, from a score of 31 bits."""
+MAX_ROUNDING = 2 ** (MAX_BASE_SHIFT - 1)
+
+
+class AttentionPolynomial(Attention, frozen=True, kw_only=True):
+    """out = attention_polynomial(query, key, value)."""
+
+    degree: int
+    score_bias: Tensor
+    score_shift: Tensor
+    delta_multiplier: Tensor
+    delta_shift: Tensor
+
+    def check_weights(self, scope: Scope) -> None:
+        scope.constant("degree", self.degree, 1, MAX_DEGREE)
+        bias = scope.tensor(self.score_bias, "int32", (self.heads,))
+        largest = 128 * 128 * self.head_width + largest_magnitude(bias) + MAX_ROUNDING
+        scope.require(largest <= INT32_MAX, f"scores may reach {largest}, over 32 bits")
+        scope.tensor(self.score_shift, "int8", (self.heads,), 0, MAX_BASE_SHIFT)
+        delta = scope.tensor(self.delta_multiplier, "int32", (self.heads,), 1)
+        shift = scope.tensor(self.delta_shift, "int8", (self.heads,), 2, 31)
+        scope.require(
+            int(rounding_shift_right(delta, shift).min()) >= 1,
+            "delta vanishes: a row of scores below -b would have no weight",
+        )
+
+
+def attention_polynomial(
+    query: Int8,
+    key: Int8,
+    value: Int8,
+    sentence: npt.NDArray[np.int32] | None,
+    key_offsets: npt.NDArray[np.int32] | None,
+    heads: int,
+    head_width: int,
+    query_column: int,
+    key_column: int,
+    value_column: int,
+    context_multiplier: npt.NDArray[np.int32],
+    context_shift: npt.NDArray[np.int8],
+    degree: int,
+    score_bias: npt.NDArray[np.int32],
+    score_shift: npt.NDArray[np.int8],
+    delta_multiplier: npt.NDArray[np.int32],
+    delta_shift: npt.NDArray[np.int8],
+) -> Int8:
+    """Mix the values that a row sees, weighted by [ReLU(score + b)]^degree + |delta|
+    (Lin et al. 2020, Eq. 11).
+
+    `attention.attend` with the weights
+
+        x[j] = max(s[j] + score_bias[h], 0)
+        e    = max(bit_length(max(x)) - 15, score_shift[h])
+        u[j] = rounding_shift_right(x[j], e)                                    (at most 2^15)
+        p[j] = u[j] * 2^15                                              degree 1
+               u[j]^2                                                          2
+               rounding_shift_right(u[j]^2, 15) * u[j]                         3
+               rounding_shift_right(u[j]^2, 15)^2                              4    (at most 2^30)
+        d    = rounding_shift_right(delta_multiplier[h], min(k, 62))
+               with k = delta_shift[h] + degree * (e - score_shift[h])
+        t[j] = p[j] + d                                                     (at most 2^30 + 2^29)
+        g    = bit_length(max(t)) - 14
+        w[j] = rounding_shift_right(t[j], g), or t[j] * 2^-g for g < 0          (at most 2^14)
+
+    Both shifts are taken from the row's own largest element: the paper's re-scaling.  The scale of
+    the weights cancels, so it appears nowhere.  All int32 or int8 [heads]: `score_bias` is b in
+    units of a score; delta_multiplier * 2^-delta_shift is delta in units of p where
+    e = score_shift, and at least half a unit, so that a row of scores below -b has equal weights;
+    `score_shift`, in [0, 16], is 0 unless a large delta would not fit there.  `degree` in [1, 4].
+    Nothing leaves int32.
+    """
+
+    def weigh(q: Int64, k: Int64, h: int) -> Int64:
+        per_head = (score_bias, score_shift, delta_multiplier, delta_shift)
+        return polynomial_weights(q, k, degree, *(int(operand[h]) for operand in per_head))
+
+    return attend(
+        weigh, query, key, value, sentence, key_offsets, heads, head_width, query_column,
+        key_column, value_column, context_multiplier, context_shift,
+    )  # fmt: skip
+
+
+def polynomial_weights(
+    query: Int64,
+    key: Int64,
+    degree: int,
+    bias: int,
+    least_shift: int,
+    multiplier: int,
+    shift: int,
+) -> Int64:
+    """The weights w of `attention_polynomial` for one head of one sentence.
+
+    `query`: int64 [rows, head_width] and `key`: int64 [keys, head_width], int8 values; then the
+    head's score_bias, score_shift, delta_multiplier and delta_shift.  out: int64 [rows, keys] in
+    [0, 2^14].
+    """
+    x = np.maximum(query @ key.T + bias, 0)
+    e = np.maximum(bit_length(x.max(axis=1, keepdims=True)) - BASE_BITS, least_shift)
+    drop = np.minimum(shift + degree * (e - least_shift), MAX_SHIFT)
+    delta = rounding_shift_right(np.array(multiplier), drop)
+    t = power(rounding_shift_right(x, e), degree) + delta
+    g = bit_length(t.max(axis=1, keepdims=True)) - WEIGHT_BITS
+    return rounding_shift_right(t << np.maximum(-g, 0), np.maximum(g, 0))
+
+
+def power(u: Int64, degree: int) -> Int64:
+    """u^degree * 2^(15 * (2 - degree)) of u in [0, 2^15]: in [0, 2^30] for every degree."""
+    if degree == 1:
+        return u << BASE_BITS
+    square = u * u
+    if degree == 2:
+        return square
+    scaled = rounding_shift_right(square, BASE_BITS)
+    return scaled * (u if degree == 3 else scaled)
+
+
+assert 2 ** (2 * BASE_BITS) + 2**29 + 2**16 <= INT32_MAX

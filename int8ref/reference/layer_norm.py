@@ -1,0 +1,92 @@
+"""What all kinds of layer normalisation share: gain, bias, and results of two widths."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import (
+    DATA_MAX,
+    INT32_MAX,
+    WIDE_MAX,
+    Integers,
+    reciprocal,
+    rounding_shift_right,
+    saturate,
+)
+from int8ref.instruction import (
+    Instruction,
+    Result,
+    Scope,
+    Tensor,
+    Value,
+    ValueType,
+    largest_magnitude,
+)
+
+FRACTION_BITS = 10
+"""Fraction bits of the normalised value, before gain and bias."""
+MAX_WIDTH = 1024
+"""Widest row: the sum of squares stays below 2^62 (width^3 * 2^32)."""
+
+Int64 = npt.NDArray[np.int64]
+
+
+class LayerNorm(Instruction, frozen=True, kw_only=True):
+    """Operands of every kind of layer normalisation.
+
+    `wide` may be left out; `wide_bits` is 0 then.
+    """
+
+    x: Value
+    gain: Tensor
+    bias: Tensor
+    shift: int
+    epsilon: int
+    wide_bits: int
+    out: Result
+    wide: Result | None = None
+
+    def check_row(self, scope: Scope, bound: int) -> None:
+        """Check all but the range of epsilon, where |t| <= bound, and define the results."""
+        x = scope.value(self.x, "int16")
+        scope.constant("width", x.width, 1, MAX_WIDTH)
+        gain = scope.tensor(self.gain, "int16", (x.width,))
+        bias = scope.tensor(self.bias, "int32", (x.width,))
+        scope.constant("shift", self.shift, 1, 30)
+        least, most = (0, 0) if self.wide is None else (1, min(self.shift, 15))
+        scope.constant("wide_bits", self.wide_bits, least, most)
+        largest = bound * largest_magnitude(gain) + largest_magnitude(bias) + 2 ** (self.shift - 1)
+        scope.require(largest <= INT32_MAX, f"gain and bias may reach {largest}, over 32 bits")
+        scope.define(self.out, ValueType(x.domain, "int8", x.width))
+        if self.wide is not None:
+            scope.define(self.wide, ValueType(x.domain, "int16", x.width))
+
+
+def centre(x: npt.NDArray[np.int16]) -> Int64:
+    """c[i] = n * x[i] - sum(x): n times x - mean, exactly."""
+    wide = x.astype(np.int64)
+    centred: Int64 = wide.shape[1] * wide - wide.sum(axis=1, keepdims=True)
+    return centred
+
+
+def divide_and_scale(
+    centred: Int64,
+    deviation: Integers,
+    gain: npt.NDArray[np.int16],
+    bias: npt.NDArray[np.int32],
+    shift: int,
+    wide_bits: int,
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
+    """Divide by the deviation [rows, 1], then apply gain and bias.
+
+    t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(deviation)
+    y[i] = t[i] * gain[i] + bias[i]
+    out[i]  = saturate8(rounding_shift_right(y[i], shift))
+    wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
+    """
+    r, k = reciprocal(deviation)
+    y = rounding_shift_right(centred * r, k - FRACTION_BITS) * gain + bias
+    out = saturate(rounding_shift_right(y, shift), -DATA_MAX, DATA_MAX)
+    wide = saturate(rounding_shift_right(y, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
+    return out.astype(np.int8), wide.astype(np.int16)

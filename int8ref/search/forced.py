@@ -1,0 +1,86 @@
+"""Forced decoding: what the model thinks of given translations, or of any given tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from int8ref.reference.log_softmax import log_softmax
+from int8ref.search.hypothesis import MAX_TOKENS, BeamOptions, Hypothesis
+from int8ref.search.length import normalized, penalty
+
+if TYPE_CHECKING:
+    from int8ref.executor import Batch, Engine
+
+
+def forced(
+    engine: Engine, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
+) -> list[Hypothesis]:
+    """The log-probability of each target and of the eos after it.
+
+    `targets`: token ids of a translation of each sentence, without eos.  Of `options`, only the
+    normalisation counts.  Every hypothesis that a beam search ends with eos gets its own numbers
+    again.
+    """
+    program = engine.program
+    paths = [[*target, program.eos] for target in targets]
+    found = engine.log_probabilities(batch, [program.start] * len(paths), paths)
+    return [scored(path[:-1], tokens, options) for path, tokens in zip(paths, found, strict=True)]
+
+
+def log_probabilities(
+    engine: Engine, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+) -> list[list[int]]:
+    """See `Engine.log_probabilities`."""
+    step = engine.program.log_softmax
+    session = engine.session(batch)
+    tokens: list[list[int]] = [[] for _ in paths]
+    sentence = np.arange(len(paths))
+    ids = np.array(starts, np.int32)
+    while len(sentence):
+        found = log_softmax(session.step(ids), step.multiplier, step.shift)
+        length = len(tokens[sentence[0]])
+        ids = np.array([paths[int(s)][length] for s in sentence], np.int32)
+        for row, s in enumerate(sentence):
+            tokens[s].append(int(found[row, ids[row]]))
+        going = np.flatnonzero([length + 1 < len(paths[int(s)]) for s in sentence])
+        if len(going) < len(sentence):
+            ids, sentence = ids[going], sentence[going]
+            session.select(going)
+    return tokens
+
+
+def scored(ids: Sequence[int], tokens: Sequence[int], options: BeamOptions) -> Hypothesis:
+    """A complete hypothesis with its score."""
+    divisor = penalty(options.normalization, options.alpha, len(tokens))
+    return Hypothesis(tuple(ids), tuple(tokens), normalized(sum(tokens), divisor), True)
+
+
+def check_targets(
+    targets: Sequence[Sequence[int]], sentences: int, eos: int, vocabulary: int
+) -> None:
+    """Raises ValueError for targets that cannot be translations of so many sentences."""
+    if len(targets) != sentences:
+        raise ValueError(f"{len(targets)} targets for {sentences} sentences")
+    for index, target in enumerate(targets):
+        if len(target) >= MAX_TOKENS:
+            raise ValueError(f"target {index} has {len(target)} tokens, more than {MAX_TOKENS - 1}")
+        for token in target:
+            if token not in range(vocabulary) or token == eos:
+                raise ValueError(f"target {index} has the token id {token}")
+
+
+def check_paths(
+    starts: Sequence[int], paths: Sequence[Sequence[int]], sentences: int, vocabulary: int
+) -> None:
+    """Raises ValueError for paths that cannot be followed from so many sentences."""
+    if not len(starts) == len(paths) == sentences:
+        raise ValueError(f"{len(starts)} starts and {len(paths)} paths for {sentences} sentences")
+    for index, path in enumerate(paths):
+        if not 1 <= len(path) <= MAX_TOKENS:
+            raise ValueError(f"path {index} has {len(path)} tokens, not 1 to {MAX_TOKENS}")
+        for token in path:
+            if token not in range(vocabulary):
+                raise ValueError(f"path {index} has the token id {token}")

@@ -1,0 +1,87 @@
+"""What a search gives, and what it may be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Normalization = Literal["length", "gnmt", "none"]
+
+Candidates = Sequence[npt.NDArray[np.int32]]
+"""The tokens that each sentence of a batch may be translated with, rising (`shortlist`)."""
+
+MAX_BEAM = 64
+MAX_ALPHA = 1000
+MAX_TOKENS = 1 << 13
+"""Most tokens of a hypothesis: the sum of their log-probabilities stays below 2^43."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A translation and what the model thinks of it.
+
+    ids       its tokens, without eos
+    tokens    log2 P(token | source, tokens before it) of each token, and of the eos that ends it;
+              in units of 2^-20 (`arithmetic.LOG_BITS`), never positive
+    score     the sum of `tokens`, normalised by their number (`length.normalized`), in those units
+    complete  whether it ended with eos; otherwise it was cut at its limit, and `tokens` has no eos
+    """
+
+    ids: tuple[int, ...]
+    tokens: tuple[int, ...]
+    score: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BeamOptions:
+    """How to search.
+
+    beam_size      hypotheses that live on after each step, in [1, 64]; 1 is greedy search
+    n_best         most hypotheses that are wanted of a sentence, in [1, beam_size]
+    normalization  how sums of log-probabilities are divided (`length.penalty`)
+    alpha          exponent of the length in it, in hundredths, in [0, 1000]
+
+    Raises ValueError.
+    """
+
+    beam_size: int = 4
+    n_best: int = 1
+    normalization: Normalization = "length"
+    alpha: int = 100
+
+    def __post_init__(self) -> None:
+        _require("beam_size", self.beam_size, 1, MAX_BEAM)
+        _require("n_best", self.n_best, 1, self.beam_size)
+        _require("alpha", self.alpha, 0, MAX_ALPHA)
+        known = get_args(Normalization)
+        if self.normalization not in known:
+            raise ValueError(f"normalization {self.normalization!r} is not one of {known}")
+
+
+def _require(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value}, outside [{low}, {high}]")
+
+
+def check_limits(limits: Sequence[int], sentences: int) -> None:
+    """Raises ValueError unless there is a limit in [1, MAX_TOKENS] for each sentence."""
+    if len(limits) != sentences:
+        raise ValueError(f"{len(limits)} limits for {sentences} sentences")
+    for limit in limits:
+        _require("a limit", limit, 1, MAX_TOKENS)
+
+
+def check_candidates(candidates: Candidates, sentences: int, vocabulary: int) -> None:
+    """Raises ValueError unless there are rising token ids for each sentence."""
+    if len(candidates) != sentences:
+        raise ValueError(f"candidates of {len(candidates)} sentences for {sentences}")
+    for tokens in candidates:
+        if tokens.ndim != 1 or tokens.dtype != np.int32 or len(tokens) == 0:
+            raise ValueError("candidates are not a vector of int32 with at least one token")
+        if tokens[0] < 0 or tokens[-1] >= vocabulary or np.any(tokens[1:] <= tokens[:-1]):
+            raise ValueError(f"candidates are not rising token ids in [0, {vocabulary})")

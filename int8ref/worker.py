@@ -1,0 +1,196 @@
+"""Sentences of a batch become results: tokens, search, alignment.  No threads and no streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from int8ref.alignment import alignment_weights, describe
+from int8ref.decimals import natural_log
+from int8ref.errors import UserError
+from int8ref.executor import BACKENDS, Backend, load_engine
+from int8ref.model_file import Model
+from int8ref.options import OptionError, Options, hundredths
+from int8ref.program import max_target_length, validate
+from int8ref.results import Alignment, Result, Scores, Translation
+from int8ref.search import BeamOptions, Hypothesis
+from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
+
+Warn = Callable[[str], None]
+
+CERTAIN = Scores((), natural_log(0), natural_log(0), True)
+"""Scores of the empty translation of a text without tokens."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Text and its token ids, without eos; `truncated` where ids had to be left out."""
+
+    text: str
+    ids: tuple[int, ...]
+    truncated: bool
+
+
+Pair = tuple[Sentence, Sentence]
+"""A sentence and a translation of it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A translation as the engine has it: ids without eos, and scores if there are any."""
+
+    text: str
+    ids: Sequence[int]
+    scores: Scores | None
+
+
+class Worker:
+    """A model's tokenizers and engine.  Immutable: may be used from several threads at once.
+
+    Raises `UserError` for a model without an encoder, and `TokenizerError` for tokenizers that do
+    not fit the program.
+    """
+
+    def __init__(self, model: Model, backend: Backend) -> None:
+        program, tensors = model.program, model.tensors
+        if backend not in BACKENDS:
+            raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
+        if not program.encoder:
+            raise UserError(f"model {model.name}: a decoder alone, which translates nothing")
+        logits = validate(program, tensors).decoder[program.logits]
+        sizes = {len(tensors[i.names("tensor")[0]]) for i in program.encoder if i.op == "embed"}
+        try:
+            self._source = build_tokenizer(model.source, min(sizes, default=logits.width))
+            self._target = build_tokenizer(model.target, logits.width)
+        except TokenizerError as error:
+            raise TokenizerError(f"model {model.name}: {error}") from None
+        self._shortlist = model.shortlist
+        if model.shortlist and not model.shortlist.fits(min(sizes, default=0), logits.width):
+            raise UserError(f"model {model.name}: the shortlist beside it is not its own")
+        self._program, self._tensors = program, tensors
+        self._engine = load_engine(program, tensors, backend)
+
+    def source(self, text: str, where: str, warn: Warn | None) -> Sentence:
+        """A sentence to be translated; `warn` is told where it is longer than the model takes."""
+        most = self._program.max_source_length - 1
+        return _encode(self._source, text, most, where, warn)
+
+    def pair(self, source: str, translation: str, where: str, warn: Warn | None) -> Pair:
+        """A sentence and its translation to be scored; as `source`."""
+        longest = replace(self._program, max_length_factor=10_000)
+        most = max_target_length(longest, self._tensors, longest.max_source_length) - 1
+        target = _encode(self._target, translation, most, f"{where}, translation", warn)
+        return self.source(source, where, warn), target
+
+    def translate(self, batch: Sequence[Sentence], options: Options) -> list[Result]:
+        """The translations of each sentence; of one without tokens, the empty one."""
+        full = [sentence for sentence in batch if sentence.ids]
+        sources = [[*sentence.ids, self._program.eos] for sentence in full]
+        found = self._search(sources, options) if full else []
+        aligned = iter(self._translations(sources, found, options))
+        empty = [_empty(options, options.scores)]
+        return [self._result(s, next(aligned) if s.ids else empty, s.truncated) for s in batch]
+
+    def score(self, batch: Sequence[Pair], options: Options) -> list[Result]:
+        """The given translation of each sentence with its scores; none of nothing is certain."""
+        full = [(source, target) for source, target in batch if source.ids or target.ids]
+        sources = [[*source.ids, self._program.eos] for source, _ in full]
+        targets = [target.ids for _, target in full]
+        scored = self._engine.score(sources, targets, _beam(options)) if full else []
+        found = [
+            [Found(target.text, target.ids, _scores(hypothesis))]
+            for (_, target), hypothesis in zip(full, scored, strict=True)
+        ]
+        aligned = iter(self._translations(sources, found, options))
+        return [
+            self._result(
+                source,
+                next(aligned) if source.ids or target.ids else [_empty(options, scores=True)],
+                source.truncated or target.truncated,
+            )
+            for source, target in batch
+        ]
+
+    def _search(self, sources: list[list[int]], options: Options) -> list[list[Found]]:
+        limits = self._limits([len(source) for source in sources], options)
+        decode = self._target.decode
+        lists = self._shortlist if options.shortlist else None
+        eos = self._program.eos
+        candidates = [lists.candidates(source, eos) for source in sources] if lists else None
+        if options.beam_size == 1 and not options.scores:
+            greedy = self._engine.greedy(sources, limits, candidates)
+            return [[Found(decode(ids), ids, None)] for ids in greedy]
+        return [
+            [
+                Found(decode(hypothesis.ids), hypothesis.ids, _scores(hypothesis))
+                for hypothesis in some
+            ]
+            for some in self._engine.beam(sources, limits, _beam(options), candidates)
+        ]
+
+    def _limits(self, lengths: Sequence[int], options: Options) -> list[int]:
+        """Most tokens of the translation of a source of each length."""
+        program = self._program
+        if options.max_length_factor is not None:
+            factor = hundredths("max_length_factor", options.max_length_factor)
+            program = replace(program, max_length_factor=factor)
+        limits = [max_target_length(program, self._tensors, length) for length in lengths]
+        return [min(most, options.max_length or most) for most in limits]
+
+    def _translations(
+        self, sources: list[list[int]], found: list[list[Found]], options: Options
+    ) -> list[list[Translation]]:
+        """What is found as translations, aligned where that is asked for."""
+        flat = [translation for some in found for translation in some]
+        alignments: list[Alignment | None] = [None] * len(flat)
+        if options.alignment is not None and flat:
+            owners = [index for index, some in enumerate(found) for _ in some]
+            targets = [translation.ids for translation in flat]
+            weights = alignment_weights(self._engine, self._tensors, sources, owners, targets)
+            alignments = [describe(w, options.alignment) for w in weights]
+        each = iter(alignments)
+        pieces = self._target.pieces
+        return [
+            [
+                Translation(f.text, tuple(pieces(f.ids)), tuple(f.ids), f.scores, next(each))
+                for f in some
+            ]
+            for some in found
+        ]
+
+    def _result(
+        self, source: Sentence, translations: Sequence[Translation], truncated: bool
+    ) -> Result:
+        pieces = tuple(self._source.pieces(source.ids))
+        return Result(source.text, pieces, truncated, tuple(translations))
+
+
+def _encode(
+    tokenizer: TextTokenizer, text: str, most: int, where: str, warn: Warn | None
+) -> Sentence:
+    ids = tokenizer.encode(text)
+    if len(ids) > most and warn is not None:
+        warn(f"{where}: only the first {most} of {len(ids)} tokens are used")
+    return Sentence(text, tuple(ids[:most]), len(ids) > most)
+
+
+def _beam(options: Options) -> BeamOptions:
+    alpha = hundredths("alpha", options.alpha)
+    return BeamOptions(options.beam_size, options.n_best, options.normalization, alpha)
+
+
+def _scores(hypothesis: Hypothesis) -> Scores:
+    return Scores(
+        tokens=tuple(natural_log(token) for token in hypothesis.tokens),
+        log_probability=natural_log(sum(hypothesis.tokens)),
+        score=natural_log(hypothesis.score),
+        complete=hypothesis.complete,
+    )
+
+
+def _empty(options: Options, scores: bool) -> Translation:
+    alignment = Alignment((), () if options.alignment == "soft" else None)
+    found = alignment if options.alignment else None
+    return Translation("", (), (), CERTAIN if scores else None, found)

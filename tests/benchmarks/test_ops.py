@@ -1,0 +1,53 @@
+"""Costs of single operations, and what counts as a regression."""
+
+from __future__ import annotations
+
+from benchmarks import ops
+from tests.conftest import build_tiny_model
+
+
+def costs(**us: float) -> ops.Figures:
+    return {name.replace("_", ", "): {"count": 1, "us": cost} for name, cost in us.items()}
+
+
+def test_a_slower_operation_is_a_regression() -> None:
+    before = costs(reference=10, a_linear=100, a_norm=100, a_small=0.1, a_gone=1)
+    after = costs(reference=10, a_linear=130, a_norm=80, a_small=0.4, a_new=2)
+    lines, slower = ops.compare(before, after, 15)
+    assert slower == ["a, linear"]
+    text = "\n".join(lines)
+    for line in ("| a, linear | 100.0 | 130.0 | +30 |", "| a, norm | 100.0 | 80.0 | -20 |"):
+        assert line in text
+    assert "| a, gone | 1.0 | - |  |" in text
+    assert "| a, new | - | 2.0 |  |" in text
+    assert "small" not in text
+
+
+def test_a_slower_processor_is_none() -> None:
+    before, after = costs(reference=10, a_linear=100), costs(reference=13, a_linear=130)
+    lines, slower = ops.compare(before, after, 15)
+    assert slower == []
+    assert lines[0].startswith("The processor: +30 %")
+    assert lines[-1] == "Nothing has changed by more than 15 %."
+
+
+def test_the_dearest_operation_comes_first() -> None:
+    lines = ops.report(costs(reference=1, x_norm=10, x_linear=30))
+    assert [line for line in lines if "|" in line][2:] == [
+        "| linear | 1 | 30.0 | 75.0 |",
+        "| norm | 1 | 10.0 | 25.0 |",
+        "| all | 2 | 40.0 | 100.0 |",
+    ]
+
+
+def test_every_instruction_of_a_program_is_timed() -> None:
+    from benchmarks.instructions import instructions
+
+    model = build_tiny_model(2)
+    program = model.program
+    found = list(instructions(program, model.tensors, [[5, 6, 0], [7, 0]]))
+    assert len(found) == len(program.encoder) + len(program.decoder)
+    width = len(model.tensors["embeddings"])
+    assert found[-1].label == f"linear {width}x16"
+    assert {timed.label for timed in found} >= {"embed", "match_add", "layer_norm_l2", "ssru"}
+    assert len(ops.seconds([timed.run for timed in found[:2]])) == 2

@@ -1,0 +1,161 @@
+"""Random models, and the searches and loops that contestants are given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.loops import LOOPS, TURNS
+from benchmarks.prepare import int8ref_model, marian_float, random_weights
+from benchmarks.setting import Setting
+from benchmarks.shapes import EOS, POSITIONS, SHAPES, Shape, random_batch
+from benchmarks.workers import lean_search, peak
+from benchmarks.workers.marian import Engine as MarianEngine
+from int8ref.models import MODELS
+from weights_import.float_model import FloatModel, declare
+from weights_import.sources import marian_bin
+
+
+def test_random_batches() -> None:
+    shape = SHAPES["small"]
+    batch = random_batch(shape, 3, 5)
+    assert batch == random_batch(shape, 4, 5)[:3]
+    assert [len(row) for row in batch] == [5, 5, 5]
+    assert all(row[-1] == EOS and min(row[:-1]) > 1 for row in batch)
+    assert max(map(max, batch)) < shape.vocabulary
+
+
+TINY = {cell: Shape(2, 1, 8, 16, 2, 30, cell) for cell in ("self_attention", "ssru")}
+
+
+@pytest.mark.parametrize("shape", TINY.values(), ids=TINY)
+def test_random_weights_are_what_the_importer_takes(shape: Shape) -> None:
+    made = random_weights.weights(shape)
+    positions = made.pop("positions")
+    architecture = int8ref_model.architecture(shape)
+    model = FloatModel(architecture, made)
+    model.validate()
+    assert made.keys() == declare(architecture).keys() - {
+        f"decoder.{layer}.ssru.cell.bias" for layer in range(0)
+    }
+    assert np.array_equal(positions, model.position_table(POSITIONS))
+    assert made["output.bias"][EOS] < -50
+
+
+def tables(draw: np.random.Generator, vocabulary: int) -> Callable[[tuple[int, ...]], Any]:
+    """Log-probabilities of the next token after each sequence."""
+    known: dict[tuple[int, ...], Any] = {}
+
+    def after(sequence: tuple[int, ...]) -> Any:
+        if sequence not in known:
+            logits = draw.standard_normal(vocabulary)
+            known[sequence] = logits - np.log(np.exp(logits).sum())
+        return known[sequence]
+
+    return after
+
+
+class TableEngine(lean_search.LeanSearch):
+    """An engine whose cache is the sequence so far."""
+
+    first = 99
+
+    def __init__(self, after: Callable[[tuple[int, ...]], Any]) -> None:
+        self.after = after
+
+    def encode(self, source: Any) -> list[tuple[int, ...]]:
+        return [tuple(row) for row in source.tolist()]
+
+    def repeat(self, memory: list[Any], times: int) -> list[Any]:
+        return [row for row in memory for _ in range(times)]
+
+    def start(self, rows: int) -> list[tuple[int, ...]]:
+        return [()] * rows
+
+    def reorder(self, past: list[Any], rows: Any) -> list[Any]:
+        return [past[row] for row in rows]
+
+    def step(self, ids: Any, position: int, memory: Any, past: Any) -> tuple[Any, Any]:
+        now = [(*before, int(token)) for before, token in zip(past, ids, strict=True)]
+        assert all(len(sequence) == position + 1 for sequence in now)
+        keys = [(*source, *sequence) for source, sequence in zip(memory, now, strict=True)]
+        return np.array([self.after(key) for key in keys], np.float32), now
+
+    def likeliest(self, *given: Any) -> tuple[Any, Any]:
+        table, past = self.step(*given)
+        return table.argmax(1), past
+
+    def candidates(self, ids: Any, position: int, memory: Any, past: Any, count: int) -> Any:
+        table, past = self.step(ids, position, memory, past)
+        best = np.argsort(-table, 1, kind="stable")[:, :count]
+        return np.take_along_axis(table, best, 1), best, past
+
+
+def likeliest_sequence(after: Callable[[Any], Any], source: tuple[int, ...], length: int) -> Any:
+    """By looking at every one."""
+    best, found = -math.inf, ()
+    sequences: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+    for _ in range(length):
+        sequences = [
+            (score + float(gain), (*ids, token))
+            for score, ids in sequences
+            for token, gain in enumerate(np.float32(after((*source, 99, *ids))))
+        ]
+    for score, ids in sequences:
+        if score > best:
+            best, found = score, ids
+    return list(found)
+
+
+def test_a_beam_as_wide_as_all_sequences_finds_the_likeliest() -> None:
+    after = tables(np.random.default_rng(3), 4)
+    engine = TableEngine(after)
+    source = [(5, 6), (7, 8)]
+    run = engine.prepare({"source": source, "length": 3, "beam": 4})
+    wide = [likeliest_sequence(after, row, 2) for row in source]
+    assert engine.prepare({"source": source, "length": 2, "beam": 4})() == wide
+    assert len(run()[0]) == 3
+
+
+def test_greedy_follows_the_likeliest() -> None:
+    after = tables(np.random.default_rng(4), 6)
+    found = TableEngine(after).prepare({"source": [(1, 2)], "length": 5, "beam": 1})()
+    sequence: tuple[int, ...] = (1, 2, 99)
+    for token in found[0]:
+        assert token == after(sequence).argmax()
+        sequence = (*sequence, token)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_of_the_peak(name: str) -> None:
+    loop = LOOPS[name]
+    multiplications = loop.step[0].split(" {")[0].removeprefix("{{vex}} ")
+    count = loop.assembly().count(f"{multiplications} ")
+    count -= loop.accumulators * (len(loop.step) == 3 and multiplications == "vpmaddwd")
+    assert loop.operations() == 2 * TURNS * count * loop.products
+    try:
+        run = peak.Engine({}).prepare({"loop": name})
+    except NotImplementedError as error:
+        pytest.skip(str(error))
+    run()
+
+
+def test_marian_in_float_is_the_checkpoint(tmp_path: Path) -> None:
+    """Against the importer, which reads it in its own way."""
+    path = Path(Setting(tmp_path, tmp_path, 1, [0]).checkpoint()["model"])
+    assert path.name == MODELS["en-pt"].checkpoint
+    found, model = marian_float.read(path), marian_bin.read(path)
+    for theirs, ours in {
+        "encoder_l1_self_Wq": "encoder.0.self.query.weight",
+        "decoder_l2_ffn_W1": "decoder.1.ffn.inner.weight",
+    }.items():
+        np.testing.assert_allclose(found[theirs], model.tensors[ours].T, rtol=1e-6)
+    np.testing.assert_allclose(found["Wemb"], model.tensors["source_embedding"], rtol=1e-6)
+    assert found["special:model.yml"].dtype == np.int8
+    assert not any(name.endswith("QuantMultA") for name in found)
+    assert MarianEngine.__doc__

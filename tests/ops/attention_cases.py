@@ -1,0 +1,149 @@
+"""Operands of any attention, and its exact result from any weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from int8ref.executor import Values
+from int8ref.instruction import Domain
+from int8ref.program import Tensors
+from int8ref.reference.attention import Attention
+from tests.ops.cases import Array, Case, integers
+
+DOMAINS: dict[str, Domain] = {
+    "source.offsets": "sentence",
+    "source.sentence": "source",
+    "target.sentence": "target",
+    "qkv": "source",
+    "key": "source",
+    "value": "source",
+    "history": "history",
+}
+Weights = Callable[[Case, Array, int], Array]
+"""Scores of a row (float64, exact), and the head -> weights, not normalised."""
+
+
+@st.composite
+def operands(draw: st.DrawFn, kind: str | None = None) -> tuple[dict[str, Any], Values, Tensors]:
+    """Fields, values and tensors that all kinds of attention have.
+
+    Self-attention of a source, attention of target rows to a source, or to their own histories.
+    """
+    kind = kind or draw(st.sampled_from(["self", "source", "history"]))
+    heads, head_width = draw(st.integers(1, 3)), draw(st.integers(1, 9))
+    width = heads * head_width
+    fields: dict[str, Any] = {
+        f"{part}_column": draw(st.integers(0, 5)) for part in ("query", "key", "value")
+    }
+    columns = {part: fields[f"{part}_column"] + width for part in ("query", "key", "value")}
+    lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
+    if kind == "self":
+        sentence = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    else:
+        rows = draw(st.integers(1, 6))
+        sentence = draw(integers("int32", (rows,), 0, len(lengths) - 1))
+    every: dict[str, dict[str, tuple[int, ...]]] = {
+        "self": {"qkv": (len(sentence), max(columns.values()))},
+        "source": {
+            "query": (len(sentence), columns["query"]),
+            "key": (sum(lengths), columns["key"]),
+            "value": (sum(lengths), columns["value"]),
+        },
+        "history": {
+            "query": (len(sentence), columns["query"]),
+            "history": (len(sentence), lengths[0], max(columns["key"], columns["value"])),
+        },
+    }
+    values = {name: draw(integers("int8", shape)) for name, shape in every[kind].items()}
+    for part in ("query", "key", "value"):
+        fields[part] = next(name for name in (part, "history", "qkv") if name in values)
+    if kind != "history":
+        fields["sentence"] = "source.sentence" if kind == "self" else "target.sentence"
+        fields["key_offsets"] = "source.offsets"
+        values[fields["sentence"]] = sentence
+        values["source.offsets"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    tensors = {
+        "context_multiplier": draw(integers("int32", (heads,), 1)),
+        "context_shift": draw(integers("int8", (heads,), 22, 38)),
+    }
+    fields |= {"heads": heads, "head_width": head_width, "out": "out"}
+    fields |= {name: name for name in tensors}
+    return fields, values, tensors
+
+
+def self_attention(cls: type[Attention], qkv: Array, tensors: dict[str, Any], **more: Any) -> Case:
+    """Of one head over one sentence; the output is on the scale of the values."""
+    keys, width = len(qkv), qkv.shape[1] // 3
+    tensors = {name: np.asarray([x], kind) for name, (x, kind) in tensors.items()} | {
+        "context_multiplier": np.array([1 << 30], np.int32),
+        "context_shift": np.array([30], np.int8),
+    }
+    return Case(
+        cls(
+            query="qkv", key="qkv", value="qkv", sentence="source.sentence",
+            key_offsets="source.offsets", heads=1, head_width=width, query_column=0,
+            key_column=width, value_column=2 * width, out="out",
+            **{name: name for name in tensors}, **more,
+        ),
+        {
+            "qkv": qkv,
+            "source.sentence": np.zeros(keys, np.int32),
+            "source.offsets": np.array([0, keys], np.int32),
+        },
+        tensors,
+        DOMAINS,
+    )  # fmt: skip
+
+
+def seen(case: Case, row: int) -> tuple[Array, Array]:
+    """Keys and values that a row sees, all columns that are used."""
+    op: Attention = case.instruction  # type: ignore[assignment]
+    width = op.heads * op.head_width
+    if op.sentence is None:
+        rows: Any = row
+    else:
+        offsets, b = case.values["source.offsets"], case.values[op.sentence][row]
+        rows = slice(offsets[b], offsets[b + 1])
+    return (
+        case.values[op.key][rows][:, op.key_column : op.key_column + width],
+        case.values[op.value][rows][:, op.value_column : op.value_column + width],
+    )
+
+
+def float_attention(
+    case: Case, weights: Weights, moved: Callable[[Case, Array, Array, int], float]
+) -> tuple[Array, Array]:
+    """(out before rounding, an upper bound of |integer - it|), in float64.
+
+    `moved` bounds, in units of the largest weight, by how much the weights of a row differ from
+    those of the operation, summed over its keys.  With S their sum and d that bound, both the
+    numerator and the denominator of the mean move by at most d, so the mean by at most
+    2 * d / (S - d) times max |value|.  The factor is known to 2^-28, and the result is rounded
+    once.
+    """
+    op: Attention = case.instruction  # type: ignore[assignment]
+    width = op.heads * op.head_width
+    query = case.values[op.query][:, op.query_column : op.query_column + width].astype(np.float64)
+    out = np.zeros((len(query), width))
+    bound = np.zeros_like(out)
+    for row in range(len(query)):
+        keys, values = (part.astype(np.float64) for part in seen(case, row))
+        for h in range(op.heads):
+            columns = slice(h * op.head_width, (h + 1) * op.head_width)
+            score, v = keys[:, columns] @ query[row, columns], values[:, columns]
+            weight = weights(case, score, h)
+            weight = weight / weight.max()
+            off = moved(case, score, weight, h)
+            shift = int(case.tensors["context_shift"][h])
+            factor = float(case.tensors["context_multiplier"][h]) / 2.0**shift
+            mean = weight @ v / weight.sum()
+            room = weight.sum() - off
+            share = 2 * off / room if room > 0 else 2.0
+            out[row, columns] = mean * factor
+            slack = np.abs(v).max() * min(share, 2.0) + 128 * 2.0**-28 + 128 / 2**29
+            bound[row, columns] = 0.5 + factor * slack + np.abs(mean) / 2.0**shift
+    return out, bound + 1e-6

@@ -1,0 +1,85 @@
+"""Operands of any layer normalisation, and its exact result from any deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from int8ref.instruction import largest_magnitude
+from int8ref.reference.layer_norm import LayerNorm
+from tests.ops.cases import Array, Case, integers
+
+
+def results(bits: int) -> dict[str, Any]:
+    """Fields of the results, the second with so many more fraction bits; none for 0 bits."""
+    return {"wide_bits": bits, "out": "out", "wide": "wide" if bits else None}
+
+
+@st.composite
+def norm_cases(
+    draw: st.DrawFn, cls: type[LayerNorm], bound: Callable[[int], int], most_epsilon: int
+) -> Case:
+    """Rows, gain and bias that reach what `bound` (of |t|) leaves room for."""
+    rows = draw(st.integers(1, 4))
+    width = draw(st.integers(1, 40) | st.sampled_from([64, 255, 512, 1024]))
+    shift = draw(st.integers(1, 30))
+    room = 2**31 - 1 - 2 ** (shift - 1)
+    most = min(32767, room // bound(width))
+    gain = draw(integers("int16", (width,), -most, most))
+    rest = room - bound(width) * largest_magnitude(gain)
+    epsilon = draw(st.sampled_from([0, 1, most_epsilon]) | st.integers(0, most_epsilon))
+    bits = draw(st.integers(0, min(shift, 15)))
+    return Case(
+        cls(x="x", gain="gain", bias="bias", shift=shift, epsilon=epsilon, **results(bits)),
+        {"x": draw(integers("int16", (rows, width)))},
+        {"gain": gain, "bias": draw(integers("int32", (width,), -rest, rest))},
+    )
+
+
+def model_case(cls: type[LayerNorm], seed: int, width: int, sigma: float, spread: float) -> Case:
+    """Residual sums that use their 16 bits, a gain that uses the 8 bits of y."""
+    random = np.random.default_rng(seed)
+    x = np.clip(random.normal(0, sigma, (4, width)), -32767, 32767).astype(np.int16)
+    shift = 16
+    gain = random.uniform(0.2, 1, width) * 127 / (spread * 2**10) * 2**shift
+    return Case(
+        cls(x="x", gain="gain", bias="bias", shift=shift, epsilon=7, **results(7)),
+        {"x": x},
+        {
+            "gain": gain.astype(np.int16),
+            "bias": random.integers(-(2**22), 2**22, width).astype(np.int32),
+        },
+    )
+
+
+def float_layer_norm(case: Case, deviation: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
+    """(y before rounding, t, s) in float64, where s = deviation(centred), all n times as large."""
+    op: LayerNorm = case.instruction  # type: ignore[assignment]
+    x = case.values["x"].astype(np.float64)
+    centred = x.shape[1] * (x - x.mean(axis=1, keepdims=True))
+    s = deviation(centred)
+    t = np.divide(centred, s, out=np.zeros_like(centred), where=s > 0) * 2**10
+    y = (t * case.tensors["gain"] + case.tensors["bias"]) / 2**op.shift
+    return y, t, s
+
+
+def assert_within(case: Case, found: dict[str, Array], y: Array, t: Array, error: Array) -> None:
+    """|y - float| <= 1/2 + |gain| * (1/2 + |t| * e) / 2^shift.
+
+    The 1/2 are the roundings of y and of t; e is the relative error of 1/s.
+    """
+    op: LayerNorm = case.instruction  # type: ignore[assignment]
+    gain = np.abs(case.tensors["gain"].astype(np.float64))
+    slack = np.where(gain * np.abs(t) > 0, gain * np.abs(t), 0)
+    with np.errstate(invalid="ignore"):
+        inner = np.where(slack > 0, slack * error, 0)
+    before = (gain / 2 + inner) / 2**op.shift + 1e-6
+    assert (np.abs(found["out"] - np.clip(y, -127, 127)) <= 0.5 + before).all()
+    assert ("wide" in found) == (op.wide_bits > 0)
+    if "wide" in found:
+        unit = 2.0**-op.wide_bits
+        finer = np.clip(y, -32767 * unit, 32767 * unit)
+        assert (np.abs(found["wide"] * unit - finer) <= 0.5 * unit + before).all()

@@ -1,0 +1,121 @@
+"""log_softmax: against exact logarithms, within the bound that its docstring proves."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from int8ref.arithmetic import POWER_MAX_INPUT
+from int8ref.instruction import ProgramError
+from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax, log_softmax
+from tests.ops.cases import Array, Case, integers, run_kernel, run_reference
+
+UNITS = Decimal(2) ** 20
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Any logits and factors; or such that the powers of many of them count."""
+    shape = draw(st.integers(1, 4)), draw(st.integers(1, 70))
+    shift = draw(st.integers(0, MAX_SHIFT))
+    if draw(st.booleans()):
+        x, multiplier = integers("int32", shape), st.integers(1, MAX_MULTIPLIER)
+    else:
+        x = integers("int32", shape, -(2**17), 2**17)
+        multiplier = st.integers(1, min(MAX_MULTIPLIER, 2 ** min(shift + 9, 30)))
+    return Case(
+        LogSoftmax(x="x", multiplier=draw(multiplier), shift=shift, out="out"), {"x": draw(x)}
+    )
+
+
+def exact(row: list[int], multiplier: int, shift: int) -> list[Decimal]:
+    """log2(2^(a x[n]) / sum_k 2^(a x[k])) in units, to some 30 decimal places."""
+    with localcontext(prec=60):
+        octaves = [Decimal((x - max(row)) * multiplier) / 2**shift / UNITS for x in row]
+        log2 = Decimal(2).ln()
+        norm = sum(Decimal(2) ** max(z, Decimal(-10_000)) for z in octaves).ln() / log2
+        return [(z - norm) * UNITS for z in octaves]
+
+
+def bound(columns: int) -> Decimal:
+    """As the docstring proves it."""
+    return Decimal("1.7") + Decimal(columns) / 2800
+
+
+def assert_within_bound(found: Array, x: Array, multiplier: int, shift: int) -> None:
+    for row, logits in zip(found.tolist(), x.tolist(), strict=True):
+        for got, wanted in zip(row, exact(logits, multiplier, shift), strict=True):
+            assert abs(got - max(wanted, Decimal(-POWER_MAX_INPUT))) < bound(len(row))
+
+
+@given(cases())
+def test_is_within_its_bound(case: Case) -> None:
+    op: LogSoftmax = case.instruction  # type: ignore[assignment]
+    found = run_reference(case)["out"]
+    assert found.dtype == np.int32
+    assert found.min() >= -POWER_MAX_INPUT
+    assert found.max() <= 0
+    assert_within_bound(found, case.values["x"], op.multiplier, op.shift)
+
+
+@given(cases())
+def test_larger_logits_are_not_less_likely(case: Case) -> None:
+    x, found = case.values["x"], run_reference(case)["out"]
+    for row, order in zip(found, np.argsort(x, axis=1, kind="stable"), strict=True):
+        assert (np.diff(row[order]) >= 0).all()
+
+
+@pytest.mark.parametrize("octaves", ["0", "1", "14.9", "15.1", "31.99", "32.01", "40"])
+def test_wide_rows(octaves: str) -> None:
+    """One logit above 31,999 equal ones: just below 2^-32 each, their powers are all lost."""
+    distance = int(Decimal(octaves) * UNITS)
+    x = np.full((1, 32_000), -distance, np.int32)
+    x[0, 17] = 0
+    case = Case(LogSoftmax(x="x", multiplier=1, shift=0, out="out"), {"x": x})
+    found = run_reference(case)["out"]
+    np.testing.assert_array_equal(run_kernel(case)["out"], found)
+    with localcontext(prec=60):
+        total = 1 + 31_999 * Decimal(2) ** (-distance / UNITS)
+        norm = total.ln() / Decimal(2).ln() * UNITS
+    for column, z in ((17, 0), (0, distance), (31_999, distance)):
+        assert abs(found[0, column] + z + norm) < bound(32_000)
+
+
+def test_probabilities_of_a_real_row_sum_to_one() -> None:
+    """Of 32,000 columns that spread as those of a translation do."""
+    x = np.random.default_rng(3).normal(-44, 9, (3, 32_000)).astype(np.int64)
+    x = (x * 1000 + np.arange(32_000) % 1000).astype(np.int32)
+    x[:, 5] = -1000
+    found = log_softmax(x, 1049, 0)
+    assert abs(np.exp2(found / 2.0**20).sum(axis=1) - 1).max() < 2e-5
+
+
+def test_extremes() -> None:
+    low, high = -(2**31), 2**31 - 1
+    row = np.array([[low, high, low, high - 1]], np.int32)
+    assert log_softmax(row, MAX_MULTIPLIER, 0).tolist() == [[-(2**30), 0, -(2**30), 1 - 2**30]]
+    assert log_softmax(row, 1, MAX_SHIFT).tolist() == [[-(2**21)] * 4]
+    assert log_softmax(row[:, :1], 1, 0).tolist() == [[0]]
+    assert log_softmax(np.zeros((1, 1024), np.int32), 1, 0).tolist() == [[-10 * 2**20] * 1024]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"multiplier": 0}, "multiplier is 0, outside"),
+        ({"multiplier": 2**30}, "multiplier is 1073741824, outside"),
+        ({"shift": -1}, "shift is -1, outside"),
+        ({"shift": 37}, "shift is 37, outside"),
+    ],
+)
+def test_refuses(fields: dict[str, int], message: str) -> None:
+    given = {"multiplier": 1, "shift": 0, **fields}
+    case = Case(LogSoftmax(x="x", out="out", **given), {"x": np.zeros((1, 2), np.int32)})
+    with pytest.raises(ProgramError, match=message):
+        case.types()
+    with pytest.raises(OverflowError, match="log_softmax"):
+        log_softmax(case.values["x"], **given)

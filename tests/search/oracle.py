@@ -1,0 +1,171 @@
+"""A model that is a table, and searches of it that are written to be obviously right.
+
+The table gives a row of logits for every prefix of tokens; few different logits, so that there are
+ties.  The oracles work on whole prefixes, with the exact sums of all tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from math import floor
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.executor import Batch, Engine
+from int8ref.reference.log_softmax import log_softmax
+from int8ref.search import BeamOptions, Hypothesis
+from int8ref.search.beam import beam
+from int8ref.search.forced import forced, log_probabilities
+
+Prefix = tuple[int, ...]
+EOS = 0
+
+
+class TableEngine:
+    """An engine whose logits depend on the sentence's ids and the prefix, by a table of chance.
+
+    With `sharpening`, the model is the surer of the next token the longer the prefix is, so that
+    the mean of a hypothesis that seems bad may still become the best.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        seed: int,
+        spread: int,
+        multiplier: int,
+        eos_bonus: int,
+        sharpening: int = 0,
+    ) -> None:
+        scale = SimpleNamespace(multiplier=multiplier, shift=0)
+        self.program = cast(Any, SimpleNamespace(start=-1, eos=EOS, log_softmax=scale))
+        self._vocabulary = vocabulary
+        self._seed = seed
+        self._spread = spread
+        self._eos_bonus = eos_bonus
+        self._sharpening = sharpening
+
+    def logits(self, sentence: Sequence[int], prefix: Prefix) -> npt.NDArray[np.int32]:
+        """The row of a prefix."""
+        chance = random.Random(f"{self._seed} {list(sentence)} {prefix}")
+        row = [chance.randint(0, self._spread) for _ in range(self._vocabulary)]
+        row[EOS] += self._eos_bonus
+        return np.array(row, np.int32) * np.int32(1 + self._sharpening * len(prefix))
+
+    def gains(self, sentence: Sequence[int], prefix: Prefix) -> list[int]:
+        """Log-probabilities of all tokens after a prefix."""
+        scale = self.program.log_softmax
+        row = self.logits(sentence, prefix)[None]
+        gains: list[int] = log_softmax(row, scale.multiplier, scale.shift)[0].tolist()
+        return gains
+
+    def session(self, batch: Batch, observe: object = None) -> TableSession:
+        return TableSession(self, batch)
+
+    def greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
+        raise NotImplementedError
+
+    def beam(
+        self, batch: Batch, limits: Sequence[int], options: BeamOptions
+    ) -> list[list[Hypothesis]]:
+        return beam(cast(Engine, self), batch, limits, options)
+
+    def score(
+        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
+    ) -> list[Hypothesis]:
+        return forced(cast(Engine, self), batch, targets, options)
+
+    def log_probabilities(
+        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
+        return log_probabilities(cast(Engine, self), batch, starts, paths)
+
+
+class TableSession:
+    """Its rows are prefixes."""
+
+    def __init__(self, engine: TableEngine, batch: Batch) -> None:
+        self._engine = engine
+        self._rows: list[tuple[Sequence[int], Prefix]] = [(sentence, ()) for sentence in batch]
+        self.steps: list[int] = []
+
+    def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        first = not self.steps
+        assert (ids == -1).all() == first
+        self.steps.append(len(ids))
+        if not first:
+            self._rows = [
+                (sentence, (*prefix, int(token)))
+                for (sentence, prefix), token in zip(self._rows, ids, strict=True)
+            ]
+        return np.stack([self._engine.logits(*row) for row in self._rows])
+
+    def select(self, rows: npt.NDArray[np.int64]) -> None:
+        self._rows = [self._rows[row] for row in rows]
+
+
+def score(total: int, length: int, options: BeamOptions) -> int:
+    """The normalised score, from a penalty that is rounded as `search.length` says."""
+    base = {"length": Fraction(length), "gnmt": Fraction(5 + length, 6), "none": Fraction(1)}
+    chosen = base[options.normalization]
+    with localcontext(prec=200):
+        power = (Decimal(chosen.numerator) / chosen.denominator) ** (Decimal(options.alpha) / 100)
+        divisor = min(floor(power * 2**16 + Decimal("0.5")), 1 << 60)
+    return floor(Fraction(total << 16, divisor) + Fraction(1, 2))
+
+
+def best(ended: list[tuple[Prefix, tuple[int, ...]]], options: BeamOptions) -> list[Hypothesis]:
+    """The best of sequences in the order in which they ended: (tokens with eos or not, gains)."""
+    found = []
+    for tokens, gains in ended:
+        complete = tokens[-1] == EOS
+        ids = tokens[:-1] if complete else tokens
+        found.append(Hypothesis(ids, gains, score(sum(gains), len(gains), options), complete))
+    found.sort(key=lambda h: (not h.complete, -h.score))  # stable: ended earlier first
+    return found[: options.n_best]
+
+
+def beam_by_definition(
+    engine: TableEngine, sentence: Sequence[int], limit: int, options: BeamOptions
+) -> list[Hypothesis]:
+    """Beam search with all candidates of every step, and without early stopping."""
+    live: list[tuple[Prefix, tuple[int, ...]]] = [((), ())]
+    ended: list[tuple[Prefix, tuple[int, ...]]] = []
+    for step in range(1, limit + 1):
+        candidates = []
+        for rank, (prefix, gains) in enumerate(live):
+            logits = engine.logits(sentence, prefix).tolist()
+            for token, gain in enumerate(engine.gains(sentence, prefix)):
+                key = (-sum(gains) - gain, rank, -logits[token], token)
+                candidates.append((key, (*prefix, token), (*gains, gain)))
+        ranked = [(tokens, gains) for _, tokens, gains in sorted(candidates)]
+        ended += [c for c in ranked[: options.beam_size] if c[0][-1] == EOS]
+        live = [c for c in ranked if c[0][-1] != EOS][: options.beam_size]
+        if len(ended) >= options.beam_size:
+            return best(ended, options)
+        if step == limit:
+            ended += live
+    return best(ended, options)
+
+
+def every_sequence(
+    engine: TableEngine, sentence: Sequence[int], limit: int
+) -> list[tuple[Prefix, tuple[int, ...]]]:
+    """All sequences that end with eos, or at the limit; the shorter first, then the likelier."""
+    ended = []
+    level: list[tuple[Prefix, tuple[int, ...]]] = [((), ())]
+    for step in range(1, limit + 1):
+        longer = [
+            ((*prefix, token), (*gains, gain))
+            for prefix, gains in level
+            for token, gain in enumerate(engine.gains(sentence, prefix))
+        ]
+        ended += [c for c in longer if c[0][-1] == EOS or step == limit]
+        level = [c for c in longer if c[0][-1] != EOS]
+    return ended

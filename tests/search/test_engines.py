@@ -1,0 +1,220 @@
+"""Beam search and forced decoding: the compiled engine gives the reference's hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from int8ref.executor import BACKENDS
+from int8ref.machine.hypotheses import BLOCK
+from int8ref.program import validate
+from int8ref.search import BeamOptions, Hypothesis
+from tests.search.test_beam import beam_options
+from tests.test_machine import (
+    MODEL,
+    VOCABULARY,
+    Batch,
+    batches,
+    compiled,
+    engines,
+    reference,
+    tiny_engines,
+)
+
+BATCH = [[5, 9, 3, 0], [7, 0], [8, 6, 4, 2, 1, 0], [12, 4, 0]]
+sizes = st.sampled_from([1, 2, 3, 4, 8, 17, 64])
+
+
+def limits_of(batch: Batch, data: st.DataObject, most: int = 12) -> list[int]:
+    limits = st.lists(st.integers(1, most), min_size=len(batch), max_size=len(batch))
+    return data.draw(limits, "limits")
+
+
+@settings(max_examples=60)
+@given(batches, beam_options(sizes), st.data())
+def test_same_hypotheses(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
+    limits = limits_of(batch, data)
+    found = compiled().beam(batch, limits, options)
+    assert found == reference().beam(batch, limits, options)
+    for engine in (compiled(), reference()):
+        again = engine.score(batch, [best[0].ids for best in found], options)
+        for (best, *_), whole in zip(found, again, strict=True):
+            assert best == whole if best.complete else best.tokens == whole.tokens[:-1]
+
+
+@settings(max_examples=30)
+@given(batches, beam_options(sizes), st.data())
+def test_same_scores(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
+    """Of any targets, empty ones too."""
+    tokens = st.lists(st.integers(1, VOCABULARY - 1), max_size=20)
+    targets = data.draw(st.lists(tokens, min_size=len(batch), max_size=len(batch)))
+    found = compiled().score(batch, targets, options)
+    assert found == reference().score(batch, targets, options)
+    assert [list(h.ids) for h in found] == targets
+    assert all(h.complete and len(h.tokens) == len(h.ids) + 1 for h in found)
+
+
+@given(batches, st.data())
+def test_a_beam_of_one_is_greedy(batch: Batch, data: st.DataObject) -> None:
+    limits = limits_of(batch, data, 20)
+    found = compiled().beam(batch, limits, data.draw(beam_options(st.just(1))))
+    assert [list(best.ids) for (best,) in found] == compiled().greedy(batch, limits)
+
+
+@settings(max_examples=30)
+@given(batches, beam_options(sizes), st.data())
+def test_neighbours_and_order_change_nothing(
+    batch: Batch, options: BeamOptions, data: st.DataObject
+) -> None:
+    limits = limits_of(batch, data, 20)
+    alone = [
+        compiled().beam([sentence], [limit], options)[0]
+        for sentence, limit in zip(batch, limits, strict=True)
+    ]
+    order = data.draw(st.permutations(range(len(batch))))
+    shuffled = compiled().beam([batch[i] for i in order], [limits[i] for i in order], options)
+    assert shuffled == [alone[i] for i in order]
+    targets = [best[0].ids for best in alone]
+    scored = [compiled().score([s], [t], options)[0] for s, t in zip(batch, targets, strict=True)]
+    assert compiled().score(batch, targets, options) == scored
+
+
+def test_many_rows() -> None:
+    """Rows that are born, copied and moved by the hundred."""
+    batch = [[1 + (i * j) % (VOCABULARY - 1) for j in range(i % 9)] + [0] for i in range(60)]
+    limits = [1 + i % 17 for i in range(60)]
+    for options in (BeamOptions(8, 8, "length", 100), BeamOptions(5, 1, "none", 0)):
+        assert compiled().beam(batch, limits, options) == reference().beam(batch, limits, options)
+
+
+def test_hypotheses_end_in_every_way() -> None:
+    """Else the tests above would not show what they should."""
+    batch = [[i, 9 + i, 3, 0] for i in range(1, 30)]
+    options = BeamOptions(4, 4, "length", 100)
+    found = reference().beam(batch, [2 + i % 13 for i in range(29)], options)
+    kinds = [[h.complete for h in best] for best in found]
+    assert [True] * 4 in kinds
+    assert [True, False, False, False] in kinds
+    lengths = {len(h.ids) for best in found for h in best if h.complete}
+    assert len(lengths) > 3
+    prefixes = [{h.ids[:3] for h in best} for best in found]
+    assert any(len(p) > 1 for p in prefixes), "rows are copied"
+
+
+@pytest.mark.parametrize("bias", [0, 1])
+def test_ties(bias: int) -> None:
+    """All logits are equal: lower ids and lower ranks win; with `bias`, eos is a bit likelier."""
+    tensors = dict(MODEL.tensors)
+    tensors["embeddings"] = np.zeros_like(tensors["embeddings"])
+    tensors["logits.bias"] = np.zeros_like(tensors["logits.bias"])
+    tensors["logits.bias"][0] = bias
+    validate(MODEL.program, tensors)
+    options = BeamOptions(5, 5, "length", 100)
+    model = engines(type(MODEL)(**{**vars(MODEL), "tensors": tensors}))
+    found = [engine.beam(BATCH, [4, 1, 2, 7], options) for engine in model]
+    assert found[0] == found[1]
+    assert found[0][1][0].ids == ()
+    assert [h.ids for h in found[0][1]] == [(), (1,), (2,), (3,), (4,)]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1))
+def test_any_logits(seed: int) -> None:
+    """Extreme weights and biases of the logits, extreme factors of their logarithm."""
+    random = np.random.default_rng(seed)
+    tensors = dict(MODEL.tensors)
+    for name in ("embeddings", "logits.bias"):
+        kind = np.iinfo(tensors[name].dtype)
+        choice = [-(2**30), -5, 0, 1, 2**30] if kind.bits == 32 else [kind.min, 0, 1, kind.max]
+        tensors[name] = random.choice(choice, tensors[name].shape).astype(kind.dtype)
+    scale = type(MODEL.program.log_softmax)(
+        x="logits",
+        multiplier=int(random.choice([1, 1 << 10, (1 << 30) - 1])),
+        shift=int(random.choice([0, 20, 36])),
+        out="log_softmax",
+    )
+    fields = {f: getattr(MODEL.program, f) for f in MODEL.program.__struct_fields__}
+    program = type(MODEL.program)(**{**fields, "log_softmax": scale})
+    validate(program, tensors)
+    both = engines(type(MODEL)(**{**vars(MODEL), "program": program, "tensors": tensors}))
+    options = BeamOptions(4, 3, "gnmt", 60)
+    found = [engine.beam(BATCH, [5, 5, 3, 9], options) for engine in both]
+    assert found[0] == found[1]
+    targets = [h[0].ids for h in found[0]]
+    assert both[0].score(BATCH, targets, options) == both[1].score(BATCH, targets, options)
+
+
+def test_threads_share_an_engine() -> None:
+    batches = [[[1 + (i + j) % (VOCABULARY - 1) for j in range(20)] + [0]] * 3 for i in range(12)]
+    options = BeamOptions(4, 4, "length", 100)
+
+    def work(batch: Batch) -> tuple[list[list[Hypothesis]], list[Hypothesis]]:
+        found = compiled().beam(batch, [30] * 3, options)
+        return found, compiled().score(batch, [best[0].ids for best in found], options)
+
+    alone = [work(batch) for batch in batches]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            assert list(pool.map(work, batches)) == alone
+
+
+@given(
+    st.integers(1, 3 * BLOCK + 1),
+    st.integers(1, 65),
+    st.sampled_from([0, 2, 100, 2**31 - 1]),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_likeliest_of_a_row(width: int, count: int, spread: int, seed: int) -> None:
+    """With few different logits among them, so that most are ties; ends of the range too."""
+    from int8ref.machine.choice import likeliest
+
+    count = min(count, width)
+    random = np.random.default_rng(seed)
+    row = random.integers(-spread - (spread > 2), spread, width, endpoint=True).astype(np.int32)
+    chosen = np.full((count, 2), -7, np.int64)
+    likeliest(row, np.empty(-(-width // BLOCK), np.int64), chosen)
+    order = sorted(range(width), key=lambda n: (-int(row[n]), n))[:count]
+    assert chosen.tolist() == [[n, int(row[n])] for n in order]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([[3]], "1 targets for 2 sentences"),
+        ([[3], [4, 0]], "target 1 has the token id 0"),
+        ([[3, VOCABULARY], [4]], f"target 0 has the token id {VOCABULARY}"),
+        ([[-1], [4]], "target 0 has the token id -1"),
+        ([[3] * 8192, []], "target 0 has 8192 tokens, more than 8191"),
+    ],
+)
+def test_refuses_targets(backend: str, targets: Sequence[Sequence[int]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny_engines()[backend].score([[4, 0], [5, 0]], targets, BeamOptions())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_refuses_limits(backend: str) -> None:
+    engine = tiny_engines()[backend]
+    with pytest.raises(ValueError, match="1 limits for 2 sentences"):
+        engine.beam([[4, 0], [5, 0]], [3], BeamOptions())
+    with pytest.raises(ValueError, match=r"a limit is 0, outside \[1, 8192\]"):
+        engine.beam([[4, 0]], [0], BeamOptions())
+    with pytest.raises(ValueError, match="a batch needs sentences"):
+        engine.beam([], [], BeamOptions())
+    with pytest.raises(ValueError, match="a batch needs sentences"):
+        engine.score([], [], BeamOptions())
+    with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
+        engine.score([[4, 0]], [[3] * 64], BeamOptions())
+    with pytest.raises(IndexError, match=r"token ids must lie in \[-1"):
+        engine.beam([[VOCABULARY, 0]], [3], BeamOptions())
+
+
+def test_refuses_limits_beyond_the_positions() -> None:
+    with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
+        compiled().beam([[4, 0]], [65], BeamOptions())

@@ -1,0 +1,53 @@
+"""Options: what is taken, and what is told of the rest."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from int8ref.errors import UserError
+from int8ref.options import Options, hundredths
+from int8ref.translator import Speed
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0, 0), (1, 100), (0.6, 60), (0.07, 7), ("1.50", 150), (Decimal("10"), 1000), ("1e1", 1000)],
+)
+def test_decimal_numbers_are_taken_as_they_are_written(value: Any, expected: int) -> None:
+    assert hundredths("alpha", value) == expected
+    assert Options(alpha=value) is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"beam_size": 0}, "beam_size is 0, not from 1 to 64"),
+        ({"beam_size": 65}, "beam_size is 65"),
+        ({"beam_size": 3, "n_best": 4}, "n_best is 4, not from 1 to 3"),
+        ({"n_best": 0}, "n_best is 0"),
+        ({"max_length": 0}, "max_length is 0"),
+        ({"max_length": 1025}, "max_length is 1025, not from 1 to 1024"),
+        ({"alpha": 0.333}, "alpha is 0.333, not a number from 0 to 10"),
+        ({"alpha": -0.01}, "alpha is -0.01"),
+        ({"alpha": "nan"}, "alpha is 'nan'"),
+        ({"alpha": "inf"}, "alpha is 'inf'"),
+        ({"alpha": "1e999999999"}, "alpha is '1e999999999'"),
+        ({"alpha": "much"}, "alpha is 'much'"),
+        ({"max_length_factor": 0}, "max_length_factor is 0, not a number from 0.01 to 100"),
+        ({"normalization": "wu"}, "normalization is 'wu', not one of"),
+        ({"alignment": "firm"}, "alignment is 'firm', not one of"),
+    ],
+)
+def test_what_cannot_be_is_told(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(UserError, match=why) as caught:
+        Options(**options)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "threads", "buffer_size"])
+def test_speed_is_positive(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name} is 0"):
+        Speed(**{name: 0})

@@ -1,0 +1,182 @@
+"""Tiny Integer Transformers of random weights: pre-norm, L1, polynomial attention, histories."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from int8ref.model_file import Model
+from int8ref.program import Program, State
+from int8ref.reference.append import Append
+from int8ref.reference.log_softmax import LogSoftmax
+from tests.conftest import (
+    HEADS,
+    INNER,
+    POSITIONS,
+    WIDTH,
+    ProgramBuilder,
+    build_tiny_model,
+    make_some_end,
+)
+
+DECODER_BATCH: list[list[int]] = [[]] * 5
+"""A batch for a decoder alone."""
+
+
+class IntegerBuilder(ProgramBuilder):
+    """The residual stream is a value of 16 bits; every sublayer norms it first."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.states: list[State] = []
+
+    def norm(self, x: str, out: str) -> str:
+        return self.add(
+            "layer_norm_l1",
+            out,
+            x=x,
+            gain=self.tensor(f"{out}.gain", self.random.integers(300, 700, WIDTH), "int16"),
+            bias=self.tensor(f"{out}.bias", self.random.integers(-999, 999, WIDTH), "int32"),
+            shift=13,
+            epsilon=4,
+            wide_bits=0,
+        )
+
+    def join(self, branch: str, stream: str, out: str) -> str:
+        """The stream after a sublayer, of which `branch` are the accumulators."""
+        return self.add(
+            "match_add",
+            out,
+            a=branch,
+            b=stream,
+            a_multiplier=self.tensor(f"{out}.a", [3 << 5], "int32"),
+            b_multiplier=self.tensor(f"{out}.b", [1 << 9], "int32"),
+            shift=9,
+            limit=32767,
+        )
+
+    def polynomial(self, name: str, degree: int, **operands: Any) -> str:
+        return self.add(
+            "attention_polynomial",
+            name,
+            heads=HEADS,
+            head_width=WIDTH // HEADS,
+            degree=degree,
+            score_bias=self.tensor(f"{name}.score_bias", [9_000, -700], "int32"),
+            score_shift=self.tensor(f"{name}.score_shift", [0, 2], "int8"),
+            delta_multiplier=self.tensor(f"{name}.delta", [1 << 28, 1 << 20], "int32"),
+            delta_shift=self.tensor(f"{name}.delta_shift", [6, 18], "int8"),
+            context_multiplier=self.tensor(f"{name}.context_multiplier", [1 << 30] * 2, "int32"),
+            context_shift=self.tensor(f"{name}.context_shift", [30, 29], "int8"),
+            **operands,
+        )
+
+    def self_attention(self, stream: str, name: str, degree: int, history: bool) -> str:
+        """Of a source, or of the steps so far."""
+        qkv = self.linear(self.norm(stream, f"{name}.norm"), f"{name}.qkv", 3 * WIDTH)
+        if history:
+            seen = self.append(qkv, f"{name}.history")
+            operands = {"key": seen, "value": seen, "key_column": 0, "value_column": WIDTH}
+        else:
+            operands = {"key": qkv, "value": qkv, "key_column": WIDTH, "value_column": 2 * WIDTH}
+            operands |= {"sentence": "source.sentence", "key_offsets": "source.offsets"}
+        mixed = self.polynomial(f"{name}.mix", degree, query=qkv, query_column=0, **operands)
+        return self.project(mixed, stream, name)
+
+    def append(self, qkv: str, name: str) -> str:
+        """The history with this step's keys and values."""
+        state = State(f"{name}.before", name, "int8", 2 * WIDTH, "history")
+        self.states.append(state)
+        fields = {"x": qkv, "column": WIDTH, "history": state.value}
+        self.sequence.append(Append(next_history=name, **fields))
+        return name
+
+    def project(self, mixed: str, stream: str, name: str) -> str:
+        output = self.linear(mixed, f"{name}.output", WIDTH, raw=True)
+        return self.join(output, stream, f"{name}.sum")
+
+    def hidden(self, stream: str, name: str) -> str:
+        """The feed-forward sublayer."""
+        x = self.norm(stream, f"{name}.norm")
+        inner = self.linear(x, f"{name}.inner", INNER, low=0)
+        outer = self.linear(inner, f"{name}.outer", WIDTH, INNER, raw=True)
+        return self.join(outer, stream, f"{name}.sum")
+
+    def finish(self, stream: str, vocabulary: int, **fields: Any) -> Program:
+        """Norm, logits and header."""
+        y = self.norm(stream, "decoder.norm")
+        self.linear(y, "logits", vocabulary, weight="embeddings", raw=True)
+        return Program(
+            decoder=self.take(),
+            states=self.states,
+            logits="logits",
+            log_softmax=LogSoftmax(x="logits", multiplier=3 << 20, shift=14, out="log_softmax"),
+            eos=0,
+            unk=1,
+            **fields,
+        )
+
+    def translation(self, vocabulary: int) -> Program:
+        """One encoder layer and two decoder layers, one of which attends to the source."""
+        self.weight("embeddings", vocabulary, WIDTH)
+        self.weight("positions", POSITIONS, WIDTH)
+        self.embed("source", "embeddings")
+        x = self.self_attention("source.embedding.wide", "encoder.self", 2, history=False)
+        x = self.norm(self.hidden(x, "encoder.ffn"), "encoder.norm")
+        memory = self.linear(x, "memory", 2 * WIDTH)
+        encoder = self.take()
+        self.embed("target", "embeddings")
+        y = self.self_attention("target.embedding.wide", "decoder.self", 3, history=True)
+        query = self.linear(self.norm(y, "cross.norm"), "cross.query", WIDTH)
+        operands = {"query_column": 0, "key_column": 0, "value_column": WIDTH}
+        operands |= {"sentence": "target.sentence", "key_offsets": "source.offsets"}
+        mixed = self.polynomial("cross.mix", 4, query=query, key=memory, value=memory, **operands)
+        y = self.project(mixed, y, "cross")
+        y = self.self_attention(self.hidden(y, "decoder.ffn"), "decoder.second", 1, history=True)
+        header = {"max_source_length": POSITIONS, "max_length_factor": 250}
+        return self.finish(y, vocabulary, encoder=encoder, start=-1, **header)
+
+    def decoder_only(self, vocabulary: int) -> Program:
+        """A layer of softmax attention over its history, post-norm by L2, and nothing else."""
+        self.weight("embeddings", vocabulary, WIDTH)
+        self.weight("positions", POSITIONS, WIDTH)
+        x = self.embed("target", "embeddings")
+        qkv = self.linear(x, "qkv", 3 * WIDTH)
+        seen = self.append(qkv, "history")
+        operands = {"key": seen, "value": seen, "key_column": 0, "value_column": WIDTH}
+        mixed = self.attention(
+            "mix", "target", query=qkv, query_column=0, **operands,
+            sentence=None, key_offsets=None,
+        )  # fmt: skip
+        output = self.linear(mixed, "output", WIDTH, raw=True)
+        self.feed_forward(self.residual(output, x, "norm"), "ffn")
+        header = {"max_source_length": 0, "max_length_factor": 0}
+        return self.finish("ffn.norm.wide", vocabulary, encoder=[], start=2, **header)
+
+
+@cache
+def build_tiny_integer(seed: int = 6) -> Model:
+    """Encoder and decoder, with the tokenizers of the other tiny model."""
+    return _build(seed, "translation")
+
+
+@cache
+def build_tiny_decoder(seed: int = 0) -> Model:
+    """A decoder alone."""
+    return _build(seed, "decoder_only")
+
+
+def _build(seed: int, kind: str) -> Model:
+    plain, builder = build_tiny_model(seed), IntegerBuilder(seed)
+    program: Program = getattr(builder, kind)(len(plain.tensors["embeddings"]))
+    batch = [[4 + i, 9, 3 + i, 0] for i in range(9)] if program.encoder else DECODER_BATCH
+    make_some_end(program, builder.tensors, batch)
+    return Model(
+        name=f"tiny-{kind.replace('_', '-')}",
+        languages=plain.languages,
+        program=program,
+        tensors=builder.tensors,
+        source=plain.source,
+        target=plain.target,
+        provenance=plain.provenance,
+    )

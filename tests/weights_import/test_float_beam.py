@@ -1,0 +1,61 @@
+"""The float beam search: each hypothesis is what the forward pass from the start would give it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_marian as tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from int8ref.search.beam import Choices, SentenceSearch
+from int8ref.search.hypothesis import BeamOptions, Hypothesis
+from weights_import.float_forward import forced
+from weights_import.float_model import FloatModel
+from weights_import.float_search import beam, greedy
+
+SOURCES = [[4, 5, 6, 0], [0], [7, 0], [3, 3, 8, 2, 9, 0], [10, 1, 0]]
+
+
+def choices(model: FloatModel, source: list[int], prefix: tuple[int, ...]) -> Choices:
+    """All tokens after a prefix, best first, by a forward pass of its own."""
+    logits = forced(model, [source], [prefix])[0][-1].astype(np.float64)
+    gains = np.rint((logits - np.log(np.exp(logits).sum())) / np.log(2) * 2**20).astype(int)
+    order = sorted(range(len(logits)), key=lambda token: -logits[token])
+    return [(token, int(gains[token])) for token in order]
+
+
+def slow_beam(
+    model: FloatModel, source: list[int], limit: int, options: BeamOptions
+) -> list[Hypothesis]:
+    search = SentenceSearch(0, limit, options)
+    while search.live:
+        search.advance([choices(model, source, path.ids) for path in search.live])
+    return search.best()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_follows_the_rules_on_float_logits(seed: int, batch_size: int) -> None:
+    model = tiny.random_model(seed)
+    options = BeamOptions(3, 3, "gnmt", 60)
+    found = beam(model, SOURCES, options, 1.5, batch_size)
+    for source, best in zip(SOURCES, found, strict=True):
+        wanted = slow_beam(model, source, max(1, len(source) * 3 // 2), options)
+        assert [(h.ids, h.complete) for h in best] == [(h.ids, h.complete) for h in wanted]
+        for one, two in zip(best, wanted, strict=True):
+            np.testing.assert_allclose(one.tokens, two.tokens, atol=2**7)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.3, 1.0, 2.5]))
+def test_a_beam_of_one_is_greedy(seed: int, factor: float) -> None:
+    model = tiny.random_model(seed)
+    found = beam(model, SOURCES, BeamOptions(1), factor)
+    assert [list(best.ids) for (best,) in found] == greedy(model, SOURCES, factor)
+
+
+def test_sources_are_checked() -> None:
+    with pytest.raises(ValueError, match="source 0 does not end with eos"):
+        beam(tiny.random_model(0), [[3]], BeamOptions())
+    assert beam(tiny.random_model(0), [], BeamOptions()) == []

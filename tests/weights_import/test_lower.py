@@ -1,0 +1,134 @@
+"""Lowering every kind of Transformer: the integers compute what the float model computes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_marian
+import tiny_training as tiny
+from numpy.typing import NDArray
+
+from int8ref.executor import BACKENDS, load_engine
+from int8ref.model_file import load
+from int8ref.program import Program, Tensors, max_steps, validate
+from tests.machine_text import machine_text
+from weights_import import sources
+from weights_import.__main__ import main
+from weights_import.calibrate import calibrate
+from weights_import.emitter import Options, Requantization
+from weights_import.float_forward import forced
+from weights_import.float_model import FloatModel
+from weights_import.float_search import greedy
+from weights_import.lower import lower
+
+Batch = list[list[int]]
+
+
+def sentences(model: FloatModel, count: int) -> Batch:
+    random = np.random.default_rng(0)
+    architecture = model.architecture
+    eos, size = architecture.eos, architecture.target_vocabulary
+    return [[*random.integers(4, size, random.integers(1, 20)).tolist(), eos] for _ in range(count)]
+
+
+def lowered(model: FloatModel, **options: Any) -> tuple[Program, Tensors]:
+    program, tensors = lower(model, calibrate(model, sentences(model, 60)), Options(**options))
+    validate(program, tensors)
+    return program, tensors
+
+
+def logits(program: Program, tensors: Tensors, batch: Batch, targets: Batch) -> NDArray[Any]:
+    """Real logits along the targets [sentences, steps, vocabulary], equal on both engines."""
+    unit = program.log_softmax.multiplier * 2.0 ** -(program.log_softmax.shift + 20) * np.log(2)
+    machine_text()
+    found = []
+    for session in (load_engine(program, tensors, b).session(batch) for b in BACKENDS):
+        ids = [np.full(len(batch), program.start), *np.array(targets).T]
+        steps = [session.step(tokens.astype(np.int32)) for tokens in ids]
+        found.append(np.stack(steps, axis=1))
+    np.testing.assert_array_equal(*found)
+    return found[0] * unit
+
+
+def relative_error(model: FloatModel, program: Program, tensors: Tensors) -> float:
+    """Of the logits, along translations (or sentences of a language model), all of 8 tokens."""
+    batch = sentences(model, 20)
+    alone = model.architecture.encoder_layers == 0
+    paths = batch if alone else greedy(model, batch)
+    targets = [[*path, *[5] * 8][:8] for path in paths]
+    batch = [[] for _ in batch] if alone else batch
+    exact = np.stack(forced(model, batch, targets))
+    found = logits(program, tensors, batch, targets)
+    spread = exact - exact.mean(axis=-1, keepdims=True)
+    return float(np.sqrt(np.square(found - exact).mean() / np.square(spread).mean()))
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
+    """8 bits of 16 channels leave some 2 % of noise; a wrong factor anywhere far more."""
+    model = sources.read(tiny.write(tmp_path, **tiny.KINDS[kind]))
+    program, tensors = lowered(model)
+    assert relative_error(model, program, tensors) < 0.05
+    ops = Counter(i.op for i in [*program.encoder, *program.decoder])
+    architecture = model.architecture
+    alone = architecture.encoder_layers == 0
+    assert ops["append"] == architecture.decoder_layers == len(program.states)
+    assert ops[f"attention_{architecture.attention}"] == (2 if alone else 6)
+    assert ops[f"layer_norm_{architecture.norm}"] >= (4 if alone else 10)
+    assert max_steps(program, tensors) == 40
+    assert program.max_source_length == (0 if alone else 40)
+
+
+@pytest.mark.parametrize(
+    "options", [{"requantize": "shift"}, {"channels": False}, {"clip": "max"}, {"positions": 24}]
+)
+def test_options(options: dict[str, Any], tmp_path: Path) -> None:
+    model = sources.read(tiny.write(tmp_path))
+    program, tensors = lowered(model, **options)
+    assert relative_error(model, program, tensors) < 0.07
+    assert max_steps(program, tensors) == options.get("positions", 40)
+
+
+@pytest.mark.parametrize("requantize", ["multiplier", "shift"])
+def test_recurrent_decoders_still_lower(requantize: Requantization) -> None:
+    model = tiny_marian.random_model(3)
+    program, tensors = lowered(model, requantize=requantize)
+    assert relative_error(model, program, tensors) < 0.2  # 8 channels, two of four layers recurrent
+    assert not any(state.domain == "history" for state in program.states)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 4])
+@pytest.mark.parametrize("delta", [1e-6, 100.0])
+def test_any_delta_fits(degree: int, delta: float, tmp_path: Path) -> None:
+    """Also one that vanishes beside the scores, and one that drowns them."""
+    model = sources.read(tiny.write(tmp_path, degree=degree))
+    for name in [name for name in model.tensors if name.endswith(".delta")]:
+        model.tensors[name] = np.full_like(model.tensors[name], delta)
+    program, tensors = lowered(model)
+    shifts = {name: t for name, t in tensors.items() if name.endswith(".score_shift")}
+    assert any(t.any() for t in shifts.values()) == (delta == 100.0)
+    assert relative_error(model, program, tensors) < 0.07
+
+
+@pytest.mark.parametrize("kind", ["integer", "decoder"])
+def test_the_command_imports_a_checkpoint(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, text = tiny.write(tmp_path, **tiny.KINDS[kind]), tmp_path / "text"
+    text.write_text("".join(f"{line}\n" for line in tiny.SENTENCES))
+    output = tmp_path / "tiny-model.safetensors"
+    arguments = [str(checkpoint), "-o", str(output), "--calibration", str(text), "-q"]
+    assert main([*arguments, "--positions", "30"]) == 0
+    model = load(output)
+    assert (model.name, model.languages) == ("tiny-model", ("en", "de"))
+    assert model.source.model == model.target.model == tiny.tokenizer()
+    assert model.provenance["origin"] == "random numbers"
+    assert model.provenance["calibration_sentences"] == "4"
+    assert max_steps(model.program, model.tensors) == 30
+    with pytest.raises(SystemExit):
+        main([*arguments, "--positions", "1"])
+    assert "1 is outside [2, 1024]" in capsys.readouterr().err

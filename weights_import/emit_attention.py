@@ -1,0 +1,172 @@
+"""Emits attention of every kind: its operands, its weights, its histories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from int8ref.program import State
+from int8ref.reference.append import Append
+from int8ref.reference.attention_polynomial import BASE_BITS, AttentionPolynomial
+from int8ref.reference.attention_softmax import AttentionSoftmax
+from weights_import.calibrate import Ranges
+from weights_import.emitter import Emitter, Options, Scaled
+from weights_import.float_model import FloatModel
+from weights_import.scale_propagation import DATA_MAX, Float64, dyadic, fixed_point
+
+SCORE_SHIFT = 16
+SCORE_RANGE = 2**14
+"""Range of exp2_negative: 16 octaves of 2^10."""
+SCORE_HEADROOM = 1.1
+"""How far beyond the largest calibrated queries and keys 8 bits reach: the largest scores decide
+the weights, so none may be clipped."""
+LARGEST_DELTA = 2.0**28
+"""Of a polynomial's |delta|, in its units."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Queries, keys or values: the value and column they begin at, and a scale a column."""
+
+    value: str
+    column: int
+    scale: Float64
+
+
+Operands = dict[str, Operand]
+"""By part: query, key, value."""
+
+
+class AttentionEmitter(Emitter):
+    """Emits attention; `states` are the histories (and whatever else the decoder carries)."""
+
+    def __init__(
+        self,
+        model: FloatModel,
+        ranges: Ranges,
+        options: Options,
+        consumers: dict[str, list[str]],
+    ) -> None:
+        super().__init__(model, ranges, options, consumers)
+        self.heads = model.architecture.heads
+        self.head_size = model.architecture.head_size
+        self.states: list[State] = []
+
+    def attention_operands(self, name: str, parts: tuple[str, ...], x: Scaled) -> Operands:
+        """Queries, keys and values in one product; one scale a head."""
+        scales = [self.operand_scale(name, part) for part in parts]
+        out = f"{name}.{'_'.join(parts)}"
+        every = np.concatenate(scales)
+        self.linear(out, [f"{name}.{part}" for part in parts], x, every)
+        return {
+            part: Operand(out, index * self.width, scale)
+            for index, (part, scale) in enumerate(zip(parts, scales, strict=True))
+        }
+
+    def history(self, name: str, operands: Operands) -> Operands:
+        """Keys and values of this step behind those of the steps before."""
+        key, value = operands["key"], operands["value"]
+        assert value.column == key.column + self.width, "keys and values side by side"
+        state = State(f"{name}.before", f"{name}.history", "int8", 2 * self.width, "history")
+        self.states.append(state)
+        self.add(
+            Append(
+                x=key.value,
+                column=key.column,
+                history=state.value,
+                next_history=state.next_value,
+            )
+        )
+        return operands | {
+            "key": replace(key, value=state.next_value, column=0),
+            "value": replace(value, value=state.next_value, column=self.width),
+        }
+
+    def attention(self, name: str, operands: Operands, domain: str | None) -> Scaled:
+        """Rows of `domain` over the source; without one, target rows over their histories."""
+        query, key, value = (operands[part] for part in ("query", "key", "value"))
+        scale = self.context_scale(name)
+        head = slice(None, None, self.head_size)
+        context = dyadic((value.scale / scale)[head], 22, 38)
+        out = f"{name}.context"
+        fields: dict[str, Any] = {
+            "query": query.value,
+            "key": key.value,
+            "value": value.value,
+            "sentence": f"{domain}.sentence" if domain else None,
+            "key_offsets": "source.offsets" if domain else None,
+            "heads": self.heads,
+            "head_width": self.head_size,
+            "query_column": query.column,
+            "key_column": key.column,
+            "value_column": value.column,
+            "context_multiplier": self.tensor(f"{name}.context_multiplier", context[0]),
+            "context_shift": self.tensor(f"{name}.context_shift", context[1]),
+            "out": out,
+        }
+        score = (query.scale * key.scale)[head]
+        if self.model.architecture.attention == "softmax":
+            self.add(AttentionSoftmax(**fields, **self.softmax(name, score)))
+        else:
+            self.add(AttentionPolynomial(**fields, **self.polynomial(name, score)))
+        return Scaled(out, scale)
+
+    def softmax(self, name: str, score: Float64) -> dict[str, Any]:
+        """Operands of the softmax, for the scale of query . key a head."""
+        temperature = np.sqrt(self.head_size) / np.log2(np.e)
+        multiplier = np.maximum(fixed_point(score / temperature * 2**10, SCORE_SHIFT), 1)
+        limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
+        return {
+            "score_multiplier": self.tensor(f"{name}.score_multiplier", multiplier),
+            "score_limit": self.tensor(f"{name}.score_limit", limit.astype(np.int32)),
+            "score_shift": SCORE_SHIFT,
+        }
+
+    def polynomial(self, name: str, score: Float64) -> dict[str, Any]:
+        """Operands of the polynomial, for the scale of query . key a head.
+
+        |delta| in units of the polynomial, which grow with the shift of its base: the least one
+        where it fits.
+        """
+        degree, unit = self.model.architecture.degree, score / np.sqrt(self.head_size)
+        bias = self.model.tensors[f"{name}.score_bias"].astype(np.float64)
+        delta = np.abs(self.model.tensors[f"{name}.delta"].astype(np.float64))
+        units = delta * 2.0 ** (BASE_BITS * (2 - degree)) / unit**degree
+        shift = np.maximum(np.ceil(np.log2(np.maximum(units, 1) / LARGEST_DELTA) / degree), 0)
+        multiplier, bits = dyadic(np.maximum(units / 2.0 ** (degree * shift), 1), 2, 31)
+        return {
+            "degree": degree,
+            "score_bias": self.tensor(f"{name}.score_bias", fixed_point(bias / unit, 0)),
+            "score_shift": self.tensor(f"{name}.score_shift", shift.astype(np.int8)),
+            "delta_multiplier": self.tensor(f"{name}.delta_multiplier", multiplier),
+            "delta_shift": self.tensor(f"{name}.delta_shift", bits),
+        }
+
+    def operand_scale(self, name: str, part: str) -> Float64:
+        """Scales of queries, keys or values, a channel.
+
+        Queries and keys meet in a dot product: the products of their scales agree within a head,
+        and a channel where one of them is large gets a finer scale for the other.  Values follow
+        the context, whose channels they become.
+        """
+        if part != "value":
+            other = {"query": "key", "key": "query"}[part]
+            mine, others = (
+                np.maximum(self.ranges.maxima[f"{name}.{p}"].astype(np.float64), 1e-3)
+                for p in (part, other)
+            )
+            largest = np.sqrt(mine * others).reshape(self.heads, -1).max(axis=1)
+            reach = SCORE_HEADROOM * np.repeat(largest, self.head_size)
+            scale: Float64 = reach * np.sqrt(mine / others) / DATA_MAX
+            return scale
+        context = np.broadcast_to(self.context_scale(name), (self.width,))
+        clip = self.group_scales(f"{name}.value", self.width)
+        fit = (clip / context).reshape(self.heads, -1).max(axis=1)
+        values: Float64 = context * np.repeat(fit, self.head_size)
+        return values
+
+    def context_scale(self, name: str) -> Float64:
+        scale = self.input_scale(f"{name}.context")
+        return np.broadcast_to(scale, (self.width,)) if scale.size > 1 else scale

@@ -1,0 +1,269 @@
+"""The checkpoints of this project's own training recipe: `.safetensors` and a tokenizer beside it.
+
+The header's metadata has one key, `architecture`, a JSON object; the tensors are float32, named
+after the modules.  The output matrix is the embedding.  See training/README.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from weights_import.float_model import (
+    Architecture,
+    CheckpointError,
+    Float32,
+    FloatModel,
+    declare,
+)
+
+FORMAT = "int8ref training (.safetensors, float32)"
+MAXIMUM_BYTES = 4 << 30
+MAXIMUM_HEADER_BYTES = 1 << 24
+MAXIMUM_TOKENIZER_BYTES = 1 << 26
+MAXIMUM_RANK = 4
+METADATA = "__metadata__"
+KIND = "int8ref.training.transformer"
+VERSION = 1
+LENGTH = struct.Struct("<Q")
+
+# Trained sentences are seldom longer than this many times their source, and short ones have room.
+MAX_LENGTH_FACTOR = 3.0
+
+Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
+Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 24)]
+
+
+class _Special(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pad: Id
+    unk: Id
+    bos: Id
+    eos: Id
+
+
+class _Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The JSON object `architecture`; no field may be absent, and none is unknown."""
+
+    format: Literal["int8ref.training.transformer"]
+    version: Literal[1]
+    name: str
+    languages: list[str]
+    origin: str
+    licence: str
+    task: Literal["translation", "language_model"]
+    vocabulary: Size
+    d_model: Size
+    heads: Size
+    ffn: Size
+    ffn_activation: Literal["relu"]
+    encoder_layers: Annotated[int, msgspec.Meta(ge=0, le=1 << 10)]
+    decoder_layers: Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
+    attention: Literal["softmax", "polynomial"]
+    degree: int | None
+    score_scale: float
+    norm: Literal["l2", "l1"]
+    norm_position: Literal["pre", "post"]
+    norm_epsilon: Annotated[float, msgspec.Meta(ge=0)]
+    embedding_scale: float
+    tied_embeddings: Literal[True]
+    max_positions: Size
+    special: _Special
+    source_ends_with_eos: Literal[True]
+    decoder_starts_with: Id
+    tokenizer: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._+-]{1,128}\Z")]
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dtype: Literal["F32"]
+    shape: Annotated[list[Size], msgspec.Meta(min_length=1, max_length=MAXIMUM_RANK)]
+    data_offsets: tuple[int, int]
+
+
+BLOCKS = {"self": "self_attention", "cross": "cross_attention", "ffn": "feed_forward"}
+NORMS = {"self": "self_residual", "cross": "cross_residual", "ffn": "feed_residual"}
+PARTS = {"inner": "expand", "outer": "contract"}
+WEIGHTS = {"score_bias": "weights.shift", "delta": "weights.delta"}
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file begins with a safetensors header that tells this format."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(LENGTH.size)
+        if len(start) < LENGTH.size:
+            return False
+        (length,) = LENGTH.unpack(start)
+        if not 2 <= length <= min(size - LENGTH.size, MAXIMUM_HEADER_BYTES):
+            return False
+        return KIND.encode() in file.read(length)
+
+
+def read(path: Path) -> FloatModel:
+    """Reads a checkpoint and its tokenizer; raises CheckpointError with what is wrong and where.
+
+    Every length is compared with the size of the file before anything is allocated.
+    """
+    size = path.stat().st_size
+    if size > MAXIMUM_BYTES:
+        raise CheckpointError(f"{path}: {size} bytes, at most {MAXIMUM_BYTES} are read")
+    content = path.read_bytes()
+    try:
+        described, entries, start = _header(content)
+        stored = _tensors(content[start:], entries)
+        model = FloatModel(
+            architecture(described),
+            {},
+            tokenizers=_tokenizers(path.parent / described.tokenizer, described),
+            provenance={
+                "file": path.name,
+                "format": "int8ref training float32",
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "origin": described.origin,
+                "licence": described.licence,
+            },
+            languages=_languages(described),
+        )
+        names = stored_names(model.architecture)
+        model.tensors = {name: stored[old] for name, old in names.items() if old in stored}
+        used = set(names.values())
+        model.tensors |= {name: value for name, value in stored.items() if name not in used}
+        model.validate()
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return model
+
+
+def architecture(described: _Described) -> Architecture:
+    """The architecture that the header tells.
+
+    Raises CheckpointError for one that contradicts itself.
+    """
+    head_size = described.d_model / described.heads
+    if not math.isclose(described.score_scale, head_size**-0.5, rel_tol=1e-6):
+        raise CheckpointError(f"score_scale {described.score_scale}, expected {head_size**-0.5}")
+    translation = described.encoder_layers > 0
+    if translation != (described.task == "translation"):
+        raise CheckpointError(f"{described.encoder_layers} encoder layers for {described.task}")
+    return Architecture(
+        d_model=described.d_model,
+        heads=described.heads,
+        d_ffn=described.ffn,
+        encoder_layers=described.encoder_layers,
+        decoder_layers=described.decoder_layers,
+        decoder_cell="self_attention",
+        norm=described.norm,
+        norm_position=described.norm_position,
+        norm_epsilon=described.norm_epsilon,
+        attention=described.attention,
+        activation=described.ffn_activation,
+        embedding_scale=described.embedding_scale,
+        start=described.decoder_starts_with,
+        eos=described.special.eos,
+        unk=described.special.unk,
+        source_vocabulary=described.vocabulary if translation else 0,
+        target_vocabulary=described.vocabulary,
+        max_length_factor=MAX_LENGTH_FACTOR,
+        degree=described.degree or 0,
+        max_positions=described.max_positions,
+    )
+
+
+def stored_names(architecture: Architecture) -> dict[str, str]:
+    """Canonical name -> name in the file, for every tensor of the architecture."""
+    tied = ("source_embedding", "target_embedding", "output.weight")
+    names = dict.fromkeys(tied, "embedding.weight") | {"positions": "positions"}
+    if not architecture.encoder_layers:
+        del names["source_embedding"]
+    for name in declare(architecture):
+        stack, _, rest = name.partition(".")
+        if rest.startswith("norm."):
+            names[name] = name
+        elif stack in ("encoder", "decoder"):
+            layer, block, part = rest.split(".", 2)
+            kind, _, leaf = part.partition(".")
+            at = f"{stack}.layers.{layer}"
+            if kind == "norm":
+                names[name] = f"{at}.{NORMS[block]}.norm.{leaf}"
+            elif part in WEIGHTS:
+                names[name] = f"{at}.{BLOCKS[block]}.{WEIGHTS[part]}"
+            else:
+                names[name] = f"{at}.{BLOCKS[block]}.{PARTS.get(kind, kind)}.{leaf}"
+    return names
+
+
+def _header(content: bytes) -> tuple[_Described, dict[str, _Entry], int]:
+    """What the header tells, and where the tensors begin."""
+    (length,) = LENGTH.unpack_from(content)
+    start = LENGTH.size + length
+    if length > MAXIMUM_HEADER_BYTES or start > len(content):
+        raise CheckpointError(f"header of {length} bytes in a file of {len(content)}")
+    try:
+        header = _parse(content[LENGTH.size : start])
+        metadata = msgspec.convert(header.pop(METADATA, None), dict[str, str])
+        if set(metadata) != {"architecture"}:
+            raise CheckpointError(f"{METADATA} has {sorted(metadata)}, expected 'architecture'")
+        told = _parse(metadata["architecture"])
+        return msgspec.convert(told, _Described), msgspec.convert(header, dict[str, _Entry]), start
+    except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
+        raise CheckpointError(f"header: {error}") from None
+
+
+def _parse(text: str | bytes) -> Any:
+    """JSON without duplicate keys and without numbers that are none."""
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object without duplicate keys."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return dict(pairs)
+
+
+def _tensors(data: bytes, entries: Mapping[str, _Entry]) -> dict[str, Float32]:
+    """The tensors, which tile the data exactly, in any order."""
+    end = 0
+    found: dict[str, Float32] = {}
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        begin, stop = entry.data_offsets
+        if begin != end or stop - begin != 4 * math.prod(entry.shape) or stop > len(data):
+            raise CheckpointError(
+                f"{name}: bytes {begin} to {stop} of {len(data)}, after {end}, for {entry.shape}"
+            )
+        values = np.frombuffer(data, "<f4", math.prod(entry.shape), begin)
+        found[name] = values.reshape(entry.shape).astype(np.float32)
+        end = stop
+    if end != len(data):
+        raise CheckpointError(f"{len(data) - end} bytes after the last tensor")
+    return found
+
+
+def _tokenizers(path: Path, described: _Described) -> dict[str, bytes]:
+    """The one tokenizer, for the source (if there is any) and the target."""
+    if not path.is_file():
+        raise CheckpointError(f"its tokenizer {path.name} is not beside it")
+    if path.stat().st_size > MAXIMUM_TOKENIZER_BYTES:
+        raise CheckpointError(f"{path.name}: more than {MAXIMUM_TOKENIZER_BYTES} bytes")
+    content = path.read_bytes()
+    return {"target": content} | ({"source": content} if described.encoder_layers else {})
+
+
+def _languages(described: _Described) -> tuple[str, str] | None:
+    """Source and target language, of a language model twice the one."""
+    codes = described.languages
+    if not codes or not all(re.fullmatch(r"[A-Za-z0-9-]{1,16}", code) for code in codes):
+        return None
+    return codes[0], codes[-1]
