@@ -64,8 +64,10 @@ class Worker:
         assert self._process.stdout is not None
         timer = threading.Timer(timeout, self._process.kill)
         timer.start()
-        line = self._process.stdout.readline()
-        timer.cancel()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
         if not line:
             raise WorkerError(f"ended: {self._last_words()}")
         answer: dict[str, Any] = json.loads(line)

@@ -9,32 +9,33 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import load_engine
+from int8ref.executor import Engine
 from int8ref.instruction import Instruction
 from int8ref.machine import call as word
 from int8ref.machine.native import machine
-from int8ref.program import Program, Tensors
+from int8ref.program import Tensors
 from int8ref.reference.linear import Linear
 
-MOST = 200
-"""Most repeats of an instruction in one call."""
+REPEATS = 200
+"""Most repeats of an instruction in one call of the machine."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """An instruction that can be run by itself: `run(n)` runs it n times in one call, n <= MOST."""
+    """An instruction that can be run by itself: `run(n)` runs it n times."""
 
     label: str
     sequence: str
     run: Callable[[int], None]
 
 
-def instructions(program: Program, tensors: Tensors, batch: list[list[int]]) -> Iterator[Timed]:
+def instructions(engine: Engine, tensors: Tensors, batch: list[list[int]]) -> Iterator[Timed]:
     """Every instruction of the encoder and of a decoder step, on the values of a batch.
 
     The last of the decoder is the one that the engine runs in a greedy search: with its argmax.
     """
-    session: Any = load_engine(program, tensors).session(batch)
+    session: Any = engine.session(batch)
+    program = engine.program
     session.step(np.full(len(batch), program.start, np.int32))
     for sequence, rows in (("encoder", session._code.encoder), ("decoder", session._code.choice)):
         for instruction, row in zip(getattr(program, sequence), rows, strict=True):
@@ -51,15 +52,15 @@ def label(instruction: Instruction, tensors: Tensors) -> str:
 
 def _runner(session: Any, row: npt.NDArray[np.int64]) -> Callable[[int], None]:
     """Runs a row of code on the arena of a session."""
-    code = np.repeat(row[None], MOST, axis=0)
+    code = np.repeat(row[None], REPEATS, axis=0)
     call = np.zeros(word.CALL_WORDS, np.int64)
     call[[word.MODE, word.CODE]] = word.RUN, code.ctypes.data
     call[word.FRAME] = session._arena.frame.ctypes.data
     native = machine()
 
     def run(count: int, kept: Any = (session, code)) -> None:  # the call has their addresses
-        assert count <= MOST
-        call[word.CODE_ROWS] = count
-        native(call.ctypes.data)
+        for done in range(0, count, REPEATS):
+            call[word.CODE_ROWS] = min(count - done, REPEATS)
+            native(call.ctypes.data)
 
     return run

@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.environments import UnavailableError
-from benchmarks.instructions import MOST, instructions
+from benchmarks.instructions import REPEATS, instructions
 from benchmarks.machine import describe, pin, processors
 from benchmarks.parts.random_models import preparations
 from benchmarks.peers import default_cache
 from benchmarks.setting import Setting
 from benchmarks.shapes import SHAPES, random_batch
 from benchmarks.tables import table
+from int8ref.executor import load_engine
 from int8ref.model_file import load
 
 WINDOWS, WINDOW_SECONDS = 20, 0.002
@@ -87,8 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
 def time_all(folder: Path, shape: str, size: int) -> Figures:
     """Every instruction of the encoder and of a decoder step, equal ones together."""
     model = load(folder / "int8ref.safetensors")
+    engine = load_engine(model.program, model.tensors)
     batch = random_batch(SHAPES[shape], size, LENGTH)
-    timed = list(instructions(model.program, model.tensors, batch))
+    timed = list(instructions(engine, model.tensors, batch))
     names = [f"{shape}, batch {size}, {t.sequence}, {t.label}" for t in timed]
     costs = seconds([*(t.run for t in timed), reference])
     figures: Figures = defaultdict(lambda: {"count": 0, "us": 0.0})
@@ -104,7 +106,7 @@ def seconds(runs: Sequence[Callable[[int], None]]) -> list[float]:
     Whatever else runs on the machine can only add to it.  The windows of one instruction are far
     from each other, all others between them, so that no disturbance meets them all.
     """
-    counts = [max(1, min(MOST, int(WINDOW_SECONDS / _window(run, 2)))) for run in runs]
+    counts = [max(1, min(REPEATS, int(WINDOW_SECONDS / _window(run, 2)))) for run in runs]
     pairs = list(zip(runs, counts, strict=True))
     turns = [[_window(run, count) for run, count in pairs] for _ in range(WINDOWS)]
     return [min(windows) for windows in zip(*turns, strict=True)]

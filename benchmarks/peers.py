@@ -85,7 +85,7 @@ def default_shared() -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command: 0, or 1 where results cannot be continued."""
+    """Run the command: 0, 1 where results cannot be continued, 130 where it was stopped."""
     made = parser()
     options = made.parse_args(arguments)
     unknown = [name for name in options.parts.split(",") if name not in PARTS]
@@ -107,6 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ResultsError as error:
         print(f"benchmarks.peers: error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

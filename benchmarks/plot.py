@@ -15,7 +15,7 @@ from benchmarks.tables import BEST, Figures
 
 BARS = ("start", "tiny11", "small", "base")
 SWEEPS = ("length", "batch")
-WIDTH, HEIGHT = 9.0, 3.6
+WIDTH, HEIGHT = 10.0, 3.2
 
 
 def draw(folder: Path, results: Results, clock: Clock) -> None:
@@ -46,10 +46,9 @@ def _bars(panel: Any, part: Part, figures: Figures) -> None:
             yerr=[s.median * s.spread for _, s in shown],
             label=name,
         )
-    panel.set_xticks([x + 0.4 for x in range(len(cases))], cases)
+    labels = [case.replace(", ", "\n") for case in cases]
+    panel.set_xticks([x + 0.4 for x in range(len(cases))], labels)
     _finish(panel, part)
-    if part.unit != "s":
-        panel.set_yscale("log")
 
 
 def _lines(panel: Any, part: Part, figures: Figures) -> None:
@@ -67,14 +66,14 @@ def _lines(panel: Any, part: Part, figures: Figures) -> None:
     panel.set_xscale("log", base=2)
     ticks = [number(case) for case in figures.cases()]
     panel.set_xticks(ticks, figures.cases())
-    panel.set_yscale("log")
     _finish(panel, part)
 
 
 def _finish(panel: Any, part: Part) -> None:
     panel.set_title(part.title, fontsize="medium", loc="left")
     panel.set_ylabel(part.unit)
-    panel.legend(fontsize="small", ncols=2)
+    panel.set_ylim(bottom=0)
+    panel.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1))
     panel.grid(axis="y", alpha=0.3)
 
 

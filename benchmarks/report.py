@@ -62,6 +62,12 @@ def _part(part: Part, results: Results, clock: Clock) -> list[str]:
         lines += [*found, ""]
     notes = [*part.notes(results), *_quiet(part, results)]
     skipped = {who: why for block in blocks for who, why in block.skipped.items()}
+    notes += [
+        f"Not the same output in each run: {s.contestant}, {s.case}."
+        for block in blocks
+        for s in block.series
+        if not s.same
+    ]
     notes += [f"Not measured: {who}: {why}." for who, why in skipped.items()]
     return [*lines, *(f"- {note}" for note in notes), *([""] if notes else [])]
 

@@ -23,7 +23,7 @@ class Series:
     """Samples of one contestant on one case, a number a round.
 
     `units` of work are done in a run; `memory` is the peak in KiB after the first run; `output` is
-    what the first run gave, shortened.
+    what the first run gave, shortened, and `same` whether later ones gave it, too.
     """
 
     contestant: str
@@ -33,6 +33,7 @@ class Series:
     output: str = ""
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    same: bool = True
 
     def seconds(self, clock: Clock) -> list[float]:
         """Of a run, a number a round."""

@@ -82,6 +82,7 @@ def measure(
                 continue
             series.wall.append(answer["wall"])
             series.cpu.append(answer["cpu"])
+            series.same = series.same and answer["same"]
     results.series = [series for _, series in ready]
     return results
 

@@ -10,7 +10,7 @@ from benchmarks.results import BlockResults, Clock, Series
 from benchmarks.summary import Summary, geometric_mean, paired_ratio, summarize
 
 ONE, BEST = "batch 1", "best batch"
-NONE = "-"
+NONE, MEAN = "-", "mean"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,12 @@ class Figures:
 
     @classmethod
     def of(cls, part: Part, blocks: Iterable[BlockResults], clock: Clock) -> Figures:
-        """The figures of a part's blocks; with the best case of each contestant, if it is asked."""
+        """The figures of a part's blocks; with the best case of each contestant, if it is asked.
+
+        Processor time says nothing of a contestant with several threads: then it is the clock's.
+        """
+        if any(contestant.threads > 1 for contestant in part.contestants):
+            clock = "wall"
         series = {(s.contestant, s.case): s for block in blocks for s in block.series}
         figures = cls(part, clock, series)
         if part.best:
@@ -77,20 +82,39 @@ def speeds_table(figures: Figures) -> list[str]:
 
 
 def ratios_table(figures: Figures) -> list[str]:
-    """Ratios of speeds, a row a pair, and the geometric mean of cases that are all alike."""
-    body = []
-    cases = [
-        case for case in figures.cases() if any(figures.ratio(r, case) for r in figures.part.ratios)
-    ]
-    averaged = len(cases) > 1 and not figures.part.best
-    for ratio in figures.part.ratios:
-        found = [figures.ratio(ratio, case) for case in cases]
-        present = [f.median for f in found if f]
-        if present:
-            cells = [told(f, digits=2) if f else NONE for f in found]
-            mean = [f"{geometric_mean(present):.2f}"] if averaged else []
-            body.append([ratio_name(ratio), *cells, *mean])
-    return table(["ratio of speeds", *cases, *(["mean"] if averaged else [])], body)
+    """Ratios of speeds of each pair in each case, and the geometric mean of cases that are alike;
+    pairs are rows, or columns where the part says so."""
+    part = figures.part
+    found = {
+        (ratio_name(ratio), case): summary
+        for ratio in part.ratios
+        for case in ((ONE, BEST) if part.best else figures.cases())
+        if (summary := figures.ratio(ratio, case)) is not None
+    }
+    pairs, cases = (list(dict.fromkeys(key[place] for key in found)) for place in (0, 1))
+    cells = {key: told(summary, digits=2) for key, summary in found.items()}
+    for mean, alike in {} if part.best else groups(cases).items():
+        cases.append(mean)
+        for pair in pairs:
+            own = [found[pair, case].median for case in alike if (pair, case) in found]
+            cells[pair, mean] = f"{geometric_mean(own):.2f}" if own else NONE
+    if part.cases_are_rows:
+        body = [[case, *(cells.get((pair, case), NONE) for pair in pairs)] for case in cases]
+        return table(["ratio of speeds", *pairs], body)
+    body = [[pair, *(cells.get((pair, case), NONE) for case in cases)] for pair in pairs]
+    return table(["ratio of speeds", *cases], body)
+
+
+def groups(cases: Sequence[str]) -> dict[str, list[str]]:
+    """Cases that may be averaged, by the name of their mean: those that begin alike up to a comma.
+
+    A single case has no mean.
+    """
+    found: dict[str, list[str]] = {}
+    for case in cases:
+        kind = case.split(", ")[0] if ", " in case else ""
+        found.setdefault(f"{MEAN}, {kind}" if kind else MEAN, []).append(case)
+    return {name: alike for name, alike in found.items() if len(alike) > 1}
 
 
 def best_table(figures: Figures) -> list[str]:

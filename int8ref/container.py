@@ -160,14 +160,14 @@ def decompress(name: str, packed: Array) -> bytes:
 
 
 def deflate(tensor: Array) -> Array | None:
-    """A tensor as a zlib stream, where that saves at least a fifth; None where it does not.
+    """A tensor as a zlib stream, where that saves at least an eighth; None where it does not.
 
     Large tensors stay as they are: they are mapped from the file, and take longest to unpack.
     """
     if tensor.nbytes > MAX_DEFLATED_BYTES:
         return None
     packed = np.frombuffer(zlib.compress(tensor.tobytes(), 9), np.uint8)
-    return packed if packed.nbytes <= tensor.nbytes * 4 // 5 else None
+    return packed if packed.nbytes <= tensor.nbytes * 7 // 8 else None
 
 
 def inflate(name: str, packed: Array, dtype: Code, shape: list[int]) -> Array:

@@ -8,7 +8,13 @@ import pytest
 
 from int8ref import arithmetic
 from int8ref.instruction import MAX_WIDTH
-from int8ref.reference import attention_softmax, layer_norm_l2, log_softmax
+from int8ref.reference import (
+    attention,
+    attention_polynomial,
+    attention_softmax,
+    layer_norm,
+    log_softmax,
+)
 from int8ref.search import length
 from int8ref.search.hypothesis import MAX_TOKENS
 
@@ -200,13 +206,13 @@ def test_layer_norm_centres_within_32_bits() -> None:
     n, x, total = z3.Int("n"), z3.Int("x"), z3.Int("total")
     c = n * x - total
     ranges = (
-        n >= 1, n <= layer_norm_l2.MAX_WIDTH, x >= -(2**15), x < 2**15,
+        n >= 1, n <= layer_norm.MAX_WIDTH, x >= -(2**15), x < 2**15,
         -(2**15) * n <= total, total <= (2**15 - 1) * n,
     )  # fmt: skip
     prove(z3.And(c <= 65535 * n, -c <= 65535 * n), *ranges)
-    most = 65535 * layer_norm_l2.MAX_WIDTH
+    most = 65535 * layer_norm.MAX_WIDTH
     assert most < 2**31
-    assert layer_norm_l2.MAX_WIDTH * most**2 < 2**63, "the sum of squares"
+    assert layer_norm.MAX_WIDTH * most**2 < 2**63, "the sum of squares"
     assert most**2 + 2**60 < 2**62, "variance and epsilon: what isqrt accepts"
     assert most * 2**30 + 2**62 < 2**63, "a centred value times the reciprocal, rounded"
 
@@ -230,6 +236,49 @@ def test_ssru_is_a_convex_combination() -> None:
     prove(z3.And(low * 2**15 <= mixed, mixed <= high * 2**15), *ranges)
     assert wide[1] * 2**15 + 2**14 < 2**31, "the sum and the rounding constant fit 32 bits"
     assert wide[0] * 2**15 >= -(2**31)
+
+
+def test_l1_norm_normalises_within_its_bound() -> None:
+    """2 |c| <= total, as the others sum to -c; s >= total / n, so |c| / s <= n / 2."""
+    c, others, n, s, total = (z3.Real(name) for name in ("c", "others", "n", "s", "total"))
+    prove(
+        2 * c <= n * s,
+        c >= 0, others >= c, total == c + others, n > 0, s >= 1, n * s >= total,
+    )  # fmt: skip
+    n_most = layer_norm.MAX_WIDTH
+    most = 65535 * n_most
+    assert n_most * most < 2**63, "the sum of distances"
+    assert most + 2**30 < 2**32, "what reciprocal accepts"
+
+
+@pytest.mark.parametrize("degree", range(1, attention_polynomial.MAX_DEGREE + 1))
+def test_polynomials_stay_within_32_bits(degree: int) -> None:
+    """x and its rounding constant, the power of every base, delta and the last constant."""
+    bits, most = attention_polynomial.BASE_BITS, attention_polynomial.MAX_BASE_SHIFT
+    x, e, u = z3.BitVec("x", 64), z3.BitVec("e", 64), z3.BitVec("u", 64)
+    half = (z3.BitVecVal(1, 64) << e) >> 1
+    rounding = attention_polynomial.MAX_ROUNDING
+    prove(
+        z3.And(x + half < 2**31, (x + half) >> e <= 2**bits, half <= rounding),
+        e >= 0, e <= most, x >= 0, x < 2**31 - rounding, x < (z3.BitVecVal(1, 64) << (bits + e)),
+    )  # fmt: skip
+    scaled = (u * u + 2 ** (bits - 1)) >> bits
+    power = {1: u << bits, 2: u * u, 3: scaled * u, 4: scaled * scaled}[degree]
+    delta, drop = 2**29, 2 ** (31 - attention.WEIGHT_BITS - 1)
+    prove(z3.And(power >= 0, power + delta + drop < 2**31), u >= 0, u <= 2**bits)
+
+
+def test_weights_are_14_bits_of_the_largest() -> None:
+    """t = max(t) becomes 2^13 to 2^14, so no sum of weights is below 2^13."""
+    t, g = z3.BitVec("t", 64), z3.BitVec("g", 64)
+    one = z3.BitVecVal(1, 64)
+    bits = attention.WEIGHT_BITS
+    weight = (t + ((one << g) >> 1)) >> g
+    ranges = t < (one << (bits + g)), t >= (one << (bits + g - 1))
+    prove(z3.And(weight >= 2 ** (bits - 1), weight <= 2**bits), g >= 0, g <= 31 - bits, *ranges)
+    prove(t << (bits - g) >= 2 ** (bits - 1), g >= 1, g < bits, t >= one << (g - 1), t < one << g)
+    fewest = (2 ** (bits - 1)).bit_length() + arithmetic.RECIPROCAL_BITS
+    assert fewest + 22 - attention.MULTIPLIER_BITS >= 33, "the high word has the result"
 
 
 def test_attention_scales_within_64_bits() -> None:

@@ -253,8 +253,8 @@ def test_refuses_limits() -> None:
         compiled().greedy([[4, 0]], [65])
 
 
-def run_both(program: Program, tensors: Tensors) -> None:
-    batch = [[5, 9, 3, 0], [7, 0], [8, 6, 4, 2, 1, 0]]
+def run_both(program: Program, tensors: Tensors, batch: Batch | None = None) -> None:
+    batch = [[5, 9, 3, 0], [7, 0], [8, 6, 4, 2, 1, 0]] if batch is None else batch
     results = []
     for backend in BACKENDS[::-1]:
         engine = load_engine(program, tensors, backend)
@@ -319,8 +319,9 @@ def test_an_empty_encoder_or_stateless_decoder() -> None:
         next(i for i in MODEL.program.decoder if i.op == "embed"),
         replace(MODEL.program.decoder[-1], x="target.embedding"),
     ]
-    program = replace(MODEL.program, encoder=[], decoder=decoder, states=[])
-    run_both(program, used_tensors(program, MODEL.tensors))
+    header = {"states": [], "max_source_length": 0, "max_length_factor": 0}
+    program = replace(MODEL.program, encoder=[], decoder=decoder, **header)
+    run_both(program, used_tensors(program, MODEL.tensors), [[], [], []])
 
 
 # Object code in the cache.

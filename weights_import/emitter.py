@@ -18,7 +18,7 @@ from int8ref.reference.layer_norm_l2 import LayerNormL2
 from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MAX_MULTIPLIER, MatchAdd
 from weights_import.calibrate import Ranges
-from weights_import.channel_scales import Weight, choose_scale, positive, quantize_weight
+from weights_import.channel_scales import NORM_SPREAD, SPREAD, channel_scales, positive
 from weights_import.float_model import FloatModel
 from weights_import.scale_propagation import (
     DATA_MAX,
@@ -33,6 +33,7 @@ from weights_import.scale_propagation import (
     row_scales,
     shift_scales,
 )
+from weights_import.weight_rounding import Inputs, round_weight
 
 Requantization = Literal["multiplier", "shift"]
 
@@ -62,12 +63,14 @@ class Options:
 class Scaled:
     """A value of the Program and the scale of its integers: [1], or one a feature.
 
-    `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual.
+    `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual.  `zero`
+    is the integer that stands for 0.
     """
 
     name: str
     scale: Float64
     wide: str = ""
+    zero: int = 0
 
     @property
     def stream(self) -> Scaled:
@@ -111,20 +114,37 @@ class Emitter:
         self.width = model.architecture.d_model
         self.tensors: Tensors = {}
         self.sequence: list[Instruction] = []
-        self.chosen: dict[str, Float64] = {}
+        self.inputs: dict[str, Inputs] = {}
 
-    def input_scale(self, name: str) -> Float64:
-        """The scale of an input of products: one a channel where that serves its consumers."""
-        parts = self.consumers.get(name, [])
-        if not self.options.channels or not parts:
-            return self.data_scale(name)
-        if name not in self.chosen:
-            weights = [self.source_weight(f"{part}.weight") for part in parts]
-            self.chosen[name] = choose_scale(self.ranges, name, weights)
-        return self.chosen[name]
+    def input_scale(self, name: str, zero: int = 0) -> Float64:
+        """The scale of an input of products: one a channel where all of them can take that over.
 
-    def source_weight(self, name: str) -> Weight:
-        return Weight(self.model.tensors[name], self.model.grids.get(name))
+        `zero` is the integer that stands for 0.
+        """
+        largest = DATA_MAX - zero
+        if not self.options.channels or name not in self.consumers:
+            return self.data_scale(name) * (DATA_MAX / largest)
+        spread = NORM_SPREAD if name.endswith(".norm") else SPREAD
+        return channel_scales(self.ranges.maxima[name], spread, largest)
+
+    def sampled_inputs(self, x: Scaled) -> Inputs:
+        """What the weights that multiply x are rounded for."""
+        if x.name not in self.inputs:
+            self.inputs[x.name] = Inputs.of(self.ranges.samples[x.name], x.scale)
+        return self.inputs[x.name]
+
+    def quantized(self, name: str, x: Scaled) -> Quantized:
+        """A weight that multiplies x; its scale is that of the accumulators.
+
+        A checkpoint's own grid is kept where x has one scale: nothing is lost.  Otherwise every row
+        of W[n, k] * x_scale[k] gets the scale at which its largest element becomes 127.
+        """
+        w, grid = self.model.tensors[f"{name}.weight"], self.model.grids.get(f"{name}.weight")
+        if grid is not None and x.scale.size == 1:
+            exact = quantize(w, np.array([grid]))
+            return Quantized(exact.x, exact.scale * x.scale)
+        folded = w * x.scale
+        return round_weight(folded, row_scales(folded), self.sampled_inputs(x))
 
     def embedding_name(self, domain: str, table: Quantized) -> str:
         """Keep an embedding or output matrix: tied ones once."""
@@ -183,16 +203,19 @@ class Emitter:
 
     def accumulate(self, name: str, x: Scaled) -> Scaled:
         """x times a weight, as accumulators."""
-        weight = quantize_weight(self.source_weight(f"{name}.weight"), x.scale)
+        weight = self.quantized(name, x)
         bias = self.model.tensors.get(f"{name}.bias")
         return self.emit_linear(
             f"{name}.accumulator", self.tensor(f"{name}.weight", weight.x), weight, bias, x
         )
 
     def linear(
-        self, out: str, parts: list[str], x: Scaled, out_scale: Float64, low: int = -DATA_MAX
+        self, out: str, parts: list[str], x: Scaled, out_scale: Float64, zero: int = 0
     ) -> Scaled:
-        """x times one or more weights side by side, requantised to `out_scale`."""
+        """x times one or more weights side by side, requantised to `out_scale`.
+
+        `zero` is the integer that stands for 0.  With -127 nothing is negative: that is ReLU.
+        """
         shift_only = self.options.requantize == "shift"
         weights, shifts = [], []
         rows = [len(self.model.tensors[f"{part}.weight"]) for part in parts]
@@ -201,16 +224,16 @@ class Emitter:
             if shift_only:
                 folded = self.model.tensors[f"{part}.weight"] * x.scale
                 grid, shift = shift_scales(folded, wanted)
-                weights.append(quantize(folded, grid))
+                weights.append(round_weight(folded, grid, self.sampled_inputs(x)))
                 shifts.append(shift)
             else:
-                weights.append(quantize_weight(self.source_weight(f"{part}.weight"), x.scale))
+                weights.append(self.quantized(part, x))
         weight = Quantized(
             np.concatenate([w.x for w in weights]),
             np.concatenate([np.broadcast_to(w.scale, (len(w.x),)) for w in weights]),
         )
-        biases = [self.bias(part) for part in parts]
-        fields: dict[str, Any] = {"low": low}
+        bias = np.concatenate([self.bias(part) for part in parts]) + zero * out_scale
+        fields: dict[str, Any] = {}
         if shift_only:
             fields["shift"] = self.tensor(f"{out}.shift", np.concatenate(shifts))
         else:
@@ -219,8 +242,8 @@ class Emitter:
             fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier)
             fields["shift"] = self.tensor(f"{out}.shift", bits)
         name = self.tensor(f"{out}.weight", weight.x)
-        self.emit_linear(out, name, weight, np.concatenate(biases), x, **fields)
-        return Scaled(out, out_scale)
+        self.emit_linear(out, name, weight, bias, x, **fields)
+        return Scaled(out, out_scale, zero=zero)
 
     def emit_linear(
         self,
@@ -232,7 +255,8 @@ class Emitter:
         **fields: Any,
     ) -> Scaled:
         real = np.zeros(len(weight.x)) if bias is None else bias
-        integers, shift = integer_bias(real, weight.scale)
+        constant = x.zero * weight.x.sum(axis=1, dtype=np.int64) * weight.scale
+        integers, shift = integer_bias(real - constant, weight.scale)
         self.add(
             Linear(
                 x=x.name,

@@ -8,6 +8,7 @@ instruction turns the scales of its operands and of its result into integers (`e
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from int8ref.reference.lookup import Lookup
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.ssru import GATE_BITS, Ssru
 from weights_import.calibrate import Ranges
+from weights_import.centring import centre_values
 from weights_import.emit_attention import AttentionEmitter, Operands
 from weights_import.emitter import HEADROOM, WIDE_BITS, Options, Scaled
 from weights_import.float_model import Architecture, FloatModel
+from weights_import.head_basis import balance_heads
 from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
@@ -34,13 +37,35 @@ from weights_import.scale_propagation import (
 
 __all__ = ["Options", "lower"]
 
+RELU_ZERO = -DATA_MAX
+"""The integer that stands for 0 where nothing is negative: 255 integers instead of 128."""
+
 
 def lower(model: FloatModel, ranges: Ranges, options: Options) -> tuple[Program, Tensors]:
     """The Program that computes what `model` computes, and its tensors.
 
     Raises LoweringError where a number does not fit.
     """
-    return _Lowering(model, ranges, options, consumers(model.architecture)).run()
+    products = consumers(model.architecture)
+    model, ranges = easier(model, ranges, products | {last_norm(model.architecture): ["output"]})
+    return _Lowering(model, ranges, options, products).run()
+
+
+def last_norm(architecture: Architecture) -> str:
+    """The value that the output matrix multiplies."""
+    pre = architecture.norm_position == "pre"
+    return "decoder.norm" if pre else f"decoder.{architecture.decoder_layers - 1}.ffn.norm"
+
+
+def easier(
+    model: FloatModel, ranges: Ranges, products: dict[str, list[str]]
+) -> tuple[FloatModel, Ranges]:
+    """A model that computes the same, of values that lose less in 8 bits; and their ranges."""
+    model = replace(model, tensors=dict(model.tensors), grids=dict(model.grids))
+    ranges = replace(ranges, maxima=dict(ranges.maxima), samples=dict(ranges.samples))
+    balance_heads(model, ranges)
+    centre_values(model, ranges, products)
+    return model, ranges
 
 
 Blocks = list[tuple[str, tuple[str, ...]]]
@@ -160,8 +185,8 @@ class _Lowering(AttentionEmitter):
 
     def feed_forward(self, name: str, x: Scaled) -> Scaled:
         def branch(y: Scaled) -> Scaled:
-            scale = self.input_scale(f"{name}.inner")
-            hidden = self.linear(f"{name}.inner", [f"{name}.inner"], y, scale, low=0)
+            scale = self.input_scale(f"{name}.inner", RELU_ZERO)
+            hidden = self.linear(f"{name}.inner", [f"{name}.inner"], y, scale, RELU_ZERO)
             return self.accumulate(f"{name}.outer", hidden)
 
         return self.residual(name, x, branch)

@@ -43,8 +43,8 @@ def _batches(setting: Setting) -> list[Block]:
     return [_block(f"batch {size}", size, LENGTH) for size in BATCHES]
 
 
-LENGTH_TITLE = "Cost against length: random models, greedy, batch 1, as many tokens out as in"
-BATCH_TITLE = f"Cost against batch: random models, greedy, {LENGTH} tokens in and out"
+LENGTH_TITLE = "Speed against length: random models, greedy, batch 1, as many tokens out as in"
+BATCH_TITLE = f"Speed against batch: random models, greedy, {LENGTH} tokens in and out"
 SWEEP = Part("", "", "tokens/s", CONTESTANTS, _lengths, RATIOS, cases_are_rows=True)
 """What the two have in common."""
 LENGTH_PART = replace(SWEEP, name="length", title=LENGTH_TITLE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instructions import instructions
+from int8ref.executor import load_engine
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.model_file import load
 
@@ -18,19 +19,20 @@ class Engine:
     """Options: {"folder"}.  Work: {"rows", "outputs", "inputs", "repeats": products a run}."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self._model = load(Path(options["folder"], "int8ref.safetensors"))
+        model = load(Path(options["folder"], "int8ref.safetensors"))
+        self._engine, self._tensors = load_engine(model.program, model.tensors), model.tensors
         self.description = f"dot products: {TARGET.name}"
 
     def prepare(self, work: dict[str, Any]) -> Callable[[], None]:
-        program, tensors = self._model.program, self._model.tensors
+        eos = self._engine.program.eos
         wanted = f"linear {work['outputs']}x{work['inputs']}"
         # The rows of an encoder are tokens, those of a decoder step are sentences.
         shapes = {
-            "encoder": [[program.eos] * work["rows"]],
-            "decoder": [[program.eos]] * work["rows"],
+            "encoder": [[eos] * work["rows"]],
+            "decoder": [[eos]] * work["rows"],
         }
         for sequence, batch in shapes.items():
-            for timed in instructions(program, tensors, batch):
+            for timed in instructions(self._engine, self._tensors, batch):
                 if timed.sequence == sequence and timed.label == wanted:
                     return lambda run=timed.run: run(work["repeats"])
         raise ValueError(f"the model has no {wanted}")

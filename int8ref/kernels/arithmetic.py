@@ -8,6 +8,7 @@ before the first run, and the reference raises where it does not hold.
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
 
 from int8ref.arithmetic import (
     EXP2_COEFFICIENTS,
@@ -17,6 +18,8 @@ from int8ref.arithmetic import (
     RECIPROCAL_BITS,
 )
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.lowering import I64, lowers
+from int8ref.kernels.gemm.vector import call
 
 C0, C1, C2, C3, C4 = (np.int32(c) for c in EXP2_COEFFICIENTS)
 FRACTION = np.int32(EXP2_FRACTION_BITS)
@@ -47,17 +50,15 @@ def requantize(acc, multiplier, shift, low, high):
     return saturate(rounding_shift_right(product, shift), low, high)
 
 
-@kernel
-def bit_length(x):
+def bit_length(x: int | np.int64) -> int:
     """Twin of `arithmetic.bit_length`."""
-    rest = np.int64(x)
-    bits = np.int64(0)
-    for step in (32, 16, 8, 4, 2, 1):
-        s = np.int64(step)
-        if rest >> s > np.int64(0):
-            bits += s
-            rest = rest >> s
-    return bits + rest
+    return int(x).bit_length()
+
+
+@lowers(bit_length)
+def _bit_length_ir(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    zeros = call(builder, "llvm.ctlz.i64", I64, x, ir.Constant(ir.IntType(1), 0))
+    return builder.sub(ir.Constant(I64, 64), zeros)
 
 
 @kernel

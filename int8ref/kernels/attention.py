@@ -10,6 +10,7 @@ from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, address, lowers, view
 from int8ref.kernels.gemm.vector import (
     add_pairs,
+    by_width,
     constant,
     load,
     loop,
@@ -17,6 +18,7 @@ from int8ref.kernels.gemm.vector import (
     pieces,
     splat,
     store,
+    sum_lanes,
     vector,
 )
 from int8ref.kernels.views import address_of, array, matrix, word
@@ -28,7 +30,8 @@ from int8ref.reference import attention as meaning
 MULTIPLIER_BITS = np.int64(meaning.MULTIPLIER_BITS)
 WORKSPACE = 4 * meaning.MAX_KEYS
 """Bytes of workspace: the scores, then the weights, of one row and head; the sums lie behind."""
-LANES = 32
+LANES = (32, 16, 8)
+"""Columns of a head that are taken at once: the most that divide its width, or few and a rest."""
 
 AT = operands_at(meaning.Attention)
 QUERY, KEY, VALUE, SENTENCE, KEY_OFFSETS, OUT = (
@@ -82,20 +85,20 @@ def attend(
         for h in range(heads):
             c = h * head_width
             dot_products(queries + c, keys + c, key_pitch, count, head_width, at)
-            total = weigh(weights, h, operands)
+            whole = weigh(weights, h, operands)
             weighted_sum(at, values + c, value_pitch, count, head_width, address(sums, np.int32))
             mean = out[r, c : c + head_width]
-            _scale(sums, total, context_multiplier[h], context_shift[h], mean)
+            _scale(sums, whole, context_multiplier[h], context_shift[h], mean)
 
 
 @kernel
-def _scale(sums, total, multiplier, shift, out):
-    """out[d] = sums[d] / total, on the scale of out.
+def _scale(sums, whole, multiplier, shift, out):
+    """out[d] = sums[d] / whole, on the scale of out.
 
-    total is at least 2^13 and shift 22, so that the last shift is at least 35: the high word has
-    the result.
+    `whole`, the sum of the weights, is at least 2^13 and shift 22, so that the last shift is at
+    least 35: the high word has the result.
     """
-    inverse, bits = reciprocal(total)
+    inverse, bits = reciprocal(whole)
     factor = np.int32((inverse * np.int64(multiplier)) >> MULTIPLIER_BITS)
     s = bits + np.int64(shift) - MULTIPLIER_BITS
     half = np.int64(1) << (s - np.int64(1))
@@ -203,31 +206,30 @@ def _dot_products_ir(
     width: ir.Value,
     scores: ir.Value,
 ) -> None:
-    with builder.goto_entry_block():
-        many, one = builder.alloca(vector(I32, LANES // 2)), builder.alloca(I32)
-    with loop(builder, 0, count) as j:
-        key = offset(builder, keys, builder.mul(j, pitch))
-        builder.store(constant(many.type.pointee, 0), many)
-        builder.store(constant(I32, 0), one)
-        for lanes, start, stop in pieces(builder, width, LANES):
-            with loop(builder, start, stop, lanes) as d:
-                factors = (
-                    builder.sext(load(builder, offset(builder, row, d), vector(I8, lanes)), kind)
-                    for kind in [vector(I16, lanes)]
-                    for row in (query, key)
-                )
-                wide = (builder.sext(factor, vector(I32, lanes)) for factor in factors)
-                products = builder.mul(*wide)
-                if lanes == 1:
-                    builder.store(builder.add(builder.load(one), products), one)
-                else:
-                    sums = add_pairs(builder, products)
-                    builder.store(builder.add(builder.load(many), sums), many)
-        total = builder.load(many)
-        while total.type.count > 1:
-            total = add_pairs(builder, total)
-        total = builder.extract_element(total, constant(I32, 0))
-        store(builder, builder.add(total, builder.load(one)), offset(builder, scores, j, 4))
+    def emit(most: int) -> None:
+        with builder.goto_entry_block():
+            many, one = builder.alloca(vector(I32, most // 2)), builder.alloca(I32)
+        with loop(builder, 0, count) as j:
+            key = offset(builder, keys, builder.mul(j, pitch))
+            builder.store(constant(many.type.pointee, 0), many)
+            builder.store(constant(I32, 0), one)
+            ragged = most == LANES[-1]
+            whole = [(most, ir.Constant(I64, 0), width)]
+            for lanes, start, stop in pieces(builder, width, most) if ragged else whole:
+                with loop(builder, start, stop, lanes) as d:
+                    places = (offset(builder, row, d) for row in (query, key))
+                    factors = [load(builder, at, vector(I8, lanes)) for at in places]
+                    for kind in (vector(I16, lanes), vector(I32, lanes)):
+                        factors = [builder.sext(factor, kind) for factor in factors]
+                    products = builder.mul(*factors)
+                    room = many if lanes > 1 else one
+                    if lanes > 1:
+                        products = add_pairs(builder, products)
+                    builder.store(builder.add(builder.load(room), products), room)
+            total = builder.add(sum_lanes(builder, builder.load(many)), builder.load(one))
+            store(builder, total, offset(builder, scores, j, 4))
+
+    by_width(builder, width, LANES, emit)
 
 
 def weighted_sum(weights: int, values: int, pitch: int, count: int, width: int, sums: int) -> None:
@@ -250,7 +252,7 @@ def _weighted_sum_ir(
     sums: ir.Value,
 ) -> None:
     # Two rows at a time, interleaved: a pair of products of 16 bits is one instruction.
-    for lanes, start, stop in pieces(builder, width, LANES):
+    for lanes, start, stop in pieces(builder, width, *LANES):
         kind = vector(I32, lanes)
         with builder.goto_entry_block():
             total = builder.alloca(kind)

@@ -41,7 +41,7 @@ from int8ref.reference.linear import Linear
 AT = operands_at(Linear)
 X, WEIGHT, BIAS, OUT = (AT[f] for f in ("x", "weight", "bias", "out"))
 
-HEAD_ROWS = 16
+HEAD_ROWS = 64
 """Rows whose logits are computed at once: they stay in the cache until they have been read."""
 
 

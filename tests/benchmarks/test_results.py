@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from benchmarks.parts.part import Contestant, Part, Ratio
 from benchmarks.results import BlockResults, Results, ResultsError, Series, load, resume, save
 from benchmarks.rounds import Block, Case, measure
 from benchmarks.summary import geometric_mean, paired_ratio, summarize
-from benchmarks.tables import Figures, ratios_table, speeds_table, told
+from benchmarks.tables import Figures, groups, ratios_table, speeds_table, told
 
 # Statistics.
 
@@ -67,7 +68,14 @@ class FakeWorker:
         if self.left < 0:
             raise WorkerError("broke")
         self.asked.append(self.name + request["do"][0])
-        return {"output": "o" * 1000, "seconds": 1, "memory": 5, "wall": 2.0, "cpu": 1.0}
+        return {
+            "output": "o" * 1000,
+            "seconds": 1,
+            "memory": 5,
+            "wall": 2.0,
+            "cpu": 1.0,
+            "same": self.name != "B",
+        }
 
 
 def block(*names: str) -> Block:
@@ -83,6 +91,7 @@ def test_contestants_take_turns() -> None:
     assert [s.contestant for s in found.series] == ["A", "B", "C"]
     assert all(s.wall == [2.0] * 3 and s.cpu == [1.0] * 3 for s in found.series)
     assert all(len(s.output) < 1000 for s in found.series)
+    assert [s.same for s in found.series] == [True, False, True]
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
@@ -179,6 +188,8 @@ def test_speeds_are_units_by_time() -> None:
     ]
     assert speeds_table(figures(cases_are_rows=True))[2] == "| batch 1 | 75.0 ±17 % | 37.5 ±17 % |"
     assert "| Ours | 75.0 ±17 % | 300 ±17 % |" in speeds_table(figures("cpu"))
+    threads = replace(fake_part(), contestants=(contestant("Ours", threads=2),))
+    assert Figures.of(threads, [], "cpu").clock == "wall"
 
 
 def test_ratios_are_of_speeds() -> None:
@@ -187,6 +198,15 @@ def test_ratios_are_of_speeds() -> None:
         "| --- | ---: | ---: | ---: |",
         "| Ours / Theirs | 2.00 ±0 % | 4.00 ±0 % | 2.83 |",
     ]
+    turned = ratios_table(figures(cases_are_rows=True))
+    assert turned[0] == "| ratio of speeds | Ours / Theirs |"
+    assert turned[2:] == ["| batch 1 | 2.00 ±0 % |", "| batch 8 | 4.00 ±0 % |", "| mean | 2.83 |"]
+
+
+def test_only_what_is_alike_is_averaged() -> None:
+    cases = ["greedy, batch 1", "beam 4, batch 1", "greedy, batch 8", "start"]
+    assert groups(cases) == {"mean, greedy": ["greedy, batch 1", "greedy, batch 8"]}
+    assert groups(["8 tokens", "16 tokens"]) == {"mean": ["8 tokens", "16 tokens"]}
 
 
 def test_a_ratio_over_several_is_over_the_faster() -> None:
@@ -201,9 +221,12 @@ def test_a_ratio_over_several_is_over_the_faster() -> None:
 def test_the_best_case_may_differ() -> None:
     found = figures(best=True)
     assert found.series["Ours", "best batch"].case == "batch 8"
-    text = "\n".join([*speeds_table(found), *ratios_table(found)])
-    assert "| ratio of speeds | batch 1 | batch 8 | best batch |" in text
-    assert "| words/s | batch 1 | batch 8 |" in text
+    assert speeds_table(found)[0] == "| words/s | batch 1 | batch 8 |"
+    assert ratios_table(found) == [
+        "| ratio of speeds | batch 1 | best batch |",
+        "| --- | ---: | ---: |",
+        "| Ours / Theirs | 2.00 ±0 % | 4.00 ±0 % |",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +246,9 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 
 def test_the_report_tells_conditions_and_gaps(reported: Callable[..., str]) -> None:
-    text = reported(some_results(), best=True, notes=lambda results: ["A note."])
+    results = some_results()
+    results.blocks[0].series[3].same = False
+    text = reported(results, best=True, notes=lambda results: ["A note."])
     for line in (
         "a CPU (family and model 1, 2; avx2), 2 processors",
         "- Versions: theirs 1.0.",
@@ -233,6 +258,7 @@ def test_the_report_tells_conditions_and_gaps(reported: Callable[..., str]) -> N
         "| Ours | 75.0 ±17 % | 150 ±17 % | batch 8 |",
         "| Ours | 2 | 9 |",
         "- A note.",
+        "- Not the same output in each run: Theirs, batch 8.",
         "- Not measured: Third: not installed.",
         "The machine was not quiet: contestants had the processor 50 to 100 % of the time.",
     ):

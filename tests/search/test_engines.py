@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from int8ref.executor import BACKENDS
 from int8ref.machine.hypotheses import BLOCK
+from int8ref.machine.steps import HEAD_ROWS
 from int8ref.program import validate
 from int8ref.search import BeamOptions, Hypothesis
 from tests.search.test_beam import beam_options
@@ -85,11 +86,16 @@ def test_neighbours_and_order_change_nothing(
 
 
 def test_many_rows() -> None:
-    """Rows that are born, copied and moved by the hundred."""
-    batch = [[1 + (i * j) % (VOCABULARY - 1) for j in range(i % 9)] + [0] for i in range(60)]
-    limits = [1 + i % 17 for i in range(60)]
+    """Rows that are born, copied and moved by the hundred, more than have their logits at once."""
+    batch = [[1 + (i * j) % (VOCABULARY - 1) for j in range(i % 9)] + [0] for i in range(70)]
+    limits = [1 + i % 17 for i in range(70)]
+    assert len(batch) > HEAD_ROWS
     for options in (BeamOptions(8, 8, "length", 100), BeamOptions(5, 1, "none", 0)):
-        assert compiled().beam(batch, limits, options) == reference().beam(batch, limits, options)
+        found = compiled().beam(batch, limits, options)
+        assert found == reference().beam(batch, limits, options)
+        targets = [best[0].ids for best in found]
+        scored = compiled().score(batch, targets, options)
+        assert scored == reference().score(batch, targets, options)
 
 
 def test_hypotheses_end_in_every_way() -> None:

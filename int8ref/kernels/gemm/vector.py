@@ -8,7 +8,7 @@ and it never faults.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from llvmlite import ir
@@ -53,6 +53,15 @@ def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
 
+def sum_lanes(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """The sum of all lanes; of one lane, the value."""
+    if not isinstance(value.type, ir.VectorType):
+        return value
+    while value.type.count > 1:
+        value = add_pairs(builder, value)
+    return builder.extract_element(value, ir.Constant(I32, 0))
+
+
 def pick(builder: ir.IRBuilder, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
     """The given lanes of `value`."""
     empty = ir.Constant(value.type, ir.Undefined)
@@ -66,6 +75,21 @@ def add_pairs(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.add(
         pick(builder, value, range(0, lanes, 2)), pick(builder, value, range(1, lanes, 2))
     )
+
+
+def by_width(
+    builder: ir.IRBuilder, width: ir.Value, lanes: Sequence[int], emit: Callable[[int], None]
+) -> None:
+    """emit(n) for the first n of `lanes` that divides the width, else for the last."""
+    done = builder.append_basic_block("width.done")
+    for n in lanes[:-1]:
+        rest = builder.and_(width, ir.Constant(I64, n - 1))
+        with builder.if_then(builder.icmp_signed("==", rest, ir.Constant(I64, 0))):
+            emit(n)
+            builder.branch(done)
+    emit(lanes[-1])
+    builder.branch(done)
+    builder.position_at_end(done)
 
 
 def call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
@@ -93,8 +117,10 @@ def loop(
 
 
 def pieces(
-    builder: ir.IRBuilder, width: ir.Value, lanes: int
+    builder: ir.IRBuilder, width: ir.Value, *lanes: int
 ) -> list[tuple[int, ir.Value, ir.Value]]:
-    """(lanes, start, stop) of loops over `width`: in vectors, then the ragged end one by one."""
-    whole = builder.and_(width, ir.Constant(I64, -lanes))
-    return [(lanes, ir.Constant(I64, 0), whole), (1, whole, width)]
+    """(lanes, start, stop) of loops over `width`: in vectors of each size (powers of two, falling),
+    then the ragged end one by one."""
+    stops = [builder.and_(width, ir.Constant(I64, -size)) for size in lanes]
+    starts = [ir.Constant(I64, 0), *stops]
+    return list(zip((*lanes, 1), starts, (*stops, width), strict=True))

@@ -1,0 +1,49 @@
+"""Centred values: the model stays, the channels lie in the middle, and only those that may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from same_model import KINDS, compare, copied, tiny_model
+
+from weights_import.centring import centre_values
+from weights_import.lower import consumers, last_norm
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_model_computes_what_it_did(kind: str, tmp_path: Path) -> None:
+    """Keys are the exception of softmax: scores move together, and so the rows of keys."""
+    model = tiny_model(kind, tmp_path)
+    rewritten, ranges = copied(model)
+    products = consumers(model.architecture) | {last_norm(model.architecture): ["output"]}
+    centre_values(rewritten, ranges, products)
+    compare(model, rewritten, ranges)
+    moved = {
+        name
+        for name, x in ranges.samples.items()
+        if np.abs(x.max(axis=0) + x.min(axis=0)).max() < 1e-5 * np.abs(x).max()
+    }
+    blocks = [name.removesuffix(".context") for name in ranges.samples if name.endswith("context")]
+    norms = {name for name in ranges.samples if name.endswith(".norm")}
+    softmax = model.architecture.attention == "softmax"
+    expected = norms | {f"{block}.context" for block in blocks}
+    expected |= {f"{block}.key" for block in blocks if softmax}
+    if kind == "recurrent":  # The next sublayer ends without a bias.
+        expected -= {"decoder.0.ffn.norm"}
+    assert moved == expected
+
+
+def test_values_move_with_their_context(tmp_path: Path) -> None:
+    model = tiny_model("standard", tmp_path)
+    rewritten, ranges = copied(model)
+    before = dict(ranges.samples)
+    centre_values(rewritten, ranges, {})
+    for part in ("value", "context"):
+        name = f"encoder.1.self.{part}"
+        shift = before[name] - ranges.samples[name]
+        np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-5)
+    value = before["encoder.1.self.value"] - ranges.samples["encoder.1.self.value"]
+    np.testing.assert_allclose(value[0], shift[0], atol=1e-5)
+    assert np.abs(shift[0]).max() > 0.01
