@@ -16,9 +16,10 @@ from int8ref.instruction import Instruction
 from int8ref.program import Program, Tensors, takes_source, vocabulary_size
 from int8ref.reference import operation
 from int8ref.search.beam import beam
+from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
 from int8ref.search.greedy import greedy
-from int8ref.search.hypothesis import BeamOptions, Candidates, Hypothesis, check_candidates
+from int8ref.search.hypothesis import BeamOptions, Hypothesis
 
 Backend = Literal["compiled", "reference"]
 BACKENDS: tuple[Backend, ...] = ("compiled", "reference")

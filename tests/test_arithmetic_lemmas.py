@@ -278,7 +278,7 @@ def test_weights_are_14_bits_of_the_largest() -> None:
     prove(z3.And(weight >= 2 ** (bits - 1), weight <= 2**bits), g >= 0, g <= 31 - bits, *ranges)
     prove(t << (bits - g) >= 2 ** (bits - 1), g >= 1, g < bits, t >= one << (g - 1), t < one << g)
     fewest = (2 ** (bits - 1)).bit_length() + arithmetic.RECIPROCAL_BITS
-    assert fewest + 22 - attention.MULTIPLIER_BITS >= 33, "the high word has the result"
+    assert fewest + 20 - attention.MULTIPLIER_BITS >= 33, "the high word has the result"
 
 
 def test_attention_scales_within_64_bits() -> None:
@@ -292,6 +292,6 @@ def test_attention_scales_within_64_bits() -> None:
         r > 0, r <= 2**30, m > 0, m < 2**31, product == r * m,
     )  # fmt: skip
     fewest, most = one.bit_length() + 29, (keys * one).bit_length() + 29
-    assert fewest + 22 - 30 >= 1
+    assert fewest + 20 - 30 >= 1
     assert most + 38 - 30 <= 62
     assert 2**31 * 2**31 + 2**61 < 2**63

@@ -42,18 +42,22 @@ class IntegerBuilder(ProgramBuilder):
             wide_bits=0,
         )
 
-    def join(self, branch: str, stream: str, out: str) -> str:
+    def join(self, branch: str, stream: str, out: str, **raised: Any) -> str:
         """The stream after a sublayer, of which `branch` are the accumulators."""
         return self.add(
             "match_add",
             out,
             a=branch,
             b=stream,
-            a_multiplier=self.tensor(f"{out}.a", [3 << 5], "int32"),
+            a_multiplier=self.tensor(f"{out}.a", [2 if raised else 3 << 5], "int32"),
             b_multiplier=self.tensor(f"{out}.b", [1 << 9], "int32"),
             shift=9,
             limit=32767,
+            **raised,
         )
+
+    def rescale(self, x: str, out: str, low: int) -> str:
+        return self.add("rescale", out, x=x, low=low, exponent=f"{out}.exponent")
 
     def polynomial(self, name: str, degree: int, **operands: Any) -> str:
         return self.add(
@@ -67,7 +71,8 @@ class IntegerBuilder(ProgramBuilder):
             delta_multiplier=self.tensor(f"{name}.delta", [1 << 28, 1 << 20], "int32"),
             delta_shift=self.tensor(f"{name}.delta_shift", [6, 18], "int8"),
             context_multiplier=self.tensor(f"{name}.context_multiplier", [1 << 30] * 2, "int32"),
-            context_shift=self.tensor(f"{name}.context_shift", [30, 29], "int8"),
+            context_shift=self.tensor(f"{name}.context_shift", [24, 23], "int8"),
+            limit=32767,
             **operands,
         )
 
@@ -80,7 +85,7 @@ class IntegerBuilder(ProgramBuilder):
         else:
             operands = {"key": qkv, "value": qkv, "key_column": WIDTH, "value_column": 2 * WIDTH}
             operands |= {"sentence": "source.sentence", "key_offsets": "source.offsets"}
-        mixed = self.polynomial(f"{name}.mix", degree, query=qkv, query_column=0, **operands)
+        mixed = self.polynomial(f"{name}.wide", degree, query=qkv, query_column=0, **operands)
         return self.project(mixed, stream, name)
 
     def append(self, qkv: str, name: str) -> str:
@@ -91,16 +96,30 @@ class IntegerBuilder(ProgramBuilder):
         self.sequence.append(Append(next_history=name, **fields))
         return name
 
-    def project(self, mixed: str, stream: str, name: str) -> str:
+    def project(self, wide: str, stream: str, name: str) -> str:
+        mixed = self.rescale(wide, f"{name}.mix", low=-32768)
         output = self.linear(mixed, f"{name}.output", WIDTH, raw=True)
-        return self.join(output, stream, f"{name}.sum")
+        return self.join(output, stream, f"{name}.sum", **self.raised(mixed, f"{name}.bias", 3))
 
     def hidden(self, stream: str, name: str) -> str:
-        """The feed-forward sublayer."""
+        """The feed-forward sublayer, each row of its hidden layer re-scaled."""
         x = self.norm(stream, f"{name}.norm")
-        inner = self.linear(x, f"{name}.inner", INNER, low=0)
+        wide = self.add(
+            "requantize",
+            f"{name}.wide",
+            x=self.linear(x, f"{name}.accumulator", INNER, raw=True),
+            multiplier=self.tensor(f"{name}.wide.multiplier", [1 << 20] * INNER, "int32"),
+            shift=self.tensor(f"{name}.wide.shift", [22, 24] * (INNER // 2), "int8"),
+            limit=32767,
+        )
+        inner = self.rescale(wide, f"{name}.inner", low=0)
         outer = self.linear(inner, f"{name}.outer", WIDTH, INNER, raw=True)
-        return self.join(outer, stream, f"{name}.sum")
+        return self.join(outer, stream, f"{name}.sum", **self.raised(inner, f"{name}.bias", 6))
+
+    def raised(self, x: str, bias: str, bias_shift: int) -> dict[str, Any]:
+        """What a sum with products of the re-scaled value x needs."""
+        found = self.tensor(bias, self.random.integers(-999, 999, WIDTH), "int16")
+        return {"exponent": f"{x}.exponent", "bias": found, "bias_shift": bias_shift}
 
     def finish(self, stream: str, vocabulary: int, **fields: Any) -> Program:
         """Norm, logits and header."""
@@ -130,7 +149,7 @@ class IntegerBuilder(ProgramBuilder):
         query = self.linear(self.norm(y, "cross.norm"), "cross.query", WIDTH)
         operands = {"query_column": 0, "key_column": 0, "value_column": WIDTH}
         operands |= {"sentence": "target.sentence", "key_offsets": "source.offsets"}
-        mixed = self.polynomial("cross.mix", 4, query=query, key=memory, value=memory, **operands)
+        mixed = self.polynomial("cross.wide", 4, query=query, key=memory, value=memory, **operands)
         y = self.project(mixed, y, "cross")
         y = self.self_attention(self.hidden(y, "decoder.ffn"), "decoder.second", 1, history=True)
         header = {"max_source_length": POSITIONS, "max_length_factor": 250}

@@ -72,6 +72,13 @@ def parser() -> argparse.ArgumentParser:
         help="how accumulators return to int8 (default: %(default)s)",
     )
     p.add_argument(
+        "--rescaling",
+        choices=("static", "dynamic"),
+        default=Options.rescaling,
+        help="hidden layers and contexts: on the scale that was calibrated, or shifted by what each"
+        " row needs (default: %(default)s)",
+    )
+    p.add_argument(
         "--positions",
         type=number_of_positions,
         default=Options.positions,
@@ -105,13 +112,16 @@ def run(options: argparse.Namespace) -> None:
     log.info("calibrating on %d sentences ...", len(sentences))
     ranges = calibrate(model, sentences, positions=options.positions)
     log.info("lowering ...")
-    lowered = Options(requantize=options.requantize, positions=options.positions)
+    lowered = Options(
+        requantize=options.requantize, rescaling=options.rescaling, positions=options.positions
+    )
     program, tensors = lower(model, ranges, lowered)
     provenance = {
         **model.provenance,
         **ranges.provenance,
         "importer": f"weights_import {version('int8ref')}",
         "requantize": lowered.requantize,
+        "rescaling": lowered.rescaling,
     }
     if name in MODELS:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}

@@ -12,9 +12,9 @@ from int8ref.reference.append import Append
 from int8ref.reference.attention_polynomial import BASE_BITS, AttentionPolynomial
 from int8ref.reference.attention_softmax import AttentionSoftmax
 from weights_import.calibrate import Ranges
-from weights_import.emitter import Emitter, Options, Scaled
+from weights_import.emitter import WIDE_BITS, Emitter, Options, Scaled
 from weights_import.float_model import FloatModel
-from weights_import.scale_propagation import DATA_MAX, Float64, dyadic, fixed_point
+from weights_import.scale_propagation import DATA_MAX, WIDE_MAX, Float64, dyadic, fixed_point
 
 SCORE_SHIFT = 16
 SCORE_RANGE = 2**14
@@ -87,10 +87,11 @@ class AttentionEmitter(Emitter):
     def attention(self, name: str, operands: Operands, domain: str | None) -> Scaled:
         """Rows of `domain` over the source; without one, target rows over their histories."""
         query, key, value = (operands[part] for part in ("query", "key", "value"))
-        scale = self.context_scale(name)
+        dynamic = self.options.rescaling == "dynamic"
+        scale = self.context_scale(name) * (2.0**-WIDE_BITS if dynamic else 1.0)
         head = slice(None, None, self.head_size)
-        context = dyadic((value.scale / scale)[head], 22, 38)
-        out = f"{name}.context"
+        context = dyadic((value.scale / scale)[head], 20, 38)
+        out = f"{name}.context.wide" if dynamic else f"{name}.context"
         fields: dict[str, Any] = {
             "query": query.value,
             "key": key.value,
@@ -104,6 +105,7 @@ class AttentionEmitter(Emitter):
             "value_column": value.column,
             "context_multiplier": self.tensor(f"{name}.context_multiplier", context[0]),
             "context_shift": self.tensor(f"{name}.context_shift", context[1]),
+            "limit": WIDE_MAX if dynamic else DATA_MAX,
             "out": out,
         }
         score = (query.scale * key.scale)[head]
@@ -111,7 +113,8 @@ class AttentionEmitter(Emitter):
             self.add(AttentionSoftmax(**fields, **self.softmax(name, score)))
         else:
             self.add(AttentionPolynomial(**fields, **self.polynomial(name, score)))
-        return Scaled(out, scale)
+        found = Scaled(out, scale)
+        return self.rescale(f"{name}.context", found, low=-WIDE_MAX) if dynamic else found
 
     def softmax(self, name: str, score: Float64) -> dict[str, Any]:
         """Operands of the softmax, for the scale of query . key a head."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,9 @@ from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm
 from int8ref.reference.layer_norm_l1 import LayerNormL1
 from int8ref.reference.layer_norm_l2 import LayerNormL2
 from int8ref.reference.linear import Linear
-from int8ref.reference.match_add import MAX_MULTIPLIER, MatchAdd
+from int8ref.reference.match_add import MAX_MULTIPLIER, MAX_RAISED_MULTIPLIER, MatchAdd
+from int8ref.reference.requantize import Requantize
+from int8ref.reference.rescale import Rescale
 from weights_import.calibrate import Ranges
 from weights_import.channel_scales import NORM_SPREAD, SPREAD, channel_scales, positive
 from weights_import.float_model import FloatModel
@@ -25,6 +27,7 @@ from weights_import.scale_propagation import (
     WIDE_MAX,
     Float64,
     Quantized,
+    Real,
     dyadic,
     fixed_point,
     integer_bias,
@@ -36,6 +39,7 @@ from weights_import.scale_propagation import (
 from weights_import.weight_rounding import Inputs, round_weight
 
 Requantization = Literal["multiplier", "shift"]
+Rescaling = Literal["static", "dynamic"]
 
 WIDE_BITS = 7
 """Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
@@ -48,12 +52,15 @@ class Options:
     """What can be chosen when a model is lowered.
 
     requantize   how accumulators return to int8: multiplier and shift, or shift only
+    rescaling    whether hidden layers and contexts keep the scale that was calibrated, or each row
+                 is shifted by what it needs (`reference/rescale.py`)
     clip         how activation thresholds are chosen (see `calibrate.Ranges.clip`)
     channels     whether the inputs of products may have a scale a channel (`channel_scales.py`)
     positions    most source tokens, with eos
     """
 
     requantize: Requantization = "multiplier"
+    rescaling: Rescaling = "static"
     clip: str = "mse"
     channels: bool = True
     positions: int = 512
@@ -64,13 +71,16 @@ class Scaled:
     """A value of the Program and the scale of its integers: [1], or one a feature.
 
     `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual.  `zero`
-    is the integer that stands for 0.
+    is the integer that stands for 0.  Where the value `exponent` holds a shift for each row, the
+    scale of a row is 2^exponent times as large; products then lack their bias, which is `bias`.
     """
 
     name: str
     scale: Float64
     wide: str = ""
     zero: int = 0
+    exponent: str = ""
+    bias: Real | None = None
 
     @property
     def stream(self) -> Scaled:
@@ -158,8 +168,17 @@ class Emitter:
         largest = max(self.ranges.maximum(f"{name}.sum"), 1e-9)
         scale = np.array([largest * HEADROOM / WIDE_MAX])
         ratios = branch.scale / scale, stream.scale / scale
-        shift = largest_shift(float(max(r.max() for r in ratios)), MAX_MULTIPLIER, 30)
+        limits = MAX_RAISED_MULTIPLIER if branch.exponent else MAX_MULTIPLIER, MAX_MULTIPLIER
+        shift = min(
+            largest_shift(float(r.max()), limit, 30)
+            for r, limit in zip(ratios, limits, strict=True)
+        )
         factors = [fixed_point(ratio, shift) for ratio in ratios]
+        raised: dict[str, Any] = {}
+        if branch.bias is not None:
+            bias, bits = integer_bias(branch.bias, scale * 2.0**-shift, 40)
+            raised = {"exponent": branch.exponent, "bias_shift": bits}
+            raised["bias"] = self.tensor(f"{name}.branch_bias", bias)
         self.add(
             MatchAdd(
                 a=branch.name,
@@ -169,6 +188,7 @@ class Emitter:
                 shift=shift,
                 limit=WIDE_MAX,
                 out=f"{name}.sum",
+                **raised,
             )
         )
         return Scaled(f"{name}.sum", scale)
@@ -204,10 +224,32 @@ class Emitter:
     def accumulate(self, name: str, x: Scaled) -> Scaled:
         """x times a weight, as accumulators."""
         weight = self.quantized(name, x)
-        bias = self.model.tensors.get(f"{name}.bias")
-        return self.emit_linear(
-            f"{name}.accumulator", self.tensor(f"{name}.weight", weight.x), weight, bias, x
+        kept = self.tensor(f"{name}.weight", weight.x)
+        bias = None if x.exponent else self.bias(name)
+        product = self.emit_linear(f"{name}.accumulator", kept, weight, bias, x)
+        if not x.exponent:
+            return product
+        return replace(product, exponent=x.exponent, bias=self.bias(name))
+
+    def requantize(self, out: str, x: Scaled, scale: Float64) -> Scaled:
+        """Accumulators in 16 bits."""
+        multiplier, shift = dyadic(x.scale / scale, 1, 62)
+        self.add(
+            Requantize(
+                x=x.name,
+                multiplier=self.tensor(f"{out}.multiplier", multiplier),
+                shift=self.tensor(f"{out}.shift", shift),
+                limit=WIDE_MAX,
+                out=out,
+            )
         )
+        return Scaled(out, scale)
+
+    def rescale(self, out: str, x: Scaled, low: int) -> Scaled:
+        """A value of 16 bits in 8, each row with a shift of its own."""
+        exponent = f"{out}.exponent"
+        self.add(Rescale(x=x.name, low=low, out=out, exponent=exponent))
+        return Scaled(out, x.scale, exponent=exponent)
 
     def linear(
         self, out: str, parts: list[str], x: Scaled, out_scale: Float64, zero: int = 0

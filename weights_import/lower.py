@@ -17,7 +17,6 @@ from int8ref.program import Program, State, Tensors
 from int8ref.reference.embed import Embed
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
 from int8ref.reference.lookup import Lookup
-from int8ref.reference.requantize import Requantize
 from int8ref.reference.ssru import GATE_BITS, Ssru
 from weights_import.calibrate import Ranges
 from weights_import.centring import centre_values
@@ -29,7 +28,6 @@ from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
     Quantized,
-    dyadic,
     fixed_point,
     largest_shift,
     quantize,
@@ -184,12 +182,18 @@ class _Lowering(AttentionEmitter):
         return self.accumulate(f"{name}.output", self.attention(name, query | memory, "target"))
 
     def feed_forward(self, name: str, x: Scaled) -> Scaled:
-        def branch(y: Scaled) -> Scaled:
-            scale = self.input_scale(f"{name}.inner", RELU_ZERO)
-            hidden = self.linear(f"{name}.inner", [f"{name}.inner"], y, scale, RELU_ZERO)
-            return self.accumulate(f"{name}.outer", hidden)
+        return self.residual(
+            name, x, lambda y: self.accumulate(f"{name}.outer", self.hidden(f"{name}.inner", y))
+        )
 
-        return self.residual(name, x, branch)
+    def hidden(self, name: str, x: Scaled) -> Scaled:
+        """The hidden layer, after its ReLU."""
+        if self.options.rescaling == "static":
+            return self.linear(name, [name], x, self.input_scale(name, RELU_ZERO), RELU_ZERO)
+        scale = self.input_scale(name) * 2.0**-WIDE_BITS
+        return self.rescale(
+            name, self.requantize(f"{name}.wide", self.accumulate(name, x), scale), low=0
+        )
 
     def residual(self, name: str, x: Scaled, branch: Callable[[Scaled], Scaled]) -> Scaled:
         """A sublayer around `branch`, which gives accumulators (or 16 bits) for an 8-bit input.
@@ -269,16 +273,7 @@ class _Lowering(AttentionEmitter):
         cell = self.accumulate(f"{name}.cell", x)
         largest = max(self.ranges.maximum(f"{name}.{part}") for part in ("cell", "state"))
         scale = np.array([max(largest, 1e-9) * HEADROOM / WIDE_MAX])
-        multiplier, shift = dyadic(cell.scale / scale, 1, 62)
-        self.add(
-            Requantize(
-                x=cell.name,
-                multiplier=self.tensor(f"{name}.cell.multiplier", multiplier),
-                shift=self.tensor(f"{name}.cell.shift", shift),
-                limit=WIDE_MAX,
-                out=f"{name}.input",
-            )
-        )
+        self.requantize(f"{name}.input", cell, scale)
         state = State(f"{name}.state", f"{name}.next_state", "int16", self.width)
         self.states.append(state)
         self.add(

@@ -90,12 +90,12 @@ def shift_scales(w: Real, out_scale: Real) -> tuple[Float64, NDArray[np.int8]]:
     return np.ldexp(np.broadcast_to(out_scale, shift.shape), -shift), shift.astype(np.int8)
 
 
-def integer_bias(bias: Real, scale: Real) -> tuple[NDArray[Any], int]:
-    """(x, s) with bias = x * 2^s * scale: int16 and the smallest s that makes it fit."""
+def integer_bias(bias: Real, scale: Real, most: int = 15) -> tuple[NDArray[Any], int]:
+    """(x, s) with bias = x * 2^s * scale: int16 and the smallest s <= most that makes it fit."""
     exact = np.rint(np.asarray(bias, np.float64) / scale)
     shift = 0
     while np.abs(np.rint(np.ldexp(exact, -shift))).max(initial=0) > WIDE_MAX:
         shift += 1
-    if shift > 15:
+    if shift > most:
         raise LoweringError(f"a bias of {np.abs(bias).max()} does not fit beside its weight")
     return np.rint(np.ldexp(exact, -shift)).astype(np.int16), shift

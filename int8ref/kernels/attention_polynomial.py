@@ -54,6 +54,7 @@ def attention_polynomial(
     value_column,
     context_multiplier,
     context_shift,
+    limit,
     degree,
     score_bias,
     score_shift,
@@ -62,7 +63,7 @@ def attention_polynomial(
     out,
     workspace,
 ):
-    """Polynomial attention of every row over what it sees; out int8 [rows, heads * head_width]."""
+    """Polynomial attention of every row over what it sees; out [rows, heads * head_width]."""
     attend_arrays(
         polynomial_weights,
         (degree, score_bias, score_shift, delta_multiplier, delta_shift),
@@ -78,6 +79,7 @@ def attention_polynomial(
         value_column,
         context_multiplier,
         context_shift,
+        limit,
         out,
         workspace,
     )

@@ -31,13 +31,14 @@ def attention_softmax(
     value_column,
     context_multiplier,
     context_shift,
+    limit,
     score_multiplier,
     score_limit,
     score_shift,
     out,
     workspace,
 ):
-    """Softmax attention of every row over what it sees; out int8 [rows, heads * head_width]."""
+    """Softmax attention of every row over what it sees; out [rows, heads * head_width]."""
     attend_arrays(
         softmax_weights,
         (score_multiplier, score_limit, score_shift),
@@ -53,6 +54,7 @@ def attention_softmax(
         value_column,
         context_multiplier,
         context_shift,
+        limit,
         out,
         workspace,
     )

@@ -19,14 +19,9 @@ from int8ref.machine.hypotheses import Hypotheses
 from int8ref.machine.native import machine
 from int8ref.program import Program, Tensors, max_steps, vocabulary_size
 from int8ref.reference.attention import MAX_KEYS
+from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced
-from int8ref.search.hypothesis import (
-    BeamOptions,
-    Candidates,
-    Hypothesis,
-    check_candidates,
-    check_limits,
-)
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
 from int8ref.search.length import penalties
 
 Int64 = npt.NDArray[np.int64]

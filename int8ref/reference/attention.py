@@ -7,8 +7,17 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import INT32_MAX, reciprocal, requantize
-from int8ref.instruction import Domain, Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
+from int8ref.instruction import (
+    Domain,
+    DType,
+    Instruction,
+    Result,
+    Scope,
+    Tensor,
+    Value,
+    ValueType,
+)
 
 MAX_KEYS = 1024
 """Most keys a row may see: weights of 2^14 times data of 127 then sum within int32."""
@@ -17,6 +26,7 @@ WEIGHT_BITS = 14
 MULTIPLIER_BITS = 30
 
 Int8 = npt.NDArray[np.int8]
+Data = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
 Weigh = Callable[[Int64, Int64, int], Int64]
 """Queries [rows, head_width], keys [keys, head_width] and index of a head -> weights [rows, keys]:
@@ -42,6 +52,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
     value_column: int
     context_multiplier: Tensor
     context_shift: Tensor
+    limit: int = DATA_MAX
     out: Result
 
     def check(self, scope: Scope) -> None:
@@ -64,9 +75,11 @@ class Attention(Instruction, frozen=True, kw_only=True):
         ):
             scope.constant("column", column, 0, found.width - width)
         scope.tensor(self.context_multiplier, "int32", (self.heads,), 1)
-        scope.tensor(self.context_shift, "int8", (self.heads,), 22, 38)
+        scope.tensor(self.context_shift, "int8", (self.heads,), 20, 38)
+        scope.constant("limit", self.limit, 1, WIDE_MAX)
         self.check_weights(scope)
-        scope.define(self.out, ValueType(queries.domain, "int8", width))
+        dtype: DType = "int8" if self.limit <= DATA_MAX else "int16"
+        scope.define(self.out, ValueType(queries.domain, dtype, width))
 
     def check_weights(self, scope: Scope) -> None:
         """Check the operands that turn scores into weights."""
@@ -87,7 +100,8 @@ def attend(
     value_column: int,
     context_multiplier: npt.NDArray[np.int32],
     context_shift: npt.NDArray[np.int8],
-) -> Int8:
+    limit: int,
+) -> Data:
     """Mix the values that a row sees, by weights that sum to 1.
 
     For row r, head h and the keys j that the row sees:
@@ -95,7 +109,7 @@ def attend(
         s[j] = sum_d query[r, h, d] * key[j, h, d]                                   (int32)
         w[j] = weigh(s)[j]                                    (at most 2^14, max(w) at least 2^13)
         acc[d] = sum_j w[j] * value[j, h, d]                                         (int32)
-        out[r, h, d] = requantize(acc[d], m, k + context_shift[h] - 30)
+        out[r, h, d] = requantize(acc[d], m, k + context_shift[h] - 30, -limit, limit)
             with (r, k) = reciprocal(sum(w)) (A3) and m = floor(r * context_multiplier[h] / 2^30)
 
     so a row costs one division, and the scale of the weights cancels exactly (Lin et al. 2020,
@@ -104,13 +118,14 @@ def attend(
     [source rows, width], and row r sees key_offsets[b] to key_offsets[b+1] - 1 for its sentence
     b = sentence[r], never another's; where they are histories, int8 [rows, steps, width], row r
     sees key[r], the steps up to its own.  So there is no mask.  `sentence`: int32 [rows];
-    `key_offsets`: int32 [sentences + 1]; out: int8 [rows, heads * head_width] in [-127, 127].
+    `key_offsets`: int32 [sentences + 1]; out: [rows, heads * head_width] in [-limit, limit], int8
+    for a limit of at most 127, else int16.
 
     context_multiplier * 2^-context_shift is the scale of value over that of out.  A row sees 1 to
     1024 keys.  Raises `OverflowError` beyond.
     """
     width = heads * head_width
-    out = np.zeros((len(query), width), np.int8)
+    out = np.zeros((len(query), width), np.int8 if limit <= DATA_MAX else np.int16)
     q = query[:, query_column : query_column + width].astype(np.int64)
     k = key[..., key_column : key_column + width].astype(np.int64)
     v = value[..., value_column : value_column + width].astype(np.int64)
@@ -123,7 +138,8 @@ def attend(
             inverse, bits = reciprocal(weight.sum(axis=1, keepdims=True))
             multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
             shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
-            out[rows, columns] = requantize(weight @ v[keys][:, columns], multiplier, shift)
+            mean = requantize(weight @ v[keys][:, columns], multiplier, shift, -limit, limit)
+            out[rows, columns] = mean
     return out
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from int8ref.arithmetic import INT32_MAX, bit_length, rounding_shift_right
 from int8ref.instruction import Scope, Tensor, largest_magnitude
-from int8ref.reference.attention import WEIGHT_BITS, Attention, Int8, Int64, attend
+from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
 
 BASE_BITS = 15
 """Bits of the base of the power: its square has 30, and so have the higher powers, re-scaled."""
@@ -54,12 +54,13 @@ def attention_polynomial(
     value_column: int,
     context_multiplier: npt.NDArray[np.int32],
     context_shift: npt.NDArray[np.int8],
+    limit: int,
     degree: int,
     score_bias: npt.NDArray[np.int32],
     score_shift: npt.NDArray[np.int8],
     delta_multiplier: npt.NDArray[np.int32],
     delta_shift: npt.NDArray[np.int8],
-) -> Int8:
+) -> Data:
     """Mix the values that a row sees, weighted by [ReLU(score + b)]^degree + |delta|
     (Lin et al. 2020, Eq. 11).
 
@@ -92,7 +93,7 @@ def attention_polynomial(
 
     return attend(
         weigh, query, key, value, sentence, key_offsets, heads, head_width, query_column,
-        key_column, value_column, context_multiplier, context_shift,
+        key_column, value_column, context_multiplier, context_shift, limit,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from int8ref.arithmetic import (
     rounding_shift_right,
 )
 from int8ref.instruction import Scope, Tensor
-from int8ref.reference.attention import MAX_KEYS, WEIGHT_BITS, Attention, Int8, Int64, attend
+from int8ref.reference.attention import MAX_KEYS, WEIGHT_BITS, Attention, Data, Int8, Int64, attend
 
 __all__ = ["MAX_KEYS", "AttentionSoftmax", "attention_softmax"]
 
@@ -52,10 +52,11 @@ def attention_softmax(
     value_column: int,
     context_multiplier: npt.NDArray[np.int32],
     context_shift: npt.NDArray[np.int8],
+    limit: int,
     score_multiplier: npt.NDArray[np.int32],
     score_limit: npt.NDArray[np.int32],
     score_shift: int,
-) -> Int8:
+) -> Data:
     """Mix the values that a row sees, weighted by softmax(query . key / temperature).
 
     `attention.attend` with the weights
@@ -73,7 +74,7 @@ def attention_softmax(
 
     return attend(
         weigh, query, key, value, sentence, key_offsets, heads, head_width, query_column,
-        key_column, value_column, context_multiplier, context_shift,
+        key_column, value_column, context_multiplier, context_shift, limit,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ class Lookup(Instruction, frozen=True):
 
     def check(self, scope: Scope) -> None:
         x = scope.value(self.x, "int8")
+        scope.require(x.width > 0, f"value {self.x!r} has no width")
         table = scope.tensor(self.table, "int8 int16", (256,))
         dtype: DType = "int8" if table.dtype.name == "int8" else "int16"
         scope.define(self.out, ValueType(x.domain, dtype, x.width))

@@ -8,19 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import WIDE_MAX, rounding_shift_right, saturate
-from int8ref.instruction import (
-    Instruction,
-    Result,
-    Scope,
-    Tensor,
-    Value,
-    ValueType,
-)
+from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.reference.rescale import MAX_EXPONENT
 
 MAX_MULTIPLIER = 2**30
+MAX_RAISED_MULTIPLIER = 2**20
+"""Of `a`, where an exponent raises its products by up to 2^9."""
 
 
-class MatchAdd(Instruction, frozen=True):
+class MatchAdd(Instruction, frozen=True, kw_only=True):
     """out = match_add(a, b)."""
 
     a: Value
@@ -29,17 +25,27 @@ class MatchAdd(Instruction, frozen=True):
     b_multiplier: Tensor
     shift: int
     limit: int
+    exponent: Value | None = None
+    bias: Tensor | None = None
+    bias_shift: int = 0
     out: Result
 
     def check(self, scope: Scope) -> None:
-        a = scope.value(self.a, "int16 int32")
+        raised = self.exponent is not None
+        a = scope.value(self.a, "int32" if raised else "int16 int32")
         scope.require(a.width > 0, f"value {self.a!r} has no width")
-        scope.value(self.b, "int8 int16", a.width, a.domain)
-        for name in (self.a_multiplier, self.b_multiplier):
-            found = scope.tensor(name, "int32", (None,), 0, MAX_MULTIPLIER)
+        scope.value(self.b, "int16" if raised else "int8 int16", a.width, a.domain)
+        most = MAX_RAISED_MULTIPLIER if raised else MAX_MULTIPLIER
+        for name, largest in ((self.a_multiplier, most), (self.b_multiplier, MAX_MULTIPLIER)):
+            found = scope.tensor(name, "int32", (None,), 0, largest)
             scope.require(len(found) in (1, a.width), f"tensor {name!r} does not fit {a}")
         scope.constant("shift", self.shift, 1, 61)
         scope.constant("limit", self.limit, 1, WIDE_MAX)
+        scope.constant("bias_shift", self.bias_shift, 0, 40 if raised else 0)
+        scope.require((self.bias is not None) == raised, "exponent and bias need each other")
+        if self.exponent is not None and self.bias is not None:
+            scope.value(self.exponent, "int8", 0, a.domain)
+            scope.tensor(self.bias, "int16", (a.width,))
         scope.define(self.out, ValueType(a.domain, "int16", a.width))
 
 
@@ -50,6 +56,9 @@ def match_add(
     b_multiplier: npt.NDArray[np.int32],
     shift: int,
     limit: int,
+    exponent: npt.NDArray[np.int8] | None = None,
+    bias: npt.NDArray[np.int16] | None = None,
+    bias_shift: int = 0,
 ) -> npt.NDArray[np.int16]:
     """Add two tensors of different scales (scale matching: Lin et al. 2020, Eq. 8).
 
@@ -59,6 +68,21 @@ def match_add(
     [0, 2^30]: [1] or [n]; out: int16 [rows, n] in [-limit, limit] (limit 127 is an 8-bit residual).
     Both products and their sum are exact in int64, so neither operand loses anything before the one
     rounding; the paper re-scales the finer operand to the coarser scale first.
+
+    With the exponents of a `rescale`, int8 [rows] in [0, 9], whose data the products `a` (int32)
+    are of, the sum is
+
+        a[r, n] * am[n] * 2^exponent[r] + b[r, n] * bm[n] + bias[n] * 2^bias_shift
+
+    for `a_multiplier` in [0, 2^20], `b` int16, and the bias, int16 [n], that the products are
+    without, as it has no part in their exponent.
     """
-    total = a.astype(np.int64) * a_multiplier + b.astype(np.int64) * b_multiplier
+    products, other = a.astype(np.int64) * a_multiplier, b.astype(np.int64) * b_multiplier
+    if exponent is not None and bias is not None:
+        products = products << exponent[:, None].astype(np.int64)
+        other = other + (bias.astype(np.int64) << bias_shift)
+    total = products + other
     return saturate(rounding_shift_right(total, shift), -limit, limit).astype(np.int16)
+
+
+assert 2**31 * MAX_RAISED_MULTIPLIER * 2**MAX_EXPONENT + 2**45 + 2**55 + 2**60 < 2**63

@@ -2,6 +2,7 @@
 
 hypothesis.py  what a search gives, and what it may be asked for
 length.py      scores of hypotheses of unlike length made comparable
+candidates.py  the tokens that a search considers, where not all of them
 greedy.py      the likeliest token after the likeliest token
 beam.py        the best hypotheses of a beam
 forced.py      the log-probabilities of given translations

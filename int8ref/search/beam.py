@@ -32,7 +32,8 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.reference.log_softmax import LogSoftmax, log_softmax
-from int8ref.search.hypothesis import BeamOptions, Candidates, Hypothesis, check_limits
+from int8ref.search.candidates import Candidates
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
 from int8ref.search.length import normalized, penalties
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from int8ref.reference.argmax import argmax
 
 if TYPE_CHECKING:
     from int8ref.executor import Batch, Engine
-    from int8ref.search.hypothesis import Candidates
+    from int8ref.search.candidates import Candidates
 
 
 def greedy(

@@ -6,13 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 Normalization = Literal["length", "gnmt", "none"]
-
-Candidates = Sequence[npt.NDArray[np.int32]]
-"""The tokens that each sentence of a batch may be translated with, rising (`shortlist`)."""
 
 MAX_BEAM = 64
 MAX_ALPHA = 1000
@@ -74,14 +68,3 @@ def check_limits(limits: Sequence[int], sentences: int) -> None:
         raise ValueError(f"{len(limits)} limits for {sentences} sentences")
     for limit in limits:
         _require("a limit", limit, 1, MAX_TOKENS)
-
-
-def check_candidates(candidates: Candidates, sentences: int, vocabulary: int) -> None:
-    """Raises ValueError unless there are rising token ids for each sentence."""
-    if len(candidates) != sentences:
-        raise ValueError(f"candidates of {len(candidates)} sentences for {sentences}")
-    for tokens in candidates:
-        if tokens.ndim != 1 or tokens.dtype != np.int32 or len(tokens) == 0:
-            raise ValueError("candidates are not a vector of int32 with at least one token")
-        if tokens[0] < 0 or tokens[-1] >= vocabulary or np.any(tokens[1:] <= tokens[:-1]):
-            raise ValueError(f"candidates are not rising token ids in [0, {vocabulary})")

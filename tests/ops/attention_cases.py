@@ -68,8 +68,9 @@ def operands(draw: st.DrawFn, kind: str | None = None) -> tuple[dict[str, Any], 
         values["source.offsets"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     tensors = {
         "context_multiplier": draw(integers("int32", (heads,), 1)),
-        "context_shift": draw(integers("int8", (heads,), 22, 38)),
+        "context_shift": draw(integers("int8", (heads,), 20, 38)),
     }
+    fields["limit"] = draw(st.sampled_from([127, 127, 1, 128, 32767]))
     fields |= {"heads": heads, "head_width": head_width, "out": "out"}
     fields |= {name: name for name in tensors}
     return fields, values, tensors
@@ -117,7 +118,7 @@ def seen(case: Case, row: int) -> tuple[Array, Array]:
 def float_attention(
     case: Case, weights: Weights, moved: Callable[[Case, Array, Array, int], float]
 ) -> tuple[Array, Array]:
-    """(out before rounding, an upper bound of |integer - it|), in float64.
+    """(out, clipped but not rounded, and an upper bound of |integer - it|), in float64.
 
     `moved` bounds, in units of the largest weight, by how much the weights of a row differ from
     those of the operation, summed over its keys.  With S their sum and d that bound, both the
@@ -146,4 +147,4 @@ def float_attention(
             out[row, columns] = mean * factor
             slack = np.abs(v).max() * min(share, 2.0) + 128 * 2.0**-28 + 128 / 2**29
             bound[row, columns] = 0.5 + factor * slack + np.abs(mean) / 2.0**shift
-    return out, bound + 1e-6
+    return np.clip(out, -op.limit, op.limit), bound + 1e-6

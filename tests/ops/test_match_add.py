@@ -4,37 +4,54 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.reference.match_add import MAX_MULTIPLIER, MatchAdd
-from tests.ops.cases import Case, integers, run_reference
+from int8ref.instruction import ProgramError
+from int8ref.reference.match_add import MAX_MULTIPLIER, MAX_RAISED_MULTIPLIER, MatchAdd
+from tests.ops.cases import Array, Case, integers, run_reference
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, raised: bool | None = None) -> Case:
     shape = draw(st.integers(1, 5)), draw(st.integers(1, 40))
-    factors = st.sampled_from([1, shape[1]]).flatmap(
-        lambda n: integers("int32", (n,), 0, MAX_MULTIPLIER)
-    )
-    instruction = MatchAdd(
-        a="a",
-        b="b",
-        a_multiplier="am",
-        b_multiplier="bm",
-        shift=draw(st.sampled_from([1, 61]) | st.integers(1, 61)),
-        limit=draw(st.sampled_from([1, 127, 32767]) | st.integers(1, 32767)),
-        out="out",
-    )
+    raised = draw(st.booleans()) if raised is None else raised
+
+    def factors(most: int) -> st.SearchStrategy[Array]:
+        sizes = st.sampled_from([1, shape[1]])
+        return sizes.flatmap(lambda n: integers("int32", (n,), 0, most))
+
+    kinds = ("int32", "int16") if raised else ("int16 int32", "int8 int16")
+    values = {
+        name: draw(integers(draw(st.sampled_from(kind.split())), shape))
+        for name, kind in zip("ab", kinds, strict=True)
+    }
+    tensors = {
+        "am": draw(factors(MAX_RAISED_MULTIPLIER if raised else MAX_MULTIPLIER)),
+        "bm": draw(factors(MAX_MULTIPLIER)),
+    }
+    more: dict[str, Any] = {}
+    if raised:
+        values["exponent"] = draw(integers("int8", shape[:1], 0, 9))
+        tensors["bias"] = draw(integers("int16", shape[1:]))
+        more = {"exponent": "exponent", "bias": "bias", "bias_shift": draw(st.integers(0, 40))}
     return Case(
-        instruction,
-        {
-            "a": draw(integers(draw(st.sampled_from(["int16", "int32"])), shape)),
-            "b": draw(integers(draw(st.sampled_from(["int8", "int16"])), shape)),
-        },
-        {"am": draw(factors), "bm": draw(factors)},
+        MatchAdd(
+            a="a",
+            b="b",
+            a_multiplier="am",
+            b_multiplier="bm",
+            shift=draw(st.sampled_from([1, 61]) | st.integers(1, 61)),
+            limit=draw(st.sampled_from([1, 127, 32767]) | st.integers(1, 32767)),
+            out="out",
+            **more,
+        ),
+        values,
+        tensors,
     )
 
 
@@ -44,13 +61,62 @@ def test_is_exact(case: Case) -> None:
     add: MatchAdd = case.instruction  # type: ignore[assignment]
     a, b = (case.values[name].astype(object) for name in ("a", "b"))
     am, bm = (case.tensors[name].astype(object) for name in ("am", "bm"))
-    for total, out in zip((a * am + b * bm).flat, found.flat, strict=True):
+    totals = a * am + b * bm
+    if add.exponent is not None:
+        factors = 2 ** case.values["exponent"].astype(object)[:, None]
+        totals = a * am * factors + b * bm + case.tensors["bias"].astype(object) * 2**add.bias_shift
+    for total, out in zip(totals.flat, found.flat, strict=True):
         wanted = floor(Fraction(total, 1 << add.shift) + Fraction(1, 2))
         assert out == max(-add.limit, min(add.limit, wanted))
     assert found.dtype == np.int16
 
 
-@given(cases())
+@given(cases(raised=True))
+def test_a_rescaled_product_is_the_product(case: Case) -> None:
+    """Rows of the same real value, shifted less far, give the same sum."""
+    case.values["a"] = case.values["a"] >> 9 << 9
+    values = dict(case.values)
+    shift = case.values["exponent"].astype(np.int32)[:, None]
+    values["a"] = (case.values["a"] >> (9 - shift)).astype(np.int32)
+    values["exponent"] = np.full_like(case.values["exponent"], 9)
+    tensors = case.tensors
+    again = run_reference(Case(case.instruction, values, tensors))
+    np.testing.assert_array_equal(again["out"], run_reference(case)["out"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"exponent": None}, "bias_shift is 3, outside"),
+        ({"exponent": None, "bias_shift": 0}, "exponent and bias need each other"),
+        ({"bias": None}, "exponent and bias need each other"),
+        ({"bias_shift": 41}, r"bias_shift is 41, outside \[0, 40\]"),
+        ({"exponent": "a"}, "is int32.target, 2., not int8"),
+        ({"a": "b"}, "is int16.target, 2., not int32"),
+        ({"a_multiplier": "large"}, "holds 1048577, above 1048576"),
+    ],
+)
+def test_refuses(fields: dict[str, Any], message: str) -> None:
+    add: dict[str, Any] = {
+        "a": "a", "b": "b", "a_multiplier": "m", "b_multiplier": "large", "shift": 4, "limit": 9,
+        "exponent": "e", "bias": "bias", "bias_shift": 3, "out": "out",
+    }  # fmt: skip
+    values = {
+        "a": np.zeros((1, 2), np.int32),
+        "b": np.zeros((1, 2), np.int16),
+        "e": np.zeros(1, np.int8),
+    }
+    tensors = {
+        "m": np.ones(1, np.int32),
+        "large": np.array([2**20 + 1], np.int32),
+        "bias": np.zeros(2, np.int16),
+    }
+    Case(MatchAdd(**add), values, tensors).types()
+    with pytest.raises(ProgramError, match=message):
+        Case(MatchAdd(**add | fields), values, tensors).types()
+
+
+@given(cases(raised=False))
 def test_does_not_depend_on_the_order(case: Case) -> None:
     """a + b = b + a where both dtypes allow it: nothing is rounded before the sum."""
     add: MatchAdd = case.instruction  # type: ignore[assignment]

@@ -24,7 +24,15 @@ from int8ref.reference import instructions, operation
 from tests.ops.cases import Case, parameters, run_kernel, run_machine, run_reference
 
 OPS = sorted(instructions())
-SUPPORT = {"arithmetic", "attention", "compile", "gemm", "layer_norm", "views"}
+SUPPORT = {
+    "arithmetic",
+    "attention",
+    "attention_products",
+    "compile",
+    "gemm",
+    "layer_norm",
+    "views",
+}
 """What is in `kernels/` beside the operations."""
 FOLDED = {"linear": ["bias_shift"]}
 """Fields that are gone at run time: they are applied when the tensors are prepared."""

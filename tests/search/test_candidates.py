@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from int8ref.executor import Engine
 from int8ref.search import BeamOptions
-from int8ref.search.hypothesis import Candidates
+from int8ref.search.candidates import Candidates
 from tests.search.test_beam import beam_options
 from tests.search.test_engines import limits_of, sizes
 from tests.test_machine import VOCABULARY, Batch, batches, compiled, reference

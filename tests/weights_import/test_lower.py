@@ -84,7 +84,15 @@ def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"requantize": "shift"}, {"channels": False}, {"clip": "max"}, {"positions": 24}]
+    "options",
+    [
+        {"requantize": "shift"},
+        {"channels": False},
+        {"clip": "max"},
+        {"positions": 24},
+        {"rescaling": "dynamic"},
+        {"rescaling": "dynamic", "channels": False},
+    ],
 )
 def test_options(options: dict[str, Any], tmp_path: Path) -> None:
     model = sources.read(tiny.write(tmp_path))

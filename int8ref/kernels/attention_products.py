@@ -1,0 +1,189 @@
+"""The innermost loops of attention: products, sums, and a mean on the scale of the result."""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+
+from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
+from int8ref.kernels.gemm.vector import (
+    add_pairs,
+    by_width,
+    constant,
+    load,
+    loop,
+    maximum,
+    minimum,
+    offset,
+    pieces,
+    splat,
+    store,
+    sum_lanes,
+    vector,
+)
+
+LANES = (32, 16, 8)
+"""Columns of a head that are taken at once: the most that divide its width, or few and a rest."""
+
+
+def int32_at(address: int, index: int) -> int:
+    """The int32 number `index` at an address."""
+    return int(view(address + 4 * index, np.int32, (1,))[0])
+
+
+@lowers(int32_at)
+def _int32_at_ir(builder: ir.IRBuilder, address: ir.Value, index: ir.Value) -> ir.Value:
+    return builder.sext(load(builder, offset(builder, address, index, 4), I32), I64)
+
+
+def dot_products(query: int, keys: int, pitch: int, count: int, width: int, scores: int) -> None:
+    """int32 scores[j] = sum_d query[d] * keys[j, d], for `count` rows that lie `pitch` apart."""
+    q = view(query, np.int8, (width,)).astype(np.int32)
+    for j in range(count):
+        products = q * view(keys + j * pitch, np.int8, (width,)).astype(np.int32)
+        view(scores + 4 * j, np.int32, (1,))[0] = products.sum(dtype=np.int32)
+
+
+@lowers(dot_products)
+def _dot_products_ir(
+    builder: ir.IRBuilder,
+    query: ir.Value,
+    keys: ir.Value,
+    pitch: ir.Value,
+    count: ir.Value,
+    width: ir.Value,
+    scores: ir.Value,
+) -> None:
+    def emit(most: int) -> None:
+        with builder.goto_entry_block():
+            many, one = builder.alloca(vector(I32, most // 2)), builder.alloca(I32)
+        with loop(builder, 0, count) as j:
+            key = offset(builder, keys, builder.mul(j, pitch))
+            builder.store(constant(many.type.pointee, 0), many)
+            builder.store(constant(I32, 0), one)
+            ragged = most == LANES[-1]
+            whole = [(most, ir.Constant(I64, 0), width)]
+            for lanes, start, stop in pieces(builder, width, most) if ragged else whole:
+                with loop(builder, start, stop, lanes) as d:
+                    places = (offset(builder, row, d) for row in (query, key))
+                    factors = [load(builder, at, vector(I8, lanes)) for at in places]
+                    for kind in (vector(I16, lanes), vector(I32, lanes)):
+                        factors = [builder.sext(factor, kind) for factor in factors]
+                    products = builder.mul(*factors)
+                    room = many if lanes > 1 else one
+                    if lanes > 1:
+                        products = add_pairs(builder, products)
+                    builder.store(builder.add(builder.load(room), products), room)
+            total = builder.add(sum_lanes(builder, builder.load(many)), builder.load(one))
+            store(builder, total, offset(builder, scores, j, 4))
+
+    by_width(builder, width, LANES, emit)
+
+
+def weighted_sum(weights: int, values: int, pitch: int, count: int, width: int, sums: int) -> None:
+    """int32 sums[d] = sum_j weights[j] * values[j, d]; weights are int32 of at most 2^14."""
+    total = np.zeros(width, np.int32)
+    for j in range(count):
+        row = view(values + j * pitch, np.int8, (width,)).astype(np.int32)
+        total += view(weights + 4 * j, np.int32, (1,)) * row
+    view(sums, np.int32, (width,))[:] = total
+
+
+@lowers(weighted_sum)
+def _weighted_sum_ir(
+    builder: ir.IRBuilder,
+    weights: ir.Value,
+    values: ir.Value,
+    pitch: ir.Value,
+    count: ir.Value,
+    width: ir.Value,
+    sums: ir.Value,
+) -> None:
+    # Two rows at a time, interleaved: a pair of products of 16 bits is one instruction.
+    for lanes, start, stop in pieces(builder, width, *LANES):
+        kind = vector(I32, lanes)
+        with builder.goto_entry_block():
+            total = builder.alloca(kind)
+        with loop(builder, start, stop, lanes) as d:
+            builder.store(constant(kind, 0), total)
+            with loop(builder, 0, count, 2) as j:
+                following = builder.add(j, constant(I64, 1))
+                exists = builder.icmp_signed("<", following, count)
+                second = builder.select(exists, following, j)
+                pair = []
+                for row in (j, second):
+                    at = offset(builder, offset(builder, values, builder.mul(row, pitch)), d)
+                    value = load(builder, at, vector(I8, lanes))
+                    pair.append(builder.sext(value, vector(I16, lanes)))
+                w = [load(builder, offset(builder, weights, row, 4), I32) for row in (j, second)]
+                w[1] = builder.select(exists, w[1], constant(I32, 0))
+                products = _pair_products(builder, pair, w, lanes)
+                builder.store(builder.add(builder.load(total), products), total)
+            store(builder, builder.load(total), offset(builder, sums, d, 4))
+
+
+def _pair_products(
+    builder: ir.IRBuilder, rows: list[ir.Value], weights: list[ir.Value], lanes: int
+) -> ir.Value:
+    """rows[0] * weights[0] + rows[1] * weights[1] in int32, of rows of int16."""
+    if lanes == 1:
+        products = [
+            builder.mul(builder.sext(r, I32), w) for r, w in zip(rows, weights, strict=True)
+        ]
+        return builder.add(*products)
+    order = [lane + lanes * row for lane in range(lanes) for row in range(2)]
+    mask = ir.Constant(vector(I32, 2 * lanes), order)
+    both = builder.shuffle_vector(*rows, mask)
+    high = builder.shl(weights[1], constant(I32, 16))
+    packed = splat(builder, builder.or_(weights[0], high), lanes)
+    factors = builder.bitcast(packed, vector(I16, 2 * lanes))
+    wide = vector(I32, 2 * lanes)
+    return add_pairs(builder, builder.mul(builder.sext(both, wide), builder.sext(factors, wide)))
+
+
+def scale_sums(sums: int, width: int, factor: int, shift: int, limit: int, out: int) -> None:
+    """out[d] = rounding_shift_right(sums[d] * factor, shift), saturated at plus and minus limit.
+
+    `sums`: int32; `factor` below 2^31, `shift` at least 33, so that the high word has the result;
+    out: int8 for a limit of at most 127, else int16.
+    """
+    product = view(sums, np.int32, (width,)).astype(np.int64) * factor
+    rounded = (product + (1 << (shift - 1))) >> shift
+    kind = np.int8 if limit <= 127 else np.int16
+    view(out, kind, (width,))[:] = np.clip(rounded, -limit, limit)
+
+
+@lowers(scale_sums)
+def _scale_sums_ir(
+    builder: ir.IRBuilder,
+    sums: ir.Value,
+    width: ir.Value,
+    factor: ir.Value,
+    shift: ir.Value,
+    limit: ir.Value,
+    out: ir.Value,
+) -> None:
+    half = builder.shl(ir.Constant(I64, 1), builder.sub(shift, ir.Constant(I64, 1)))
+    rest = builder.trunc(builder.sub(shift, ir.Constant(I64, 32)), I32)
+    high = builder.trunc(limit, I32)
+
+    def emit(kind: ir.Type) -> None:
+        for lanes, start, stop in pieces(builder, width, LANES[-1]):
+            wide = vector(I64, lanes)
+            with loop(builder, start, stop, lanes) as d:
+                value = load(builder, offset(builder, sums, d, 4), vector(I32, lanes))
+                product = builder.mul(builder.sext(value, wide), splat(builder, factor, lanes))
+                upper = builder.lshr(
+                    builder.add(product, splat(builder, half, lanes)), constant(wide, 32)
+                )
+                value = builder.ashr(builder.trunc(upper, value.type), splat(builder, rest, lanes))
+                most = splat(builder, high, lanes)
+                value = maximum(builder, minimum(builder, value, most), builder.neg(most))
+                value = builder.trunc(value, vector(kind, lanes))
+                store(builder, value, offset(builder, out, d, kind.width // 8))
+
+    with builder.if_else(builder.icmp_signed("<=", limit, ir.Constant(I64, 127))) as (data, wide):
+        with data:
+            emit(I8)
+        with wide:
+            emit(I16)
