@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,9 @@ hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+# Shells start background jobs deaf to interrupts, and processes started here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WIDTH, HEADS, INNER, POSITIONS = 16, 2, 32, 64
 SENTENCES = (

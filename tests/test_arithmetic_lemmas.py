@@ -11,7 +11,6 @@ from int8ref.instruction import MAX_WIDTH
 from int8ref.reference import (
     attention,
     attention_polynomial,
-    attention_softmax,
     layer_norm,
     log_softmax,
 )
@@ -283,7 +282,7 @@ def test_weights_are_14_bits_of_the_largest() -> None:
 
 def test_attention_scales_within_64_bits() -> None:
     """acc * m + half < 2^63 for every count of keys, and the shift is a legal one."""
-    keys, one = attention_softmax.MAX_KEYS, arithmetic.EXP2_ONE
+    keys, one = attention.MAX_KEYS, arithmetic.EXP2_ONE
     assert keys * one * 128 <= 2**31, "acc"
     assert keys * one < 2**32, "what reciprocal accepts"
     r, m, product = z3.Int("r"), z3.Int("m"), z3.Int("product")

@@ -15,9 +15,7 @@ from int8ref.arithmetic import (
     rounding_shift_right,
 )
 from int8ref.instruction import Scope, Tensor
-from int8ref.reference.attention import MAX_KEYS, WEIGHT_BITS, Attention, Data, Int8, Int64, attend
-
-__all__ = ["MAX_KEYS", "AttentionSoftmax", "attention_softmax"]
+from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
 
 
 class AttentionSoftmax(Attention, frozen=True, kw_only=True):

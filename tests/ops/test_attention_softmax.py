@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.reference.attention_softmax import MAX_KEYS, AttentionSoftmax
+from int8ref.reference.attention import MAX_KEYS
+from int8ref.reference.attention_softmax import AttentionSoftmax
 from tests.ops.attention_cases import DOMAINS, float_attention, operands, self_attention
 from tests.ops.cases import Array, Case, integers, run_reference
 
