@@ -14,15 +14,20 @@ X, OUT = AT["x"], AT["out"]
 
 
 @kernel
+def first_largest(row):
+    """Lowest index of the largest element."""
+    best = 0
+    for i in range(1, len(row)):
+        if row[i] > row[best]:
+            best = i
+    return best
+
+
+@kernel
 def argmax(x, out):
     """Lowest index of the largest element of each row."""
     for r in range(x.shape[0]):
-        row = x[r]
-        best = 0
-        for i in range(1, x.shape[1]):
-            if row[i] > row[best]:
-                best = i
-        out[r] = np.int32(best)
+        out[r] = np.int32(first_largest(x[r]))
 
 
 @kernel

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.compile import kernel
+from int8ref.kernels.argmax import first_largest
 from int8ref.kernels.views import array, word
 from int8ref.machine.call import CANDIDATES, DECODER_ROWS, EOS, LENGTHS, LIMITS, OUT, PITCH
 from int8ref.machine.part import part
 from int8ref.machine.rows import target_input
 from int8ref.machine.steps import advance, begin, candidate_logits, candidates, keep
-
-
-@kernel
-def first_largest(row):
-    """Lowest index of the largest element."""
-    best = 0
-    for i in range(1, len(row)):
-        if row[i] > row[best]:
-            best = i
-    return best
 
 
 @part

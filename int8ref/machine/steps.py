@@ -101,7 +101,7 @@ def candidates(call, sentence):
 def candidate_logits(frame, call, row):
     """The logits of a row's candidates, in the place of those of the first row.
 
-    The weight of the last instruction is not packed then (`assemble.Code.plain_head`).
+    The weight of the last instruction is not packed then (`assemble` with `plain_head`).
     """
     code = head(call)
     tokens = candidates(call, target_input(frame, call, 2)[row])
