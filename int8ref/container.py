@@ -108,6 +108,17 @@ def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
         raise ModelFileError(error.strerror or str(error)) from None
 
 
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """SHA-256, in hexadecimal, of a whole file, which is only read, not checked.
+
+    Raises `ModelFileError` that names the file.
+    """
+    try:
+        return hashlib.sha256(map_file(path)).hexdigest()
+    except ModelFileError as error:
+        raise ModelFileError(f"{os.fspath(path)}: {error}") from None
+
+
 def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     """Check a container and view its tensors, without a copy.  Raises `ModelFileError`."""
     view = memoryview(content)

@@ -180,10 +180,7 @@ def model_hash(model: Model | str | os.PathLike[str]) -> str:
     """
     if isinstance(model, Model):
         return hashlib.sha256(serialize(model)).hexdigest()
-    try:
-        return hashlib.sha256(container.map_file(model)).hexdigest()
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(model)}: {error}") from None
+    return container.file_hash(model)
 
 
 def _deflate(tensors: Tensors) -> tuple[Tensors, dict[str, _Deflated]]:

@@ -8,7 +8,6 @@ A shortlist lies beside its model, in a container of the same kind: MODEL.shortl
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,13 +132,5 @@ def load(path: str | os.PathLike[str]) -> Shortlist:
             tokens=contents.tensors["tokens"],
             provenance=header.provenance,
         )
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)}: {error}") from None
-
-
-def shortlist_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256, in hexadecimal, of the whole file.  Raises `ModelFileError`."""
-    try:
-        return hashlib.sha256(container.map_file(path)).hexdigest()
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None

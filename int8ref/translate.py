@@ -124,9 +124,10 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
 
 
 def _shortlist_hash(path: Path) -> str:
-    from int8ref import shortlist
+    from int8ref.container import file_hash
+    from int8ref.shortlist import beside
 
-    return shortlist.shortlist_hash(shortlist.beside(path))
+    return file_hash(beside(path))
 
 
 if __name__ == "__main__":
