@@ -85,8 +85,7 @@ def add_scores(
         "--length-penalty",
         type=_hundredths("alpha"),
         metavar="X",
-        default=Decimal(1),
-        help="see --normalization (default: 1)",
+        help="see --normalization (default: the model's own)",
     )
 
 

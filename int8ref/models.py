@@ -1,4 +1,5 @@
-"""Models by name: found in an installed distribution, imported once into the user's cache."""
+"""Models by name: those that come with the package, and those of installed distributions, which are
+imported once into the user's cache."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from int8ref import arithmetic, model_file, shortlist
+from int8ref import arithmetic, embedded, model_file, shortlist
 from int8ref.errors import UserError
 from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
@@ -60,15 +61,17 @@ Say = Callable[[str], None]
 
 
 def find_model(name_or_path: str, say: Say) -> Path:
-    """The file of a model: a name of `MODELS`, imported first if need be, or a path.
+    """The file of a model: of an embedded one, of a name of `MODELS`, imported first, or a path.
 
     Raises `ModelError`, and `ModelFileError` for a path that is no file.
     """
+    if (found := embedded.path(name_or_path)) is not None:
+        return found
     published = MODELS.get(name_or_path)
     if published is None:
         path = Path(name_or_path)
         if not path.exists():
-            known = ", ".join(MODELS)
+            known = ", ".join([*MODELS, *embedded.names()])
             raise ModelError(f"no model file {name_or_path!r}, nor one of the names {known}")
         return path
     checkpoint = _locate(name_or_path, published)

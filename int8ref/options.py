@@ -46,7 +46,8 @@ class Options:
     beam_size          hypotheses kept in each step; 1 is greedy search
     n_best             translations of each sentence, at most beam_size
     normalization      how sums of unlike length are compared: see `Scores`
-    alpha              exponent of the length in the normalisation, in hundredths from 0 to 10
+    alpha              exponent of the length in the normalisation, in hundredths from 0 to 10; by
+                       default the model's own
     scores             whether scores are told
     alignment          whether source and target tokens are aligned: "hard" one source token each,
                        "soft" also the weights
@@ -62,7 +63,7 @@ class Options:
     beam_size: int = 1
     n_best: int = 1
     normalization: Normalization = "length"
-    alpha: Number = 1
+    alpha: Number | None = None
     scores: bool = False
     alignment: AlignmentKind | None = None
     shortlist: bool = False
@@ -74,7 +75,8 @@ class Options:
         _require_range("n_best", self.n_best, self.beam_size)
         _require("normalization", self.normalization, NORMALIZATIONS)
         _require("alignment", self.alignment, (None, *ALIGNMENTS))
-        hundredths("alpha", self.alpha)
+        if self.alpha is not None:
+            hundredths("alpha", self.alpha)
         if self.max_length is not None:
             _require_range("max_length", self.max_length, MAX_LENGTH)
         if self.max_length_factor is not None:

@@ -24,6 +24,7 @@ from int8ref.reference.append import Append
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.linear import Linear
 from int8ref.reference.log_softmax import LogSoftmax
+from int8ref.search.hypothesis import MAX_ALPHA
 
 if TYPE_CHECKING:
     AnyInstruction = Instruction
@@ -70,7 +71,9 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     is the token id before the first target token (-1: the zero vector), `eos` ends a
     sentence, `unk` stands for what the vocabulary lacks, `max_source_length` counts tokens with the
     final eos, and a translation stops after `max_length_factor` / 100 times the source's length.
-    Where there is no source (see `takes_source`), both are 0.
+    Where there is no source (see `takes_source`), both are 0.  `alpha` is the exponent, in
+    hundredths, of the length in a search's normalisation, unless another is asked for
+    (`search.length`).
     """
 
     encoder: list[AnyInstruction]
@@ -83,6 +86,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     unk: int
     max_source_length: int
     max_length_factor: int
+    alpha: int = 100
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -212,6 +216,7 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
         token = getattr(program, name)
         _require(0 <= token < logits.width, f"{name} {token} is outside the vocabulary")
     _require(-1 <= program.start < logits.width, f"start {program.start} is outside the vocabulary")
+    _require(0 <= program.alpha <= MAX_ALPHA, f"alpha must lie in [0, {MAX_ALPHA}]")
     if takes_source(program):
         _require(2 <= program.max_source_length <= 1024, "max_source_length must lie in [2, 1024]")
         _require(

@@ -106,7 +106,9 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     from int8ref import arithmetic
     from int8ref.model_file import model_hash
 
-    factor = options.max_length_factor or Decimal(model.program.max_length_factor) / 100
+    program = model.program
+    factor = options.max_length_factor or Decimal(program.max_length_factor) / 100
+    alpha = Decimal(program.alpha) / 100 if options.alpha is None else options.alpha
     parts = {
         "int8ref": shared.version(),
         "arithmetic": arithmetic.VERSION,
@@ -114,7 +116,7 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         "sha256": model_hash(path),
         "beam-size": options.beam_size,
         "normalization": options.normalization,
-        "alpha": options.alpha,
+        "alpha": alpha,
         "shortlist": _shortlist_hash(path) if options.shortlist else "none",
         "max-length": options.max_length or "none",
         "max-length-factor": factor,

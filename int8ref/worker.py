@@ -13,7 +13,7 @@ from int8ref.errors import UserError
 from int8ref.executor import BACKENDS, Backend, load_engine
 from int8ref.model_file import Model
 from int8ref.options import OptionError, Options, hundredths
-from int8ref.program import max_target_length, validate
+from int8ref.program import Program, max_target_length, validate
 from int8ref.results import Alignment, Result, Scores, Translation
 from int8ref.search import BeamOptions, Hypothesis
 from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
@@ -98,7 +98,7 @@ class Worker:
         full = [(source, target) for source, target in batch if source.ids or target.ids]
         sources = [[*source.ids, self._program.eos] for source, _ in full]
         targets = [target.ids for _, target in full]
-        scored = self._engine.score(sources, targets, _beam(options)) if full else []
+        scored = self._engine.score(sources, targets, _beam(self._program, options)) if full else []
         found = [
             [Found(target.text, target.ids, _scores(hypothesis))]
             for (_, target), hypothesis in zip(full, scored, strict=True)
@@ -127,7 +127,9 @@ class Worker:
                 Found(decode(hypothesis.ids), hypothesis.ids, _scores(hypothesis))
                 for hypothesis in some
             ]
-            for some in self._engine.beam(sources, limits, _beam(options), candidates)
+            for some in self._engine.beam(
+                sources, limits, _beam(self._program, options), candidates
+            )
         ]
 
     def _limits(self, lengths: Sequence[int], options: Options) -> list[int]:
@@ -176,8 +178,8 @@ def _encode(
     return Sentence(text, tuple(ids[:most]), len(ids) > most)
 
 
-def _beam(options: Options) -> BeamOptions:
-    alpha = hundredths("alpha", options.alpha)
+def _beam(program: Program, options: Options) -> BeamOptions:
+    alpha = program.alpha if options.alpha is None else hundredths("alpha", options.alpha)
     return BeamOptions(options.beam_size, options.n_best, options.normalization, alpha)
 
 

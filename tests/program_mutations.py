@@ -12,7 +12,7 @@ from int8ref.program import Program, Tensors, decode, encode
 from int8ref.reference import instructions
 
 EXTREMES = [0, 1, -1, 2, 30, 31, 62, 63, 127, 128, 1024, 1 << 31, 1 << 63, 10**30]
-HEADER = ["logits", "start", "eos", "unk", "max_source_length", "max_length_factor"]
+HEADER = ["logits", "start", "eos", "unk", "max_source_length", "max_length_factor", "alpha"]
 KINDS = ["value", "result", "constant", "move", "copy", "state", "top"]
 STATE = ["value", "next_value", "dtype", "width", "domain", "twice"]
 

@@ -238,7 +238,7 @@ def test_files_are_taken_as_they_are(
     (tmp_path / "en-pt").write_bytes(b"damaged")
     with pytest.raises(ModelFileError):
         load_model(str(tmp_path / "en-pt"), pytest.fail)
-    with pytest.raises(ModelError, match="nor one of the names en-pt, pt-en"):
+    with pytest.raises(ModelError, match="nor one of the names en-pt, pt-en, en-de-tatoeba"):
         find_model("de-en", pytest.fail)
 
 

@@ -264,6 +264,8 @@ def log_softmax(**fields: Any) -> LogSoftmax:
         ({"max_source_length": 65}, "source: 64 positions are fewer"),
         ({"max_length_factor": 0}, r"must lie in \[1, 10000\]"),
         ({"max_length_factor": 10_001}, r"must lie in \[1, 10000\]"),
+        ({"alpha": -1}, r"alpha must lie in \[0, 1000\]"),
+        ({"alpha": 1001}, r"alpha must lie in \[0, 1000\]"),
         ({"states": []}, "'ssru.state' is not defined"),
     ],
 )

@@ -181,7 +181,7 @@ def test_a_decoder_alone_translates_nothing() -> None:
 
 
 def test_errors(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(int8ref.UserError, match="nor one of the names en-pt, pt-en"):
+    with pytest.raises(int8ref.UserError, match="nor one of the names en-pt, pt-en, en-de-tatoeba"):
         int8ref.load("xx-yy")
     with pytest.raises(OptionError, match="backend is 'gpu', not one of"):
         Translator(MODEL, "gpu")  # type: ignore[arg-type]

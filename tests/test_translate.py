@@ -251,7 +251,11 @@ def test_an_interrupted_run_leaves_whole_lines(
         (["--backend", "gpu"], 2, "invalid choice"),
         (["--nonsense"], 2, "unrecognized arguments"),
         (["-i", "-", "text"], 2, "exclude each other"),
-        (["-m", "xx-yy"], 1, "no model file 'xx-yy', nor one of the names en-pt, pt-en"),
+        (
+            ["-m", "xx-yy"],
+            1,
+            "no model file 'xx-yy', nor one of the names en-pt, pt-en, en-de-tatoeba",
+        ),
         (["-m", "/"], 1, "not a regular file"),
         (["-m", __file__], 1, "test_translate.py: "),
         (["-i", "/no/such/input"], 1, "/no/such/input: No such file"),

@@ -5,6 +5,7 @@ A prepared folder holds
     {train,valid,test}.{source,target}.ids.npy      uint16, every line followed by eos
     {train,valid,test}.{source,target}.offsets.npy  int64, where each line starts, and the end
     {valid,test}.{source,target}.txt   the text, for scoring
+    calibration.txt                    training lines to calibrate the integer model on
     data.json                          the settings it was made from
 """
 
@@ -24,6 +25,8 @@ from training.text_files import read_lines
 
 PAD, UNK, BOS, EOS = range(4)
 
+CALIBRATION_LINES = 500
+
 
 def prepare(data: Data, root: Path, folder: Path) -> None:
     """Fills `folder`, unless it was filled from the same settings before."""
@@ -41,8 +44,8 @@ def prepare(data: Data, root: Path, folder: Path) -> None:
         for side in sides:
             write_ids(folder, f"{name}.{side}", processor.encode(corpus[side]))
             if name != "train":
-                text = "".join(line + "\n" for line in corpus[side])
-                (folder / f"{name}.{side}.txt").write_text(text, encoding="utf-8")
+                write_lines(folder / f"{name}.{side}.txt", corpus[side])
+    write_lines(folder / "calibration.txt", spread(corpora["train"][sides[0]], CALIBRATION_LINES))
     done.write_text(settings, encoding="utf-8")
 
 
@@ -87,6 +90,17 @@ def train_tokenizer(data: Data, lines: list[str]) -> bytes:
         minloglevel=2,
     )
     return model.getvalue()
+
+
+def spread(lines: list[str], count: int) -> list[str]:
+    """At most `count` of the lines that are not blank, evenly spaced."""
+    written = [line for line in lines if line]
+    count = min(count, len(written))
+    return [written[i * len(written) // count] for i in range(count)]
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
 def write_ids(folder: Path, name: str, rows: list[list[int]]) -> None:

@@ -34,7 +34,8 @@ class Architecture:
     `start` is the id embedded at the first decoder position, -1 the zero vector.  A translation
     of a source of n tokens (the closing `eos` counted) may take
     floor(max_length_factor * n) steps, and at least one.  `degree` is that of polynomial attention,
-    [ReLU(score + b)]^degree + |delta|; else 0.  `max_positions` is the length of the table of
+    [ReLU(score + b)]^degree + |delta|; else 0.  `alpha` is the exponent of the length by which a
+    beam search of this model divides.  `max_positions` is the length of the table of
     positions in the checkpoint; 0 stands for sinusoids, as many as are needed.
     Raises CheckpointError that lists everything unsupported or inconsistent at once.
     """
@@ -59,6 +60,7 @@ class Architecture:
     max_length_factor: float
     degree: int = 0
     max_positions: int = 0
+    alpha: float = 1.0
 
     def __post_init__(self) -> None:
         problems = list(self._problems())

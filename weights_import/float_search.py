@@ -110,7 +110,7 @@ def _beam_batch(
     previous = np.full((len(sources), 1), model.architecture.start, np.int64)
     while sentence.size:
         logits, state = decode(model, seen, state, previous)
-        followers = _choices(logits[:, -1], options.beam_size + 1)
+        followers = _choices(logits[:, -1], options.beam_size)
         rows: list[int] = []
         for s in dict.fromkeys(sentence.tolist()):
             here = np.flatnonzero(sentence == s)

@@ -151,6 +151,7 @@ class _Lowering(AttentionEmitter):
             unk=architecture.unk,
             max_source_length=self.positions if memory else 0,
             max_length_factor=round(100 * architecture.max_length_factor) if memory else 0,
+            alpha=round(100 * architecture.alpha),
         )
         return program, self.tensors
 

@@ -16,7 +16,7 @@ from int8ref.search.hypothesis import BeamOptions, Hypothesis
 
 (
     LIVE,  # [sentences, beam, 4]: live hypotheses by rank
-    ENDED,  # [sentences, 3 * beam, 2]: complete ones by score, then cut ones by score
+    ENDED,  # [sentences, beam, 2]: complete ones by score, then cut ones by score
     COUNTS,  # [sentences, 3]: how many are live, complete and cut
     NODES,  # [nodes there may be, 3]: tokens of all hypotheses
     NODE_COUNT,  # [1]: nodes there are
@@ -49,12 +49,12 @@ class Hypotheses:
 
     def __init__(self, limits: Sequence[int], vocabulary: int, options: BeamOptions) -> None:
         sentences, size = len(limits), options.beam_size
-        choices = min(size + 1, vocabulary)
+        choices = min(size, vocabulary)
         shapes: dict[int, tuple[int, ...]] = {
             LIVE: (sentences, size, 4),
-            ENDED: (sentences, 3 * size, 2),
+            ENDED: (sentences, size, 2),
             COUNTS: (sentences, 3),
-            NODES: (size * (sum(limits) + 2 * sentences), 3),
+            NODES: (size * sum(limits), 3),
             NODE_COUNT: (1,),
             CHOICES: (sentences * size, choices, 2),
             SUCCESSORS: (size, 4),

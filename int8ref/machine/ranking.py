@@ -59,7 +59,7 @@ def _add_node(call, choice, parent):
 def _add_ended(call, sentences, s, kind, node, total, length):
     """Put a hypothesis among those of its kind (COMPLETE, CUT), behind all that are not worse."""
     counts = search_array(call, COUNTS, (sentences, 3))[s]
-    ended = search_array(call, ENDED, (sentences, 3 * word(call, BEAM_SIZE), 2))[s]
+    ended = search_array(call, ENDED, (sentences, word(call, BEAM_SIZE), 2))[s]
     score = _score(call, total, length)
     first = 0 if kind == COMPLETE else counts[COMPLETE]
     at = first + counts[kind]
@@ -74,8 +74,9 @@ def _add_ended(call, sentences, s, kind, node, total, length):
 def rank(call: int, sentences: int, s: int, length: int) -> None:
     """Merge the choices of the live hypotheses of a sentence, each of which has its own ranked.
 
-    Successors that end with eos are complete, the others replace the live hypotheses; their ROW is
-    still that of the hypothesis they follow.
+    The likeliest successors take the places that no complete hypothesis has: those that end with
+    eos are complete, the others replace the live ones; their ROW is still that of the hypothesis
+    they follow.
     """
     size, eos = word(call, BEAM_SIZE), word(call, EOS)
     count = word(word(call, HYPOTHESES), CHOICE_COUNT)
@@ -86,8 +87,8 @@ def rank(call: int, sentences: int, s: int, length: int) -> None:
     successors = search_array(call, SUCCESSORS, (size, 4))
     for h in range(counts[ALIVE]):
         cursors[h] = 0
-    ranked = going = 0
-    while going < size:
+    going = 0
+    for _ in range(size - counts[COMPLETE]):
         best, total = -1, np.int64(0)
         for h in range(counts[ALIVE]):
             if cursors[h] < count and choices[live[h, ROW], cursors[h], TOKEN] >= 0:
@@ -98,15 +99,13 @@ def rank(call: int, sentences: int, s: int, length: int) -> None:
             break
         choice = choices[live[best, ROW], cursors[best]]
         cursors[best] += 1
-        if choice[TOKEN] != eos:
-            successors[going, ROW] = live[best, ROW]
-            successors[going, NODE] = _add_node(call, choice, live[best, NODE])
+        node = _add_node(call, choice, live[best, NODE])
+        if choice[TOKEN] == eos:
+            _add_ended(call, sentences, s, COMPLETE, node, total, length)
+        else:
+            successors[going, ROW], successors[going, NODE] = live[best, ROW], node
             successors[going, TOTAL] = total
             going += 1
-        elif ranked < size:
-            node = _add_node(call, choice, live[best, NODE])
-            _add_ended(call, sentences, s, COMPLETE, node, total, length)
-        ranked += 1
     for h in range(going):
         for column in range(4):
             live[h, column] = successors[h, column]
@@ -118,14 +117,12 @@ def end(call: int, sentences: int, s: int, length: int) -> None:
     """End the search of a sentence at its limit, or when its result can change no more."""
     size, n_best = word(call, BEAM_SIZE), word(call, N_BEST)
     live = search_array(call, LIVE, (sentences, size, 4))[s]
-    ended = search_array(call, ENDED, (sentences, 3 * size, 2))[s]
+    ended = search_array(call, ENDED, (sentences, size, 2))[s]
     counts = search_array(call, COUNTS, (sentences, 3))[s]
     limit = np.int64(array(word(call, LIMITS), (sentences,), np.int32)[s])
     if length == limit:
         for h in range(counts[ALIVE]):
             _add_ended(call, sentences, s, CUT, live[h, NODE], live[h, TOTAL], length)
-        counts[ALIVE] = 0
-    elif counts[COMPLETE] >= size:
         counts[ALIVE] = 0
     elif counts[COMPLETE] >= n_best:
         bound = _score(call, live[0, TOTAL], limit)

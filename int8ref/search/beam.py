@@ -1,16 +1,17 @@
 """Beam search: the reference of what the compiled engine does in one call.
 
-The search of a sentence keeps at most `beam_size` live hypotheses, ranked.  In each step
+The beam of a sentence has `beam_size` places; a complete hypothesis keeps its place, the others
+hold live ones.  In each step
 
 1. every live hypothesis is followed by every token, and all these candidates are ranked by the sum
    of their log-probabilities; equal sums by the rank of the hypothesis, then by the larger logit,
    then by the lower id;
-2. candidates that end with eos and are among the first `beam_size` are complete hypotheses;
-3. the first `beam_size` candidates that do not end with eos live on, in this order.
+2. the first candidates, one for each place that no complete hypothesis has, take these places:
+   those that end with eos are complete, the others live on, in this order.
 
-The search ends when `beam_size` hypotheses are complete, or at the limit, where those that live are
-cut as they are.  The result is the `n_best` best: complete ones before cut ones, then by normalised
-score, then whichever ended in an earlier step, then by rank.
+The search ends when no hypothesis lives, or at the limit, where those that live are cut as they
+are.  The result is the `n_best` best: complete ones before cut ones, then by normalised score, then
+whichever ended in an earlier step, then by rank.
 
 It ends earlier where no step could change the result any more.  Let s be the largest sum of a live
 hypothesis, m the limit, and n_best hypotheses be complete, the least of them with the score w.  A
@@ -83,16 +84,15 @@ def choices(
     step: LogSoftmax,
     options: BeamOptions,
 ) -> Choices:
-    """The beam_size + 1 tokens of the largest logits; of equal ones those with lower ids.
+    """The beam_size tokens of the largest logits; of equal ones those with lower ids.
 
-    Only `tokens` count, where they are given.  More choices are never needed: at most beam_size of
-    a hypothesis's successors live on, and at most one more ranks before the last of them, eos.
+    Only `tokens` count, where they are given.  No step has more places than that.
     """
     if tokens is None:
         tokens = np.arange(len(logits), dtype=np.int32)
     row = logits[tokens]
     found = log_softmax(row[np.newaxis], step.multiplier, step.shift)[0]
-    order = np.argsort(-row.astype(np.int64), kind="stable")[: options.beam_size + 1]
+    order = np.argsort(-row.astype(np.int64), kind="stable")[: options.beam_size]
     return [(int(tokens[at]), int(found[at])) for at in order]
 
 
@@ -113,15 +113,15 @@ class SentenceSearch:
 
         The ranks that the parents of those that live on had; none at the end of the search.
         """
-        size = self._options.beam_size
         candidates = [
             (path.score + gain, rank, token, gain)
             for rank, (path, choices) in enumerate(zip(self.live, followers, strict=True))
             for token, gain in choices
         ]
         candidates.sort(key=lambda candidate: (-candidate[0], candidate[1]))
-        ends = [c for c in candidates[:size] if c[2] == self._eos]
-        goes = [c for c in candidates if c[2] != self._eos][:size]
+        placed = candidates[: self._options.beam_size - len(self._complete)]
+        ends = [c for c in placed if c[2] == self._eos]
+        goes = [c for c in placed if c[2] != self._eos]
         length = len(self.live[0].ids) + 1
         for total, rank, _, gain in ends:
             path = self.live[rank]
@@ -132,7 +132,7 @@ class SentenceSearch:
         ]
         if length == self._limit:
             self._cut = [self._ended(p.ids, p.tokens, p.score, False) for p in self.live]
-        if length == self._limit or len(self._complete) >= size or self._decided():
+        if length == self._limit or self._decided():
             self.live = []
         return [rank for _, rank, _, _ in goes] if self.live else []
 

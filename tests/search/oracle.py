@@ -144,11 +144,10 @@ def beam_by_definition(
             for token, gain in enumerate(engine.gains(sentence, prefix)):
                 key = (-sum(gains) - gain, rank, -logits[token], token)
                 candidates.append((key, (*prefix, token), (*gains, gain)))
-        ranked = [(tokens, gains) for _, tokens, gains in sorted(candidates)]
-        ended += [c for c in ranked[: options.beam_size] if c[0][-1] == EOS]
-        live = [c for c in ranked if c[0][-1] != EOS][: options.beam_size]
-        if len(ended) >= options.beam_size:
-            return best(ended, options)
+        places = options.beam_size - len(ended)
+        ranked = [(tokens, gains) for _, tokens, gains in sorted(candidates)][:places]
+        ended += [c for c in ranked if c[0][-1] == EOS]
+        live = [c for c in ranked if c[0][-1] != EOS]
         if step == limit:
             ended += live
     return best(ended, options)

@@ -34,6 +34,8 @@ EOS, UNK = 0, 1
 LAYER_NORM_EPSILON = 1e-6
 # The decoder settings that go with the published small models; Marian's own default is 3.
 MAX_LENGTH_FACTOR = 2.5
+# Marian normalises the scores of a beam on request only (its option normalize).
+ALPHA = 0.0
 
 # Options that change the computation: the supported values, and what Marian takes if it is absent.
 SUPPORTED: dict[str, tuple[list[object], object]] = {
@@ -158,6 +160,7 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
         source_vocabulary=vocabularies[0],
         target_vocabulary=vocabularies[1],
         max_length_factor=MAX_LENGTH_FACTOR,
+        alpha=ALPHA,
     )
 
 

@@ -1,0 +1,71 @@
+"""The models that come with the package: whole, small, described, and the same bits everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+import sacrebleu
+
+import int8ref
+from int8ref import embedded
+from int8ref.models import load_model
+from int8ref.options import Options
+
+ROOT = Path(__file__).parents[1]
+MAX_BYTES = 4_000_000
+SENTENCES = {
+    "en-de-tatoeba": {
+        "Good morning, how are you?": "Guten Morgen, wie du bist?",
+        "I would like a cup of coffee.": "Ich hätte gerne eine Tasse Kaffee.",
+        "Tom doesn't know where Mary lives.": "Tom weiß nicht, wo Maria wohnt.",
+        "He said that he would come tomorrow.": "Er sagte, er würde morgen kommen.",
+    }
+}
+DIGESTS = {"en-de-tatoeba": "b54e1eb17e95901982cd54f2a0a1a438fe4e1787eeb6c946b4feef672ffa65e8"}
+"""SHA-256 of all that is told of these sentences: whichever bit changes, changes it."""
+GREEDY_BLEU = {"en-de-tatoeba": "38.23"}
+"""On the test part of its held-out text."""
+
+pytestmark = pytest.mark.parametrize("name", embedded.names())
+
+
+def test_is_small_and_described(name: str) -> None:
+    path, model = load_model(name, pytest.fail)
+    assert path == embedded.path(name)
+    assert path.stat().st_size <= MAX_BYTES
+    card = (ROOT / "docs" / "models" / f"{name}.md").read_text("utf-8")
+    assert model.name == name
+    for said in (hashlib.sha256(path.read_bytes()).hexdigest(), model.provenance["licence"]):
+        assert said in card
+
+
+@pytest.mark.parametrize("backend", ["reference", "compiled"])
+def test_gives_the_bits_it_gave(name: str, backend: str) -> None:
+    """Everywhere: this is the golden model's own golden vector."""
+    translator = int8ref.load(name, backend=backend)
+    found = translator.translate(list(SENTENCES[name]), Options())
+    assert [result.text for result in found] == list(SENTENCES[name].values())
+    everything = Options(beam_size=4, n_best=4, scores=True, alignment="soft")
+    told = [astuple(result) for result in translator.translate(list(SENTENCES[name]), everything)]
+    assert hashlib.sha256(repr(told).encode()).hexdigest() == DIGESTS[name]
+
+
+@pytest.mark.slow
+def test_scores_what_its_card_says(name: str) -> None:
+    """The split is drawn again from the text the model was trained on."""
+    from training.config import load
+    from training.prepare import read_corpora
+
+    shared = os.environ.get("INT8REF_SHARED")
+    if shared is None:
+        pytest.skip("needs the training text: set INT8REF_SHARED")
+    config = load(ROOT / "training" / "configs" / f"{name}.toml", ())
+    test = read_corpora(config.data, Path(shared) / "data")["test"]
+    found = [result.text for result in int8ref.load(name).stream(test["source"])]
+    bleu = f"{sacrebleu.corpus_bleu(found, [test['target']]).score:.2f}"
+    assert bleu == GREEDY_BLEU[name]
+    assert bleu in (ROOT / "docs" / "models" / f"{name}.md").read_text("utf-8")
