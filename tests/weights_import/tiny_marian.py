@@ -45,6 +45,7 @@ ARCHITECTURE = Architecture(
     source_vocabulary=11,
     target_vocabulary=11,
     max_length_factor=2.5,
+    alpha=0.0,
 )
 
 
