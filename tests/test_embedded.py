@@ -25,9 +25,9 @@ SENTENCES = {
         "He said that he would come tomorrow.": "Er sagte, er würde morgen kommen.",
     }
 }
-DIGESTS = {"en-de-tatoeba": "b54e1eb17e95901982cd54f2a0a1a438fe4e1787eeb6c946b4feef672ffa65e8"}
+DIGESTS = {"en-de-tatoeba": "e93a31b9bdbf54139a917030b5225f46ec7ffb63251442ccc5c53d95904f7372"}
 """SHA-256 of all that is told of these sentences: whichever bit changes, changes it."""
-GREEDY_BLEU = {"en-de-tatoeba": "38.23"}
+GREEDY_BLEU = {"en-de-tatoeba": "38.28"}
 """On the test part of its held-out text."""
 
 pytestmark = pytest.mark.parametrize("name", embedded.names())
