@@ -79,6 +79,20 @@ def parser() -> argparse.ArgumentParser:
         " row needs (default: %(default)s)",
     )
     p.add_argument(
+        "--scales",
+        choices=("channel", "tensor"),
+        default=Options.scales,
+        help="a scale for each channel where that is possible, or for each tensor"
+        " (default: %(default)s)",
+    )
+    p.add_argument(
+        "--residual",
+        type=int,
+        choices=(16, 8),
+        default=Options.residual,
+        help="bits of the residual (default: %(default)s)",
+    )
+    p.add_argument(
         "--positions",
         type=number_of_positions,
         default=Options.positions,
@@ -113,7 +127,11 @@ def run(options: argparse.Namespace) -> None:
     ranges = calibrate(model, sentences, positions=options.positions)
     log.info("lowering ...")
     lowered = Options(
-        requantize=options.requantize, rescaling=options.rescaling, positions=options.positions
+        requantize=options.requantize,
+        rescaling=options.rescaling,
+        scales=options.scales,
+        residual=options.residual,
+        positions=options.positions,
     )
     program, tensors = lower(model, ranges, lowered)
     provenance = {
@@ -122,6 +140,8 @@ def run(options: argparse.Namespace) -> None:
         "importer": f"weights_import {version('int8ref')}",
         "requantize": lowered.requantize,
         "rescaling": lowered.rescaling,
+        "scales": lowered.scales,
+        "residual": str(lowered.residual),
     }
     if name in MODELS:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}

@@ -154,6 +154,8 @@ class AttentionEmitter(Emitter):
         and a channel where one of them is large gets a finer scale for the other.  Values follow
         the context, whose channels they become.
         """
+        if self.options.scales == "tensor":
+            return np.broadcast_to(self.data_scale(f"{name}.{part}"), (self.width,))
         if part != "value":
             other = {"query": "key", "key": "query"}[part]
             mine, others = (

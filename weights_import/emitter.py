@@ -40,6 +40,7 @@ from weights_import.weight_rounding import Inputs, round_weight
 
 Requantization = Literal["multiplier", "shift"]
 Rescaling = Literal["static", "dynamic"]
+Scales = Literal["channel", "tensor"]
 
 WIDE_BITS = 7
 """Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
@@ -54,23 +55,32 @@ class Options:
     requantize   how accumulators return to int8: multiplier and shift, or shift only
     rescaling    whether hidden layers and contexts keep the scale that was calibrated, or each row
                  is shifted by what it needs (`reference/rescale.py`)
+    scales       whether the inputs of products have a scale a channel where they can
+                 (`channel_scales.py`), and weights one a row, or each tensor has one
+    residual     bits of the sums of the residual
     clip         how activation thresholds are chosen (see `calibrate.Ranges.clip`)
-    channels     whether the inputs of products may have a scale a channel (`channel_scales.py`)
     positions    most source tokens, with eos
+
+    Raises ValueError for a dynamic re-scaling beside a residual of 8 bits.
     """
 
     requantize: Requantization = "multiplier"
     rescaling: Rescaling = "static"
+    scales: Scales = "channel"
+    residual: Literal[16, 8] = 16
     clip: str = "mse"
-    channels: bool = True
     positions: int = 512
+
+    def __post_init__(self) -> None:
+        if self.rescaling == "dynamic" and self.residual == 8:
+            raise ValueError("a dynamic re-scaling needs a residual of 16 bits")
 
 
 @dataclass(frozen=True)
 class Scaled:
     """A value of the Program and the scale of its integers: [1], or one a feature.
 
-    `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual.  `zero`
+    `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual; `zero`
     is the integer that stands for 0.  Where the value `exponent` holds a shift for each row, the
     scale of a row is 2^exponent times as large; products then lack their bias, which is `bias`.
     """
@@ -82,10 +92,10 @@ class Scaled:
     exponent: str = ""
     bias: Real | None = None
 
-    @property
-    def stream(self) -> Scaled:
-        """The value as the residual takes it: its wide form."""
-        return Scaled(self.wide, self.scale * 2.0**-WIDE_BITS)
+
+def wide_form(x: Scaled) -> Scaled:
+    """The same value in 16 bits."""
+    return Scaled(x.wide, x.scale * 2.0**-WIDE_BITS)
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class Emitter:
         `zero` is the integer that stands for 0.
         """
         largest = DATA_MAX - zero
-        if not self.options.channels or name not in self.consumers:
+        if self.options.scales == "tensor" or name not in self.consumers:
             return self.data_scale(name) * (DATA_MAX / largest)
         spread = NORM_SPREAD if name.endswith(".norm") else SPREAD
         return channel_scales(self.ranges.maxima[name], spread, largest)
@@ -154,7 +164,10 @@ class Emitter:
             exact = quantize(w, np.array([grid]))
             return Quantized(exact.x, exact.scale * x.scale)
         folded = w * x.scale
-        return round_weight(folded, row_scales(folded), self.sampled_inputs(x))
+        scales = row_scales(folded)
+        if self.options.scales == "tensor":
+            scales = np.broadcast_to(scales.max(), scales.shape)
+        return round_weight(folded, scales, self.sampled_inputs(x))
 
     def embedding_name(self, domain: str, table: Quantized) -> str:
         """Keep an embedding or output matrix: tied ones once."""
@@ -163,15 +176,23 @@ class Emitter:
                 return name
         return self.tensor(f"{domain}.embedding", table.x)
 
+    @property
+    def wide_residual(self) -> bool:
+        return self.options.residual == 16
+
+    def stream(self, x: Scaled) -> Scaled:
+        """A value as the residual takes it."""
+        return wide_form(x) if self.wide_residual else x
+
     def add_residual(self, name: str, branch: Scaled, stream: Scaled) -> Scaled:
-        """branch + stream in 16 bits; the stream is a residual sum or the wide form of a value."""
+        """branch + stream in the bits of the residual; the stream is a residual sum or `stream`."""
         largest = max(self.ranges.maximum(f"{name}.sum"), 1e-9)
-        scale = np.array([largest * HEADROOM / WIDE_MAX])
+        limit, headroom = (WIDE_MAX, HEADROOM) if self.wide_residual else (DATA_MAX, 1.0)
+        scale = np.array([largest * headroom / limit])
         ratios = branch.scale / scale, stream.scale / scale
         limits = MAX_RAISED_MULTIPLIER if branch.exponent else MAX_MULTIPLIER, MAX_MULTIPLIER
         shift = min(
-            largest_shift(float(r.max()), limit, 30)
-            for r, limit in zip(ratios, limits, strict=True)
+            largest_shift(float(r.max()), most, 30) for r, most in zip(ratios, limits, strict=True)
         )
         factors = [fixed_point(ratio, shift) for ratio in ratios]
         raised: dict[str, Any] = {}
@@ -186,7 +207,7 @@ class Emitter:
                 a_multiplier=self.tensor(f"{name}.branch_multiplier", factors[0]),
                 b_multiplier=self.tensor(f"{name}.residual_multiplier", factors[1]),
                 shift=shift,
-                limit=WIDE_MAX,
+                limit=limit,
                 out=f"{name}.sum",
                 **raised,
             )
@@ -194,7 +215,9 @@ class Emitter:
         return Scaled(f"{name}.sum", scale)
 
     def norm(self, name: str, x: Scaled, wide: bool) -> Scaled:
-        """Layer norm of a residual sum to 8 bits, and if `wide` to 16 bits beside them."""
+        """Layer norm of a residual sum to 8 bits, and if `wide` to 16 bits beside them, where the
+        residual has them."""
+        wide = wide and self.wide_residual
         architecture = self.model.architecture
         scale = self.input_scale(name)
         gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale

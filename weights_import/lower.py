@@ -21,7 +21,7 @@ from int8ref.reference.ssru import GATE_BITS, Ssru
 from weights_import.calibrate import Ranges
 from weights_import.centring import centre_values
 from weights_import.emit_attention import AttentionEmitter, Operands
-from weights_import.emitter import HEADROOM, WIDE_BITS, Options, Scaled
+from weights_import.emitter import HEADROOM, WIDE_BITS, Options, Scaled, wide_form
 from weights_import.float_model import Architecture, FloatModel
 from weights_import.head_basis import balance_heads
 from weights_import.scale_propagation import (
@@ -200,12 +200,14 @@ class _Lowering(AttentionEmitter):
         """A sublayer around `branch`, which gives accumulators (or 16 bits) for an 8-bit input.
 
         post-norm: norm(x + branch(x)), x in 8 bits with a wide form for the sum;
-        pre-norm: x + branch(norm(x)), x the sum of 16 bits itself.
+        pre-norm: x + branch(norm(x)), x the sum itself.
         """
         if self.pre_norm:
             y = self.norm(f"{name}.norm", x, wide=False)
             return self.add_residual(name, branch(y), x)
-        return self.norm(f"{name}.norm", self.add_residual(name, branch(x), x.stream), wide=True)
+        return self.norm(
+            f"{name}.norm", self.add_residual(name, branch(x), self.stream(x)), wide=True
+        )
 
     def finish(self, stack: str, x: Scaled) -> Scaled:
         """What follows the last layer: a norm where the layers are pre-norm."""
@@ -247,7 +249,7 @@ class _Lowering(AttentionEmitter):
             )
         )
         x = Scaled(name, scale, f"{name}.wide")
-        return x.stream if self.pre_norm else x
+        return wide_form(x) if self.pre_norm else x
 
     def logits(self, x: Scaled) -> Scaled:
         """Logits are accumulators: one scale for all, so that they compare as they are."""

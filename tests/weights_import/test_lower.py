@@ -87,11 +87,13 @@ def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
     "options",
     [
         {"requantize": "shift"},
-        {"channels": False},
+        {"scales": "tensor"},
+        {"residual": 8},
+        {"residual": 8, "scales": "tensor", "requantize": "shift"},
         {"clip": "max"},
         {"positions": 24},
         {"rescaling": "dynamic"},
-        {"rescaling": "dynamic", "channels": False},
+        {"rescaling": "dynamic", "scales": "tensor"},
     ],
 )
 def test_options(options: dict[str, Any], tmp_path: Path) -> None:

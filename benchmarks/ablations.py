@@ -1,0 +1,155 @@
+"""What each choice of the importer costs in quality and speed, beside the float model.
+
+    python -m benchmarks.ablations CHECKPOINT --calibration FILE --source FILE --target FILE
+
+One checkpoint is lowered once for each choice, everything else as it is by default.  BLEU and chrF
+(sacrebleu) are of greedy translations; one changed rounding moves them by more than most choices
+do.  So the table also tells the loss in nats for each token of the reference translations, integer
+minus float, with the standard error over sentences; and how many lines are translated as in float.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sacrebleu
+from numpy.typing import NDArray
+
+from int8ref.arithmetic import LOG_BITS
+from int8ref.executor import load_engine
+from int8ref.program import max_target_length, validate
+from int8ref.search import BeamOptions
+from int8ref.text import TextTokenizer, build_tokenizer
+from weights_import import sources
+from weights_import.__main__ import tokenizers
+from weights_import.calibrate import Ranges, calibrate, tokenize
+from weights_import.emitter import Options
+from weights_import.float_forward import forced
+from weights_import.float_model import FloatModel
+from weights_import.float_search import greedy
+from weights_import.lower import lower
+
+CHOICES = {
+    "integer": Options(),
+    "one scale a tensor": Options(scales="tensor"),
+    "residual of 8 bits": Options(residual=8),
+    "shift only": Options(requantize="shift"),
+    "dynamic re-scaling": Options(rescaling="dynamic"),
+    "one scale, 8 bits, shift": Options(scales="tensor", residual=8, requantize="shift"),
+}
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A test set: ids for the models, text for the scores."""
+
+    sources: list[list[int]]
+    targets: list[list[int]]
+    references: list[str]
+    tokenizer: TextTokenizer
+
+
+@dataclass(frozen=True)
+class Found:
+    """Translations, and the negative log-probability of every reference in nats."""
+
+    translations: list[str]
+    nats: NDArray[np.float64]
+    seconds: float
+
+
+def batches(corpus: Corpus) -> Iterator[list[int]]:
+    """Indices of sentences, short ones first."""
+    order = sorted(range(len(corpus.sources)), key=lambda i: len(corpus.sources[i]))
+    for first in range(0, len(order), BATCH):
+        yield order[first : first + BATCH]
+
+
+def in_float(model: FloatModel, corpus: Corpus) -> Found:
+    """The float32 forward pass in NumPy."""
+    start = time.process_time()
+    ids = greedy(model, corpus.sources)
+    seconds = time.process_time() - start
+    nats = np.zeros(len(ids))
+    for batch in batches(corpus):
+        targets = [corpus.targets[i] for i in batch]
+        for i, logits in zip(
+            batch, forced(model, [corpus.sources[i] for i in batch], targets), strict=True
+        ):
+            wanted = [*corpus.targets[i], model.architecture.eos]
+            top = logits.max(axis=1)
+            norm = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+            nats[i] = (norm - logits[np.arange(len(wanted)), wanted]).sum()
+    return Found([corpus.tokenizer.decode(row) for row in ids], nats, seconds)
+
+
+def in_integers(model: FloatModel, ranges: Ranges, options: Options, corpus: Corpus) -> Found:
+    """The compiled engine."""
+    program, tensors = lower(model, ranges, options)
+    validate(program, tensors)
+    engine = load_engine(program, tensors)
+    engine.greedy([corpus.sources[0]], [2])  # packs the weights
+    ids: list[list[int]] = [[] for _ in corpus.sources]
+    nats, seconds = np.zeros(len(ids)), 0.0
+    for batch in batches(corpus):
+        some = [corpus.sources[i] for i in batch]
+        start = time.process_time()
+        found = engine.greedy(some, [max_target_length(program, tensors, len(s)) for s in some])
+        seconds += time.process_time() - start
+        scored = engine.score(some, [corpus.targets[i] for i in batch], BeamOptions())
+        for i, row, hypothesis in zip(batch, found, scored, strict=True):
+            ids[i] = row
+            nats[i] = -sum(hypothesis.tokens) * 2.0**-LOG_BITS * np.log(2)
+    return Found([corpus.tokenizer.decode(row) for row in ids], nats, seconds)
+
+
+def row(name: str, found: Found, exact: Found, corpus: Corpus) -> str:
+    """A line of the table."""
+    references = [corpus.references]
+    bleu = sacrebleu.corpus_bleu(found.translations, references).score
+    chrf = sacrebleu.corpus_chrf(found.translations, references).score
+    tokens = sum(len(target) + 1 for target in corpus.targets)
+    loss = found.nats - exact.nats
+    error = loss.std(ddof=1) * np.sqrt(len(loss)) / tokens
+    same = sum(a == b for a, b in zip(found.translations, exact.translations, strict=True))
+    cells = [name, f"{bleu:.2f} / {chrf:.2f}", f"{loss.sum() / tokens:+.4f} ± {error:.4f}"]
+    cells += [f"{100 * same / len(loss):.1f} %", f"{found.seconds:.1f}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def read(model: FloatModel, source: Path, target: Path) -> Corpus:
+    """Raises ValueError where the files do not pair up."""
+    lines, references = (path.read_text("utf-8").splitlines() for path in (source, target))
+    if len(lines) != len(references):
+        raise ValueError(f"{len(lines)} source lines, but {len(references)} target lines")
+    size = model.architecture.target_vocabulary
+    tokenizer = build_tokenizer(tokenizers(model)[1], size)
+    targets = [tokenizer.encode(line) for line in references]
+    return Corpus(tokenize(model, lines), targets, references, tokenizer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    for name in ("calibration", "source", "target"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="UTF-8 text")
+    arguments = parser.parse_args()
+    model = sources.read(arguments.checkpoint)
+    corpus = read(model, arguments.source, arguments.target)
+    ranges = calibrate(model, arguments.calibration.read_text("utf-8").splitlines())
+    print("| | BLEU / chrF | nats a token, minus float | lines as in float | seconds |")
+    print("|---|---|---|---|---|")
+    exact = in_float(model, corpus)
+    print(row("float32, NumPy", exact, exact, corpus), flush=True)
+    for name, options in CHOICES.items():
+        print(row(name, in_integers(model, ranges, options, corpus), exact, corpus), flush=True)
+
+
+if __name__ == "__main__":
+    main()
