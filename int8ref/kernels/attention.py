@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.arithmetic import reciprocal
-from int8ref.kernels.attention_products import dot_products, int32_at, scale_sums, weighted_sum
+from int8ref.kernels.attention_products import dot_products, scale_sums, weighted_sum
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import address
+from int8ref.kernels.gemm.lowering import address, int32_at
 from int8ref.kernels.views import address_of, array, rows_of, word
 from int8ref.machine.frame import ADDRESS, HISTORY, MAX_STEPS, ROWS, WIDTH, operands_at
 from int8ref.machine.frame import ITEM as SIZE

@@ -26,16 +26,6 @@ LANES = (32, 16, 8)
 """Columns of a head that are taken at once: the most that divide its width, or few and a rest."""
 
 
-def int32_at(address: int, index: int) -> int:
-    """The int32 number `index` at an address."""
-    return int(view(address + 4 * index, np.int32, (1,))[0])
-
-
-@lowers(int32_at)
-def _int32_at_ir(builder: ir.IRBuilder, address: ir.Value, index: ir.Value) -> ir.Value:
-    return builder.sext(load(builder, offset(builder, address, index, 4), I32), I64)
-
-
 def dot_products(query: int, keys: int, pitch: int, count: int, width: int, scores: int) -> None:
     """int32 scores[j] = sum_d query[d] * keys[j, d], for `count` rows that lie `pitch` apart."""
     q = view(query, np.int8, (width,)).astype(np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.coarse import coarse_argmax
 from int8ref.kernels.gemm.driver import (
     ARGMAX,
     COPY,
@@ -54,10 +55,31 @@ def _variant(scaled, narrowed):
 @kernel
 def step(frame, code):
     """Run a linear instruction, or one that the assembler has fused with argmax: `out` has items of
-    0 bytes then, and is the address of int32 [rows]."""
+    0 bytes then, and is the address of int32 [rows].
+
+    Where there are coarse weights for the argmax, `multiplier`, `shift` and `low`, which it has no
+    use for, are those weights, their start values and `Coarse.length`; the weight is not packed.
+    """
     rows, depth = rows_of(frame, code, X), word(code, X + WIDTH)
     shift, multiplier = word(code, SHIFT + ADDRESS), word(code, MULTIPLIER + ADDRESS)
     workspace = word(frame, WORKSPACE)
+    if word(code, OUT + ITEM) == 0 and multiplier != 0:
+        columns = word(code, OUT + WIDTH)
+        coarse_argmax(
+            address_of(frame, code, X),
+            rows,
+            depth,
+            multiplier,
+            shift,
+            word(code, LOW),
+            word(code, WEIGHT + ADDRESS),
+            word(code, BIAS + ADDRESS),
+            columns,
+            address_of(frame, code, OUT),
+            workspace,
+            workspace + 4 * rows,
+        )
+        return
     if word(code, OUT + ITEM) == 0:
         kind = ARGMAX
     elif shift == 0:

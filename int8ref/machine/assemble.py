@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Domain, Instruction, ValueType
+from int8ref.kernels.gemm.coarse_layout import Coarse, coarse_workspace, pack_coarse
 from int8ref.machine.frame import (
     CODE_WORDS,
     DOMAIN,
@@ -65,7 +66,7 @@ class Code:
     instruction, which gives the logits, fused with argmax: it writes the likeliest tokens to
     target.ids instead.  `row_bytes` are the bytes a row of each domain takes; `states` and
     `targets` (the inputs of a step) are operands, a row each.  `kept` keeps alive the arrays whose
-    addresses are in the code.
+    addresses are in the code.  `least_workspace` are the bytes that the choice needs.
     """
 
     encoder: Int64
@@ -76,12 +77,14 @@ class Code:
     places: dict[str, Place]
     row_bytes: dict[Domain, int]
     depths: tuple[int, ...]
+    least_workspace: int
     takes_source: bool
     kept: list[npt.NDArray[Any]]
 
     def workspace_bytes(self, rows: int) -> int:
         """Scratch memory that suffices for every instruction on so many rows, on every CPU."""
-        return max(ATTENTION_WORKSPACE, *(_gemm_workspace(rows, depth) for depth in self.depths))
+        products = (_gemm_workspace(rows, depth) for depth in self.depths)
+        return max(ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, *products)
 
 
 def _gemm_workspace(rows: int, depth: int) -> int:
@@ -92,15 +95,23 @@ def _gemm_workspace(rows: int, depth: int) -> int:
 
 
 def assemble(
-    program: Program, tensors: Tensors, keep_values: bool = False, plain_head: bool = False
+    program: Program,
+    tensors: Tensors,
+    keep_values: bool = False,
+    plain_head: bool = False,
+    coarse_head: bool = False,
 ) -> Code:
     """Assemble a valid Program.
 
     With `keep_values`, no two values share memory, so that all of them can be read afterwards;
     otherwise a value's memory is used again after its last use.  With `plain_head`, the weight of
     the last instruction stays as it is in the model file: only candidates can be decoded then, and
-    the largest of all weights is neither packed nor kept twice.
+    the largest of all weights is neither packed nor kept twice.  With `coarse_head`, the same is
+    true, but for the choice, which finds its tokens by coarse weights; where this CPU has no use
+    for these, `coarse_head` changes nothing.
     """
+    coarse = _coarse_head(program, tensors) if coarse_head else None
+    plain_head = plain_head or coarse is not None
     types = validate(program, tensors)
     every = types.encoder | types.decoder
     lifetimes = _lifetimes(program, keep_values)
@@ -120,10 +131,14 @@ def assemble(
         return rows
 
     decoder = code(program.decoder)
+    choice = _fuse_argmax(decoder, places["target.ids"])
+    if coarse is not None:
+        kept.extend([coarse.weight, coarse.start])
+        _add_coarse(choice, coarse)
     return Code(
         encoder=code(program.encoder),
         decoder=decoder,
-        choice=_fuse_argmax(decoder, places["target.ids"]),
+        choice=choice,
         targets=np.array([places[name].words() for name in TARGET_INPUTS], np.int64),
         states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
         places=places,
@@ -136,6 +151,7 @@ def assemble(
                 if isinstance(i, Linear)
             }
         ),
+        least_workspace=0 if coarse is None else coarse_workspace(coarse),
         takes_source=takes_source(program),
         kept=kept,
     )
@@ -167,6 +183,22 @@ def _fuse_argmax(decoder: Int64, ids: Place) -> Int64:
     out = fused[-1, operands_at(Linear)["out"] :]
     out[[DOMAIN, PREFIX, ITEM]] = DOMAINS.index(ids.domain), ids.prefix, 0
     return fused
+
+
+def _coarse_head(program: Program, tensors: Tensors) -> Coarse | None:
+    """The coarse weights of the decoder's last instruction, if they are of use."""
+    head = program.decoder[-1]
+    assert isinstance(head, Linear)
+    bias = tensors[head.bias].astype(np.int64) << head.bias_shift
+    return pack_coarse(tensors[head.weight], bias.astype(np.int32))
+
+
+def _add_coarse(choice: Int64, coarse: Coarse) -> None:
+    """Put the coarse weights where `kernels.linear` looks for them."""
+    at = operands_at(Linear)
+    choice[-1, at["multiplier"]] = coarse.weight.ctypes.data
+    choice[-1, at["shift"]] = coarse.start.ctypes.data
+    choice[-1, at["low"]] = coarse.length
 
 
 def _lifetimes(program: Program, keep_values: bool) -> dict[str, tuple[int, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.executor import Batch, Observer
+from int8ref.kernels.gemm.target import TARGET
 from int8ref.machine import call as word
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code, assemble
@@ -45,6 +46,12 @@ class CompiledEngine:
     @cached_property
     def _candidate_code(self) -> Code:
         return assemble(self.program, self._tensors, plain_head=True)
+
+    @cached_property
+    def _greedy_code(self) -> Code:
+        if not TARGET.pair_products:
+            return self._code
+        return assemble(self.program, self._tensors, coarse_head=True)
 
     @cached_property
     def _traced_code(self) -> Code:
@@ -124,8 +131,11 @@ class CompiledEngine:
         self._check(batch)
         self._target.check_length(max(limits, default=0))
         program = self.program
-        code = self._code if candidates is None else self._candidate_code
         fused = mode == word.GREEDY and candidates is None
+        if candidates is not None:
+            code = self._candidate_code
+        else:
+            code = self._greedy_code if fused else self._code
         decoder = code.choice if fused else code.decoder
         most = max([1, *limits])
         call = Call(mode, Arena(code, batch, target_rows=rows * len(batch), max_steps=most))

@@ -85,6 +85,7 @@ class Case:
             gemm.gemm_requantize(*operands, self.multiplier, self.shift, *bounds, scaled, workspace)
             gemm.gemm_shift(*operands, few, *bounds, shifted, workspace)
             gemm.gemm_argmax(*operands, self.columns, index, value, workspace)
+            self._compare_coarse(index, value)
             out |= {"requantize": scaled, "shift": shifted, "index": index, "value": value}
             out["chosen"] = guarded((m, len(self.tokens)), np.int32)
             for row, chosen in zip(self.x, out["chosen"], strict=True):
@@ -93,6 +94,25 @@ class Case:
             behind = array.base[-GUARD * array.itemsize :]
             assert (behind == 0x5A).all(), "written past the end"
         return out
+
+    def _compare_coarse(self, index: NDArray[np.int32], value: NDArray[np.int32]) -> None:
+        """The search by coarse weights finds the same, where there are any."""
+        from int8ref.kernels import gemm
+        from int8ref.kernels.gemm.coarse_layout import coarse_workspace, pack_coarse
+
+        weight, bias = self.weight[: self.columns], self.bias[: self.columns]
+        coarse = pack_coarse(weight, bias)
+        if coarse is None:
+            return
+        workspace = guarded((coarse_workspace(coarse),), np.uint8)
+        found = guarded(index.shape, np.int32), guarded(value.shape, np.int32)
+        packed = coarse.weight, coarse.start, coarse.length
+        gemm.gemm_coarse_argmax(
+            self.x, *packed, weight, gemm.start_values(weight, bias), *found, workspace
+        )
+        assert np.array_equal(found, (index, value)), "coarse argmax"
+        for array in (workspace, *found):
+            assert (array.base[-GUARD * array.itemsize :] == 0x5A).all(), "written past the end"
 
 
 def shift_right(x: NDArray[Any], shift: NDArray[Any]) -> NDArray[Any]:

@@ -131,6 +131,35 @@ def test_x86_code_has_the_instruction(cpu: str, features: str, instruction: str)
     assert len(re.findall(instruction, python("-c", COMPILE, cpu=cpu, features=features))) >= 12
 
 
+COARSE = """
+from numba import types
+from int8ref.kernels.gemm import gemm_coarse_argmax
+array = lambda dtype, dimensions: types.Array(dtype, dimensions, "C")
+i8, i32 = types.int8, types.int32
+signature = (
+    array(i8, 2), array(i8, 4), array(i32, 1), types.int64, array(i8, 2), array(i32, 1),
+    array(i32, 1), array(i32, 1), array(types.uint8, 1),
+)
+gemm_coarse_argmax.compile(signature)
+print(gemm_coarse_argmax.inspect_asm(signature))
+"""
+
+
+@pytest.mark.skipif(
+    not llvm.get_process_triple().startswith("x86_64"), reason="Numba compiles for its own machine"
+)
+@pytest.mark.parametrize(
+    ("cpu", "features", "instruction"),
+    [
+        ("skylake-avx512", AVX512 + ",+avx2", r"vpmaddubsw\s.*%zmm"),
+        ("haswell", "+avx2", r"vpmaddubsw\s.*%ymm"),
+    ],
+)
+def test_coarse_sums_have_the_instruction(cpu: str, features: str, instruction: str) -> None:
+    """Compiled, never run: four for each row of the tallest tile."""
+    assert len(re.findall(instruction, python("-c", COARSE, cpu=cpu, features=features))) >= 24
+
+
 ARM_CODE = """
 import sys
 from int8ref.machine import cpu

@@ -12,6 +12,7 @@ from int8ref.kernels.gemm.layout import pack, start_values, unpack
 KERNELS = {
     "gemm_argmax": "driver",
     "gemm_chosen": "chosen",
+    "gemm_coarse_argmax": "coarse",
     "gemm_i32": "driver",
     "gemm_requantize": "driver",
     "gemm_shift": "driver",

@@ -7,9 +7,10 @@ weight, whose K bytes lie side by side, so that a dot product runs along it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 from numpy.typing import NDArray
 
 from int8ref.kernels.compile import kernel
@@ -18,7 +19,7 @@ from int8ref.kernels.gemm.layout import GROUP
 from int8ref.kernels.gemm.lowering import I8, I32, I64, address, lowers, view
 from int8ref.kernels.gemm.operands import prepare
 from int8ref.kernels.gemm.target import OPERAND, TARGET
-from int8ref.kernels.gemm.vector import call, constant, load, loop, offset, store
+from int8ref.kernels.gemm.vector import call, constant, load, loop, offset, store, variable
 
 ABREAST = 4  # rows of the weight at once: they share the loads of the left row
 
@@ -47,16 +48,58 @@ def _dots_ir(
     count: ir.Value,
     out: ir.Value,
 ) -> None:
+    def token(i: ir.Value) -> ir.Value:
+        return builder.sext(load(builder, offset(builder, tokens, i, 4), I32), I64)
+
+    _all_dots(builder, left, weight, depth, start, count, out, token)
+
+
+def column_dots(
+    left: int, weight: int, depth: int, start: int, first: int, count: int, out: int
+) -> None:
+    """`dots` of the `count` rows of the weight from number `first` on."""
+    row = view(left, OPERAND, (depth,)).astype(np.int64)
+    columns = view(weight + first * depth, np.int8, (count, depth)).astype(np.int64)
+    total = view(start + first * 4, np.int32, (count,)) + columns @ row
+    view(out, np.int32, (count,))[:] = total.astype(np.int32)
+
+
+@lowers(column_dots)
+def _column_dots_ir(
+    builder: ir.IRBuilder,
+    left: ir.Value,
+    weight: ir.Value,
+    depth: ir.Value,
+    start: ir.Value,
+    first: ir.Value,
+    count: ir.Value,
+    out: ir.Value,
+) -> None:
+    def token(i: ir.Value) -> ir.Value:
+        return builder.add(first, i)
+
+    _all_dots(builder, left, weight, depth, start, count, out, token)
+
+
+def _all_dots(
+    builder: ir.IRBuilder,
+    left: ir.Value,
+    weight: ir.Value,
+    depth: ir.Value,
+    start: ir.Value,
+    count: ir.Value,
+    out: ir.Value,
+    token: Callable[[ir.Value], ir.Value],
+) -> None:
+    """The loops of `dots`, where token(i) is the number of the i-th row."""
     whole = builder.and_(count, ir.Constant(I64, -ABREAST))
     for abreast, first, last in ((ABREAST, ir.Constant(I64, 0), whole), (1, whole, count)):
         with loop(builder, first, last, abreast) as i:
             at = [offset(builder, i, j) for j in range(abreast)]
-            chosen = [
-                builder.sext(load(builder, offset(builder, tokens, k, 4), I32), I64) for k in at
-            ]
-            rows = [builder.add(weight, builder.mul(token, depth)) for token in chosen]
-            for k, token, total in zip(at, chosen, _sums(builder, left, rows, depth), strict=True):
-                begun = load(builder, offset(builder, start, token, 4), I32)
+            chosen = [token(k) for k in at]
+            rows = [builder.add(weight, builder.mul(number, depth)) for number in chosen]
+            for k, number, total in zip(at, chosen, _sums(builder, left, rows, depth), strict=True):
+                begun = load(builder, offset(builder, start, number, 4), I32)
                 store(builder, builder.add(begun, total), offset(builder, out, k, 4))
 
 
@@ -66,13 +109,13 @@ def _sums(
     """sum_k left[k] * row[k] of each row: in vectors, then the ragged end one by one."""
     step = dot(TARGET)
     whole = builder.and_(depth, ir.Constant(I64, -step.columns * GROUP))
-    many = [_zero(builder, step.sums) for _ in rows]
+    many = [variable(builder, constant(step.sums, 0)) for _ in rows]
     with loop(builder, 0, whole, step.columns * GROUP) as k:
         factor = step.along(builder, offset(builder, left, k, TARGET.operand_bytes))
         for sums, row in zip(many, rows, strict=True):
             weights = step.right(builder, offset(builder, row, k))
             builder.store(step.step(builder, builder.load(sums), factor, weights), sums)
-    single = [_zero(builder, I32) for _ in rows]
+    single = [variable(builder, constant(I32, 0)) for _ in rows]
     widen = builder.zext if TARGET.operand == "u8" else builder.sext
     element = ir.IntType(8 * TARGET.operand_bytes)
     with loop(builder, whole, depth) as k:
@@ -86,13 +129,6 @@ def _sums(
         builder.add(call(builder, reduce, I32, builder.load(sums)), builder.load(total))
         for sums, total in zip(many, single, strict=True)
     ]
-
-
-def _zero(builder: ir.IRBuilder, kind: ir.Type) -> ir.Value:
-    """A variable that is zero."""
-    place = cgutils.alloca_once(builder, kind)
-    builder.store(constant(kind, 0), place)
-    return place
 
 
 @kernel

@@ -11,12 +11,12 @@ from int8ref.kernels.gemm.layout import PANEL
 from int8ref.kernels.gemm.lowering import I8, I32, I64, lowers, view
 from int8ref.kernels.gemm.vector import (
     constant,
+    greatest_lane,
     load,
     loop,
     maximum,
     minimum,
     offset,
-    pick,
     pieces,
     splat,
     store,
@@ -197,6 +197,17 @@ def _argmax_ir(
                     store(builder, found, offset(builder, index, i, 4))
 
 
+def largest(row: int, width: int) -> int:
+    """The largest of `width` int32 at `row`."""
+    return int(view(row, np.int32, (width,)).max())
+
+
+@lowers(largest)
+def _largest_ir(builder: ir.IRBuilder, row: ir.Value, width: ir.Value) -> ir.Value:
+    whole = builder.and_(width, ir.Constant(I64, -LANES))
+    return builder.sext(_row_maximum(builder, row, whole, width), I64)
+
+
 def _row_maximum(
     builder: ir.IRBuilder, row: ir.Value, whole: ir.Value, width: ir.Value
 ) -> ir.Value:
@@ -207,12 +218,7 @@ def _row_maximum(
     with loop(builder, 0, whole, LANES) as n:
         piece = load(builder, offset(builder, row, n, 4), vector(I32, LANES))
         builder.store(maximum(builder, builder.load(many), piece), many)
-    lanes, folded = LANES, builder.load(many)
-    while lanes > 1:
-        lanes //= 2
-        lower, upper = range(lanes), range(lanes, 2 * lanes)
-        folded = maximum(builder, pick(builder, folded, lower), pick(builder, folded, upper))
-    builder.store(builder.extract_element(folded, ir.Constant(I32, 0)), one)
+    builder.store(greatest_lane(builder, builder.load(many)), one)
     with loop(builder, whole, width) as n:
         element = load(builder, offset(builder, row, n, 4), I32)
         builder.store(maximum(builder, builder.load(one), element), one)

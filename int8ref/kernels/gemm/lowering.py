@@ -92,3 +92,15 @@ def _lower_no_address(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) 
 def _lower_address(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
     struct = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
     return builder.ptrtoint(struct.data, I64)
+
+
+def int32_at(address: int, index: int) -> int:
+    """The int32 number `index` at an address."""
+    return int(view(address + 4 * index, np.int32, (1,))[0])
+
+
+@lowers(int32_at)
+def _int32_at_ir(builder: ir.IRBuilder, address: ir.Value, index: ir.Value) -> ir.Value:
+    at = builder.add(address, builder.mul(index, ir.Constant(I64, 4)))
+    found = builder.load(builder.inttoptr(at, I32.as_pointer()), align=1)
+    return builder.sext(found, I64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
+from int8ref.kernels.gemm.coarse_layout import COARSE_DEPTH, OFFSET
 from int8ref.kernels.gemm.layout import DEPTH
 from int8ref.kernels.gemm.lowering import I8, I16, I64, lowers, view
 from int8ref.kernels.gemm.target import OPERAND, TARGET
@@ -24,27 +25,51 @@ def prepare(x: int, rows: int, depth: int, prepared: int, pitch: int) -> None:
 
 
 @lowers(prepare)
-def _prepare_ir(
+def _prepare_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+    _copy_rows(builder, *arguments, TARGET.operand, DEPTH)
+
+
+def raise_rows(x: int, rows: int, depth: int, raised: int, pitch: int) -> None:
+    """Rows of `depth` int8 at `x` -> rows of u8 = x + 128, `pitch` bytes apart, filled up with
+    zeros to a multiple of 16."""
+    source = view(x, np.int8, (rows, depth))
+    for i in range(rows):
+        row = view(raised + i * pitch, np.uint8, (depth + -depth % COARSE_DEPTH,))
+        row[:depth] = source[i].astype(np.int16) + OFFSET
+        row[depth:] = 0
+
+
+@lowers(raise_rows)
+def _raise_rows_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+    _copy_rows(builder, *arguments, "u8", COARSE_DEPTH)
+
+
+def _copy_rows(
     builder: ir.IRBuilder,
     x: ir.Value,
     rows: ir.Value,
     depth: ir.Value,
-    prepared: ir.Value,
+    copied: ir.Value,
     pitch: ir.Value,
+    operand: str,
+    multiple: int,
 ) -> None:
-    element = I16 if TARGET.operand == "s16" else I8
+    element = I16 if operand == "s16" else I8
+    size = element.width // 8
     whole = builder.and_(depth, ir.Constant(I64, -32))
-    filled = builder.and_(builder.add(depth, ir.Constant(I64, DEPTH - 1)), ir.Constant(I64, -DEPTH))
+    filled = builder.and_(
+        builder.add(depth, ir.Constant(I64, multiple - 1)), ir.Constant(I64, -multiple)
+    )
     with loop(builder, 0, rows) as i:
         source = offset(builder, x, builder.mul(i, depth))
-        row = offset(builder, prepared, builder.mul(i, pitch))
+        row = offset(builder, copied, builder.mul(i, pitch))
         for lanes, start, stop in ((32, ir.Constant(I64, 0), whole), (1, whole, depth)):
             with loop(builder, start, stop, lanes) as k:
                 value = load(builder, offset(builder, source, k), vector(I8, lanes))
-                if TARGET.operand == "s16":
+                if operand == "s16":
                     value = builder.sext(value, vector(I16, lanes))
-                else:
-                    value = builder.add(value, constant(value.type, TARGET.offset))
-                store(builder, value, offset(builder, row, k, TARGET.operand_bytes))
+                elif operand == "u8":
+                    value = builder.add(value, constant(value.type, OFFSET))
+                store(builder, value, offset(builder, row, k, size))
         with loop(builder, depth, filled) as k:
-            store(builder, constant(element, 0), offset(builder, row, k, TARGET.operand_bytes))
+            store(builder, constant(element, 0), offset(builder, row, k, size))

@@ -45,6 +45,8 @@ class InstructionSet:
     columns: int  # output columns that one register of accumulators serves
     registers: int  # vector registers that the target has
     intrinsic: str = ""
+    pair_products: str = ""  # LLVM name of u8 * s8 in saturated pairs, where it beats dot products
+    pair_sums: str = ""  # LLVM name of s16 * s16 in pairs, which goes with it
 
     @property
     def operand_bytes(self) -> int:
@@ -54,6 +56,11 @@ class InstructionSet:
     def offset(self) -> int:
         """What the left operand is raised by."""
         return 128 if self.operand == "u8" else 0
+
+    @property
+    def pair_columns(self) -> int:
+        """Output columns that a register of int32 sums of pair products serves."""
+        return 2 * self.columns
 
     def registers_across(self, rows: int, panel: int) -> int:
         """Accumulators side by side in a tile of `rows` rows: a power of two, at most a panel.
@@ -70,8 +77,22 @@ class InstructionSet:
 VNNI512 = InstructionSet("vnni512", "u8", 16, 32, "llvm.x86.avx512.vpdpbusd.512")
 VNNI256 = InstructionSet("vnni256", "u8", 8, 16, "llvm.x86.avx512.vpdpbusd.256")
 SDOT = InstructionSet("sdot", "s8", 4, 32, "llvm.aarch64.neon.sdot.v4i32.v16i8")
-GENERIC512 = InstructionSet("generic512", "s16", 8, 32)
-GENERIC256 = InstructionSet("generic256", "s16", 4, 16)
+GENERIC512 = InstructionSet(
+    name="generic512",
+    operand="s16",
+    columns=8,
+    registers=32,
+    pair_products="llvm.x86.avx512.pmaddubs.w.512",
+    pair_sums="llvm.x86.avx512.pmaddw.d.512",
+)
+GENERIC256 = InstructionSet(
+    name="generic256",
+    operand="s16",
+    columns=4,
+    registers=16,
+    pair_products="llvm.x86.avx2.pmadd.ub.sw",
+    pair_sums="llvm.x86.avx2.pmadd.wd",
+)
 GENERIC128 = InstructionSet("generic128", "s16", 2, 16)
 NEON = InstructionSet("neon", "s16", 2, 32)
 

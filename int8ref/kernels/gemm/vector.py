@@ -62,6 +62,25 @@ def sum_lanes(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.extract_element(value, ir.Constant(I32, 0))
 
 
+def variable(builder: ir.IRBuilder, first: ir.Value) -> ir.Value:
+    """The address of a variable that holds `first`; LLVM keeps it in a register."""
+    place = cgutils.alloca_once(builder, first.type)
+    builder.store(first, place)
+    return place
+
+
+def greatest_lane(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """The largest of all lanes; of one lane, the value."""
+    if not isinstance(value.type, ir.VectorType):
+        return value
+    lanes = value.type.count
+    while lanes > 1:
+        lanes //= 2
+        lower, upper = range(lanes), range(lanes, 2 * lanes)
+        value = maximum(builder, pick(builder, value, lower), pick(builder, value, upper))
+    return builder.extract_element(value, ir.Constant(I32, 0))
+
+
 def pick(builder: ir.IRBuilder, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
     """The given lanes of `value`."""
     empty = ir.Constant(value.type, ir.Undefined)

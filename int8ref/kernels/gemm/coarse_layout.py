@@ -1,0 +1,90 @@
+"""Coarse weights: what the search for the largest output needs of most columns.
+
+A weight is split into a coarse part and a small rest,
+
+    weight[n, k] = STEP * coarse[n, k] + rest[n, k],   |coarse| <= 14, |rest| <= 4
+
+so that with c[m, n] = bias[n] + STEP * sum_k x[m, k] * coarse[n, k] the inequality of Cauchy and
+Schwarz bounds every output (the lengths are rounded up, so in integers it holds as well):
+
+    acc[m, n] <= c[m, n] + |x[m]| * max_n |rest[n]|
+
+A column whose bound is below a known output cannot be the largest one.  The coarse sums are cheap:
+with x raised to u8, vpmaddubsw adds pairs of products in 16 bits, and so small are the weights that
+four such pairs fit: 4 * 2 * 255 * 14 = 28560.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from int8ref.arithmetic import isqrt
+from int8ref.kernels.gemm.layout import GROUP, padded
+from int8ref.kernels.gemm.target import TARGET
+
+STEP = 9
+PAIRS = 4  # pair products that are added up in 16 bits
+COARSE_DEPTH = PAIRS * GROUP  # K is padded to a multiple of it
+OFFSET = 128  # what x is raised by
+REGISTERS = 2  # registers of columns that share a maximum
+BLOCK = REGISTERS * TARGET.pair_columns
+"""Columns that share a maximum."""
+COARSE_ROWS = 32  # rows that are searched at once: their maxima stay in the L2 cache
+ALIGNMENT = 64
+MAX_DEPTH = 1 << 15
+MAX_BIAS = 1 << 30
+"""Up to these bounds no coarse sum leaves int32: STEP * 14 * 128 * 2^15 + 2^30 < 2^31."""
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """weight   int8 [ceil(N/BLOCK) * REGISTERS, K16/4, columns of a register, 4], zero padded
+    start    int32 [ceil(N/BLOCK) * BLOCK]: bias[n] - STEP * 128 * sum_k coarse[n, k]; then -2^31
+    length   the largest |rest[n]|, rounded up
+    """
+
+    weight: NDArray[np.int8]
+    start: NDArray[np.int32]
+    length: int
+
+
+_EVERY = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int16)
+_COARSE = ((_EVERY + STEP // 2) // STEP).astype(np.int8)
+_SQUARES = ((_EVERY - STEP * _COARSE) ** 2).astype(np.uint8)
+"""Of every weight, read as uint8: the coarse part, and the square of the rest."""
+
+
+def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse | None:
+    """The coarse weights of int8 [N, K] with its bias int32 [N].
+
+    None where they would be of no use: a CPU whose dot products are as fast as coarse ones, or
+    numbers beyond MAX_DEPTH and MAX_BIAS.
+    """
+    n, k = weight.shape
+    if not TARGET.pair_products or k > MAX_DEPTH or np.abs(bias.astype(np.int64)).max() > MAX_BIAS:
+        return None
+    coarse = _COARSE[weight.view(np.uint8)]
+    rows, depth = padded(n, BLOCK), padded(k, COARSE_DEPTH)
+    plain = np.zeros((rows, depth), np.int8)
+    plain[:n, :k] = coarse
+    columns = TARGET.pair_columns
+    grouped = plain.reshape(rows // columns, columns, depth // GROUP, GROUP)
+    start = np.full(rows, -(2**31), np.int32)
+    start[:n] = bias - np.int32(STEP * OFFSET) * coarse.sum(axis=1, dtype=np.int32)
+    squares = _SQUARES[weight.view(np.uint8)].sum(axis=1, dtype=np.int64)
+    packed = np.ascontiguousarray(grouped.transpose(0, 2, 1, 3))
+    return Coarse(packed, start, int(isqrt(squares).max()) + 1)
+
+
+def coarse_workspace(coarse: Coarse) -> int:
+    """Bytes of scratch that suffice for the search with these weights, for any number of rows."""
+    blocks, depth = len(coarse.start) // BLOCK, coarse.weight.shape[1] * GROUP
+    return ALIGNMENT + COARSE_ROWS * (raised_pitch(depth) + 4 * blocks) + 2 * depth + 64 + 4 * BLOCK
+
+
+def raised_pitch(depth: int) -> int:
+    """Bytes from one raised row to the next: 64 more than it holds."""
+    return (depth + COARSE_DEPTH - 1) // COARSE_DEPTH * COARSE_DEPTH + 64

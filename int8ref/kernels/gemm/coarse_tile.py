@@ -1,0 +1,175 @@
+"""The leaves of the search for the largest output: coarse sums, and which blocks to look into."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+from llvmlite import ir
+
+from int8ref.kernels.gemm.coarse_layout import BLOCK, COARSE_DEPTH, PAIRS, REGISTERS, STEP
+from int8ref.kernels.gemm.layout import GROUP
+from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
+from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
+from int8ref.kernels.gemm.vector import (
+    call,
+    constant,
+    greatest_lane,
+    load,
+    loop,
+    maximum,
+    offset,
+    splat,
+    store,
+    variable,
+    vector,
+)
+
+LANES = 16  # maxima that are compared at once
+
+
+def coarse_maxima(
+    rows: int, a: int, pitch: int, b: int, depth: int, start: int, out: int, out_pitch: int
+) -> None:
+    """int32 out[i] = max_n start[n] + STEP * sum_k a[i, k] * b[n, k] over the columns of a block.
+
+    `a`: raised rows (`operands.raise_rows`), `pitch` bytes apart; `b`: the block's part of
+    `Coarse.weight`; `depth`: K, a multiple of 16; `start`: the block's part of `Coarse.start`;
+    results lie `out_pitch` bytes apart.  1 <= rows <= 6.
+    """
+    columns = BLOCK // REGISTERS
+    weight = view(b, np.int8, (REGISTERS, depth // GROUP, columns, GROUP)).astype(np.int64)
+    weight = weight.transpose(0, 2, 1, 3).reshape(BLOCK, depth)
+    for i in range(rows):
+        sums = weight @ view(a + i * pitch, np.uint8, (depth,)).astype(np.int64)
+        best = (view(start, np.int32, (BLOCK,)) + STEP * sums).max()
+        view(out + i * out_pitch, np.int32, (1,))[0] = best
+
+
+@lowers(coarse_maxima)
+def _coarse_maxima_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) -> None:
+    done = builder.append_basic_block("coarse.done")
+    switch = builder.switch(rows, done)
+    for height in range(1, TILE_ROWS + 1):
+        with builder.goto_block(builder.append_basic_block(f"coarse.{height}")):
+            switch.add_case(height, builder.block)
+            builder.call(coarse_function(builder.module, height), arguments)
+            builder.branch(done)
+    builder.position_at_end(done)
+
+
+def coarse_function(module: ir.Module, height: int) -> ir.Function:
+    """The LLVM function of one height, made once in a module; where the CPU has no pair products
+    it does nothing, and nobody calls it."""
+    name = f"int8ref.coarse.{TARGET.name}.{height}"
+    if name in module.globals:
+        return module.globals[name]
+    tile = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 7), name)
+    tile.linkage = "linkonce_odr"
+    tile.attributes.add("noinline")
+    builder = ir.IRBuilder(tile.append_basic_block("entry"))
+    if TARGET.pair_products:
+        _coarse_body(builder, height, *tile.args)
+    builder.ret_void()
+    return tile
+
+
+def _coarse_body(
+    builder: ir.IRBuilder,
+    height: int,
+    a: ir.Value,
+    pitch: ir.Value,
+    b: ir.Value,
+    depth: ir.Value,
+    start: ir.Value,
+    out: ir.Value,
+    out_pitch: ir.Value,
+) -> None:
+    columns = TARGET.pair_columns
+    sums = vector(I32, columns)
+    rows = [offset(builder, a, pitch, m) for m in range(height)]
+    best = [variable(builder, constant(sums, -(2**31))) for _ in rows]
+    with loop(builder, 0, REGISTERS) as register:
+        weights = offset(builder, b, builder.mul(register, depth), columns)
+        totals = [variable(builder, constant(sums, 0)) for _ in rows]
+        with loop(builder, 0, depth, COARSE_DEPTH) as k:
+            right = [
+                load(
+                    builder,
+                    offset(builder, offset(builder, weights, k, columns), p * columns * GROUP),
+                    vector(I8, columns * GROUP),
+                )
+                for p in range(PAIRS)
+            ]
+            for row, total in zip(rows, totals, strict=True):
+                words = _pair_products(builder, offset(builder, row, k), right)
+                ones = constant(words.type, 1)
+                added = call(builder, TARGET.pair_sums, sums, words, ones)
+                builder.store(builder.add(builder.load(total), added), total)
+        begun = load(builder, offset(builder, start, register, columns * 4), sums)
+        for total, most in zip(totals, best, strict=True):
+            scaled = builder.mul(builder.load(total), constant(sums, STEP))
+            value = builder.add(begun, scaled)
+            builder.store(maximum(builder, builder.load(most), value), most)
+    for m, most in enumerate(best):
+        value = greatest_lane(builder, builder.load(most))
+        store(builder, value, offset(builder, out, out_pitch, m))
+
+
+def _pair_products(builder: ir.IRBuilder, row: ir.Value, right: list[ir.Value]) -> ir.Value:
+    """Four groups of a row times their weights: sums of eight products in each lane of 16 bits."""
+    columns = TARGET.pair_columns
+    words = vector(I16, columns * GROUP // 2)
+    products = []
+    for p, weights in enumerate(right):
+        group = splat(builder, load(builder, offset(builder, row, p * GROUP), I32), columns)
+        raised = builder.bitcast(group, weights.type)
+        products.append(call(builder, TARGET.pair_products, words, raised, weights))
+    return reduce(builder.add, products)
+
+
+def next_block(maxima: int, first: int, count: int, least: int) -> int:
+    """The lowest index from `first` on of an int32 that is at least `least`, or `count`."""
+    found = np.flatnonzero(view(maxima, np.int32, (count,))[first:] >= least)
+    return int(first + found[0]) if len(found) else count
+
+
+@lowers(next_block)
+def _next_block_ir(
+    builder: ir.IRBuilder, maxima: ir.Value, first: ir.Value, count: ir.Value, least: ir.Value
+) -> ir.Value:
+    # Sixteen at once, as long as none of them is large enough; then one by one.
+    place = variable(builder, first)
+    for lanes in (LANES, 1):
+        head = builder.append_basic_block("next.head")
+        body = builder.append_basic_block("next.body")
+        done = builder.append_basic_block("next.done")
+        builder.branch(head)
+        builder.position_at_end(head)
+        stop = offset(builder, builder.load(place), lanes)
+        builder.cbranch(builder.icmp_signed("<=", stop, count), body, done)
+        builder.position_at_end(body)
+        value = load(builder, offset(builder, maxima, builder.load(place), 4), vector(I32, lanes))
+        wide = builder.sext(greatest_lane(builder, value), I64)
+        small = builder.icmp_signed("<", wide, least)
+        following = builder.append_basic_block("next.small")
+        builder.cbranch(small, following, done)
+        builder.position_at_end(following)
+        builder.store(stop, place)
+        builder.branch(head)
+        builder.position_at_end(done)
+    return builder.load(place)
+
+
+def sum_of_squares(x: int, depth: int) -> int:
+    """sum_k x[k]^2 of int8 [depth]."""
+    return int((view(x, np.int8, (depth,)).astype(np.int64) ** 2).sum())
+
+
+@lowers(sum_of_squares)
+def _sum_of_squares_ir(builder: ir.IRBuilder, x: ir.Value, depth: ir.Value) -> ir.Value:
+    total = variable(builder, constant(I64, 0))
+    with loop(builder, 0, depth) as k:
+        value = builder.sext(load(builder, offset(builder, x, k), I8), I64)
+        builder.store(builder.add(builder.load(total), builder.mul(value, value)), total)
+    return builder.load(total)
