@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Domain, Instruction, ValueType
-from int8ref.kernels.gemm.coarse_layout import Coarse, coarse_workspace, pack_coarse
 from int8ref.machine.frame import (
     CODE_WORDS,
     DOMAIN,
@@ -31,6 +30,9 @@ from int8ref.program import (
 )
 from int8ref.reference import instructions
 from int8ref.reference.linear import Linear
+
+if TYPE_CHECKING:
+    from int8ref.kernels.gemm.coarse_layout import Coarse
 
 Int64 = npt.NDArray[np.int64]
 
@@ -132,9 +134,10 @@ def assemble(
 
     decoder = code(program.decoder)
     choice = _fuse_argmax(decoder, places["target.ids"])
+    least_workspace = 0
     if coarse is not None:
         kept.extend([coarse.weight, coarse.start])
-        _add_coarse(choice, coarse)
+        least_workspace = _add_coarse(choice, coarse)
     return Code(
         encoder=code(program.encoder),
         decoder=decoder,
@@ -151,7 +154,7 @@ def assemble(
                 if isinstance(i, Linear)
             }
         ),
-        least_workspace=0 if coarse is None else coarse_workspace(coarse),
+        least_workspace=least_workspace,
         takes_source=takes_source(program),
         kept=kept,
     )
@@ -187,18 +190,24 @@ def _fuse_argmax(decoder: Int64, ids: Place) -> Int64:
 
 def _coarse_head(program: Program, tensors: Tensors) -> Coarse | None:
     """The coarse weights of the decoder's last instruction, if they are of use."""
+    from int8ref.kernels.gemm.coarse_layout import pack_coarse
+
     head = program.decoder[-1]
     assert isinstance(head, Linear)
     bias = tensors[head.bias].astype(np.int64) << head.bias_shift
     return pack_coarse(tensors[head.weight], bias.astype(np.int32))
 
 
-def _add_coarse(choice: Int64, coarse: Coarse) -> None:
-    """Put the coarse weights where `kernels.linear` looks for them."""
+def _add_coarse(choice: Int64, coarse: Coarse) -> int:
+    """Put the coarse weights where `kernels.linear` looks for them; returns the scratch memory that
+    it will need."""
+    from int8ref.kernels.gemm.coarse_layout import coarse_workspace
+
     at = operands_at(Linear)
     choice[-1, at["multiplier"]] = coarse.weight.ctypes.data
     choice[-1, at["shift"]] = coarse.start.ctypes.data
     choice[-1, at["low"]] = coarse.length
+    return coarse_workspace(coarse)
 
 
 def _lifetimes(program: Program, keep_values: bool) -> dict[str, tuple[int, int]]:

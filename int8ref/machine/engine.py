@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.executor import Batch, Observer
-from int8ref.kernels.gemm.target import TARGET
 from int8ref.machine import call as word
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code, assemble
@@ -49,6 +48,8 @@ class CompiledEngine:
 
     @cached_property
     def _greedy_code(self) -> Code:
+        from int8ref.kernels.gemm.target import TARGET
+
         if not TARGET.pair_products:
             return self._code
         return assemble(self.program, self._tensors, coarse_head=True)

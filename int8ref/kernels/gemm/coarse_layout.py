@@ -82,7 +82,9 @@ def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse | N
 def coarse_workspace(coarse: Coarse) -> int:
     """Bytes of scratch that suffice for the search with these weights, for any number of rows."""
     blocks, depth = len(coarse.start) // BLOCK, coarse.weight.shape[1] * GROUP
-    return ALIGNMENT + COARSE_ROWS * (raised_pitch(depth) + 4 * blocks) + 2 * depth + 64 + 4 * BLOCK
+    row, sums = 2 * depth + 64, 4 * BLOCK
+    size: int = ALIGNMENT + COARSE_ROWS * (raised_pitch(depth) + 4 * blocks) + row + sums
+    return size
 
 
 def raised_pitch(depth: int) -> int:

@@ -19,6 +19,7 @@ from int8ref.kernels.gemm.vector import (
     loop,
     maximum,
     offset,
+    prefetch,
     splat,
     store,
     variable,
@@ -26,6 +27,8 @@ from int8ref.kernels.gemm.vector import (
 )
 
 LANES = 16  # maxima that are compared at once
+AHEAD = 4096  # bytes: a page, before whose end the CPU's own prefetcher stops
+LINE = 64
 
 
 def coarse_maxima(
@@ -101,6 +104,9 @@ def _coarse_body(
                 )
                 for p in range(PAIRS)
             ]
+            for line in range(0, COARSE_DEPTH * columns, LINE):
+                at = offset(builder, offset(builder, weights, k, columns), AHEAD + line)
+                prefetch(builder, at)
             for row, total in zip(rows, totals, strict=True):
                 words = _pair_products(builder, offset(builder, row, k), right)
                 ones = constant(words.type, 1)

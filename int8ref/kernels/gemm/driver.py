@@ -3,7 +3,7 @@
 All of them take
 
     x          int8 [M, K], C-contiguous, all 256 values
-    packed     int8 [ceil(N/64), K8/4, 64, 4], `layout.pack(weight)`
+    packed     int8 [N64/S, K8/4, S, 4], `layout.pack(weight)`
     start      int32 [ceil(N/64) * 64], `layout.start_values(weight, bias)`
     workspace  uint8, at least workspace_bytes(M, K) elements; one for each thread
 

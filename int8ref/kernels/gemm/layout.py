@@ -1,10 +1,10 @@
-"""The packed weight layout: one for every CPU.
+"""The packed weight layout.
 
-A weight W [N, K] int8 is stored as int8 [ceil(N/64), K8/4, 64, 4]: panels of 64 output columns,
-inside a panel groups of four consecutive k, inside a group the four k of column 0, of column 1, and
-so on. K8 is K rounded up to a multiple of 8; padding is zero. A 64-byte slice is then what one
-dot-product instruction of 512 bits takes (16 columns, four k each), and smaller registers take a
-part of it.
+A weight W [N, K] int8 is stored as int8 [N64/S, K8/4, S, 4]: strips of S output columns, inside a
+strip groups of four consecutive k, inside a group the four k of column 0, of column 1, and so on.
+N64 is N rounded up to a multiple of 64, K8 is K rounded up to a multiple of 8; padding is zero.  S,
+a power of two up to 64, is what the CPU's tiles take at once (`target`), so that a tile reads its
+weights from the first byte to the last; 64 columns, one or more strips, are a panel.
 """
 
 from __future__ import annotations
@@ -25,8 +25,14 @@ def padded(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
+def packed_shape(n: int, k: int) -> tuple[int, int, int, int]:
+    """The shape that a weight [n, k] packs to."""
+    columns = TARGET.strip
+    return padded(n, PANEL) // columns, padded(k, DEPTH) // GROUP, columns, GROUP
+
+
 def pack(weight: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Weight [N, K] int8 -> packed int8 [ceil(N/64), K8/4, 64, 4], zero padded.
+    """Weight [N, K] int8 -> packed int8 [N64/S, K8/4, S, 4], zero padded.
 
     The result starts at a 64-byte boundary, for speed only: the kernels take any address.
     Raises ValueError if `weight` is not a two-dimensional int8 array with at least one element.
@@ -34,13 +40,13 @@ def pack(weight: NDArray[np.int8]) -> NDArray[np.int8]:
     if weight.ndim != 2 or weight.dtype != np.int8 or weight.size == 0:
         raise ValueError(f"weight: expected int8 [N, K], got {weight.dtype} {weight.shape}")
     n, k = weight.shape
-    panels, groups = padded(n, PANEL) // PANEL, padded(k, DEPTH) // GROUP
-    plain = np.zeros((panels * PANEL, groups * GROUP), np.int8)
+    strips, groups, columns, _ = shape = packed_shape(n, k)
+    plain = np.zeros((strips * columns, groups * GROUP), np.int8)
     plain[:n, :k] = weight
     room = np.empty(plain.size + 63, np.int8)
     start = -room.ctypes.data % 64
-    packed = room[start : start + plain.size].reshape(panels, groups, PANEL, GROUP)
-    packed[...] = plain.reshape(panels, PANEL, groups, GROUP).transpose(0, 2, 1, 3)
+    packed = room[start : start + plain.size].reshape(shape)
+    packed[...] = plain.reshape(strips, columns, groups, GROUP).transpose(0, 2, 1, 3)
     return packed
 
 
@@ -49,13 +55,13 @@ def unpack(packed: NDArray[np.int8], n: int, k: int) -> NDArray[np.int8]:
 
     Raises ValueError if `packed` is not the shape that a weight [n, k] packs to.
     """
-    shape = (padded(n, PANEL) // PANEL, padded(k, DEPTH) // GROUP, PANEL, GROUP)
+    shape = packed_shape(n, k)
     if packed.shape != shape or packed.dtype != np.int8:
         raise ValueError(
             f"packed: expected int8 {shape} for a weight [{n}, {k}], "
             f"got {packed.dtype} {packed.shape}"
         )
-    plain = packed.transpose(0, 2, 1, 3).reshape(shape[0] * PANEL, shape[1] * GROUP)
+    plain = packed.transpose(0, 2, 1, 3).reshape(shape[0] * shape[2], shape[1] * GROUP)
     return np.ascontiguousarray(plain[:n, :k])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from llvmlite import ir
 
@@ -26,7 +28,7 @@ def prepare(x: int, rows: int, depth: int, prepared: int, pitch: int) -> None:
 
 @lowers(prepare)
 def _prepare_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
-    _copy_rows(builder, *arguments, TARGET.operand, DEPTH)
+    _copy_rows(builder, arguments, TARGET.operand, DEPTH)
 
 
 def raise_rows(x: int, rows: int, depth: int, raised: int, pitch: int) -> None:
@@ -41,19 +43,13 @@ def raise_rows(x: int, rows: int, depth: int, raised: int, pitch: int) -> None:
 
 @lowers(raise_rows)
 def _raise_rows_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
-    _copy_rows(builder, *arguments, "u8", COARSE_DEPTH)
+    _copy_rows(builder, arguments, "u8", COARSE_DEPTH)
 
 
 def _copy_rows(
-    builder: ir.IRBuilder,
-    x: ir.Value,
-    rows: ir.Value,
-    depth: ir.Value,
-    copied: ir.Value,
-    pitch: ir.Value,
-    operand: str,
-    multiple: int,
+    builder: ir.IRBuilder, arguments: Sequence[ir.Value], operand: str, multiple: int
 ) -> None:
+    x, rows, depth, copied, pitch = arguments
     element = I16 if operand == "s16" else I8
     size = element.width // 8
     whole = builder.and_(depth, ir.Constant(I64, -32))

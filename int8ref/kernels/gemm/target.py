@@ -41,10 +41,12 @@ class InstructionSet:
     """A row of the table above; `intrinsic` is the LLVM name of the dot product, if it has one."""
 
     name: str
+    strip: int  # output columns whose weights lie together
     operand: str  # "u8", "s8" or "s16": the form in which the kernel reads the left matrix
     columns: int  # output columns that one register of accumulators serves
     registers: int  # vector registers that the target has
     intrinsic: str = ""
+    fetching_rows: int = 0  # tiles of so many rows at most fetch the weights of the next ones ahead
     pair_products: str = ""  # LLVM name of u8 * s8 in saturated pairs, where it beats dot products
     pair_sums: str = ""  # LLVM name of s16 * s16 in pairs, which goes with it
 
@@ -74,11 +76,12 @@ class InstructionSet:
         return across
 
 
-VNNI512 = InstructionSet("vnni512", "u8", 16, 32, "llvm.x86.avx512.vpdpbusd.512")
-VNNI256 = InstructionSet("vnni256", "u8", 8, 16, "llvm.x86.avx512.vpdpbusd.256")
-SDOT = InstructionSet("sdot", "s8", 4, 32, "llvm.aarch64.neon.sdot.v4i32.v16i8")
+VNNI512 = InstructionSet("vnni512", 64, "u8", 16, 32, "llvm.x86.avx512.vpdpbusd.512")
+VNNI256 = InstructionSet("vnni256", 64, "u8", 8, 16, "llvm.x86.avx512.vpdpbusd.256")
+SDOT = InstructionSet("sdot", 64, "s8", 4, 32, "llvm.aarch64.neon.sdot.v4i32.v16i8")
 GENERIC512 = InstructionSet(
     name="generic512",
+    strip=64,
     operand="s16",
     columns=8,
     registers=32,
@@ -87,14 +90,16 @@ GENERIC512 = InstructionSet(
 )
 GENERIC256 = InstructionSet(
     name="generic256",
+    strip=8,
+    fetching_rows=4,
     operand="s16",
     columns=4,
     registers=16,
     pair_products="llvm.x86.avx2.pmadd.ub.sw",
     pair_sums="llvm.x86.avx2.pmadd.wd",
 )
-GENERIC128 = InstructionSet("generic128", "s16", 2, 16)
-NEON = InstructionSet("neon", "s16", 2, 32)
+GENERIC128 = InstructionSet("generic128", 64, "s16", 2, 16)
+NEON = InstructionSet("neon", 64, "s16", 2, 32)
 
 Table = tuple[tuple[frozenset[str], InstructionSet], ...]
 

@@ -15,7 +15,7 @@ from int8ref.kernels.gemm.dot import FourWay, PairProducts, dot
 from int8ref.kernels.gemm.layout import GROUP, PANEL, UNROLL
 from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
 from int8ref.kernels.gemm.target import OPERAND, TARGET, TILE_ROWS
-from int8ref.kernels.gemm.vector import load, loop, offset, store, vector
+from int8ref.kernels.gemm.vector import load, loop, offset, prefetch, store, vector
 
 
 def multiply(
@@ -23,11 +23,12 @@ def multiply(
 ) -> None:
     """c[i, n] = start[n] + sum_k a[i, k] * b[n, k] (mod 2^32), `rows` by the 64 columns of a panel.
 
-    `a`: prepared rows (`operands.prepare`), `a_pitch` bytes apart; `b`: a packed panel int8
-    [groups, 64, 4]; `start`: int32 [64]; `c`: int32 rows, `c_pitch` bytes apart. 1 <= rows <= 6,
-    `groups` even and positive.
+    `a`: prepared rows (`operands.prepare`), `a_pitch` bytes apart; `b`: a packed panel, int8
+    [64/S, groups, S, 4]; `start`: int32 [64]; `c`: int32 rows, `c_pitch` bytes apart.
+    1 <= rows <= 6, `groups` even and positive.
     """
-    panel = view(b, np.int8, (groups, PANEL, GROUP)).transpose(1, 0, 2).reshape(PANEL, -1)
+    strips = view(b, np.int8, (PANEL // TARGET.strip, groups, TARGET.strip, GROUP))
+    panel = strips.transpose(0, 2, 1, 3).reshape(PANEL, -1)
     for i in range(rows):
         left = view(a + i * a_pitch, OPERAND, panel.shape[1:]).astype(np.int64)
         sums = view(start, np.int32, (PANEL,)) + panel.astype(np.int64) @ left
@@ -61,29 +62,50 @@ def tile_function(module: ir.Module, height: int) -> ir.Function:
     across = TARGET.registers_across(height, PANEL)
     columns = across * step.columns
     rows = [offset(builder, a, a_pitch, m) for m in range(height)]
-    with loop(builder, 0, PANEL // columns) as strip:
-        at = offset(builder, start, strip, columns * 4)
+    with loop(builder, 0, PANEL, columns) as first:
+        at = offset(builder, start, first, 4)
         starts = [
             load(builder, offset(builder, at, j * step.columns * 4), vector(I32, step.columns))
             for j in range(across)
         ]
         firsts = [step.first(value) for value in starts] * height
-        sums = _over_k(
-            builder, step, rows, offset(builder, b, strip, columns * GROUP), groups, firsts
-        )
+        weights = [
+            _column(builder, b, groups, builder.add(first, ir.Constant(I64, j * step.columns)))
+            for j in range(across)
+        ]
+        sums = _over_k(builder, step, rows, weights, groups, firsts)
         for (m, j), value in zip(product(range(height), range(across)), sums, strict=True):
-            at = offset(builder, offset(builder, c, c_pitch, m), strip, columns * 4)
+            at = offset(builder, offset(builder, c, c_pitch, m), first, 4)
             value = step.last(builder, value, starts[j])
             store(builder, value, offset(builder, at, j * step.columns * 4))
     builder.ret_void()
     return tile
 
 
+def _column(builder: ir.IRBuilder, b: ir.Value, groups: ir.Value, column: ir.Value) -> ir.Value:
+    """Where the weights of a column of a panel begin: inside the strip that it is in."""
+    before = builder.and_(column, ir.Constant(I64, -TARGET.strip))
+    inside = builder.and_(column, ir.Constant(I64, TARGET.strip - 1))
+    strip = offset(builder, b, builder.mul(before, groups), GROUP)
+    return offset(builder, strip, inside, GROUP)
+
+
+def _fetch_ahead(
+    builder: ir.IRBuilder, columns: list[ir.Value], group: ir.Value, groups: ir.Value
+) -> None:
+    """Fetch what the next turn over k will read when it is at this group: the columns behind."""
+    width = len(columns) * dot(TARGET).columns
+    behind = offset(builder, builder.mul(groups, ir.Constant(I64, GROUP)), width)
+    for column in columns[:: TARGET.strip // dot(TARGET).columns]:
+        here = offset(builder, column, group, TARGET.strip * GROUP)
+        prefetch(builder, builder.add(here, behind))
+
+
 def _over_k(
     builder: ir.IRBuilder,
     step: FourWay | PairProducts,
     rows: list[ir.Value],
-    b: ir.Value,
+    columns: list[ir.Value],
     groups: ir.Value,
     firsts: list[ir.Value],
 ) -> list[ir.Value]:
@@ -99,11 +121,12 @@ def _over_k(
     sums: list[ir.Value] = list(accumulators)
     for u in range(unroll):
         current = builder.add(group, ir.Constant(I64, u))
-        right = offset(builder, b, current, PANEL * GROUP)
         weights = [
-            step.right(builder, offset(builder, right, j * step.columns * GROUP))
-            for j in range(across)
+            step.right(builder, offset(builder, column, current, TARGET.strip * GROUP))
+            for column in columns
         ]
+        if len(rows) <= TARGET.fetching_rows:
+            _fetch_ahead(builder, columns, current, groups)
         for m, row in enumerate(rows):
             left = step.left(builder, offset(builder, row, current, step.left_bytes))
             for j in range(across):
