@@ -18,6 +18,7 @@ except attention, and that only within a sentence or within a row's own history.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
@@ -52,6 +53,7 @@ class ValueType(msgspec.Struct, frozen=True):
         )
 
 
+@cache
 def snake_case(name: str) -> str:
     """LayerNormL2 -> layer_norm_l2."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -80,11 +80,14 @@ class Shortlist:
         They are the frequent ones, `eos`, the lists of the sentence's tokens, and where the
         vocabulary is shared those tokens themselves.
         """
-        own = np.unique(np.asarray(source, np.int32))
+        own = sorted(set(source))
         lists = [self.tokens[self.offsets[t] : self.offsets[t + 1]] for t in own]
-        always = np.arange(self.frequent, dtype=np.int32)
-        copied = own if self.shared else own[:0]
-        return np.unique(np.concatenate([always, [eos], copied, *lists]).astype(np.int32))
+        copied = own if self.shared else []
+        some = np.concatenate([np.array([eos, *copied], np.int32), *lists])
+        chosen = np.zeros(max(self.frequent, int(some.max()) + 1), np.bool_)
+        chosen[: self.frequent] = True
+        chosen[some] = True
+        return np.flatnonzero(chosen).astype(np.int32)
 
 
 def beside(model: str | os.PathLike[str]) -> Path:

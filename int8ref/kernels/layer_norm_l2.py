@@ -6,21 +6,24 @@ import numpy as np
 
 from int8ref.kernels.arithmetic import isqrt
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.layer_norm import centred, divide_and_scale, layer_norm_code, sum_of
+from int8ref.kernels.layer_norm import divide_and_scale, layer_norm_code, sum_of
 
 
 @kernel
 def layer_norm_l2(x, gain, bias, shift, epsilon, wide_bits, out, wide):
-    """Normalise the rows of `x`, int16 [rows, n]."""
-    n = x.shape[1]
+    """Normalise the rows of `x`, int16 [rows, n].
+
+    The mean of the squares of n * x - sum(x) is n * sum(x^2) - sum(x)^2: a whole number.
+    """
+    n = np.int64(x.shape[1])
     for r in range(x.shape[0]):
         row = x[r]
         total = sum_of(row)
         squares = np.int64(0)
-        for i in range(n):
-            c = np.int64(centred(row, i, total))
-            squares += c * c
-        deviation = max(isqrt(squares // np.int64(n) + np.int64(epsilon)), np.int64(1))
+        for i in range(len(row)):
+            squares += np.int64(np.int32(np.int32(row[i]) * np.int32(row[i])))
+        variance = n * squares - np.int64(total) * np.int64(total)
+        deviation = max(isqrt(variance + np.int64(epsilon)), np.int64(1))
         divide_and_scale(row, total, deviation, gain, bias, shift, wide_bits, out[r], wide[r])
 
 

@@ -19,8 +19,20 @@ from int8ref.kernels.gemm.layout import GROUP
 from int8ref.kernels.gemm.lowering import I8, I32, I64, address, lowers, view
 from int8ref.kernels.gemm.operands import prepare
 from int8ref.kernels.gemm.target import OPERAND, TARGET
-from int8ref.kernels.gemm.vector import call, constant, load, loop, offset, store, variable
+from int8ref.kernels.gemm.vector import (
+    call,
+    constant,
+    load,
+    loop,
+    minimum,
+    offset,
+    prefetch,
+    store,
+    variable,
+)
 
+AHEAD = 16  # rows of the weight: so far ahead they are fetched
+LINE = 64
 ABREAST = 4  # rows of the weight at once: they share the loads of the left row
 
 
@@ -48,8 +60,17 @@ def _dots_ir(
     count: ir.Value,
     out: ir.Value,
 ) -> None:
+    # Chosen rows lie anywhere, so the CPU does not guess which comes next.
+    last = builder.sub(count, constant(I64, 1))
+
     def token(i: ir.Value) -> ir.Value:
-        return builder.sext(load(builder, offset(builder, tokens, i, 4), I32), I64)
+        number = builder.sext(load(builder, offset(builder, tokens, i, 4), I32), I64)
+        later = minimum(builder, offset(builder, i, AHEAD), last)
+        behind = builder.sext(load(builder, offset(builder, tokens, later, 4), I32), I64)
+        row = builder.add(weight, builder.mul(behind, depth))
+        with loop(builder, 0, depth, LINE) as k:
+            prefetch(builder, offset(builder, row, k))
+        return number
 
     _all_dots(builder, left, weight, depth, start, count, out, token)
 
