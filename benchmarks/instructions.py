@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Engine
+from int8ref.executor import Batch
 from int8ref.instruction import Instruction
 from int8ref.machine import call as word
+from int8ref.machine.arena import Arena
+from int8ref.machine.assemble import Code
 from int8ref.machine.native import machine
-from int8ref.program import Tensors
+from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
 
 REPEATS = 200
@@ -29,17 +31,25 @@ class Timed:
     run: Callable[[int], None]
 
 
-def instructions(engine: Engine, tensors: Tensors, batch: list[list[int]]) -> Iterator[Timed]:
-    """Every instruction of the encoder and of a decoder step, on the values of a batch.
+def instructions(program: Program, tensors: Tensors, code: Code, batch: Batch) -> Iterator[Timed]:
+    """Every instruction of the encoder and of the first decoder step of a greedy search.
 
-    The last of the decoder is the one that the engine runs in a greedy search: with its argmax.
+    `code` is `CompiledEngine.greedy_code`, or `CompiledEngine.code`, whose last instruction
+    computes every logit to find the largest.
     """
-    session: Any = engine.session(batch)
-    program = engine.program
-    session.step(np.full(len(batch), program.start, np.int32))
-    for sequence, rows in (("encoder", session._code.encoder), ("decoder", session._code.choice)):
-        for instruction, row in zip(getattr(program, sequence), rows, strict=True):
-            yield Timed(label(instruction, tensors), sequence, _runner(session, row))
+    rows = len(batch)
+    arena = Arena(code, batch, target_rows=rows, max_steps=1)
+    arena.set_rows("history", 1)
+    arena.value("target.ids", rows)[...] = program.start
+    arena.value("target.positions", rows)[...] = 0
+    arena.value("target.sentence", rows)[...] = np.arange(rows)
+    for state in program.states:
+        arena.value(state.value, rows)[...] = 0
+    for sequence, content in (("encoder", code.encoder), ("decoder", code.choice)):
+        for instruction, row in zip(getattr(program, sequence), content, strict=True):
+            run = _runner(arena, row)
+            run(1)  # those behind it want its values
+            yield Timed(label(instruction, tensors), sequence, run)
 
 
 def label(instruction: Instruction, tensors: Tensors) -> str:
@@ -50,15 +60,15 @@ def label(instruction: Instruction, tensors: Tensors) -> str:
     return instruction.op
 
 
-def _runner(session: Any, row: npt.NDArray[np.int64]) -> Callable[[int], None]:
-    """Runs a row of code on the arena of a session."""
+def _runner(arena: Arena, row: npt.NDArray[np.int64]) -> Callable[[int], None]:
+    """Runs a row of code on an arena."""
     code = np.repeat(row[None], REPEATS, axis=0)
     call = np.zeros(word.CALL_WORDS, np.int64)
     call[[word.MODE, word.CODE]] = word.RUN, code.ctypes.data
-    call[word.FRAME] = session._arena.frame.ctypes.data
+    call[word.FRAME] = arena.frame.ctypes.data
     native = machine()
 
-    def run(count: int, kept: Any = (session, code)) -> None:  # the call has their addresses
+    def run(count: int, kept: Any = (arena, code)) -> None:  # the call has their addresses
         for done in range(0, count, REPEATS):
             call[word.CODE_ROWS] = min(count - done, REPEATS)
             native(call.ctypes.data)

@@ -23,7 +23,7 @@ from benchmarks.peers import default_cache
 from benchmarks.setting import Setting
 from benchmarks.shapes import SHAPES, random_batch
 from benchmarks.tables import table
-from int8ref.executor import load_engine
+from int8ref.machine.engine import CompiledEngine
 from int8ref.model_file import load
 
 WINDOWS, WINDOW_SECONDS = 20, 0.002
@@ -88,9 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
 def time_all(folder: Path, shape: str, size: int) -> Figures:
     """Every instruction of the encoder and of a decoder step, equal ones together."""
     model = load(folder / "int8ref.safetensors")
-    engine = load_engine(model.program, model.tensors)
+    engine = CompiledEngine(model.program, model.tensors)
     batch = random_batch(SHAPES[shape], size, LENGTH)
-    timed = list(instructions(engine, model.tensors, batch))
+    timed = list(instructions(model.program, model.tensors, engine.greedy_code, batch))
     names = [f"{shape}, batch {size}, {t.sequence}, {t.label}" for t in timed]
     costs = seconds([*(t.run for t in timed), reference])
     figures: Figures = defaultdict(lambda: {"count": 0, "us": 0.0})

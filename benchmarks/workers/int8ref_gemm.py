@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instructions import instructions
-from int8ref.executor import load_engine
 from int8ref.kernels.gemm.target import TARGET
+from int8ref.machine.engine import CompiledEngine
 from int8ref.model_file import load
 
 PACKAGES = ("int8ref", "numba", "numpy")
@@ -20,11 +20,12 @@ class Engine:
 
     def __init__(self, options: dict[str, Any]) -> None:
         model = load(Path(options["folder"], "int8ref.safetensors"))
-        self._engine, self._tensors = load_engine(model.program, model.tensors), model.tensors
+        self._program, self._tensors = model.program, model.tensors
+        self._code = CompiledEngine(model.program, model.tensors).code
         self.description = f"dot products: {TARGET.name}"
 
     def prepare(self, work: dict[str, Any]) -> Callable[[], None]:
-        eos = self._engine.program.eos
+        eos = self._program.eos
         wanted = f"linear {work['outputs']}x{work['inputs']}"
         # The rows of an encoder are tokens, those of a decoder step are sentences.
         shapes = {
@@ -32,7 +33,7 @@ class Engine:
             "decoder": [[eos]] * work["rows"],
         }
         for sequence, batch in shapes.items():
-            for timed in instructions(self._engine, self._tensors, batch):
+            for timed in instructions(self._program, self._tensors, self._code, batch):
                 if timed.sequence == sequence and timed.label == wanted:
                     return lambda run=timed.run: run(work["repeats"])
         raise ValueError(f"the model has no {wanted}")

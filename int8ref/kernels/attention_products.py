@@ -19,9 +19,11 @@ from int8ref.kernels.gemm.vector import (
     splat,
     store,
     sum_lanes,
+    variable,
     vector,
 )
 
+KEYS = 8  # keys whose scores are computed at once
 LANES = (32, 16, 8)
 """Columns of a head that are taken at once: the most that divide its width, or few and a rest."""
 
@@ -47,7 +49,11 @@ def _dot_products_ir(
     def emit(most: int) -> None:
         with builder.goto_entry_block():
             many, one = builder.alloca(vector(I32, most // 2)), builder.alloca(I32)
-        with loop(builder, 0, count) as j:
+        first: ir.Value | int = 0
+        if most > LANES[-1]:
+            first = builder.and_(count, constant(I64, -KEYS))
+            _dots_abreast(builder, query, keys, pitch, first, width, scores)
+        with loop(builder, first, count) as j:
             key = offset(builder, keys, builder.mul(j, pitch))
             builder.store(constant(many.type.pointee, 0), many)
             builder.store(constant(I32, 0), one)
@@ -68,6 +74,49 @@ def _dot_products_ir(
             store(builder, total, offset(builder, scores, j, 4))
 
     by_width(builder, width, LANES, emit)
+
+
+def _dots_abreast(
+    builder: ir.IRBuilder,
+    query: ir.Value,
+    keys: ir.Value,
+    pitch: ir.Value,
+    count: ir.Value,
+    width: ir.Value,
+    scores: ir.Value,
+) -> None:
+    """Scores of eight keys at once: they share the query, and the adding up of lanes."""
+    lanes = 2 * KEYS
+    narrow, wide = vector(I16, lanes), vector(I32, lanes)
+    with loop(builder, 0, count, KEYS) as j:
+        key = offset(builder, keys, builder.mul(j, pitch))
+        rows = [offset(builder, key, pitch, i) for i in range(KEYS)]
+        totals = [variable(builder, constant(vector(I32, KEYS), 0)) for _ in rows]
+        with loop(builder, 0, width, lanes) as d:
+            places = [offset(builder, row, d) for row in (query, *rows)]
+            loaded = [load(builder, at, vector(I8, lanes)) for at in places]
+            q, *values = [builder.sext(builder.sext(x, narrow), wide) for x in loaded]
+            for value, total in zip(values, totals, strict=True):
+                sums = add_pairs(builder, builder.mul(q, value))
+                builder.store(builder.add(builder.load(total), sums), total)
+        sums = _sums_of_lanes(builder, [builder.load(total) for total in totals])
+        store(builder, sums, offset(builder, scores, j, 4))
+
+
+def _sums_of_lanes(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
+    """The sum of each of eight vectors of eight lanes.  Pairs are added as vphaddd does it."""
+
+    def added(a: ir.Value, b: ir.Value, first: list[int], second: list[int]) -> ir.Value:
+        masks = (ir.Constant(vector(I32, KEYS), lanes) for lanes in (first, second))
+        return builder.add(*(builder.shuffle_vector(a, b, mask) for mask in masks))
+
+    even = [0, 2, 8, 10, 4, 6, 12, 14]
+    while len(rows) > 2:
+        pairs = zip(rows[::2], rows[1::2], strict=True)
+        rows = [added(a, b, even, [lane + 1 for lane in even]) for a, b in pairs]
+    a, b = rows
+    low = [0, 1, 2, 3, 8, 9, 10, 11]
+    return added(a, b, low, [lane + 4 for lane in low])
 
 
 def weighted_sum(weights: int, values: int, pitch: int, count: int, width: int, sums: int) -> None:

@@ -39,7 +39,8 @@ class CompiledEngine:
         machine()
 
     @cached_property
-    def _code(self) -> Code:
+    def code(self) -> Code:
+        """What all runs but those of `greedy_code` and of candidates are made of."""
         return assemble(self.program, self._tensors)
 
     @cached_property
@@ -47,11 +48,12 @@ class CompiledEngine:
         return assemble(self.program, self._tensors, plain_head=True)
 
     @cached_property
-    def _greedy_code(self) -> Code:
+    def greedy_code(self) -> Code:
+        """What a greedy search over the whole vocabulary runs."""
         from int8ref.kernels.gemm.target import TARGET
 
         if not TARGET.pair_products:
-            return self._code
+            return self.code
         return assemble(self.program, self._tensors, coarse_head=True)
 
     @cached_property
@@ -61,7 +63,7 @@ class CompiledEngine:
     def session(self, batch: Batch, observe: Observer | None = None) -> CompiledSession:
         """See `Engine.session`."""
         self._check(batch)
-        code = self._code if observe is None else self._traced_code
+        code = self.code if observe is None else self._traced_code
         return CompiledSession(self.program, code, self._target, batch, observe)
 
     def greedy(
@@ -136,7 +138,7 @@ class CompiledEngine:
         if candidates is not None:
             code = self._candidate_code
         else:
-            code = self._greedy_code if fused else self._code
+            code = self.greedy_code if fused else self.code
         decoder = code.choice if fused else code.decoder
         most = max([1, *limits])
         call = Call(mode, Arena(code, batch, target_rows=rows * len(batch), max_steps=most))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import ops
 from benchmarks.instructions import REPEATS, instructions
-from int8ref.executor import load_engine
+from int8ref.machine.engine import CompiledEngine
 from tests.conftest import build_tiny_model
 
 
@@ -45,8 +45,8 @@ def test_the_dearest_operation_comes_first() -> None:
 def test_every_instruction_of_a_program_is_timed() -> None:
     model = build_tiny_model(2)
     program = model.program
-    engine = load_engine(program, model.tensors)
-    found = list(instructions(engine, model.tensors, [[5, 6, 0], [7, 0]]))
+    engine = CompiledEngine(program, model.tensors)
+    found = list(instructions(program, model.tensors, engine.greedy_code, [[5, 6, 0], [7, 0]]))
     assert len(found) == len(program.encoder) + len(program.decoder)
     width = len(model.tensors["embeddings"])
     assert found[-1].label == f"linear {width}x16"
