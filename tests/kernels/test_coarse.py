@@ -83,6 +83,13 @@ def test_coarse_weights_bound_every_output() -> None:
     assert (acc <= sums + lengths * coarse.length).all()
 
 
+def test_split_of_every_weight() -> None:
+    every = np.arange(-128, 128).astype(np.int8)
+    coarse, rest = coarse_layout.split(every)
+    assert coarse.tolist() == [(weight + 4) // 9 for weight in range(-128, 128)]
+    assert rest.tolist() == [(weight + 4) % 9 - 4 for weight in range(-128, 128)]
+
+
 def test_what_coarse_weights_are_not_made_of() -> None:
     weight = np.ones((3, 4), np.int8)
     assert pack_coarse(weight, np.array([0, -MAX_BIAS - 1, 0], np.int32)) is None

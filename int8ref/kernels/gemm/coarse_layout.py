@@ -51,10 +51,11 @@ class Coarse:
     length: int
 
 
-_EVERY = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int16)
-_COARSE = ((_EVERY + STEP // 2) // STEP).astype(np.int8)
-_SQUARES = ((_EVERY - STEP * _COARSE) ** 2).astype(np.uint8)
-"""Of every weight, read as uint8: the coarse part, and the square of the rest."""
+def split(weight: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """The coarse part floor((weight + 4) / 9) and the rest, by operations on bytes alone."""
+    raised = np.minimum(weight.view(np.uint8) ^ np.uint8(128), np.uint8(253))
+    coarse = ((raised + np.uint8(2)) // np.uint8(STEP)).view(np.int8) - np.int8(14)
+    return coarse, weight - np.int8(STEP) * coarse
 
 
 def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse | None:
@@ -66,7 +67,7 @@ def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse | N
     n, k = weight.shape
     if not TARGET.pair_products or k > MAX_DEPTH or np.abs(bias.astype(np.int64)).max() > MAX_BIAS:
         return None
-    coarse = _COARSE[weight.view(np.uint8)]
+    coarse, rest = split(weight)
     rows, depth = padded(n, BLOCK), padded(k, COARSE_DEPTH)
     plain = np.zeros((rows, depth), np.int8)
     plain[:n, :k] = coarse
@@ -74,7 +75,7 @@ def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse | N
     grouped = plain.reshape(rows // columns, columns, depth // GROUP, GROUP)
     start = np.full(rows, -(2**31), np.int32)
     start[:n] = bias - np.int32(STEP * OFFSET) * coarse.sum(axis=1, dtype=np.int32)
-    squares = _SQUARES[weight.view(np.uint8)].sum(axis=1, dtype=np.int64)
+    squares = (rest * rest).sum(axis=1, dtype=np.int64)
     packed = np.ascontiguousarray(grouped.transpose(0, 2, 1, 3))
     return Coarse(packed, start, int(isqrt(squares).max()) + 1)
 
