@@ -74,8 +74,8 @@ def test_coarse_weights_bound_every_output() -> None:
     strips = coarse.weight.transpose(0, 2, 1, 3).reshape(-1, coarse.weight.shape[1] * 4)
     plain = strips[:50, :40].astype(np.int64)
     assert coarse.weight.shape[2:] == (columns, 4)
-    assert np.abs(plain).max() <= 14
-    assert np.abs(weight - step * plain).max() <= 4
+    assert np.abs(plain).max() <= 32
+    assert np.abs(weight - step * plain).max() <= 2
     sums = (x.astype(np.int64) + 128) @ plain.T * step + coarse.start[:50]
     assert np.array_equal(sums, x.astype(np.int64) @ plain.T * step + bias)
     acc = x.astype(np.int64) @ weight.T.astype(np.int64) + bias
@@ -86,8 +86,8 @@ def test_coarse_weights_bound_every_output() -> None:
 def test_split_of_every_weight() -> None:
     every = np.arange(-128, 128).astype(np.int8)
     coarse, rest = coarse_layout.split(every)
-    assert coarse.tolist() == [(weight + 4) // 9 for weight in range(-128, 128)]
-    assert rest.tolist() == [(weight + 4) % 9 - 4 for weight in range(-128, 128)]
+    assert coarse.tolist() == [(weight + 2) // 4 for weight in range(-128, 128)]
+    assert rest.tolist() == [(weight + 2) % 4 - 2 for weight in range(-128, 128)]
 
 
 def test_what_coarse_weights_are_not_made_of() -> None:

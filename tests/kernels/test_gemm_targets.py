@@ -156,8 +156,8 @@ print(gemm_coarse_argmax.inspect_asm(signature))
     ],
 )
 def test_coarse_sums_have_the_instruction(cpu: str, features: str, instruction: str) -> None:
-    """Compiled, never run: four for each row of the tallest tile."""
-    assert len(re.findall(instruction, python("-c", COARSE, cpu=cpu, features=features))) >= 24
+    """Compiled, never run: two for each row of every tile."""
+    assert len(re.findall(instruction, python("-c", COARSE, cpu=cpu, features=features))) >= 42
 
 
 ARM_CODE = """

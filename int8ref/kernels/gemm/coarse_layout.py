@@ -2,7 +2,7 @@
 
 A weight is split into a coarse part and a small rest,
 
-    weight[n, k] = STEP * coarse[n, k] + rest[n, k],   |coarse| <= 14, |rest| <= 4
+    weight[n, k] = STEP * coarse[n, k] + rest[n, k],   |coarse| <= 32, |rest| <= 2
 
 so that with c[m, n] = bias[n] + STEP * sum_k x[m, k] * coarse[n, k] the inequality of Cauchy and
 Schwarz bounds every output (the lengths are rounded up, so in integers it holds as well):
@@ -11,7 +11,7 @@ Schwarz bounds every output (the lengths are rounded up, so in integers it holds
 
 A column whose bound is below a known output cannot be the largest one.  The coarse sums are cheap:
 with x raised to u8, vpmaddubsw adds pairs of products in 16 bits, and so small are the weights that
-four such pairs fit: 4 * 2 * 255 * 14 = 28560.
+two such pairs fit: 2 * 2 * 255 * 32 = 32640.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from int8ref.arithmetic import isqrt
 from int8ref.kernels.gemm.layout import GROUP, padded
 from int8ref.kernels.gemm.target import TARGET
 
-STEP = 9
-PAIRS = 4  # pair products that are added up in 16 bits
+STEP = 4
+PAIRS = 2  # pair products that are added up in 16 bits
 COARSE_DEPTH = PAIRS * GROUP  # K is padded to a multiple of it
 OFFSET = 128  # what x is raised by
 REGISTERS = 2  # registers of columns that share a maximum
@@ -36,12 +36,12 @@ COARSE_ROWS = 32  # rows that are searched at once: their maxima stay in the L2 
 ALIGNMENT = 64
 MAX_DEPTH = 1 << 15
 MAX_BIAS = 1 << 30
-"""Up to these bounds no coarse sum leaves int32: STEP * 14 * 128 * 2^15 + 2^30 < 2^31."""
+"""Up to these bounds no coarse sum leaves int32: STEP * 32 * 128 * 2^15 + 2^30 < 2^31."""
 
 
 @dataclass(frozen=True)
 class Coarse:
-    """weight   int8 [ceil(N/BLOCK) * REGISTERS, K16/4, columns of a register, 4], zero padded
+    """weight   int8 [ceil(N/BLOCK) * REGISTERS, K8/4, columns of a register, 4], zero padded
     start    int32 [ceil(N/BLOCK) * BLOCK]: bias[n] - STEP * 128 * sum_k coarse[n, k]; then -2^31
     length   the largest |rest[n]|, rounded up
     """
@@ -52,10 +52,9 @@ class Coarse:
 
 
 def split(weight: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """The coarse part floor((weight + 4) / 9) and the rest, by operations on bytes alone."""
-    raised = np.minimum(weight.view(np.uint8) ^ np.uint8(128), np.uint8(253))
-    coarse = ((raised + np.uint8(2)) // np.uint8(STEP)).view(np.int8) - np.int8(14)
-    return coarse, weight - np.int8(STEP) * coarse
+    """The coarse part floor((weight + 2) / 4) and the rest, in 8 bits throughout."""
+    coarse: NDArray[np.int8] = (weight >> np.int8(2)) + ((weight >> np.int8(1)) & np.int8(1))
+    return coarse, np.subtract(weight, coarse << np.int8(2), dtype=np.int8)
 
 
 def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse | None:

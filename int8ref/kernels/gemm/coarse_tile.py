@@ -37,7 +37,7 @@ def coarse_maxima(
     """int32 out[i] = max_n start[n] + STEP * sum_k a[i, k] * b[n, k] over the columns of a block.
 
     `a`: raised rows (`operands.raise_rows`), `pitch` bytes apart; `b`: the block's part of
-    `Coarse.weight`; `depth`: K, a multiple of 16; `start`: the block's part of `Coarse.start`;
+    `Coarse.weight`; `depth`: K, a multiple of 8; `start`: the block's part of `Coarse.start`;
     results lie `out_pitch` bytes apart.  1 <= rows <= 6.
     """
     columns = BLOCK // REGISTERS
@@ -123,7 +123,7 @@ def _coarse_body(
 
 
 def _pair_products(builder: ir.IRBuilder, row: ir.Value, right: list[ir.Value]) -> ir.Value:
-    """Four groups of a row times their weights: sums of eight products in each lane of 16 bits."""
+    """Two groups of a row times their weights: sums of four products in each lane of 16 bits."""
     columns = TARGET.pair_columns
     words = vector(I16, columns * GROUP // 2)
     products = []

@@ -33,7 +33,7 @@ def _prepare_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
 
 def raise_rows(x: int, rows: int, depth: int, raised: int, pitch: int) -> None:
     """Rows of `depth` int8 at `x` -> rows of u8 = x + 128, `pitch` bytes apart, filled up with
-    zeros to a multiple of 16."""
+    zeros to a multiple of 8."""
     source = view(x, np.int8, (rows, depth))
     for i in range(rows):
         row = view(raised + i * pitch, np.uint8, (depth + -depth % COARSE_DEPTH,))
