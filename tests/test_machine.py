@@ -308,7 +308,7 @@ def test_memory_is_used_again() -> None:
     """The arena of a run is smaller than that of a trace, where every value has its own place."""
     engine = compiled()
     assert isinstance(engine, CompiledEngine)
-    small, large = engine._code.row_bytes, engine._traced_code.row_bytes
+    small, large = engine.code.row_bytes, engine._traced_code.row_bytes
     assert small["source"] < large["source"]
     assert small["target"] < large["target"]
 

@@ -1,5 +1,6 @@
 """Integer matrix multiplication, int8 by int8, exact on every CPU: see `driver` and `chosen` for
-the kernels, `layout` for the packed weights, `target` for the instruction sets.
+the kernels, `layout` for the packed weights, `target` for the instruction sets, `coarse` for the
+largest output of each row without most outputs.
 
 The kernels are imported when first used, because packing a weight needs no compiler.
 """
