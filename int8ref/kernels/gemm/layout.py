@@ -12,8 +12,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.kernels.gemm.target import TARGET
-
 PANEL = 64  # output columns in a panel
 GROUP = 4  # consecutive k that one dot-product instruction consumes
 UNROLL = 2  # groups that one turn of the innermost loop may take
@@ -25,6 +23,11 @@ def padded(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
+def packed_shape(n: int, k: int) -> tuple[int, int, int, int]:
+    """The shape that a weight [n, k] packs to."""
+    return padded(n, PANEL) // PANEL, padded(k, DEPTH) // GROUP, PANEL, GROUP
+
+
 def pack(weight: NDArray[np.int8]) -> NDArray[np.int8]:
     """Weight [N, K] int8 -> packed int8 [ceil(N/64), K8/4, 64, 4], zero padded.
 
@@ -34,7 +37,7 @@ def pack(weight: NDArray[np.int8]) -> NDArray[np.int8]:
     if weight.ndim != 2 or weight.dtype != np.int8 or weight.size == 0:
         raise ValueError(f"weight: expected int8 [N, K], got {weight.dtype} {weight.shape}")
     n, k = weight.shape
-    panels, groups = padded(n, PANEL) // PANEL, padded(k, DEPTH) // GROUP
+    panels, groups = packed_shape(n, k)[:2]
     plain = np.zeros((panels * PANEL, groups * GROUP), np.int8)
     plain[:n, :k] = weight
     room = np.empty(plain.size + 63, np.int8)
@@ -49,7 +52,7 @@ def unpack(packed: NDArray[np.int8], n: int, k: int) -> NDArray[np.int8]:
 
     Raises ValueError if `packed` is not the shape that a weight [n, k] packs to.
     """
-    shape = (padded(n, PANEL) // PANEL, padded(k, DEPTH) // GROUP, PANEL, GROUP)
+    shape = packed_shape(n, k)
     if packed.shape != shape or packed.dtype != np.int8:
         raise ValueError(
             f"packed: expected int8 {shape} for a weight [{n}, {k}], "
@@ -82,6 +85,8 @@ def start_values(
         )
     if bias.dtype != np.int32 or bias.shape != sums.shape:
         raise ValueError(f"bias: expected int32 {sums.shape}, got {bias.dtype} {bias.shape}")
+    from int8ref.kernels.gemm.target import TARGET  # asks LLVM what CPU this is
+
     start = np.zeros(padded(len(sums), PANEL), np.int32)
     start[: len(sums)] = bias - np.int32(TARGET.offset) * sums
     return start
