@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -91,6 +90,8 @@ def compile_machine() -> bytes:
 
     Where that fails, this process compiles, and tells what is wrong.
     """
+    import subprocess
+
     command = [sys.executable, "-P", "-m", "int8ref.machine.build"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction, ValueType
+from int8ref.kernels.gemm.layout import pack, start_values
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
 
@@ -66,8 +67,6 @@ class Prepared:
 
     def _packed(self, instruction: Linear) -> npt.NDArray[Any]:
         if instruction.weight not in self._weights:
-            from int8ref.kernels.gemm.layout import pack
-
             self._weights[instruction.weight] = pack(self._tensors[instruction.weight])
         return self._weights[instruction.weight]
 
@@ -84,7 +83,5 @@ def start_name(instruction: Linear) -> str:
 
 def start(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]:
     """What the accumulators of a product start from (`kernels.gemm.layout.start_values`)."""
-    from int8ref.kernels.gemm.layout import start_values
-
     bias = (tensors[instruction.bias].astype(np.int64) << instruction.bias_shift).astype(np.int32)
     return start_values(tensors[instruction.weight], bias)
