@@ -6,7 +6,6 @@ Nothing is imported here that takes time: help and errors of usage must answer a
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from decimal import Decimal
@@ -22,6 +21,7 @@ from int8ref.options import (
     Options,
     hundredths,
 )
+from int8ref.processors import processors
 from int8ref.search.hypothesis import MAX_BEAM
 
 BATCH_SIZE = 32
@@ -115,8 +115,8 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=_count(MAX_COUNT),
         metavar="N",
-        default=_processors(),
-        help=f"batches computed at once (default: the processors, here {_processors()})",
+        default=processors(),
+        help=f"batches computed at once (default: the processors, here {processors()})",
     )
 
 
@@ -227,8 +227,3 @@ def _hundredths(name: str) -> Callable[[str], Decimal]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return number
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -72,9 +72,7 @@ class Contents:
     digest: str
 
 
-def pack(
-    tensors: dict[str, Array], key: str, document: str, alignment: int = ALIGNMENT
-) -> bytes:
+def pack(tensors: dict[str, Array], key: str, document: str, alignment: int = ALIGNMENT) -> bytes:
     """The bytes of a container, deterministic; `document` becomes the metadata value of `key`.
 
     Tensors lie in order of falling item size, then name, so that each is aligned to its items, and

@@ -106,6 +106,14 @@ class Engine(Protocol):
         ...
 
 
+def prepare_backend(backend: Backend) -> None:
+    """Do ahead what every first engine of a backend in a process does: get the native code."""
+    if backend == "compiled":
+        from int8ref.machine.native import machine
+
+        machine()
+
+
 def load_engine(
     program: Program,
     tensors: Tensors,

@@ -3,12 +3,14 @@ imported once into the user's cache."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import csv
+import hashlib
 import logging
 import os
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,15 @@ from int8ref.errors import UserError
 from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
 
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+}
+"""Of an import, unless the user says otherwise: float sums on one thread, in one order whatever the
+machine, while other processors compile; and the GNU C library hands out memory again, instead of
+fetching it from the system for every large array."""
 STALE_SECONDS = 6 * 3600
 """Age at which a temporary file in the cache is taken for the leftover of a killed import."""
 
@@ -67,12 +78,15 @@ MODELS = {
 
 Say = Callable[[str], None]
 """Takes one line of information for the user."""
+Meanwhile = Callable[[], object]
+"""Work that does not depend on the model."""
 
 
-def find_model(name_or_path: str, say: Say) -> Path:
+def find_model(name_or_path: str, say: Say, meanwhile: Meanwhile | None = None) -> Path:
     """The file of a model: of an embedded one, of a name of `MODELS`, imported first, or a path.
 
-    Raises `ModelError`, and `ModelFileError` for a path that is no file.
+    While a model is imported, `meanwhile` is called, in a thread; nobody waits for it or hears of
+    its errors.  Raises `ModelError`, and `ModelFileError` for a path that is no file.
     """
     if (found := embedded.path(name_or_path)) is not None:
         return found
@@ -86,16 +100,20 @@ def find_model(name_or_path: str, say: Say) -> Path:
     checkpoint = _locate(name_or_path, published)
     cached = cache_folder() / f"{name_or_path}-{_cache_key(checkpoint)}.safetensors"
     if not cached.exists():
+        if meanwhile is not None:
+            threading.Thread(target=_try, args=(meanwhile,), daemon=True).start()
         _import(name_or_path, published, checkpoint.folder / checkpoint.path, cached, say)
     return cached
 
 
-def load_model(name_or_path: str, say: Say) -> tuple[Path, Model]:
+def load_model(
+    name_or_path: str, say: Say, meanwhile: Meanwhile | None = None
+) -> tuple[Path, Model]:
     """The file of a model and its content; a damaged file in the cache is imported again.
 
-    Raises `ModelError` and `ModelFileError`.
+    `meanwhile`: see `find_model`.  Raises `ModelError` and `ModelFileError`.
     """
-    path = find_model(name_or_path, say)
+    path = find_model(name_or_path, say, meanwhile)
     try:
         return path, model_file.load(path)
     except ModelFileError as error:
@@ -105,6 +123,12 @@ def load_model(name_or_path: str, say: Say) -> tuple[Path, Model]:
     path.unlink(missing_ok=True)
     path = find_model(name_or_path, say)
     return path, model_file.load(path)
+
+
+def _try(work: Meanwhile) -> None:
+    """Do work that will be done again where it fails."""
+    with contextlib.suppress(Exception):
+        work()
 
 
 def _locate(name: str, published: Published) -> Installed:
@@ -145,9 +169,9 @@ def _cache_key(checkpoint: Installed) -> str:
             found = recorded.partition("=")[2] or container.file_hash(checkpoint.folder / path)
             key.update(f"{path} {found}\n".encode())
     folder = _importer_folder()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.parent.name != "__pycache__":
-            key.update(f"{path.relative_to(folder)} {container.file_hash(path)}\n".encode())
+    for own in sorted(folder.rglob("*")):
+        if own.is_file() and own.parent.name != "__pycache__":
+            key.update(f"{own.relative_to(folder)} {container.file_hash(own)}\n".encode())
     return key.hexdigest()[:16]
 
 
@@ -174,6 +198,7 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
     command += ["-o", str(temporary), "--name", name]
     command += [] if logging.getLogger("int8ref").isEnabledFor(logging.INFO) else ["--quiet"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**ENVIRONMENT, **environment}
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(cached.parent)

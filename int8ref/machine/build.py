@@ -1,6 +1,8 @@
 """Compiles the machine: a native function an operation, and the interpreter that calls them.
 
-As a program of its own it writes the code, as it is kept, to standard output.
+As a program of its own (see `native.compile_machine`) it compiles the parts whose numbers it reads
+from standard input, a byte each, and writes them to standard output.  Several that read from one
+pipe share the work.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -9,14 +11,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import multiprocessing
 import os
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
+import msgspec
 from llvmlite import ir
 from numba.core import types
 from numba.core.compiler import Flags, compile_extra
@@ -29,54 +30,44 @@ from int8ref.machine import image
 from int8ref.machine.assemble import OPCODES
 from int8ref.machine.cpu import cpu
 from int8ref.machine.entry import call_machine
-from int8ref.machine.native import ENTRY, encode
+from int8ref.machine.native import ENTRY, Part
 from int8ref.machine.part import PARTS, symbol
 
-MAX_PROCESSES = 8
 
-
-def compile_all() -> list[bytes]:
-    """Object code of all parts of the machine, made by as many processes as there are processors.
+def compile_parts(numbers: Iterable[int]) -> list[Part]:
+    """Those parts of the machine that have these numbers; there may be fewer.
 
     Raises RuntimeError where Numba compiles for another CPU than `cpu` tells, as the weights would
-    be packed for the wrong one; and where the parts refer to anything but each other and what an
-    image may import: what is loaded without Numba must need nothing of it.
+    be packed for the wrong one.
     """
     told = cpu_target.target_context.codegen().magic_tuple()
     if told != cpu():
         raise RuntimeError(
             f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
         )
-    names = list(functions())[::-1]  # those that take longest are not among the last
-    processes = min(_processors(), MAX_PROCESSES)
-    if processes == 1 or sys.platform != "linux":  # elsewhere a fork is not safe
-        parts = [compile_part(name) for name in names]
-    else:
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
-            parts = list(pool.map(compile_part, names))
-    defined = {name for _, names, _ in parts for name in names}
-    missing = {name for _, _, names in parts for name in names} - defined
-    if missing:
-        raise RuntimeError(f"compiled code needs symbols that nobody defines: {sorted(missing)}")
-    return [code for code, _, _ in parts]
+    names = list(functions())
+    return [compile_part(names[number]) for number in numbers if number < len(names)]
 
 
 def functions() -> dict[str, Callable[..., Any]]:
-    """Name of the native function -> what it is compiled from: all parts, the entry last."""
+    """Name of the native function -> what it is compiled from.
+
+    What takes longest is not among the last, which processes that share the work then wait for.
+    """
     steps = {op: importlib.import_module(f"int8ref.kernels.{op}").step for op in OPCODES}
     return {
-        **{symbol(op): step.py_func for op, step in steps.items()},
-        **{symbol(f"part.{part.__name__}"): part for part in PARTS},
         ENTRY: call_machine,
+        **{symbol(f"part.{part.__name__}"): part for part in PARTS[::-1]},
+        **{symbol(op): step.py_func for op, step in reversed(steps.items())},
     }
 
 
-def compile_part(name: str) -> tuple[bytes, set[str], set[str]]:
-    """Object code of one part, and the functions that it defines and that it needs."""
+def compile_part(name: str) -> Part:
+    """One part, by the name of its function."""
     compiled = module(name, functions()[name])
     defined = {f.name for f in compiled.functions if not f.is_declaration}
     needed = {f.name for f in compiled.functions if not f.name.startswith("llvm.")} - defined
-    return target_machine().emit_object(compiled), defined, needed
+    return Part(name, target_machine().emit_object(compiled), sorted(defined), sorted(needed))
 
 
 def target_machine() -> Any:
@@ -132,10 +123,12 @@ def module(name: str, function: Callable[..., Any]) -> Any:
     return library._final_module
 
 
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def _given() -> Iterator[int]:
+    """The numbers on standard input, as long as whoever started this process is there."""
+    parent = os.getppid()
+    while os.getppid() == parent and (byte := os.read(0, 1)):
+        yield byte[0]
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(encode(compile_all()))
+    sys.stdout.buffer.write(msgspec.msgpack.encode(compile_parts(_given())))

@@ -15,7 +15,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,18 +25,30 @@ from int8ref import installed
 from int8ref.machine import image
 from int8ref.machine.cpu import cpu, identity
 from int8ref.machine.image import Image
+from int8ref.processors import processors
 from int8ref.storage import cache_folder, write_whole
 
 Machine = Callable[[int], None]
 """Runs the call at an address; releases the GIL."""
 
 ENTRY = "int8ref.machine"
+MAX_PROCESSES = 8
+MAX_PARTS = 256
 MAGIC = b"int8ref machine 3\n"
 SOURCES = ("kernels", "machine", "reference", "arithmetic.py", "instruction.py")
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _loaded: list[tuple[Machine, object]] = []
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object file, and the functions that it defines and that it needs."""
+
+    name: str
+    code: bytes
+    defined: list[str]
+    needed: list[str]
 
 
 class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -86,39 +98,73 @@ def _compilers() -> Iterator[str]:
 
 
 def compile_machine() -> bytes:
-    """The machine as it is kept, made in a process of its own: compiling takes much memory.
+    """The machine as it is kept.
 
-    Where that fails, this process compiles, and tells what is wrong.
+    It is compiled by a process for each processor, as one takes long, and much memory; where that
+    fails, by this process, which then tells what is wrong.  Raises RuntimeError.
+    """
+    try:
+        parts = _compile_elsewhere(min(processors(), MAX_PROCESSES))
+    except (OSError, ValueError) as error:
+        _log.info("compiling in this process, as others cannot: %s", error)
+        from int8ref.machine.build import compile_parts
+
+        parts = compile_parts(range(MAX_PARTS))
+    return encode(parts)
+
+
+def _compile_elsewhere(count: int) -> list[Part]:
+    """All parts, compiled by so many processes; each takes the next part from a pipe.
+
+    Raises OSError and ValueError where one of them fails.
     """
     import subprocess
 
+    read, write = os.pipe()
+    os.write(write, bytes(range(MAX_PARTS)))
+    os.close(write)
     command = [sys.executable, "-P", "-m", "int8ref.machine.build"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    started: list[subprocess.Popen[bytes]] = []
+    parts: list[Part] = []
     try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
-        return encode(_decode(done.stdout))
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        _log.info("compiling in this process, as another one cannot: %s", error)
-    from int8ref.machine.build import compile_all
+        for _ in range(count):
+            started.append(
+                subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=read,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        for process in started:
+            parts += msgspec.msgpack.decode(process.communicate()[0], type=list[Part])
+    finally:
+        os.close(read)
+        for process in started:
+            process.kill()
+            process.wait()
+    return parts
 
-    return encode(compile_all())
 
+def encode(parts: Sequence[Part]) -> bytes:
+    """The parts of the machine as they are kept: as an image, where that is possible.
 
-def encode(code: list[bytes] | Image | Objects) -> bytes:
-    """Code as it is kept: an image, where that is possible."""
-    if isinstance(code, list):
+    Raises RuntimeError where they refer to anything but each other and what an image may import:
+    what is loaded without Numba must need nothing of it, and LLVM does not tell what it cannot
+    resolve.
+    """
+    missing = {n for p in parts for n in p.needed} - {n for p in parts for n in p.defined}
+    if missing:
+        raise RuntimeError(f"compiled code needs symbols that nobody defines: {sorted(missing)}")
+    objects = [part.code for part in sorted(parts, key=lambda part: part.name)]
+    code: Image | Objects = Objects(objects)
+    if image.supported():
         try:
-            code = image.link(code, ENTRY) if image.supported() else Objects(code)
+            code = image.link(objects, ENTRY)
         except image.LinkError as error:
-            _log.info("LLVM will load the code: %s", error)
-            code = Objects(code)
+            _log.info("the code is kept as object files: %s", error)
     content = msgspec.msgpack.encode(code)
     return MAGIC + hashlib.sha256(content).digest() + content
 
