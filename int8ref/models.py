@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from int8ref import arithmetic, container, embedded, installed, model_file, shortlist
+from int8ref import arithmetic, embedded, installed, model_file, shortlist
 from int8ref.errors import UserError
 from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
@@ -166,13 +166,18 @@ def _cache_key(checkpoint: Installed) -> str:
     key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
     for path, recorded in checkpoint.files.items():
         if path.parent == checkpoint.path.parent:
-            found = recorded.partition("=")[2] or container.file_hash(checkpoint.folder / path)
+            found = recorded.partition("=")[2] or _hash(checkpoint.folder / path)
             key.update(f"{path} {found}\n".encode())
     folder = _importer_folder()
     for own in sorted(folder.rglob("*")):
         if own.is_file() and own.parent.name != "__pycache__":
-            key.update(f"{own.relative_to(folder)} {container.file_hash(own)}\n".encode())
+            key.update(f"{own.relative_to(folder)} {_hash(own)}\n".encode())
     return key.hexdigest()[:16]
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _importer_folder() -> Path:

@@ -46,7 +46,8 @@ def compile_parts(numbers: Iterable[int]) -> list[Part]:
             f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
         )
     names = list(functions())
-    return [compile_part(names[number]) for number in numbers if number < len(names)]
+    chosen = (names[number] for number in numbers if number < len(names))
+    return [part_of(name, module(name, functions()[name])) for name in chosen]
 
 
 def functions() -> dict[str, Callable[..., Any]]:
@@ -62,9 +63,8 @@ def functions() -> dict[str, Callable[..., Any]]:
     }
 
 
-def compile_part(name: str) -> Part:
-    """One part, by the name of its function."""
-    compiled = module(name, functions()[name])
+def part_of(name: str, compiled: Any) -> Part:
+    """Object code of the module of one part."""
     defined = {f.name for f in compiled.functions if not f.is_declaration}
     needed = {f.name for f in compiled.functions if not f.name.startswith("llvm.")} - defined
     return Part(name, target_machine().emit_object(compiled), sorted(defined), sorted(needed))

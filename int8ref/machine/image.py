@@ -92,6 +92,13 @@ def link(objects: Sequence[bytes], entry: str) -> Image:
     Of functions that several objects define, which must then be the same, the first counts.
     Raises `LinkError`.
     """
+    try:
+        return _link(objects, entry)
+    except (struct.error, IndexError, StopIteration, UnicodeDecodeError) as error:
+        raise LinkError(f"a damaged object file: {error}") from None
+
+
+def _link(objects: Sequence[bytes], entry: str) -> Image:
     code = bytearray()
     parts = [_Object(content, code) for content in objects]
     known: dict[str, int] = {}
@@ -207,4 +214,7 @@ def _sections(content: bytes) -> list[Section]:
 
 
 def _text(content: bytes, at: int) -> str:
-    return content[at : content.index(b"\0", at)].decode()
+    end = content.find(b"\0", at)
+    if end < 0:
+        raise LinkError("a damaged object file: a name without an end")
+    return content[at:end].decode()
