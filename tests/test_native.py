@@ -147,7 +147,9 @@ def test_the_digest_covers_the_compilers(monkeypatch: pytest.MonkeyPatch, tmp_pa
         library.write_bytes(content)
         with monkeypatch.context() as patch:
             spec = importlib.util.spec_from_file_location(
-                "llvmlite", submodule_search_locations=[str(tmp_path / "llvmlite")]
+                "llvmlite",
+                tmp_path / "llvmlite" / "__init__.py",
+                submodule_search_locations=[str(tmp_path / "llvmlite")],
             )
             patch.setattr(native, "find_spec", lambda name, spec=spec: spec)
             assert native.digest() != mine

@@ -144,7 +144,8 @@ def _compile_elsewhere(count: int) -> list[Part]:
         os.close(read)
         for process in started:
             process.kill()
-            process.wait()
+            with process:  # which waits, and closes its pipe
+                pass
     return parts
 
 
