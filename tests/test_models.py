@@ -99,7 +99,8 @@ class Machine:
         return len(log.read_text().splitlines()) if log.exists() else 0
 
     def cached(self) -> list[Path]:
-        return sorted(self.cache.iterdir())
+        """The models, whole or not, in the cache."""
+        return sorted(p for p in self.cache.iterdir() if not p.name.startswith("unpacked-"))
 
 
 @pytest.fixture

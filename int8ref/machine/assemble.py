@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -41,8 +41,7 @@ ATTENTION_WORKSPACE = 8192
 OPCODES = {op: index for index, op in enumerate(sorted(instructions()))}
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a value lies, as the words of its operand: domain, prefix, width, item size."""
 
     domain: Domain
@@ -55,8 +54,7 @@ class Place:
         return [DOMAINS.index(self.domain), self.prefix, self.width, self.item]
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(msgspec.Struct, frozen=True):
     """An assembled Program.
 
     `takes_source` is that of `program.takes_source`.  `choice` is the decoder with its last
