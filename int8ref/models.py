@@ -24,14 +24,12 @@ from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
 
 ENVIRONMENT = {
-    "OPENBLAS_THREAD_TIMEOUT": "4",
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(1 << 26),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
 }
-"""Of an import, unless the user says otherwise.  It changes no bit: threads of OpenBLAS that have
-nothing to do sleep, as the processors are wanted to compile; and the GNU C library hands out memory
-again, instead of fetching it from the system for every large array."""
+"""Of an import, unless the user says otherwise: the GNU C library hands out memory again, instead of
+fetching it from the system for every large array.  It changes no bit."""
 STALE_SECONDS = 6 * 3600
 """Age at which a temporary file in the cache is taken for the leftover of a killed import."""
 

@@ -132,5 +132,5 @@ def _given() -> Iterator[int]:
 
 if __name__ == "__main__":
     if hasattr(os, "nice"):
-        os.nice(5)  # an import at the same time waits for its threads at every product
+        os.nice(5)  # an import at the same time has one thread, and takes longest
     sys.stdout.buffer.write(msgspec.msgpack.encode(compile_parts(_given())))
