@@ -28,8 +28,8 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(1 << 26),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
 }
-"""Of an import, unless the user says otherwise: the GNU C library hands out memory again, instead of
-fetching it from the system for every large array.  It changes no bit."""
+"""Of an import, unless the user says otherwise: the GNU C library hands out memory again, and does
+not fetch it from the system for every large array.  It changes no bit."""
 STALE_SECONDS = 6 * 3600
 """Age at which a temporary file in the cache is taken for the leftover of a killed import."""
 
