@@ -35,7 +35,7 @@ def weights(program: Program, tensors: Tensors, digest: str) -> Tensors:
     They are views of a mapped file, or, where none can be kept, arrays.
     """
     key = _key(digest)
-    path = storage.cache_folder() / f"packed-{key[:32]}.safetensors"
+    path = storage.cache_folder().joinpath(f"packed-{key[:32]}.safetensors")
     found = _read(path, key, program, tensors)
     if found is None:
         found = _pack(program, tensors)
@@ -47,7 +47,7 @@ def weights(program: Program, tensors: Tensors, digest: str) -> Tensors:
 def _key(digest: str) -> str:
     """Digest of the model's file and of what else packed weights depend on."""
     root = Path(native.__file__).parent.parent
-    sources = [hashlib.sha256((root / name).read_bytes()).hexdigest() for name in SOURCES]
+    sources = [hashlib.sha256(root.joinpath(name).read_bytes()).hexdigest() for name in SOURCES]
     return hashlib.sha256(json.dumps([digest, *sources, *identity()]).encode()).hexdigest()
 
 
