@@ -34,8 +34,8 @@ class Timed:
 def instructions(program: Program, tensors: Tensors, code: Code, batch: Batch) -> Iterator[Timed]:
     """Every instruction of the encoder and of the first decoder step of a greedy search.
 
-    `code` is `CompiledEngine.greedy_code`, or `CompiledEngine.code`, whose last instruction
-    computes every logit to find the largest.
+    `code` is `CompiledEngine.code(coarse_head=True)`, which such a search runs, or `code()`, whose
+    last instruction computes every logit to find the largest.
     """
     rows = len(batch)
     arena = Arena(code, batch, target_rows=rows, max_steps=1)

@@ -90,7 +90,7 @@ def time_all(folder: Path, shape: str, size: int) -> Figures:
     model = load(folder / "int8ref.safetensors")
     engine = CompiledEngine(model.program, model.tensors)
     batch = random_batch(SHAPES[shape], size, LENGTH)
-    timed = list(instructions(model.program, model.tensors, engine.greedy_code, batch))
+    timed = list(instructions(model.program, model.tensors, engine.code(coarse_head=True), batch))
     names = [f"{shape}, batch {size}, {t.sequence}, {t.label}" for t in timed]
     costs = seconds([*(t.run for t in timed), reference])
     figures: Figures = defaultdict(lambda: {"count": 0, "us": 0.0})

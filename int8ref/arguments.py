@@ -6,14 +6,12 @@ Nothing is imported here that takes time: help and errors of usage must answer a
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Any
 
+from int8ref import installed
 from int8ref.console import LEVELS
 from int8ref.options import (
     ALIGNMENTS,
@@ -23,6 +21,7 @@ from int8ref.options import (
     Options,
     hundredths,
 )
+from int8ref.processors import processors
 from int8ref.search.hypothesis import MAX_BEAM
 
 BATCH_SIZE = 32
@@ -116,8 +115,8 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=_count(MAX_COUNT),
         metavar="N",
-        default=_processors(),
-        help=f"batches computed at once (default: the processors, here {_processors()})",
+        default=processors(),
+        help=f"batches computed at once (default: the processors, here {processors()})",
     )
 
 
@@ -145,7 +144,7 @@ def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         dest="log_level",
         help="no progress and no warnings, as --log-level error",
     )
-    add("--version", action="version", version=f"int8ref {version()}")
+    add("--version", action=_Version, nargs=0, help="tell the version, and end")
     return group
 
 
@@ -197,9 +196,17 @@ def options_of(given: argparse.Namespace, **others: Any) -> Options:
 def version() -> str:
     """The version that is installed."""
     try:
-        return installed_version("int8ref")
-    except PackageNotFoundError:
+        return installed.version("int8ref")
+    except ModuleNotFoundError:
         return "0 (not installed)"
+
+
+class _Version(argparse.Action):
+    """Looks for the version when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"int8ref {version()}")
+        parser.exit()
 
 
 def _count(most: int) -> Callable[[str], int]:
@@ -220,8 +227,3 @@ def _hundredths(name: str) -> Callable[[str], Decimal]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return number
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -15,7 +15,6 @@ import mmap
 import os
 import stat
 import zlib
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -63,18 +62,19 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_offsets: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a container holds: the metadata document, decoded, and the tensors but the digest."""
+class Contents(msgspec.Struct, frozen=True):
+    """What a container holds: the metadata document, decoded, the tensors, and the digest."""
 
     document: Any
     tensors: dict[str, Array]
+    digest: str
 
 
-def pack(tensors: dict[str, Array], key: str, document: str) -> bytes:
+def pack(tensors: dict[str, Array], key: str, document: str, alignment: int = ALIGNMENT) -> bytes:
     """The bytes of a container, deterministic; `document` becomes the metadata value of `key`.
 
-    Tensors lie in order of falling item size, then name, so that each is aligned.
+    Tensors lie in order of falling item size, then name, so that each is aligned to its items, and
+    the first of them to `alignment`, a multiple of 8.
     """
     entries: dict[str, Any] = {"__metadata__": {key: document}}
     body = bytearray()
@@ -87,7 +87,7 @@ def pack(tensors: dict[str, Array], key: str, document: str) -> bytes:
         entries[name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": offsets}
         body += tensor.tobytes()
     header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-    header += b" " * (-len(header) % ALIGNMENT)
+    header += b" " * (-(len(header) + 8) % alignment)
     content = len(header).to_bytes(8, "little") + header + body[:-DIGEST_BYTES]
     content += hashlib.sha256(content).digest()
     unpack(content, key)
@@ -137,6 +137,8 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     _check_layout(entries, len(view) - start)
     if hashlib.sha256(view[:-DIGEST_BYTES]).digest() != view[-DIGEST_BYTES:]:
         raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
+    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        content.madvise(mmap.MADV_DONTNEED)  # what is used will be read again; most may not be
     tensors = {
         name: np.frombuffer(
             view[start + entry.data_offsets[0] : start + entry.data_offsets[1]],
@@ -145,7 +147,7 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
         for name, entry in entries.items()
         if name != DIGEST
     }
-    return Contents(_json(metadata[key], "header"), tensors)
+    return Contents(_json(metadata[key], "header"), tensors, view[-DIGEST_BYTES:].hex())
 
 
 def compress(data: bytes) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction
-from int8ref.program import Program, Tensors, takes_source, vocabulary_size
+from int8ref.program import Checked, Program, Tensors, takes_source, vocabulary_size
 from int8ref.reference import operation
 from int8ref.search.beam import beam
 from int8ref.search.candidates import Candidates, check_candidates
@@ -106,13 +106,31 @@ class Engine(Protocol):
         ...
 
 
-def load_engine(program: Program, tensors: Tensors, backend: Backend = "compiled") -> Engine:
-    """An engine for a valid Program (see `program.validate`)."""
+def prepare_backend(backend: Backend) -> None:
+    """Do ahead what every first engine of a backend in a process does: get the native code."""
+    if backend == "compiled":
+        from int8ref.machine.native import machine
+
+        machine()
+
+
+def load_engine(
+    program: Program,
+    tensors: Tensors,
+    backend: Backend = "compiled",
+    types: Checked | None = None,
+    digest: str | None = None,
+) -> Engine:
+    """An engine for a valid Program.
+
+    `types` are what `program.validate` found, for who has called it.  `digest`, where there is one,
+    tells these tensors from all others: the compiled engine then keeps in the cache what it packs.
+    """
     if backend == "reference":
         return ReferenceEngine(program, tensors)
     from int8ref.machine.engine import CompiledEngine
 
-    return CompiledEngine(program, tensors)
+    return CompiledEngine(program, tensors, types, digest)
 
 
 class ReferenceEngine:

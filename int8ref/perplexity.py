@@ -184,9 +184,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace, console: Console) -> None:
     file = command.InputFile("input", given.input, command.complaints(given.strict, console))
 
+    from int8ref.executor import prepare_backend
     from int8ref.models import load_model
 
-    _, model = load_model(given.model, console.info)
+    _, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     speed = given.batch_size, given.threads, given.buffer_size
     begun = time.monotonic()
     found = measure(model, file.lines, given.window, given.backend, *speed)

@@ -65,9 +65,10 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         pairs = _around_tabs(inputs[0].lines)
     options = shared.options_of(given, scores=True)
 
+    from int8ref.executor import prepare_backend
     from int8ref.models import load_model
 
-    model = load_model(given.model, console.info)
+    model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
 
     from int8ref import output
 

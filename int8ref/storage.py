@@ -6,13 +6,15 @@ import os
 import secrets
 from pathlib import Path
 
-import platformdirs
-
 
 def cache_folder() -> Path:
     """Folder of imported models and compiled code: INT8REF_CACHE, or the user's cache folder."""
     chosen = os.environ.get("INT8REF_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("int8ref")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+
+    return platformdirs.user_cache_path("int8ref")
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:

@@ -78,9 +78,10 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     scores = several or kind == "nbest" or given.scores is not None
     options = shared.options_of(given, n_best=given.n_best or 1, scores=scores)
 
+    from int8ref.executor import prepare_backend
     from int8ref.models import load_model
 
-    path, model = load_model(given.model, console.info)
+    path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     if given.signature:
         print(signature(path, model, options, given.backend))
         return

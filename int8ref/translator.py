@@ -16,7 +16,7 @@ from int8ref.alignment import aligning_attention
 from int8ref.batching import Limits, in_order
 from int8ref.container import DIGEST_BYTES, map_file
 from int8ref.errors import UserError
-from int8ref.executor import Backend
+from int8ref.executor import Backend, prepare_backend
 from int8ref.model_file import Model
 from int8ref.models import load_model
 from int8ref.options import OptionError, Options
@@ -82,7 +82,8 @@ def load(
     `Speed`.  Raises `UserError`.
     """
     speed = Speed(batch_size, threads, buffer_size)
-    path, model = load_model(os.fspath(name_or_path), logging.getLogger(__name__).warning)
+    say = logging.getLogger(__name__).warning
+    path, model = load_model(os.fspath(name_or_path), say, partial(prepare_backend, backend))
     return Translator(model, backend, speed, path)
 
 

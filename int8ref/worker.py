@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from int8ref.alignment import alignment_weights, describe
@@ -13,7 +13,7 @@ from int8ref.errors import UserError
 from int8ref.executor import BACKENDS, Backend, load_engine
 from int8ref.model_file import Model
 from int8ref.options import OptionError, Options, hundredths
-from int8ref.program import Program, max_target_length, validate
+from int8ref.program import Program, max_target_length
 from int8ref.results import Alignment, Result, Scores, Translation
 from int8ref.search import BeamOptions, Hypothesis
 from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
@@ -24,8 +24,7 @@ CERTAIN = Scores((), natural_log(0), natural_log(0), True)
 """Scores of the empty translation of a text without tokens."""
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(Struct, frozen=True):
     """Text and its token ids, without eos; `truncated` where ids had to be left out."""
 
     text: str
@@ -37,8 +36,7 @@ Pair = tuple[Sentence, Sentence]
 """A sentence and a translation of it."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A translation as the engine has it: ids without eos, and scores if there are any."""
 
     text: str
@@ -59,18 +57,21 @@ class Worker:
             raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
         if not program.encoder:
             raise UserError(f"model {model.name}: a decoder alone, which translates nothing")
-        logits = validate(program, tensors).decoder[program.logits]
+        types = model.types
+        target = types.decoder[program.logits].width
         sizes = {len(tensors[i.names("tensor")[0]]) for i in program.encoder if i.op == "embed"}
+        source = min(sizes, default=target)
         try:
-            self._source = build_tokenizer(model.source, min(sizes, default=logits.width))
-            self._target = build_tokenizer(model.target, logits.width)
+            self._source = self._target = build_tokenizer(model.target, target)
+            if (model.source, source) != (model.target, target):
+                self._source = build_tokenizer(model.source, source)
         except TokenizerError as error:
             raise TokenizerError(f"model {model.name}: {error}") from None
         self._shortlist = model.shortlist
-        if model.shortlist and not model.shortlist.fits(min(sizes, default=0), logits.width):
+        if model.shortlist and not model.shortlist.fits(min(sizes, default=0), target):
             raise UserError(f"model {model.name}: the shortlist beside it is not its own")
         self._program, self._tensors = program, tensors
-        self._engine = load_engine(program, tensors, backend)
+        self._engine = load_engine(program, tensors, backend, types, model.digest)
 
     def source(self, text: str, where: str, warn: Warn | None) -> Sentence:
         """A sentence to be translated; `warn` is told where it is longer than the model takes."""

@@ -1,22 +1,22 @@
-"""LLVM IR and assembly of the machine, from the one compilation that also gives its object code."""
+"""LLVM IR and assembly of the machine, from the one compilation that also gives its code."""
 
 from __future__ import annotations
 
 import gzip
 from functools import cache
 from typing import Any
-from unittest import mock
 
 from int8ref.machine import native
+from int8ref.machine.native import Part
 
 
 @cache
 def machine_text() -> tuple[str, str]:
-    """(LLVM IR, assembly); compiled once, then kept beside the object code.
+    """(LLVM IR, assembly); compiled once, then kept beside the code.
 
     Whoever needs the machine in a test calls this first, so that it is not compiled twice.
     """
-    place = native.cache_folder() / f"machine-{native.digest()}.o"
+    place = native.place()
     kept = [place.with_suffix(f".{kind}.gz") for kind in ("ll", "s")]
     if not all(path.exists() for path in (place, *kept)):
         code, texts = _compile()
@@ -28,16 +28,17 @@ def machine_text() -> tuple[str, str]:
 
 
 def _compile() -> tuple[bytes, tuple[str, str]]:
-    """The object code as `native` keeps it, and the text that it was made from."""
+    """The code as `native` keeps it, and the text of the modules that it was made from."""
     from int8ref.machine import build
 
-    parts = list(build.libraries())
-    with mock.patch.object(build, "libraries", return_value=parts):
-        code = native.compile_machine()
-    irs, assemblies = zip(*map(text_of, parts), strict=True)
-    return code, ("\n".join(irs), "\n".join(assemblies))
+    modules = {name: build.module(name, function) for name, function in build.functions().items()}
+    parts: list[Part] = [build.part_of(name, module) for name, module in modules.items()]
+    irs, assemblies = zip(*map(text_of, modules.values()), strict=True)
+    return native.encode(parts), ("\n".join(irs), "\n".join(assemblies))
 
 
-def text_of(library: Any) -> tuple[str, str]:
-    """(LLVM IR, assembly) of a code library of Numba."""
-    return library.get_llvm_str(), library.get_asm_str()
+def text_of(module: Any) -> tuple[str, str]:
+    """(LLVM IR, assembly) of a module."""
+    from int8ref.machine.build import target_machine
+
+    return str(module), target_machine().emit_assembly(module)

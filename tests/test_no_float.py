@@ -225,9 +225,9 @@ def floats_in_assembly(text: str) -> list[str]:
 
 def compiled(function: Callable[..., Any]) -> tuple[str, str]:
     """LLVM IR and assembly of a function of an int64, compiled as the machine is."""
-    from int8ref.machine.build import library
+    from int8ref.machine.build import module
 
-    return text_of(library("probe", function))
+    return text_of(module("probe", function))
 
 
 def test_compiled_code_has_no_float() -> None:

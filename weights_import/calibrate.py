@@ -85,31 +85,54 @@ class Collector:
 
     Each row gets a random key, and the rows with the smallest keys stay: a uniform sample that
     does not depend on how the rows were cut into batches.  All names draw the same keys, so the
-    samples of tensors with equally many rows belong to the same tokens.
+    samples of tensors with equally many rows belong to the same tokens.  Rows are gathered, and
+    now and then those that cannot stay are dropped: to copy the sample for every batch takes long.
     """
 
     def __init__(self, rows: int = 4096, seed: int = 0) -> None:
-        self.ranges = Ranges()
         self.rows = rows
-        self._keys: dict[str, NDArray[np.float64]] = {}
+        self._ranges = Ranges()
+        self._chunks: dict[str, list[tuple[NDArray[np.float64], Float32]]] = {}
+        self._bound: dict[str, float] = {}
         self._seed = seed
         self._random: dict[str, np.random.Generator] = {}
 
     def __call__(self, name: str, x: Float32) -> None:
-        features = x.shape[1]
-        if name not in self._keys:
-            self.ranges.maxima[name] = np.zeros(features, np.float32)
-            self.ranges.samples[name] = np.empty((0, features), np.float32)
-            self._keys[name] = np.empty(0)
+        if name not in self._chunks:
+            self._ranges.maxima[name] = np.zeros(x.shape[1], np.float32)
+            self._chunks[name] = []
+            self._bound[name] = np.inf
             self._random[name] = np.random.default_rng(self._seed)
-        largest, sample = self.ranges.maxima[name], self.ranges.samples[name]
+        largest = self._ranges.maxima[name]
         np.maximum(largest, np.maximum(x.max(axis=0), -x.min(axis=0)), out=largest)
-        keys = np.concatenate([self._keys[name], self._random[name].random(len(x))])
-        limit = max(1, min(self.rows, SAMPLE_VALUES // features))
-        kept = np.sort(np.argsort(keys, kind="stable")[:limit])
-        old, new = kept[kept < len(sample)], kept[kept >= len(sample)] - len(sample)
-        self.ranges.samples[name] = np.concatenate([sample[old], x[new]])
-        self._keys[name] = keys[kept]
+        keys = self._random[name].random(len(x))
+        new = keys < self._bound[name]
+        self._chunks[name].append((keys[new], x[new]))
+        if sum(len(keys) for keys, _ in self._chunks[name]) > 2 * self._limit(name):
+            self._choose(name)
+
+    @property
+    def ranges(self) -> Ranges:
+        """What has been collected."""
+        for name in self._chunks:
+            self._ranges.samples[name] = self._choose(name)
+        return self._ranges
+
+    def _limit(self, name: str) -> int:
+        """Most rows of a tensor's sample."""
+        return max(1, min(self.rows, SAMPLE_VALUES // self._ranges.maxima[name].size))
+
+    def _choose(self, name: str) -> Float32:
+        """Drop all rows but those of the smallest keys, in the order in which they came."""
+        limit = self._limit(name)
+        keys, rows = (np.concatenate(parts) for parts in zip(*self._chunks[name], strict=True))
+        if len(keys) > limit:
+            kept = np.sort(np.argsort(keys, kind="stable")[:limit])
+            keys, rows = keys[kept], rows[kept]
+        if len(keys) == limit:
+            self._bound[name] = float(keys.max())
+        self._chunks[name] = [(keys, rows)]
+        return rows
 
 
 def mse_threshold(magnitudes: Float32) -> float:
@@ -176,12 +199,13 @@ def calibrate(
     collector = Collector(rows, seed)
     for batch in _batches(lengths):
         forced(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
+    ranges = collector.ranges
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
-    collector.ranges.provenance = {
+    ranges.provenance = {
         "calibration_sha256": digest,
         "calibration_sentences": str(len(sentences)),
     }
-    return collector.ranges
+    return ranges
 
 
 def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:

@@ -21,7 +21,7 @@ class Engine:
     def __init__(self, options: dict[str, Any]) -> None:
         model = load(Path(options["folder"], "int8ref.safetensors"))
         self._program, self._tensors = model.program, model.tensors
-        self._code = CompiledEngine(model.program, model.tensors).code
+        self._code = CompiledEngine(model.program, model.tensors).code()
         self.description = f"dot products: {TARGET.name}"
 
     def prepare(self, work: dict[str, Any]) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 assemble.py     Program -> code: opcodes, operand addresses, where every value lies in the arena
 prepare.py      tensors -> the form that kernels read: packed weights, start values
+packed.py       keeps packed weights
 bounds.py       what token ids and lengths the tables take: checked before every run
 frame.py        the few words that say where a batch's arenas are
 call.py         the words that say what to run
@@ -17,6 +18,7 @@ part.py         functions that are compiled on their own
 entry.py        the one native function: does what a call asks for
 cpu.py          the CPU that code is compiled for
 build.py        compiles the interpreter and the operations with Numba
-native.py       keeps the object code, loads it without Numba
+image.py        links object code to an image that is loaded without a compiler
+native.py       compiles in several processes, keeps the code, loads it
 engine.py       CompiledEngine
 """

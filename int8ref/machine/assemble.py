@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,14 +19,12 @@ from int8ref.machine.frame import (
     PREFIX,
     operands_at,
 )
-from int8ref.machine.prepare import prepare
+from int8ref.machine.prepare import Prepared, linears
 from int8ref.program import (
     SOURCE_INPUTS,
     TARGET_INPUTS,
     Program,
-    Tensors,
     takes_source,
-    validate,
 )
 from int8ref.reference import instructions
 from int8ref.reference.linear import Linear
@@ -46,8 +44,7 @@ ATTENTION_WORKSPACE = 8192
 OPCODES = {op: index for index, op in enumerate(sorted(instructions()))}
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a value lies, as the words of its operand: domain, prefix, width, item size."""
 
     domain: Domain
@@ -60,8 +57,7 @@ class Place:
         return [DOMAINS.index(self.domain), self.prefix, self.width, self.item]
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(msgspec.Struct, frozen=True):
     """An assembled Program.
 
     `takes_source` is that of `program.takes_source`.  `choice` is the decoder with its last
@@ -98,12 +94,13 @@ def _gemm_workspace(rows: int, depth: int) -> int:
 
 def assemble(
     program: Program,
-    tensors: Tensors,
+    types: dict[str, ValueType],
+    prepared: Prepared,
     keep_values: bool = False,
     plain_head: bool = False,
     coarse_head: bool = False,
 ) -> Code:
-    """Assemble a valid Program.
+    """Assemble a valid Program, whose values are of these types.
 
     With `keep_values`, no two values share memory, so that all of them can be read afterwards;
     otherwise a value's memory is used again after its last use.  With `plain_head`, the weight of
@@ -112,24 +109,18 @@ def assemble(
     true, but for the choice, which finds its tokens by coarse weights; where this CPU has no use
     for these, `coarse_head` changes nothing.
     """
-    coarse = _coarse_head(program, tensors) if coarse_head else None
+    coarse = prepared.coarse(program.decoder[-1]) if coarse_head else None
     plain_head = plain_head or coarse is not None
-    types = validate(program, tensors)
-    every = types.encoder | types.decoder
     lifetimes = _lifetimes(program, keep_values)
-    places, row_bytes = _allocate(program, every, lifetimes)
+    places, row_bytes = _allocate(program, types, lifetimes)
     kept: list[npt.NDArray[Any]] = []
-    prepared: dict[tuple[str, ...], dict[str, npt.NDArray[Any]]] = {}
 
     def code(sequence: Sequence[Instruction]) -> Int64:
         rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
         for row, instruction in zip(rows, sequence, strict=True):
-            names = tuple(instruction.names("tensor"))
-            if names not in prepared:
-                plain = plain_head and instruction is program.decoder[-1]
-                prepared[names] = prepare(instruction, tensors, every, plain)
-                kept.extend(prepared[names].values())
-            _encode(instruction, places, prepared[names], row)
+            found = prepared.of(instruction, plain_head and instruction is program.decoder[-1])
+            kept.extend(found.values())
+            _encode(instruction, places, found, row)
         return rows
 
     decoder = code(program.decoder)
@@ -146,14 +137,7 @@ def assemble(
         states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
         places=places,
         row_bytes=row_bytes,
-        depths=tuple(
-            {
-                len(tensors[i.weight][0])
-                for s in (program.encoder, program.decoder)
-                for i in s
-                if isinstance(i, Linear)
-            }
-        ),
+        depths=tuple({types[product.x].width for product in linears(program)}),
         least_workspace=least_workspace,
         takes_source=takes_source(program),
         kept=kept,
@@ -186,16 +170,6 @@ def _fuse_argmax(decoder: Int64, ids: Place) -> Int64:
     out = fused[-1, operands_at(Linear)["out"] :]
     out[[DOMAIN, PREFIX, ITEM]] = DOMAINS.index(ids.domain), ids.prefix, 0
     return fused
-
-
-def _coarse_head(program: Program, tensors: Tensors) -> Coarse | None:
-    """The coarse weights of the decoder's last instruction, if they are of use."""
-    from int8ref.kernels.gemm.coarse_layout import pack_coarse
-
-    head = program.decoder[-1]
-    assert isinstance(head, Linear)
-    bias = tensors[head.bias].astype(np.int64) << head.bias_shift
-    return pack_coarse(tensors[head.weight], bias.astype(np.int32))
 
 
 def _add_coarse(choice: Int64, coarse: Coarse) -> int:

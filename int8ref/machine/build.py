@@ -1,4 +1,9 @@
-"""Compiles the machine: a native function an operation, and the interpreter that calls them."""
+"""Compiles the machine: a native function an operation, and the interpreter that calls them.
+
+As a program of its own (see `native.compile_machine`) it compiles the parts whose numbers it reads
+from standard input, a byte each, and writes them to standard output.  Several that read from one
+pipe share the work.
+"""
 
 # mypy: disable-error-code="untyped-decorator"
 
@@ -6,9 +11,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import llvmlite.binding as llvm
+import msgspec
 from llvmlite import ir
 from numba.core import types
 from numba.core.compiler import Flags, compile_extra
@@ -17,42 +26,68 @@ from numba.core.registry import cpu_target
 
 from int8ref.kernels.compile import OPTIONS
 from int8ref.kernels.gemm.lowering import I64
+from int8ref.machine import image
 from int8ref.machine.assemble import OPCODES
+from int8ref.machine.cpu import cpu
 from int8ref.machine.entry import call_machine
-from int8ref.machine.native import ENTRY
+from int8ref.machine.native import ENTRY, Part
 from int8ref.machine.part import PARTS, symbol
 
 
-def objects() -> list[bytes]:
-    """Object code of all parts of the machine.
+def compile_parts(numbers: Iterable[int]) -> list[Part]:
+    """Those parts of the machine that have these numbers; there may be fewer.
 
-    Raises RuntimeError where they refer to anything but each other: what is loaded without Numba
-    must need nothing of it, and the loader does not tell what it could not resolve.
+    Raises RuntimeError where Numba compiles for another CPU than `cpu` tells, as the weights would
+    be packed for the wrong one.
     """
-    parts = list(libraries())
-    functions = [f for part in parts for f in part._final_module.functions]
-    defined = {f.name for f in functions if not f.is_declaration}
-    missing = {f.name for f in functions if not f.name.startswith("llvm.")} - defined
-    if missing:
-        raise RuntimeError(f"compiled code needs symbols that nobody defines: {sorted(missing)}")
-    return [part._get_compiled_object() for part in parts]
+    told = cpu_target.target_context.codegen().magic_tuple()
+    if told != cpu():
+        raise RuntimeError(
+            f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
+        )
+    names = list(functions())
+    chosen = (names[number] for number in numbers if number < len(names))
+    return [part_of(name, module(name, functions()[name])) for name in chosen]
 
 
-def libraries() -> Iterator[Any]:
-    """Numba's code libraries of all parts of the machine, the entry last."""
-    for op in OPCODES:
-        step = importlib.import_module(f"int8ref.kernels.{op}").step
-        yield library(symbol(op), step.py_func)
-    for part in PARTS:
-        yield library(symbol(f"part.{part.__name__}"), part)
-    yield library(ENTRY, call_machine)
+def functions() -> dict[str, Callable[..., Any]]:
+    """Name of the native function -> what it is compiled from.
+
+    What takes longest is not among the last, which processes that share the work then wait for.
+    """
+    steps = {op: importlib.import_module(f"int8ref.kernels.{op}").step for op in OPCODES}
+    return {
+        ENTRY: call_machine,
+        **{symbol(f"part.{part.__name__}"): part for part in PARTS[::-1]},
+        **{symbol(op): step.py_func for op, step in reversed(steps.items())},
+    }
+
+
+def part_of(name: str, compiled: Any) -> Part:
+    """Object code of the module of one part."""
+    defined = {f.name for f in compiled.functions if not f.is_declaration}
+    needed = {f.name for f in compiled.functions if not f.name.startswith("llvm.")} - defined
+    return Part(name, target_machine().emit_object(compiled), sorted(defined), sorted(needed))
+
+
+def target_machine() -> Any:
+    """LLVM's code generator for this CPU: such code as can become an image, where that is for it.
+
+    Elsewhere such code as LLVM itself can load.
+    """
+    _, name, features = cpu()
+    forms = {"reloc": "pic", "codemodel": "small"}
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=3, **(forms if image.supported() else {"jit": True})
+    )
 
 
 @global_compiler_lock
-def library(name: str, function: Callable[..., Any]) -> Any:
-    """`function` of int64, compiled under `name`: a C function with its result, int64 or none.
+def module(name: str, function: Callable[..., Any]) -> Any:
+    """LLVM's optimised module of `function` of int64, compiled under `name`.
 
-    It reports no errors, because kernels raise none.
+    It is a C function with its result, int64 or none, and reports no errors, because kernels raise
+    none.  Numba would also load the module, and could not: other parts are not there.
     """
     told = inspect.signature(function)
     parameters = len(told.parameters)
@@ -70,16 +105,32 @@ def library(name: str, function: Callable[..., Any]) -> Any:
         flags,
         locals={},
     )
-    module = target.create_module(name)
+    outer = target.create_module(name)
     kind = target.call_conv.get_function_type(found.fndesc.restype, found.fndesc.argtypes)
-    body = ir.Function(module, kind, found.fndesc.llvm_func_name)
+    body = ir.Function(outer, kind, found.fndesc.llvm_func_name)
     returned = I64 if result is types.int64 else ir.VoidType()
-    entry = ir.Function(module, ir.FunctionType(returned, [I64] * parameters), name)
+    entry = ir.Function(outer, ir.FunctionType(returned, [I64] * parameters), name)
     builder = ir.IRBuilder(entry.append_basic_block())
     _, value = target.call_conv.call_function(
         builder, body, found.fndesc.restype, found.fndesc.argtypes, entry.args
     )
     builder.ret(value) if result is types.int64 else builder.ret_void()
-    found.library.add_ir_module(module)
-    found.library.get_pointer_to_function(name)
-    return found.library
+    library = found.library
+    library.add_ir_module(outer)
+    for used in library._linking_libraries:
+        library._final_module.link_in(used._get_module_for_linking(), preserve=True)
+    library._optimize_final_module()
+    return library._final_module
+
+
+def _given() -> Iterator[int]:
+    """The numbers on standard input, as long as whoever started this process is there."""
+    parent = os.getppid()
+    while os.getppid() == parent and (byte := os.read(0, 1)):
+        yield byte[0]
+
+
+if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(5)  # an import at the same time has one thread, and takes longest
+    sys.stdout.buffer.write(msgspec.msgpack.encode(compile_parts(_given())))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from int8ref.executor import Batch, Observer
 from int8ref.machine import call as word
+from int8ref.machine import packed
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code, assemble
 from int8ref.machine.bounds import Bounds
 from int8ref.machine.frame import CODE_WORDS, FRAME_WORDS
 from int8ref.machine.hypotheses import Hypotheses
 from int8ref.machine.native import machine
-from int8ref.program import Program, Tensors, max_steps, vocabulary_size
+from int8ref.machine.prepare import Prepared
+from int8ref.program import Checked, Program, Tensors, max_steps, validate, vocabulary_size
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced
@@ -28,42 +30,46 @@ Int64 = npt.NDArray[np.int64]
 
 
 class CompiledEngine:
-    """Runs a Program as native code.  Immutable; every call has an arena of its own."""
+    """Runs a Program as native code.  Immutable; every call has an arena of its own.
 
-    def __init__(self, program: Program, tensors: Tensors) -> None:
+    `types` are those of `program.validate`, which is called where they are not given.  `digest`, if
+    given, names the tensors: what is packed of them is kept in the cache under it.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        tensors: Tensors,
+        types: Checked | None = None,
+        digest: str | None = None,
+    ) -> None:
         self.program = program
-        self._tensors = tensors
+        checked = types or validate(program, tensors)
+        self._types = checked.encoder | checked.decoder
         self._source = Bounds.of(program.encoder, tensors, MAX_KEYS)
         self._target = Bounds.of(program.decoder, tensors, max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
         machine()
+        kept = packed.weights(program, tensors, digest) if digest else {}
+        self._prepared = Prepared(tensors, self._types, kept)
+        self._codes: dict[tuple[bool, bool, bool], Code] = {}
+        self._lock = threading.Lock()
 
-    @cached_property
-    def code(self) -> Code:
-        """What all runs but those of `greedy_code` and of candidates are made of."""
-        return assemble(self.program, self._tensors)
-
-    @cached_property
-    def _candidate_code(self) -> Code:
-        return assemble(self.program, self._tensors, plain_head=True)
-
-    @cached_property
-    def greedy_code(self) -> Code:
-        """What a greedy search over the whole vocabulary runs."""
-        from int8ref.kernels.gemm.target import TARGET
-
-        if not TARGET.pair_products:
-            return self.code
-        return assemble(self.program, self._tensors, coarse_head=True)
-
-    @cached_property
-    def _traced_code(self) -> Code:
-        return assemble(self.program, self._tensors, keep_values=True)
+    def code(
+        self, keep_values: bool = False, plain_head: bool = False, coarse_head: bool = False
+    ) -> Code:
+        """See `assemble`; what is assembled is kept.  A greedy search over the whole vocabulary
+        runs that with `coarse_head`."""
+        kind = keep_values, plain_head, coarse_head
+        with self._lock:
+            if kind not in self._codes:
+                self._codes[kind] = assemble(self.program, self._types, self._prepared, *kind)
+            return self._codes[kind]
 
     def session(self, batch: Batch, observe: Observer | None = None) -> CompiledSession:
         """See `Engine.session`."""
         self._check(batch)
-        code = self.code if observe is None else self._traced_code
+        code = self.code(keep_values=observe is not None)
         return CompiledSession(self.program, code, self._target, batch, observe)
 
     def greedy(
@@ -135,10 +141,7 @@ class CompiledEngine:
         self._target.check_length(max(limits, default=0))
         program = self.program
         fused = mode == word.GREEDY and candidates is None
-        if candidates is not None:
-            code = self._candidate_code
-        else:
-            code = self.greedy_code if fused else self.code
+        code = self.code(plain_head=candidates is not None, coarse_head=fused)
         decoder = code.choice if fused else code.decoder
         most = max([1, *limits])
         call = Call(mode, Arena(code, batch, target_rows=rows * len(batch), max_steps=most))

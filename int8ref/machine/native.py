@@ -1,8 +1,9 @@
-"""The machine as native code: compiled once a CPU, kept as an object file, loaded without Numba.
+"""The machine as native code: compiled once a CPU, kept in a file, loaded without Numba.
 
-Importing and compiling with Numba takes many seconds; loading the object file takes a tenth of one.
-The file's name is a digest of everything the code depends on: the sources, the versions of Numba,
-llvmlite and Python, and the CPU's name and features.
+Importing Numba and compiling with it take many seconds; loading what is kept takes a few
+milliseconds where it is an image (`image`), and some more where LLVM loads object files.  The
+file's name is a digest of everything the code depends on: the sources, the versions of Numba,
+llvmlite and Python, LLVM's library, and the CPU.
 """
 
 from __future__ import annotations
@@ -11,24 +12,29 @@ import ctypes
 import hashlib
 import json
 import logging
-import struct
+import os
 import sys
 import threading
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-import llvmlite.binding as llvm
+import msgspec
 
-from int8ref.machine.cpu import cpu
+from int8ref import installed
+from int8ref.machine import image
+from int8ref.machine.cpu import cpu, identity
+from int8ref.machine.image import Image
+from int8ref.processors import processors
 from int8ref.storage import cache_folder, write_whole
 
 Machine = Callable[[int], None]
 """Runs the call at an address; releases the GIL."""
 
 ENTRY = "int8ref.machine"
-MAGIC = b"int8ref object 2\n"
-SIZE = struct.Struct("<Q")
+MAX_PROCESSES = 8
+MAX_PARTS = 256
+MAGIC = b"int8ref machine 3\n"
 SOURCES = ("kernels", "machine", "reference", "arithmetic.py", "instruction.py")
 
 _log = logging.getLogger(__name__)
@@ -36,11 +42,26 @@ _lock = threading.Lock()
 _loaded: list[tuple[Machine, object]] = []
 
 
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object file, and the functions that it defines and that it needs."""
+
+    name: str
+    code: bytes
+    defined: list[str]
+    needed: list[str]
+
+
+class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Object files, for LLVM to load."""
+
+    parts: list[bytes]
+
+
 def machine() -> Machine:
     """The native machine of this process: loaded from the cache, or compiled and kept there."""
     with _lock:
         if not _loaded:
-            path = cache_folder() / f"machine-{digest()}.o"
+            path = place()
             code = _read(path)
             if code is None:
                 _log.warning("compiling for this CPU (only now, some 10 to 60 seconds) ...")
@@ -50,6 +71,11 @@ def machine() -> Machine:
         return _loaded[0][0]
 
 
+def place() -> Path:
+    """Where the machine is kept."""
+    return cache_folder() / f"machine-{digest()}.code"
+
+
 def digest() -> str:
     """Digest of all that native code depends on."""
     state = hashlib.sha256()
@@ -57,30 +83,110 @@ def digest() -> str:
     for name in SOURCES:
         for path in sorted(root.glob(f"{name}/**/*.py") if "." not in name else [root / name]):
             state.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    facts = [version("numba"), version("llvmlite"), sys.version, *cpu()]
-    state.update(json.dumps(facts).encode())
+    state.update(json.dumps([*_compilers(), sys.version, *identity()]).encode())
     return state.hexdigest()[:32]
 
 
+def _compilers() -> Iterator[str]:
+    """The versions of what compiles; and LLVM's library, which may be built anew for the same."""
+    for name in ("numba", "llvmlite"):
+        yield f"{name} {installed.version(name)}"
+    found = find_spec("llvmlite")
+    for folder in (found and found.submodule_search_locations) or ():
+        for path in sorted(Path(folder, "binding").glob("*llvmlite*")):
+            yield f"{path.name} {path.stat().st_size}"
+
+
 def compile_machine() -> bytes:
-    """The object code of all parts of the machine, each after its size.
+    """The machine as it is kept.
 
-    Raises RuntimeError where Numba compiles for another CPU than `cpu` tells, as the weights would
-    be packed for the wrong one.
+    It is compiled by a process for each processor, as one takes long, and much memory; where that
+    fails, by this process, which then tells what is wrong.  Raises RuntimeError.
     """
-    from numba.core.registry import cpu_target
+    try:
+        parts = _compile_elsewhere(min(processors(), MAX_PROCESSES))
+    except (OSError, ValueError) as error:
+        _log.info("compiling in this process, as others cannot: %s", error)
+        from int8ref.machine.build import compile_parts
 
-    from int8ref.machine.build import objects
+        parts = compile_parts(range(MAX_PARTS))
+    return encode(parts)
 
-    told = cpu_target.target_context.codegen().magic_tuple()
-    if told != cpu():
-        raise RuntimeError(
-            f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
-        )
-    return b"".join(SIZE.pack(len(part)) + part for part in objects())
+
+def _compile_elsewhere(count: int) -> list[Part]:
+    """All parts, compiled by so many processes; each takes the next part from a pipe.
+
+    Raises OSError and ValueError where one of them fails.
+    """
+    import subprocess
+
+    read, write = os.pipe()
+    os.write(write, bytes(range(MAX_PARTS)))
+    os.close(write)
+    command = [sys.executable, "-P", "-m", "int8ref.machine.build"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    started: list[subprocess.Popen[bytes]] = []
+    parts: list[Part] = []
+    try:
+        for _ in range(count):
+            started.append(
+                subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=read,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        for process in started:
+            parts += msgspec.msgpack.decode(process.communicate()[0], type=list[Part])
+    finally:
+        os.close(read)
+        for process in started:
+            process.kill()
+            with process:  # which waits, and closes its pipe
+                pass
+    return parts
+
+
+def encode(parts: Sequence[Part]) -> bytes:
+    """The parts of the machine as they are kept: as an image, where that is possible.
+
+    Raises RuntimeError where they refer to anything but each other and what an image may import:
+    what is loaded without Numba must need nothing of it, and LLVM does not tell what it cannot
+    resolve.
+    """
+    missing = {n for p in parts for n in p.needed} - {n for p in parts for n in p.defined}
+    if missing:
+        raise RuntimeError(f"compiled code needs symbols that nobody defines: {sorted(missing)}")
+    objects = [part.code for part in sorted(parts, key=lambda part: part.name)]
+    code: Image | Objects = Objects(objects)
+    if image.supported():
+        try:
+            code = image.link(objects, ENTRY)
+        except image.LinkError as error:
+            _log.info("the code is kept as object files: %s", error)
+    content = msgspec.msgpack.encode(code)
+    return MAGIC + hashlib.sha256(content).digest() + content
+
+
+def _decode(content: bytes) -> Image | Objects:
+    """Inverse of `encode`.  Raises ValueError."""
+    head, code = content[: len(MAGIC) + 32], content[len(MAGIC) + 32 :]
+    if head != MAGIC + hashlib.sha256(code).digest():
+        raise ValueError("damaged code")
+    return msgspec.msgpack.decode(code, type=Image | Objects)
 
 
 def _load(code: bytes) -> tuple[Machine, object]:
+    found = _decode(code)
+    address, kept = image.load(found) if isinstance(found, Image) else _load_objects(found)
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64)(address), kept
+
+
+def _load_objects(objects: Objects) -> tuple[int, object]:
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     _, name, features = cpu()
@@ -88,29 +194,26 @@ def _load(code: bytes) -> tuple[Machine, object]:
         cpu=name, features=features, jit=True
     )
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-    at = 0
-    while at < len(code):
-        (size,) = SIZE.unpack_from(code, at)
-        at += SIZE.size + size
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code[at - size : at]))
+    for part in objects.parts:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(part))
     engine.finalize_object()
-    return ctypes.CFUNCTYPE(None, ctypes.c_int64)(engine.get_function_address(ENTRY)), engine
+    return engine.get_function_address(ENTRY), engine
 
 
 def _read(path: Path) -> bytes | None:
-    """The object code in a file, or None where there is none or it is damaged."""
+    """What is in a file of code, or None where there is none or it is damaged."""
     try:
         content = path.read_bytes()
-    except OSError:
+        _decode(content)
+    except (OSError, ValueError):
         return None
-    head, code = content[: len(MAGIC) + 32], content[len(MAGIC) + 32 :]
-    return code if head == MAGIC + hashlib.sha256(code).digest() else None
+    return content
 
 
 def _write(path: Path, code: bytes) -> None:
-    """Keep object code; where that cannot be, a warning says so."""
+    """Keep code; where that cannot be, a warning says so."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, MAGIC + hashlib.sha256(code).digest() + code)
+        write_whole(path, code)
     except OSError as error:
         _log.warning("compiled code cannot be kept in %s: %s", path.parent, error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,7 @@ class LayerNormL1(LayerNorm, frozen=True):
         self.check_row(scope, normalized_bound(scope.value(self.x, "int16").width))
 
 
+@cache
 def normalized_bound(width: int) -> int:
     """An upper bound of |t| in `layer_norm_l1`: width / 2, as no |c| exceeds half of their sum."""
     return width << (FRACTION_BITS - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,7 @@ class LayerNormL2(LayerNorm, frozen=True):
         self.check_row(scope, normalized_bound(scope.value(self.x, "int16").width))
 
 
+@cache
 def normalized_bound(width: int) -> int:
     """An upper bound of |t| in `layer_norm_l2`: twice sqrt(width), as the root is rounded down."""
     root = int(isqrt(np.array(width)))

@@ -46,7 +46,9 @@ def test_every_instruction_of_a_program_is_timed() -> None:
     model = build_tiny_model(2)
     program = model.program
     engine = CompiledEngine(program, model.tensors)
-    found = list(instructions(program, model.tensors, engine.greedy_code, [[5, 6, 0], [7, 0]]))
+    found = list(
+        instructions(program, model.tensors, engine.code(coarse_head=True), [[5, 6, 0], [7, 0]])
+    )
     assert len(found) == len(program.encoder) + len(program.decoder)
     width = len(model.tensors["embeddings"])
     assert found[-1].label == f"linear {width}x16"

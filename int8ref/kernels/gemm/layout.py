@@ -12,8 +12,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.kernels.gemm.target import TARGET
-
 PANEL = 64  # output columns in a panel
 GROUP = 4  # consecutive k that one dot-product instruction consumes
 UNROLL = 2  # groups that one turn of the innermost loop may take
@@ -27,6 +25,8 @@ def padded(size: int, step: int) -> int:
 
 def packed_shape(n: int, k: int) -> tuple[int, int, int, int]:
     """The shape that a weight [n, k] packs to."""
+    from int8ref.kernels.gemm.target import TARGET  # asks LLVM what CPU this is
+
     columns = TARGET.strip
     return padded(n, PANEL) // columns, padded(k, DEPTH) // GROUP, columns, GROUP
 
@@ -88,6 +88,8 @@ def start_values(
         )
     if bias.dtype != np.int32 or bias.shape != sums.shape:
         raise ValueError(f"bias: expected int32 {sums.shape}, got {bias.dtype} {bias.shape}")
+    from int8ref.kernels.gemm.target import TARGET  # asks LLVM what CPU this is
+
     start = np.zeros(padded(len(sums), PANEL), np.int32)
     start[: len(sums)] = bias - np.int32(TARGET.offset) * sums
     return start

@@ -1,0 +1,11 @@
+"""How many processors this process may use."""
+
+from __future__ import annotations
+
+import os
+
+
+def processors() -> int:
+    """Those that the system lets it use, at least 1."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

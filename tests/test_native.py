@@ -1,0 +1,392 @@
+"""The machine's code in the cache: kept, noticed when stale, and none the worse for mishaps."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from int8ref.executor import load_engine
+from int8ref.machine import cpu, image, native
+from int8ref.machine.native import Part
+from tests.conftest import build_tiny_model
+from tests.machine_text import machine_text
+
+MODEL = build_tiny_model(2)
+REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")
+
+
+@pytest.fixture(scope="module")
+def object_code() -> bytes:
+    """The machine's real code, compiled at most once for all tests."""
+    machine_text()
+    code = native._read(native.place())
+    return native.compile_machine() if code is None else code
+
+
+class Cache:
+    """A cache folder of its own; compiling is replaced by handing out the code, and counted."""
+
+    def __init__(self, folder: Path, code: bytes) -> None:
+        self.folder = folder
+        self.file = folder / native.place().name
+        self.compiled = 0
+        self._code = code
+
+    def compile(self) -> bytes:
+        self.compiled += 1
+        return self._code
+
+    def works(self) -> bool:
+        """A fresh process's first use of the machine, in this one."""
+        native._loaded.clear()
+        batch, limits = [[5, 9, 3, 0], [7, 0]], [9, 9]
+        engine = load_engine(MODEL.program, MODEL.tensors)
+        return engine.greedy(batch, limits) == REFERENCE.greedy(batch, limits)
+
+
+@pytest.fixture(name="cache")
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, object_code: bytes) -> Cache:
+    """The cache, empty."""
+    found = Cache(tmp_path / "cache", object_code)
+    monkeypatch.setenv("INT8REF_CACHE", str(found.folder))
+    monkeypatch.setattr(native, "compile_machine", found.compile)
+    monkeypatch.setattr(native, "_loaded", list(native._loaded))
+    return found
+
+
+def test_compiled_code_is_kept(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    assert cache.works()
+    assert cache.compiled == 1
+    assert "compiling for this CPU" in caplog.text
+    assert list(cache.folder.iterdir()) == [cache.file]
+    caplog.clear()
+    assert cache.works()
+    assert cache.compiled == 1
+    assert not caplog.text
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "truncated": lambda whole: whole[:-1],
+    "half": lambda whole: whole[: len(whole) // 2],
+    "longer": lambda whole: whole + b"\0",
+    "one bit": lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
+    "name": lambda whole: whole[:60] + b"X" + whole[61:],
+    "no magic": lambda whole: b"X" + whole[1:],
+    "other": lambda whole: b"\x7fELF" * 1000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_code_is_compiled_again(cache: Cache, damage: Callable[[bytes], bytes]) -> None:
+    assert cache.works()
+    good = cache.file.read_bytes()
+    cache.file.write_bytes(damage(good))
+    assert cache.works()
+    assert cache.compiled == 2
+    assert cache.file.read_bytes() == good
+
+
+def test_code_of_another_digest_is_left_alone(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache.works()
+    other = cache.folder / f"machine-{'0' * 32}.code"
+    cache.file.rename(other)
+    assert cache.works()
+    assert cache.compiled == 2
+    assert sorted(cache.folder.iterdir()) == sorted([cache.file, other])
+
+
+def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = native.digest()
+    assert native.digest() == mine
+    with monkeypatch.context() as patch:
+        patch.setenv("NUMBA_CPU_FEATURES", "+sse2")
+        assert native.digest() != mine
+    with monkeypatch.context() as patch:
+        patch.setenv("NUMBA_CPU_NAME", "generic")
+        assert native.digest() != mine
+    root = Path(native.__file__).parents[1]
+    for path in root.rglob("*.py"):
+        copy = tmp_path / path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "machine" / "native.py"))
+    assert native.digest() == mine
+    for name in ("arithmetic.py", "kernels/ssru.py", "kernels/gemm/tile.py", "machine/frame.py"):
+        before = native.digest()
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
+        assert native.digest() != before, name
+    (tmp_path / "translate.py").write_bytes(b"")
+    before = native.digest()
+    (tmp_path / "kernels" / "new_op.py").write_bytes(b"")
+    assert native.digest() != before
+
+
+def test_the_digest_covers_the_compilers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine = native.digest()
+    versions = {name: native.installed.version(name) for name in ("numba", "llvmlite")}
+    for name in versions:
+        with monkeypatch.context() as patch:
+            patch.setattr(native.installed, "version", {**versions, name: "1"}.__getitem__)
+            assert native.digest() != mine, name
+    for content in (b"", b"another build"):
+        library = tmp_path / "llvmlite" / "binding" / "libllvmlite.so"
+        library.parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "llvmlite" / "__init__.py").touch()
+        library.write_bytes(content)
+        with monkeypatch.context() as patch:
+            spec = importlib.util.spec_from_file_location(
+                "llvmlite",
+                tmp_path / "llvmlite" / "__init__.py",
+                submodule_search_locations=[str(tmp_path / "llvmlite")],
+            )
+            patch.setattr(native, "find_spec", lambda name, spec=spec: spec)
+            assert native.digest() != mine
+            mine = native.digest()
+
+
+CPUINFO = """processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu MHz\t\t: 2445.428
+flags\t\t: fpu sse2 avx2
+
+processor\t: 1
+flags\t\t: of another processor
+"""
+
+
+def test_the_identity_is_what_the_system_tells_of_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cpu, "DESCRIPTION", tmp_path / "cpuinfo")
+
+    def identity(text: str) -> list[str]:
+        (tmp_path / "cpuinfo").write_text(text)
+        return cpu.identity()
+
+    mine = identity(CPUINFO)
+    assert any("avx2" in line for line in mine)
+    assert identity(CPUINFO.replace("2445", "1500")) == mine, "a frequency is no CPU"
+    assert identity(CPUINFO.replace("another", "no other")) == mine
+    assert identity(CPUINFO.replace("avx2", "avx2 avx512f")) != mine
+    assert identity(CPUINFO.replace("AMD", "Intel")) != mine
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+sse2")
+    assert identity(CPUINFO) != mine
+    for text in ("", "vendor_id: known by its name alone"):
+        assert identity(text)[-3:] == [*cpu.cpu()], "LLVM is asked instead"
+    (tmp_path / "cpuinfo").unlink()
+    assert cpu.identity()[-3:] == [*cpu.cpu()]
+
+
+NUMBA_CPU = """
+from numba.core.registry import cpu_target
+from int8ref.machine.cpu import cpu
+assert cpu() == cpu_target.target_context.codegen().magic_tuple(), cpu()
+"""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"NUMBA_CPU_NAME": "generic"},
+        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2"},
+        {"NUMBA_CPU_NAME": "sandybridge"},
+        {"NUMBA_ENABLE_AVX": "0"},
+    ],
+    ids=str,
+)
+def test_the_cpu_is_the_one_that_numba_compiles_for(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    run = python(NUMBA_CPU)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 0, errors
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a folder in a file", "the file is a folder"])
+def test_works_without_a_folder_to_write_to(
+    cache: Cache, caplog: pytest.LogCaptureFixture, obstacle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if obstacle == "the file is a folder":
+        cache.file.mkdir(parents=True)
+    else:
+        cache.folder.write_text("not a folder")
+        if obstacle == "a folder in a file":
+            monkeypatch.setenv("INT8REF_CACHE", str(cache.folder / "below"))
+    caplog.set_level(logging.WARNING)
+    assert cache.works()
+    assert cache.compiled == 1
+    assert "compiled code cannot be kept in" in caplog.text
+    if cache.folder.is_dir():
+        assert list(cache.folder.iterdir()) == [cache.file], "nothing is left lying about"
+
+
+# Several processes compile.
+
+HELPER = """#!{python}
+import os, sys, time
+import msgspec
+from int8ref.machine.native import Part
+taken = []
+while byte := os.read(0, 1):
+    taken.append(byte[0])
+    time.sleep(0.001)
+parts = [Part(str(number), b"code", [], []) for number in taken]
+sys.stdout.buffer.write(msgspec.msgpack.encode(parts))
+"""
+
+
+def test_processes_share_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = tmp_path / "python"
+    helper.write_text(HELPER.format(python=sys.executable))
+    helper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(helper))
+    parts = native._compile_elsewhere(3)
+    assert sorted(int(part.name) for part in parts) == list(range(native.MAX_PARTS))
+
+
+FAILING = {
+    "there is none": None,
+    "it fails": "#!/bin/sh\nexit 1\n",
+    "it writes something else": "#!/bin/sh\necho something else\n",
+}
+
+
+@pytest.mark.parametrize("script", FAILING.values(), ids=FAILING)
+def test_this_process_compiles_where_another_cannot(
+    script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from int8ref.machine import build
+
+    part = small_part("add i64 40, 2")
+    monkeypatch.setattr(build, "compile_parts", lambda numbers: [part])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    if script is not None:
+        (tmp_path / "python").write_text(script)
+        (tmp_path / "python").chmod(0o755)
+    assert native.compile_machine() == native.encode([part])
+
+
+# Both forms of kept code.
+
+
+def small_part(value: str) -> Part:
+    """A machine that puts an expression's value where its argument points to."""
+    import llvmlite.binding as llvm
+
+    from int8ref.machine.build import target_machine
+
+    module = llvm.parse_assembly(f"""
+define void @"{native.ENTRY}"(ptr %address) {{
+    %value = {value}
+    store i64 %value, ptr %address
+    ret void
+}}""")
+    return Part(native.ENTRY, target_machine().emit_object(module), [native.ENTRY], [])
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_images_and_objects_run(images: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if images and not image.supported():
+        pytest.skip("no images on this machine")
+    part = small_part("add i64 40, 2")
+    monkeypatch.setattr(image, "supported", lambda: images)
+    code = native.encode([part])
+    assert isinstance(native._decode(code), image.Image) == images
+    run, kept = native._load(code)
+    word = ctypes.c_int64()
+    run(ctypes.addressof(word))
+    assert word.value == 42
+    del run, kept
+
+
+@pytest.mark.skipif(not image.supported(), reason="no images on this machine")
+def test_what_cannot_be_an_image_is_kept_as_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(objects: Sequence[bytes], entry: str) -> image.Image:
+        raise image.LinkError("relocation of an unknown kind")
+
+    part = small_part("add i64 40, 2")
+    monkeypatch.setattr(image, "link", refuse)
+    assert native._decode(native.encode([part])) == native.Objects([part.code])
+
+
+def test_parts_that_miss_a_function_are_refused() -> None:
+    part = msgspec.structs.replace(small_part("add i64 40, 2"), needed=["int8ref.part.missing"])
+    with pytest.raises(RuntimeError, match=r"int8ref\.part\.missing"):
+        native.encode([part])
+
+
+RACER = """
+import sys, time
+from pathlib import Path
+from int8ref.machine import native
+code = Path(sys.argv[1]).read_bytes()
+def compile_machine():
+    Path(sys.argv[2]).touch()
+    while len(list(Path(sys.argv[2]).parent.glob("started-*"))) < 2:
+        time.sleep(0.01)
+    return code
+native.compile_machine = compile_machine
+native.machine()
+"""
+
+
+def test_two_processes_may_compile_at_once(cache: Cache, tmp_path: Path) -> None:
+    """Each waits until both are at it, then both write."""
+    (tmp_path / "code").write_bytes(cache._code)
+    racers = [python(RACER, tmp_path / "code", tmp_path / f"started-{i}") for i in range(2)]
+    for racer in racers:
+        _, errors = racer.communicate(timeout=60)
+        assert racer.returncode == 0, errors
+    assert list(cache.folder.iterdir()) == [cache.file]
+    assert cache.works()
+    assert cache.compiled == 0
+
+
+WITHOUT_COMPILER = """
+import sys
+from int8ref.executor import load_engine
+from int8ref.model_file import load
+model = load(sys.argv[1])
+engine = load_engine(model.program, model.tensors, "compiled", model.types, model.digest)
+print(engine.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+print([name for name in sys.modules if name.split(".")[0] in ("numba", "llvmlite")])
+"""
+
+
+@pytest.mark.skipif(not image.supported(), reason="LLVM loads the code on this machine")
+def test_kept_code_needs_no_compiler(cache: Cache, tiny_file: Path) -> None:
+    """Neither to load it nor, where the weights are packed already, to pack them."""
+    assert cache.works()
+    python(WITHOUT_COMPILER, tiny_file).communicate(timeout=60)
+    run = python(WITHOUT_COMPILER, tiny_file)
+    out, errors = run.communicate(timeout=60)
+    assert run.returncode == 0, errors
+    assert out.splitlines() == [str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])), "[]"]
+
+
+def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
+    """A process of its own, with this process's paths and environment."""
+    path = os.pathsep.join([str(Path(native.__file__).parents[2]), *filter(None, sys.path)])
+    command: Sequence[str | Path] = [sys.executable, "-c", program, *arguments]
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
