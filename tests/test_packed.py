@@ -231,7 +231,7 @@ def test_threads_share_what_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_of(model)
     with ThreadPoolExecutor(8) as pool:
         plain = [i % 2 == 0 for i in range(32)]
-        codes = list(pool.map(lambda head: engine._code(plain_head=head), plain))
+        codes = list(pool.map(lambda head: engine.code(plain_head=head), plain))
     assert len({id(code) for code in codes}) == 2
     assert sorted(packings) == sorted({id(model.tensors[i.weight]) for i in linears(model.program)})
 
