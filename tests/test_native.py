@@ -189,6 +189,27 @@ def test_the_identity_is_what_the_system_tells_of_the_cpu(
     assert cpu.identity()[-3:] == [*cpu.cpu()]
 
 
+def test_what_llvm_says_of_a_cpu_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INT8REF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cpu, "DESCRIPTION", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text(CPUINFO)
+    told = cpu.cpu()
+    (path,) = (tmp_path / "cache").iterdir()
+    whole = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(cpu, "_asked", lambda: pytest.fail("asked again"))
+        assert cpu.cpu() == told
+    for damaged in (b"", whole[:-1], whole + b"+avx512f", b"0" + whole[1:], b"\n".join([b""] * 4)):
+        path.write_bytes(damaged)
+        assert cpu.cpu() == told
+        assert path.read_bytes() == whole
+    (tmp_path / "cpuinfo").write_text(CPUINFO.replace("avx2", "avx2 avx512f"))
+    monkeypatch.setattr(cpu, "_asked", lambda: ("x86_64", "another", "+avx512f"))
+    assert cpu.cpu() == ("x86_64", "another", "+avx512f")
+    monkeypatch.setenv("INT8REF_CACHE", str(tmp_path / "cpuinfo"))
+    assert cpu.cpu() == ("x86_64", "another", "+avx512f"), "nowhere to keep it"
+
+
 NUMBA_CPU = """
 from numba.core.registry import cpu_target
 from int8ref.machine.cpu import cpu

@@ -18,7 +18,7 @@ from int8ref.executor import load_engine
 from int8ref.kernels.gemm.layout import pack
 from int8ref.machine import packed, prepare
 from int8ref.machine.engine import CompiledEngine
-from int8ref.machine.prepare import Prepared, linears, start_name
+from int8ref.machine.prepare import Prepared, coarse_names, linears, start_name
 from int8ref.model_file import Model, load, save
 from int8ref.program import Tensors
 from tests.conftest import build_tiny_model
@@ -64,6 +64,7 @@ def test_weights_are_packed_once(model: Model, monkeypatch: pytest.MonkeyPatch) 
     for module in (packed, prepare):
         monkeypatch.setattr(module, "pack", lambda weight: pytest.fail("packed again"))
         monkeypatch.setattr(module, "start", lambda *_: pytest.fail("summed up again"))
+        monkeypatch.setattr(module, "coarse", lambda *_: pytest.fail("split again"))
     assert works(model)
     assert kept(model).stat() == before
 
@@ -116,15 +117,18 @@ HOSTILE: dict[str, Callable[[Tensors, str, str], tuple[Tensors, str]]] = {
 
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("which", ["weight", "start"])
+@pytest.mark.parametrize("which", ["weight", "start", "coarse"])
 def test_a_sound_file_of_something_else_is_made_again(
     model: Model, change: Callable[[Tensors, str, str], tuple[Tensors, str]], which: str
 ) -> None:
     assert works(model)
     good = kept(model).read_bytes()
     contents = container.unpack(good, packed.METADATA)
-    product = model.program.encoder[1]
-    name = product.weight if which == "weight" else start_name(product)  # type: ignore[attr-defined]
+    product, head = linears(model.program)[0], prepare.head(model.program)
+    names = {"weight": product.weight, "start": start_name(product)}
+    if which == "coarse" and not prepare.coarse(head, model.tensors):
+        pytest.skip("this CPU has no use for coarse weights")
+    name = names.get(which, coarse_names(head)[0])
     tensors, key = change(contents.tensors, contents.document, name)
     tensors = {n: np.ascontiguousarray(t) for n, t in tensors.items() if t.size}
     kept(model).write_bytes(container.pack(tensors, packed.METADATA, f'"{key}"', 64))

@@ -1,9 +1,19 @@
-"""The CPU that Numba compiles for, found without Numba, whose import takes long."""
+"""The CPU that Numba compiles for, found without Numba, whose import takes long.
+
+LLVM's import takes time and memory, too: what it says of a CPU is kept in the cache folder, where
+the system describes the CPU without it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+
+from int8ref import installed, storage
 
 WITHOUT_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
 """CPUs on which Numba uses no AVX unless NUMBA_ENABLE_AVX says so."""
@@ -24,6 +34,51 @@ def cpu() -> tuple[str, str, str]:
 
     As Numba does, it heeds `SETTINGS` in the environment.
     """
+    described = _described()
+    if not described:
+        return _asked()
+    state = json.dumps([*compilers(), *_settings(), *described]).encode()
+    path = storage.cache_folder() / f"cpu-{hashlib.sha256(state).hexdigest()[:32]}"
+    found = _read(path)
+    if found is None:
+        found = _asked()
+        _write(path, found)
+    return found
+
+
+def compilers() -> Iterator[str]:
+    """The versions of what compiles; and LLVM's library, which may be built anew for the same."""
+    for name in ("numba", "llvmlite"):
+        yield f"{name} {installed.version(name)}"
+    found = find_spec("llvmlite")
+    for folder in (found and found.submodule_search_locations) or ():
+        for path in sorted(Path(folder, "binding").glob("*llvmlite*")):
+            yield f"{path.name} {path.stat().st_size}"
+
+
+def _read(path: Path) -> tuple[str, str, str] | None:
+    """What was kept; None where nothing was, or it is damaged."""
+    try:
+        digest, _, text = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if digest != hashlib.sha256(text).hexdigest().encode():
+        return None
+    triple, name, features = text.decode().split("\n")
+    return triple, name, features
+
+
+def _write(path: Path, told: tuple[str, str, str]) -> None:
+    text = "\n".join(told).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_whole(path, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+    except OSError:
+        pass  # it is asked for again
+
+
+def _asked() -> tuple[str, str, str]:
+    """What LLVM says."""
     import llvmlite.binding as llvm
 
     host = llvm.get_host_cpu_name()
@@ -39,8 +94,11 @@ def identity() -> list[str]:
     On Linux it is the kernel's description of the processor, which takes no LLVM to read; elsewhere
     it is `cpu` itself.
     """
-    settings = [f"{name}={os.environ.get(name)}" for name in SETTINGS]
-    return [*settings, *(_described() or cpu())]
+    return [*_settings(), *(_described() or cpu())]
+
+
+def _settings() -> list[str]:
+    return [f"{name}={os.environ.get(name)}" for name in SETTINGS]
 
 
 def _described() -> list[str]:

@@ -15,15 +15,13 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from int8ref import installed
 from int8ref.machine import image
-from int8ref.machine.cpu import cpu, identity
+from int8ref.machine.cpu import compilers, cpu, identity
 from int8ref.machine.image import Image
 from int8ref.processors import processors
 from int8ref.storage import cache_folder, write_whole
@@ -83,18 +81,8 @@ def digest() -> str:
     for name in SOURCES:
         for path in sorted(root.glob(f"{name}/**/*.py") if "." not in name else [root / name]):
             state.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    state.update(json.dumps([*_compilers(), sys.version, *identity()]).encode())
+    state.update(json.dumps([*compilers(), sys.version, *identity()]).encode())
     return state.hexdigest()[:32]
-
-
-def _compilers() -> Iterator[str]:
-    """The versions of what compiles; and LLVM's library, which may be built anew for the same."""
-    for name in ("numba", "llvmlite"):
-        yield f"{name} {installed.version(name)}"
-    found = find_spec("llvmlite")
-    for folder in (found and found.submodule_search_locations) or ():
-        for path in sorted(Path(folder, "binding").glob("*llvmlite*")):
-            yield f"{path.name} {path.stat().st_size}"
 
 
 def compile_machine() -> bytes:

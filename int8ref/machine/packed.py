@@ -16,21 +16,38 @@ import numpy as np
 
 from int8ref import container, storage
 from int8ref.container import ModelFileError
+from int8ref.kernels.gemm.coarse_layout import BLOCK, coarse_shape, useful
 from int8ref.kernels.gemm.layout import PANEL, pack, packed_shape, padded
 from int8ref.machine import native
 from int8ref.machine.cpu import identity
-from int8ref.machine.prepare import linears, start, start_name
+from int8ref.machine.prepare import (
+    LENGTHS,
+    coarse,
+    coarse_names,
+    head,
+    linears,
+    shifted_bias,
+    start,
+    start_name,
+)
 from int8ref.program import Program, Tensors
+from int8ref.reference.linear import Linear
 
 METADATA = "int8ref.packed"
-SOURCES = ("machine/prepare.py", "kernels/gemm/layout.py", "kernels/gemm/target.py")
+SOURCES = (
+    "machine/prepare.py",
+    "kernels/gemm/layout.py",
+    "kernels/gemm/coarse_layout.py",
+    "kernels/gemm/target.py",
+)
 ALIGNMENT = 64
 
 _log = logging.getLogger(__name__)
 
 
 def weights(program: Program, tensors: Tensors, digest: str) -> Tensors:
-    """Packed weights by the names of the tensors, and start values by `prepare.start_name`.
+    """Packed weights by the names of the tensors, start values by `prepare.start_name`, and the
+    coarse weights of the head by `prepare.coarse_names`.
 
     They are views of a mapped file, or, where none can be kept, arrays.
     """
@@ -57,7 +74,7 @@ def _pack(program: Program, tensors: Tensors) -> Tensors:
         if product.weight not in found:
             found[product.weight] = pack(tensors[product.weight])
         found[start_name(product)] = start(product, tensors)
-    return found
+    return found | coarse(head(program), tensors)
 
 
 def _read(path: Path, key: str, program: Program, tensors: Tensors) -> Tensors | None:
@@ -74,7 +91,20 @@ def _read(path: Path, key: str, program: Program, tensors: Tensors) -> Tensors |
         for product in linears(program)
         for name, (n, k) in [(product.weight, tensors[product.weight].shape)]
     )
+    sound = sound and _holds_coarse(contents.tensors, head(program), tensors)
     return contents.tensors if sound else None
+
+
+def _holds_coarse(found: Tensors, head: Linear, tensors: Tensors) -> bool:
+    n, k = tensors[head.weight].shape
+    if not useful(k, shifted_bias(head, tensors)):
+        return True
+    weight, start, length = (found.get(name) for name in coarse_names(head))
+    return (
+        _is(weight, np.int8, coarse_shape(n, k))
+        and _is(start, np.int32, (padded(n, BLOCK),))
+        and _is(length, np.int32, (LENGTHS,))
+    )
 
 
 def _is(array: container.Array | None, dtype: type, shape: tuple[int, ...]) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction, ValueType
+from int8ref.kernels.gemm.coarse_layout import Coarse, pack_coarse, useful
 from int8ref.kernels.gemm.layout import pack, start_values
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
 
-if TYPE_CHECKING:
-    from int8ref.kernels.gemm.coarse_layout import Coarse
+LENGTHS = 16
+"""How often the length of coarse weights is kept: what lies behind it in a file stays aligned."""
 
 PER_CHANNEL = {
     "linear": ("multiplier", "shift"),
@@ -70,11 +71,14 @@ class Prepared:
 
     def coarse(self, head: Instruction) -> Coarse | None:
         """The coarse weights of the instruction that gives the logits, if they are of use."""
-        from int8ref.kernels.gemm.coarse_layout import pack_coarse
-
         assert isinstance(head, Linear)
-        bias = self._tensors[head.bias].astype(np.int64) << head.bias_shift
-        return pack_coarse(self._tensors[head.weight], bias.astype(np.int32))
+        names = coarse_names(head)
+        if not all(name in self._weights for name in names):
+            self._weights |= coarse(head, self._tensors)
+        if names[0] not in self._weights:
+            return None
+        weight, start, length = (self._weights[name] for name in names)
+        return Coarse(weight, start, int(length[0]))
 
     def _packed(self, instruction: Linear) -> npt.NDArray[Any]:
         if instruction.weight not in self._weights:
@@ -87,6 +91,13 @@ def linears(program: Program) -> list[Linear]:
     return [i for i in (*program.encoder, *program.decoder) if isinstance(i, Linear)]
 
 
+def head(program: Program) -> Linear:
+    """The product that gives the logits."""
+    found = program.decoder[-1]
+    assert isinstance(found, Linear)
+    return found
+
+
 def start_name(instruction: Linear) -> str:
     """A name for the start values of a product."""
     return f"{instruction.weight} + {instruction.bias} << {instruction.bias_shift}"
@@ -94,5 +105,25 @@ def start_name(instruction: Linear) -> str:
 
 def start(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]:
     """What the accumulators of a product start from (`kernels.gemm.layout.start_values`)."""
-    bias = (tensors[instruction.bias].astype(np.int64) << instruction.bias_shift).astype(np.int32)
-    return start_values(tensors[instruction.weight], bias)
+    return start_values(tensors[instruction.weight], shifted_bias(instruction, tensors))
+
+
+def shifted_bias(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]:
+    """The bias of a product in units of its accumulators."""
+    return (tensors[instruction.bias].astype(np.int64) << instruction.bias_shift).astype(np.int32)
+
+
+def coarse_names(head: Linear) -> tuple[str, str, str]:
+    """Names for the parts of a `Coarse`."""
+    name = start_name(head)
+    return f"{name}: coarse weight", f"{name}: coarse start", f"{name}: coarse length"
+
+
+def coarse(head: Linear, tensors: Tensors) -> Tensors:
+    """The coarse weights of a product by `coarse_names`; nothing where they are of no use."""
+    weight, bias = tensors[head.weight], shifted_bias(head, tensors)
+    if not useful(weight.shape[1], bias):
+        return {}
+    found = pack_coarse(weight, bias)
+    parts = found.weight, found.start, np.full(LENGTHS, found.length, np.int32)
+    return dict(zip(coarse_names(head), parts, strict=True))

@@ -98,12 +98,12 @@ class Case:
     def _compare_coarse(self, index: NDArray[np.int32], value: NDArray[np.int32]) -> None:
         """The search by coarse weights finds the same, where there are any."""
         from int8ref.kernels import gemm
-        from int8ref.kernels.gemm.coarse_layout import coarse_workspace, pack_coarse
+        from int8ref.kernels.gemm.coarse_layout import coarse_workspace, pack_coarse, useful
 
         weight, bias = self.weight[: self.columns], self.bias[: self.columns]
-        coarse = pack_coarse(weight, bias)
-        if coarse is None:
+        if not useful(weight.shape[1], bias):
             return
+        coarse = pack_coarse(weight, bias)
         workspace = guarded((coarse_workspace(coarse),), np.uint8)
         found = guarded(index.shape, np.int32), guarded(value.shape, np.int32)
         packed = coarse.weight, coarse.start, coarse.length

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from int8ref.kernels.gemm import coarse_layout, gemm_coarse_argmax, start_values
-from int8ref.kernels.gemm.coarse_layout import MAX_BIAS, Coarse, coarse_workspace, pack_coarse
+from int8ref.kernels.gemm.coarse_layout import (
+    MAX_BIAS,
+    Coarse,
+    coarse_workspace,
+    pack_coarse,
+    useful,
+)
 from int8ref.kernels.gemm.target import TARGET
 from tests.kernels.gemm_cases import guarded
 
@@ -54,8 +60,8 @@ def test_argmax_is_the_first_largest(
         for kind, shape in zip(kinds, [(m, k), (n, k)], strict=True)
     )
     bias = random.integers(-spread + 1, spread, n).astype(np.int32)
+    assert useful(weight.shape[1], bias)
     coarse = pack_coarse(weight, bias)
-    assert coarse is not None
     acc = x.astype(np.int64) @ weight.T.astype(np.int64) + bias
     index, value = found(x, weight, bias, coarse)
     assert index.tolist() == acc.argmax(axis=1).tolist()
@@ -67,8 +73,8 @@ def test_coarse_weights_bound_every_output() -> None:
     random = np.random.default_rng(5)
     x, weight = (random.integers(-128, 128, shape).astype(np.int8) for shape in [(9, 40), (50, 40)])
     bias = random.integers(-99, 99, 50).astype(np.int32)
+    assert useful(weight.shape[1], bias)
     coarse = pack_coarse(weight, bias)
-    assert coarse is not None
     step = coarse_layout.STEP
     columns = TARGET.pair_columns
     strips = coarse.weight.transpose(0, 2, 1, 3).reshape(-1, coarse.weight.shape[1] * 4)
@@ -91,7 +97,6 @@ def test_split_of_every_weight() -> None:
 
 
 def test_what_coarse_weights_are_not_made_of() -> None:
-    weight = np.ones((3, 4), np.int8)
-    assert pack_coarse(weight, np.array([0, -MAX_BIAS - 1, 0], np.int32)) is None
-    deep = np.ones((1, coarse_layout.MAX_DEPTH + 1), np.int8)
-    assert pack_coarse(deep, np.zeros(1, np.int32)) is None
+    assert useful(4, np.array([0, MAX_BIAS], np.int32)) == TARGET.pair_products
+    assert not useful(4, np.array([0, -MAX_BIAS - 1, 0], np.int32))
+    assert not useful(coarse_layout.MAX_DEPTH + 1, np.zeros(1, np.int32))

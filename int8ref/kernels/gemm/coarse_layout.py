@@ -57,21 +57,28 @@ def split(weight: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]
     return coarse, np.subtract(weight, coarse << np.int8(2), dtype=np.int8)
 
 
-def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse | None:
-    """The coarse weights of int8 [N, K] with its bias int32 [N].
+def useful(depth: int, bias: NDArray[np.int32]) -> bool:
+    """Whether coarse weights are of use: not where the CPU's dot products are as fast as coarse
+    ones, nor for numbers beyond MAX_DEPTH and MAX_BIAS."""
+    largest = np.abs(bias.astype(np.int64)).max()
+    return bool(TARGET.pair_products and depth <= MAX_DEPTH and largest <= MAX_BIAS)
 
-    None where they would be of no use: a CPU whose dot products are as fast as coarse ones, or
-    numbers beyond MAX_DEPTH and MAX_BIAS.
-    """
-    n, k = weight.shape
-    if not TARGET.pair_products or k > MAX_DEPTH or np.abs(bias.astype(np.int64)).max() > MAX_BIAS:
-        return None
-    coarse, rest = split(weight)
-    rows, depth = padded(n, BLOCK), padded(k, COARSE_DEPTH)
-    plain = np.zeros((rows, depth), np.int8)
-    plain[:n, :k] = coarse
+
+def coarse_shape(n: int, k: int) -> tuple[int, int, int, int]:
+    """Shape of the packed coarse weights of [n, k]."""
     columns = TARGET.pair_columns
-    grouped = plain.reshape(rows // columns, columns, depth // GROUP, GROUP)
+    return padded(n, BLOCK) // columns, padded(k, COARSE_DEPTH) // GROUP, columns, GROUP
+
+
+def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse:
+    """The coarse weights of int8 [N, K] with its bias int32 [N]; see `useful`."""
+    n, k = weight.shape
+    coarse, rest = split(weight)
+    registers, groups, columns, _ = coarse_shape(n, k)
+    rows = registers * columns
+    plain = np.zeros((rows, groups * GROUP), np.int8)
+    plain[:n, :k] = coarse
+    grouped = plain.reshape(registers, columns, groups, GROUP)
     start = np.full(rows, -(2**31), np.int32)
     start[:n] = bias - np.int32(STEP * OFFSET) * coarse.sum(axis=1, dtype=np.int32)
     squares = (rest * rest).sum(axis=1, dtype=np.int64)
