@@ -135,10 +135,10 @@ def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_digest_covers_the_compilers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mine = native.digest()
-    versions = {name: native.installed.version(name) for name in ("numba", "llvmlite")}
+    versions = {name: cpu.installed.version(name) for name in ("numba", "llvmlite")}
     for name in versions:
         with monkeypatch.context() as patch:
-            patch.setattr(native.installed, "version", {**versions, name: "1"}.__getitem__)
+            patch.setattr(cpu.installed, "version", {**versions, name: "1"}.__getitem__)
             assert native.digest() != mine, name
     for content in (b"", b"another build"):
         library = tmp_path / "llvmlite" / "binding" / "libllvmlite.so"
@@ -151,7 +151,7 @@ def test_the_digest_covers_the_compilers(monkeypatch: pytest.MonkeyPatch, tmp_pa
                 tmp_path / "llvmlite" / "__init__.py",
                 submodule_search_locations=[str(tmp_path / "llvmlite")],
             )
-            patch.setattr(native, "find_spec", lambda name, spec=spec: spec)
+            patch.setattr(cpu, "find_spec", lambda name, spec=spec: spec)
             assert native.digest() != mine
             mine = native.digest()
 
