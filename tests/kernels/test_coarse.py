@@ -97,6 +97,6 @@ def test_split_of_every_weight() -> None:
 
 
 def test_what_coarse_weights_are_not_made_of() -> None:
-    assert useful(4, np.array([0, MAX_BIAS], np.int32)) == TARGET.pair_products
+    assert useful(4, np.array([0, MAX_BIAS], np.int32)) == bool(TARGET.pair_products)
     assert not useful(4, np.array([0, -MAX_BIAS - 1, 0], np.int32))
     assert not useful(coarse_layout.MAX_DEPTH + 1, np.zeros(1, np.int32))
