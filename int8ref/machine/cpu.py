@@ -38,7 +38,7 @@ def cpu() -> tuple[str, str, str]:
     if not described:
         return _asked()
     state = json.dumps([*compilers(), *_settings(), *described]).encode()
-    path = storage.cache_folder() / f"cpu-{hashlib.sha256(state).hexdigest()[:32]}"
+    path = storage.cache_folder().joinpath(f"cpu-{hashlib.sha256(state).hexdigest()[:32]}")
     found = _read(path)
     if found is None:
         found = _asked()

@@ -74,12 +74,12 @@ def run_reference(case: Case) -> dict[str, Array]:
 
 def run_kernel(case: Case) -> dict[str, Array]:
     """Field -> result, by a call of the kernel: compiled, or not under NUMBA_DISABLE_JIT."""
-    from int8ref.machine.prepare import prepare
+    from int8ref.machine.prepare import Prepared
 
     op, types = case.instruction.op, case.types()
     kernel = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
     outputs = {place: guarded(shape, dtype) for place, shape, dtype in case.results()}
-    tensors = prepare(case.instruction, case.tensors, types, plain=False)
+    tensors = Prepared(case.tensors, types, {}).of(case.instruction, plain=False)
     arguments: dict[str, Any] = {"workspace": np.empty(WORKSPACE_BYTES, np.uint8), **outputs}
     for place, kind, content in case.instruction.operands():
         if kind == "value":
@@ -135,7 +135,7 @@ def run_machine(case: Case) -> dict[str, Array]:
         operands_at,
     )
     from int8ref.machine.native import machine
-    from int8ref.machine.prepare import prepare
+    from int8ref.machine.prepare import Prepared
     from tests.machine_text import machine_text
 
     machine_text()
@@ -187,7 +187,7 @@ def run_machine(case: Case) -> dict[str, Array]:
 
     code = np.zeros(CODE_WORDS, np.int64)
     code[0] = OPCODES[case.instruction.op]
-    tensors = prepare(case.instruction, case.tensors, types, plain=False)
+    tensors = Prepared(case.tensors, types, {}).of(case.instruction, plain=False)
     for place, role, content in case.instruction.operands():
         at = operands_at(type(case.instruction))[place]
         if role in ("value", "result") and content is not None:
