@@ -9,6 +9,7 @@ pipe share the work.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import os
@@ -32,6 +33,9 @@ from int8ref.machine.cpu import cpu
 from int8ref.machine.entry import call_machine
 from int8ref.machine.native import ENTRY, Part
 from int8ref.machine.part import PARTS, symbol
+
+GARBAGE = 100_000
+"""New objects after which garbage is collected: Numba makes so many that it takes long."""
 
 
 def compile_parts(numbers: Iterable[int]) -> list[Part]:
@@ -131,6 +135,7 @@ def _given() -> Iterator[int]:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(GARBAGE)
     if hasattr(os, "nice"):
         os.nice(5)  # an import at the same time has one thread, and takes longest
     sys.stdout.buffer.write(msgspec.msgpack.encode(compile_parts(_given())))
