@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from weights_import.calibrate import Ranges, calibrate, tokenize
 from weights_import.emitter import Options
 from weights_import.float_forward import forced
 from weights_import.float_model import FloatModel
-from weights_import.float_search import greedy
+from weights_import.float_search import batches, greedy
 from weights_import.lower import lower
 
 CHOICES = {
@@ -64,20 +63,13 @@ class Found:
     seconds: float
 
 
-def batches(corpus: Corpus) -> Iterator[list[int]]:
-    """Indices of sentences, short ones first."""
-    order = sorted(range(len(corpus.sources)), key=lambda i: len(corpus.sources[i]))
-    for first in range(0, len(order), BATCH):
-        yield order[first : first + BATCH]
-
-
 def in_float(model: FloatModel, corpus: Corpus) -> Found:
     """The float32 forward pass in NumPy."""
     start = time.process_time()
     ids = greedy(model, corpus.sources)
     seconds = time.process_time() - start
     nats = np.zeros(len(ids))
-    for batch in batches(corpus):
+    for batch in batches(corpus.sources, BATCH):
         targets = [corpus.targets[i] for i in batch]
         for i, logits in zip(
             batch, forced(model, [corpus.sources[i] for i in batch], targets), strict=True
@@ -97,7 +89,7 @@ def in_integers(model: FloatModel, ranges: Ranges, options: Options, corpus: Cor
     engine.greedy([corpus.sources[0]], [2])  # packs the weights
     ids: list[list[int]] = [[] for _ in corpus.sources]
     nats, seconds = np.zeros(len(ids)), 0.0
-    for batch in batches(corpus):
+    for batch in batches(corpus.sources, BATCH):
         some = [corpus.sources[i] for i in batch]
         start = time.process_time()
         found = engine.greedy(some, [max_target_length(program, tensors, len(s)) for s in some])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -126,22 +127,13 @@ def run(options: argparse.Namespace) -> None:
     log.info("calibrating on %d sentences ...", len(sentences))
     ranges = calibrate(model, sentences, positions=options.positions)
     log.info("lowering ...")
-    lowered = Options(
-        requantize=options.requantize,
-        rescaling=options.rescaling,
-        scales=options.scales,
-        residual=options.residual,
-        positions=options.positions,
-    )
+    lowered = Options(**{choice: getattr(options, choice) for choice in asdict(Options())})
     program, tensors = lower(model, ranges, lowered)
     provenance = {
         **model.provenance,
         **ranges.provenance,
         "importer": f"weights_import {version('int8ref')}",
-        "requantize": lowered.requantize,
-        "rescaling": lowered.rescaling,
-        "scales": lowered.scales,
-        "residual": str(lowered.residual),
+        **{choice: str(value) for choice, value in asdict(lowered).items()},
     }
     if name in MODELS:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
