@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 SMOOTHED = 10
 """Lines of the log that are averaged."""
-VALIDATED = ("bleu", "perplexity")
+VALIDATED = ("bleu", "word_perplexity")
 
 
 def curve(log: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:

@@ -21,18 +21,25 @@ from training.search import translate
 def translation(
     model: Transformer, folder: Path, split: str, count: int | None = None, beam: int = 1
 ) -> dict[str, float]:
-    """sacrebleu scores of the first `count` lines of a split.
+    """Scores of the first `count` lines of a split, translated in float."""
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    source, target = (text(folder, split, side)[:count] for side in ("source", "target"))
+    found = translate(model, tokenizer, [[*ids, EOS] for ids in tokenizer.encode(source)], beam)
+    return of_translations(found, target)
+
+
+def text(folder: Path, split: str, side: str) -> list[str]:
+    """The lines of a side of a split, as `prepare` wrote them."""
+    return (folder / f"{split}.{side}.txt").read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def of_translations(found: list[str], target: list[str]) -> dict[str, float]:
+    """sacrebleu's scores of translations.
 
     bleu: cased, detokenised, sacrebleu's default.  bleu_lower: the same without case, comparable to
     tokenised lower-cased BLEU.  chrf: chrF2.
     """
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    source, target = (
-        (folder / f"{split}.{side}.txt").read_text(encoding="utf-8").split("\n")[:-1][:count]
-        for side in ("source", "target")
-    )
     references = [target]
-    found = translate(model, tokenizer, [[*ids, EOS] for ids in tokenizer.encode(source)], beam)
     return {
         "bleu": sacrebleu.corpus_bleu(found, references).score,
         "bleu_lower": sacrebleu.corpus_bleu(found, references, lowercase=True).score,
@@ -51,10 +58,10 @@ def language_model(
     A word is a white-space token, and the end of a line counts as one, as is usual for WikiText.
     """
     training, _ = model.training, model.eval()
-    lines = (folder / f"{split}.target.txt").read_text(encoding="utf-8").split("\n")[:-1][:count]
+    lines = text(folder, split, "target")[:count]
     offsets = Lines(folder, f"{split}.target").offsets
     ids = np.load(folder / f"{split}.target.ids.npy")[: offsets[len(lines)]].astype(np.int64)
-    text = torch.from_numpy(np.concatenate([[EOS], ids]))
+    stream = torch.from_numpy(np.concatenate([[EOS], ids]))
     words = sum(len(line.split()) + 1 for line in lines)
     half, total = length // 2, 0.0
 
@@ -65,12 +72,12 @@ def language_model(
         _, nll = smoothed_cross_entropy(states, model.embedding.weight, labels, 0.0)
         return float(nll) * len(labels)
 
-    windows = text.unfold(0, length + 1, half) if len(ids) >= length else text[None]
+    windows = stream.unfold(0, length + 1, half) if len(ids) >= length else stream[None]
     total += score(0, windows[:1])
     for place in range(1, len(windows), 16):
         total += score(half, windows[place : place + 16])
     if rest := (len(ids) - length) % half if len(ids) > length else 0:
-        total += score(half, text[None, -(rest + half + 1) :])
+        total += score(half, stream[None, -(rest + half + 1) :])
     model.train(training)
     return {
         "word_perplexity": math.exp(total / words),

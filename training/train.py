@@ -24,9 +24,8 @@ from training.model.loss import smoothed_cross_entropy
 from training.model.transformer import Transformer
 from training.muon import Muon
 from training.prepare import PAD, prepare
+from training.run_files import CONFIG, LOG, SCORES, write_json
 from training.schedule import factor
-
-LOG = "log.jsonl"
 
 
 class Trainer:
@@ -152,7 +151,7 @@ class Trainer:
                 for beam in (1, 5):
                     found = evaluate.translation(self.model, self.data, split, beam=beam)
                     scores[f"{split} beam {beam}"] = found
-        (self.folder / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+        write_json(self.folder / SCORES, scores)
         return export.export(self.model, self.config, self.data, self.folder)
 
 
@@ -202,6 +201,7 @@ def main() -> None:
     prepare(config.data, arguments.root, data)
     trainer = Trainer(config, data, arguments.out)
     trainer.resume()
+    write_json(arguments.out / CONFIG, dataclasses.asdict(config))
     size = sum(p.numel() for p in trainer.model.parameters())
     print(f"{config.name}: {size} parameters, from step {trainer.step}", flush=True)
     trainer.run()

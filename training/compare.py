@@ -1,0 +1,107 @@
+"""Tables of finished runs in Markdown:  python -m training.compare RUN ...
+
+A folder of a run holds `config.json`, `scores.json` and `integer_scores.json`, all that is read.
+Runs that differ in the seed alone form one row: means over seeds, float and int8 of the same
+weights, and how far int8 stands from the float of the first row, with the standard error that the
+seeds' spread gives it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.config import Config
+from training.run_files import INTEGER_SCORES, SCORES, read_config
+
+METRICS = {"translation": ("bleu", "bleu_lower", "chrf"), "language model": ("word_perplexity",)}
+SPLIT = {"translation": "test beam 5", "language model": "test"}
+
+
+@dataclass
+class Row:
+    """The scores of every seed, by metric."""
+
+    exact: dict[str, list[float]] = field(default_factory=dict)
+    integer: dict[str, list[float]] = field(default_factory=dict)
+
+
+def parts(config: Config) -> str:
+    """What the comparison is about: attention and norm."""
+    model = config.model
+    degree = f" of degree {model.degree}" if model.attention == "polynomial" else ""
+    return f"{model.attention}{degree}, {model.norm.upper()}"
+
+
+def task(config: Config) -> str:
+    return "translation" if config.model.encoder_layers else "language model"
+
+
+def collect(runs: Sequence[Path], metrics: Sequence[str], split: str) -> dict[str, Row]:
+    """The rows, in the order of the runs."""
+    rows: dict[str, Row] = {}
+    for run in runs:
+        row = rows.setdefault(parts(read_config(run)), Row())
+        for values, name in ((row.exact, SCORES), (row.integer, INTEGER_SCORES)):
+            scores = json.loads((run / name).read_text(encoding="utf-8"))[split]
+            for metric in metrics:
+                values.setdefault(metric, []).append(scores[metric])
+    return rows
+
+
+def mean(values: Sequence[float], sign: str = "") -> str:
+    """The mean, and the standard deviation between seeds where there are several; `sign` is that of
+    a format, "+" or none."""
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):{sign}.2f}{spread}"
+
+
+def difference(values: Sequence[float], base: Sequence[float]) -> str:
+    """The difference of the means with its standard error, seeds drawn independently."""
+    apart = statistics.fmean(values) - statistics.fmean(base)
+    if min(len(values), len(base)) < 2:
+        return f"{apart:+.2f}"
+    error = math.sqrt(sum(statistics.variance(v) / len(v) for v in (values, base)))
+    return f"{apart:+.2f} ± {error:.2f}"
+
+
+def table(runs: Sequence[Path]) -> str:
+    """One table a metric.  Raises `ValueError` for runs of several tasks."""
+    kinds = {task(read_config(run)) for run in runs}
+    if len(kinds) != 1:
+        raise ValueError(f"runs of several tasks: {', '.join(sorted(kinds))}")
+    (kind,) = kinds
+    rows = collect(runs, METRICS[kind], SPLIT[kind])
+    first = next(iter(rows.values()))
+    lines = []
+    for metric in METRICS[kind]:
+        lines += [
+            f"| {metric}, {SPLIT[kind]} | seeds | float | int8 | int8 - float | int8 - first |"
+        ]
+        lines += ["|---|---|---|---|---|---|"]
+        for name, row in rows.items():
+            exact, integer = row.exact[metric], row.integer[metric]
+            paired = mean([b - a for a, b in zip(exact, integer, strict=True)], "+")
+            cells = [name, str(len(exact)), mean(exact), mean(integer), paired]
+            cells += [difference(integer, first.exact[metric])]
+            lines += [f"| {' | '.join(cells)} |"]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    try:
+        print(table(parser.parse_args().runs))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

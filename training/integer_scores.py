@@ -1,0 +1,75 @@
+"""Imports finished runs as int8 models and scores those:  python -m training.integer_scores RUN ...
+
+Writes NAME-int8.safetensors and integer_scores.json, of the same form as scores.json, into the
+folder of each run.  Splits, search and windows are those of the float scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import int8ref
+from int8ref import model_file, perplexity
+from training import evaluate
+from training.run_files import INTEGER_SCORES, read_config, write_json
+from weights_import.__main__ import main as import_weights
+
+SPLITS = "valid", "test"
+
+
+def import_run(run: Path, name: str) -> Path:
+    """The int8 model of a run, calibrated on lines of its training text."""
+    path = run / f"{name}-int8.safetensors"
+    calibration = run / "data" / "calibration.txt"
+    wanted = [str(run / f"{name}.safetensors"), "-o", str(path), "--calibration", str(calibration)]
+    if import_weights([*wanted, "--quiet"]):
+        raise SystemExit(1)
+    return path
+
+
+def translation(path: Path, data: Path, threads: int) -> dict[str, dict[str, float]]:
+    """BLEU and chrF of each split, greedy and with the beam of the float scores."""
+    translator = int8ref.load(path, threads=threads)
+    scores = {}
+    for split in SPLITS:
+        source, target = (evaluate.text(data, split, side) for side in ("source", "target"))
+        for beam in (1, 5):
+            found = translator.stream(source, int8ref.Options(beam_size=beam))
+            texts = [result.text for result in found]
+            scores[f"{split} beam {beam}"] = evaluate.of_translations(texts, target)
+    return scores
+
+
+def language_model(
+    path: Path, data: Path, window: int, threads: int
+) -> dict[str, dict[str, float]]:
+    """Perplexity of each split."""
+    model = model_file.load(path)
+    scores = {}
+    for split in SPLITS:
+        lines = evaluate.text(data, split, "target")
+        found = perplexity.measure(model, lines, window, threads=threads)
+        words, pieces = float(found.of_words), float(found.of_tokens)
+        scores[split] = {"word_perplexity": words, "piece_perplexity": pieces}
+    return scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    for run in arguments.runs:
+        config = read_config(run)
+        path, data = import_run(run, config.name), run / "data"
+        if config.model.encoder_layers:
+            scores = translation(path, data, arguments.threads)
+        else:
+            scores = language_model(path, data, config.data.max_length, arguments.threads)
+        write_json(run / INTEGER_SCORES, scores)
+        print(run, scores["test" if "test" in scores else "test beam 5"], flush=True)
+
+
+if __name__ == "__main__":
+    main()

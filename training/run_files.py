@@ -1,0 +1,22 @@
+"""The small files of a run: what it was, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from training.config import Config, build
+
+LOG = "log.jsonl"
+CONFIG = "config.json"
+SCORES = "scores.json"
+INTEGER_SCORES = "integer_scores.json"
+
+
+def write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_config(run: Path) -> Config:
+    """The configuration that a run was started with."""
+    return build(json.loads((run / CONFIG).read_text(encoding="utf-8")))
