@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +36,9 @@ examples:
 A lexical shortlist (.s2t.bin) beside the checkpoint is imported too, to a file beside the model:
 MODEL.shortlist.safetensors.
 """
+
+CHOICES = "requantize", "rescaling", "scales", "residual"
+"""Those of the importer that the model file tells."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -127,13 +129,13 @@ def run(options: argparse.Namespace) -> None:
     log.info("calibrating on %d sentences ...", len(sentences))
     ranges = calibrate(model, sentences, positions=options.positions)
     log.info("lowering ...")
-    lowered = Options(**{choice: getattr(options, choice) for choice in asdict(Options())})
-    program, tensors = lower(model, ranges, lowered)
+    choices = {choice: getattr(options, choice) for choice in CHOICES}
+    program, tensors = lower(model, ranges, Options(positions=options.positions, **choices))
     provenance = {
         **model.provenance,
         **ranges.provenance,
         "importer": f"weights_import {version('int8ref')}",
-        **{choice: str(value) for choice, value in asdict(lowered).items()},
+        **{choice: str(value) for choice, value in choices.items()},
     }
     if name in MODELS:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
