@@ -27,9 +27,14 @@ MAX_FILE_BYTES = 1 << 32
 MAX_HEADER_BYTES = 1 << 20
 MAX_UNPACKED_BYTES = 1 << 24
 MAX_XZ_MEMORY = 1 << 26
-MAX_DEFLATED_BYTES = 1 << 20
 MAX_INFLATED_BYTES = 1 << 26
-"""Of one deflated tensor, and of all of a file together, unpacked."""
+MAX_INFLATION = 4
+"""All deflated tensors of a file unpack to at most MAX_INFLATED_BYTES, and MAX_INFLATION times what
+their streams take, together."""
+DECLARATION_BYTES = 64
+"""What a header says of a deflated tensor, roughly."""
+LARGE_BYTES = 1 << 20
+"""A tensor above is deflated only where size counts more than speed."""
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}]
 
 ALIGNMENT = 8
@@ -172,25 +177,25 @@ def decompress(name: str, packed: Array) -> bytes:
     return data
 
 
-def deflate(tensor: Array) -> Array | None:
-    """A tensor as a zlib stream, where that saves at least an eighth; None where it does not.
+def deflate(tensor: Array, compact: bool) -> Array | None:
+    """A tensor as a zlib stream, or None where that does not pay.
 
-    Large tensors stay as they are: they are mapped from the file, and take longest to unpack.
+    It pays where it saves an eighth, and for large tensors never: they are mapped from the file,
+    and take longest to unpack.  With `compact` it pays where it saves more than it takes to tell.
     """
-    if tensor.nbytes > MAX_DEFLATED_BYTES:
+    if tensor.nbytes > LARGE_BYTES and not compact:
         return None
     packed = np.frombuffer(zlib.compress(tensor.tobytes(), 9), np.uint8)
-    return packed if packed.nbytes <= tensor.nbytes * 7 // 8 else None
+    most = tensor.nbytes - DECLARATION_BYTES if compact else tensor.nbytes * 7 // 8
+    return packed if packed.nbytes <= most else None
 
 
 def inflate(name: str, packed: Array, dtype: Code, shape: list[int]) -> Array:
-    """Inverse of `deflate`, bounded in output.  Raises `ModelFileError`."""
+    """Inverse of `deflate`, bounded in output by the shape.  Raises `ModelFileError`."""
     kind = np.dtype(DTYPES[dtype])
     size = kind.itemsize * math.prod(shape)
-    if packed.dtype != np.uint8 or size > MAX_DEFLATED_BYTES:
-        raise ModelFileError(
-            f"tensor {name!r}: {size} bytes cannot be unpacked from {packed.dtype}"
-        )
+    if packed.dtype != np.uint8:
+        raise ModelFileError(f"tensor {name!r}: {packed.dtype} is no zlib stream")
     decoder = zlib.decompressobj()
     try:
         data = decoder.decompress(packed.tobytes(), size + 1)

@@ -134,9 +134,10 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     provenance: dict[str, str]
 
 
-def serialize(model: Model) -> bytes:
+def serialize(model: Model, compact: bool = False) -> bytes:
     """The model as the bytes of its file: the same model gives the same bytes.
 
+    `compact`: a smaller file, with the weights as zlib streams too; see `container.deflate`.
     Raises `ProgramError` for an unsound program, `ModelFileError` for what a file cannot hold.
     """
     validate(model.program, model.tensors)
@@ -145,7 +146,7 @@ def serialize(model: Model) -> bytes:
         raise ModelFileError(f"reserved tensor names: {', '.join(reserved)}")
     shared = model.source == model.target
     target = SOURCE_TOKENIZER if shared else TARGET_TOKENIZER
-    tensors, deflated = _deflate(model.tensors)
+    tensors, deflated = _deflate(model.tensors, compact)
     header = _Header(
         format=FORMAT,
         arithmetic=arithmetic.VERSION,
@@ -163,12 +164,12 @@ def serialize(model: Model) -> bytes:
     return container.pack(tensors, METADATA, msgspec.json.encode(header).decode())
 
 
-def save(path: str | os.PathLike[str], model: Model) -> None:
-    """Write the model's file, whole or not at all (see `storage.write_whole`).
+def save(path: str | os.PathLike[str], model: Model, compact: bool = False) -> None:
+    """Write the model's file, whole or not at all (see `storage.write_whole`, `serialize`).
 
     Raises what `serialize` raises, and `OSError` where the folder cannot be written.
     """
-    write_whole(path, serialize(model))
+    write_whole(path, serialize(model, compact))
 
 
 def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
@@ -213,29 +214,29 @@ def model_hash(model: Model | str | os.PathLike[str]) -> str:
     return container.file_hash(model)
 
 
-def _deflate(tensors: Tensors) -> tuple[Tensors, dict[str, _Deflated]]:
+def _deflate(tensors: Tensors, compact: bool) -> tuple[Tensors, dict[str, _Deflated]]:
     """The tensors as the container holds them, and what those it holds as zlib streams become."""
-    stored, deflated = dict(tensors), {}
+    stored = dict(tensors)
+    deflated: dict[str, _Deflated] = {}
     codes = {np.dtype(kind): code for code, kind in container.DTYPES.items()}
-    room = container.MAX_INFLATED_BYTES
     for name, tensor in sorted(tensors.items()):
-        packed = container.deflate(tensor) if tensor.nbytes <= room else None
-        if packed is not None and tensor.dtype in codes:
-            stored[name] = packed
-            room -= tensor.nbytes
-            deflated[name] = _Deflated(codes[tensor.dtype], list(tensor.shape))
+        packed = container.deflate(tensor, compact) if tensor.dtype in codes else None
+        if packed is None:
+            continue
+        entry = _Deflated(codes[tensor.dtype], list(tensor.shape))
+        if _excess({**deflated, name: entry}, {**stored, name: packed}) <= 0:
+            stored[name], deflated[name] = packed, entry
     return stored, deflated
 
 
-def _check_inflated(deflated: dict[str, _Deflated]) -> None:
-    """Refuse many small streams that together unpack to more than a file may."""
-    total = sum(
+def _excess(deflated: dict[str, _Deflated], packed: Tensors) -> int:
+    """Bytes that the deflated tensors unpack to beyond what the size of their streams allows."""
+    unpacked = sum(
         np.dtype(container.DTYPES[entry.dtype]).itemsize * math.prod(entry.shape)
         for entry in deflated.values()
     )
-    if total > container.MAX_INFLATED_BYTES:
-        limit = container.MAX_INFLATED_BYTES
-        raise ModelFileError(f"{total} bytes of deflated tensors, more than {limit}")
+    streams = sum(packed[name].nbytes for name in deflated)
+    return unpacked - container.MAX_INFLATED_BYTES - container.MAX_INFLATION * streams
 
 
 def _unpack(header: _Header, packed: Tensors) -> Tensors:
@@ -246,10 +247,12 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
         if name not in packed:
             raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
         unpacked[name] = np.frombuffer(container.decompress(name, packed[name]), np.uint8)
-    _check_inflated(header.deflated)
-    for name, entry in header.deflated.items():
+    for name in header.deflated:
         if name not in packed or name in unpacked:
             raise ModelFileError(f"the deflated tensor {name!r} is missing")
+    if (excess := _excess(header.deflated, packed)) > 0:
+        raise ModelFileError(f"deflated tensors unpack to {excess} bytes more than a file may hold")
+    for name, entry in header.deflated.items():
         unpacked[name] = container.inflate(name, packed[name], entry.dtype, entry.shape)
     return unpacked
 

@@ -233,12 +233,13 @@ def test_the_limits_of_the_model_file() -> None:
         ("header | 1 MiB", container.MAX_HEADER_BYTES),
         ("unpacked | 16 MiB", container.MAX_UNPACKED_BYTES),
         ("64 MiB of memory", container.MAX_XZ_MEMORY),
-        ("deflated tensor, unpacked | 1 MiB", container.MAX_DEFLATED_BYTES),
+        ("unpacked | 64 MiB", container.MAX_INFLATED_BYTES),
     ):
         assert told in page
         size = re.search(r"(\d+) ([MG])iB", told)
         assert size is not None
         assert int(size[1]) << {"M": 20, "G": 30}[size[2]] == limit
+    assert f"and {container.MAX_INFLATION} times what their streams take" in page
 
 
 def test_no_figure_is_missing() -> None:

@@ -67,16 +67,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Optim:
-    """Adam with the inverse square root schedule; see `schedule.factor`.
-
-    With matrix_rate > 0 the matrices of the layers are trained by Muon at that peak rate instead;
-    embeddings, biases, gains and the polynomials' b and delta stay with Adam.
-    """
+    """Adam with the inverse square root schedule; see `schedule.learning_rate`."""
 
     steps: int
     batch_tokens: int = 3000
     learning_rate: float = 5e-3
-    matrix_rate: float = 0.0
     warmup: int = 1000
     cooldown: int = 0
     beta1: float = 0.9

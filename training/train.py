@@ -19,13 +19,12 @@ import torch
 
 from training import checkpoint, evaluate, export
 from training.batches import Batch, Batches, ParallelBatches, StreamBatches, from_position
-from training.config import Config, Optim, load
+from training.config import Config, load
 from training.model.loss import smoothed_cross_entropy
 from training.model.transformer import Transformer
-from training.muon import Muon
 from training.prepare import PAD, prepare
 from training.run_files import CONFIG, LOG, SCORES, write_json
-from training.schedule import factor
+from training.schedule import learning_rate
 
 
 class Trainer:
@@ -35,7 +34,10 @@ class Trainer:
         self.config, self.data, self.folder = config, data, folder
         torch.manual_seed(config.optim.seed)
         self.model = Transformer(config.model, config.data.vocabulary)
-        self.optimizers = optimizers(self.model, config.optim)
+        optim = config.optim
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), betas=(optim.beta1, optim.beta2), eps=optim.epsilon, fused=True
+        )
         self.batches: Batches = open_batches(config, data, "train")
         self.step, self.epoch, self.index = 0, 0, 0
         self.seconds = 0.0
@@ -44,7 +46,7 @@ class Trainer:
         return {
             "config": settings(self.config),
             "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
+            "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "position": [self.step, self.epoch, self.index],
             "seconds": self.seconds,
@@ -59,8 +61,7 @@ class Trainer:
         if state["config"] != settings(self.config):
             raise ValueError(f"{path} belongs to another configuration; choose another folder")
         self.model.load_state_dict(state["model"])
-        for (optimizer, _), saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
         self.step, self.epoch, self.index = state["position"]
         self.seconds = state["seconds"]
@@ -74,19 +75,18 @@ class Trainer:
         log.write_text("".join(kept), encoding="utf-8")
 
     def update(self, batch: Batch) -> float:
-        """One step of every optimiser; returns the mean negative log likelihood of the labels."""
+        """One step of Adam; returns the mean negative log likelihood of the labels."""
         real = batch.labels != PAD
         states = self.model(batch.source, batch.inputs)[real]
         weight = self.model.embedding.weight
         smoothing = self.config.optim.label_smoothing
         loss, nll = smoothed_cross_entropy(states, weight, batch.labels[real], smoothing)
-        self.model.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
-        for optimizer, peak in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = peak * factor(self.config.optim, self.step + 1)
-            optimizer.step()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config.optim, self.step + 1)
+        self.optimizer.step()
         return float(nll)
 
     def run(self) -> None:
@@ -109,7 +109,7 @@ class Trainer:
                 self.seconds += spent
                 self.log(
                     nll=nll_sum / tokens,
-                    rate=optim.learning_rate * factor(optim, self.step),
+                    rate=learning_rate(optim, self.step),
                     tokens_per_second=round(tokens / spent),
                 )
                 tokens, nll_sum = 0, 0.0
@@ -153,21 +153,6 @@ class Trainer:
                     scores[f"{split} beam {beam}"] = found
         write_json(self.folder / SCORES, scores)
         return export.export(self.model, self.config, self.data, self.folder)
-
-
-def optimizers(model: Transformer, optim: Optim) -> list[tuple[torch.optim.Optimizer, float]]:
-    """The optimisers with their peak rates; see `Optim.matrix_rate`."""
-    matrices = {
-        name: weight
-        for name, weight in model.named_parameters()
-        if optim.matrix_rate and weight.ndim == 2 and not name.startswith("embedding")
-    }
-    others = [weight for name, weight in model.named_parameters() if name not in matrices]
-    adam = torch.optim.Adam(others, betas=(optim.beta1, optim.beta2), eps=optim.epsilon, fused=True)
-    found: list[tuple[torch.optim.Optimizer, float]] = [(adam, optim.learning_rate)]
-    if matrices:
-        found.append((Muon(matrices.values()), optim.matrix_rate))
-    return found
 
 
 def open_batches(config: Config, data: Path, split: str) -> Batches:

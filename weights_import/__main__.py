@@ -103,6 +103,11 @@ def parser() -> argparse.ArgumentParser:
         "checkpoint has as many (default: %(default)s)",
     )
     p.add_argument(
+        "--compact",
+        action="store_true",
+        help="deflate the weights too: a smaller file, which is unpacked at its first use",
+    )
+    p.add_argument(
         "--shortlist",
         type=Path,
         help="lexical shortlist (default: *.s2t.bin beside the checkpoint)",
@@ -142,7 +147,8 @@ def run(options: argparse.Namespace) -> None:
     source, target = tokenizers(model)
     if shortlist is not None:
         save_shortlist(beside(options.output), shortlist)
-    save(options.output, Model(name, languages, program, tensors, source, target, provenance))
+    lowered = Model(name, languages, program, tensors, source, target, provenance)
+    save(options.output, lowered, options.compact)
     size = options.output.stat().st_size
     floats = 4 * sum(t.size for t in {id(t): t for t in model.tensors.values()}.values())
     log.info(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.config import Config, load
-from training.schedule import factor
+from training.schedule import learning_rate
 
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
 
@@ -57,9 +57,9 @@ def test_an_override_replaces_one_key(tmp_path: Path) -> None:
 
 
 def test_schedule_rises_falls_and_cools_down(tmp_path: Path) -> None:
-    overrides = ("optim.cooldown = 20",)
+    overrides = ("optim.learning_rate = 1.0", "optim.cooldown = 20")
     optim = load(written(tmp_path, BASE), overrides).optim
-    rates = [factor(optim, step) for step in range(1, 101)]
+    rates = [learning_rate(optim, step) for step in range(1, 101)]
     assert rates[:10] == pytest.approx([step / 10 for step in range(1, 11)])
     assert rates[39] == pytest.approx(0.5)
     assert rates[-1] == pytest.approx((10 / 100) ** 0.5 / 20)

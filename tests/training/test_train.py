@@ -33,11 +33,10 @@ class KilledError(Exception):
 @pytest.mark.parametrize("kind", ["translation", "language model"])
 def test_resume_after_a_kill_is_bit_exact(kind: str, toy_data: Path, tmp_path: Path) -> None:
     model = {"encoder_layers": 0} if kind == "language model" else {}
-    optim = {"matrix_rate": 0.02 if kind == "translation" else 0.0}
     data = {"max_length": 16}
-    whole = trained(toy_config(model=model, optim=optim, data=data), toy_data, tmp_path / "whole")
+    whole = trained(toy_config(model=model, data=data), toy_data, tmp_path / "whole")
 
-    config = toy_config(model=model, optim=optim, data=data, report={"save_seconds": 0.0})
+    config = toy_config(model=model, data=data, report={"save_seconds": 0.0})
     (tmp_path / "cut").mkdir()
     victim = Trainer(config, toy_data, tmp_path / "cut")
     update = victim.update
@@ -83,9 +82,8 @@ def test_resume_refuses_another_configuration(toy_data: Path, tmp_path: Path) ->
         Trainer(toy_config(model={"degree": 3}), toy_data, tmp_path).resume()
 
 
-@pytest.mark.parametrize("matrix_rate", [0.0, 0.05])
-def test_a_toy_task_is_learned(toy_data: Path, tmp_path: Path, matrix_rate: float) -> None:
-    optim = {"steps": 60, "learning_rate": 0.02, "warmup": 10, "matrix_rate": matrix_rate}
+def test_a_toy_task_is_learned(toy_data: Path, tmp_path: Path) -> None:
+    optim = {"steps": 60, "learning_rate": 0.02, "warmup": 10}
     config = toy_config(optim=optim, report={"log_steps": 10})
     trained(config, toy_data, tmp_path)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

@@ -13,7 +13,7 @@ import tiny_training as tiny
 from numpy.typing import NDArray
 
 from int8ref.executor import BACKENDS, load_engine
-from int8ref.model_file import load
+from int8ref.model_file import load, serialize
 from int8ref.program import Program, Tensors, max_steps, validate
 from tests.machine_text import machine_text
 from weights_import import sources
@@ -139,6 +139,10 @@ def test_the_command_imports_a_checkpoint(
     assert model.provenance["origin"] == "random numbers"
     assert model.provenance["calibration_sentences"] == "4"
     assert max_steps(model.program, model.tensors) == 30
+    size = output.stat().st_size
+    assert main([*arguments, "--positions", "30", "--compact"]) == 0
+    assert output.stat().st_size < size
+    assert serialize(load(output)) == serialize(model)
     with pytest.raises(SystemExit):
         main([*arguments, "--positions", "1"])
     assert "1 is outside [2, 1024]" in capsys.readouterr().err
