@@ -1,5 +1,7 @@
-"""Micro-kernels by height: how many rows a tile has is fixed in each LLVM function, as what it
-holds of them lies in registers."""
+"""Heights of tiles: how rows are split into tiles, and a micro-kernel for each height.
+
+How many rows a tile has is fixed in each LLVM function, as what it holds of them lies in registers.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,20 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
+from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.lowering import I64
 from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
 
 PARAMETERS = 7
 """Addresses and sizes that a micro-kernel takes."""
+
+
+@kernel
+def split_rows(rows: int) -> tuple[int, int, int]:
+    """(tiles, height, taller): as few tiles as possible, of heights that differ by one at most; the
+    first `taller` of them have height + 1 rows, the others `height`.  `rows` is positive."""
+    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    return tiles, rows // tiles, rows % tiles
 
 
 def height_function(
