@@ -108,11 +108,12 @@ def _compile_elsewhere(count: int) -> list[Part]:
     """
     import subprocess
 
+    from int8ref import child
+
     read, write = os.pipe()
     os.write(write, bytes(range(MAX_PARTS)))
     os.close(write)
-    command = [sys.executable, "-P", "-m", "int8ref.machine.build"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command, environment = child.program("int8ref.machine.build")
     started: list[subprocess.Popen[bytes]] = []
     parts: list[Part] = []
     try:
