@@ -31,8 +31,9 @@ def kept(digest: str, names: Set[str], unpack: Callable[[], dict[str, Array]]) -
             _log.info("%s: %s; unpacking again", path, error)
     arrays = unpack()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_whole(path, container.pack(arrays, METADATA, json.dumps(digest)))
-    except (OSError, ModelFileError) as error:
-        _log.info("the unpacked model cannot be kept in %s: %s", path.parent, error)
+        content = container.pack(arrays, METADATA, json.dumps(digest))
+    except ModelFileError as error:
+        _log.info("the unpacked model cannot be kept: %s", error)
+    else:
+        storage.keep(path, content, "the unpacked model")
     return arrays

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -42,7 +43,9 @@ def cpu() -> tuple[str, str, str]:
     found = _read(path)
     if found is None:
         found = _asked()
-        _write(path, found)
+        text = "\n".join(found).encode()
+        content = hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+        storage.keep(path, content, "what LLVM says of the CPU", logging.DEBUG)
     return found
 
 
@@ -66,15 +69,6 @@ def _read(path: Path) -> tuple[str, str, str] | None:
         return None
     triple, name, features = text.decode().split("\n")
     return triple, name, features
-
-
-def _write(path: Path, told: tuple[str, str, str]) -> None:
-    text = "\n".join(told).encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_whole(path, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-    except OSError:
-        pass  # it is asked for again
 
 
 def _asked() -> tuple[str, str, str]:

@@ -115,9 +115,7 @@ def _write(path: Path, key: str, packed: Tensors) -> bool:
     """Keep packed weights; whether that was possible."""
     try:
         content = container.pack(packed, METADATA, json.dumps(key), ALIGNMENT)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_whole(path, content)
-    except (OSError, ModelFileError) as error:
-        _log.info("packed weights cannot be kept in %s: %s", path.parent, error)
+    except ModelFileError as error:
+        _log.info("packed weights cannot be kept: %s", error)
         return False
-    return True
+    return storage.keep(path, content, "packed weights")
