@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref import container
+from int8ref import cached, container
 from int8ref.executor import load_engine
 from int8ref.kernels.gemm.layout import pack
 from int8ref.machine import packed, prepare
@@ -123,7 +123,7 @@ def test_a_sound_file_of_something_else_is_made_again(
 ) -> None:
     assert works(model)
     good = kept(model).read_bytes()
-    contents = container.unpack(good, packed.METADATA)
+    contents = container.unpack(good, cached.metadata(packed.KIND))
     product, head = linears(model.program)[0], prepare.head(model.program)
     names = {"weight": product.weight, "start": start_name(product)}
     if which == "coarse" and not prepare.coarse(head, model.tensors):
@@ -131,7 +131,7 @@ def test_a_sound_file_of_something_else_is_made_again(
     name = names.get(which, coarse_names(head)[0])
     tensors, key = change(contents.tensors, contents.document, name)
     tensors = {n: np.ascontiguousarray(t) for n, t in tensors.items() if t.size}
-    kept(model).write_bytes(container.pack(tensors, packed.METADATA, f'"{key}"', 64))
+    kept(model).write_bytes(container.pack(tensors, cached.metadata(packed.KIND), f'"{key}"', 64))
     assert works(model)
     assert kept(model).read_bytes() == good
 
