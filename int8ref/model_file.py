@@ -185,11 +185,16 @@ def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
         unpack = partial(_unpack, header, contents.tensors)
         sides: set[str] = {header.source.tensor, header.target.tensor}
         wanted = sides | header.deflated.keys()
-        unpacked = (
-            cached.kept(UNPACKED, contents.digest, lambda found: found.keys() == wanted, unpack)
-            if keep_unpacked
-            else unpack()
-        )
+        if keep_unpacked:
+            unpacked = cached.kept(
+                UNPACKED,
+                header.name,
+                contents.digest,
+                lambda found: found.keys() == wanted,
+                unpack,
+            )
+        else:
+            unpacked = unpack()
         tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
         types = validate(header.program, tensors)
     except (ModelFileError, ProgramError) as error:

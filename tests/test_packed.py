@@ -21,6 +21,7 @@ from int8ref.machine.engine import CompiledEngine
 from int8ref.machine.prepare import Prepared, coarse_names, linears, start_name
 from int8ref.model_file import Model, load, save
 from int8ref.program import Tensors
+from int8ref.worker import Worker
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
 
@@ -37,7 +38,9 @@ def model(tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> M
 
 
 def engine_of(model: Model) -> CompiledEngine:
-    found = load_engine(model.program, model.tensors, "compiled", model.types, model.digest)
+    found = load_engine(
+        model.program, model.tensors, "compiled", model.types, model.digest, model.name
+    )
     assert isinstance(found, CompiledEngine)
     return found
 
@@ -58,6 +61,20 @@ def kept(model: Model) -> Path:
     return path
 
 
+def test_a_model_with_other_weights_takes_the_place_of_the_older(
+    tmp_path: Path, model: Model
+) -> None:
+    """Of the same name, through the worker that translates."""
+    Worker(model, "compiled")
+    older = kept(model)
+    os.utime(older, (0, 0))
+    name = linears(model.program)[0].weight
+    changed = {**model.tensors, name: 1 - model.tensors[name] // 2}
+    save(tmp_path / "other.safetensors", replace(model, tensors=changed))
+    Worker(load(tmp_path / "other.safetensors"), "compiled")
+    assert kept(model) != older
+
+
 def test_weights_are_packed_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     assert works(model)
     before = kept(model).stat()
@@ -72,7 +89,7 @@ def test_weights_are_packed_once(model: Model, monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_kept_is_what_packing_gives(model: Model) -> None:
     assert model.digest is not None
     for _ in range(2):
-        found = packed.weights(model.program, model.tensors, model.digest)
+        found = packed.weights(model.program, model.tensors, model.digest, model.name)
         for product in linears(model.program):
             weight = found[product.weight]
             np.testing.assert_array_equal(weight, pack(model.tensors[product.weight]))
@@ -197,7 +214,7 @@ def both(program, tensors):
     return made(program, tensors)
 packed._pack = both
 model = load(sys.argv[1])
-packed.weights(model.program, model.tensors, model.digest)
+packed.weights(model.program, model.tensors, model.digest, model.name)
 """
 
 

@@ -41,14 +41,15 @@ SOURCES = (
 )
 
 
-def weights(program: Program, tensors: Tensors, digest: str) -> Tensors:
+def weights(program: Program, tensors: Tensors, digest: str, name: str) -> Tensors:
     """Packed weights by the names of the tensors, start values by `prepare.start_name`, and the
     coarse weights of the head by `prepare.coarse_names`.
 
-    They are views of a mapped file, or, where none can be kept, arrays.
+    They are views of a mapped file, or, where none can be kept, arrays.  `digest` and `name` are
+    those of the model.
     """
     wanted, make = partial(_holds, program, tensors), partial(_pack, program, tensors)
-    return cached.kept(KIND, _key(digest), wanted, make)
+    return cached.kept(KIND, name, _key(digest), wanted, make)
 
 
 def _key(digest: str) -> str:
