@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,14 +49,20 @@ def cpu() -> tuple[str, str, str]:
     return found
 
 
-def compilers() -> Iterator[str]:
-    """The versions of what compiles; and LLVM's library, which may be built anew for the same."""
-    for name in ("numba", "llvmlite"):
-        yield f"{name} {installed.version(name)}"
+@cache
+def compilers() -> tuple[str, ...]:
+    """The versions of what compiles; and LLVM's library, which may be built anew for the same.
+
+    They are looked up once in a process, as that takes milliseconds.
+    """
+    versions = [f"{name} {installed.version(name)}" for name in ("numba", "llvmlite")]
     found = find_spec("llvmlite")
-    for folder in (found and found.submodule_search_locations) or ():
-        for path in sorted(Path(folder, "binding").glob("*llvmlite*")):
-            yield f"{path.name} {path.stat().st_size}"
+    libraries = [
+        f"{path.name} {path.stat().st_size}"
+        for folder in (found and found.submodule_search_locations) or ()
+        for path in sorted(Path(folder, "binding").glob("*llvmlite*"))
+    ]
+    return *versions, *libraries
 
 
 def _read(path: Path) -> tuple[str, str, str] | None:
