@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +22,7 @@ from int8ref.program import Tensors
 from int8ref.worker import Worker
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
+from tests.processes import python
 
 BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
 
@@ -220,16 +219,7 @@ packed.weights(model.program, model.tensors, model.digest, model.name)
 
 def test_two_processes_may_pack_at_once(model: Model, tiny_file: Path, tmp_path: Path) -> None:
     """Each waits until both are at it, then both write."""
-    path = os.pathsep.join([str(Path(packed.__file__).parents[2]), *filter(None, sys.path)])
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, str(tiny_file), str(tmp_path / f"started-{i}")],
-            env={**os.environ, "PYTHONPATH": path},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(2)
-    ]
+    racers = [python(RACER, tiny_file, tmp_path / f"started-{i}") for i in range(2)]
     for racer in racers:
         _, errors = racer.communicate(timeout=60)
         assert racer.returncode == 0, errors
