@@ -120,17 +120,19 @@ def load_engine(
     backend: Backend = "compiled",
     types: Checked | None = None,
     digest: str | None = None,
+    name: str = "model",
 ) -> Engine:
     """An engine for a valid Program.
 
     `types` are what `program.validate` found, for who has called it.  `digest`, where there is one,
-    tells these tensors from all others: the compiled engine then keeps in the cache what it packs.
+    tells these tensors from all others: the compiled engine then keeps in the cache what it packs,
+    in place of what it kept of older tensors of this name.
     """
     if backend == "reference":
         return ReferenceEngine(program, tensors)
     from int8ref.machine.engine import CompiledEngine
 
-    return CompiledEngine(program, tensors, types, digest)
+    return CompiledEngine(program, tensors, types, digest, name)
 
 
 class ReferenceEngine:

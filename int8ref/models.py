@@ -191,22 +191,27 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
     """
     import subprocess
 
+    from int8ref import child
+
     say(
         f"first use of {name}: importing the model of {published.origin},"
         f" licence {published.licence}, from {published.distribution}; this is done once"
     )
     temporary = cached.with_name(f".{cached.stem}.{secrets.token_hex(8)}.safetensors")
-    command = [sys.executable, "-P", "-m", "weights_import", str(checkpoint)]
-    command += ["-o", str(temporary), "--name", name]
-    command += [] if logging.getLogger("int8ref").isEnabledFor(logging.INFO) else ["--quiet"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    environment = {**ENVIRONMENT, **environment}
+    quiet = [] if logging.getLogger("int8ref").isEnabledFor(logging.INFO) else ["--quiet"]
+    command, environment = child.program(
+        "weights_import", str(checkpoint), "-o", str(temporary), "--name", name, *quiet
+    )
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(cached.parent)
         try:
             done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+                command,
+                env={**ENVIRONMENT, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+                check=False,
             )
             if done.returncode:
                 raise ModelError(f"importing {name} failed (exit status {done.returncode})")

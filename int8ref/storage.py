@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
@@ -35,3 +38,17 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def keep(path: Path, content: bytes, what: str, level: int = logging.INFO) -> bool:
+    """Write a file of the cache, and the folder if need be; whether that was possible.
+
+    Where it is not, a message of this level tells that `what` cannot be kept: it is made again.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        _log.log(level, "%s cannot be kept in %s: %s", what, path.parent, error)
+        return False
+    return True

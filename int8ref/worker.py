@@ -71,7 +71,7 @@ class Worker:
         if model.shortlist and not model.shortlist.fits(min(sizes, default=0), target):
             raise UserError(f"model {model.name}: the shortlist beside it is not its own")
         self._program, self._tensors = program, tensors
-        self._engine = load_engine(program, tensors, backend, types, model.digest)
+        self._engine = load_engine(program, tensors, backend, types, model.digest, model.name)
 
     def source(self, text: str, where: str, warn: Warn | None) -> Sentence:
         """A sentence to be translated; `warn` is told where it is longer than the model takes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,3 +21,15 @@ def start(arguments: Command, **options: Any) -> subprocess.Popen[bytes]:
     """A process with pipes."""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(arguments, **{**streams, **options})
+
+
+def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
+    """A Python program, which imports what this process can, and this project's packages."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import logging
-import os
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +17,7 @@ from int8ref.machine import cpu, image, native
 from int8ref.machine.native import Part
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
+from tests.processes import python
 
 MODEL = build_tiny_model(2)
 REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")
@@ -133,13 +132,27 @@ def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.M
     assert native.digest() != before
 
 
-def test_the_digest_covers_the_compilers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mine = native.digest()
+@pytest.fixture
+def fresh_digest() -> Iterator[Callable[[], str]]:
+    """`native.digest` as a new process has it."""
+
+    def digest() -> str:
+        cpu.compilers.cache_clear()
+        return native.digest()
+
+    yield digest
+    cpu.compilers.cache_clear()
+
+
+def test_the_digest_covers_the_compilers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_digest: Callable[[], str]
+) -> None:
+    mine = fresh_digest()
     versions = {name: cpu.installed.version(name) for name in ("numba", "llvmlite")}
     for name in versions:
         with monkeypatch.context() as patch:
             patch.setattr(cpu.installed, "version", {**versions, name: "1"}.__getitem__)
-            assert native.digest() != mine, name
+            assert fresh_digest() != mine, name
     for content in (b"", b"another build"):
         library = tmp_path / "llvmlite" / "binding" / "libllvmlite.so"
         library.parent.mkdir(parents=True, exist_ok=True)
@@ -152,90 +165,8 @@ def test_the_digest_covers_the_compilers(monkeypatch: pytest.MonkeyPatch, tmp_pa
                 submodule_search_locations=[str(tmp_path / "llvmlite")],
             )
             patch.setattr(cpu, "find_spec", lambda name, spec=spec: spec)
-            assert native.digest() != mine
-            mine = native.digest()
-
-
-CPUINFO = """processor\t: 0
-vendor_id\t: AuthenticAMD
-cpu MHz\t\t: 2445.428
-flags\t\t: fpu sse2 avx2
-
-processor\t: 1
-flags\t\t: of another processor
-"""
-
-
-def test_the_identity_is_what_the_system_tells_of_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(cpu, "DESCRIPTION", tmp_path / "cpuinfo")
-
-    def identity(text: str) -> list[str]:
-        (tmp_path / "cpuinfo").write_text(text)
-        return cpu.identity()
-
-    mine = identity(CPUINFO)
-    assert any("avx2" in line for line in mine)
-    assert identity(CPUINFO.replace("2445", "1500")) == mine, "a frequency is no CPU"
-    assert identity(CPUINFO.replace("another", "no other")) == mine
-    assert identity(CPUINFO.replace("avx2", "avx2 avx512f")) != mine
-    assert identity(CPUINFO.replace("AMD", "Intel")) != mine
-    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+sse2")
-    assert identity(CPUINFO) != mine
-    for text in ("", "vendor_id: known by its name alone"):
-        assert identity(text)[-3:] == [*cpu.cpu()], "LLVM is asked instead"
-    (tmp_path / "cpuinfo").unlink()
-    assert cpu.identity()[-3:] == [*cpu.cpu()]
-
-
-def test_what_llvm_says_of_a_cpu_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("INT8REF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cpu, "DESCRIPTION", tmp_path / "cpuinfo")
-    (tmp_path / "cpuinfo").write_text(CPUINFO)
-    told = cpu.cpu()
-    (path,) = (tmp_path / "cache").iterdir()
-    whole = path.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(cpu, "_asked", lambda: pytest.fail("asked again"))
-        assert cpu.cpu() == told
-    for damaged in (b"", whole[:-1], whole + b"+avx512f", b"0" + whole[1:], b"\n".join([b""] * 4)):
-        path.write_bytes(damaged)
-        assert cpu.cpu() == told
-        assert path.read_bytes() == whole
-    (tmp_path / "cpuinfo").write_text(CPUINFO.replace("avx2", "avx2 avx512f"))
-    monkeypatch.setattr(cpu, "_asked", lambda: ("x86_64", "another", "+avx512f"))
-    assert cpu.cpu() == ("x86_64", "another", "+avx512f")
-    monkeypatch.setenv("INT8REF_CACHE", str(tmp_path / "cpuinfo"))
-    assert cpu.cpu() == ("x86_64", "another", "+avx512f"), "nowhere to keep it"
-
-
-NUMBA_CPU = """
-from numba.core.registry import cpu_target
-from int8ref.machine.cpu import cpu
-assert cpu() == cpu_target.target_context.codegen().magic_tuple(), cpu()
-"""
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {},
-        {"NUMBA_CPU_NAME": "generic"},
-        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2"},
-        {"NUMBA_CPU_NAME": "sandybridge"},
-        {"NUMBA_ENABLE_AVX": "0"},
-    ],
-    ids=str,
-)
-def test_the_cpu_is_the_one_that_numba_compiles_for(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    run = python(NUMBA_CPU)
-    _, errors = run.communicate(timeout=60)
-    assert run.returncode == 0, errors
+            assert fresh_digest() != mine
+            mine = fresh_digest()
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "a folder in a file", "the file is a folder"])
@@ -398,16 +329,3 @@ def test_kept_code_needs_no_compiler(cache: Cache, tiny_file: Path) -> None:
     out, errors = run.communicate(timeout=60)
     assert run.returncode == 0, errors
     assert out.splitlines() == [str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])), "[]"]
-
-
-def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
-    """A process of its own, with this process's paths and environment."""
-    path = os.pathsep.join([str(Path(native.__file__).parents[2]), *filter(None, sys.path)])
-    command: Sequence[str | Path] = [sys.executable, "-c", program, *arguments]
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref import container
+from int8ref import cached, container
 from int8ref.executor import load_engine
 from int8ref.kernels.gemm.layout import pack
 from int8ref.machine import packed, prepare
@@ -21,8 +19,10 @@ from int8ref.machine.engine import CompiledEngine
 from int8ref.machine.prepare import Prepared, coarse_names, linears, start_name
 from int8ref.model_file import Model, load, save
 from int8ref.program import Tensors
+from int8ref.worker import Worker
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
+from tests.processes import python
 
 BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
 
@@ -37,7 +37,9 @@ def model(tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> M
 
 
 def engine_of(model: Model) -> CompiledEngine:
-    found = load_engine(model.program, model.tensors, "compiled", model.types, model.digest)
+    found = load_engine(
+        model.program, model.tensors, "compiled", model.types, model.digest, model.name
+    )
     assert isinstance(found, CompiledEngine)
     return found
 
@@ -58,6 +60,20 @@ def kept(model: Model) -> Path:
     return path
 
 
+def test_a_model_with_other_weights_takes_the_place_of_the_older(
+    tmp_path: Path, model: Model
+) -> None:
+    """Of the same name, through the worker that translates."""
+    Worker(model, "compiled")
+    older = kept(model)
+    os.utime(older, (0, 0))
+    name = linears(model.program)[0].weight
+    changed = {**model.tensors, name: 1 - model.tensors[name] // 2}
+    save(tmp_path / "other.safetensors", replace(model, tensors=changed))
+    Worker(load(tmp_path / "other.safetensors"), "compiled")
+    assert kept(model) != older
+
+
 def test_weights_are_packed_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     assert works(model)
     before = kept(model).stat()
@@ -72,7 +88,7 @@ def test_weights_are_packed_once(model: Model, monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_kept_is_what_packing_gives(model: Model) -> None:
     assert model.digest is not None
     for _ in range(2):
-        found = packed.weights(model.program, model.tensors, model.digest)
+        found = packed.weights(model.program, model.tensors, model.digest, model.name)
         for product in linears(model.program):
             weight = found[product.weight]
             np.testing.assert_array_equal(weight, pack(model.tensors[product.weight]))
@@ -123,7 +139,7 @@ def test_a_sound_file_of_something_else_is_made_again(
 ) -> None:
     assert works(model)
     good = kept(model).read_bytes()
-    contents = container.unpack(good, packed.METADATA)
+    contents = container.unpack(good, cached.metadata(packed.KIND))
     product, head = linears(model.program)[0], prepare.head(model.program)
     names = {"weight": product.weight, "start": start_name(product)}
     if which == "coarse" and not prepare.coarse(head, model.tensors):
@@ -131,7 +147,7 @@ def test_a_sound_file_of_something_else_is_made_again(
     name = names.get(which, coarse_names(head)[0])
     tensors, key = change(contents.tensors, contents.document, name)
     tensors = {n: np.ascontiguousarray(t) for n, t in tensors.items() if t.size}
-    kept(model).write_bytes(container.pack(tensors, packed.METADATA, f'"{key}"', 64))
+    kept(model).write_bytes(container.pack(tensors, cached.metadata(packed.KIND), f'"{key}"', 64))
     assert works(model)
     assert kept(model).read_bytes() == good
 
@@ -197,22 +213,13 @@ def both(program, tensors):
     return made(program, tensors)
 packed._pack = both
 model = load(sys.argv[1])
-packed.weights(model.program, model.tensors, model.digest)
+packed.weights(model.program, model.tensors, model.digest, model.name)
 """
 
 
 def test_two_processes_may_pack_at_once(model: Model, tiny_file: Path, tmp_path: Path) -> None:
     """Each waits until both are at it, then both write."""
-    path = os.pathsep.join([str(Path(packed.__file__).parents[2]), *filter(None, sys.path)])
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, str(tiny_file), str(tmp_path / f"started-{i}")],
-            env={**os.environ, "PYTHONPATH": path},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(2)
-    ]
+    racers = [python(RACER, tiny_file, tmp_path / f"started-{i}") for i in range(2)]
     for racer in racers:
         _, errors = racer.communicate(timeout=60)
         assert racer.returncode == 0, errors

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Domain, Instruction, ValueType
+from int8ref.kernels.gemm.coarse_layout import Coarse, coarse_workspace
 from int8ref.machine.frame import (
     CODE_WORDS,
     DOMAIN,
@@ -19,7 +20,7 @@ from int8ref.machine.frame import (
     PREFIX,
     operands_at,
 )
-from int8ref.machine.prepare import Prepared, linears
+from int8ref.machine.prepare import Prepared, head, linears
 from int8ref.program import (
     SOURCE_INPUTS,
     TARGET_INPUTS,
@@ -28,9 +29,6 @@ from int8ref.program import (
 )
 from int8ref.reference import instructions
 from int8ref.reference.linear import Linear
-
-if TYPE_CHECKING:
-    from int8ref.kernels.gemm.coarse_layout import Coarse
 
 Int64 = npt.NDArray[np.int64]
 
@@ -109,7 +107,7 @@ def assemble(
     true, but for the choice, which finds its tokens by coarse weights; where this CPU has no use
     for these, `coarse_head` changes nothing.
     """
-    coarse = prepared.coarse(program.decoder[-1]) if coarse_head else None
+    coarse = prepared.coarse(head(program)) if coarse_head else None
     plain_head = plain_head or coarse is not None
     lifetimes = _lifetimes(program, keep_values)
     places, row_bytes = _allocate(program, types, lifetimes)
@@ -175,8 +173,6 @@ def _fuse_argmax(decoder: Int64, ids: Place) -> Int64:
 def _add_coarse(choice: Int64, coarse: Coarse) -> int:
     """Put the coarse weights where `kernels.linear` looks for them; returns the scratch memory that
     it will need."""
-    from int8ref.kernels.gemm.coarse_layout import coarse_workspace
-
     at = operands_at(Linear)
     choice[-1, at["multiplier"]] = coarse.weight.ctypes.data
     choice[-1, at["shift"]] = coarse.start.ctypes.data

@@ -49,9 +49,9 @@ def compile_parts(numbers: Iterable[int]) -> list[Part]:
         raise RuntimeError(
             f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
         )
-    names = list(functions())
-    chosen = (names[number] for number in numbers if number < len(names))
-    return [part_of(name, module(name, functions()[name])) for name in chosen]
+    parts = list(functions().items())
+    chosen = (parts[number] for number in numbers if number < len(parts))
+    return [part_of(name, module(name, function)) for name, function in chosen]
 
 
 def functions() -> dict[str, Callable[..., Any]]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,18 +43,26 @@ def cpu() -> tuple[str, str, str]:
     found = _read(path)
     if found is None:
         found = _asked()
-        _write(path, found)
+        text = "\n".join(found).encode()
+        content = hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+        storage.keep(path, content, "what LLVM says of the CPU", logging.DEBUG)
     return found
 
 
-def compilers() -> Iterator[str]:
-    """The versions of what compiles; and LLVM's library, which may be built anew for the same."""
-    for name in ("numba", "llvmlite"):
-        yield f"{name} {installed.version(name)}"
+@cache
+def compilers() -> tuple[str, ...]:
+    """The versions of what compiles; and LLVM's library, which may be built anew for the same.
+
+    They are looked up once in a process, as that takes milliseconds.
+    """
+    versions = [f"{name} {installed.version(name)}" for name in ("numba", "llvmlite")]
     found = find_spec("llvmlite")
-    for folder in (found and found.submodule_search_locations) or ():
-        for path in sorted(Path(folder, "binding").glob("*llvmlite*")):
-            yield f"{path.name} {path.stat().st_size}"
+    libraries = [
+        f"{path.name} {path.stat().st_size}"
+        for folder in (found and found.submodule_search_locations) or ()
+        for path in sorted(Path(folder, "binding").glob("*llvmlite*"))
+    ]
+    return *versions, *libraries
 
 
 def _read(path: Path) -> tuple[str, str, str] | None:
@@ -66,15 +75,6 @@ def _read(path: Path) -> tuple[str, str, str] | None:
         return None
     triple, name, features = text.decode().split("\n")
     return triple, name, features
-
-
-def _write(path: Path, told: tuple[str, str, str]) -> None:
-    text = "\n".join(told).encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_whole(path, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-    except OSError:
-        pass  # it is asked for again
 
 
 def _asked() -> tuple[str, str, str]:

@@ -33,7 +33,8 @@ class CompiledEngine:
     """Runs a Program as native code.  Immutable; every call has an arena of its own.
 
     `types` are those of `program.validate`, which is called where they are not given.  `digest`, if
-    given, names the tensors: what is packed of them is kept in the cache under it.
+    given, tells what the tensors are: what is packed of them is kept in the cache under it, in
+    place of what a model of the same name had there before.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class CompiledEngine:
         tensors: Tensors,
         types: Checked | None = None,
         digest: str | None = None,
+        name: str = "model",
     ) -> None:
         self.program = program
         checked = types or validate(program, tensors)
@@ -50,7 +52,7 @@ class CompiledEngine:
         self._target = Bounds.of(program.decoder, tensors, max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
         machine()
-        kept = packed.weights(program, tensors, digest) if digest else {}
+        kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)
         self._codes: dict[tuple[bool, bool, bool], Code] = {}
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ from int8ref.machine import image
 from int8ref.machine.cpu import compilers, cpu, identity
 from int8ref.machine.image import Image
 from int8ref.processors import processors
-from int8ref.storage import cache_folder, write_whole
+from int8ref.storage import cache_folder, keep
 
 Machine = Callable[[int], None]
 """Runs the call at an address; releases the GIL."""
@@ -64,7 +64,7 @@ def machine() -> Machine:
             if code is None:
                 _log.warning("compiling for this CPU (only now, some 10 to 60 seconds) ...")
                 code = compile_machine()
-                _write(path, code)
+                keep(path, code, "compiled code", logging.WARNING)
             _loaded.append(_load(code))
         return _loaded[0][0]
 
@@ -108,11 +108,12 @@ def _compile_elsewhere(count: int) -> list[Part]:
     """
     import subprocess
 
+    from int8ref import child
+
     read, write = os.pipe()
     os.write(write, bytes(range(MAX_PARTS)))
     os.close(write)
-    command = [sys.executable, "-P", "-m", "int8ref.machine.build"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command, environment = child.program("int8ref.machine.build")
     started: list[subprocess.Popen[bytes]] = []
     parts: list[Part] = []
     try:
@@ -196,12 +197,3 @@ def _read(path: Path) -> bytes | None:
     except (OSError, ValueError):
         return None
     return content
-
-
-def _write(path: Path, code: bytes) -> None:
-    """Keep code; where that cannot be, a warning says so."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, code)
-    except OSError as error:
-        _log.warning("compiled code cannot be kept in %s: %s", path.parent, error)

@@ -1,21 +1,20 @@
 """Weights in packed form, kept in the cache: packed once, then mapped, and shared by processes.
 
 A file is of one model (the digest of its file), one layout (the sources that pack), and one CPU,
-which the start values depend on.  It is a container like a model's, with a digest of its own; where
-it is missing, damaged or not what the program needs, the weights are packed anew.
+which the start values depend on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from int8ref import container, storage
-from int8ref.container import ModelFileError
+from int8ref import cached
+from int8ref.container import Array
 from int8ref.kernels.gemm.coarse_layout import BLOCK, coarse_shape, useful
 from int8ref.kernels.gemm.layout import PANEL, pack, packed_shape, padded
 from int8ref.machine import native
@@ -33,32 +32,24 @@ from int8ref.machine.prepare import (
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
 
-METADATA = "int8ref.packed"
+KIND = "packed"
 SOURCES = (
     "machine/prepare.py",
     "kernels/gemm/layout.py",
     "kernels/gemm/coarse_layout.py",
     "kernels/gemm/target.py",
 )
-ALIGNMENT = 64
-
-_log = logging.getLogger(__name__)
 
 
-def weights(program: Program, tensors: Tensors, digest: str) -> Tensors:
+def weights(program: Program, tensors: Tensors, digest: str, name: str) -> Tensors:
     """Packed weights by the names of the tensors, start values by `prepare.start_name`, and the
     coarse weights of the head by `prepare.coarse_names`.
 
-    They are views of a mapped file, or, where none can be kept, arrays.
+    They are views of a mapped file, or, where none can be kept, arrays.  `digest` and `name` are
+    those of the model.
     """
-    key = _key(digest)
-    path = storage.cache_folder().joinpath(f"packed-{key[:32]}.safetensors")
-    found = _read(path, key, program, tensors)
-    if found is None:
-        found = _pack(program, tensors)
-        if _write(path, key, found):
-            found = _read(path, key, program, tensors) or found
-    return found
+    wanted, make = partial(_holds, program, tensors), partial(_pack, program, tensors)
+    return cached.kept(KIND, name, _key(digest), wanted, make)
 
 
 def _key(digest: str) -> str:
@@ -77,25 +68,17 @@ def _pack(program: Program, tensors: Tensors) -> Tensors:
     return found | coarse(head(program), tensors)
 
 
-def _read(path: Path, key: str, program: Program, tensors: Tensors) -> Tensors | None:
-    """What is in a file, or None where there is none or it is not what was kept."""
-    try:
-        contents = container.unpack(container.map_file(path), METADATA)
-    except ModelFileError as error:
-        if path.exists():
-            _log.info("%s: %s; packing the weights again", path, error)
-        return None
-    sound = contents.document == key and all(
-        _is(contents.tensors.get(name), np.int8, packed_shape(n, k))
-        and _is(contents.tensors.get(start_name(product)), np.int32, (padded(n, PANEL),))
+def _holds(program: Program, tensors: Tensors, found: Tensors) -> bool:
+    """Whether these are the packed weights of a program, as far as their shapes tell."""
+    return _holds_coarse(head(program), tensors, found) and all(
+        _is(found.get(name), np.int8, packed_shape(n, k))
+        and _is(found.get(start_name(product)), np.int32, (padded(n, PANEL),))
         for product in linears(program)
         for name, (n, k) in [(product.weight, tensors[product.weight].shape)]
     )
-    sound = sound and _holds_coarse(contents.tensors, head(program), tensors)
-    return contents.tensors if sound else None
 
 
-def _holds_coarse(found: Tensors, head: Linear, tensors: Tensors) -> bool:
+def _holds_coarse(head: Linear, tensors: Tensors, found: Tensors) -> bool:
     n, k = tensors[head.weight].shape
     if not useful(k, shifted_bias(head, tensors)):
         return True
@@ -107,17 +90,5 @@ def _holds_coarse(found: Tensors, head: Linear, tensors: Tensors) -> bool:
     )
 
 
-def _is(array: container.Array | None, dtype: type, shape: tuple[int, ...]) -> bool:
+def _is(array: Array | None, dtype: type, shape: tuple[int, ...]) -> bool:
     return array is not None and array.dtype == dtype and array.shape == shape
-
-
-def _write(path: Path, key: str, packed: Tensors) -> bool:
-    """Keep packed weights; whether that was possible."""
-    try:
-        content = container.pack(packed, METADATA, json.dumps(key), ALIGNMENT)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_whole(path, content)
-    except (OSError, ModelFileError) as error:
-        _log.info("packed weights cannot be kept in %s: %s", path.parent, error)
-        return False
-    return True

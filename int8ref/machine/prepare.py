@@ -69,11 +69,10 @@ class Prepared:
                 found[field] = np.broadcast_to(found[field].astype(np.int32), (width,))
         return {field: np.ascontiguousarray(array) for field, array in found.items()}
 
-    def coarse(self, head: Instruction) -> Coarse | None:
-        """The coarse weights of the instruction that gives the logits, if they are of use."""
-        assert isinstance(head, Linear)
+    def coarse(self, head: Linear) -> Coarse | None:
+        """The coarse weights of the product that gives the logits, if they are of use."""
         names = coarse_names(head)
-        if not all(name in self._weights for name in names):
+        if names[0] not in self._weights:  # nor are the others
             self._weights |= coarse(head, self._tensors)
         if names[0] not in self._weights:
             return None

@@ -55,6 +55,27 @@ def model_case(cls: type[LayerNorm], seed: int, width: int, sigma: float, spread
     )
 
 
+def model_cases(cls: type[LayerNorm], spread: int) -> st.SearchStrategy[Case]:
+    """`model_case` of the sizes that models have; `spread` times the units of the deviation."""
+    return st.builds(
+        model_case,
+        st.just(cls),
+        st.integers(0, 2**32 - 1),
+        st.sampled_from([8, 64, 256, 512, 1024]),
+        st.floats(200, 12_000),
+        st.floats(0.2, 3.5).map(lambda most: most * spread),
+    )
+
+
+def extreme_case(cls: type[LayerNorm]) -> Case:
+    """The widest rows, of the extremes of int16: half of each, and one outlier."""
+    return Case(
+        cls(x="x", gain="gain", bias="bias", shift=1, epsilon=0, **results(1)),
+        {"x": np.array([[-32768, 32767] * 512, [32767] * 1023 + [-32768]], np.int16)},
+        {"gain": np.full(1024, 31, np.int16), "bias": np.zeros(1024, np.int32)},
+    )
+
+
 def float_layer_norm(case: Case, deviation: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
     """(y before rounding, t, s) in float64, where s = deviation(centred), all n times as large."""
     op: LayerNorm = case.instruction  # type: ignore[assignment]

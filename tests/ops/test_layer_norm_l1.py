@@ -14,8 +14,9 @@ from int8ref.reference.layer_norm_l1 import LayerNormL1, layer_norm_l1, normaliz
 from tests.ops.cases import Array, Case, run_reference
 from tests.ops.layer_norm_cases import (
     assert_within,
+    extreme_case,
     float_layer_norm,
-    model_case,
+    model_cases,
     norm_cases,
     results,
 )
@@ -32,13 +33,7 @@ def deviation(case: Case, centred: Array) -> Array:
 
 
 @given(cases())
-@example(
-    Case(
-        LayerNormL1(x="x", gain="gain", bias="bias", shift=1, epsilon=0, **results(1)),
-        {"x": np.array([[-32768, 32767] * 512, [32767] * 1023 + [-32768]], np.int16)},
-        {"gain": np.full(1024, 31, np.int16), "bias": np.zeros(1024, np.int32)},
-    )
-)
+@example(extreme_case(LayerNormL1))
 def test_within_the_bound_of_its_roundings(case: Case) -> None:
     """s is rounded up, by less than 1, and the reciprocal down by 2^-29."""
     y, t, s = float_layer_norm(case, lambda centred: deviation(case, centred))
@@ -46,16 +41,8 @@ def test_within_the_bound_of_its_roundings(case: Case) -> None:
     assert_within(case, run_reference(case), y, t, error)
 
 
-@given(
-    st.integers(0, 2**32 - 1),
-    st.sampled_from([8, 64, 256, 512, 1024]),
-    st.floats(200, 12_000),
-    st.floats(0.2, 3.5),
-)
-def test_within_one_unit_on_rows_as_models_have_them(
-    seed: int, width: int, sigma: float, spread: float
-) -> None:
-    case = model_case(LayerNormL1, seed, width, sigma, spread * 2)
+@given(model_cases(LayerNormL1, spread=2))
+def test_within_one_unit_on_rows_as_models_have_them(case: Case) -> None:
     y, _, _ = float_layer_norm(case, lambda centred: deviation(case, centred))
     assert np.abs(run_reference(case)["out"] - np.clip(y, -127, 127)).max() <= 1
 
@@ -77,24 +64,6 @@ def test_the_bound_is_reached() -> None:
     x = np.array([[0, 0, 0, 0, 0, 0, 0, 8]], np.int16)
     out, _ = layer_norm_l1(x, np.ones(8, np.int16), np.zeros(8, np.int32), 6, 0, 0)
     assert int(out[0, 7]) << 6 == normalized_bound(8)
-
-
-@given(st.integers(-32768, 32767), st.integers(1, 30))
-def test_a_constant_row_gives_its_bias(level: int, width: int) -> None:
-    bias = np.arange(width, dtype=np.int32) * 8 - 40
-    x = np.full((2, width), level, np.int16)
-    out, finer = layer_norm_l1(x, np.full(width, 900, np.int16), bias, 3, 0, 3)
-    assert out.tolist() == [(np.arange(width) - 5).tolist()] * 2
-    assert finer.tolist() == [bias.tolist()] * 2
-
-
-@given(cases(), st.integers(-100, 100))
-def test_shifted_rows_are_equal(case: Case, offset: int) -> None:
-    x = (case.values["x"] // 2).astype(np.int16)
-    moved = (x + offset).astype(np.int16)
-    one, other = (run_reference(Case(case.instruction, {"x": v}, case.tensors)) for v in (x, moved))
-    for place, array in one.items():
-        np.testing.assert_array_equal(array, other[place])
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,11 @@ from int8ref.kernels.gemm.coarse_layout import (
 )
 from int8ref.kernels.gemm.coarse_tile import coarse_maxima, next_block, sum_of_squares
 from int8ref.kernels.gemm.driver import row_pitch
+from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.lowering import address, int32_at
 from int8ref.kernels.gemm.operands import prepare, raise_rows
-from int8ref.kernels.gemm.target import TILE_ROWS
 
 LOWEST = -(2**31)
-
 
 _pitch = kernel(raised_pitch)
 
@@ -58,8 +57,7 @@ def coarse_argmax(
     first = 0
     while first < rows:
         size = min(COARSE_ROWS, rows - first)
-        tiles = (size + TILE_ROWS - 1) // TILE_ROWS  # of heights that differ by one at most
-        height, taller = size // tiles, size % tiles
+        tiles, height, taller = split_rows(size)
         raise_rows(x + first * depth, size, depth, raised, pitch)
         for block in range(blocks):
             row = 0

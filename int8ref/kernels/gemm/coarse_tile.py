@@ -8,9 +8,10 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.coarse_layout import BLOCK, COARSE_DEPTH, PAIRS, REGISTERS, STEP
+from int8ref.kernels.gemm.heights import call_by_height, height_function
 from int8ref.kernels.gemm.layout import GROUP
 from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
-from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
+from int8ref.kernels.gemm.target import TARGET
 from int8ref.kernels.gemm.vector import (
     call,
     constant,
@@ -51,33 +52,14 @@ def coarse_maxima(
 
 @lowers(coarse_maxima)
 def _coarse_maxima_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) -> None:
-    done = builder.append_basic_block("coarse.done")
-    switch = builder.switch(rows, done)
-    for height in range(1, TILE_ROWS + 1):
-        with builder.goto_block(builder.append_basic_block(f"coarse.{height}")):
-            switch.add_case(height, builder.block)
-            builder.call(coarse_function(builder.module, height), arguments)
-            builder.branch(done)
-    builder.position_at_end(done)
+    call_by_height(builder, _coarse_function, rows, arguments)
 
 
-def coarse_function(module: ir.Module, height: int) -> ir.Function:
-    """The LLVM function of one height, made once in a module; where the CPU has no pair products
-    it does nothing, and nobody calls it."""
-    name = f"int8ref.coarse.{TARGET.name}.{height}"
-    if name in module.globals:
-        return module.globals[name]
-    tile = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 7), name)
-    tile.linkage = "linkonce_odr"
-    tile.attributes.add("noinline")
-    builder = ir.IRBuilder(tile.append_basic_block("entry"))
-    if TARGET.pair_products:
-        _coarse_body(builder, height, *tile.args)
-    builder.ret_void()
-    return tile
+def _coarse_function(module: ir.Module, height: int) -> ir.Function:
+    return height_function(module, "coarse", height, _coarse_tile)
 
 
-def _coarse_body(
+def _coarse_tile(
     builder: ir.IRBuilder,
     height: int,
     a: ir.Value,
@@ -88,6 +70,8 @@ def _coarse_body(
     out: ir.Value,
     out_pitch: ir.Value,
 ) -> None:
+    if not TARGET.pair_products:
+        return  # nobody calls it on such a CPU
     columns = TARGET.pair_columns
     sums = vector(I32, columns)
     rows = [offset(builder, a, pitch, m) for m in range(height)]

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm import epilogue
+from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL
 from int8ref.kernels.gemm.lowering import address
 from int8ref.kernels.gemm.operands import prepare
@@ -98,8 +99,7 @@ def gemm(
     first = 0
     while first < rows:  # a range with a step that is no constant would bring an exception in
         size = min(block, rows - first)
-        tiles = (size + TILE_ROWS - 1) // TILE_ROWS  # of heights that differ by one at most
-        height, taller = size // tiles, size % tiles
+        tiles, height, taller = split_rows(size)
         prepare(x + first * depth, size, depth, prepared, pitch)
         for column in range(0, columns, PANEL):
             width = min(PANEL, columns - column)

@@ -10,7 +10,7 @@ from llvmlite import ir
 from int8ref.kernels.gemm.coarse_layout import COARSE_DEPTH, OFFSET
 from int8ref.kernels.gemm.layout import DEPTH
 from int8ref.kernels.gemm.lowering import I8, I16, I64, lowers, view
-from int8ref.kernels.gemm.target import OPERAND, TARGET
+from int8ref.kernels.gemm.target import OPERANDS, TARGET
 from int8ref.kernels.gemm.vector import constant, load, loop, offset, store, vector
 
 
@@ -19,34 +19,36 @@ def prepare(x: int, rows: int, depth: int, prepared: int, pitch: int) -> None:
 
     Each row is filled up to a multiple of 8 with zeros; the weights they meet are zero too.
     """
-    source = view(x, np.int8, (rows, depth))
-    for i in range(rows):
-        row = view(prepared + i * pitch, OPERAND, (depth + -depth % DEPTH,))
-        row[:depth] = source[i].astype(np.int16) + TARGET.offset
-        row[depth:] = 0
+    _copy_rows(x, rows, depth, prepared, pitch, TARGET.operand, DEPTH)
 
 
 @lowers(prepare)
 def _prepare_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
-    _copy_rows(builder, arguments, TARGET.operand, DEPTH)
+    _emit_copy(builder, arguments, TARGET.operand, DEPTH)
 
 
 def raise_rows(x: int, rows: int, depth: int, raised: int, pitch: int) -> None:
     """Rows of `depth` int8 at `x` -> rows of u8 = x + 128, `pitch` bytes apart, filled up with
     zeros to a multiple of 8."""
-    source = view(x, np.int8, (rows, depth))
-    for i in range(rows):
-        row = view(raised + i * pitch, np.uint8, (depth + -depth % COARSE_DEPTH,))
-        row[:depth] = source[i].astype(np.int16) + OFFSET
-        row[depth:] = 0
+    _copy_rows(x, rows, depth, raised, pitch, "u8", COARSE_DEPTH)
 
 
 @lowers(raise_rows)
 def _raise_rows_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
-    _copy_rows(builder, arguments, "u8", COARSE_DEPTH)
+    _emit_copy(builder, arguments, "u8", COARSE_DEPTH)
 
 
 def _copy_rows(
+    x: int, rows: int, depth: int, copied: int, pitch: int, operand: str, multiple: int
+) -> None:
+    source = view(x, np.int8, (rows, depth))
+    for i in range(rows):
+        row = view(copied + i * pitch, OPERANDS[operand], (depth + -depth % multiple,))
+        row[:depth] = source[i].astype(np.int16) + (OFFSET if operand == "u8" else 0)
+        row[depth:] = 0
+
+
+def _emit_copy(
     builder: ir.IRBuilder, arguments: Sequence[ir.Value], operand: str, multiple: int
 ) -> None:
     x, rows, depth, copied, pitch = arguments

@@ -130,4 +130,5 @@ def _host() -> InstructionSet:
 
 
 TARGET = _host()
-OPERAND = {"u8": np.uint8, "s8": np.int8, "s16": np.int16}[TARGET.operand]
+OPERANDS = {"u8": np.uint8, "s8": np.int8, "s16": np.int16}
+OPERAND = OPERANDS[TARGET.operand]

@@ -12,9 +12,10 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.dot import FourWay, PairProducts, dot
+from int8ref.kernels.gemm.heights import call_by_height, height_function
 from int8ref.kernels.gemm.layout import GROUP, PANEL, UNROLL
 from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
-from int8ref.kernels.gemm.target import OPERAND, TARGET, TILE_ROWS
+from int8ref.kernels.gemm.target import OPERAND, TARGET
 from int8ref.kernels.gemm.vector import load, loop, offset, prefetch, store, vector
 
 
@@ -37,27 +38,25 @@ def multiply(
 
 @lowers(multiply)
 def _multiply_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) -> None:
-    done = builder.append_basic_block("tile.done")
-    switch = builder.switch(rows, done)
-    for height in range(1, TILE_ROWS + 1):
-        with builder.goto_block(builder.append_basic_block(f"tile.{height}")):
-            switch.add_case(height, builder.block)
-            builder.call(tile_function(builder.module, height), arguments)
-            builder.branch(done)
-    builder.position_at_end(done)
+    call_by_height(builder, tile_function, rows, arguments)
 
 
 def tile_function(module: ir.Module, height: int) -> ir.Function:
     """The LLVM function of one height, made once in a module."""
-    name = f"int8ref.gemm.{TARGET.name}.{height}"
-    if name in module.globals:
-        return module.globals[name]
-    tile = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 7), name)
-    tile.linkage = "linkonce_odr"
-    tile.attributes.add("noinline")
-    builder = ir.IRBuilder(tile.append_basic_block("entry"))
-    a, a_pitch, b, groups, start, c, c_pitch = tile.args
+    return height_function(module, "gemm", height, _tile)
 
+
+def _tile(
+    builder: ir.IRBuilder,
+    height: int,
+    a: ir.Value,
+    a_pitch: ir.Value,
+    b: ir.Value,
+    groups: ir.Value,
+    start: ir.Value,
+    c: ir.Value,
+    c_pitch: ir.Value,
+) -> None:
     step = dot(TARGET)
     across = TARGET.registers_across(height, PANEL)
     columns = across * step.columns
@@ -78,8 +77,6 @@ def tile_function(module: ir.Module, height: int) -> ir.Function:
             at = offset(builder, offset(builder, c, c_pitch, m), first, 4)
             value = step.last(builder, value, starts[j])
             store(builder, value, offset(builder, at, j * step.columns * 4))
-    builder.ret_void()
-    return tile
 
 
 def _column(builder: ir.IRBuilder, b: ir.Value, groups: ir.Value, column: ir.Value) -> ir.Value:

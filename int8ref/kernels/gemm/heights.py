@@ -1,0 +1,59 @@
+"""Heights of tiles: how rows are split into tiles, and a micro-kernel for each height.
+
+How many rows a tile has is fixed in each LLVM function, as what it holds of them lies in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.lowering import I64
+from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
+
+PARAMETERS = 7
+"""Addresses and sizes that a micro-kernel takes."""
+
+
+@kernel
+def split_rows(rows: int) -> tuple[int, int, int]:
+    """(tiles, height, taller): as few tiles as possible, of heights that differ by one at most; the
+    first `taller` of them have height + 1 rows, the others `height`.  `rows` is positive."""
+    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    return tiles, rows // tiles, rows % tiles
+
+
+def height_function(
+    module: ir.Module, name: str, height: int, emit: Callable[..., None]
+) -> ir.Function:
+    """The LLVM function of one height, made once in a module: emit(builder, height, *parameters)
+    writes its body."""
+    name = f"int8ref.{name}.{TARGET.name}.{height}"
+    if name in module.globals:
+        return module.globals[name]
+    tile = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * PARAMETERS), name)
+    tile.linkage = "linkonce_odr"
+    tile.attributes.add("noinline")
+    builder = ir.IRBuilder(tile.append_basic_block("entry"))
+    emit(builder, height, *tile.args)
+    builder.ret_void()
+    return tile
+
+
+def call_by_height(
+    builder: ir.IRBuilder,
+    function: Callable[[ir.Module, int], ir.Function],
+    rows: ir.Value,
+    arguments: Sequence[ir.Value],
+) -> None:
+    """Call function(module, rows) with these arguments; 1 <= rows <= 6."""
+    done = builder.append_basic_block("height.done")
+    switch = builder.switch(rows, done)
+    for height in range(1, TILE_ROWS + 1):
+        with builder.goto_block(builder.append_basic_block(f"height.{height}")):
+            switch.add_case(height, builder.block)
+            builder.call(function(builder.module, height), arguments)
+            builder.branch(done)
+    builder.position_at_end(done)
