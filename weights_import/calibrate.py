@@ -16,7 +16,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
-from weights_import.float_forward import Ids, forced
+from weights_import.float_forward import Ids, teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import greedy
 
@@ -198,7 +198,7 @@ def calibrate(
         sources, targets = [[]] * len(sources), [list(ids[:-1]) for ids in sources]
     collector = Collector(rows, seed)
     for batch in _batches(lengths):
-        forced(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
+        teach(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
     ranges = collector.ranges
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     ranges.provenance = {

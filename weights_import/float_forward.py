@@ -283,9 +283,9 @@ def decode(
 ) -> tuple[Float32, DecoderState]:
     """Feeds `previous` [batch, length] (the tokens before the ones to predict) after `state`.
 
-    Returns the logits [batch, length, vocabulary] and the state after the last position.
-    One token at a time is a search step; a whole target at once is teacher forcing.
-    `mask` [batch, length] is true at real tokens: default all.
+    Returns what the output layer takes, [batch, length, d_model] (see `logits`), and the state
+    after the last position.  One token at a time is a search step; a whole target at once is
+    teacher forcing.  `mask` [batch, length] is true at real tokens: default all.
     """
     run = _Pass(model, np.ones(previous.shape, bool) if mask is None else mask, observe)
     x = run.embed("decoder", "target_embedding", previous, state.position)
@@ -303,26 +303,39 @@ def decode(
             keys, values = memory.keys[layer], memory.values[layer]
             x = run.attention(f"{block}.cross", x, keys, values, memory.mask)
         x = run.feed_forward(f"{block}.ffn", x)
-    logits = run.see("decoder.logits", run.linear("output", run.finish("decoder", x)))
-    return logits, DecoderState(state.position + length, cells)
+    return run.finish("decoder", x), DecoderState(state.position + length, cells)
 
 
-def forced(
+def logits(model: FloatModel, x: Float32) -> Float32:
+    """The output layer: [..., d_model] to [..., vocabulary]."""
+    return _Pass(model, np.ones(x.shape[:-1], bool), None).linear("output", x)
+
+
+def teach(
     model: FloatModel,
     sources: Sequence[Ids],
     targets: Sequence[Ids],
     observe: Observer | None = None,
-) -> list[Float32]:
-    """Teacher-forced logits of one batch: [len(target) + 1, vocabulary] a sentence.
+) -> tuple[Float32, Mask]:
+    """Teacher forcing of one batch: what the output layer takes, and a mask of the real tokens.
 
     Targets are without `eos`, as `greedy` returns them; the last row predicts the `eos`.
     Observed rows come sentence by sentence, position by position.
-    The logits take 4 * batch * longest target * vocabulary bytes: keep batches small.
     """
     if len(sources) != len(targets):
         raise ValueError(f"{len(sources)} sources, but {len(targets)} targets")
     check_ids("target", targets, model.architecture.target_vocabulary)
     previous, mask = pad([[model.architecture.start, *target] for target in targets])
     memory = encode(model, sources, observe)
-    logits, _ = decode(model, memory, start_state(model, len(sources)), previous, mask, observe)
-    return [logits[i, real] for i, real in enumerate(mask)]
+    x, _ = decode(model, memory, start_state(model, len(sources)), previous, mask, observe)
+    return x, mask
+
+
+def forced(model: FloatModel, sources: Sequence[Ids], targets: Sequence[Ids]) -> list[Float32]:
+    """Teacher-forced logits of one batch: [len(target) + 1, vocabulary] a sentence; see `teach`.
+
+    They take 4 * batch * longest target * vocabulary bytes: keep batches small.
+    """
+    x, mask = teach(model, sources, targets)
+    found = logits(model, x)
+    return [found[i, real] for i, real in enumerate(mask)]

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from int8ref.arithmetic import LOG_BITS
 from int8ref.search.beam import Choices, SentenceSearch
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
-from weights_import.float_forward import Ids, Observer, check_sources, decode, encode, start_state
+from weights_import.float_forward import (
+    Ids,
+    Observer,
+    check_sources,
+    decode,
+    encode,
+    logits,
+    start_state,
+)
 from weights_import.float_model import Float32, FloatModel
 
 
@@ -86,8 +94,8 @@ def _greedy_batch(
     alive = np.arange(len(sources))
     previous = np.full((len(sources), 1), model.architecture.start, np.int64)
     while alive.size:
-        logits, state = decode(model, memory, state, previous, observe=observe)
-        best = logits[:, -1].argmax(axis=-1)
+        x, state = decode(model, memory, state, previous, observe=observe)
+        best = logits(model, x[:, -1]).argmax(axis=-1)
         going = best != model.architecture.eos
         for i, token in zip(alive[going], best[going], strict=True):
             translations[i].append(int(token))
@@ -109,8 +117,8 @@ def _beam_batch(
     seen = memory
     previous = np.full((len(sources), 1), model.architecture.start, np.int64)
     while sentence.size:
-        logits, state = decode(model, seen, state, previous)
-        followers = _choices(logits[:, -1], options.beam_size)
+        x, state = decode(model, seen, state, previous)
+        followers = _choices(logits(model, x[:, -1]), options.beam_size)
         rows: list[int] = []
         for s in dict.fromkeys(sentence.tolist()):
             here = np.flatnonzero(sentence == s)
@@ -124,13 +132,13 @@ def _beam_batch(
     return [search.best() for search in searches]
 
 
-def _choices(logits: Float32, count: int) -> list[Choices]:
+def _choices(scores: Float32, count: int) -> list[Choices]:
     """The tokens of the largest logits of each row and their log-probabilities, best first."""
-    largest = logits.max(axis=1, keepdims=True)
-    norms = largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
-    count = min(count, logits.shape[1])
+    largest = scores.max(axis=1, keepdims=True)
+    norms = largest + np.log(np.exp(scores - largest).sum(axis=1, keepdims=True))
+    count = min(count, scores.shape[1])
     found: list[Choices] = []
-    for row, norm in zip(logits, norms, strict=True):
+    for row, norm in zip(scores, norms, strict=True):
         top = np.argpartition(-row, count - 1)[:count]
         top = top[np.lexsort((top, -row[top]))]
         gains = np.rint((row[top] - norm) * np.log2(np.e) * 2**LOG_BITS)

@@ -122,7 +122,7 @@ def test_calibrate_sees_every_tensor_of_every_token() -> None:
     ranges = calibrate(model, SOURCES)
     assert len(ranges.samples["encoder.1.ffn.norm"]) == sum(map(len, SOURCES))
     assert ranges.maxima["encoder.0.ffn.inner"].shape == (12,)
-    assert ranges.maxima["decoder.logits"].shape == (11,)
+    assert "decoder.1.ffn.norm" in ranges.maxima
     assert (ranges.samples["encoder.0.ffn.inner"] >= 0).all()
     again = calibrate(model, SOURCES)
     for name, sample in ranges.samples.items():

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from tests.training.file_model import FileModel
 from weights_import import sources
-from weights_import.float_forward import decode, encode, forced, start_state
+from weights_import.float_forward import decode, encode, forced, logits, start_state
 from weights_import.float_model import CheckpointError
 
 SOURCES = [[5, 9, 7, 3], [3], [4, 8, 12, 20, 6, 3]]
@@ -45,9 +45,11 @@ def test_step_by_step_is_teacher_forcing(kind: str, tmp_path: Path) -> None:
     memory, state = encode(model, batch), start_state(model, 2)
     order = np.array([0, 1])
     for step, token in enumerate([model.architecture.start, *target]):
-        logits, state = decode(model, memory, state, np.full((2, 1), token))
+        x, state = decode(model, memory, state, np.full((2, 1), token))
         for row, i in enumerate(order):
-            np.testing.assert_allclose(logits[row, 0], wanted[i][step], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                logits(model, x[row, 0]), wanted[i][step], rtol=1e-4, atol=1e-4
+            )
         turn = np.array([1, 0])
         memory, state, order = memory.select(turn), state.select(turn), order[turn]
 
