@@ -1,0 +1,53 @@
+"""A run from text files to scores of its int8 model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the training recipe needs torch (extra `train`)")
+pytest.importorskip("sacrebleu", reason="scores are sacrebleu's")
+
+from toy import toy_config
+
+from training import compare, integer_scores
+from training.run_files import CONFIG, INTEGER_SCORES, SCORES, write_json
+from training.train import Trainer
+
+
+@pytest.mark.parametrize("kind", ["translation", "language model"])
+def test_a_run_is_scored_in_float_and_in_integers(
+    kind: str, toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = kind == "language model"
+    config = toy_config(
+        model={"encoder_layers": 0} if alone else {}, data={"max_length": 16} if alone else {}
+    )
+    shutil.copytree(toy_data, tmp_path / "data")
+    trainer = Trainer(config, tmp_path / "data", tmp_path)
+    trainer.run()
+    trainer.finish()
+    write_json(tmp_path / CONFIG, dataclasses.asdict(config))
+    monkeypatch.setattr(sys, "argv", ["integer_scores", str(tmp_path)])
+    integer_scores.main()
+    exact, integer = (
+        json.loads((tmp_path / name).read_text()) for name in (SCORES, INTEGER_SCORES)
+    )
+    assert exact.keys() == integer.keys()
+    for split, scores in exact.items():
+        assert scores.keys() == integer[split].keys()
+    if alone:
+        found, wanted = (scores["test"]["word_perplexity"] for scores in (integer, exact))
+        assert abs(found / wanted - 1) < 0.05
+    assert f"| polynomial of degree 2, L1 | 1 | {exact_score(exact, alone):.2f} |" in compare.table(
+        [tmp_path]
+    )
+
+
+def exact_score(scores: dict[str, dict[str, float]], alone: bool) -> float:
+    return scores["test"]["word_perplexity"] if alone else scores["test beam 5"]["bleu"]
