@@ -10,9 +10,10 @@ from benchmarks.setting import Setting, words
 
 SIZE, TIMES = 32, 4
 """Sentences of a batch; and as many times the usual text, so that there are batches enough."""
+ONE, TWO = "int8ref, 1 thread", "int8ref, 2 threads"
 CONTESTANTS = tuple(
     Contestant(name, OWN, "int8ref_text", lambda _: {"model": MODEL}, ready, count)
-    for count, name in ((1, "1 thread"), (2, "2 threads"))
+    for count, name in ((1, ONE), (2, TWO))
 )
 
 
@@ -34,5 +35,5 @@ PART = Part(
     unit="words/s",
     contestants=CONTESTANTS,
     blocks=_blocks,
-    ratios=(Ratio("2 threads", ("1 thread",)),),
+    ratios=(Ratio(TWO, (ONE,)),),
 )
