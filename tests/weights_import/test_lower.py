@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -81,6 +81,16 @@ def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
     assert ops[f"layer_norm_{architecture.norm}"] >= (4 if alone else 10)
     assert max_steps(program, tensors) == 40
     assert program.max_source_length == (0 if alone else 40)
+
+
+@pytest.mark.parametrize("cell", ["ssru", "self_attention"])
+def test_decoders_that_start_from_the_zero_vector(cell: Literal["ssru", "self_attention"]) -> None:
+    """As Marian's do, whose positions are sinusoids."""
+    model = tiny_marian.random_model(1, cell=cell)
+    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
+    program, tensors = lowered(model)
+    assert program.start == -1
+    assert relative_error(model, program, tensors) < 0.05
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,20 @@ def test_float32_round_trip(tmp_path: Path, seed: int) -> None:
     assert model.tensors["source_embedding"] is model.tensors["output.weight"]
 
 
+@pytest.mark.parametrize("quantised", [False, True])
+def test_a_decoder_with_self_attention(tmp_path: Path, quantised: bool) -> None:
+    items = tiny.stored(0, quantised, "self")
+    model = read(tmp_path, tiny.write_bin(items, tiny.SELF_ATTENTION_OPTIONS))
+    assert model.architecture.decoder_cell == "self_attention"
+    for old, new, shape in tiny.names("self"):
+        expected = items[old].values.ravel() if shape[0] == 1 else items[old].values.T
+        found = model.tensors[new] / model.grids.get(new, 1.0)
+        np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=new)
+    missing = {name: item for name, item in items.items() if "decoder_l1_self_Wq" not in name}
+    message = refusal(tmp_path, tiny.write_bin(missing, tiny.SELF_ATTENTION_OPTIONS))
+    assert "decoder.0.self.query.weight" in message
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_intgemm8_round_trip(tmp_path: Path, seed: int) -> None:
     items = tiny.stored(seed, quantised=True)

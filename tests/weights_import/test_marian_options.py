@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import tiny_marian as tiny
 
@@ -12,6 +14,19 @@ from weights_import.sources import marian
 def test_supported_options_give_the_architecture() -> None:
     options = marian.read_options(tiny.OPTIONS.encode() + b"\0")
     assert marian.architecture(options, 50) == tiny.ARCHITECTURE
+
+
+def test_a_decoder_has_self_attention_unless_it_is_recurrent() -> None:
+    options = marian.read_options(tiny.SELF_ATTENTION_OPTIONS.encode())
+    found = marian.architecture(options, 50)
+    assert found == replace(tiny.ARCHITECTURE, decoder_cell="self_attention")
+    del options["transformer-decoder-autoreg"]
+    assert marian.architecture(options, 50) == found
+    options["transformer-decoder-autoreg"] = "average-attention"
+    with pytest.raises(
+        CheckpointError, match="supported: self-attention or rnn"
+    ):
+        marian.architecture(options, 50)
 
 
 def test_all_unsupported_options_are_told_as_on_the_command_line() -> None:
@@ -36,8 +51,11 @@ def test_absent_options_have_the_defaults_of_marian() -> None:
     with pytest.raises(CheckpointError) as caught:
         marian.architecture({}, 50)
     message = str(caught.value)
-    assert "--transformer-decoder-autoreg self-attention" in message
+    assert "--type amun (supported: transformer)" in message
+    assert "--transformer-ffn-activation swish (supported: relu)" in message
     assert "--dim-emb (absent)" in message
+    assert "--transformer-decoder-autoreg" not in message
+    assert "--dec-cell" not in message
     assert "--transformer-postprocess" not in message
 
 

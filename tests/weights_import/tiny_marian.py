@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ transformer-ffn-activation: relu
 transformer-heads: 2
 type: transformer
 """
+SELF_ATTENTION_OPTIONS = OPTIONS.replace("dec-cell: ssru\n", "").replace("rnn", "self-attention")
 ARCHITECTURE = Architecture(
     d_model=8,
     heads=2,
@@ -49,10 +51,12 @@ ARCHITECTURE = Architecture(
 )
 
 
-def random_model(seed: int, start: int = -1) -> FloatModel:
+def random_model(
+    seed: int, start: int = -1, cell: Literal["ssru", "self_attention"] = "ssru"
+) -> FloatModel:
     """Untied, with the optional bias of the SSRU cell, so that no tensor goes unnoticed."""
     random = np.random.default_rng(seed)
-    architecture = replace(ARCHITECTURE, start=start)
+    architecture = replace(ARCHITECTURE, start=start, decoder_cell=cell)
     return FloatModel(
         architecture,
         {
@@ -70,10 +74,11 @@ class Stored:
     multiplier: float | None = None
 
 
-def names() -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """(Marian's name, canonical name, Marian's shape) of everything but the embeddings."""
+def names(cell: str = "rnn") -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """(Marian's name, canonical name, Marian's shape) of everything but the embeddings; the decoder
+    has an SSRU ("rnn") or self-attention ("self")."""
     yield "decoder_ff_logit_out_b", "output.bias", (1, 11)
-    for stack, blocks in (("encoder", ["self"]), ("decoder", ["context", "rnn"])):
+    for stack, blocks in (("encoder", ["self"]), ("decoder", ["context", cell])):
         for layer in range(2):
             old, new = f"{stack}_l{layer + 1}_", f"{stack}.{layer}."
             for block in blocks:
@@ -98,11 +103,11 @@ def names() -> Iterator[tuple[str, str, tuple[int, int]]]:
             yield f"{old}ffn_ffn_ln_bias", f"{new}ffn.norm.bias", (1, 8)
 
 
-def stored(seed: int, quantised: bool = False) -> dict[str, Stored]:
+def stored(seed: int, quantised: bool = False, cell: str = "rnn") -> dict[str, Stored]:
     """Random contents of a Marian file with tied embeddings."""
     random = np.random.default_rng(seed)
     items: dict[str, Stored] = {}
-    for name, shape in [("Wemb", (11, 8)), *((old, shape) for old, _, shape in names())]:
+    for name, shape in [("Wemb", (11, 8)), *((old, shape) for old, _, shape in names(cell))]:
         if quantised and shape[0] > 1:
             multiplier = float(np.float32(random.uniform(20, 90)))
             items[name] = Stored(random.integers(-127, 128, shape).astype(np.int8), multiplier)

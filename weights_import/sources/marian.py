@@ -40,12 +40,11 @@ ALPHA = 0.0
 # Options that change the computation: the supported values, and what Marian takes if it is absent.
 SUPPORTED: dict[str, tuple[list[object], object]] = {
     "type": (["transformer"], "amun"),
-    "dec-cell": (["ssru"], "gru"),
     "input-types": ([[]], []),
     "layer-normalization": ([False], False),
     "lemma-dim-emb": ([0], 0),
     "right-left": ([False], False),
-    "transformer-decoder-autoreg": (["rnn"], "self-attention"),
+    "transformer-decoder-autoreg": (["self-attention", "rnn"], "self-attention"),
     "transformer-decoder-dim-ffn": ([0], 0),
     "transformer-decoder-ffn-depth": ([0], 0),
     "transformer-ffn-activation": (["relu"], "swish"),
@@ -60,6 +59,11 @@ SUPPORTED: dict[str, tuple[list[object], object]] = {
     "transformer-tied-layers": ([[]], []),
     "transformer-train-position-embeddings": ([False], False),
     "ulr": ([False], False),
+}
+
+# Options of a decoder with --transformer-decoder-autoreg rnn, in the same form.
+SUPPORTED_RNN: dict[str, tuple[list[object], object]] = {
+    "dec-cell": (["ssru"], "gru"),
 }
 
 BLOCKS = {"self": "self", "cross": "context", "ffn": "ffn", "ssru": "rnn"}
@@ -119,7 +123,8 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
     Marian's command line.  `tensors` is the number of tensors in the file: it bounds the depths.
     """
     problems = []
-    for name, (supported, default) in SUPPORTED.items():
+    recurrent = options.get("transformer-decoder-autoreg") == "rnn"
+    for name, (supported, default) in {**SUPPORTED, **(SUPPORTED_RNN if recurrent else {})}.items():
         value = options.get(name, default)
         if not any(type(value) is type(known) and value == known for known in supported):
             known = " or ".join(_spelled(value) for value in supported)
@@ -147,7 +152,7 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
         d_ffn=sizes["transformer-dim-ffn"],
         encoder_layers=depths["enc-depth"],
         decoder_layers=depths["dec-depth"],
-        decoder_cell="ssru",
+        decoder_cell="ssru" if recurrent else "self_attention",
         norm="l2",
         norm_position="post",
         norm_epsilon=LAYER_NORM_EPSILON,
