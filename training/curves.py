@@ -41,9 +41,9 @@ def main() -> None:
         text = (run / "log.jsonl").read_text(encoding="utf-8")
         log = [json.loads(line) for line in text.splitlines()]
         steps, values = curve(log, "nll")
-        losses.plot(steps, smooth(values), label=run.name, linewidth=1)
+        (line,) = losses.plot(steps, smooth(values), label=run.name, linewidth=1)
         for key in VALIDATED:
-            scores.plot(*curve(log, key), label=run.name, marker=".", linewidth=1)
+            scores.plot(*curve(log, key), color=line.get_color(), marker=".", linewidth=1)
     losses.set(xlabel="step", ylabel="training loss, nats a token")
     scores.set(xlabel="step", ylabel="validation, greedy")
     losses.legend(fontsize=7)

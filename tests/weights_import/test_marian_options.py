@@ -23,9 +23,7 @@ def test_a_decoder_has_self_attention_unless_it_is_recurrent() -> None:
     del options["transformer-decoder-autoreg"]
     assert marian.architecture(options, 50) == found
     options["transformer-decoder-autoreg"] = "average-attention"
-    with pytest.raises(
-        CheckpointError, match="supported: self-attention or rnn"
-    ):
+    with pytest.raises(CheckpointError, match="supported: self-attention or rnn"):
         marian.architecture(options, 50)
 
 
