@@ -229,13 +229,15 @@ def _deflate(tensors: Tensors, compact: bool) -> tuple[Tensors, dict[str, _Defla
     stored = dict(tensors)
     deflated: dict[str, _Deflated] = {}
     codes = {np.dtype(kind): code for code, kind in container.DTYPES.items()}
+    room = container.MAX_INFLATED_BYTES
     for name, tensor in sorted(tensors.items()):
         packed = container.deflate(tensor, compact) if tensor.dtype in codes else None
         if packed is None:
             continue
-        entry = _Deflated(codes[tensor.dtype], list(tensor.shape))
-        if _excess({**deflated, name: entry}, {**stored, name: packed}) <= 0:
-            stored[name], deflated[name] = packed, entry
+        left = room + container.MAX_INFLATION * packed.nbytes - tensor.nbytes
+        if left >= 0:  # else a reader would refuse the file, see `_excess`
+            room, stored[name] = left, packed
+            deflated[name] = _Deflated(codes[tensor.dtype], list(tensor.shape))
     return stored, deflated
 
 
