@@ -14,6 +14,7 @@ from int8ref.instruction import Instruction
 from int8ref.machine import call as word
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code
+from int8ref.machine.memory import Memory
 from int8ref.machine.native import machine
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
@@ -38,7 +39,7 @@ def instructions(program: Program, tensors: Tensors, code: Code, batch: Batch) -
     last instruction computes every logit to find the largest.
     """
     rows = len(batch)
-    arena = Arena(code, batch, target_rows=rows, max_steps=1)
+    arena = Arena(code, Memory(), batch, target_rows=rows, max_steps=1)
     arena.set_rows("history", 1)
     arena.value("target.ids", rows)[...] = program.start
     arena.value("target.positions", rows)[...] = 0
@@ -65,7 +66,7 @@ def _runner(arena: Arena, row: npt.NDArray[np.int64]) -> Callable[[int], None]:
     code = np.repeat(row[None], REPEATS, axis=0)
     call = np.zeros(word.CALL_WORDS, np.int64)
     call[[word.MODE, word.CODE]] = word.RUN, code.ctypes.data
-    call[word.FRAME] = arena.frame.ctypes.data
+    call[word.FRAME] = arena.address
     native = machine()
 
     def run(count: int, kept: Any = (arena, code)) -> None:  # the call has their addresses

@@ -7,6 +7,7 @@ compiled    Numba kernels under one interpreter loop, no Python between the inst
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -255,14 +256,17 @@ def source_inputs(batch: Batch, taken: bool) -> Values:
     Raises ValueError for a batch without sentences or a sentence without tokens; where no source is
     taken, for a sentence with any.
     """
-    lengths = np.array([len(sentence) for sentence in batch], np.int32)
-    if len(lengths) == 0 or (taken and lengths.min() == 0):
+    lengths = [len(sentence) for sentence in batch]
+    if not lengths or (taken and 0 in lengths):
         raise ValueError("a batch needs sentences, and a sentence tokens")
-    if not taken and lengths.any():
+    if not taken and any(lengths):
         raise ValueError("the program takes no source: its sentences must be empty")
+    offsets = np.zeros(len(batch) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    sentence = np.repeat(np.arange(len(batch), dtype=np.int32), lengths)
     return {
-        "source.ids": np.concatenate([np.asarray(s, np.int32) for s in batch]),
-        "source.positions": np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),
-        "source.sentence": np.repeat(np.arange(len(batch), dtype=np.int32), lengths),
-        "source.offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+        "source.ids": np.array(list(chain.from_iterable(batch)), np.int32),
+        "source.positions": np.arange(len(sentence), dtype=np.int32) - offsets[sentence],
+        "source.sentence": sentence,
+        "source.offsets": offsets,
     }

@@ -255,7 +255,12 @@ def max_target_length(program: Program, tensors: Tensors, source_length: int) ->
     most = max_steps(program, tensors)
     if not takes_source(program):
         return most
-    return max(1, min(source_length * program.max_length_factor // 100, most))
+    return longest_translation(source_length, program.max_length_factor, most)
+
+
+def longest_translation(source_length: int, factor: int, most: int) -> int:
+    """floor(source_length * factor / 100), at least 1, at most `most`."""
+    return max(1, min(source_length * factor // 100, most))
 
 
 def vocabulary_size(program: Program, tensors: Tensors) -> int:

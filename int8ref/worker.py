@@ -13,7 +13,7 @@ from int8ref.errors import UserError
 from int8ref.executor import BACKENDS, Backend, load_engine
 from int8ref.model_file import Model
 from int8ref.options import OptionError, Options, hundredths
-from int8ref.program import Program, max_target_length
+from int8ref.program import Program, longest_translation, max_steps, max_target_length
 from int8ref.results import Alignment, Result, Scores, Translation
 from int8ref.search import BeamOptions, Hypothesis
 from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
@@ -71,6 +71,7 @@ class Worker:
         if model.shortlist and not model.shortlist.fits(min(sizes, default=0), target):
             raise UserError(f"model {model.name}: the shortlist beside it is not its own")
         self._program, self._tensors = program, tensors
+        self._max_steps = max_steps(program, tensors)
         self._engine = load_engine(program, tensors, backend, types, model.digest, model.name)
 
     def source(self, text: str, where: str, warn: Warn | None) -> Sentence:
@@ -135,12 +136,12 @@ class Worker:
 
     def _limits(self, lengths: Sequence[int], options: Options) -> list[int]:
         """Most tokens of the translation of a source of each length."""
-        program = self._program
+        factor, most = self._program.max_length_factor, self._max_steps
         if options.max_length_factor is not None:
             factor = hundredths("max_length_factor", options.max_length_factor)
-            program = replace(program, max_length_factor=factor)
-        limits = [max_target_length(program, self._tensors, length) for length in lengths]
-        return [min(most, options.max_length or most) for most in limits]
+        if options.max_length is not None:
+            most = min(most, options.max_length)
+        return [longest_translation(length, factor, most) for length in lengths]
 
     def _translations(
         self, sources: list[list[int]], found: list[list[Found]], options: Options

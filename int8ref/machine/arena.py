@@ -1,4 +1,5 @@
-"""The memory of one batch: a piece for each domain, the workspace, and a frame that says where."""
+"""The values of one batch: a piece of memory for each domain, the workspace, and a frame that says
+where they are."""
 
 from __future__ import annotations
 
@@ -21,31 +22,35 @@ from int8ref.machine.frame import (
     TARGET,
     WORKSPACE,
 )
+from int8ref.machine.memory import Memory
 
 ROW_ALIGNMENT = 16
-ALIGNMENT = 64
 
 
 class Arena:
-    """Room for all values of a batch, with its source inputs filled in.
+    """Room for all values of a batch, with its source inputs filled in; `address` is the frame's.
 
     Histories have room for `max_steps` steps (none where the program has no history).
     """
 
-    def __init__(self, code: Code, batch: Batch, target_rows: int, max_steps: int) -> None:
+    def __init__(
+        self, code: Code, memory: Memory, batch: Batch, target_rows: int, max_steps: int
+    ) -> None:
         self._code = code
-        self.frame = np.zeros(FRAME_WORDS, np.int64)
-        self._memory: dict[Domain, npt.NDArray[np.uint8]] = {}
+        self._memory = memory
+        self.frame, self.address = memory.array((FRAME_WORDS,), np.int64)
+        self.frame[HISTORY + ROWS] = 0
+        self._pieces: dict[Domain, npt.NDArray[np.uint8]] = {}
         inputs = source_inputs(batch, code.takes_source)
-        self._reserve("source", len(inputs["source.ids"]))
+        tokens = len(inputs["source.ids"])
+        self._reserve("source", tokens)
         self._reserve("sentence", len(batch) + 1)
         self._reserve("target", target_rows)
         self._reserve_history(max_steps)
         for name, array in inputs.items():
             self.value(name)[...] = array
-        rows = max(len(inputs["source.ids"]), target_rows)
-        self._workspace = aligned(code.workspace_bytes(rows))
-        self.frame[WORKSPACE] = self._workspace.ctypes.data
+        self._workspace_bytes = 0
+        self._reserve_workspace(max(tokens, target_rows))
 
     def set_rows(self, domain: Domain, rows: int) -> None:
         """How many rows of a domain are in use; of a history, how many steps."""
@@ -56,8 +61,7 @@ class Arena:
         if rows > self.frame[TARGET + CAPACITY]:
             self._reserve("target", rows)
             self._reserve_history(int(self.frame[MAX_STEPS]))
-            self._workspace = aligned(max(self._workspace.size, self._code.workspace_bytes(rows)))
-            self.frame[WORKSPACE] = self._workspace.ctypes.data
+            self._reserve_workspace(rows)
         self.set_rows("target", rows)
 
     def reserve_steps(self, steps: int) -> None:
@@ -78,12 +82,13 @@ class Arena:
         """
         place = self._code.places[name]
         history = place.domain == "history"
-        _, capacity, current = (int(x) for x in self.frame[3 * DOMAINS.index(place.domain) :][:3])
+        at = 3 * DOMAINS.index(place.domain)
+        capacity, current = self.frame[at + CAPACITY : at + ROWS + 1].tolist()
         per_row, steps = (int(self.frame[MAX_STEPS]), current) if history else (1, 1)
         count = int(self.frame[TARGET + ROWS] if history else current) if rows is None else rows
         start = place.prefix * capacity
         size = count * per_row * max(place.width, 1) * place.item
-        flat = self._memory[place.domain][start : start + size].view(f"i{place.item}")
+        flat = self._pieces[place.domain][start : start + size].view(f"i{place.item}")
         if history:
             return flat.reshape(count, per_row, place.width)[:, :steps]
         return flat.reshape(count, place.width) if place.width else flat
@@ -93,20 +98,18 @@ class Arena:
         used = self.frame[HISTORY + ROWS]
         most = steps if self._code.row_bytes["history"] else 0
         self._reserve("history", int(self.frame[TARGET + CAPACITY]) * most)
-        self.frame[[HISTORY + ROWS, MAX_STEPS]] = used, most
+        self.frame[HISTORY + ROWS], self.frame[MAX_STEPS] = used, most
 
     def _reserve(self, domain: Domain, rows: int) -> None:
         capacity = -(-max(rows, 1) // ROW_ALIGNMENT) * ROW_ALIGNMENT
-        memory = aligned(capacity * self._code.row_bytes[domain])
-        self._memory[domain] = memory
+        size = capacity * self._code.row_bytes[domain]
+        self._pieces[domain], address = self._memory.array((size,), np.uint8)
         at = 3 * DOMAINS.index(domain)
-        self.frame[at + BASE] = memory.ctypes.data
-        self.frame[at + CAPACITY] = capacity
-        self.frame[at + ROWS] = rows
+        self.frame[at + BASE : at + ROWS + 1] = address, capacity, rows
 
-
-def aligned(size: int) -> npt.NDArray[np.uint8]:
-    """Uninitialised bytes that begin at a cache line."""
-    room = np.empty(size + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    return room[start : start + size]
+    def _reserve_workspace(self, rows: int) -> None:
+        """Scratch memory for so many rows, unless there is more."""
+        size = self._code.workspace_bytes(rows)
+        if size > self._workspace_bytes:
+            self._workspace_bytes = size
+            _, self.frame[WORKSPACE] = self._memory.array((size,), np.uint8)

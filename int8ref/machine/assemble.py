@@ -61,8 +61,9 @@ class Code(msgspec.Struct, frozen=True):
     `takes_source` is that of `program.takes_source`.  `choice` is the decoder with its last
     instruction, which gives the logits, fused with argmax: it writes the likeliest tokens to
     target.ids instead.  `row_bytes` are the bytes a row of each domain takes; `states` and
-    `targets` (the inputs of a step) are operands, a row each.  `kept` keeps alive the arrays whose
-    addresses are in the code.  `least_workspace` are the bytes that the choice needs.
+    `targets` (the inputs of a step) are operands, a row each.  `depth` is the most inputs of a
+    product.  `kept` keeps alive the arrays whose addresses are in the code.  `least_workspace` are
+    the bytes that the choice needs.
     """
 
     encoder: Int64
@@ -72,15 +73,15 @@ class Code(msgspec.Struct, frozen=True):
     targets: Int64
     places: dict[str, Place]
     row_bytes: dict[Domain, int]
-    depths: tuple[int, ...]
+    depth: int
     least_workspace: int
     takes_source: bool
     kept: list[npt.NDArray[Any]]
 
     def workspace_bytes(self, rows: int) -> int:
         """Scratch memory that suffices for every instruction on so many rows, on every CPU."""
-        products = (_gemm_workspace(rows, depth) for depth in self.depths)
-        return max(ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, *products)
+        product = _gemm_workspace(rows, self.depth)
+        return max(ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, product)
 
 
 def _gemm_workspace(rows: int, depth: int) -> int:
@@ -135,7 +136,7 @@ def assemble(
         states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
         places=places,
         row_bytes=row_bytes,
-        depths=tuple({types[product.x].width for product in linears(program)}),
+        depth=max(types[product.x].width for product in linears(program)),
         least_workspace=least_workspace,
         takes_source=takes_source(program),
         kept=kept,

@@ -16,15 +16,15 @@ given tokens."""
     STATES,  # address and count of the states' operands
     STATE_ROWS,
     TARGETS,  # address of the operands of target.ids, target.positions, target.sentence
-    STARTS,  # address of int32 [sentences]: the tokens before the first
     EOS,  # token id
+    MULTIPLIER,  # of the log-softmax
+    SHIFT,
+    STARTS,  # address of int32 [sentences]: the tokens before the first
     LIMITS,  # address of int32 [sentences]: most tokens of each translation
     OUT,  # address of int32 [sentences, PITCH]: the translations, or log-probabilities
     PITCH,
     LENGTHS,  # address of int32 [sentences]: how many tokens were found or are given
     GIVEN,  # address of int32 [sentences, PITCH]: the tokens to follow
-    MULTIPLIER,  # of the log-softmax
-    SHIFT,
     HEAD,  # address of room for a frame and a row of code
     BEAM_SIZE,
     N_BEST,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from int8ref.machine.assemble import Code, assemble
 from int8ref.machine.bounds import Bounds
 from int8ref.machine.frame import CODE_WORDS, FRAME_WORDS
 from int8ref.machine.hypotheses import Hypotheses
+from int8ref.machine.memory import Memory
 from int8ref.machine.native import machine
 from int8ref.machine.prepare import Prepared
 from int8ref.program import Checked, Program, Tensors, max_steps, validate, vocabulary_size
@@ -27,6 +30,9 @@ from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
 from int8ref.search.length import penalties
 
 Int64 = npt.NDArray[np.int64]
+
+KEPT_BYTES = 8 << 20
+"""Most memory that each call running at once leaves to a later one."""
 
 
 class CompiledEngine:
@@ -55,6 +61,8 @@ class CompiledEngine:
         kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)
         self._codes: dict[tuple[bool, bool, bool], Code] = {}
+        self._decodings: dict[tuple[bool, bool], tuple[Code, list[int]]] = {}
+        self._memories: list[Memory] = []
         self._lock = threading.Lock()
 
     def code(
@@ -80,12 +88,13 @@ class CompiledEngine:
         """See `Engine.greedy`."""
         if len(limits) != len(batch):
             raise ValueError(f"{len(limits)} limits for {len(batch)} sentences")
-        call = self._call(word.GREEDY, batch, limits, 1, candidates)
-        out = call.room(word.OUT, (len(batch), max(limits)))
-        lengths = call.room(word.LENGTHS, (len(batch),))
-        call.put(word.LIMITS, np.array(limits, np.int32))
-        call.run()
-        return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
+        with self._memory() as memory:
+            call = self._call(word.GREEDY, memory, batch, limits, 1, candidates)
+            out = call.room(word.OUT, (len(batch), max(limits)))
+            lengths = call.room(word.LENGTHS, (len(batch),))
+            call.give(word.LIMITS, limits)
+            call.run()
+            return _rows(out, lengths)
 
     def beam(
         self,
@@ -96,14 +105,15 @@ class CompiledEngine:
     ) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
         check_limits(limits, len(batch))
-        call = self._call(word.BEAM, batch, limits, options.beam_size, candidates)
-        hypotheses = Hypotheses(limits, self._vocabulary, options)
-        call.put(word.HYPOTHESES, hypotheses.words)
-        call.put(word.LIMITS, np.array(limits, np.int32))
-        call.put(word.PENALTIES, np.array(penalties(options, max(limits)), np.int64))
-        call.words[[word.BEAM_SIZE, word.N_BEST]] = options.beam_size, options.n_best
-        call.run()
-        return hypotheses.best()
+        with self._memory() as memory:
+            call = self._call(word.BEAM, memory, batch, limits, options.beam_size, candidates)
+            hypotheses = Hypotheses(memory, limits, self._vocabulary, options)
+            call.words[word.HYPOTHESES] = hypotheses.address
+            call.give(word.LIMITS, limits)
+            call.give(word.PENALTIES, penalties(options, max(limits)), np.int64)
+            call.words[[word.BEAM_SIZE, word.N_BEST]] = options.beam_size, options.n_best
+            call.run()
+            return hypotheses.best()
 
     def score(
         self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
@@ -119,20 +129,32 @@ class CompiledEngine:
         check_paths(starts, paths, len(batch), self._vocabulary)
         self._target.check_ids(starts)
         lengths = [len(path) for path in paths]
-        call = self._call(word.SCORE, batch, lengths, 1)
-        given = np.zeros((len(batch), max(lengths)), np.int32)
-        for row, path in zip(given, paths, strict=True):
-            row[: len(path)] = path
-        call.put(word.GIVEN, given)
-        call.put(word.STARTS, np.array(starts, np.int32))
-        call.put(word.LENGTHS, np.array(lengths, np.int32))
-        found = call.room(word.OUT, given.shape)
-        call.run()
-        return [row[:length].tolist() for row, length in zip(found, lengths, strict=True)]
+        with self._memory() as memory:
+            call = self._call(word.SCORE, memory, batch, lengths, 1)
+            given = call.room(word.GIVEN, (len(batch), max(lengths)))
+            for row, path in zip(given, paths, strict=True):
+                row[: len(path)] = path
+            call.give(word.STARTS, starts)
+            call.give(word.LENGTHS, lengths)
+            found = call.room(word.OUT, given.shape)
+            call.run()
+            return _rows(found, lengths)
+
+    @contextmanager
+    def _memory(self) -> Iterator[Memory]:
+        """Memory for one call, of which some is kept for the next."""
+        try:
+            memory = self._memories.pop()
+        except IndexError:
+            memory = Memory()
+        yield memory
+        memory.clear(KEPT_BYTES)
+        self._memories.append(memory)
 
     def _call(
         self,
         mode: int,
+        memory: Memory,
         batch: Batch,
         limits: Sequence[int],
         rows: int,
@@ -140,30 +162,33 @@ class CompiledEngine:
     ) -> Call:
         """A call that decodes a batch, with so many rows a sentence, up to the limits."""
         self._check(batch)
-        self._target.check_length(max(limits, default=0))
-        program = self.program
+        most = max(limits, default=0)
+        self._target.check_length(most)
         fused = mode == word.GREEDY and candidates is None
-        code = self.code(plain_head=candidates is not None, coarse_head=fused)
-        decoder = code.choice if fused else code.decoder
-        most = max([1, *limits])
-        call = Call(mode, Arena(code, batch, target_rows=rows * len(batch), max_steps=most))
-        words = call.words
-        words[[word.CODE, word.CODE_ROWS]] = code.encoder.ctypes.data, len(code.encoder)
-        words[[word.DECODER, word.DECODER_ROWS]] = decoder.ctypes.data, len(decoder)
-        words[[word.STATES, word.STATE_ROWS]] = code.states.ctypes.data, len(code.states)
-        words[word.TARGETS] = code.targets.ctypes.data
-        words[word.EOS] = program.eos
-        words[word.MULTIPLIER] = program.log_softmax.multiplier
-        words[word.SHIFT] = program.log_softmax.shift
-        words[word.PITCH] = max(limits, default=0)
-        call.put(word.STARTS, np.full(len(batch), program.start, np.int32))
-        call.put(word.HEAD, np.empty(FRAME_WORDS + CODE_WORDS, np.int64))
+        code, words = self._decoding(candidates is not None, fused)
+        arena = Arena(code, memory, batch, target_rows=rows * len(batch), max_steps=max(1, most))
+        call = Call(mode, memory, arena.address)
+        call.words[word.CODE : word.SHIFT + 1] = words
+        call.words[word.PITCH] = most
+        call.give(word.STARTS, [self.program.start] * len(batch))
+        call.room(word.HEAD, (FRAME_WORDS + CODE_WORDS,), np.int64)
         if candidates is not None:
             check_candidates(candidates, len(batch), self._vocabulary)
-            call.put(word.CANDIDATES, np.concatenate(candidates))
-            offsets = np.cumsum([0, *map(len, candidates)])
-            call.put(word.OFFSETS, offsets.astype(np.int32))
+            call.give(word.CANDIDATES, np.concatenate(candidates))
+            call.give(word.OFFSETS, [0, *accumulate(map(len, candidates))])
         return call
+
+    def _decoding(self, candidates: bool, fused: bool) -> tuple[Code, list[int]]:
+        """The code that decodes, and the words of a call that tell of it: from CODE to SHIFT."""
+        if (candidates, fused) not in self._decodings:
+            code = self.code(plain_head=candidates, coarse_head=fused)
+            parts = code.encoder, code.choice if fused else code.decoder, code.states
+            places = [number for part in parts for number in (part.ctypes.data, len(part))]
+            softmax = self.program.log_softmax
+            constants = [self.program.eos, softmax.multiplier, softmax.shift]
+            words = [*places, code.targets.ctypes.data, *constants]
+            self._decodings[candidates, fused] = code, words
+        return self._decodings[candidates, fused]
 
     def _check(self, batch: Batch) -> None:
         for sentence in batch:
@@ -171,28 +196,35 @@ class CompiledEngine:
             self._source.check_length(len(sentence))
 
 
+def _rows(found: npt.NDArray[np.int32], lengths: Iterable[int]) -> list[list[int]]:
+    return [row[:length].tolist() for row, length in zip(found, lengths, strict=True)]
+
+
 class Call:
     """The words of a call, and the arrays whose addresses are among them."""
 
-    def __init__(self, mode: int, arena: Arena) -> None:
-        self.words = np.zeros(word.CALL_WORDS, np.int64)
-        self.words[[word.MODE, word.FRAME]] = mode, arena.frame.ctypes.data
-        self._kept: list[Any] = [arena]
+    def __init__(self, mode: int, memory: Memory, frame: int) -> None:
+        self._memory = memory
+        self.words, self._address = memory.array((word.CALL_WORDS,), np.int64)
+        self.words[...] = 0
+        self.words[[word.MODE, word.FRAME]] = mode, frame
 
-    def put(self, name: int, array: npt.NDArray[Any]) -> None:
-        """Tell where an array is."""
-        self.words[name] = array.ctypes.data
-        self._kept.append(array)
-
-    def room(self, name: int, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
-        """Room for a result."""
-        array = np.empty(shape, np.int32)
-        self.put(name, array)
+    def room(
+        self, name: int, shape: tuple[int, ...], kind: npt.DTypeLike = np.int32
+    ) -> npt.NDArray[Any]:
+        """Room, for results or not."""
+        array, self.words[name] = self._memory.array(shape, kind)
         return array
+
+    def give(
+        self, name: int, values: Sequence[int] | npt.NDArray[Any], kind: npt.DTypeLike = np.int32
+    ) -> None:
+        """Hand over a vector."""
+        self.room(name, (len(values),), kind)[...] = values
 
     def run(self) -> None:
         """Let the machine do it."""
-        machine()(self.words.ctypes.data)
+        machine()(self._address)
 
 
 class CompiledSession:
@@ -211,7 +243,9 @@ class CompiledSession:
         self._code = code
         self._observe = observe
         self._rows = len(batch)
-        self._arena = Arena(code, batch, target_rows=max(len(batch), 1), max_steps=0)
+        self._memory = Memory()
+        rows = max(len(batch), 1)
+        self._arena = Arena(code, self._memory, batch, target_rows=rows, max_steps=0)
         self._sentence = np.arange(len(batch), dtype=np.int32)
         self._position = 0
         self._run(code.encoder)
@@ -247,7 +281,7 @@ class CompiledSession:
             self._arena.value(name, len(rows))[...] = state
 
     def _run(self, code: Int64) -> None:
-        call = Call(word.RUN, self._arena)
+        call = Call(word.RUN, Memory(), self._arena.address)
         call.words[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, len(code)
         call.run()
 

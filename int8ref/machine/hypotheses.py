@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.machine.memory import Memory
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
 
 (
@@ -45,9 +46,12 @@ BLOCK = 64
 
 
 class Hypotheses:
-    """Room for the search of a batch, and what is in it afterwards."""
+    """Room for the search of a batch, and what is in it afterwards; `address` is that of the
+    words."""
 
-    def __init__(self, limits: Sequence[int], vocabulary: int, options: BeamOptions) -> None:
+    def __init__(
+        self, memory: Memory, limits: Sequence[int], vocabulary: int, options: BeamOptions
+    ) -> None:
         sentences, size = len(limits), options.beam_size
         choices = min(size, vocabulary)
         shapes: dict[int, tuple[int, ...]] = {
@@ -62,13 +66,11 @@ class Hypotheses:
             CLAIMED: (sentences * size,),
             MAXIMA: (-(-vocabulary // BLOCK),),
         }
-        self._arrays: dict[int, npt.NDArray[Any]] = {
-            name: np.empty(shape, np.int64) for name, shape in shapes.items()
-        }
-        self.words = np.zeros(WORDS, np.int64)
-        for name, found in self._arrays.items():
-            self.words[name] = found.ctypes.data
-        self.words[CHOICE_COUNT] = choices
+        words, self.address = memory.array((WORDS,), np.int64)
+        self._arrays: dict[int, npt.NDArray[Any]] = {}
+        for name, shape in shapes.items():
+            self._arrays[name], words[name] = memory.array(shape, np.int64)
+        words[CHOICE_COUNT] = choices
         self._options = options
 
     def best(self) -> list[list[Hypothesis]]:
