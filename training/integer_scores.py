@@ -12,10 +12,8 @@ from pathlib import Path
 import int8ref
 from int8ref import model_file, perplexity
 from training import evaluate
-from training.run_files import INTEGER_SCORES, read_config, write_json
+from training.run_files import BEAMS, INTEGER_SCORES, SPLITS, read_config, write_json
 from weights_import.__main__ import main as import_weights
-
-SPLITS = "valid", "test"
 
 
 def import_run(run: Path, name: str) -> Path:
@@ -34,7 +32,7 @@ def translation(path: Path, data: Path, threads: int) -> dict[str, dict[str, flo
     scores = {}
     for split in SPLITS:
         source, target = (evaluate.text(data, split, side) for side in ("source", "target"))
-        for beam in (1, 5):
+        for beam in BEAMS:
             found = translator.stream(source, int8ref.Options(beam_size=beam))
             texts = [result.text for result in found]
             scores[f"{split} beam {beam}"] = evaluate.of_translations(texts, target)

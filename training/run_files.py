@@ -12,6 +12,10 @@ CONFIG = "config.json"
 SCORES = "scores.json"
 INTEGER_SCORES = "integer_scores.json"
 
+SPLITS = "valid", "test"
+BEAMS = 1, 5
+"""What finished runs are scored on, in float and in integers."""
+
 
 def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

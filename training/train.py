@@ -23,7 +23,7 @@ from training.config import Config, load
 from training.model.loss import smoothed_cross_entropy
 from training.model.transformer import Transformer
 from training.prepare import PAD, prepare
-from training.run_files import CONFIG, LOG, SCORES, write_json
+from training.run_files import BEAMS, CONFIG, LOG, SCORES, SPLITS, write_json
 from training.schedule import learning_rate
 
 
@@ -143,12 +143,12 @@ class Trainer:
         paths = checkpoint.snapshots(self.folder)[-report.average_last :]
         self.model.load_state_dict(checkpoint.average(paths))
         scores: dict[str, dict[str, float]] = {}
-        for split in ("valid", "test"):
+        for split in SPLITS:
             if self.config.model.encoder_layers == 0:
                 length = self.config.data.max_length
                 scores[split] = evaluate.language_model(self.model, self.data, split, length)
             else:
-                for beam in (1, 5):
+                for beam in BEAMS:
                     found = evaluate.translation(self.model, self.data, split, beam=beam)
                     scores[f"{split} beam {beam}"] = found
         write_json(self.folder / SCORES, scores)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from weights_import.float_forward import Ids, teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
-from weights_import.float_search import greedy
+from weights_import.float_search import batches, greedy
 
 DATA = Path(__file__).parent / "data"
 LARGEST = 127
@@ -197,7 +197,7 @@ def calibrate(
     else:
         sources, targets = [[]] * len(sources), [list(ids[:-1]) for ids in sources]
     collector = Collector(rows, seed)
-    for batch in _batches(lengths):
+    for batch in batches(lengths, BATCH):
         teach(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
     ranges = collector.ranges
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
@@ -238,8 +238,3 @@ def shipped_text(language: str) -> list[str]:
         known = sorted(file.name.split(".")[1] for file in DATA.glob("calibration.*.txt"))
         raise ValueError(f"no calibration text of {language!r} (there is {', '.join(known)})")
     return path.read_text(encoding="utf-8").splitlines()
-
-
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-    return [order[first : first + BATCH] for first in range(0, len(order), BATCH)]

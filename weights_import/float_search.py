@@ -38,7 +38,7 @@ def greedy(
     """
     check_sources(model, sources)
     translations: list[list[int]] = [[] for _ in sources]
-    for batch in batches(sources, batch_size):
+    for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
         found = _greedy_batch(model, chosen, _limits(model, chosen, max_length_factor), observe)
         for i, translation in zip(batch, found, strict=True):
@@ -59,7 +59,7 @@ def beam(
     """
     check_sources(model, sources)
     hypotheses: list[list[Hypothesis]] = [[] for _ in sources]
-    for batch in batches(sources, batch_size):
+    for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
         found = _beam_batch(model, chosen, _limits(model, chosen, max_length_factor), options)
         for i, best in zip(batch, found, strict=True):
@@ -67,9 +67,9 @@ def beam(
     return hypotheses
 
 
-def batches(sources: Sequence[Ids], size: int) -> Iterator[list[int]]:
-    """Indices of the sources of each batch, short ones first."""
-    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Indices of the sentences of each batch, short ones first."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     for first in range(0, len(order), size):
         yield order[first : first + size]
 

@@ -61,11 +61,6 @@ SUPPORTED: dict[str, tuple[list[object], object]] = {
     "ulr": ([False], False),
 }
 
-# Options of a decoder with --transformer-decoder-autoreg rnn, in the same form.
-SUPPORTED_RNN: dict[str, tuple[list[object], object]] = {
-    "dec-cell": (["ssru"], "gru"),
-}
-
 BLOCKS = {"self": "self", "cross": "context", "ffn": "ffn", "ssru": "rnn"}
 PARTS = {
     **{
@@ -123,8 +118,11 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
     Marian's command line.  `tensors` is the number of tensors in the file: it bounds the depths.
     """
     problems = []
+    wanted = dict(SUPPORTED)
     recurrent = options.get("transformer-decoder-autoreg") == "rnn"
-    for name, (supported, default) in {**SUPPORTED, **(SUPPORTED_RNN if recurrent else {})}.items():
+    if recurrent:
+        wanted["dec-cell"] = ["ssru"], "gru"
+    for name, (supported, default) in wanted.items():
         value = options.get(name, default)
         if not any(type(value) is type(known) and value == known for known in supported):
             known = " or ".join(_spelled(value) for value in supported)
