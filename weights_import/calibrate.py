@@ -182,6 +182,8 @@ def calibrate(
     to `positions` tokens, or as many as the model has positions for.  A decoder alone is observed
     on the sentences themselves.
     The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
+    Raises ValueError for no sentences, and CheckpointError where text finds no tokenizer or all
+    translations are empty, which would show nothing of the decoder.
     """
     if not sentences:
         raise ValueError("no sentences to calibrate on")
@@ -194,6 +196,8 @@ def calibrate(
     if model.architecture.encoder_layers:
         room = model.architecture.max_positions or None
         targets = [ids[: room and room - 1] for ids in greedy(model, sources)]
+        if not any(targets):
+            raise CheckpointError("every calibration sentence is translated into nothing")
     else:
         sources, targets = [[]] * len(sources), [list(ids[:-1]) for ids in sources]
     collector = Collector(rows, seed)

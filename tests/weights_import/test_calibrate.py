@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,15 @@ def test_calibrate_needs_sentences_and_for_text_a_tokenizer() -> None:
         calibrate(tiny.random_model(0), [])
     with pytest.raises(CheckpointError, match="no source tokenizer"):
         calibrate(tiny.random_model(0), ["Hello."])
+
+
+def test_calibrate_needs_translations() -> None:
+    model = tiny.random_model(3)
+    bias = np.zeros(model.architecture.target_vocabulary, np.float32)
+    bias[model.architecture.eos] = 1e6
+    silent = replace(model, tensors={**model.tensors, "output.bias": bias})
+    with pytest.raises(CheckpointError, match="translated into nothing"):
+        calibrate(silent, SOURCES)
 
 
 @pytest.mark.parametrize("language", ["en", "pt"])
