@@ -67,9 +67,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Optim:
-    """Adam with the inverse square root schedule; see `schedule.learning_rate`."""
+    """Adam with the inverse square root schedule; see `schedule.learning_rate`.
+
+    `steps` are those of a cycle.  A finished run goes on where it ended when it is asked for more
+    cycles.
+    """
 
     steps: int
+    cycles: int = 1
     batch_tokens: int = 3000
     learning_rate: float = 5e-3
     warmup: int = 1000

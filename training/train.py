@@ -97,7 +97,8 @@ class Trainer:
         clock, saved = time.process_time(), time.monotonic()
         tokens, nll_sum = 0, 0.0
         stream = from_position(self.batches, self.epoch, self.index)
-        while self.step < optim.steps:
+        last = optim.steps * optim.cycles
+        while self.step < last:
             epoch, index, batch = next(stream)
             count = int((batch.labels != PAD).sum())
             nll_sum += self.update(batch) * count
@@ -113,13 +114,13 @@ class Trainer:
                     tokens_per_second=round(tokens / spent),
                 )
                 tokens, nll_sum = 0, 0.0
-            if self.step % report.average_steps == 0 or self.step == optim.steps:
+            if self.step % report.average_steps == 0 or self.step == last:
                 weights = self.model.state_dict()
                 checkpoint.save_snapshot(self.folder, self.step, weights, report.average_last)
             if self.step % report.valid_steps == 0:
                 self.log(**self.validate())
                 clock = time.process_time()
-            if time.monotonic() - saved > report.save_seconds or self.step == optim.steps:
+            if time.monotonic() - saved > report.save_seconds or self.step == last:
                 checkpoint.save(self.folder / checkpoint.RESUME, self.state())
                 saved = time.monotonic()
 
@@ -162,8 +163,9 @@ def open_batches(config: Config, data: Path, split: str) -> Batches:
 
 
 def settings(config: Config) -> str:
-    """What the weights depend on; how often to report may change between two calls."""
+    """What the weights of a step depend on: not on how often to report, nor on later cycles."""
     parts = {key: dataclasses.asdict(getattr(config, key)) for key in ("data", "model", "optim")}
+    del parts["optim"]["cycles"]
     return json.dumps(parts, sort_keys=True)
 
 

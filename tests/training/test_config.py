@@ -64,3 +64,6 @@ def test_schedule_rises_falls_and_cools_down(tmp_path: Path) -> None:
     assert rates[39] == pytest.approx(0.5)
     assert rates[-1] == pytest.approx((10 / 100) ** 0.5 / 20)
     assert all(one > other for one, other in itertools.pairwise(rates[9:]))
+    again = [learning_rate(optim, step) for step in range(101, 201)]
+    assert again[0] == pytest.approx((10 / 101) ** 0.5)
+    assert again[-1] == pytest.approx((10 / 200) ** 0.5 / 20)

@@ -82,6 +82,16 @@ def test_resume_refuses_another_configuration(toy_data: Path, tmp_path: Path) ->
         Trainer(toy_config(model={"degree": 3}), toy_data, tmp_path).resume()
 
 
+def test_a_finished_run_goes_on_for_another_cycle(toy_data: Path, tmp_path: Path) -> None:
+    one, two = (toy_config(optim={"cycles": cycles}) for cycles in (1, 2))
+    first = trained(one, toy_data, tmp_path / "continued")
+    steps = first.step
+    continued = trained(two, toy_data, tmp_path / "continued")
+    assert continued.step == 2 * steps
+    assert torch.equal(weights(continued), weights(trained(two, toy_data, tmp_path / "at once")))
+    assert not torch.equal(weights(continued), weights(first))
+
+
 def test_a_toy_task_is_learned(toy_data: Path, tmp_path: Path) -> None:
     optim = {"steps": 60, "learning_rate": 0.02, "warmup": 10}
     config = toy_config(optim=optim, report={"log_steps": 10})
