@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from functools import reduce
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Memory:
     def array(self, shape: tuple[int, ...], kind: npt.DTypeLike) -> tuple[npt.NDArray[Any], int]:
         """An array with whatever is in it, and its address."""
         dtype = np.dtype(kind)
-        size = math.prod(shape) * dtype.itemsize
+        size = reduce(mul, shape, dtype.itemsize)
         start, self._used = self._used, self._used + -(-size // ALIGNMENT) * ALIGNMENT
         if self._used > self._size:
             self._outgrown.append(self._room)
