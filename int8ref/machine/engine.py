@@ -243,9 +243,10 @@ class CompiledSession:
         self._code = code
         self._observe = observe
         self._rows = len(batch)
-        self._memory = Memory()
+        memory = Memory()
         rows = max(len(batch), 1)
-        self._arena = Arena(code, self._memory, batch, target_rows=rows, max_steps=0)
+        self._arena = Arena(code, memory, batch, target_rows=rows, max_steps=0)
+        self._call = Call(word.RUN, memory, self._arena.address)
         self._sentence = np.arange(len(batch), dtype=np.int32)
         self._position = 0
         self._run(code.encoder)
@@ -281,9 +282,8 @@ class CompiledSession:
             self._arena.value(name, len(rows))[...] = state
 
     def _run(self, code: Int64) -> None:
-        call = Call(word.RUN, Memory(), self._arena.address)
-        call.words[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, len(code)
-        call.run()
+        self._call.words[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, len(code)
+        self._call.run()
 
     def _report(self, sequence: Sequence[Any]) -> None:
         if self._observe is None:
