@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from weights_import.activations import ACTIVATIONS, sigmoid
 from weights_import.float_model import Architecture, Float32, FloatModel
 
 Ids = Sequence[int]
@@ -112,11 +113,18 @@ class _Pass:
 
     def feed_forward(self, block: str, x: Float32) -> Float32:
         def branch(y: Float32) -> Float32:
-            inner = self.linear(f"{block}.inner", y)
-            self.see(f"{block}.inner", np.maximum(inner, 0, out=inner))
+            inner = self.activate(f"{block}.inner", self.linear(f"{block}.inner", y))
             return self.linear(f"{block}.outer", inner)
 
         return self.residual(block, x, branch)
+
+    def activate(self, name: str, x: Float32) -> Float32:
+        """The activation of a hidden layer; what goes in is observed too, unless it is ReLU, which
+        needs to know nothing of it."""
+        activation = self.model.architecture.activation
+        if activation != "relu":
+            self.see(f"{name}.before", x)
+        return self.see(name, ACTIVATIONS[activation](x))
 
     def heads(self, name: str, x: Float32) -> Float32:
         """A projection, observed, split to [batch, heads, length, head_size]."""
@@ -200,12 +208,6 @@ def softmax(x: Float32) -> Float32:
     weights: Float32 = np.exp(x - x.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
-
-
-def sigmoid(x: Float32) -> Float32:
-    """1 / (1 + exp(-x)), written as a tanh because that cannot overflow."""
-    y: Float32 = np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
-    return y
 
 
 def pad(sequences: Sequence[Ids]) -> tuple[NDArray[np.int64], Mask]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from int8ref.reference.attention_polynomial import MAX_DEGREE
 
 Float32 = NDArray[np.float32]
+Activation = Literal["relu", "swish", "gelu"]
 
 SUPPORTED: dict[str, tuple[str, ...]] = {
     "decoder_cell": ("ssru", "self_attention"),
     "norm": ("l2", "l1"),
     "norm_position": ("post", "pre"),
     "attention": ("softmax", "polynomial"),
-    "activation": ("relu",),
+    "activation": get_args(Activation),
 }
 
 
@@ -50,7 +51,7 @@ class Architecture:
     norm_position: Literal["post", "pre"]
     norm_epsilon: float
     attention: Literal["softmax", "polynomial"]
-    activation: Literal["relu"]
+    activation: Activation
     embedding_scale: float
     start: int
     eos: int

@@ -18,6 +18,8 @@ from int8ref.reference.embed import Embed
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
 from int8ref.reference.lookup import Lookup
 from int8ref.reference.ssru import GATE_BITS, Ssru
+from weights_import.activation_table import activation_table
+from weights_import.activations import ACTIVATIONS
 from weights_import.calibrate import Ranges
 from weights_import.centring import centre_values
 from weights_import.emit_attention import AttentionEmitter, Operands
@@ -188,13 +190,26 @@ class _Lowering(AttentionEmitter):
         )
 
     def hidden(self, name: str, x: Scaled) -> Scaled:
-        """The hidden layer, after its ReLU."""
+        """The hidden layer after its activation, which has a static scale unless it is ReLU."""
+        if self.model.architecture.activation != "relu":
+            return self.activated(name, x)
         if self.options.rescaling == "static":
             return self.linear(name, [name], x, self.input_scale(name, RELU_ZERO), RELU_ZERO)
         scale = self.input_scale(name) * 2.0**-WIDE_BITS
         return self.rescale(
             name, self.requantize(f"{name}.wide", self.accumulate(name, x), scale), low=0
         )
+
+    def activated(self, name: str, x: Scaled) -> Scaled:
+        """A hidden layer whose activation is a table of the 255 integers that come before it."""
+        function = ACTIVATIONS[self.model.architecture.activation]
+        made = activation_table(function, self.ranges.samples[f"{name}.before"])
+        scale, after = np.array([made.before.scale]), made.after
+        before = self.linear(f"{name}.before", [name], x, scale, made.before.zero)
+        self.add(
+            Lookup(x=before.name, table=self.tensor(f"{name}.activation", made.table), out=name)
+        )
+        return Scaled(name, np.array([after.scale]), zero=after.zero)
 
     def residual(self, name: str, x: Scaled, branch: Callable[[Scaled], Scaled]) -> Scaled:
         """A sublayer around `branch`, which gives accumulators (or 16 bits) for an 8-bit input.

@@ -123,7 +123,7 @@ class Slow:
 def test_forced_equals_the_slow_model_in_every_observed_tensor(
     start: int, data: st.DataObject, sources: list[list[int]], seed: int
 ) -> None:
-    model = tiny.random_model(seed, start)
+    model = tiny.random_model(seed, start=start)
     target = st.lists(st.integers(0, 10), max_size=5)
     targets = data.draw(st.lists(target, min_size=len(sources), max_size=len(sources)))
     observed: dict[str, list[Float32]] = {}

@@ -86,11 +86,23 @@ def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["ssru", "self_attention"])
 def test_decoders_that_start_from_the_zero_vector(cell: Literal["ssru", "self_attention"]) -> None:
     """As Marian's do, whose positions are sinusoids."""
-    model = tiny_marian.random_model(1, cell=cell)
+    model = tiny_marian.random_model(1, decoder_cell=cell)
     model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
     program, tensors = lowered(model)
     assert program.start == -1
     assert relative_error(model, program, tensors) < 0.05
+
+
+@pytest.mark.parametrize("activation", ["swish", "gelu"])
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("options", [{}, {"requantize": "shift"}, {"rescaling": "dynamic"}])
+def test_activations_by_table(activation: str, norm_position: str, options: dict[str, Any]) -> None:
+    changes = {"activation": activation, "norm_position": norm_position}
+    model = tiny_marian.random_model(1, decoder_cell="self_attention", **changes)
+    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
+    program, tensors = lowered(model, **options)
+    assert Counter(i.op for i in program.encoder)["lookup"] == 2
+    assert relative_error(model, program, tensors) < 0.07
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,31 @@ def test_a_decoder_has_self_attention_unless_it_is_recurrent() -> None:
         marian.architecture(options, 50)
 
 
+@pytest.mark.parametrize(
+    ("steps", "position"),
+    [
+        (("", "dan", ""), "post"),
+        (("d", "an", "d"), "post"),
+        (("n", "da", "n"), "pre"),
+        (("nd", "a", "dn"), "pre"),
+        (("n", "da", ""), None),
+        (("n", "dan", "n"), None),
+        (("", "da", ""), None),
+        ((["n"], "da", "n"), None),
+    ],
+)
+def test_where_the_norms_are(steps: tuple[object, ...], position: str | None) -> None:
+    assert marian.norm_position(dict(zip(marian.STEPS, steps, strict=True))) == position
+
+
+@pytest.mark.parametrize("activation", ["relu", "swish", "gelu"])
+def test_activations(activation: str) -> None:
+    options = marian.read_options(tiny.OPTIONS.encode()) | {
+        "transformer-ffn-activation": activation
+    }
+    assert marian.architecture(options, 50).activation == activation
+
+
 def test_all_unsupported_options_are_told_as_on_the_command_line() -> None:
     text = tiny.OPTIONS.replace("dec-cell: ssru", "dec-cell: gru").replace("heads: 2", "heads: x")
     text += "transformer-preprocess: n\ntransformer-ffn-depth: 3\ntransformer-pool: true\n"
@@ -36,7 +61,7 @@ def test_all_unsupported_options_are_told_as_on_the_command_line() -> None:
     for part in (
         "--dec-cell gru (supported: ssru)",
         "--transformer-heads x",
-        '--transformer-preprocess n (supported: "" or d)',
+        '--transformer-preprocess n --transformer-postprocess dan --transformer-postprocess-top ""',
         "--transformer-ffn-depth 3",
         "--transformer-pool true (supported: false)",
         "--transformer-tied-layers [1, 1]",
@@ -50,7 +75,7 @@ def test_absent_options_have_the_defaults_of_marian() -> None:
         marian.architecture({}, 50)
     message = str(caught.value)
     assert "--type amun (supported: transformer)" in message
-    assert "--transformer-ffn-activation swish (supported: relu)" in message
+    assert "--transformer-ffn-activation" not in message
     assert "--dim-emb (absent)" in message
     assert "--transformer-decoder-autoreg" not in message
     assert "--dec-cell" not in message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +51,18 @@ ARCHITECTURE = Architecture(
 )
 
 
-def random_model(
-    seed: int, start: int = -1, cell: Literal["ssru", "self_attention"] = "ssru"
-) -> FloatModel:
-    """Untied, with the optional bias of the SSRU cell, so that no tensor goes unnoticed."""
+PRE_NORM_OPTIONS = """\
+transformer-postprocess: da
+transformer-postprocess-top: n
+transformer-preprocess: n
+"""
+
+
+def random_model(seed: int, **changes: Any) -> FloatModel:
+    """Untied, with the optional bias of the SSRU cell, so that no tensor goes unnoticed; `changes`
+    are those of the architecture."""
     random = np.random.default_rng(seed)
-    architecture = replace(ARCHITECTURE, start=start, decoder_cell=cell)
+    architecture = replace(ARCHITECTURE, **changes)
     return FloatModel(
         architecture,
         {
@@ -74,11 +80,14 @@ class Stored:
     multiplier: float | None = None
 
 
-def names(cell: str = "rnn") -> Iterator[tuple[str, str, tuple[int, int]]]:
+def names(cell: str = "rnn", pre: str = "") -> Iterator[tuple[str, str, tuple[int, int]]]:
     """(Marian's name, canonical name, Marian's shape) of everything but the embeddings; the decoder
-    has an SSRU ("rnn") or self-attention ("self")."""
+    has an SSRU ("rnn") or self-attention ("self"); the norms of pre-norm are named with "_pre"."""
     yield "decoder_ff_logit_out_b", "output.bias", (1, 11)
     for stack, blocks in (("encoder", ["self"]), ("decoder", ["context", cell])):
+        if pre:
+            yield f"{stack}_top_ln_scale", f"{stack}.norm.gain", (1, 8)
+            yield f"{stack}_top_ln_bias", f"{stack}.norm.bias", (1, 8)
         for layer in range(2):
             old, new = f"{stack}_l{layer + 1}_", f"{stack}.{layer}."
             for block in blocks:
@@ -86,28 +95,31 @@ def names(cell: str = "rnn") -> Iterator[tuple[str, str, tuple[int, int]]]:
                     yield f"{old}rnn_W", f"{new}ssru.cell.weight", (8, 8)
                     yield f"{old}rnn_Wf", f"{new}ssru.gate.weight", (8, 8)
                     yield f"{old}rnn_bf", f"{new}ssru.gate.bias", (1, 8)
-                    yield f"{old}rnn_ffn_ln_scale", f"{new}ssru.norm.gain", (1, 8)
-                    yield f"{old}rnn_ffn_ln_bias", f"{new}ssru.norm.bias", (1, 8)
+                    normed = "rnn" if pre else "rnn_ffn"
+                    yield f"{old}{normed}_ln_scale{pre}", f"{new}ssru.norm.gain", (1, 8)
+                    yield f"{old}{normed}_ln_bias{pre}", f"{new}ssru.norm.bias", (1, 8)
                     continue
                 name = {"self": "self", "context": "cross"}[block]
                 for letter, role in zip("qkvo", ("query", "key", "value", "output"), strict=True):
                     yield f"{old}{block}_W{letter}", f"{new}{name}.{role}.weight", (8, 8)
                     yield f"{old}{block}_b{letter}", f"{new}{name}.{role}.bias", (1, 8)
-                yield f"{old}{block}_Wo_ln_scale", f"{new}{name}.norm.gain", (1, 8)
-                yield f"{old}{block}_Wo_ln_bias", f"{new}{name}.norm.bias", (1, 8)
+                yield f"{old}{block}_Wo_ln_scale{pre}", f"{new}{name}.norm.gain", (1, 8)
+                yield f"{old}{block}_Wo_ln_bias{pre}", f"{new}{name}.norm.bias", (1, 8)
             yield f"{old}ffn_W1", f"{new}ffn.inner.weight", (8, 12)
             yield f"{old}ffn_b1", f"{new}ffn.inner.bias", (1, 12)
             yield f"{old}ffn_W2", f"{new}ffn.outer.weight", (12, 8)
             yield f"{old}ffn_b2", f"{new}ffn.outer.bias", (1, 8)
-            yield f"{old}ffn_ffn_ln_scale", f"{new}ffn.norm.gain", (1, 8)
-            yield f"{old}ffn_ffn_ln_bias", f"{new}ffn.norm.bias", (1, 8)
+            yield f"{old}ffn_ffn_ln_scale{pre}", f"{new}ffn.norm.gain", (1, 8)
+            yield f"{old}ffn_ffn_ln_bias{pre}", f"{new}ffn.norm.bias", (1, 8)
 
 
-def stored(seed: int, quantised: bool = False, cell: str = "rnn") -> dict[str, Stored]:
+def stored(
+    seed: int, quantised: bool = False, cell: str = "rnn", pre: str = ""
+) -> dict[str, Stored]:
     """Random contents of a Marian file with tied embeddings."""
     random = np.random.default_rng(seed)
     items: dict[str, Stored] = {}
-    for name, shape in [("Wemb", (11, 8)), *((old, shape) for old, _, shape in names(cell))]:
+    for name, shape in [("Wemb", (11, 8)), *((old, shape) for old, _, shape in names(cell, pre))]:
         if quantised and shape[0] > 1:
             multiplier = float(np.float32(random.uniform(20, 90)))
             items[name] = Stored(random.integers(-127, 128, shape).astype(np.int8), multiplier)

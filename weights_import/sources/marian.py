@@ -10,11 +10,13 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from weights_import.float_model import (
+    Activation,
     Architecture,
     CheckpointError,
     Float32,
@@ -37,6 +39,18 @@ MAX_LENGTH_FACTOR = 2.5
 # Marian normalises the scores of a beam on request only (its option normalize).
 ALPHA = 0.0
 
+STEPS = {
+    "transformer-preprocess": "",
+    "transformer-postprocess": "dan",
+    "transformer-postprocess-top": "",
+}
+"""Options that say what happens before and after a sublayer and after the last one, with Marian's
+defaults: a = add, n = normalise, d = dropout, which only training has."""
+NORM_POSITIONS: dict[tuple[str, ...], Literal["post", "pre"]] = {
+    ("", "an", ""): "post",
+    ("n", "a", "n"): "pre",
+}
+
 # Options that change the computation: the supported values, and what Marian takes if it is absent.
 SUPPORTED: dict[str, tuple[list[object], object]] = {
     "type": (["transformer"], "amun"),
@@ -47,14 +61,11 @@ SUPPORTED: dict[str, tuple[list[object], object]] = {
     "transformer-decoder-autoreg": (["self-attention", "rnn"], "self-attention"),
     "transformer-decoder-dim-ffn": ([0], 0),
     "transformer-decoder-ffn-depth": ([0], 0),
-    "transformer-ffn-activation": (["relu"], "swish"),
+    "transformer-ffn-activation": (["relu", "swish", "gelu"], "swish"),
     "transformer-ffn-depth": ([2], 2),
     "transformer-no-projection": ([False], False),
     "transformer-pool": ([False], False),
-    "transformer-postprocess": (["dan", "an"], "dan"),
     "transformer-postprocess-emb": (["d", ""], "d"),
-    "transformer-postprocess-top": (["", "d"], ""),
-    "transformer-preprocess": (["", "d"], ""),
     "transformer-rnn-projection": ([False], False),
     "transformer-tied-layers": ([[]], []),
     "transformer-train-position-embeddings": ([False], False),
@@ -80,9 +91,12 @@ PARTS = {
 SHORT = reprlib.Repr()
 SHORT.maxlevel = 2  # A list of lists of lists can be a trillion long on 300 bytes of YAML.
 
-# A norm is named after the matrix or the sublayer before it.
-NORMED = {"self": "self_Wo", "cross": "context_Wo", "ffn": "ffn_ffn", "ssru": "rnn_ffn"}
 NORM_PARTS = {"norm.gain": "ln_scale", "norm.bias": "ln_bias"}
+POST_NORMS = {"self": "self_Wo", "cross": "context_Wo", "ffn": "ffn_ffn", "ssru": "rnn_ffn"}
+NORMS = {  # what a norm is named after, and its suffix
+    "post": (POST_NORMS, ""),
+    "pre": (POST_NORMS | {"ssru": "rnn"}, "_pre"),
+}
 
 
 @dataclass(frozen=True)
@@ -128,6 +142,11 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
             known = " or ".join(_spelled(value) for value in supported)
             problems.append(f"--{name} {_spelled(value)} (supported: {known})")
 
+    position = norm_position(options)
+    if position is None:
+        spelled = " ".join(f"--{name} {_spelled(options.get(name, STEPS[name]))}" for name in STEPS)
+        problems.append(f"{spelled} (supported: norms after all sublayers, or before all and last)")
+
     def number(name: str, value: object, limit: int) -> int:
         if type(value) is int and 1 <= value <= limit:
             return value
@@ -142,7 +161,7 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
     listed = options.get("dim-vocabs")
     pair = listed if isinstance(listed, list) and len(listed) == 2 else [listed, listed]
     vocabularies = [number("dim-vocabs", size, 1 << 24) for size in pair]
-    if problems:
+    if problems or position is None:
         raise CheckpointError("unsupported options: " + "; ".join(dict.fromkeys(problems)))
     return Architecture(
         d_model=sizes["dim-emb"],
@@ -152,10 +171,10 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
         decoder_layers=depths["dec-depth"],
         decoder_cell="ssru" if recurrent else "self_attention",
         norm="l2",
-        norm_position="post",
+        norm_position=position,
         norm_epsilon=LAYER_NORM_EPSILON,
         attention="softmax",
-        activation="relu",
+        activation=cast(Activation, options.get("transformer-ffn-activation", "swish")),
         embedding_scale=float(sizes["dim-emb"] ** 0.5),
         start=-1,
         eos=EOS,
@@ -165,6 +184,18 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
         max_length_factor=MAX_LENGTH_FACTOR,
         alpha=ALPHA,
     )
+
+
+def norm_position(options: Mapping[str, object]) -> Literal["post", "pre"] | None:
+    """Where the norms are, or None for a place that is not supported.
+
+    Pre-norm is what Marian trains.  Its search (1.12) differs from that where the decoder has
+    self-attention: from the second token on it takes keys and values from before the norm.
+    """
+    steps = [options.get(name, default) for name, default in STEPS.items()]
+    if not all(isinstance(step, str) for step in steps):
+        return None
+    return NORM_POSITIONS.get(tuple(str(step).replace("d", "") for step in steps))
 
 
 def stored_names(architecture: Architecture, options: Mapping[str, object]) -> dict[str, str]:
@@ -179,13 +210,20 @@ def stored_names(architecture: Architecture, options: Mapping[str, object]) -> d
         "output.weight": target if tied else "decoder_ff_logit_out_W",
         "output.bias": "decoder_ff_logit_out_b",
     }
+    normed, suffix = NORMS[architecture.norm_position]
     for name in declare(architecture):
-        if name not in names:
-            stack, layer, block, part = name.split(".", 3)
-            norm = part in NORM_PARTS
-            stored = NORMED[block] if norm else BLOCKS[block]
-            suffix = NORM_PARTS[part] if norm else PARTS[part]
-            names[name] = f"{stack}_l{int(layer) + 1}_{stored}_{suffix}"
+        if name in names:
+            continue
+        stack, _, rest = name.partition(".")
+        if rest in NORM_PARTS:
+            names[name] = f"{stack}_top_{NORM_PARTS[rest]}"
+            continue
+        layer, block, part = rest.split(".", 2)
+        at = f"{stack}_l{int(layer) + 1}"
+        if part in NORM_PARTS:
+            names[name] = f"{at}_{normed[block]}_{NORM_PARTS[part]}{suffix}"
+        else:
+            names[name] = f"{at}_{BLOCKS[block]}_{PARTS[part]}"
     return names
 
 

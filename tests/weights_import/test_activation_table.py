@@ -1,0 +1,76 @@
+"""Activations and their tables: against the functions of `math`, and how far off a table may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weights_import.activation_table import Interval, activation_table, tabulate
+from weights_import.activations import ACTIVATIONS, erf
+from weights_import.float_model import Activation
+
+EXACT: dict[Activation, Callable[[float], float]] = {
+    "relu": lambda x: max(x, 0.0),
+    "swish": lambda x: x / (1 + math.exp(-x)),
+    "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+}
+ENDS = st.floats(0, 30)
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_activations(name: Activation, kind: type[np.floating]) -> None:
+    x = np.linspace(-30, 30, 6001, dtype=kind)
+    exact = [EXACT[name](value) for value in x.tolist()]
+    np.testing.assert_allclose(ACTIVATIONS[name](x), exact, atol=3e-6, rtol=3e-7)
+    assert ACTIVATIONS[name](x).dtype == kind
+
+
+def test_erf() -> None:
+    x = np.linspace(-6, 6, 12001)
+    np.testing.assert_allclose(erf(x), [math.erf(value) for value in x], atol=1.5e-7)
+
+
+@given(st.sampled_from(list(EXACT)), ENDS, ENDS)
+def test_a_table_is_off_by_the_roundings_of_both_sides(
+    name: Activation, below: float, above: float
+) -> None:
+    """No activation is steeper than 1.13."""
+    made = tabulate(ACTIVATIONS[name], Interval.of(-below, above))
+    x = np.linspace(-below, above, 997)
+    exact = np.array([EXACT[name](value) for value in x])
+    reach = made.before.scale / 2 + 1e-7
+    # Moving 0 to an integer moves the ends by half a step at most.
+    assert np.abs(made.apply(x) - exact).max() <= 1.13 * 2 * reach + made.after.scale
+
+
+@given(ENDS, ENDS, st.integers(-127, 127))
+def test_an_interval_keeps_its_integers_and_zero(below: float, above: float, x: int) -> None:
+    interval = Interval.of(-below, above)
+    assert interval.integers(interval.reals(np.array([x]))) == x
+    assert interval.reals(np.array([interval.zero])) == 0
+
+
+@pytest.mark.parametrize("name", ["swish", "gelu"])
+def test_the_interval_leaves_out_what_matters_little(name: Activation) -> None:
+    """Of normal values and a far negative one, which the activation makes 0."""
+    sample = np.random.default_rng(0).normal(0, 2, (1000, 16)).astype(np.float32)
+    sample[5, 5] = -200
+    made = activation_table(ACTIVATIONS[name], sample)
+    exact = ACTIVATIONS[name](sample)
+    errors = [
+        np.sqrt(np.square(table.apply(sample) - exact).mean())
+        for table in (made, tabulate(ACTIVATIONS[name], Interval.of(-200, sample.max())))
+    ]
+    assert errors[0] < 0.015 * exact.std()
+    assert errors[0] < 0.1 * errors[1]
+
+
+def test_nothing_but_zeros() -> None:
+    made = activation_table(ACTIVATIONS["swish"], np.zeros((3, 4), np.float32))
+    assert made.apply(np.zeros(3)).tolist() == [0, 0, 0]

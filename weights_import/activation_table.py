@@ -1,0 +1,89 @@
+"""An activation as a table from int8 to int8, with the scales of both sides.
+
+Both sides use all 255 integers from -127 to 127 for the real numbers of an interval, so that 0 is
+some integer `zero` and not the middle.  What an activation such as swish makes of large negative
+numbers is nearly 0; the interval before it need not reach them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_import.float_model import Float32
+from weights_import.scale_propagation import DATA_MAX, Float64
+
+Function = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+SAMPLED = 1 << 14
+"""Values that intervals are tried on."""
+SHARES = 2.0 ** -(np.arange(33) / 4)
+"""Ends that are tried, as shares of the least and of the largest value."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Real numbers that the integers stand for: (integer - zero) * scale."""
+
+    scale: float
+    zero: int
+
+    @classmethod
+    def of(cls, low: float, high: float) -> Interval:
+        """From `low` to `high`, moved so that 0 is an integer."""
+        scale = max(high - low, 1e-9) / (2 * DATA_MAX)
+        return cls(scale, -DATA_MAX - round(low / scale))
+
+    def integers(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
+        """The nearest integers, within int8."""
+        nearest = np.rint(np.asarray(x, np.float64) / self.scale) + self.zero
+        integers: NDArray[np.int64] = np.clip(nearest, -DATA_MAX, DATA_MAX).astype(np.int64)
+        return integers
+
+    def reals(self, integers: NDArray[np.int64]) -> Float64:
+        """What integers stand for."""
+        reals: Float64 = (integers - self.zero) * np.float64(self.scale)
+        return reals
+
+
+@dataclass(frozen=True)
+class ActivationTable:
+    """table[x + 128] is the integer of f(x), for the integer x: int8 [256]."""
+
+    before: Interval
+    after: Interval
+    table: NDArray[np.int8]
+
+    def apply(self, x: NDArray[np.floating]) -> Float64:
+        """What the table makes of real numbers."""
+        found = self.table[self.before.integers(x) + 128]
+        return self.after.reals(found.astype(np.int64))
+
+
+def activation_table(function: Function, sample: Float32) -> ActivationTable:
+    """The table of `function` whose results are nearest to the exact ones, in the mean of squares,
+    on a sample of what comes before it; one end of the interval is chosen after the other."""
+    values = sample.ravel()
+    tried = values[:: max(1, values.size // SAMPLED)].astype(np.float64)
+    exact = function(tried)
+
+    def error(low: float, high: float) -> float:
+        table = tabulate(function, Interval.of(low, high))
+        return float(np.square(table.apply(tried) - exact).sum())
+
+    lows = min(float(values.min()), 0.0) * SHARES
+    highs = max(float(values.max()), 0.0) * SHARES
+    low, high = float(lows[0]), float(highs[0])
+    for _ in range(2):
+        low = min(lows.tolist(), key=lambda end: error(end, high))
+        high = min(highs.tolist(), key=lambda end: error(low, end))
+    return tabulate(function, Interval.of(low, high))
+
+
+def tabulate(function: Function, before: Interval) -> ActivationTable:
+    """The table of `function` over an interval."""
+    results = function(before.reals(np.arange(-128, 128).clip(-DATA_MAX)))
+    after = Interval.of(min(float(results.min()), 0.0), max(float(results.max()), 0.0))
+    return ActivationTable(before, after, after.integers(results).astype(np.int8))
