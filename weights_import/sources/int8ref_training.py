@@ -6,40 +6,29 @@ after the modules.  The output matrix is the embedding.  See training/README.md.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
-import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-import numpy as np
 
 from weights_import.float_model import (
     Architecture,
     CheckpointError,
-    Float32,
     FloatModel,
     declare,
 )
+from weights_import.sources.safetensors_file import METADATA, Size, contents, header_bytes, parse
+from weights_import.sources.tokenizers import read_limited
 
 FORMAT = "int8ref training (.safetensors, float32)"
-MAXIMUM_BYTES = 4 << 30
-MAXIMUM_HEADER_BYTES = 1 << 24
-MAXIMUM_TOKENIZER_BYTES = 1 << 26
-MAXIMUM_RANK = 4
-METADATA = "__metadata__"
 KIND = "int8ref.training.transformer"
 VERSION = 1
-LENGTH = struct.Struct("<Q")
 
 # Trained sentences are seldom longer than this many times their source, and short ones have room.
 MAX_LENGTH_FACTOR = 3.0
 
-Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 24)]
 
 
@@ -82,12 +71,6 @@ class _Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     tokenizer: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._+-]{1,128}\Z")]
 
 
-class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    dtype: Literal["F32"]
-    shape: Annotated[list[Size], msgspec.Meta(min_length=1, max_length=MAXIMUM_RANK)]
-    data_offsets: tuple[int, int]
-
-
 BLOCKS = {"self": "self_attention", "cross": "cross_attention", "ffn": "feed_forward"}
 NORMS = {"self": "self_residual", "cross": "cross_residual", "ffn": "feed_residual"}
 PARTS = {"inner": "expand", "outer": "contract"}
@@ -96,15 +79,7 @@ WEIGHTS = {"score_bias": "weights.shift", "delta": "weights.delta"}
 
 def recognises(path: Path) -> bool:
     """Whether the file begins with a safetensors header that tells this format."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(LENGTH.size)
-        if len(start) < LENGTH.size:
-            return False
-        (length,) = LENGTH.unpack(start)
-        if not 2 <= length <= min(size - LENGTH.size, MAXIMUM_HEADER_BYTES):
-            return False
-        return KIND.encode() in file.read(length)
+    return KIND.encode() in header_bytes(path)
 
 
 def read(path: Path) -> FloatModel:
@@ -112,13 +87,9 @@ def read(path: Path) -> FloatModel:
 
     Every length is compared with the size of the file before anything is allocated.
     """
-    size = path.stat().st_size
-    if size > MAXIMUM_BYTES:
-        raise CheckpointError(f"{path}: {size} bytes, at most {MAXIMUM_BYTES} are read")
-    content = path.read_bytes()
     try:
-        described, entries, start = _header(content)
-        stored = _tensors(content[start:], entries)
+        content = contents(path)
+        described, stored = _told(content.metadata), content.tensors
         model = FloatModel(
             architecture(described),
             {},
@@ -126,7 +97,7 @@ def read(path: Path) -> FloatModel:
             provenance={
                 "file": path.name,
                 "format": "int8ref training float32",
-                "sha256": hashlib.sha256(content).hexdigest(),
+                "sha256": content.sha256,
                 "origin": described.origin,
                 "licence": described.licence,
             },
@@ -200,64 +171,21 @@ def stored_names(architecture: Architecture) -> dict[str, str]:
     return names
 
 
-def _header(content: bytes) -> tuple[_Described, dict[str, _Entry], int]:
-    """What the header tells, and where the tensors begin."""
-    (length,) = LENGTH.unpack_from(content)
-    start = LENGTH.size + length
-    if length > MAXIMUM_HEADER_BYTES or start > len(content):
-        raise CheckpointError(f"header of {length} bytes in a file of {len(content)}")
+def _told(metadata: dict[str, str]) -> _Described:
+    """What the metadata tells of the model."""
+    if set(metadata) != {"architecture"}:
+        raise CheckpointError(f"{METADATA} has {sorted(metadata)}, expected 'architecture'")
     try:
-        header = _parse(content[LENGTH.size : start])
-        metadata = msgspec.convert(header.pop(METADATA, None), dict[str, str])
-        if set(metadata) != {"architecture"}:
-            raise CheckpointError(f"{METADATA} has {sorted(metadata)}, expected 'architecture'")
-        told = _parse(metadata["architecture"])
-        return msgspec.convert(told, _Described), msgspec.convert(header, dict[str, _Entry]), start
+        return msgspec.convert(parse(metadata["architecture"]), _Described)
     except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"header: {error}") from None
-
-
-def _parse(text: str | bytes) -> Any:
-    """JSON without duplicate keys and without numbers that are none."""
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without duplicate keys."""
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("an object has a key twice")
-    return dict(pairs)
-
-
-def _tensors(data: bytes, entries: Mapping[str, _Entry]) -> dict[str, Float32]:
-    """The tensors, which tile the data exactly, in any order."""
-    end = 0
-    found: dict[str, Float32] = {}
-    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
-        begin, stop = entry.data_offsets
-        if begin != end or stop - begin != 4 * math.prod(entry.shape) or stop > len(data):
-            raise CheckpointError(
-                f"{name}: bytes {begin} to {stop} of {len(data)}, after {end}, for {entry.shape}"
-            )
-        values = np.frombuffer(data, "<f4", math.prod(entry.shape), begin)
-        found[name] = values.reshape(entry.shape).astype(np.float32)
-        end = stop
-    if end != len(data):
-        raise CheckpointError(f"{len(data) - end} bytes after the last tensor")
-    return found
 
 
 def _tokenizers(path: Path, described: _Described) -> dict[str, bytes]:
     """The one tokenizer, for the source (if there is any) and the target."""
     if not path.is_file():
         raise CheckpointError(f"its tokenizer {path.name} is not beside it")
-    if path.stat().st_size > MAXIMUM_TOKENIZER_BYTES:
-        raise CheckpointError(f"{path.name}: more than {MAXIMUM_TOKENIZER_BYTES} bytes")
-    content = path.read_bytes()
+    content = read_limited(path)
     return {"target": content} | ({"source": content} if described.encoder_layers else {})
 
 

@@ -23,13 +23,13 @@ from weights_import.float_model import (
     FloatModel,
     declare,
 )
+from weights_import.sources.tokenizers import tokenizers_in
 
 OPTIONS = "special:model.yml"
 MULTIPLIER = "_QuantMultA"
 MAXIMUM_BYTES = 4 << 30  # Of a checkpoint; the ones in production have 17 MB to 1 GB.
 MAXIMUM_ITEMS = 1 << 16
 MAXIMUM_OPTION_BYTES = 1 << 16
-MAXIMUM_TOKENIZER_BYTES = 1 << 26
 
 # Marian gives these ids to every vocabulary it trains itself, SentencePiece ones included.
 EOS, UNK = 0, 1
@@ -234,7 +234,7 @@ def assemble(
     options = read_options(text)
     shape = architecture(options, len(stored))
     names = stored_names(shape, options)
-    model = FloatModel(shape, {}, tokenizers=tokenizers(folder), provenance=provenance)
+    model = FloatModel(shape, {}, tokenizers=tokenizers_in(folder), provenance=provenance)
     oriented: dict[str, Float32] = {}
     for name, value in stored.items():
         if not name.endswith(MULTIPLIER):
@@ -250,23 +250,6 @@ def assemble(
     model.activation_multipliers = _multipliers(stored, names)
     model.validate()
     return model
-
-
-def tokenizers(folder: Path) -> dict[str, bytes]:
-    """The SentencePiece models beside a checkpoint: one for both sides, or src* and trg*."""
-    files = sorted(file for file in folder.glob("*.spm") if file.is_file())
-    for file in files:
-        if file.stat().st_size > MAXIMUM_TOKENIZER_BYTES:
-            raise CheckpointError(f"{file}: more than {MAXIMUM_TOKENIZER_BYTES} bytes")
-    if len(files) == 1:
-        content = files[0].read_bytes()
-        return {"source": content, "target": content}
-    sides = {"source": "src", "target": "trg"}
-    found = {
-        side: [file for file in files if file.name.startswith(prefix)]
-        for side, prefix in sides.items()
-    }
-    return {side: match[0].read_bytes() for side, match in found.items() if len(match) == 1}
 
 
 def _spelled(value: object) -> str:

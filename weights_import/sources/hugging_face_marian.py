@@ -1,0 +1,209 @@
+"""Marian models as Hugging Face's transformers keeps them, such as OPUS-MT: `model.safetensors`,
+and beside it `config.json`, `source.spm`, `target.spm` and `vocab.json`.
+
+The last token is `<pad>`, which transformers adds to Marian's: its embedding is zero, the decoder
+begins with it, and no search may choose it.  Without it the model is Marian's, whose decoder begins
+with the zero vector.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from weights_import.float_model import (
+    Activation,
+    Architecture,
+    CheckpointError,
+    Float32,
+    FloatModel,
+    declare,
+)
+from weights_import.sources.safetensors_file import Size, contents, header_bytes, parse
+from weights_import.sources.tokenizers import read_limited, read_vocabulary, tokenizers_in
+
+FORMAT = "Hugging Face Marian (.safetensors and config.json)"
+CONFIG = "config.json"
+SHARED = "model.shared.weight"
+PAD, UNK = "<pad>", "<unk>"
+LAYER_NORM_EPSILON = 1e-5  # PyTorch's
+MAX_LENGTH_FACTOR = 3.0  # Marian's default
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": "relu",
+    "swish": "swish",
+    "silu": "swish",
+    "gelu": "gelu",
+}
+BLOCKS = {"self": "self_attn", "cross": "encoder_attn"}
+NORMS = {
+    "self": "self_attn_layer_norm",
+    "cross": "encoder_attn_layer_norm",
+    "ffn": "final_layer_norm",
+}
+PARTS = {
+    "query": "q_proj",
+    "key": "k_proj",
+    "value": "v_proj",
+    "output": "out_proj",
+    "inner": "fc1",
+    "outer": "fc2",
+}
+NORM_PARTS = {"gain": "weight", "bias": "bias"}
+IGNORED = (
+    # Copies of the shared matrix, and sinusoids that follow from their length.
+    "lm_head.weight",
+    "model.encoder.embed_tokens.weight",
+    "model.decoder.embed_tokens.weight",
+    "model.encoder.embed_positions.weight",
+    "model.decoder.embed_positions.weight",
+)
+
+
+class _Config(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of config.json; other keys do not change what the model computes."""
+
+    model_type: Literal["marian"]
+    activation_function: Literal["relu", "swish", "silu", "gelu"]
+    add_bias_logits: Literal[False] = False
+    add_final_layer_norm: Literal[False] = False
+    d_model: Size
+    decoder_attention_heads: Size
+    decoder_ffn_dim: Size
+    decoder_layers: Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
+    decoder_start_token_id: Annotated[int, msgspec.Meta(ge=0)]
+    encoder_attention_heads: Size
+    encoder_ffn_dim: Size
+    encoder_layers: Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
+    eos_token_id: Annotated[int, msgspec.Meta(ge=0)]
+    max_position_embeddings: Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
+    normalize_before: Literal[False] = False
+    normalize_embedding: Literal[False] = False
+    pad_token_id: Annotated[int, msgspec.Meta(ge=0)]
+    scale_embedding: bool = False
+    share_encoder_decoder_embeddings: Literal[True] = True
+    static_position_embeddings: Literal[True]
+    vocab_size: Size
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is a safetensors of this kind, with its configuration beside it."""
+    return f'"{SHARED}"'.encode() in header_bytes(path) and (path.parent / CONFIG).is_file()
+
+
+def read(path: Path) -> FloatModel:
+    """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+    try:
+        config = _config(path.parent / CONFIG)
+        content = contents(path)
+        model = FloatModel(
+            architecture(config, unknown_id(path.parent)),
+            _canonical(config, content.tensors),
+            tokenizers=tokenizers_in(path.parent, leave_out=(PAD,)),
+            provenance={
+                "file": path.name,
+                "format": "Hugging Face Marian",
+                "sha256": content.sha256,
+            },
+        )
+        model.validate()
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return model
+
+
+def _config(path: Path) -> _Config:
+    try:
+        return msgspec.convert(parse(read_limited(path)), _Config)
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+
+
+def unknown_id(folder: Path) -> int:
+    """The id of `<unk>`, which only the vocabulary tells; 1, as always, where there is none."""
+    path = folder / "vocab.json"
+    return read_vocabulary(path).get(UNK, 1) if path.is_file() else 1
+
+
+def architecture(config: _Config, unk: int) -> Architecture:
+    """The architecture without the token `<pad>`; raises CheckpointError if it is another one."""
+    last = config.vocab_size - 1
+    if not config.pad_token_id == config.decoder_start_token_id == last:
+        raise CheckpointError(
+            f"pad_token_id {config.pad_token_id}, decoder_start_token_id "
+            f"{config.decoder_start_token_id}: both must be the last token, {last}"
+        )
+    for one in ("attention_heads", "ffn_dim"):
+        if getattr(config, f"encoder_{one}") != getattr(config, f"decoder_{one}"):
+            raise CheckpointError(f"encoder_{one} and decoder_{one} differ")
+    return Architecture(
+        d_model=config.d_model,
+        heads=config.encoder_attention_heads,
+        d_ffn=config.encoder_ffn_dim,
+        encoder_layers=config.encoder_layers,
+        decoder_layers=config.decoder_layers,
+        decoder_cell="self_attention",
+        norm="l2",
+        norm_position="post",
+        norm_epsilon=LAYER_NORM_EPSILON,
+        attention="softmax",
+        activation=ACTIVATIONS[config.activation_function],
+        embedding_scale=config.d_model**0.5 if config.scale_embedding else 1.0,
+        start=-1,
+        eos=config.eos_token_id,
+        unk=unk,
+        source_vocabulary=last,
+        target_vocabulary=last,
+        max_length_factor=MAX_LENGTH_FACTOR,
+        max_positions=config.max_position_embeddings,
+    )
+
+
+def _canonical(config: _Config, stored: dict[str, Float32]) -> dict[str, Float32]:
+    """The tensors under their canonical names, without the token `<pad>`."""
+    shared = stored.get(SHARED, np.empty((0, 0), np.float32))
+    if shared.shape != (config.vocab_size, config.d_model):
+        raise CheckpointError(
+            f"{SHARED}: {list(shared.shape)}, expected {[config.vocab_size, config.d_model]}"
+        )
+    if shared[-1].any():
+        raise CheckpointError(f"{SHARED}: the embedding of {PAD} is not zero")
+    words = shared[:-1]
+    tensors = dict.fromkeys(("source_embedding", "target_embedding", "output.weight"), words)
+    tensors["positions"] = sinusoids(config.max_position_embeddings, config.d_model)
+    if "final_logits_bias" in stored:
+        tensors["output.bias"] = stored["final_logits_bias"].ravel()[:-1]
+    names = stored_names(architecture(config, 0))
+    tensors |= {name: stored[old] for name, old in names.items() if old in stored}
+    used = {SHARED, "final_logits_bias", *names.values(), *IGNORED}
+    return tensors | {name: value for name, value in stored.items() if name not in used}
+
+
+def sinusoids(length: int, width: int) -> Float32:
+    """sin of every frequency, then cos of every frequency, [length, width], with
+    frequency_i = 10000^(-2 i / width), i = 0 .. width/2 - 1: those of transformers, whose
+    frequencies are not quite Marian's."""
+    frequencies = 10000.0 ** (-2 * np.arange((width + 1) // 2) / width)
+    angles = np.arange(length)[:, None] * frequencies
+    table = np.concatenate([np.sin(angles), np.cos(angles)[:, : width // 2]], axis=1)
+    return table.astype(np.float32)
+
+
+def stored_names(architecture: Architecture) -> dict[str, str]:
+    """Canonical name -> name in the file, for every tensor inside a layer."""
+    names = {}
+    for name in declare(architecture):
+        stack, _, rest = name.partition(".")
+        if stack in ("encoder", "decoder"):
+            layer, block, kind, leaf = rest.split(".")
+            at = f"model.{stack}.layers.{layer}"
+            if kind == "norm":
+                names[name] = f"{at}.{NORMS[block]}.{NORM_PARTS[leaf]}"
+            elif block == "ffn":
+                names[name] = f"{at}.{PARTS[kind]}.{leaf}"
+            else:
+                names[name] = f"{at}.{BLOCKS[block]}.{PARTS[kind]}.{leaf}"
+    return names

@@ -1,0 +1,128 @@
+"""What checkpoints in safetensors share: a JSON header, and tensors that tile the rest of the file.
+
+Little endian: u64 length of the header; the header, {name: {dtype, shape, data_offsets}} and text
+by name under `__metadata__`; the data.  Floats of 32 and of 16 bits are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_import.float_model import CheckpointError, Float32
+
+MAXIMUM_BYTES = 4 << 30
+MAXIMUM_HEADER_BYTES = 1 << 24
+MAXIMUM_RANK = 4
+METADATA = "__metadata__"
+LENGTH = struct.Struct("<Q")
+STORED = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dtype: Literal["F32", "F16", "BF16"]
+    shape: Annotated[list[Size], msgspec.Meta(min_length=1, max_length=MAXIMUM_RANK)]
+    data_offsets: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A whole file: its metadata, its tensors in float32, and the digest of its bytes."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, Float32]
+    sha256: str
+
+
+def header_bytes(path: Path) -> bytes:
+    """The header of a file, empty if it has none; a look that never raises for a readable file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(LENGTH.size)
+        if len(start) < LENGTH.size:
+            return b""
+        (length,) = LENGTH.unpack(start)
+        if not 2 <= length <= min(size - LENGTH.size, MAXIMUM_HEADER_BYTES):
+            return b""
+        return file.read(length)
+
+
+def contents(path: Path) -> Contents:
+    """Reads a file; raises CheckpointError with what is wrong and where.
+
+    Every length is compared with the size of the file before anything is allocated.
+    """
+    size = path.stat().st_size
+    if size > MAXIMUM_BYTES:
+        raise CheckpointError(f"{size} bytes, at most {MAXIMUM_BYTES} are read")
+    content = path.read_bytes()
+    if size < LENGTH.size:
+        raise CheckpointError(f"{size} bytes are no safetensors file")
+    (length,) = LENGTH.unpack_from(content)
+    start = LENGTH.size + length
+    if length > MAXIMUM_HEADER_BYTES or start > len(content):
+        raise CheckpointError(f"header of {length} bytes in a file of {len(content)}")
+    try:
+        header = parse(content[LENGTH.size : start])
+        metadata = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
+        entries = msgspec.convert(header, dict[str, _Entry])
+    except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
+        raise CheckpointError(f"header: {error}") from None
+    tensors = _tensors(content[start:], entries)
+    return Contents(metadata, tensors, hashlib.sha256(content).hexdigest())
+
+
+def parse(text: str | bytes) -> Any:
+    """JSON without duplicate keys and without numbers that are none."""
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object without duplicate keys."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return dict(pairs)
+
+
+def _tensors(data: bytes, entries: Mapping[str, _Entry]) -> dict[str, Float32]:
+    """The tensors, which tile the data exactly, in any order."""
+    end = 0
+    found: dict[str, Float32] = {}
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        begin, stop = entry.data_offsets
+        kind = np.dtype(STORED[entry.dtype])
+        count = math.prod(entry.shape)
+        if begin != end or stop - begin != kind.itemsize * count or stop > len(data):
+            raise CheckpointError(
+                f"{name}: bytes {begin} to {stop} of {len(data)}, after {end}, for {entry.shape}"
+            )
+        values = np.frombuffer(data, kind, count, begin).reshape(entry.shape)
+        found[name] = _widened(values, entry.dtype)
+        end = stop
+    if end != len(data):
+        raise CheckpointError(f"{len(data) - end} bytes after the last tensor")
+    return found
+
+
+def _widened(values: NDArray[Any], dtype: str) -> Float32:
+    """Values of a stored type in float32, which holds all of them; bfloat16 is its upper half."""
+    if dtype == "BF16":
+        upper: NDArray[np.uint32] = values.astype(np.uint32) << np.uint32(16)
+        return upper.view(np.float32)
+    return values.astype(np.float32)

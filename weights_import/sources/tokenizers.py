@@ -1,0 +1,76 @@
+"""The tokenizers beside a checkpoint: SentencePiece models, and the vocabularies that number them.
+
+one .spm                          both sides
+src*, source* and trg*, target*   a side each
+a file *vocab*.yml or vocab.json  the ids of the pieces, where they are not their places in the
+                                  model (OPUS-MT); one for both sides, or named as the models
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import yaml  # type: ignore[import-untyped, unused-ignore]
+
+from weights_import.float_model import CheckpointError
+from weights_import.sources.vocabulary import renumbered
+
+MAXIMUM_TOKENIZER_BYTES = 1 << 26
+SIDES = {"source": ("src", "source"), "target": ("trg", "target")}
+VOCABULARIES = "*vocab*.yml", "vocab.json"
+
+
+def tokenizers_in(folder: Path, leave_out: Collection[str] = ()) -> dict[str, bytes]:
+    """SentencePiece models of "source" and "target", as far as there are any; the vocabularies that
+    number them are read without the pieces to `leave_out`.
+
+    Raises CheckpointError for a file that is too large or damaged.
+    """
+    vocabularies = by_side([path for pattern in VOCABULARIES for path in folder.glob(pattern)])
+    found = {}
+    for side, path in by_side(list(folder.glob("*.spm"))).items():
+        content = read_limited(path)
+        if side in vocabularies:
+            listed = vocabularies[side]
+            try:
+                ids = read_vocabulary(listed)
+                kept = {piece: i for piece, i in ids.items() if piece not in leave_out}
+                content = renumbered(content, kept)
+            except CheckpointError as error:
+                raise CheckpointError(f"{path.name} with {listed.name}: {error}") from None
+        found[side] = content
+    return found
+
+
+def by_side(paths: list[Path]) -> dict[str, Path]:
+    """The file of each side; none where a side has several."""
+    files = [path for path in paths if path.is_file()]
+    if len(files) == 1:
+        return dict.fromkeys(SIDES, files[0])
+    named = {
+        side: [f for f in files if f.name.startswith(starts)] for side, starts in SIDES.items()
+    }
+    return {side: match[0] for side, match in named.items() if len(match) == 1}
+
+
+def read_limited(path: Path) -> bytes:
+    """A whole file, unless it is larger than any tokenizer."""
+    if path.stat().st_size > MAXIMUM_TOKENIZER_BYTES:
+        raise CheckpointError(f"{path}: more than {MAXIMUM_TOKENIZER_BYTES} bytes")
+    return path.read_bytes()
+
+
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """Ids by piece, of YAML as Marian has it or of JSON; a name alone is a name, whatever YAML
+    would make of it."""
+    text = read_limited(path)
+    try:
+        if path.suffix == ".json":
+            values = json.loads(text)
+        else:
+            values = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        return {str(piece): int(number) for piece, number in values.items()}
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"not a list of pieces: {type(error).__name__}: {error}") from None

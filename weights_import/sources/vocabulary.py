@@ -1,0 +1,148 @@
+"""A SentencePiece model with the ids of a vocabulary beside it.
+
+OPUS-MT models are trained on SentencePiece's pieces, but number them by a list of their own, which
+source and target share.  The tokenizer of a model file is a SentencePiece model alone, whose pieces
+are numbered by their places, so it is written anew, in the order of the list:
+
+    a piece of both               keeps its score and type
+    a piece of the list alone     (one of the other language) is known, but never chosen
+    a piece of the model alone    is left out: texts are cut into other pieces instead of `unk`
+    a language mark, >>fra<<      is one piece at the beginning of a text
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import sentencepiece
+
+from weights_import.float_model import CheckpointError
+
+# sentencepiece_model.proto: message ModelProto, SentencePiece and the types of the latter.
+PIECES = 1
+PIECE, SCORE, TYPE = 1, 2, 3
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
+
+VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
+SIZES = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
+FLOAT = struct.Struct("<f")
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+LANGUAGE_MARK = re.compile(r">>[A-Za-z_-]{1,32}<<")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a SentencePiece model says of a piece."""
+
+    score: float = 0.0
+    type: int = NORMAL
+
+
+def renumbered(
+    content: bytes, vocabulary: Mapping[str, int], eos: str = "</s>", unk: str = "<unk>"
+) -> bytes:
+    """The SentencePiece model `content`, with the ids of `vocabulary`, which has one for each
+    number from 0 on.
+
+    Raises CheckpointError for ids with gaps, without `eos` or `unk`, or for a damaged model.
+    """
+    order = sorted(vocabulary, key=vocabulary.__getitem__)
+    if [vocabulary[piece] for piece in order] != list(range(len(order))):
+        raise CheckpointError(f"vocabulary: the ids are not 0 to {len(order) - 1}, each once")
+    missing = [name for name in (eos, unk) if name not in vocabulary]
+    if missing:
+        raise CheckpointError(f"vocabulary: no {' and no '.join(missing)}")
+    try:
+        fields = list(_fields(content))
+        known = dict(_piece(value) for number, _, value in fields if number == PIECES)
+        rest = [_field(*field) for field in fields if field[0] != PIECES]
+    except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
+        raise CheckpointError(f"SentencePiece model: {type(error).__name__}: {error}") from None
+    known |= {eos: Piece(type=CONTROL), unk: Piece(type=UNKNOWN)}
+    written = b"".join([*(_written(name, known) for name in order), *rest])
+    _check(written, vocabulary[eos], vocabulary[unk], len(order))
+    return written
+
+
+def _check(content: bytes, eos: int, unk: int, size: int) -> None:
+    """Raises CheckpointError unless SentencePiece reads the model as it was meant."""
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(content)
+    except RuntimeError as error:
+        raise CheckpointError(f"SentencePiece model: {error}") from None
+    found = processor.vocab_size(), processor.eos_id(), processor.unk_id()
+    if found != (size, eos, unk):
+        raise CheckpointError(f"SentencePiece model: {found} instead of {(size, eos, unk)}")
+
+
+def _written(name: str, known: Mapping[str, Piece]) -> bytes:
+    """A piece as a field of the model."""
+    found = known.get(name, Piece(type=UNUSED))
+    if name not in known and LANGUAGE_MARK.fullmatch(name):
+        name, found = SPACE + name, Piece(type=USER_DEFINED)
+    body = _field(PIECE, BYTES, name.encode())
+    body += _field(SCORE, FOUR_BYTES, FLOAT.pack(found.score))
+    return _field(PIECES, BYTES, body + _field(TYPE, VARINT, _varint(found.type)))
+
+
+def _piece(body: bytes) -> tuple[str, Piece]:
+    """Name and properties of a piece."""
+    values = {number: value for number, _, value in _fields(body)}
+    (score,) = FLOAT.unpack(values.get(SCORE, bytes(FLOAT.size)))
+    kind = values.get(TYPE, b"\x01")
+    return values[PIECE].decode(), Piece(score, kind[0])
+
+
+def _fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Number, wire type and value of each field of a message; raises IndexError where one is cut.
+
+    A varint is its bytes as they are; of the others only the value is.
+    """
+    at = 0
+    while at < len(content):
+        tag, at = _read_varint(content, at)
+        kind = tag & 7
+        start = at
+        if kind == VARINT:
+            _, end = _read_varint(content, at)
+        elif kind == BYTES:
+            size, start = _read_varint(content, at)
+            end = start + size
+        elif kind in SIZES:
+            end = at + SIZES[kind]
+        else:
+            raise IndexError(f"wire type {kind} at byte {at}")
+        if end > len(content):
+            raise IndexError(f"a field from byte {at} to {end} of {len(content)}")
+        yield tag >> 3, kind, content[start:end]
+        at = end
+
+
+def _field(number: int, kind: int, value: bytes) -> bytes:
+    """The inverse of `_fields`."""
+    size = _varint(len(value)) if kind == BYTES else b""
+    return _varint(number << 3 | kind) + size + value
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; all but the last byte have the top bit."""
+    found = bytearray()
+    while number >= 0x80:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
+
+
+def _read_varint(content: bytes, at: int) -> tuple[int, int]:
+    """A number of at most 10 bytes, and where it ends."""
+    number = 0
+    for i in range(10):
+        byte = content[at + i]
+        number |= (byte & 0x7F) << 7 * i
+        if byte < 0x80:
+            return number, at + i + 1
+    raise IndexError(f"a number of more than 10 bytes at byte {at}")
