@@ -37,7 +37,7 @@ A lexical shortlist (.s2t.bin) beside the checkpoint is imported too, to a file 
 MODEL.shortlist.safetensors.
 """
 
-CHOICES = "requantize", "rescaling", "scales", "residual"
+CHOICES = "requantize", "rescaling", "scales", "residual", "weights"
 """Those of the importer that the model file tells."""
 
 
@@ -94,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
         choices=(16, 8),
         default=Options.residual,
         help="bits of the residual (default: %(default)s)",
+    )
+    p.add_argument(
+        "--weights",
+        choices=("quads", "full"),
+        default=Options.weights,
+        help="weights whose sums of four products stay within 16 bits, which CPUs without 8-bit dot"
+        " products add up faster, or weights that use all of 8 bits (default: %(default)s)",
     )
     p.add_argument(
         "--positions",

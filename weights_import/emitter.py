@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.instruction import Instruction
+from int8ref.kernels.gemm.quads import fits
 from int8ref.program import Tensors
 from int8ref.reference import layer_norm_l1, layer_norm_l2
 from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm
@@ -41,6 +42,7 @@ from weights_import.weight_rounding import Inputs, round_weight
 Requantization = Literal["multiplier", "shift"]
 Rescaling = Literal["static", "dynamic"]
 Scales = Literal["channel", "tensor"]
+Weights = Literal["quads", "full"]
 
 WIDE_BITS = 7
 """Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
@@ -58,6 +60,8 @@ class Options:
     scales       whether the inputs of products have a scale a channel where they can
                  (`channel_scales.py`), and weights one a row, or each tensor has one
     residual     bits of the sums of the residual
+    weights      whether weights leave the sums of four products within 16 bits, which CPUs without
+                 8-bit dot products add up faster, or use all of int8, as embeddings always do
     clip         how activation thresholds are chosen (see `calibrate.Ranges.clip`)
     positions    most source tokens, with eos
 
@@ -68,6 +72,7 @@ class Options:
     rescaling: Rescaling = "static"
     scales: Scales = "channel"
     residual: Literal[16, 8] = 16
+    weights: Weights = "quads"
     clip: str = "mse"
     positions: int = 512
 
@@ -156,18 +161,20 @@ class Emitter:
     def quantized(self, name: str, x: Scaled) -> Quantized:
         """A weight that multiplies x; its scale is that of the accumulators.
 
-        A checkpoint's own grid is kept where x has one scale: nothing is lost.  Otherwise every row
-        of W[n, k] * x_scale[k] gets the scale at which its largest element becomes 127.
+        A checkpoint's own grid is kept where x has one scale and its quads may be as they are:
+        nothing is lost.  Otherwise every row of W[n, k] * x_scale[k] gets the scale at which its
+        largest element becomes 127, or its largest quad is full (`row_scales`).
         """
         w, grid = self.model.tensors[f"{name}.weight"], self.model.grids.get(f"{name}.weight")
         if grid is not None and x.scale.size == 1:
             exact = quantize(w, np.array([grid]))
-            return Quantized(exact.x, exact.scale * x.scale)
+            if fits(exact.x) or not self.quads:
+                return Quantized(exact.x, exact.scale * x.scale)
         folded = w * x.scale
-        scales = row_scales(folded)
+        scales = row_scales(folded, self.quads)
         if self.options.scales == "tensor":
             scales = np.broadcast_to(scales.max(), scales.shape)
-        return round_weight(folded, scales, self.sampled_inputs(x))
+        return round_weight(folded, scales, self.sampled_inputs(x), self.quads)
 
     def embedding_name(self, domain: str, table: Quantized) -> str:
         """Keep an embedding or output matrix: tied ones once."""
@@ -175,6 +182,10 @@ class Emitter:
             if array.shape == table.x.shape and np.array_equal(array, table.x):
                 return name
         return self.tensor(f"{domain}.embedding", table.x)
+
+    @property
+    def quads(self) -> bool:
+        return self.options.weights == "quads"
 
     @property
     def wide_residual(self) -> bool:
@@ -288,8 +299,8 @@ class Emitter:
         for part, wanted in zip(parts, scales, strict=True):
             if shift_only:
                 folded = self.model.tensors[f"{part}.weight"] * x.scale
-                grid, shift = shift_scales(folded, wanted)
-                weights.append(round_weight(folded, grid, self.sampled_inputs(x)))
+                grid, shift = shift_scales(folded, wanted, self.quads)
+                weights.append(round_weight(folded, grid, self.sampled_inputs(x), self.quads))
                 shifts.append(shift)
             else:
                 weights.append(self.quantized(part, x))

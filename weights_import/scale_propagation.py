@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from int8ref.kernels.gemm.quads import LARGEST_SUM, largest_sums
+
 Float64 = NDArray[np.float64]
 Real = NDArray[np.floating[Any]]
 
@@ -69,21 +71,24 @@ def quantize(w: Real, scale: Real) -> Quantized:
     return Quantized(x.astype(np.int8), step)
 
 
-def row_scales(w: Real) -> Float64:
-    """The scale of each row of a weight at which its largest element becomes 127."""
-    largest = np.abs(w).max(axis=1).astype(np.float64)
-    return np.where(largest > 0, largest, 1.0) / DATA_MAX
+def row_scales(w: Real, quads: bool = False) -> Float64:
+    """The scale of each row of a weight at which its largest element becomes 127; with `quads`, at
+    which no sum of four products leaves 16 bits either (`int8ref.kernels.gemm.quads`)."""
+    largest = np.abs(w).max(axis=1).astype(np.float64) / DATA_MAX
+    if quads:
+        largest = np.maximum(largest, largest_sums(w.astype(np.float64)) / LARGEST_SUM)
+    return np.where(largest > 0, largest, 1.0 / DATA_MAX)
 
 
-def shift_scales(w: Real, out_scale: Real) -> tuple[Float64, NDArray[np.int8]]:
+def shift_scales(w: Real, out_scale: Real, quads: bool = False) -> tuple[Float64, NDArray[np.int8]]:
     """Row scales and shifts for which scale / out_scale is exactly 2^-shift.
 
     `w` has the scales of its input folded in, so that its scale is that of the accumulators.  The
     shift-only re-scaling of the paper without a loss in the activations: their scales stay free,
     and the weight of each channel is quantised on the grid that the shift demands, at most twice
-    as coarse as the finest one that holds the row.
+    as coarse as the finest one that holds the row, or its quads.
     """
-    shift = np.floor(np.log2(out_scale / row_scales(w))).astype(np.int64)
+    shift = np.floor(np.log2(out_scale / row_scales(w, quads))).astype(np.int64)
     if np.any(shift < 1):
         raise LoweringError("a weight is too large for a shift-only re-scaling")
     shift = np.minimum(shift, 30)

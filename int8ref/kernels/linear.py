@@ -16,7 +16,7 @@ from int8ref.kernels.gemm.driver import (
 )
 from int8ref.kernels.gemm.driver import SHIFT as SHIFT_ONLY
 from int8ref.kernels.views import address_of, rows_of, word
-from int8ref.machine.frame import ADDRESS, ITEM, WIDTH, WORKSPACE, operands_at
+from int8ref.machine.frame import ADDRESS, ITEM, QUADS, WIDTH, WORKSPACE, operands_at
 from int8ref.reference.linear import Linear
 
 AT = operands_at(Linear)
@@ -88,6 +88,7 @@ def step(frame, code):
         kind = SHIFT_ONLY if multiplier == 0 else REQUANTIZE
     gemm(
         kind,
+        word(code, QUADS),
         address_of(frame, code, X),
         rows,
         depth,

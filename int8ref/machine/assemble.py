@@ -18,6 +18,7 @@ from int8ref.machine.frame import (
     ITEM,
     OPERAND_WORDS,
     PREFIX,
+    QUADS,
     operands_at,
 )
 from int8ref.machine.prepare import Prepared, head, linears
@@ -117,9 +118,11 @@ def assemble(
     def code(sequence: Sequence[Instruction]) -> Int64:
         rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
         for row, instruction in zip(rows, sequence, strict=True):
-            found = prepared.of(instruction, plain_head and instruction is program.decoder[-1])
+            plain = plain_head and instruction is program.decoder[-1]
+            found = prepared.of(instruction, plain)
             kept.extend(found.values())
             _encode(instruction, places, found, row)
+            row[QUADS] = prepared.quads(instruction, plain)
         return rows
 
     decoder = code(program.decoder)

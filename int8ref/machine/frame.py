@@ -34,6 +34,9 @@ ADDRESS, LENGTH = range(2)
 """Words of a tensor operand: address (0: absent), size of its first dimension."""
 OPERAND_WORDS = {"value": 4, "result": 4, "tensor": 2, "constant": 1}
 CODE_WORDS = 48
+QUADS = CODE_WORDS - 1
+"""Word of a product: 1 where its weight has sums of four products in 16 bits, which the start
+values are for then (`kernels.gemm.quads`)."""
 
 
 def operands_at(cls: type[Instruction]) -> dict[str, int]:
@@ -42,6 +45,6 @@ def operands_at(cls: type[Instruction]) -> dict[str, int]:
     for field, kind in field_kinds(cls):
         places[field] = at
         at += OPERAND_WORDS[kind]
-    if at > CODE_WORDS:
+    if at > QUADS:
         raise ValueError(f"{cls.__name__} has too many operands for a row of code")
     return places

@@ -17,6 +17,7 @@ from int8ref import cached
 from int8ref.container import Array
 from int8ref.kernels.gemm.coarse_layout import BLOCK, coarse_shape, useful
 from int8ref.kernels.gemm.layout import PANEL, pack, packed_shape, padded
+from int8ref.kernels.gemm.quads import usable
 from int8ref.machine import native
 from int8ref.machine.cpu import identity
 from int8ref.machine.prepare import (
@@ -36,6 +37,7 @@ KIND = "packed"
 SOURCES = (
     "machine/prepare.py",
     "kernels/gemm/layout.py",
+    "kernels/gemm/quads.py",
     "kernels/gemm/coarse_layout.py",
     "kernels/gemm/target.py",
 )
@@ -64,15 +66,21 @@ def _pack(program: Program, tensors: Tensors) -> Tensors:
     for product in linears(program):
         if product.weight not in found:
             found[product.weight] = pack(tensors[product.weight])
-        found[start_name(product)] = start(product, tensors)
-    return found | coarse(head(program), tensors)
+        quads = usable(tensors[product.weight])
+        found[start_name(product, quads)] = start(product, tensors, quads)
+    last = head(program)  # is also used as it is in the model's file, without quads
+    found[start_name(last)] = start(last, tensors)
+    return found | coarse(last, tensors)
 
 
 def _holds(program: Program, tensors: Tensors, found: Tensors) -> bool:
     """Whether these are the packed weights of a program, as far as their shapes tell."""
     return _holds_coarse(head(program), tensors, found) and all(
         _is(found.get(name), np.int8, packed_shape(n, k))
-        and _is(found.get(start_name(product)), np.int32, (padded(n, PANEL),))
+        and any(
+            _is(found.get(start_name(product, quads)), np.int32, (padded(n, PANEL),))
+            for quads in (False, True)
+        )
         for product in linears(program)
         for name, (n, k) in [(product.weight, tensors[product.weight].shape)]
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from int8ref.instruction import Instruction, ValueType
 from int8ref.kernels.gemm.coarse_layout import Coarse, pack_coarse, useful
 from int8ref.kernels.gemm.layout import pack, start_values
+from int8ref.kernels.gemm.quads import OFFSET, usable
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
 
@@ -48,8 +49,26 @@ class Prepared:
         found = self._found[names]
         if isinstance(instruction, Linear):
             weight = self._tensors[instruction.weight] if plain else self._packed(instruction)
-            found = {**found, "weight": np.ascontiguousarray(weight)}
+            bias = self._start(instruction, self.quads(instruction, plain))
+            found = {**found, "weight": np.ascontiguousarray(weight), "bias": bias}
         return found
+
+    def quads(self, instruction: Instruction, plain: bool) -> bool:
+        """Whether an instruction is a product that adds up quads in 16 bits (`kernels.gemm.quads`);
+        one whose weight is `plain` does not."""
+        if plain or not isinstance(instruction, Linear):
+            return False
+        if start_name(instruction, True) in self._weights:
+            return True
+        if start_name(instruction) in self._weights:
+            return False
+        return usable(self._tensors[instruction.weight])
+
+    def _start(self, instruction: Linear, quads: bool) -> npt.NDArray[np.int32]:
+        name = start_name(instruction, quads)
+        if name not in self._weights:
+            self._weights[name] = start(instruction, self._tensors, quads)
+        return self._weights[name]
 
     def _prepare(self, instruction: Instruction) -> dict[str, npt.NDArray[Any]]:
         found = {
@@ -58,11 +77,7 @@ class Prepared:
             if kind == "tensor" and name is not None
         }
         if isinstance(instruction, Linear):
-            del found["weight"]
-            name = start_name(instruction)
-            if name not in self._weights:
-                self._weights[name] = start(instruction, self._tensors)
-            found["bias"] = self._weights[name]
+            del found["weight"], found["bias"]
         width = self._types[instruction.names("result")[0]].width
         for field in PER_CHANNEL.get(instruction.op, ()):
             if field in found:
@@ -97,14 +112,16 @@ def head(program: Program) -> Linear:
     return found
 
 
-def start_name(instruction: Linear) -> str:
-    """A name for the start values of a product."""
-    return f"{instruction.weight} + {instruction.bias} << {instruction.bias_shift}"
+def start_name(instruction: Linear, quads: bool = False) -> str:
+    """A name for the start values of a product, and for those of one that adds up quads."""
+    name = f"{instruction.weight} + {instruction.bias} << {instruction.bias_shift}"
+    return f"{name}: quads" if quads else name
 
 
-def start(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]:
+def start(instruction: Linear, tensors: Tensors, quads: bool = False) -> npt.NDArray[np.int32]:
     """What the accumulators of a product start from (`kernels.gemm.layout.start_values`)."""
-    return start_values(tensors[instruction.weight], shifted_bias(instruction, tensors))
+    bias = shifted_bias(instruction, tensors)
+    return start_values(tensors[instruction.weight], bias, OFFSET if quads else None)
 
 
 def shifted_bias(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.machine import cpu
+from tests.kernels.quad_weights import within_quads
 
 SHAPES = [
     (1, 1, 1),
@@ -61,6 +62,7 @@ class Case:
         head = acc[:, : self.columns]
         return {
             "i32": acc,
+            "quads": exact(self.x, within_quads(self.weight), self.bias),
             "chosen": acc[:, self.tokens],
             "requantize": np.clip(scaled, self.low, self.high).astype(np.int8),
             "shift": np.clip(shifted, self.low, self.high).astype(np.int8),
@@ -77,7 +79,7 @@ class Case:
         sums = guarded((m, n), np.int32)
         operands = self.x, gemm.pack(self.weight), gemm.start_values(self.weight, self.bias)
         gemm.gemm_i32(*operands, sums, workspace)
-        out = {"i32": sums}
+        out = {"i32": sums, "quads": self._quads(workspace)}
         if not i32_only:
             scaled, shifted = guarded((m, n), np.int8), guarded((m, n), np.int8)
             index, value = guarded((m,), np.int32), guarded((m,), np.int32)
@@ -94,6 +96,20 @@ class Case:
             behind = array.base[-GUARD * array.itemsize :]
             assert (behind == 0x5A).all(), "written past the end"
         return out
+
+    def _quads(self, workspace: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """The product with a weight that has sums of four products in 16 bits, by these where the
+        CPU takes them."""
+        from int8ref.kernels import gemm
+        from int8ref.kernels.gemm.quads import OFFSET, usable
+
+        weight = within_quads(self.weight)
+        quads = usable(weight)
+        start = gemm.start_values(weight, self.bias, OFFSET if quads else None)
+        sums = guarded((len(self.x), len(weight)), np.int32)
+        product = gemm.gemm_quads if quads else gemm.gemm_i32
+        product(self.x, gemm.pack(weight), start, sums, workspace)
+        return sums
 
     def _compare_coarse(self, index: NDArray[np.int32], value: NDArray[np.int32]) -> None:
         """The search by coarse weights finds the same, where there are any."""
@@ -165,7 +181,7 @@ def digest(outcomes: Iterator[dict[str, NDArray[Any]]]) -> str:
 
 
 def pretend(triple: str, features: str) -> None:
-    """Select as if for another CPU, but never emit its dot-product instruction."""
+    """Select as if for another CPU, but never emit its instructions for products of bytes."""
     cpu.cpu = lambda: (triple, "", features)
 
     from llvmlite import ir
@@ -181,7 +197,18 @@ def pretend(triple: str, features: str) -> None:
         b = builder.sext(builder.bitcast(right, many), wide)
         return builder.add(sums, add_pairs(builder, add_pairs(builder, builder.mul(a, b))))
 
+    def two_steps(self: Any, builder: ir.IRBuilder, sums: Any, left: Any, right: Any) -> Any:
+        count = self.columns * 4
+        many, wide = (ir.VectorType(ir.IntType(bits), count) for bits in (8, 32))
+        for raised, weights in zip(left, right, strict=True):
+            a = builder.zext(builder.bitcast(raised, many), wide)
+            b = builder.sext(builder.bitcast(weights, many), wide)
+            added = add_pairs(builder, add_pairs(builder, builder.mul(a, b)))
+            sums = builder.add(sums, added)
+        return sums
+
     dot.FourWay.step = step  # type: ignore[method-assign]
+    dot.QuadProducts.step = two_steps  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ def expected_digest() -> str:
 
 @cache
 def expected_i32_digest() -> str:
-    return gc.digest({"i32": case.expected()["i32"]} for case in gc.cases())
+    wanted = "i32", "quads"
+    return gc.digest({name: case.expected()[name] for name in wanted} for case in gc.cases())
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,7 @@ def test_x86_code_has_the_instruction(cpu: str, features: str, instruction: str)
     assert len(re.findall(instruction, python("-c", COMPILE, cpu=cpu, features=features))) >= 12
 
 
+QUADS = COMPILE.replace("gemm_i32", "gemm_quads")
 COARSE = """
 from numba import types
 from int8ref.kernels.gemm import gemm_coarse_argmax
@@ -155,9 +157,12 @@ print(gemm_coarse_argmax.inspect_asm(signature))
         ("haswell", "+avx2", r"vpmaddubsw\s.*%ymm"),
     ],
 )
-def test_coarse_sums_have_the_instruction(cpu: str, features: str, instruction: str) -> None:
+@pytest.mark.parametrize("code", [COARSE, QUADS])
+def test_sums_in_16_bits_have_the_instruction(
+    cpu: str, features: str, instruction: str, code: str
+) -> None:
     """Compiled, never run: two for each row of every tile."""
-    assert len(re.findall(instruction, python("-c", COARSE, cpu=cpu, features=features))) >= 42
+    assert len(re.findall(instruction, python("-c", code, cpu=cpu, features=features))) >= 42
 
 
 ARM_CODE = """

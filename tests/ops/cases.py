@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from int8ref.executor import Values, run_instruction
 from int8ref.instruction import Domain, Instruction, Scope, ValueType
 from int8ref.program import Tensors
+from int8ref.reference.linear import Linear
 
 Array = NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
@@ -74,12 +75,14 @@ def run_reference(case: Case) -> dict[str, Array]:
 
 def run_kernel(case: Case) -> dict[str, Array]:
     """Field -> result, by a call of the kernel: compiled, or not under NUMBA_DISABLE_JIT."""
-    from int8ref.machine.prepare import Prepared
+    from int8ref.machine.prepare import Prepared, start
 
     op, types = case.instruction.op, case.types()
     kernel = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
     outputs = {place: guarded(shape, dtype) for place, shape, dtype in case.results()}
     tensors = Prepared(case.tensors, types, {}).of(case.instruction, plain=False)
+    if isinstance(case.instruction, Linear):  # a kernel by itself never adds up quads
+        tensors["bias"] = start(case.instruction, case.tensors)
     arguments: dict[str, Any] = {"workspace": np.empty(WORKSPACE_BYTES, np.uint8), **outputs}
     for place, kind, content in case.instruction.operands():
         if kind == "value":
@@ -129,6 +132,7 @@ def run_machine(case: Case) -> dict[str, Array]:
         FRAME_WORDS,
         HISTORY,
         MAX_STEPS,
+        QUADS,
         ROWS,
         TARGET,
         WORKSPACE,
@@ -187,7 +191,9 @@ def run_machine(case: Case) -> dict[str, Array]:
 
     code = np.zeros(CODE_WORDS, np.int64)
     code[0] = OPCODES[case.instruction.op]
-    tensors = Prepared(case.tensors, types, {}).of(case.instruction, plain=False)
+    prepared = Prepared(case.tensors, types, {})
+    tensors = prepared.of(case.instruction, plain=False)
+    code[QUADS] = prepared.quads(case.instruction, plain=False)
     for place, role, content in case.instruction.operands():
         at = operands_at(type(case.instruction))[place]
         if role in ("value", "result") and content is not None:

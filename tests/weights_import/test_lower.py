@@ -13,6 +13,8 @@ import tiny_training as tiny
 from numpy.typing import NDArray
 
 from int8ref.executor import BACKENDS, load_engine
+from int8ref.kernels.gemm.quads import fits
+from int8ref.machine.prepare import linears
 from int8ref.model_file import load, serialize
 from int8ref.program import Program, Tensors, max_steps, validate
 from tests.machine_text import machine_text
@@ -113,6 +115,8 @@ def test_activations_by_table(activation: str, norm_position: str, options: dict
         {"residual": 8},
         {"residual": 8, "scales": "tensor", "requantize": "shift"},
         {"clip": "max"},
+        {"weights": "full"},
+        {"weights": "full", "requantize": "shift"},
         {"positions": 24},
         {"rescaling": "dynamic"},
         {"rescaling": "dynamic", "scales": "tensor"},
@@ -123,6 +127,24 @@ def test_options(options: dict[str, Any], tmp_path: Path) -> None:
     program, tensors = lowered(model, **options)
     assert relative_error(model, program, tensors) < 0.07
     assert max_steps(program, tensors) == options.get("positions", 40)
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "integer"])
+@pytest.mark.parametrize("requantize", ["multiplier", "shift"])
+@pytest.mark.parametrize("scales", ["channel", "tensor"])
+def test_quads_stay_within_16_bits(kind: str, requantize: str, scales: str, tmp_path: Path) -> None:
+    """In all products but the last, which has the embedding; not if weights may use all 8 bits."""
+    model = tiny_marian.random_model(3)
+    if kind != "recurrent":
+        model = sources.read(tiny.write(tmp_path, **tiny.KINDS[kind]))
+    choices = {"requantize": requantize, "scales": scales}
+
+    def within(weights: str) -> list[bool]:
+        program, tensors = lowered(model, weights=weights, **choices)
+        return [fits(tensors[product.weight]) for product in linears(program)[:-1]]
+
+    assert all(within("quads"))
+    assert not any(within("full"))
 
 
 @pytest.mark.parametrize("requantize", ["multiplier", "shift"])

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from int8ref.kernels.gemm.quads import fits
+from tests.kernels.quad_weights import within_quads
 from weights_import.scale_propagation import quantize, row_scales
 from weights_import.weight_rounding import BLOCK, Inputs, round_weight
 
@@ -97,3 +99,28 @@ def test_inputs_that_are_always_zero() -> None:
     w = np.random.default_rng(6).normal(0, 1, (3, 9))
     found = round_weight(w, row_scales(w), Inputs.of(np.zeros((10, 9), np.float32), np.ones(1)))
     np.testing.assert_array_equal(found.x, quantize(w, row_scales(w)).x)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 5, 8, BLOCK + 1, 2 * BLOCK + 9]))
+def test_quads_take_no_more_than_there_is(seed: int, channels: int) -> None:
+    """With coarse enough scales, hardly less than they want; with any scale, never more."""
+    random = np.random.default_rng(seed)
+    w = random.standard_t(3, (5, channels))
+    inputs = Inputs.of(correlated(200, channels, seed), np.ones(1))
+    fine, coarse = row_scales(w), row_scales(w, quads=True)
+    assert np.all(coarse >= fine)
+    assert fits(round_weight(w, fine, inputs, in_quads=True).x)
+    found = round_weight(w, coarse, inputs, in_quads=True)
+    assert fits(found.x)
+    free = round_weight(w, coarse, inputs)
+    assert np.mean(np.abs(found.x.astype(int) - free.x)) < 1
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_quad_at_its_limit_is_full(seed: int) -> None:
+    """Exact multiples of the scale stay as they are."""
+    random = np.random.default_rng(seed)
+    integers = within_quads(random.integers(-127, 128, (4, 30)).astype(np.int8))
+    inputs = Inputs.of(correlated(100, 30, seed), np.ones(1))
+    found = round_weight(integers / 4.0, np.full(4, 0.25), inputs, in_quads=True)
+    np.testing.assert_array_equal(found.x, np.maximum(integers, -127))

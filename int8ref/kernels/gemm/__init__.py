@@ -15,6 +15,7 @@ KERNELS = {
     "gemm_chosen": "chosen",
     "gemm_coarse_argmax": "coarse",
     "gemm_i32": "driver",
+    "gemm_quads": "driver",
     "gemm_requantize": "driver",
     "gemm_shift": "driver",
     "workspace_bytes": "driver",

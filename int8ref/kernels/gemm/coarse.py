@@ -18,13 +18,13 @@ from int8ref.kernels.gemm.coarse_layout import (
     ALIGNMENT,
     BLOCK,
     COARSE_ROWS,
-    raised_pitch,
 )
 from int8ref.kernels.gemm.coarse_tile import coarse_maxima, next_block, sum_of_squares
 from int8ref.kernels.gemm.driver import row_pitch
 from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.lowering import address, int32_at
 from int8ref.kernels.gemm.operands import prepare, raise_rows
+from int8ref.kernels.gemm.quads import raised_pitch
 
 LOWEST = -(2**31)
 

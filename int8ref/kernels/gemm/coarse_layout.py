@@ -22,13 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.arithmetic import isqrt
-from int8ref.kernels.gemm.layout import GROUP, padded
+from int8ref.kernels.gemm.layout import DEPTH, GROUP, padded
+from int8ref.kernels.gemm.quads import OFFSET, raised_pitch
 from int8ref.kernels.gemm.target import TARGET
 
 STEP = 4
-PAIRS = 2  # pair products that are added up in 16 bits
-COARSE_DEPTH = PAIRS * GROUP  # K is padded to a multiple of it
-OFFSET = 128  # what x is raised by
 REGISTERS = 2  # registers of columns that share a maximum
 BLOCK = REGISTERS * TARGET.pair_columns
 """Columns that share a maximum."""
@@ -67,7 +65,7 @@ def useful(depth: int, bias: NDArray[np.int32]) -> bool:
 def coarse_shape(n: int, k: int) -> tuple[int, int, int, int]:
     """Shape of the packed coarse weights of [n, k]."""
     columns = TARGET.pair_columns
-    return padded(n, BLOCK) // columns, padded(k, COARSE_DEPTH) // GROUP, columns, GROUP
+    return padded(n, BLOCK) // columns, padded(k, DEPTH) // GROUP, columns, GROUP
 
 
 def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse:
@@ -92,8 +90,3 @@ def coarse_workspace(coarse: Coarse) -> int:
     row, sums = 2 * depth + 64, 4 * BLOCK
     size: int = ALIGNMENT + COARSE_ROWS * (raised_pitch(depth) + 4 * blocks) + row + sums
     return size
-
-
-def raised_pitch(depth: int) -> int:
-    """Bytes from one raised row to the next: 64 more than it holds."""
-    return (depth + COARSE_DEPTH - 1) // COARSE_DEPTH * COARSE_DEPTH + 64

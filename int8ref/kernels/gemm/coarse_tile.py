@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 from llvmlite import ir
 
-from int8ref.kernels.gemm.coarse_layout import BLOCK, COARSE_DEPTH, PAIRS, REGISTERS, STEP
+from int8ref.kernels.gemm.coarse_layout import BLOCK, REGISTERS, STEP
+from int8ref.kernels.gemm.dot import QuadProducts
 from int8ref.kernels.gemm.heights import call_by_height, height_function
-from int8ref.kernels.gemm.layout import GROUP
-from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
+from int8ref.kernels.gemm.layout import DEPTH, GROUP
+from int8ref.kernels.gemm.lowering import I8, I32, I64, lowers, view
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.kernels.gemm.vector import (
-    call,
     constant,
     greatest_lane,
     load,
@@ -21,7 +19,6 @@ from int8ref.kernels.gemm.vector import (
     maximum,
     offset,
     prefetch,
-    splat,
     store,
     variable,
     vector,
@@ -73,29 +70,21 @@ def _coarse_tile(
     if not TARGET.pair_products:
         return  # nobody calls it on such a CPU
     columns = TARGET.pair_columns
-    sums = vector(I32, columns)
+    step = QuadProducts(TARGET, columns)
+    sums = step.sums
     rows = [offset(builder, a, pitch, m) for m in range(height)]
     best = [variable(builder, constant(sums, -(2**31))) for _ in rows]
     with loop(builder, 0, REGISTERS) as register:
         weights = offset(builder, b, builder.mul(register, depth), columns)
         totals = [variable(builder, constant(sums, 0)) for _ in rows]
-        with loop(builder, 0, depth, COARSE_DEPTH) as k:
-            right = [
-                load(
-                    builder,
-                    offset(builder, offset(builder, weights, k, columns), p * columns * GROUP),
-                    vector(I8, columns * GROUP),
-                )
-                for p in range(PAIRS)
-            ]
-            for line in range(0, COARSE_DEPTH * columns, LINE):
-                at = offset(builder, offset(builder, weights, k, columns), AHEAD + line)
-                prefetch(builder, at)
+        with loop(builder, 0, depth, DEPTH) as k:
+            here = offset(builder, weights, k, columns)
+            right = step.right(builder, here)
+            for line in range(0, DEPTH * columns, LINE):
+                prefetch(builder, offset(builder, here, AHEAD + line))
             for row, total in zip(rows, totals, strict=True):
-                words = _pair_products(builder, offset(builder, row, k), right)
-                ones = constant(words.type, 1)
-                added = call(builder, TARGET.pair_sums, sums, words, ones)
-                builder.store(builder.add(builder.load(total), added), total)
+                left = step.left(builder, offset(builder, row, k))
+                builder.store(step.step(builder, builder.load(total), left, right), total)
         begun = load(builder, offset(builder, start, register, columns * 4), sums)
         for total, most in zip(totals, best, strict=True):
             scaled = builder.mul(builder.load(total), constant(sums, STEP))
@@ -104,18 +93,6 @@ def _coarse_tile(
     for m, most in enumerate(best):
         value = greatest_lane(builder, builder.load(most))
         store(builder, value, offset(builder, out, out_pitch, m))
-
-
-def _pair_products(builder: ir.IRBuilder, row: ir.Value, right: list[ir.Value]) -> ir.Value:
-    """Two groups of a row times their weights: sums of four products in each lane of 16 bits."""
-    columns = TARGET.pair_columns
-    words = vector(I16, columns * GROUP // 2)
-    products = []
-    for p, weights in enumerate(right):
-        group = splat(builder, load(builder, offset(builder, row, p * GROUP), I32), columns)
-        raised = builder.bitcast(group, weights.type)
-        products.append(call(builder, TARGET.pair_products, words, raised, weights))
-    return reduce(builder.add, products)
 
 
 def next_block(maxima: int, first: int, count: int, least: int) -> int:

@@ -29,9 +29,10 @@ from int8ref.kernels.gemm import epilogue
 from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL
 from int8ref.kernels.gemm.lowering import address
-from int8ref.kernels.gemm.operands import prepare
+from int8ref.kernels.gemm.operands import prepare, raise_rows
+from int8ref.kernels.gemm.quads import raised_pitch
 from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
-from int8ref.kernels.gemm.tile import multiply
+from int8ref.kernels.gemm.tile import multiply, multiply_quads
 
 TILE_BYTES = TILE_ROWS * PANEL * 4
 ALIGNMENT = 64
@@ -44,6 +45,9 @@ COPY, REQUANTIZE, SHIFT, ARGMAX = range(4)
 Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Scratch = NDArray[np.uint8]
+
+
+_raised_pitch = kernel(raised_pitch)
 
 
 @kernel
@@ -62,14 +66,15 @@ def block_rows(rows: int, pitch: int) -> int:
 @kernel
 def workspace_bytes(rows: int, depth: int) -> int:
     """Bytes of scratch for M = `rows`, K = `depth`; what serves some M serves any smaller one."""
-    pitch = row_pitch(depth)
-    size: int = ALIGNMENT + TILE_BYTES + block_rows(rows, pitch) * pitch
-    return size
+    wide, narrow = row_pitch(depth), _raised_pitch(depth)
+    room: int = max(block_rows(rows, wide) * wide, block_rows(rows, narrow) * narrow)
+    return ALIGNMENT + TILE_BYTES + room
 
 
 @kernel
 def gemm(
     kind: int,
+    quads: int,
     x: int,
     rows: int,
     depth: int,
@@ -87,9 +92,11 @@ def gemm(
     """All of the kernels below, over addresses: one function, as each costs seconds to compile.
 
     `kind` says what is done to a tile of sums; `out` is where the result goes, or the indices of
-    argmax, whose maxima go to `value`.  The operands that a kind has no use for may be 0.
+    argmax, whose maxima go to `value`.  The operands that a kind has no use for may be 0.  With
+    `quads` the weight is one that `quads.fits`, and `start` is for a left operand raised by
+    `quads.OFFSET`.
     """
-    pitch = row_pitch(depth)
+    pitch = _raised_pitch(depth) if quads else row_pitch(depth)
     block = block_rows(rows, pitch)
     groups = (depth + DEPTH - 1) // DEPTH * (DEPTH // GROUP)
     tile = (workspace + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
@@ -100,7 +107,10 @@ def gemm(
     while first < rows:  # a range with a step that is no constant would bring an exception in
         size = min(block, rows - first)
         tiles, height, taller = split_rows(size)
-        prepare(x + first * depth, size, depth, prepared, pitch)
+        if quads:
+            raise_rows(x + first * depth, size, depth, prepared, pitch)
+        else:
+            prepare(x + first * depth, size, depth, prepared, pitch)
         for column in range(0, columns, PANEL):
             width = min(PANEL, columns - column)
             panel = packed + column * groups * GROUP
@@ -114,7 +124,10 @@ def gemm(
                 c = out + target * 4 if in_place else tile
                 c_pitch = columns * 4 if in_place else PANEL * 4
                 left = prepared + (row - first) * pitch
-                multiply(count, left, pitch, panel, groups, starts, c, c_pitch)
+                if quads:
+                    multiply_quads(count, left, pitch, panel, groups, starts, c, c_pitch)
+                else:
+                    multiply(count, left, pitch, panel, groups, starts, c, c_pitch)
                 if kind == REQUANTIZE:
                     epilogue.requantize(
                         tile,
@@ -144,6 +157,32 @@ def gemm_i32(x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scratch
     """out[m, n] = acc[m, n], int32 [M, N]."""
     gemm(
         COPY,
+        0,
+        address(x, np.int8),
+        x.shape[0],
+        x.shape[1],
+        address(packed, np.int8),
+        address(start, np.int32),
+        out.shape[1],
+        0,
+        0,
+        0,
+        0,
+        address(out, np.int32),
+        0,
+        address(workspace, np.uint8),
+    )
+
+
+@kernel
+def gemm_quads(x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scratch) -> None:
+    """`gemm_i32` of a weight that `quads.fits`; start `layout.start_values(weight, bias, OFFSET)`.
+
+    Only for a CPU that has pair products (`target.InstructionSet.pair_products`).
+    """
+    gemm(
+        COPY,
+        1,
         address(x, np.int8),
         x.shape[0],
         x.shape[1],
@@ -179,6 +218,7 @@ def gemm_requantize(
     """
     gemm(
         REQUANTIZE,
+        0,
         address(x, np.int8),
         x.shape[0],
         x.shape[1],
@@ -214,6 +254,7 @@ def gemm_shift(
     """
     gemm(
         SHIFT,
+        0,
         address(x, np.int8),
         x.shape[0],
         x.shape[1],
@@ -246,6 +287,7 @@ def gemm_argmax(
     """
     gemm(
         ARGMAX,
+        0,
         address(x, np.int8),
         x.shape[0],
         x.shape[1],

@@ -66,14 +66,17 @@ def unpack(packed: NDArray[np.int8], n: int, k: int) -> NDArray[np.int8]:
 
 
 def start_values(
-    weight: NDArray[np.int8] | NDArray[np.int32], bias: NDArray[np.int32]
+    weight: NDArray[np.int8] | NDArray[np.int32],
+    bias: NDArray[np.int32],
+    offset: int | None = None,
 ) -> NDArray[np.int32]:
     """What the accumulators start from on this CPU: int32 [ceil(N/64) * 64].
 
         start[n] = bias[n] - offset * sum_k weight[n, k]   (mod 2^32), zero for n >= N
 
-    `offset` is 128 where the dot-product instruction takes its left operand as u8, else 0 (see
-    `target`). `weight` is the weight itself, int8 [N, K], or its column sums sum_k, int32 [N].
+    `offset` is what the left operand is raised by: 128 where the dot-product instruction takes it
+    as u8, else 0 (see `target`), unless it is given.  `weight` is the weight itself, int8 [N, K],
+    or its column sums sum_k, int32 [N].
     The result depends on the CPU: store bias and column sums in a file, never this.
     Raises ValueError if the shapes or types do not fit.
     """
@@ -91,5 +94,6 @@ def start_values(
     from int8ref.kernels.gemm.target import TARGET  # asks LLVM what CPU this is
 
     start = np.zeros(padded(len(sums), PANEL), np.int32)
-    start[: len(sums)] = bias - np.int32(TARGET.offset) * sums
+    raised = TARGET.offset if offset is None else offset
+    start[: len(sums)] = bias - np.int32(raised) * sums
     return start

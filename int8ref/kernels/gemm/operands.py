@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from llvmlite import ir
 
-from int8ref.kernels.gemm.coarse_layout import COARSE_DEPTH, OFFSET
 from int8ref.kernels.gemm.layout import DEPTH
 from int8ref.kernels.gemm.lowering import I8, I16, I64, lowers, view
+from int8ref.kernels.gemm.quads import OFFSET
 from int8ref.kernels.gemm.target import OPERANDS, TARGET
 from int8ref.kernels.gemm.vector import constant, load, loop, offset, store, vector
 
@@ -19,45 +19,39 @@ def prepare(x: int, rows: int, depth: int, prepared: int, pitch: int) -> None:
 
     Each row is filled up to a multiple of 8 with zeros; the weights they meet are zero too.
     """
-    _copy_rows(x, rows, depth, prepared, pitch, TARGET.operand, DEPTH)
+    _copy_rows(x, rows, depth, prepared, pitch, TARGET.operand)
 
 
 @lowers(prepare)
 def _prepare_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
-    _emit_copy(builder, arguments, TARGET.operand, DEPTH)
+    _emit_copy(builder, arguments, TARGET.operand)
 
 
 def raise_rows(x: int, rows: int, depth: int, raised: int, pitch: int) -> None:
     """Rows of `depth` int8 at `x` -> rows of u8 = x + 128, `pitch` bytes apart, filled up with
     zeros to a multiple of 8."""
-    _copy_rows(x, rows, depth, raised, pitch, "u8", COARSE_DEPTH)
+    _copy_rows(x, rows, depth, raised, pitch, "u8")
 
 
 @lowers(raise_rows)
 def _raise_rows_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
-    _emit_copy(builder, arguments, "u8", COARSE_DEPTH)
+    _emit_copy(builder, arguments, "u8")
 
 
-def _copy_rows(
-    x: int, rows: int, depth: int, copied: int, pitch: int, operand: str, multiple: int
-) -> None:
+def _copy_rows(x: int, rows: int, depth: int, copied: int, pitch: int, operand: str) -> None:
     source = view(x, np.int8, (rows, depth))
     for i in range(rows):
-        row = view(copied + i * pitch, OPERANDS[operand], (depth + -depth % multiple,))
+        row = view(copied + i * pitch, OPERANDS[operand], (depth + -depth % DEPTH,))
         row[:depth] = source[i].astype(np.int16) + (OFFSET if operand == "u8" else 0)
         row[depth:] = 0
 
 
-def _emit_copy(
-    builder: ir.IRBuilder, arguments: Sequence[ir.Value], operand: str, multiple: int
-) -> None:
+def _emit_copy(builder: ir.IRBuilder, arguments: Sequence[ir.Value], operand: str) -> None:
     x, rows, depth, copied, pitch = arguments
     element = I16 if operand == "s16" else I8
     size = element.width // 8
     whole = builder.and_(depth, ir.Constant(I64, -32))
-    filled = builder.and_(
-        builder.add(depth, ir.Constant(I64, multiple - 1)), ir.Constant(I64, -multiple)
-    )
+    filled = builder.and_(builder.add(depth, ir.Constant(I64, DEPTH - 1)), ir.Constant(I64, -DEPTH))
     with loop(builder, 0, rows) as i:
         source = offset(builder, x, builder.mul(i, depth))
         row = offset(builder, copied, builder.mul(i, pitch))

@@ -64,14 +64,16 @@ class InstructionSet:
         """Output columns that a register of int32 sums of pair products serves."""
         return 2 * self.columns
 
-    def registers_across(self, rows: int, panel: int) -> int:
-        """Accumulators side by side in a tile of `rows` rows: a power of two, at most a panel.
+    def registers_across(self, rows: int, panel: int, columns: int, groups: int) -> int:
+        """Accumulators of `columns` side by side in a tile of `rows` rows, whose steps take so many
+        groups: a power of two, at most a panel.
 
         Besides them the registers hold the weights, which only one row takes from memory one by
-        one, a group of the left operand, and a product.
+        one, a group of the left operand, and a product; with two groups two of these, and ones.
         """
-        across = panel // self.columns
-        while rows * across + (across if rows > 1 else 1) + 2 > self.registers:
+        others = 3 * groups - 1
+        across = panel // columns
+        while rows * across + (across if rows > 1 else 1) * groups + others > self.registers:
             across //= 2
         return across
 

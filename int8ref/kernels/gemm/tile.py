@@ -6,12 +6,13 @@ as the accumulators allow; inside a strip the loop over k loads each weight once
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
 from llvmlite import ir
 
-from int8ref.kernels.gemm.dot import FourWay, PairProducts, dot
+from int8ref.kernels.gemm.dot import QuadProducts, Step, dot
 from int8ref.kernels.gemm.heights import call_by_height, height_function
 from int8ref.kernels.gemm.layout import GROUP, PANEL, UNROLL
 from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
@@ -28,12 +29,7 @@ def multiply(
     [64/S, groups, S, 4]; `start`: int32 [64]; `c`: int32 rows, `c_pitch` bytes apart.
     1 <= rows <= 6, `groups` even and positive.
     """
-    strips = view(b, np.int8, (PANEL // TARGET.strip, groups, TARGET.strip, GROUP))
-    panel = strips.transpose(0, 2, 1, 3).reshape(PANEL, -1)
-    for i in range(rows):
-        left = view(a + i * a_pitch, OPERAND, panel.shape[1:]).astype(np.int64)
-        sums = view(start, np.int32, (PANEL,)) + panel.astype(np.int64) @ left
-        view(c + i * c_pitch, np.int32, (PANEL,))[:] = sums.astype(np.int32)
+    _multiply(OPERAND, rows, a, a_pitch, b, groups, start, c, c_pitch)
 
 
 @lowers(multiply)
@@ -41,12 +37,53 @@ def _multiply_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) ->
     call_by_height(builder, tile_function, rows, arguments)
 
 
+def multiply_quads(
+    rows: int, a: int, a_pitch: int, b: int, groups: int, start: int, c: int, c_pitch: int
+) -> None:
+    """`multiply` with raised rows (`operands.raise_rows`) and weights that `quads.fits`."""
+    _multiply(np.uint8, rows, a, a_pitch, b, groups, start, c, c_pitch)
+
+
+@lowers(multiply_quads)
+def _multiply_quads_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) -> None:
+    if TARGET.pair_products:  # else nobody calls it
+        call_by_height(builder, quads_function, rows, arguments)
+
+
+def _multiply(
+    operand: type,
+    rows: int,
+    a: int,
+    a_pitch: int,
+    b: int,
+    groups: int,
+    start: int,
+    c: int,
+    c_pitch: int,
+) -> None:
+    """What both mean, for left rows of `operand`."""
+    strips = view(b, np.int8, (PANEL // TARGET.strip, groups, TARGET.strip, GROUP))
+    panel = strips.transpose(0, 2, 1, 3).reshape(PANEL, -1)
+    for i in range(rows):
+        left = view(a + i * a_pitch, operand, panel.shape[1:]).astype(np.int64)
+        sums = view(start, np.int32, (PANEL,)) + panel.astype(np.int64) @ left
+        view(c + i * c_pitch, np.int32, (PANEL,))[:] = sums.astype(np.int32)
+
+
 def tile_function(module: ir.Module, height: int) -> ir.Function:
     """The LLVM function of one height, made once in a module."""
-    return height_function(module, "gemm", height, _tile)
+    return height_function(module, "gemm", height, partial(_tile, dot(TARGET)))
+
+
+def quads_function(module: ir.Module, height: int) -> ir.Function:
+    """The same for sums of four products in 16 bits."""
+    return height_function(
+        module, "quads", height, partial(_tile, QuadProducts(TARGET, TARGET.strip))
+    )
 
 
 def _tile(
+    step: Step,
     builder: ir.IRBuilder,
     height: int,
     a: ir.Value,
@@ -57,8 +94,7 @@ def _tile(
     c: ir.Value,
     c_pitch: ir.Value,
 ) -> None:
-    step = dot(TARGET)
-    across = TARGET.registers_across(height, PANEL)
+    across = TARGET.registers_across(height, PANEL, step.columns, step.groups)
     columns = across * step.columns
     rows = [offset(builder, a, a_pitch, m) for m in range(height)]
     with loop(builder, 0, PANEL, columns) as first:
@@ -88,19 +124,19 @@ def _column(builder: ir.IRBuilder, b: ir.Value, groups: ir.Value, column: ir.Val
 
 
 def _fetch_ahead(
-    builder: ir.IRBuilder, columns: list[ir.Value], group: ir.Value, groups: ir.Value
+    builder: ir.IRBuilder, step: Step, columns: list[ir.Value], group: ir.Value, groups: ir.Value
 ) -> None:
     """Fetch what the next turn over k will read when it is at this group: the columns behind."""
-    width = len(columns) * dot(TARGET).columns
+    width = len(columns) * step.columns
     behind = offset(builder, builder.mul(groups, ir.Constant(I64, GROUP)), width)
-    for column in columns[:: TARGET.strip // dot(TARGET).columns]:
+    for column in columns[:: TARGET.strip // step.columns]:
         here = offset(builder, column, group, TARGET.strip * GROUP)
         prefetch(builder, builder.add(here, behind))
 
 
 def _over_k(
     builder: ir.IRBuilder,
-    step: FourWay | PairProducts,
+    step: Step,
     rows: list[ir.Value],
     columns: list[ir.Value],
     groups: ir.Value,
@@ -108,7 +144,7 @@ def _over_k(
 ) -> list[ir.Value]:
     """The loop over k: accumulators [row][register across], which start as `firsts`."""
     across = len(firsts) // len(rows)
-    unroll = UNROLL if step.unrolled or len(rows) == 1 else 1
+    unroll = UNROLL // step.groups if step.unrolled or len(rows) == 1 else 1
     before, body = builder.block, builder.append_basic_block("k.body")
     builder.branch(body)
     builder.position_at_end(body)
@@ -117,19 +153,19 @@ def _over_k(
     accumulators = [builder.phi(step.sums) for _ in firsts]
     sums: list[ir.Value] = list(accumulators)
     for u in range(unroll):
-        current = builder.add(group, ir.Constant(I64, u))
+        current = builder.add(group, ir.Constant(I64, u * step.groups))
         weights = [
             step.right(builder, offset(builder, column, current, TARGET.strip * GROUP))
             for column in columns
         ]
         if len(rows) <= TARGET.fetching_rows:
-            _fetch_ahead(builder, columns, current, groups)
+            _fetch_ahead(builder, step, columns, current, groups)
         for m, row in enumerate(rows):
             left = step.left(builder, offset(builder, row, current, step.left_bytes))
             for j in range(across):
                 i = m * across + j
                 sums[i] = step.step(builder, sums[i], left, weights[j])
-    following = builder.add(group, ir.Constant(I64, unroll))
+    following = builder.add(group, ir.Constant(I64, unroll * step.groups))
     group.add_incoming(following, body)
     for phi, first, value in zip(accumulators, firsts, sums, strict=True):
         phi.add_incoming(first, before)
