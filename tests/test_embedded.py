@@ -25,9 +25,9 @@ SENTENCES = {
         "He said that he would come tomorrow.": "Er sagte, er würde morgen kommen.",
     }
 }
-DIGESTS = {"en-de-tatoeba": "e93a31b9bdbf54139a917030b5225f46ec7ffb63251442ccc5c53d95904f7372"}
+DIGESTS = {"en-de-tatoeba": "28c50c50714f20cf63abe5cfdfcac935d037277e38d6328cc2d47d84522898b1"}
 """SHA-256 of all that is told of these sentences: whichever bit changes, changes it."""
-GREEDY_BLEU = {"en-de-tatoeba": "38.28"}
+GREEDY_BLEU = {"en-de-tatoeba": "38.39"}
 """On the test part of its held-out text."""
 
 pytestmark = pytest.mark.parametrize("name", embedded.names())
