@@ -35,6 +35,7 @@ from weights_import.lower import lower
 
 CHOICES = {
     "integer": Options(),
+    "weights of all 8 bits": Options(weights="full"),
     "one scale a tensor": Options(scales="tensor"),
     "residual of 8 bits": Options(residual=8),
     "shift only": Options(requantize="shift"),

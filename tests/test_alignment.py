@@ -166,7 +166,7 @@ def test_a_model_without_attention_to_the_source_says_so() -> None:
             {"Parliament": "Parlamento", "European": "Europeu", "two": "dois", "cat": "gato"},
         ),
         (
-            "pt-en", "O Parlamento Europeu viu os dois gatos vermelhos.",
+            "pt-en", "O Parlamento Europeu viu dois gatos vermelhos.",
             {"Parlamento": "Parliament", "Europeu": "European", "dois": "two", "gato": "cat"},
         ),
     ],
