@@ -11,9 +11,10 @@ TURNS = 300_000
 class Loop:
     """Inner steps of a product, side by side: each line of `step` for every accumulator in turn.
 
-    In a line {x} and {y} are factors, {ones} is a third, {t} is a temporary and {a} the accumulator
-    of a step.  A step does `products` multiply-adds.  `exact` is whether they give the sums of any
-    int8 values: vpmaddubsw saturates, and products alone are no sums.
+    In a line {x} and {y} are factors, {ones} is a third, {t} and {u} are temporaries and {a} the
+    accumulator of a step.  A step does `products` multiply-adds.  `exact` is whether they give the
+    sums of int8 values: vpmaddubsw saturates, but for weights whose sums of four products stay
+    within 16 bits (`int8ref.kernels.gemm.quads`), and products alone are no sums.
     """
 
     feature: str
@@ -32,7 +33,10 @@ class Loop:
         lines = []
         for line in self.step:
             for a in range(self.accumulators):
-                numbers = {"x": 0, "y": 1, "ones": 2, "a": 15 - a, "t": 15 - self.accumulators - a}
+                numbers = {"x": 0, "y": 1, "ones": 2}
+                numbers |= {
+                    name: 15 - place * self.accumulators - a for place, name in enumerate("atu")
+                }
                 names = {key: f"%{self.register}{number}" for key, number in numbers.items()}
                 lines.append(line.format(**names))
         body = "\n".join(lines)
@@ -41,6 +45,13 @@ class Loop:
 
 MULTIPLY, ADD = "vpmaddwd {y}, {x}, {t}", "vpaddd {t}, {a}, {a}"
 BYTES = ("vpmaddubsw {y}, {x}, {t}", "vpmaddwd {ones}, {t}, {t}", ADD)
+QUADS = (
+    "vpmaddubsw {y}, {x}, {t}",
+    "vpmaddubsw {y}, {x}, {u}",
+    "vpaddw {u}, {t}, {t}",
+    "vpmaddwd {ones}, {t}, {t}",
+    ADD,
+)
 LOOPS = {
     "vpdpbusd zmm": Loop("avx512vnni", "zmm", 64, 12, True, ("vpdpbusd {y}, {x}, {a}",)),
     "vpdpbusd ymm": Loop("avxvnni", "ymm", 32, 12, True, ("{{vex}} vpdpbusd {y}, {x}, {a}",)),
@@ -48,4 +59,5 @@ LOOPS = {
     "vpmaddwd ymm": Loop("avx2", "ymm", 16, 7, True, (MULTIPLY, ADD)),
     "vpmaddwd ymm, no sums": Loop("avx2", "ymm", 16, 7, False, (MULTIPLY,)),
     "vpmaddubsw ymm": Loop("avx2", "ymm", 32, 6, False, BYTES),
+    "vpmaddubsw ymm, sums of four": Loop("avx2", "ymm", 64, 4, True, QUADS),
 }
