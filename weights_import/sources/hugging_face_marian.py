@@ -98,10 +98,11 @@ def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
     try:
         config = _config(path.parent / CONFIG)
+        shape = architecture(config, unknown_id(path.parent))
         content = contents(path)
         model = FloatModel(
-            architecture(config, unknown_id(path.parent)),
-            _canonical(config, content.tensors),
+            shape,
+            _canonical(shape, config.vocab_size, content.tensors),
             tokenizers=tokenizers_in(path.parent, leave_out=(PAD,)),
             provenance={
                 "file": path.name,
@@ -162,21 +163,22 @@ def architecture(config: _Config, unk: int) -> Architecture:
     )
 
 
-def _canonical(config: _Config, stored: dict[str, Float32]) -> dict[str, Float32]:
-    """The tensors under their canonical names, without the token `<pad>`."""
+def _canonical(
+    architecture: Architecture, vocabulary: int, stored: dict[str, Float32]
+) -> dict[str, Float32]:
+    """The tensors under their canonical names, without the last of `vocabulary` tokens, `<pad>`."""
     shared = stored.get(SHARED, np.empty((0, 0), np.float32))
-    if shared.shape != (config.vocab_size, config.d_model):
-        raise CheckpointError(
-            f"{SHARED}: {list(shared.shape)}, expected {[config.vocab_size, config.d_model]}"
-        )
+    expected = vocabulary, architecture.d_model
+    if shared.shape != expected:
+        raise CheckpointError(f"{SHARED}: {list(shared.shape)}, expected {list(expected)}")
     if shared[-1].any():
         raise CheckpointError(f"{SHARED}: the embedding of {PAD} is not zero")
     words = shared[:-1]
     tensors = dict.fromkeys(("source_embedding", "target_embedding", "output.weight"), words)
-    tensors["positions"] = sinusoids(config.max_position_embeddings, config.d_model)
+    tensors["positions"] = sinusoids(architecture.max_positions, architecture.d_model)
     if "final_logits_bias" in stored:
         tensors["output.bias"] = stored["final_logits_bias"].ravel()[:-1]
-    names = stored_names(architecture(config, 0))
+    names = stored_names(architecture)
     tensors |= {name: stored[old] for name, old in names.items() if old in stored}
     used = {SHARED, "final_logits_bias", *names.values(), *IGNORED}
     return tensors | {name: value for name, value in stored.items() if name not in used}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
@@ -29,13 +30,14 @@ def tokenizers_in(folder: Path, leave_out: Collection[str] = ()) -> dict[str, by
     Raises CheckpointError for a file that is too large or damaged.
     """
     vocabularies = by_side([path for pattern in VOCABULARIES for path in folder.glob(pattern)])
+    numbered = cache(read_vocabulary)  # one list may serve both sides
     found = {}
     for side, path in by_side(list(folder.glob("*.spm"))).items():
         content = read_limited(path)
         if side in vocabularies:
             listed = vocabularies[side]
             try:
-                ids = read_vocabulary(listed)
+                ids = numbered(listed)
                 kept = {piece: i for piece, i in ids.items() if piece not in leave_out}
                 content = renumbered(content, kept)
             except CheckpointError as error:

@@ -20,15 +20,12 @@ from int8ref.kernels.gemm.coarse_layout import (
     COARSE_ROWS,
 )
 from int8ref.kernels.gemm.coarse_tile import coarse_maxima, next_block, sum_of_squares
-from int8ref.kernels.gemm.driver import row_pitch
+from int8ref.kernels.gemm.driver import raised_row_pitch, row_pitch
 from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.lowering import address, int32_at
 from int8ref.kernels.gemm.operands import prepare, raise_rows
-from int8ref.kernels.gemm.quads import raised_pitch
 
 LOWEST = -(2**31)
-
-_pitch = kernel(raised_pitch)
 
 
 @kernel
@@ -48,7 +45,7 @@ def coarse_argmax(
 ) -> None:
     """`gemm_coarse_argmax` over addresses."""
     blocks = (columns + BLOCK - 1) // BLOCK
-    pitch = _pitch(depth)
+    pitch = raised_row_pitch(depth)
     groups = pitch - 64
     raised = (workspace + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
     maxima = raised + COARSE_ROWS * pitch

@@ -47,7 +47,7 @@ Int32 = NDArray[np.int32]
 Scratch = NDArray[np.uint8]
 
 
-_raised_pitch = kernel(raised_pitch)
+raised_row_pitch = kernel(raised_pitch)
 
 
 @kernel
@@ -66,7 +66,7 @@ def block_rows(rows: int, pitch: int) -> int:
 @kernel
 def workspace_bytes(rows: int, depth: int) -> int:
     """Bytes of scratch for M = `rows`, K = `depth`; what serves some M serves any smaller one."""
-    wide, narrow = row_pitch(depth), _raised_pitch(depth)
+    wide, narrow = row_pitch(depth), raised_row_pitch(depth)
     room: int = max(block_rows(rows, wide) * wide, block_rows(rows, narrow) * narrow)
     return ALIGNMENT + TILE_BYTES + room
 
@@ -96,7 +96,7 @@ def gemm(
     `quads` the weight is one that `quads.fits`, and `start` is for a left operand raised by
     `quads.OFFSET`.
     """
-    pitch = _raised_pitch(depth) if quads else row_pitch(depth)
+    pitch = raised_row_pitch(depth) if quads else row_pitch(depth)
     block = block_rows(rows, pitch)
     groups = (depth + DEPTH - 1) // DEPTH * (DEPTH // GROUP)
     tile = (workspace + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
@@ -155,23 +155,7 @@ def gemm(
 @kernel
 def gemm_i32(x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scratch) -> None:
     """out[m, n] = acc[m, n], int32 [M, N]."""
-    gemm(
-        COPY,
-        0,
-        address(x, np.int8),
-        x.shape[0],
-        x.shape[1],
-        address(packed, np.int8),
-        address(start, np.int32),
-        out.shape[1],
-        0,
-        0,
-        0,
-        0,
-        address(out, np.int32),
-        0,
-        address(workspace, np.uint8),
-    )
+    _sums(0, x, packed, start, out, workspace)
 
 
 @kernel
@@ -180,9 +164,15 @@ def gemm_quads(x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scrat
 
     Only for a CPU that has pair products (`target.InstructionSet.pair_products`).
     """
+    _sums(1, x, packed, start, out, workspace)
+
+
+@kernel
+def _sums(quads: int, x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scratch) -> None:
+    """The sums themselves, with quads or without."""
     gemm(
         COPY,
-        1,
+        quads,
         address(x, np.int8),
         x.shape[0],
         x.shape[1],
