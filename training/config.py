@@ -19,6 +19,8 @@ class Data:
     With `held_out` = [n, m], n validation and m test pairs are split off the training text so that
     no line of theirs is a training line in either language; else `valid_*` and `test_*` are read.
     `max_length` is the longest training line in ids, or the window of a language model.
+    `sampling` > 0 draws other pieces for every line in every epoch, with p^sampling of them
+    (`sampling.Sampler`; a unigram tokenizer only); 0 takes the likeliest.
     """
 
     train_target: tuple[str, ...]
@@ -33,14 +35,23 @@ class Data:
     normalization: str = "nmt_nfkc"
     user_symbols: tuple[str, ...] = ()
     max_length: int = 100
+    sampling: float = 0.0
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        one_of("data.tokenizer", self.tokenizer, ("unigram", "bpe", "word", "char"))
+        if not 0 <= self.sampling <= 1:
+            raise ValueError(f"data.sampling = {self.sampling}, but it must be from 0 to 1")
+        if self.sampling and self.tokenizer != "unigram":
+            raise ValueError("data.sampling needs data.tokenizer = 'unigram'")
 
 
 @dataclass(frozen=True)
 class Model:
     """Shape of the network; `attention` and `norm` are the two switches of the comparison.
 
-    encoder_layers = 0 makes a decoder-only language model.
+    encoder_layers = 0 makes a decoder-only language model.  `precision` is that of the matrix
+    products in training: "float32", "bfloat16", or "auto" (see `model.linear`).
     """
 
     d_model: int = 128
@@ -54,10 +65,12 @@ class Model:
     norm_position: str = "pre"
     dropout: float = 0.3
     max_positions: int = 256
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         one_of("model.attention", self.attention, ("softmax", "polynomial"))
         one_of("model.norm", self.norm, ("l2", "l1"))
+        one_of("model.precision", self.precision, ("auto", "float32", "bfloat16"))
         one_of("model.norm_position", self.norm_position, ("pre", "post"))
         if self.d_model % (2 * self.heads):
             raise ValueError(f"model.d_model = {self.d_model} is no multiple of 2 * heads")

@@ -20,6 +20,7 @@ import torch
 from training import checkpoint, evaluate, export
 from training.batches import Batch, Batches, ParallelBatches, StreamBatches, from_position
 from training.config import Config, load
+from training.model.linear import is_narrow
 from training.model.loss import smoothed_cross_entropy
 from training.model.transformer import Transformer
 from training.prepare import PAD, prepare
@@ -80,7 +81,8 @@ class Trainer:
         states = self.model(batch.source, batch.inputs)[real]
         weight = self.model.embedding.weight
         smoothing = self.config.optim.label_smoothing
-        loss, nll = smoothed_cross_entropy(states, weight, batch.labels[real], smoothing)
+        narrow = is_narrow(self.config.model.precision)
+        loss, nll = smoothed_cross_entropy(states, weight, batch.labels[real], smoothing, narrow)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
@@ -158,8 +160,9 @@ class Trainer:
 
 def open_batches(config: Config, data: Path, split: str) -> Batches:
     limits = (config.optim.batch_tokens, config.data.max_length, config.optim.seed)
-    kind = ParallelBatches if config.model.encoder_layers else StreamBatches
-    return kind(data, split, *limits)
+    if not config.model.encoder_layers:
+        return StreamBatches(data, split, *limits)
+    return ParallelBatches(data, split, *limits, sampling=config.data.sampling)
 
 
 def settings(config: Config) -> str:

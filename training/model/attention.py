@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from training.config import Model
+from training.model.linear import Linear, is_narrow
 from training.model.relu import relu
 
 # The floor under |delta|.  With degree 2 and scores quantised to 8 bits over +-16 a step of the
@@ -55,12 +57,17 @@ class PolynomialWeights(nn.Module):
 class Attention(nn.Module):
     """Output(concat_h A_h V_h), S_h = Q_h K_h^T / sqrt(d / heads), with biases on all four maps."""
 
-    def __init__(self, width: int, heads: int, kind: str, degree: int) -> None:
+    def __init__(self, config: Model) -> None:
         super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
-        polynomial = kind == "polynomial"
-        self.weights = PolynomialWeights(heads, degree) if polynomial else SoftmaxWeights()
+        self.heads, width = config.heads, config.d_model
+        narrow = is_narrow(config.precision)
+        self.query, self.key, self.value, self.output = (
+            Linear(width, width, narrow) for _ in range(4)
+        )
+        polynomial = config.attention == "polynomial"
+        self.weights = (
+            PolynomialWeights(config.heads, config.degree) if polynomial else SoftmaxWeights()
+        )
         for linear in (self.query, self.key, self.value):
             nn.init.xavier_uniform_(linear.weight, 1 / math.sqrt(2))
         nn.init.xavier_uniform_(self.output.weight)

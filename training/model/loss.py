@@ -18,20 +18,23 @@ class SmoothedCrossEntropy(torch.autograd.Function):
 
     The gradients are formed in the forward pass, a chunk of rows at a time, and the two terms in
     e / V, constant over the vocabulary, are added outside the chunk:  mean_v(W x) = mean_v(W) x.
+    With `narrow` the factors of the products with W are rounded to bfloat16, and so are these.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, labels: Tensor, smoothing: float
+        ctx: Any, x: Tensor, weight: Tensor, labels: Tensor, smoothing: float, narrow: bool
     ) -> tuple[Tensor, Tensor]:
         count, vocabulary = len(x), len(weight)
+        factor = torch.bfloat16 if narrow else x.dtype
         grad_x, grad_weight = torch.empty_like(x), torch.zeros_like(weight)
-        mean_weight = weight.mean(0)
+        mean_weight, matrix = weight.mean(0), weight.to(factor)
         buffer = x.new_empty(min(CHUNK, count), vocabulary)
         loss, nll = x.new_zeros(()), x.new_zeros(())
         for start in range(0, count, CHUNK):
             rows, label = x[start : start + CHUNK], labels[start : start + CHUNK, None]
-            logits = torch.mm(rows, weight.t(), out=buffer[: len(rows)])
+            left = rows.to(factor)
+            logits = product(left, matrix.t(), buffer[: len(rows)])
             picked = logits.gather(1, label)
             p = torch.softmax(logits, 1, out=logits)
             log_p = p.gather(1, label).clamp_min(1e-37).log()
@@ -40,8 +43,9 @@ class SmoothedCrossEntropy(torch.autograd.Function):
             nll -= log_p.sum()
             loss -= ((1 - smoothing) * log_p + smoothing * mean_log_p).sum()
             p.scatter_add_(1, label, torch.full_like(log_p, smoothing - 1))
-            torch.mm(p, weight, out=grad_x[start : start + CHUNK])
-            grad_weight.addmm_(p.t(), rows)
+            grad = p.to(factor)
+            product(grad, matrix, grad_x[start : start + CHUNK])
+            add_product(grad.t(), left, grad_weight)
         grad_x.sub_(mean_weight, alpha=smoothing)
         grad_weight.sub_(x.sum(0), alpha=smoothing / vocabulary)
         ctx.save_for_backward(grad_x.div_(count), grad_weight.div_(count))
@@ -50,16 +54,29 @@ class SmoothedCrossEntropy(torch.autograd.Function):
         return loss / count, nll_mean
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad_x, grad_weight = ctx.saved_tensors
-        return grad_x * grads[0], grad_weight * grads[0], None, None
+        return grad_x * grads[0], grad_weight * grads[0], None, None, None
+
+
+def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """a b, in the precision of the factors, stored in that of `out`."""
+    return torch.mm(a, b, out=out) if a.dtype == out.dtype else out.copy_(torch.mm(a, b))
+
+
+def add_product(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """out += a b, likewise; the addition is that of `out`."""
+    if a.dtype == out.dtype:
+        out.addmm_(a, b)
+    else:
+        out.add_(torch.mm(a, b))
 
 
 def smoothed_cross_entropy(
-    x: Tensor, weight: Tensor, labels: Tensor, smoothing: float
+    x: Tensor, weight: Tensor, labels: Tensor, smoothing: float, narrow: bool = False
 ) -> tuple[Tensor, Tensor]:
     """(loss, negative log likelihood), see `SmoothedCrossEntropy`."""
     found: tuple[Tensor, Tensor] = SmoothedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        x, weight, labels, smoothing
+        x, weight, labels, smoothing, narrow
     )
     return found

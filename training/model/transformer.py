@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from training.config import Model
 from training.model.attention import Attention
 from training.model.dropout import Dropout
+from training.model.linear import Linear, is_narrow
 from training.model.norm import NORMS
 from training.model.relu import relu
 from training.prepare import PAD
@@ -40,8 +41,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: Model) -> None:
         super().__init__()
-        self.expand = nn.Linear(config.d_model, config.ffn)
-        self.contract = nn.Linear(config.ffn, config.d_model)
+        narrow = is_narrow(config.precision)
+        self.expand = Linear(config.d_model, config.ffn, narrow)
+        self.contract = Linear(config.ffn, config.d_model, narrow)
         for linear in (self.expand, self.contract):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
@@ -56,10 +58,9 @@ class Layer(nn.Module):
 
     def __init__(self, config: Model, cross: bool) -> None:
         super().__init__()
-        shape = (config.d_model, config.heads, config.attention, config.degree)
-        self.self_attention, self.self_residual = Attention(*shape), Residual(config)
+        self.self_attention, self.self_residual = Attention(config), Residual(config)
         if cross:
-            self.cross_attention, self.cross_residual = Attention(*shape), Residual(config)
+            self.cross_attention, self.cross_residual = Attention(config), Residual(config)
         self.feed_forward, self.feed_residual = FeedForward(config), Residual(config)
 
     def memory(self, encoded: Tensor) -> KeysValues:
