@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.arithmetic import reciprocal
-from int8ref.kernels.attention_products import dot_products, scale_sums, weighted_sum
+from int8ref.kernels.attention_products import dot_products, fetch_rows, scale_sums, weighted_sum
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.lowering import address, int32_at
 from int8ref.kernels.views import address_of, array, rows_of, word
@@ -28,6 +28,16 @@ HEADS, HEAD_WIDTH, QUERY_COLUMN, KEY_COLUMN, VALUE_COLUMN = (
 CONTEXT_MULTIPLIER, CONTEXT_SHIFT, LIMIT = (
     AT[f] for f in ("context_multiplier", "context_shift", "limit")
 )
+
+
+@kernel
+def seen(row, sentence, key_offsets, max_steps, steps):
+    """(first, count) of the keys that a row sees."""
+    if sentence == 0:
+        return row * max_steps, steps
+    b = int32_at(sentence, row)
+    first = int32_at(key_offsets, b)
+    return first, int32_at(key_offsets, b + 1) - first
 
 
 @kernel
@@ -63,18 +73,21 @@ def attend(
     scores = workspace[:WORKSPACE].view(np.int32)
     sums = address(workspace, np.uint8) + WORKSPACE
     size = 1 if limit <= 127 else 2
+    following, more = seen(0, sentence, key_offsets, max_steps, steps)
     for r in range(rows):
-        first, count = r * max_steps, steps
-        if sentence != 0:
-            b = int32_at(sentence, r)
-            first = int32_at(key_offsets, b)
-            count = int32_at(key_offsets, b + 1) - first
+        first, count = following, more
+        if r + 1 < rows:
+            following, more = seen(r + 1, sentence, key_offsets, max_steps, steps)
+        fetched = more if following != first else 0
         weights = scores[:count]
         at = address(weights, np.int32)
         queries, keys = query + r * query_pitch, key + first * key_pitch
         values = value + first * value_pitch
         for h in range(heads):
             c = h * head_width
+            # Another sentence's keys and values are not foreseen by the CPU itself.
+            fetch_rows(key + following * key_pitch + c, key_pitch, fetched)
+            fetch_rows(value + following * value_pitch + c, value_pitch, fetched)
             dot_products(queries + c, keys + c, key_pitch, count, head_width, at)
             inverse, bits = reciprocal(weigh(weights, h, operands))
             weighted_sum(at, values + c, value_pitch, count, head_width, sums)

@@ -16,6 +16,7 @@ from int8ref.kernels.gemm.vector import (
     minimum,
     offset,
     pieces,
+    prefetch,
     splat,
     store,
     sum_lanes,
@@ -178,6 +179,18 @@ def _pair_products(
     factors = builder.bitcast(packed, vector(I16, 2 * lanes))
     wide = vector(I32, 2 * lanes)
     return add_pairs(builder, builder.mul(builder.sext(both, wide), builder.sext(factors, wide)))
+
+
+def fetch_rows(address: int, pitch: int, count: int) -> None:
+    """Bring the cache lines at the start of `count` rows near; `pitch` bytes lie between them."""
+
+
+@lowers(fetch_rows)
+def _fetch_rows_ir(
+    builder: ir.IRBuilder, address: ir.Value, pitch: ir.Value, count: ir.Value
+) -> None:
+    with loop(builder, 0, count) as row:
+        prefetch(builder, offset(builder, address, builder.mul(row, pitch)))
 
 
 def scale_sums(sums: int, width: int, factor: int, shift: int, limit: int, out: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.epilogue import largest
 from int8ref.kernels.gemm.lowering import address
 from int8ref.kernels.log_softmax import log_probability, normalizer
 from int8ref.kernels.views import array, word
@@ -30,38 +31,50 @@ def search_array(call, name, shape):
 
 
 @kernel
+def _insert(chosen, token, logit):
+    """Put a logit that is larger than the last one where it belongs, behind equal ones."""
+    at = chosen.shape[0] - 1
+    while at > 0 and logit > chosen[at - 1, GAIN]:
+        chosen[at, TOKEN], chosen[at, GAIN] = chosen[at - 1, TOKEN], chosen[at - 1, GAIN]
+        at -= 1
+    chosen[at, TOKEN], chosen[at, GAIN] = token, logit
+
+
+@kernel
+def _clear(chosen):
+    for c in range(chosen.shape[0]):
+        chosen[c, TOKEN], chosen[c, GAIN] = -1, LOWEST
+
+
+@kernel
 def likeliest(row, maxima, chosen):
     """The largest logits of a row with their tokens, the lower of equal ones first; the token is -1
     where there are no more.
 
-    `maxima`: scratch, one a block; most blocks have none that counts, and are not looked into.
+    `maxima`: scratch, one a block.  As many blocks as tokens are chosen have a maximum of at least
+    the least of those that are then the largest; so no block with a smaller one has a token that
+    is chosen, and most blocks are not looked into.
     """
-    count = chosen.shape[0]
+    last = chosen.shape[0] - 1
     width = row.shape[0]
+    logits = address(row, np.int32)
+    _clear(chosen)
     for b in range(len(maxima)):
         start = b * BLOCK
-        best = row[start]
         if start + BLOCK <= width:
-            for n in range(BLOCK):
-                best = max(best, row[start + n])
+            maxima[b] = largest(logits + 4 * start, BLOCK)
         else:
-            for n in range(start, width):
-                best = max(best, row[n])
-        maxima[b] = best
-    for c in range(count):
-        chosen[c, TOKEN], chosen[c, GAIN] = -1, LOWEST
+            maxima[b] = largest(logits + 4 * start, width - start)
+        if maxima[b] > chosen[last, GAIN]:
+            _insert(chosen, b, maxima[b])
+    least = chosen[last, GAIN]
+    _clear(chosen)
     for b in range(len(maxima)):
-        if maxima[b] > chosen[count - 1, GAIN]:
+        if maxima[b] >= least and maxima[b] > chosen[last, GAIN]:
             for n in range(b * BLOCK, min((b + 1) * BLOCK, width)):
                 logit = np.int64(row[n])
-                if logit > chosen[count - 1, GAIN]:
-                    at = count - 1
-                    while at > 0 and logit > chosen[at - 1, GAIN]:
-                        chosen[at, TOKEN] = chosen[at - 1, TOKEN]
-                        chosen[at, GAIN] = chosen[at - 1, GAIN]
-                        at -= 1
-                    chosen[at, TOKEN] = n
-                    chosen[at, GAIN] = logit
+                if logit > chosen[last, GAIN]:
+                    _insert(chosen, n, logit)
 
 
 @part

@@ -10,6 +10,7 @@ from llvmlite import ir
 from int8ref.kernels.gemm.layout import PANEL
 from int8ref.kernels.gemm.lowering import I8, I32, I64, lowers, view
 from int8ref.kernels.gemm.vector import (
+    by_parity,
     constant,
     greatest_lane,
     load,
@@ -20,6 +21,8 @@ from int8ref.kernels.gemm.vector import (
     pieces,
     splat,
     store,
+    upper_halves,
+    variable,
     vector,
 )
 
@@ -93,14 +96,19 @@ def _requantize_ir(
             scale = load(builder, offset(builder, multiplier, n, 4), vector(I32, lanes))
             bits = load(builder, offset(builder, shift, n, 4), vector(I32, lanes))
             rest = builder.sub(bits, constant(bits.type, 32))
-            wide = vector(I64, lanes)
-            one = constant(wide, 1)
-            rounding = builder.shl(one, builder.sub(builder.zext(bits, wide), one))
+            scales, halves = by_parity(builder, scale), []
+            for part in by_parity(builder, bits):
+                one = constant(part.type, 1)
+                halves.append(builder.shl(one, builder.sub(part, one)))
             with loop(builder, 0, rows) as i:
                 value = load(builder, _element(builder, tile, i, n), vector(I32, lanes))
-                product = builder.mul(builder.sext(value, wide), builder.sext(scale, wide))
-                upper = builder.lshr(builder.add(product, rounding), constant(wide, 32))
-                value = builder.ashr(builder.trunc(upper, bits.type), rest)
+                sums = [
+                    builder.add(builder.mul(part, factor), half)
+                    for part, factor, half in zip(
+                        by_parity(builder, value), scales, halves, strict=True
+                    )
+                ]
+                value = builder.ashr(upper_halves(builder, sums), rest)
                 row = offset(builder, out, builder.mul(i, pitch))
                 store(builder, _narrow(builder, value, low, high), offset(builder, row, n))
 
@@ -180,12 +188,14 @@ def _argmax_ir(
     index: ir.Value,
     value: ir.Value,
 ) -> None:
-    whole = builder.and_(width, ir.Constant(I64, -LANES))
+    # Once the first panels have gone by, few have anything larger than the best before: so all that
+    # most rows are asked is whether they have.
     with loop(builder, 0, rows) as i:
+        row = _element(builder, tile, i, ir.Constant(I64, 0))
         best = offset(builder, value, i, 4)
-        top = _row_maximum(builder, _element(builder, tile, i, ir.Constant(I64, 0)), whole, width)
-        better = builder.icmp_signed(">", top, load(builder, best, I32))
-        with builder.if_then(better, likely=False):
+        known = load(builder, best, I32)
+        with builder.if_then(_has_larger(builder, row, width, known), likely=False):
+            top = builder.trunc(_largest(builder, row, width), I32)
             store(builder, top, best)
             # From the last column to the first, so that the lowest index is written last.
             with loop(builder, 0, width) as back:
@@ -197,21 +207,30 @@ def _argmax_ir(
                     store(builder, found, offset(builder, index, i, 4))
 
 
+def _has_larger(builder: ir.IRBuilder, row: ir.Value, width: ir.Value, bound: ir.Value) -> ir.Value:
+    """Whether any of `width` int32 at `row` is larger than `bound`."""
+    found = variable(builder, constant(ir.IntType(1), 0))
+    whole = builder.icmp_signed("==", width, ir.Constant(I64, PANEL))
+    with builder.if_else(whole, likely=True) as (panel, ragged):
+        with panel:
+            values = load(builder, row, vector(I32, PANEL))
+            larger = builder.icmp_signed(">", values, splat(builder, bound, PANEL))
+            bits = builder.bitcast(larger, ir.IntType(PANEL))
+            builder.store(builder.icmp_unsigned("!=", bits, constant(bits.type, 0)), found)
+        with ragged:
+            top = builder.trunc(_largest(builder, row, width), I32)
+            builder.store(builder.icmp_signed(">", top, bound), found)
+    return builder.load(found)
+
+
 def largest(row: int, width: int) -> int:
     """The largest of `width` int32 at `row`."""
     return int(view(row, np.int32, (width,)).max())
 
 
 @lowers(largest)
-def _largest_ir(builder: ir.IRBuilder, row: ir.Value, width: ir.Value) -> ir.Value:
+def _largest(builder: ir.IRBuilder, row: ir.Value, width: ir.Value) -> ir.Value:
     whole = builder.and_(width, ir.Constant(I64, -LANES))
-    return builder.sext(_row_maximum(builder, row, whole, width), I64)
-
-
-def _row_maximum(
-    builder: ir.IRBuilder, row: ir.Value, whole: ir.Value, width: ir.Value
-) -> ir.Value:
-    """The maximum of `width` int32 at `row`, the first `whole` of them in vectors."""
     with builder.goto_entry_block():
         many, one = builder.alloca(vector(I32, LANES)), builder.alloca(I32)
     builder.store(constant(vector(I32, LANES), LOWEST), many)
@@ -222,7 +241,7 @@ def _row_maximum(
     with loop(builder, whole, width) as n:
         element = load(builder, offset(builder, row, n, 4), I32)
         builder.store(maximum(builder, builder.load(one), element), one)
-    return builder.load(one)
+    return builder.sext(builder.load(one), I64)
 
 
 def _element(builder: ir.IRBuilder, tile: ir.Value, i: ir.Value, n: ir.Value) -> ir.Value:

@@ -96,6 +96,29 @@ def add_pairs(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     )
 
 
+def by_parity(builder: ir.IRBuilder, value: ir.Value) -> list[ir.Value]:
+    """The int32 lanes 0, 2, ... and 1, 3, ... as int64; of one lane, that one.
+
+    x86 multiplies the lower halves of 64 bits, so that the even lanes need nothing done to them and
+    the odd ones a shift.
+    """
+    if not isinstance(value.type, ir.VectorType):
+        return [builder.sext(value, I64)]
+    wide = builder.bitcast(value, vector(I64, value.type.count // 2))
+    half = constant(wide.type, 32)
+    return [builder.ashr(part, half) for part in (builder.shl(wide, half), wide)]
+
+
+def upper_halves(builder: ir.IRBuilder, parts: list[ir.Value]) -> ir.Value:
+    """The upper 32 bits of int64 lanes, put together again as `by_parity` took them apart."""
+    if len(parts) == 1:
+        return builder.trunc(builder.lshr(parts[0], constant(I64, 32)), I32)
+    lanes = 2 * parts[0].type.count
+    even, odd = (builder.bitcast(part, vector(I32, lanes)) for part in parts)
+    order = [lane + 1 if lane % 2 == 0 else lanes + lane for lane in range(lanes)]
+    return builder.shuffle_vector(even, odd, ir.Constant(vector(I32, lanes), order))
+
+
 def by_width(
     builder: ir.IRBuilder, width: ir.Value, lanes: Sequence[int], emit: Callable[[int], None]
 ) -> None:
