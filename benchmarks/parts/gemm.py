@@ -1,4 +1,4 @@
-"""int8 matrix products against PyTorch's, and against the most this core can do."""
+"""int8 matrix products against PyTorch's, and against the most this core can compute and read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.rounds import Block, Case
 from benchmarks.setting import Setting
 from benchmarks.summary import summarize
 
-OURS, PEAK = "int8ref", "peak"
+OURS, PEAK, READING = "int8ref", "peak", "reading, GB/s"
 INT_MM, LINEAR = "torch._int_mm", "PyTorch dynamic int8 Linear"
 MODEL = "base"
 SIZES = ((1536, 512), (512, 512), (2048, 512), (512, 2048), (32_000, 512))
@@ -22,6 +22,8 @@ MOST_PRODUCTS = 512 * 2048 * 512
 """Larger products are left out: hundreds of rows do not meet an output layer."""
 TARGET_PRODUCTS = 100_000_000
 """Multiply-adds of one call of a worker."""
+TARGET_BYTES = 256 << 20
+"""Bytes that one call of a worker reads."""
 
 
 def _folder(setting: Setting) -> dict[str, Any]:
@@ -33,6 +35,7 @@ CONTESTANTS = (
     Contestant(INT_MM, "torch", "torch_gemm", lambda _: {"kind": "int_mm"}),
     Contestant(LINEAR, "torch", "torch_gemm", lambda _: {"kind": "dynamic_linear"}),
     Contestant(PEAK, OWN, "peak", lambda _: {}),
+    Contestant(READING, OWN, "reading", lambda _: {}),
 )
 
 
@@ -40,6 +43,10 @@ def _blocks(setting: Setting) -> list[Block]:
     cases = [
         Case(PEAK, name, {"loop": name}, loop.operations() / 1e9) for name, loop in LOOPS.items()
     ]
+    for size in sorted({outputs * inputs for outputs, inputs in SIZES}):
+        repeats = TARGET_BYTES // size
+        work = {"bytes": size, "repeats": repeats}
+        cases.append(Case(READING, f"{size >> 10} KiB", work, size * repeats / 1e9))
     for rows in ROWS:
         for outputs, inputs in SIZES:
             products = rows * outputs * inputs
@@ -54,7 +61,8 @@ def _blocks(setting: Setting) -> list[Block]:
 
 
 def _notes(results: Results) -> list[str]:
-    """The share of the peak that each product reaches."""
+    """The share that each product reaches of the peak, and of what the core can compute and read: a
+    weight is read once, for two operations a row."""
     series = [s for block in results.of("gemm") for s in block.series]
     speeds = {(s.contestant, s.case): s.units / summarize(s.cpu).median for s in series}
     peaks = {
@@ -63,12 +71,20 @@ def _notes(results: Results) -> list[str]:
     if not peaks:
         return []
     best = max(peaks, key=lambda case: peaks[case])
-    shares = [
-        f"{case}: {speed / peaks[best]:.2f}" for (who, case), speed in speeds.items() if who == OURS
-    ]
+    ours = {case: speed for (who, case), speed in speeds.items() if who == OURS}
+    shares = [f"{case}: {speed / peaks[best]:.2f}" for case, speed in ours.items()]
+    limits = {}
+    for case in ours:
+        rows, outputs, inputs = map(int, case.split(" x "))
+        reading = speeds.get((READING, f"{outputs * inputs >> 10} KiB"))
+        if reading is not None:
+            limits[case] = min(peaks[best], 2 * rows * reading)
+    bounded = [f"{case}: {ours[case] / limit:.2f}" for case, limit in limits.items()]
     return [
         f"Peak of exact sums of int8 products: {best}, {peaks[best]:.0f} GOPS.",
         f"Share of it that int8ref reaches (processor time): {'; '.join(shares)}.",
+        "Share of the nearer limit, that peak or the reading of the weights: "
+        f"{'; '.join(bounded)}.",
     ]
 
 

@@ -14,7 +14,7 @@ from benchmarks.loops import LOOPS, TURNS
 from benchmarks.prepare import int8ref_model, marian_float, random_weights
 from benchmarks.setting import Setting
 from benchmarks.shapes import EOS, POSITIONS, SHAPES, Shape, random_batch
-from benchmarks.workers import lean_search, peak
+from benchmarks.workers import lean_search, peak, reading
 from benchmarks.workers.marian import Engine as MarianEngine
 from int8ref.models import MODELS
 from weights_import.float_model import FloatModel, declare
@@ -141,6 +141,14 @@ def test_loops_of_the_peak(name: str) -> None:
     assert loop.operations() == 2 * TURNS * count * loop.products
     try:
         run = peak.Engine({}).prepare({"loop": name})
+    except NotImplementedError as error:
+        pytest.skip(str(error))
+    run()
+
+
+def test_reading() -> None:
+    try:
+        run = reading.Engine({}).prepare({"bytes": 4 * reading.STEP, "repeats": 3})
     except NotImplementedError as error:
         pytest.skip(str(error))
     run()
