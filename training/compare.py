@@ -9,6 +9,7 @@ seeds' spread gives it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import statistics
@@ -20,7 +21,7 @@ from training.config import Config
 from training.run_files import INTEGER_SCORES, SCORES, read_config
 
 METRICS = {"translation": ("bleu", "bleu_lower", "chrf"), "language model": ("word_perplexity",)}
-SPLIT = {"translation": "test beam 5", "language model": "test"}
+SPLITS = {"translation": ("test beam 5", "valid beam 5"), "language model": ("test", "valid")}
 
 
 @dataclass
@@ -71,18 +72,16 @@ def difference(values: Sequence[float], base: Sequence[float]) -> str:
 
 
 def table(runs: Sequence[Path]) -> str:
-    """One table a metric.  Raises `ValueError` for runs of several tasks."""
+    """One table a metric and split.  Raises `ValueError` for runs of several tasks."""
     kinds = {task(read_config(run)) for run in runs}
     if len(kinds) != 1:
         raise ValueError(f"runs of several tasks: {', '.join(sorted(kinds))}")
     (kind,) = kinds
-    rows = collect(runs, METRICS[kind], SPLIT[kind])
-    first = next(iter(rows.values()))
     lines = []
-    for metric in METRICS[kind]:
-        lines += [
-            f"| {metric}, {SPLIT[kind]} | seeds | float | int8 | int8 - float | int8 - first |"
-        ]
+    for metric, split in itertools.product(METRICS[kind], SPLITS[kind]):
+        rows = collect(runs, (metric,), split)
+        first = next(iter(rows.values()))
+        lines += [f"| {metric}, {split} | seeds | float | int8 | int8 - float | int8 - first |"]
         lines += ["|---|---|---|---|---|---|"]
         for name, row in rows.items():
             exact, integer = row.exact[metric], row.integer[metric]

@@ -17,7 +17,9 @@ def finished(folder: Path, model: dict[str, object], exact: float, integer: floa
     write_json(folder / CONFIG, dataclasses.asdict(toy_config(model=model)))
     for name, value in ((SCORES, exact), (INTEGER_SCORES, integer)):
         metrics = dict.fromkeys(("bleu", "bleu_lower", "chrf", "word_perplexity"), value)
-        write_json(folder / name, {"test beam 5": metrics, "test": metrics})
+        lower = dict.fromkeys(metrics, value - 1)
+        scores = {"test beam 5": metrics, "test": metrics, "valid beam 5": lower, "valid": lower}
+        write_json(folder / name, scores)
     return folder
 
 
@@ -39,13 +41,16 @@ def test_seeds_are_averaged_and_compared_with_the_first_row(tmp_path: Path) -> N
         "| polynomial of degree 2, L1 | 2 | 32.00 ± 1.41 | 32.50 ± 1.41 | +0.50 ± 0.00 |"
         " +1.50 ± 1.41 |"
     )
-    assert sum(line.startswith("|---") for line in lines) == 3
+    assert lines[5].startswith("| bleu, valid beam 5 |")
+    assert lines[7].startswith("| softmax, L2 | 2 | 30.00 ± 1.41 | 30.00 ± 2.83 |")
+    assert sum(line.startswith("|---") for line in lines) == 6
 
 
 def test_a_single_seed_has_no_spread(tmp_path: Path) -> None:
     model = STANDARD | {"encoder_layers": 0}
     lines = table([finished(tmp_path / "a", model, 80.0, 80.5)]).splitlines()
-    assert lines[2:] == ["| softmax, L2 | 1 | 80.00 | 80.50 | +0.50 | +0.50 |"]
+    assert lines[2] == "| softmax, L2 | 1 | 80.00 | 80.50 | +0.50 | +0.50 |"
+    assert lines[6] == "| softmax, L2 | 1 | 79.00 | 79.50 | +0.50 | +0.50 |"
 
 
 def test_runs_of_several_tasks_are_refused(tmp_path: Path) -> None:
