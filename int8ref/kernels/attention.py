@@ -66,9 +66,9 @@ def attend(
     """Twin of `reference.attention.attend`, over addresses; `sentence` is 0 for histories.
 
     weigh(scores, h, operands) turns the scores of head h into weights, in place, and returns their
-    sum.  Rows lie `query_pitch` apart, and so on; the addresses are those of the first column used.
-    `workspace`: uint8 [WORKSPACE + 4 * head_width].  The sum of the weights is at least 2^13, and
-    context_shift 20, as `scale_sums` demands.
+    sum (`attention_scores`).  Rows lie `query_pitch` apart, and so on; the addresses are those of
+    the first column used.  `workspace`: uint8 [WORKSPACE + 4 * head_width].  The sum of the weights
+    is at least 2^13, and context_shift 20, as `scale_sums` demands.
     """
     scores = workspace[:WORKSPACE].view(np.int32)
     sums = address(workspace, np.uint8) + WORKSPACE

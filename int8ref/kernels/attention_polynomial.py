@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import numpy as np
 from llvmlite import ir
@@ -11,19 +10,24 @@ from numpy.typing import NDArray
 
 from int8ref.kernels.arithmetic import bit_length, rounding_shift_right
 from int8ref.kernels.attention import HEADS, attend_arrays, attend_code
+from int8ref.kernels.attention_scores import (
+    ALL,
+    KEYS,
+    eights,
+    largest_score,
+    padding,
+    rounded,
+)
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.lowering import I32, I64, address, lowers, view
 from int8ref.kernels.gemm.vector import (
     constant,
     load,
-    loop,
     maximum,
-    offset,
-    pieces,
     splat,
     store,
     sum_lanes,
-    vector,
+    variable,
 )
 from int8ref.kernels.views import array, word
 from int8ref.machine.frame import ADDRESS, operands_at
@@ -31,8 +35,6 @@ from int8ref.reference import attention_polynomial as meaning
 from int8ref.reference.attention import WEIGHT_BITS
 
 BASE_BITS = meaning.BASE_BITS
-LANES = (8, 4)
-"""Keys that are weighed at once."""
 
 AT = operands_at(meaning.AttentionPolynomial)
 DEGREE, SCORE_BIAS, SCORE_SHIFT, DELTA_MULTIPLIER, DELTA_SHIFT = (
@@ -90,10 +92,8 @@ def polynomial_weights(scores, h, operands):
     """Scores to weights, in place; returns their sum.  The largest score has the largest weight."""
     degree, score_bias, score_shift, delta_multiplier, delta_shift = operands
     bias = np.int32(score_bias[h])
-    largest = np.int32(-bias)
-    for j in range(len(scores)):
-        largest = max(largest, scores[j])
-    x, least = int(largest) + int(bias), int(score_shift[h])
+    largest = max(largest_score(address(scores, np.int32), len(scores)), -int(bias))
+    x, least = largest + int(bias), int(score_shift[h])
     e = max(bit_length(x) - BASE_BITS, least)
     k = min(int(delta_shift[h]) + degree * (e - least), meaning.MAX_SHIFT)
     delta = int(rounding_shift_right(delta_multiplier[h], k))
@@ -131,6 +131,7 @@ def weigh(scores: int, count: int, degree: int, bias: int, e: int, delta: int, g
         power = scaled * (u if degree == 3 else scaled)
     t = (power + np.int32(delta)) << np.int32(max(-g, 0))
     s[:] = rounding_shift(t, max(g, 0))
+    padding(scores, count)[:] = 0
     return int(s.sum(dtype=np.int32))
 
 
@@ -149,58 +150,41 @@ def _weigh_ir(
     *row: ir.Value,
 ) -> ir.Value:
     # A loop for each degree: which it is must not be asked for every score.
-    with builder.goto_entry_block():
-        totals = {lanes: builder.alloca(vector(I32, lanes)) for lanes in (*LANES, 1)}
-    for total in totals.values():
-        builder.store(constant(total.type.pointee, 0), total)
+    total = variable(builder, constant(ALL, 0))
     done = builder.append_basic_block("weigh.done")
     switch = builder.switch(degree, done)
     for n in range(1, meaning.MAX_DEGREE + 1):
         with builder.goto_block(builder.append_basic_block(f"weigh.{n}")):
             switch.add_case(n, builder.block)
-            _weigh_loops(builder, scores, count, n, row, totals)
+            _weigh_loop(builder, scores, count, n, row, total)
             builder.branch(done)
     builder.position_at_end(done)
-    sums = [sum_lanes(builder, builder.load(total)) for total in totals.values()]
-    return builder.sext(reduce(builder.add, sums), I64)
+    return builder.sext(sum_lanes(builder, builder.load(total)), I64)
 
 
-def _weigh_loops(
+def _weigh_loop(
     builder: ir.IRBuilder,
     scores: ir.Value,
     count: ir.Value,
     degree: int,
     row: Sequence[ir.Value],
-    totals: dict[int, ir.Value],
+    total: ir.Value,
 ) -> None:
-    """The loops of `weigh` for one degree."""
-    zero = ir.Constant(I64, 0)
-    bias, e, delta, g = row
-    left = maximum(builder, builder.neg(g), zero)
-    right = maximum(builder, g, zero)
-    for lanes, start, stop in pieces(builder, count, *LANES):
-        kind = vector(I32, lanes)
-
-        def every(x: ir.Value, lanes: int = lanes) -> ir.Value:
-            return splat(builder, builder.trunc(x, I32), lanes)
-
-        def shifted(x: ir.Value, shift: ir.Value, kind: ir.Type = kind) -> ir.Value:
-            half = builder.lshr(builder.shl(constant(kind, 1), shift), constant(kind, 1))
-            return builder.ashr(builder.add(x, half), shift)
-
-        with loop(builder, start, stop, lanes) as j:
-            at = offset(builder, scores, j, 4)
-            x = builder.add(load(builder, at, kind), every(bias))
-            u = shifted(maximum(builder, x, constant(kind, 0)), every(e))
-            base = constant(kind, BASE_BITS)
-            power = builder.shl(u, base) if degree == 1 else builder.mul(u, u)
-            if degree > 2:
-                scaled = shifted(power, base)
-                power = builder.mul(scaled, u if degree == 3 else scaled)
-            t = builder.shl(builder.add(power, every(delta)), every(left))
-            weight = shifted(t, every(right))
-            store(builder, weight, at)
-            builder.store(builder.add(builder.load(totals[lanes]), weight), totals[lanes])
+    """The loop of `weigh` for one degree."""
+    bias, e, delta, g = (splat(builder, builder.trunc(x, I32), KEYS) for x in row)
+    zero, base = constant(ALL, 0), constant(ALL, BASE_BITS)
+    left, right = maximum(builder, builder.neg(g), zero), maximum(builder, g, zero)
+    with eights(builder, scores, count) as (at, counts):
+        x = builder.add(load(builder, at, ALL), bias)
+        u = rounded(builder, maximum(builder, x, zero), e)
+        power = builder.shl(u, base) if degree == 1 else builder.mul(u, u)
+        if degree > 2:
+            scaled = rounded(builder, power, base)
+            power = builder.mul(scaled, u if degree == 3 else scaled)
+        t = builder.shl(builder.add(power, delta), left)
+        weight = builder.select(counts, rounded(builder, t, right), zero)
+        store(builder, weight, at)
+        builder.store(builder.add(builder.load(total), weight), total)
 
 
 @kernel

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
+from int8ref.kernels.attention_scores import KEYS
 from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
 from int8ref.kernels.gemm.vector import (
     add_pairs,
-    by_width,
     constant,
     load,
     loop,
@@ -24,7 +24,8 @@ from int8ref.kernels.gemm.vector import (
     vector,
 )
 
-KEYS = 8  # keys whose scores are computed at once
+ABREAST = 2 * KEYS
+"""Columns that eight keys take at once."""
 LANES = (32, 16, 8)
 """Columns of a head that are taken at once: the most that divide its width, or few and a rest."""
 
@@ -47,61 +48,61 @@ def _dot_products_ir(
     width: ir.Value,
     scores: ir.Value,
 ) -> None:
-    def emit(most: int) -> None:
-        with builder.goto_entry_block():
-            many, one = builder.alloca(vector(I32, most // 2)), builder.alloca(I32)
-        first: ir.Value | int = 0
-        if most > LANES[-1]:
-            first = builder.and_(count, constant(I64, -KEYS))
-            _dots_abreast(builder, query, keys, pitch, first, width, scores)
-        with loop(builder, first, count) as j:
-            key = offset(builder, keys, builder.mul(j, pitch))
-            builder.store(constant(many.type.pointee, 0), many)
-            builder.store(constant(I32, 0), one)
-            ragged = most == LANES[-1]
-            whole = [(most, ir.Constant(I64, 0), width)]
-            for lanes, start, stop in pieces(builder, width, most) if ragged else whole:
-                with loop(builder, start, stop, lanes) as d:
-                    places = (offset(builder, row, d) for row in (query, key))
-                    factors = [load(builder, at, vector(I8, lanes)) for at in places]
-                    for kind in (vector(I16, lanes), vector(I32, lanes)):
-                        factors = [builder.sext(factor, kind) for factor in factors]
-                    products = builder.mul(*factors)
-                    room = many if lanes > 1 else one
-                    if lanes > 1:
-                        products = add_pairs(builder, products)
-                    builder.store(builder.add(builder.load(room), products), room)
-            total = builder.add(sum_lanes(builder, builder.load(many)), builder.load(one))
-            store(builder, total, offset(builder, scores, j, 4))
+    whole, last = builder.and_(count, constant(I64, -KEYS)), builder.sub(count, constant(I64, 1))
 
-    by_width(builder, width, LANES, emit)
+    ragged = builder.and_(width, constant(I64, ABREAST - 1))
+    even = builder.icmp_signed("==", ragged, constant(I64, 0))
+    with builder.if_else(even) as (abreast, singly):
+        with abreast:
+            with loop(builder, 0, whole, KEYS) as j:
+                key = offset(builder, keys, builder.mul(j, pitch))
+                rows = [offset(builder, key, pitch, i) for i in range(KEYS)]
+                _dots_abreast(builder, query, rows, width, offset(builder, scores, j, 4))
+            # Fewer than eight are left: the last of them stands for those that there are not.
+            with loop(builder, whole, count, KEYS) as j:
+                numbers = [minimum(builder, offset(builder, j, i), last) for i in range(KEYS)]
+                rows = [builder.add(keys, builder.mul(n, pitch)) for n in numbers]
+                _dots_abreast(builder, query, rows, width, offset(builder, scores, j, 4))
+        with singly, loop(builder, 0, count) as j:
+            key = offset(builder, keys, builder.mul(j, pitch))
+            store(builder, _dot(builder, query, key, width), offset(builder, scores, j, 4))
+
+
+def _dot(builder: ir.IRBuilder, query: ir.Value, key: ir.Value, width: ir.Value) -> ir.Value:
+    """The product of one key, of any width."""
+    most = LANES[-1]
+    many, one = (variable(builder, constant(kind, 0)) for kind in (vector(I32, most // 2), I32))
+    for lanes, start, stop in pieces(builder, width, most):
+        with loop(builder, start, stop, lanes) as d:
+            factors = [
+                load(builder, offset(builder, row, d), vector(I8, lanes)) for row in (query, key)
+            ]
+            products = builder.mul(*(builder.sext(x, vector(I32, lanes)) for x in factors))
+            room = many if lanes > 1 else one
+            if lanes > 1:
+                products = add_pairs(builder, products)
+            builder.store(builder.add(builder.load(room), products), room)
+    return builder.add(sum_lanes(builder, builder.load(many)), builder.load(one))
 
 
 def _dots_abreast(
     builder: ir.IRBuilder,
     query: ir.Value,
-    keys: ir.Value,
-    pitch: ir.Value,
-    count: ir.Value,
+    rows: list[ir.Value],
     width: ir.Value,
     scores: ir.Value,
 ) -> None:
     """Scores of eight keys at once: they share the query, and the adding up of lanes."""
-    lanes = 2 * KEYS
-    narrow, wide = vector(I16, lanes), vector(I32, lanes)
-    with loop(builder, 0, count, KEYS) as j:
-        key = offset(builder, keys, builder.mul(j, pitch))
-        rows = [offset(builder, key, pitch, i) for i in range(KEYS)]
-        totals = [variable(builder, constant(vector(I32, KEYS), 0)) for _ in rows]
-        with loop(builder, 0, width, lanes) as d:
-            places = [offset(builder, row, d) for row in (query, *rows)]
-            loaded = [load(builder, at, vector(I8, lanes)) for at in places]
-            q, *values = [builder.sext(builder.sext(x, narrow), wide) for x in loaded]
-            for value, total in zip(values, totals, strict=True):
-                sums = add_pairs(builder, builder.mul(q, value))
-                builder.store(builder.add(builder.load(total), sums), total)
-        sums = _sums_of_lanes(builder, [builder.load(total) for total in totals])
-        store(builder, sums, offset(builder, scores, j, 4))
+    narrow, wide = vector(I16, ABREAST), vector(I32, ABREAST)
+    totals = [variable(builder, constant(vector(I32, KEYS), 0)) for _ in rows]
+    with loop(builder, 0, width, ABREAST) as d:
+        places = [offset(builder, row, d) for row in (query, *rows)]
+        loaded = [load(builder, at, vector(I8, ABREAST)) for at in places]
+        q, *values = [builder.sext(builder.sext(x, narrow), wide) for x in loaded]
+        for value, total in zip(values, totals, strict=True):
+            sums = add_pairs(builder, builder.mul(q, value))
+            builder.store(builder.add(builder.load(total), sums), total)
+    store(builder, _sums_of_lanes(builder, [builder.load(total) for total in totals]), scores)
 
 
 def _sums_of_lanes(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
@@ -140,25 +141,25 @@ def _weighted_sum_ir(
     sums: ir.Value,
 ) -> None:
     # Two rows at a time, interleaved: a pair of products of 16 bits is one instruction.
+    pairs = builder.and_(count, constant(I64, -2))
     for lanes, start, stop in pieces(builder, width, *LANES):
-        kind = vector(I32, lanes)
-        with builder.goto_entry_block():
-            total = builder.alloca(kind)
         with loop(builder, start, stop, lanes) as d:
-            builder.store(constant(kind, 0), total)
-            with loop(builder, 0, count, 2) as j:
-                following = builder.add(j, constant(I64, 1))
-                exists = builder.icmp_signed("<", following, count)
-                second = builder.select(exists, following, j)
-                pair = []
-                for row in (j, second):
-                    at = offset(builder, offset(builder, values, builder.mul(row, pitch)), d)
-                    value = load(builder, at, vector(I8, lanes))
-                    pair.append(builder.sext(value, vector(I16, lanes)))
-                w = [load(builder, offset(builder, weights, row, 4), I32) for row in (j, second)]
-                w[1] = builder.select(exists, w[1], constant(I32, 0))
-                products = _pair_products(builder, pair, w, lanes)
-                builder.store(builder.add(builder.load(total), products), total)
+            total = variable(builder, constant(vector(I32, lanes), 0))
+            column = builder.add(values, d)
+            # An odd row at the end stands for two, the second of which has no weight.
+            for first, last, step in ((constant(I64, 0), pairs, 1), (pairs, count, 0)):
+                with loop(builder, first, last, 2) as j:
+                    row = offset(builder, column, builder.mul(j, pitch))
+                    pair = [
+                        builder.sext(load(builder, at, vector(I8, lanes)), vector(I16, lanes))
+                        for at in (row, offset(builder, row, pitch, step))
+                    ]
+                    at = offset(builder, weights, j, 4)
+                    w = [load(builder, at, I32), constant(I32, 0)]
+                    if step:
+                        w[1] = load(builder, offset(builder, at, 4), I32)
+                    products = _pair_products(builder, pair, w, lanes)
+                    builder.store(builder.add(builder.load(total), products), total)
             store(builder, builder.load(total), offset(builder, sums, d, 4))
 
 

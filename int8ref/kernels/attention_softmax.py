@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
 
-from int8ref.kernels.arithmetic import exp2_negative, shift_right
+from int8ref import arithmetic
+from int8ref.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
 from int8ref.kernels.attention import HEADS, attend_arrays, attend_code
+from int8ref.kernels.attention_scores import (
+    ALL,
+    KEYS,
+    eights,
+    largest_score_ir,
+    padding,
+    rounded,
+)
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.lowering import I32, I64, address, lowers, view
+from int8ref.kernels.gemm.vector import (
+    constant,
+    load,
+    minimum,
+    splat,
+    store,
+    sum_lanes,
+    variable,
+)
 from int8ref.kernels.views import array, word
 from int8ref.machine.frame import ADDRESS, operands_at
 from int8ref.reference.attention_softmax import AttentionSoftmax
@@ -64,19 +84,55 @@ def attention_softmax(
 def softmax_weights(scores, h, operands):
     """Scores to weights (A4), in place; returns their sum."""
     multiplier, limit, shift = operands
-    largest = scores[0]
-    for j in range(1, len(scores)):
-        largest = max(largest, scores[j])
-    factor, most, s = np.int32(multiplier[h]), np.int32(limit[h]), np.int32(shift)
-    half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
-    total = np.int32(0)
-    for j in range(len(scores)):
-        distance = min(np.int32(largest - scores[j]), most)
-        z = shift_right(np.int32(np.int32(distance * factor) + half), s)
-        weight = exp2_negative(z)
-        scores[j] = weight
-        total = np.int32(total + weight)
-    return total
+    return weigh(address(scores, np.int32), len(scores), multiplier[h], limit[h], shift)
+
+
+def weigh(scores: int, count: int, multiplier: int, limit: int, shift: int) -> int:
+    """int32 scores become the weights of `reference.attention_softmax`; returns their sum.
+
+    All in int32: (limit * multiplier + 2^(shift-1)) >> shift is in the range of exp2.
+    """
+    s = view(scores, np.int32, (count,))
+    distance = np.minimum(s.max() - s, np.int32(limit))
+    product = distance * np.int32(multiplier) + np.int32(1 << (shift - 1))
+    s[:] = arithmetic.exp2_negative(product >> np.int32(shift))
+    padding(scores, count)[:] = 0
+    return int(s.sum(dtype=np.int32))
+
+
+@lowers(weigh)
+def _weigh_ir(
+    builder: ir.IRBuilder,
+    scores: ir.Value,
+    count: ir.Value,
+    multiplier: ir.Value,
+    limit: ir.Value,
+    shift: ir.Value,
+) -> ir.Value:
+    top, factor, most, s = (
+        splat(builder, builder.trunc(x, I32), KEYS)
+        for x in (largest_score_ir(builder, scores, count), multiplier, limit, shift)
+    )
+    zero = constant(ALL, 0)
+    total = variable(builder, zero)
+    with eights(builder, scores, count) as (at, counts):
+        distance = minimum(builder, builder.sub(top, load(builder, at, ALL)), most)
+        product = builder.mul(builder.select(counts, distance, zero), factor)
+        z = rounded(builder, product, s)
+        weight = builder.select(counts, _exp2_negative(builder, z), zero)
+        store(builder, weight, at)
+        builder.store(builder.add(builder.load(total), weight), total)
+    return builder.sext(sum_lanes(builder, builder.load(total)), I64)
+
+
+def _exp2_negative(builder: ir.IRBuilder, z: ir.Value) -> ir.Value:
+    """`arithmetic.exp2_negative` in every lane."""
+    bits = constant(ALL, EXP2_FRACTION_BITS)
+    f = builder.and_(z, constant(ALL, (1 << EXP2_FRACTION_BITS) - 1))
+    t = constant(ALL, EXP2_COEFFICIENTS[-1])
+    for coefficient in EXP2_COEFFICIENTS[-2::-1]:
+        t = builder.add(constant(ALL, coefficient), builder.ashr(builder.mul(t, f), bits))
+    return rounded(builder, t, builder.add(constant(ALL, 6), builder.ashr(z, bits)))
 
 
 @kernel

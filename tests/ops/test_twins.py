@@ -28,6 +28,7 @@ SUPPORT = {
     "arithmetic",
     "attention",
     "attention_products",
+    "attention_scores",
     "compile",
     "gemm",
     "layer_norm",

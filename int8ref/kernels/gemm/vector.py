@@ -8,7 +8,7 @@ and it never faults.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from llvmlite import ir
@@ -117,21 +117,6 @@ def upper_halves(builder: ir.IRBuilder, parts: list[ir.Value]) -> ir.Value:
     even, odd = (builder.bitcast(part, vector(I32, lanes)) for part in parts)
     order = [lane + 1 if lane % 2 == 0 else lanes + lane for lane in range(lanes)]
     return builder.shuffle_vector(even, odd, ir.Constant(vector(I32, lanes), order))
-
-
-def by_width(
-    builder: ir.IRBuilder, width: ir.Value, lanes: Sequence[int], emit: Callable[[int], None]
-) -> None:
-    """emit(n) for the first n of `lanes` that divides the width, else for the last."""
-    done = builder.append_basic_block("width.done")
-    for n in lanes[:-1]:
-        rest = builder.and_(width, ir.Constant(I64, n - 1))
-        with builder.if_then(builder.icmp_signed("==", rest, ir.Constant(I64, 0))):
-            emit(n)
-            builder.branch(done)
-    emit(lanes[-1])
-    builder.branch(done)
-    builder.position_at_end(done)
 
 
 def call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
