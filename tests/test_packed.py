@@ -80,7 +80,7 @@ def test_weights_are_packed_once(model: Model, monkeypatch: pytest.MonkeyPatch) 
     for module in (packed, prepare):
         monkeypatch.setattr(module, "pack", lambda weight: pytest.fail("packed again"))
         monkeypatch.setattr(module, "start", lambda *_: pytest.fail("summed up again"))
-        monkeypatch.setattr(module, "coarse", lambda *_: pytest.fail("split again"))
+    monkeypatch.setattr(prepare, "pack_coarse", lambda *_: pytest.fail("split again"))
     assert works(model)
     assert kept(model).stat() == before
 
