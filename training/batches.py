@@ -11,9 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.prepare import BOS, PAD, SIDES, TOKENIZER, joined
-from training.sampling import Sampler
-from training.text_files import read_lines
+from training.prepare import BOS, PAD
 
 Ints = NDArray[np.int64]
 
@@ -31,16 +29,12 @@ class Batch:
 
 
 class Lines:
-    """The lines of one side, as token ids."""
+    """The lines of one prepared side."""
 
-    def __init__(self, ids: NDArray[np.uint16], offsets: Ints) -> None:
-        self.ids, self.offsets = ids, offsets
-        self.lengths: Ints = np.diff(offsets)
-
-    @classmethod
-    def stored(cls, folder: Path, name: str) -> Lines:
-        """Those that `prepare` wrote."""
-        return cls(np.load(folder / f"{name}.ids.npy"), np.load(folder / f"{name}.offsets.npy"))
+    def __init__(self, folder: Path, name: str) -> None:
+        self.ids = np.load(folder / f"{name}.ids.npy")
+        self.offsets: Ints = np.load(folder / f"{name}.offsets.npy")
+        self.lengths: Ints = np.diff(self.offsets)
 
     def padded(self, rows: Ints) -> Ints:
         """[len(rows), longest] ids, filled with pad."""
@@ -59,49 +53,21 @@ def shift_right(labels: Ints) -> Ints:
 
 
 class ParallelBatches:
-    """Batches of sentence pairs of similar length, at most `tokens` padded ids a side.
+    """Batches of sentence pairs of similar length, at most `tokens` padded ids a side."""
 
-    With `sampling`, other pieces are drawn for the text of every epoch (`sampling.Sampler`).
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        split: str,
-        tokens: int,
-        max_length: int,
-        seed: int,
-        sampling: float = 0.0,
-    ) -> None:
-        self.source = Lines.stored(folder, f"{split}.source")
-        self.target = Lines.stored(folder, f"{split}.target")
+    def __init__(self, folder: Path, split: str, tokens: int, max_length: int, seed: int) -> None:
+        self.source = Lines(folder, f"{split}.source")
+        self.target = Lines(folder, f"{split}.target")
         self.tokens, self.seed = tokens, seed
-        self.longest = min(max_length, tokens)
-        self.sample = Sampler(folder / TOKENIZER, sampling) if sampling else None
-        if self.sample:
-            self.texts = [read_lines(folder, [f"{split}.{side}.txt"]) for side in SIDES]
-
-    def draw(self, epoch: int) -> None:
-        """Takes the pieces of this epoch."""
-        if self.sample:
-            self.source, self.target = (
-                Lines(*joined(self.sample(text, self.seed, epoch, side)))
-                for side, text in enumerate(self.texts)
-            )
-
-    def usable(self) -> Ints:
-        """The pairs to train on."""
         longest = np.maximum(self.source.lengths, self.target.lengths)
         # A line of eos alone carries nothing; an overlong one would be a batch of its own.
         shortest = np.minimum(self.source.lengths, self.target.lengths)
-        return np.flatnonzero((longest <= self.longest) & (shortest > 1))
+        self.usable = np.flatnonzero((longest <= min(max_length, tokens)) & (shortest > 1))
 
     def plan(self, epoch: int) -> list[Ints]:
-        """The rows of every batch of an epoch, in the order of training; the batches that are then
-        made are of that epoch's pieces."""
-        self.draw(epoch)
+        """The rows of every batch of an epoch, in the order of training."""
         rng = np.random.default_rng([self.seed, epoch])
-        rows = rng.permutation(self.usable())
+        rows = rng.permutation(self.usable)
         order = np.lexsort((self.source.lengths[rows], self.target.lengths[rows]))
         rows = rows[order]
         widths = np.maximum(self.source.lengths[rows], self.target.lengths[rows])

@@ -19,8 +19,6 @@ class Data:
     With `held_out` = [n, m], n validation and m test pairs are split off the training text so that
     no line of theirs is a training line in either language; else `valid_*` and `test_*` are read.
     `max_length` is the longest training line in ids, or the window of a language model.
-    `sampling` > 0 draws other pieces for every line in every epoch, with p^sampling of them
-    (`sampling.Sampler`; a unigram tokenizer only); 0 takes the likeliest.
     """
 
     train_target: tuple[str, ...]
@@ -35,15 +33,7 @@ class Data:
     normalization: str = "nmt_nfkc"
     user_symbols: tuple[str, ...] = ()
     max_length: int = 100
-    sampling: float = 0.0
     seed: int = 1
-
-    def __post_init__(self) -> None:
-        one_of("data.tokenizer", self.tokenizer, ("unigram", "bpe", "word", "char"))
-        if not 0 <= self.sampling <= 1:
-            raise ValueError(f"data.sampling = {self.sampling}, but it must be from 0 to 1")
-        if self.sampling and self.tokenizer != "unigram":
-            raise ValueError("data.sampling needs data.tokenizer = 'unigram'")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def language_model(
     """
     training, _ = model.training, model.eval()
     lines = text(folder, split, "target")[:count]
-    offsets = Lines.stored(folder, f"{split}.target").offsets
+    offsets = Lines(folder, f"{split}.target").offsets
     ids = np.load(folder / f"{split}.target.ids.npy")[: offsets[len(lines)]].astype(np.int64)
     stream = torch.from_numpy(np.concatenate([[EOS], ids]))
     words = sum(len(line.split()) + 1 for line in lines)

@@ -4,7 +4,7 @@ A prepared folder holds
     tokenizer.model                    SentencePiece; pad 0, unk 1, bos 2, eos 3
     {train,valid,test}.{source,target}.ids.npy      uint16, every line followed by eos
     {train,valid,test}.{source,target}.offsets.npy  int64, where each line starts, and the end
-    {train,valid,test}.{source,target}.txt          the text, for sampling and scoring
+    {valid,test}.{source,target}.txt   the text, for scoring
     calibration.txt                    training lines to calibrate the integer model on
     data.json                          the settings it was made from
 """
@@ -18,15 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import sentencepiece
-from numpy.typing import NDArray
 
 from training import held_out
 from training.config import Data
 from training.text_files import read_lines
 
 PAD, UNK, BOS, EOS = range(4)
-SIDES = "source", "target"
-TOKENIZER = "tokenizer.model"
 
 CALIBRATION_LINES = 500
 
@@ -39,14 +36,15 @@ def prepare(data: Data, root: Path, folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     corpora = read_corpora(data, root)
-    sides = SIDES if data.train_source else ("target",)
+    sides = ("source", "target") if data.train_source else ("target",)
     tokenizer = train_tokenizer(data, [line for side in sides for line in corpora["train"][side]])
-    (folder / TOKENIZER).write_bytes(tokenizer)
+    (folder / "tokenizer.model").write_bytes(tokenizer)
     processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer)
     for name, corpus in corpora.items():
         for side in sides:
             write_ids(folder, f"{name}.{side}", processor.encode(corpus[side]))
-            write_lines(folder / f"{name}.{side}.txt", corpus[side])
+            if name != "train":
+                write_lines(folder / f"{name}.{side}.txt", corpus[side])
     write_lines(folder / "calibration.txt", spread(corpora["train"][sides[0]], CALIBRATION_LINES))
     done.write_text(settings, encoding="utf-8")
 
@@ -106,17 +104,11 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 def write_ids(folder: Path, name: str, rows: list[list[int]]) -> None:
-    """Stores the lines end to end.  Raises ValueError for ids of more than 16 bits."""
-    if max((token for row in rows for token in row), default=0) > np.iinfo(np.uint16).max:
-        raise ValueError(f"{name}: a token id exceeds 16 bits")
-    ids, offsets = joined(rows)
-    np.save(folder / f"{name}.ids.npy", ids)
-    np.save(folder / f"{name}.offsets.npy", offsets)
-
-
-def joined(rows: list[list[int]]) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
-    """The ids of all lines end to end, each with eos appended, and where each line starts, and the
-    end."""
+    """Stores the lines end to end, each with eos appended."""
     lengths = np.array([len(row) + 1 for row in rows], np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return np.array([token for row in rows for token in (*row, EOS)], np.uint16), offsets
+    flat = [token for row in rows for token in (*row, EOS)]
+    if flat and max(flat) > np.iinfo(np.uint16).max:
+        raise ValueError(f"{name}: a token id exceeds 16 bits")
+    np.save(folder / f"{name}.ids.npy", np.array(flat, np.uint16))
+    np.save(folder / f"{name}.offsets.npy", offsets)

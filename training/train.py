@@ -160,9 +160,8 @@ class Trainer:
 
 def open_batches(config: Config, data: Path, split: str) -> Batches:
     limits = (config.optim.batch_tokens, config.data.max_length, config.optim.seed)
-    if not config.model.encoder_layers:
-        return StreamBatches(data, split, *limits)
-    return ParallelBatches(data, split, *limits, sampling=config.data.sampling)
+    kind = ParallelBatches if config.model.encoder_layers else StreamBatches
+    return kind(data, split, *limits)
 
 
 def settings(config: Config) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.lowering import address
+from int8ref.kernels.memory import copy_bytes
 from int8ref.kernels.views import address_of, array, matrix, word
 from int8ref.machine.frame import (
     CAPACITY,
@@ -24,20 +26,21 @@ X, COLUMN, NEXT_HISTORY = (AT[f] for f in ("x", "column", "next_history"))
 @kernel
 def append(x, column, history, next_history):
     """A copy of the history and the row behind it."""
-    steps = history.shape[1]
+    steps, width = history.shape[1], history.shape[2]
+    source, target = address(history, np.int8), address(next_history, np.int8)
     for r in range(history.shape[0]):
-        for t in range(steps):
-            for i in range(history.shape[2]):
-                next_history[r, t, i] = history[r, t, i]
+        before, after = r * steps * width, r * (steps + 1) * width
+        copy_bytes(source + before, target + after, steps * width)
     _write(x, column, next_history, steps)
 
 
 @kernel
 def _write(x, column, history, t):
     """history[r, t] = x[r, column:]."""
+    steps, width = history.shape[1], history.shape[2]
+    source, target = address(x, np.int8) + column, address(history, np.int8) + t * width
     for r in range(x.shape[0]):
-        for i in range(history.shape[2]):
-            history[r, t, i] = x[r, column + i]
+        copy_bytes(source + r * x.shape[1], target + r * steps * width, width)
 
 
 @kernel

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
+from numba import types
 
 from int8ref.arithmetic import (
     EXP2_COEFFICIENTS,
@@ -84,13 +85,14 @@ def reciprocal(x):
     return (ONE << k) // np.int64(x), k
 
 
-@kernel
-def shift_right(x, shift):
-    """x >> shift in int32, 0 <= shift < 32.
+def shift_right(x: np.int32, shift: np.int32) -> np.int32:
+    """x >> shift in int32, 0 <= shift < 32.  Numba's own shift is of 64 bits, slow in vectors."""
+    return np.int32(np.int32(x) >> np.int32(shift))
 
-    The mask says so to the compiler, which otherwise shifts in 64 bits: slow in vectors.
-    """
-    return np.int32(np.int32(x) >> np.int32(np.int32(shift) & np.int32(31)))
+
+@lowers(shift_right, types.int32)
+def _shift_right_ir(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.Value:
+    return builder.ashr(x, shift)
 
 
 @kernel

@@ -32,6 +32,7 @@ SUPPORT = {
     "compile",
     "gemm",
     "layer_norm",
+    "memory",
     "views",
 }
 """What is in `kernels/` beside the operations."""

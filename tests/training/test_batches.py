@@ -15,7 +15,7 @@ from training.prepare import BOS, EOS, PAD  # noqa: E402
 
 def test_ids_decode_to_the_text(toy_data: Path) -> None:
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(toy_data / "tokenizer.model"))
-    lines = Lines.stored(toy_data, "valid.source")
+    lines = Lines(toy_data, "valid.source")
     rows = lines.padded(np.arange(len(lines.lengths)))
     found = [tokenizer.decode([int(i) for i in row if i not in (PAD, EOS)]) for row in rows]
     assert found == (toy_data / "valid.source.txt").read_text().splitlines()
@@ -42,27 +42,6 @@ def test_order_depends_on_seed_and_epoch_alone(toy_data: Path) -> None:
     assert flat(1, 0) == flat(1, 0)
     assert flat(1, 0) != flat(2, 0)
     assert flat(1, 0) != flat(1, 1)
-
-
-def test_sampled_pieces_are_those_of_the_text_and_differ_by_epoch(toy_data: Path) -> None:
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(toy_data / "tokenizer.model"))
-    text = (toy_data / "train.target.txt").read_text().splitlines()
-
-    def pieces(seed: int, epoch: int) -> list[list[int]]:
-        batches = ParallelBatches(toy_data, "train", 200, 100, seed, sampling=0.3)
-        found: dict[int, list[int]] = {}
-        for rows in batches.plan(epoch):
-            for row, ids in zip(rows, batches.batch(rows).labels.tolist(), strict=True):
-                found[int(row)] = [i for i in ids if i != PAD]
-        return [found[row] for row in sorted(found)]
-
-    first = pieces(1, 0)
-    assert [tokenizer.decode(ids[:-1]) for ids in first] == text
-    assert all(ids[-1] == EOS for ids in first)
-    assert first != [[*ids, EOS] for ids in tokenizer.encode(text)]
-    assert first == pieces(1, 0)
-    assert first != pieces(1, 1)
-    assert first != pieces(2, 0)
 
 
 def test_stream_continues_from_any_position(toy_data: Path) -> None:

@@ -44,8 +44,6 @@ BASE = 'name = "x"\n[data]\ntrain_target = ["a"]\n[optim]\nsteps = 100\nwarmup =
         (BASE.replace("steps = 100\n", ""), r"\[optim\].*steps"),
         (BASE + '[model]\nnorm = "l3"\n', "model.norm = 'l3', but it must be one of l2, l1"),
         (BASE + '[model]\nprecision = "int8"\n', "must be one of auto, float32, bfloat16"),
-        (BASE.replace('["a"]', '["a"]\nsampling = 2'), "data.sampling = 2, but .* from 0 to 1"),
-        (BASE.replace('["a"]', '["a"]\nsampling = 0.1\ntokenizer = "bpe"'), "needs .*unigram"),
         (BASE + "[model]\nd_model = 30\n", "no multiple of 2"),
         (BASE + "[model]\ndegree = 0\n", "needs at least 1"),
     ],

@@ -26,7 +26,7 @@ def test_each_id_is_scored_once_behind_half_a_window(
 ) -> None:
     torch.manual_seed(0)
     model = Transformer(toy_config(model={"encoder_layers": 0}).model, 40)
-    lines = Lines.stored(toy_data, "test.target")
+    lines = Lines(toy_data, "test.target")
     end = int(lines.offsets[len(lines.lengths) if count is None else count])
     ids = [EOS, *lines.ids[:end].tolist()]
     total, half = 0.0, length // 2

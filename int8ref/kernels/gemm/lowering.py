@@ -3,7 +3,8 @@
 A leaf is a plain Python function over addresses and sizes whose body is NumPy: that is its meaning,
 and it is what runs under NUMBA_DISABLE_JIT=1. `@lowers(leaf)` attaches a generator of IR, which is
 what compiled code gets in its place. Leaves take and return int64 and nothing else, so no reference
-count, exception or allocation comes into the compiled code.
+count, exception or allocation comes into the compiled code.  (Leaves of scalar arithmetic may be of
+another type of integer.)
 """
 
 # mypy: disable-error-code="no-untyped-call, untyped-decorator"
@@ -27,11 +28,14 @@ Emitter = Callable[..., "ir.Value | None"]
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 
-def lowers(leaf: Callable[..., Any]) -> Callable[[Emitter], Emitter]:
-    """Attach `emit(builder, *arguments)` to `leaf`; what it returns, if anything, is int64."""
+def lowers(
+    leaf: Callable[..., Any], kind: types.Type = types.int64
+) -> Callable[[Emitter], Emitter]:
+    """Attach `emit(builder, *arguments)` to `leaf`, whose arguments are of this kind, and so is
+    what it returns, if anything."""
     python = inspect.signature(leaf)
-    arguments = [types.int64] * len(python.parameters)
-    typed = signature(types.int64 if python.return_annotation == "int" else types.void, *arguments)
+    arguments = [kind] * len(python.parameters)
+    typed = signature(types.void if python.return_annotation == "None" else kind, *arguments)
 
     def attach(emit: Emitter) -> Emitter:
         @type_callable(leaf)
