@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from int8ref import arithmetic as a
 from int8ref.kernels import arithmetic as k
+from int8ref.kernels.attention_softmax import softmax_weights
 
 INT64 = (-(2**63), 2**63 - 1)
 int32 = st.integers(-(2**31), 2**31 - 1) | st.sampled_from([-(2**31), -1, 0, 1, 2**31 - 1])
@@ -148,8 +149,16 @@ def test_exp2_negative_of_every_input() -> None:
     assert found[0] == a.EXP2_ONE == 2**14
     assert found[-1] == 0
     assert (np.diff(found) <= 0).all()
-    for dtype in (np.int32, np.int64):
-        assert [int(k.exp2_negative(dtype(n))) for n in z] == found.tolist()
+    # The compiled form is part of softmax: a row of scores whose distances are these inputs.
+    one, limit = np.array([2], np.int32), np.array([a.EXP2_MAX_INPUT], np.int32)
+    for first in range(0, len(z), 1001):
+        part = slice(first, first + 1001)
+        room = np.zeros(1008, np.int32)
+        scores = room[: len(z[part]) + 1]
+        scores[1:] = -z[part]
+        total = softmax_weights(scores, 0, (one, limit, 1))
+        assert scores[1:].tolist() == found[part].tolist()
+        assert total == a.EXP2_ONE + found[part].sum()
 
 
 def test_exp2_negative_is_its_formula() -> None:

@@ -12,8 +12,6 @@ from llvmlite import ir
 from numba import types
 
 from int8ref.arithmetic import (
-    EXP2_COEFFICIENTS,
-    EXP2_FRACTION_BITS,
     LOG_BITS,
     POWER_COEFFICIENTS,
     RECIPROCAL_BITS,
@@ -22,9 +20,6 @@ from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.lowering import I64, lowers
 from int8ref.kernels.gemm.vector import call
 
-C0, C1, C2, C3, C4 = (np.int32(c) for c in EXP2_COEFFICIENTS)
-FRACTION = np.int32(EXP2_FRACTION_BITS)
-FRACTION_MASK = np.int32((1 << EXP2_FRACTION_BITS) - 1)
 ONE = np.int64(1)
 POWERS = tuple(np.int64(c) for c in POWER_COEFFICIENTS)
 LOG_SHIFT = np.int64(LOG_BITS)
@@ -93,19 +88,6 @@ def shift_right(x: np.int32, shift: np.int32) -> np.int32:
 @lowers(shift_right, types.int32)
 def _shift_right_ir(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.Value:
     return builder.ashr(x, shift)
-
-
-@kernel
-def exp2_negative(z):
-    """Twin of `arithmetic.exp2_negative` in int32."""
-    f = np.int32(z) & FRACTION_MASK
-    t = np.int32(C3 + shift_right(np.int32(C4 * f), FRACTION))
-    t = np.int32(C2 + shift_right(np.int32(t * f), FRACTION))
-    t = np.int32(C1 + shift_right(np.int32(t * f), FRACTION))
-    t = np.int32(C0 + shift_right(np.int32(t * f), FRACTION))
-    s = np.int32(np.int32(6) + shift_right(z, FRACTION))
-    half = shift_right(np.int32(1 << 30), np.int32(np.int32(31) - s))
-    return shift_right(np.int32(t + half), s)
 
 
 @kernel

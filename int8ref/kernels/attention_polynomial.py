@@ -15,7 +15,6 @@ from int8ref.kernels.attention_scores import (
     KEYS,
     eights,
     largest_score,
-    padding,
     rounded,
 )
 from int8ref.kernels.compile import kernel
@@ -131,7 +130,6 @@ def weigh(scores: int, count: int, degree: int, bias: int, e: int, delta: int, g
         power = scaled * (u if degree == 3 else scaled)
     t = (power + np.int32(delta)) << np.int32(max(-g, 0))
     s[:] = rounding_shift(t, max(g, 0))
-    padding(scores, count)[:] = 0
     return int(s.sum(dtype=np.int32))
 
 

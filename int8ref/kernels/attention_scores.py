@@ -1,7 +1,6 @@
 """The scores of a row and head, which become its weights, eight at a time.
 
-Their room is a multiple of eight. What lies behind the last score is anything until there are
-weights, and zero then.
+Their room is a multiple of eight; what lies behind the last one is anything.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 
 import numpy as np
 from llvmlite import ir
-from numpy.typing import NDArray
 
 from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
 from int8ref.kernels.gemm.vector import (
@@ -30,11 +28,6 @@ KEYS = 8
 """Scores that are computed, and weighed, at once."""
 ALL = vector(I32, KEYS)
 LOWEST = -(2**31)
-
-
-def padding(scores: int, count: int) -> NDArray[np.int32]:
-    """What lies behind the last score, for the Python bodies of leaves."""
-    return view(scores + 4 * count, np.int32, (-count % KEYS,))
 
 
 def largest_score(scores: int, count: int) -> int:

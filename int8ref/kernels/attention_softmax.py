@@ -13,7 +13,6 @@ from int8ref.kernels.attention_scores import (
     KEYS,
     eights,
     largest_score_ir,
-    padding,
     rounded,
 )
 from int8ref.kernels.compile import kernel
@@ -96,7 +95,6 @@ def weigh(scores: int, count: int, multiplier: int, limit: int, shift: int) -> i
     distance = np.minimum(s.max() - s, np.int32(limit))
     product = distance * np.int32(multiplier) + np.int32(1 << (shift - 1))
     s[:] = arithmetic.exp2_negative(product >> np.int32(shift))
-    padding(scores, count)[:] = 0
     return int(s.sum(dtype=np.int32))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.lowering import address
+from int8ref.kernels.memory import copy_bytes
 from int8ref.kernels.views import address_of, array, set_word, word
 from int8ref.machine.call import STATE_ROWS, STATES, TARGETS
 from int8ref.machine.frame import (
@@ -68,8 +70,8 @@ def move_states(frame, call, source, target):
     """Copy the states of row `source` to row `target`."""
     for s in range(word(call, STATE_ROWS)):
         values = state(frame, call, s)
-        for i in range(used_bytes(frame, call, s)):
-            values[target, i] = values[source, i]
+        first, size = address(values, np.int8), values.shape[1]
+        copy_bytes(first + source * size, first + target * size, used_bytes(frame, call, s))
 
 
 @kernel

@@ -22,7 +22,6 @@ from int8ref.kernels.gemm.vector import (
     splat,
     store,
     upper_halves,
-    variable,
     vector,
 )
 
@@ -188,14 +187,12 @@ def _argmax_ir(
     index: ir.Value,
     value: ir.Value,
 ) -> None:
-    # Once the first panels have gone by, few have anything larger than the best before: so all that
-    # most rows are asked is whether they have.
     with loop(builder, 0, rows) as i:
         row = _element(builder, tile, i, ir.Constant(I64, 0))
         best = offset(builder, value, i, 4)
-        known = load(builder, best, I32)
-        with builder.if_then(_has_larger(builder, row, width, known), likely=False):
-            top = builder.trunc(_largest(builder, row, width), I32)
+        top = builder.trunc(_largest(builder, row, width), I32)
+        better = builder.icmp_signed(">", top, load(builder, best, I32))
+        with builder.if_then(better, likely=False):
             store(builder, top, best)
             # From the last column to the first, so that the lowest index is written last.
             with loop(builder, 0, width) as back:
@@ -205,22 +202,6 @@ def _argmax_ir(
                 with builder.if_then(same):
                     found = builder.trunc(builder.add(column, n), I32)
                     store(builder, found, offset(builder, index, i, 4))
-
-
-def _has_larger(builder: ir.IRBuilder, row: ir.Value, width: ir.Value, bound: ir.Value) -> ir.Value:
-    """Whether any of `width` int32 at `row` is larger than `bound`."""
-    found = variable(builder, constant(ir.IntType(1), 0))
-    whole = builder.icmp_signed("==", width, ir.Constant(I64, PANEL))
-    with builder.if_else(whole, likely=True) as (panel, ragged):
-        with panel:
-            values = load(builder, row, vector(I32, PANEL))
-            larger = builder.icmp_signed(">", values, splat(builder, bound, PANEL))
-            bits = builder.bitcast(larger, ir.IntType(PANEL))
-            builder.store(builder.icmp_unsigned("!=", bits, constant(bits.type, 0)), found)
-        with ragged:
-            top = builder.trunc(_largest(builder, row, width), I32)
-            builder.store(builder.icmp_signed(">", top, bound), found)
-    return builder.load(found)
 
 
 def largest(row: int, width: int) -> int:
