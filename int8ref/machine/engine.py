@@ -22,6 +22,7 @@ from int8ref.machine.hypotheses import Hypotheses
 from int8ref.machine.memory import Memory
 from int8ref.machine.native import machine
 from int8ref.machine.prepare import Prepared
+from int8ref.machine.split import Footprint
 from int8ref.program import Checked, Program, Tensors, max_steps, validate, vocabulary_size
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.candidates import Candidates, check_candidates
@@ -57,6 +58,7 @@ class CompiledEngine:
         self._source = Bounds.of(program.encoder, tensors, MAX_KEYS)
         self._target = Bounds.of(program.decoder, tensors, max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
+        self._footprint = Footprint.of(program, tensors)
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)
@@ -88,6 +90,12 @@ class CompiledEngine:
         """See `Engine.greedy`."""
         if len(limits) != len(batch):
             raise ValueError(f"{len(limits)} limits for {len(batch)} sentences")
+        parts = self._parts(batch, limits, candidates, 1)
+        return [ids for part in parts for ids in self._greedy(*part)]
+
+    def _greedy(
+        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None
+    ) -> list[list[int]]:
         with self._memory() as memory:
             call = self._call(word.GREEDY, memory, batch, limits, 1, candidates)
             out = call.room(word.OUT, (len(batch), max(limits)))
@@ -105,6 +113,16 @@ class CompiledEngine:
     ) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
         check_limits(limits, len(batch))
+        parts = self._parts(batch, limits, candidates, options.beam_size)
+        return [found for part in parts for found in self._beam(*part, options)]
+
+    def _beam(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None,
+        options: BeamOptions,
+    ) -> list[list[Hypothesis]]:
         with self._memory() as memory:
             call = self._call(word.BEAM, memory, batch, limits, options.beam_size, candidates)
             hypotheses = Hypotheses(memory, limits, self._vocabulary, options)
@@ -128,6 +146,16 @@ class CompiledEngine:
         """See `Engine.log_probabilities`."""
         check_paths(starts, paths, len(batch), self._vocabulary)
         self._target.check_ids(starts)
+        parts = self._footprint.split(batch, [len(path) for path in paths], 1)
+        return [
+            found
+            for part in parts
+            for found in self._log_probabilities(batch[part], starts[part], paths[part])
+        ]
+
+    def _log_probabilities(
+        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
         lengths = [len(path) for path in paths]
         with self._memory() as memory:
             call = self._call(word.SCORE, memory, batch, lengths, 1)
@@ -139,6 +167,19 @@ class CompiledEngine:
             found = call.room(word.OUT, given.shape)
             call.run()
             return _rows(found, lengths)
+
+    def _parts(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None,
+        beam_size: int,
+    ) -> Iterator[tuple[Batch, Sequence[int], Candidates | None]]:
+        """What is decoded in one call after another (see `split`)."""
+        if candidates is not None:
+            check_candidates(candidates, len(batch), self._vocabulary)
+        for part in self._footprint.split(batch, limits, beam_size):
+            yield batch[part], limits[part], None if candidates is None else candidates[part]
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
@@ -173,7 +214,6 @@ class CompiledEngine:
         call.give(word.STARTS, [self.program.start] * len(batch))
         call.room(word.HEAD, (FRAME_WORDS + CODE_WORDS,), np.int64)
         if candidates is not None:
-            check_candidates(candidates, len(batch), self._vocabulary)
             call.give(word.CANDIDATES, np.concatenate(candidates))
             call.give(word.OFFSETS, [0, *accumulate(map(len, candidates))])
         return call

@@ -1,0 +1,59 @@
+"""How many sentences are decoded at once: as many as have their keys and values in a near cache.
+
+A step of decoding reads the weights once for all rows, and for each row its own keys and values.
+More rows share the first, but from some number on the second come from a far cache, in short pieces
+and a sixth as fast as weights, which come in one stream.  n rows whose keys and values just fit the
+near cache read W / n bytes of weights each, and save the far cache C / n bytes, C its size: that is
+worth it where W < 6 C or so.  Measured with models of 5 and 38 MB of weights: docs/speed.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from int8ref.executor import Batch
+from int8ref.program import Program, Tensors
+from int8ref.reference.attention import Attention
+from int8ref.reference.linear import Linear
+
+NEAR_BYTES = 2 << 20
+"""Most bytes of keys and values at the last step, when they are the most; the mean is a half."""
+MOST_WEIGHTS = 4 * NEAR_BYTES
+"""From this many bytes of weights on, these are better read once for all rows."""
+LEAST_ROWS = 4
+"""Fewer rows would leave products without work for what they read."""
+
+
+class Footprint(msgspec.Struct, frozen=True):
+    """Bytes that a step of a Program's decoder reads: of weights, for each step so far of a row,
+    and for each token of its source."""
+
+    weights: int
+    step: int
+    token: int
+
+    @classmethod
+    def of(cls, program: Program, tensors: Tensors) -> Footprint:
+        """That of a valid Program."""
+        weights = {i.weight for i in program.decoder if isinstance(i, Linear)}
+        found = [i for i in program.decoder if isinstance(i, Attention)]
+        own = [2 * i.heads * i.head_width for i in found if i.sentence is None]
+        cross = [2 * i.heads * i.head_width for i in found if i.sentence is not None]
+        return cls(sum(tensors[name].nbytes for name in weights), sum(own), sum(cross))
+
+    def split(self, batch: Batch, limits: Sequence[int], beam_size: int) -> Iterator[slice]:
+        """The parts of a batch that are decoded one after another: equal numbers of sentences, but
+        for the last.  A batch of none is one part.
+
+        `limits`: most steps of each sentence; as many as its source has tokens, if it has any, are
+        expected.  No choice of parts changes a result.
+        """
+        steps = sum(
+            min(most, len(source) or most) for source, most in zip(batch, limits, strict=True)
+        )
+        needed = beam_size * steps * self.step + sum(map(len, batch)) * self.token
+        parts = -(-needed // NEAR_BYTES) if self.weights <= MOST_WEIGHTS else 1
+        size = max(-(-len(batch) // max(parts, 1)), -(-LEAST_ROWS // beam_size))
+        return (slice(at, at + size) for at in range(0, max(len(batch), 1), size))

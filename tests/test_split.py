@@ -1,0 +1,109 @@
+"""Batches that are decoded in parts: which parts, and that no result tells of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from int8ref.executor import BACKENDS, load_engine
+from int8ref.machine import split
+from int8ref.machine.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Footprint
+from int8ref.search.hypothesis import BeamOptions
+from tests.conftest import WIDTH
+from tests.test_machine import engines
+from tests.tiny_integer import DECODER_BATCH, build_tiny_decoder, build_tiny_integer
+
+BATCH = [[4 + i, 9, *range(3, 4 + i % 5), 0] for i in range(11)]
+
+lengths = st.lists(st.integers(0, 400), max_size=70)
+
+
+@given(lengths, st.integers(1, 500), st.integers(1, 8), st.integers(0, 9000), st.integers(0, 9000))
+def test_parts_are_even_and_no_smaller_than_need_be(
+    lengths: list[int], limit: int, beam_size: int, step: int, token: int
+) -> None:
+    batch = [[1] * length for length in lengths]
+    limits = [limit] * len(batch)
+    parts = list(Footprint(MOST_WEIGHTS, step, token).split(batch, limits, beam_size))
+    rows = [len(batch[part]) for part in parts]
+    assert [s for part in parts for s in batch[part]] == batch
+    assert all(rows) or not batch
+    if len(rows) > 1:
+        size = rows[0]
+        assert set(rows[:-1]) == {size}
+        assert rows[-1] <= size
+        assert size * beam_size >= LEAST_ROWS
+        needed = sum(
+            beam_size * step * min(limit, length or limit) + token * length for length in lengths
+        )
+        assert needed > NEAR_BYTES
+        if (size - 1) * beam_size >= LEAST_ROWS:  # as many as fit on average, and not more
+            assert (size - 1) * needed <= len(batch) * NEAR_BYTES
+
+
+def test_large_weights_are_read_once() -> None:
+    batch, limits = [[1] * 500] * 64, [500] * 64
+    near, far = (Footprint(weights, 2048, 2048) for weights in (MOST_WEIGHTS, MOST_WEIGHTS + 1))
+    assert len(list(near.split(batch, limits, 4))) > 1
+    assert len(list(far.split(batch, limits, 4))) == 1
+
+
+def test_footprint() -> None:
+    """Keys and values of a token: each history is one of them; one layer sees the source."""
+    model = build_tiny_integer()
+    found = Footprint.of(model.program, model.tensors)
+    names = {i.weight for i in model.program.decoder if i.op == "linear"}
+    assert found.weights == sum(model.tensors[name].size for name in names)
+    histories = [s for s in model.program.states if s.domain == "history"]
+    assert found.step == sum(s.width for s in histories)
+    assert found.token == 2 * WIDTH
+    alone = Footprint.of((decoder := build_tiny_decoder(4)).program, decoder.tensors)
+    assert alone.step > 0
+    assert alone.token == 0
+
+
+@pytest.mark.parametrize("kind", ["translation", "decoder"])
+@pytest.mark.parametrize("near", [1, 1500])
+def test_no_result_tells_of_parts(kind: str, near: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_tiny_integer() if kind == "translation" else build_tiny_decoder(4)
+    batch = BATCH if kind == "translation" else DECODER_BATCH[:1] * 11
+    limits = [3 + 2 * (i % 4) for i in range(len(batch))]
+    reference, compiled = engines(model)
+    vocabulary = len(model.tensors["embeddings"])
+    some = [np.arange(i % 2, vocabulary, 2, dtype=np.int32) for i in range(len(batch))]
+    candidates = [np.union1d(ids, [model.program.eos]).astype(np.int32) for ids in some]
+    options = BeamOptions(beam_size=3, n_best=2)
+    starts = [1 + i for i in range(len(batch))]
+    paths = [[2 + i, 5, 1][: 1 + i % 3] for i in range(len(batch))]
+    expected = [
+        reference.greedy(batch, limits),
+        reference.greedy(batch, limits, candidates),
+        reference.beam(batch, limits, options),
+        reference.beam(batch, limits, options, candidates),
+        reference.log_probabilities(batch, starts, paths),
+    ]
+    monkeypatch.setattr(split, "NEAR_BYTES", near)
+    footprint = Footprint.of(model.program, model.tensors)
+    assert len(list(footprint.split(batch, limits, 1))) > 1
+    found = [
+        compiled.greedy(batch, limits),
+        compiled.greedy(batch, limits, candidates),
+        compiled.beam(batch, limits, options),
+        compiled.beam(batch, limits, options, candidates),
+        compiled.log_probabilities(batch, starts, paths),
+    ]
+    assert found == expected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_candidates_of_more_sentences_than_there_are(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split, "NEAR_BYTES", 1)
+    model = build_tiny_integer()
+    engine = load_engine(model.program, model.tensors, backend=backend)
+    candidates = [np.arange(9, dtype=np.int32)] * (len(BATCH) + 1)
+    with pytest.raises(ValueError, match=r"candidates of 12 sentences for 11"):
+        engine.greedy(BATCH, [5] * len(BATCH), candidates)
