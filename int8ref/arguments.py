@@ -88,32 +88,37 @@ def add_scores(
     )
 
 
-def add_speed(parser: argparse.ArgumentParser) -> None:
-    """What changes the speed, and no result."""
-    add = parser.add_argument_group("speed (these change no result)").add_argument
+def add_backend(add: Callable[..., Any], usual: str) -> None:
+    """Which backend, by `add`, that of a group; `usual`: which by default."""
     add(
         "--backend",
         choices=("compiled", "reference"),
-        default="compiled",
-        help="fast, or plain NumPy (default: compiled)",
+        default=usual,
+        help=f"compiled: fast; reference: plain NumPy (default: {usual})",
     )
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    """What changes the speed, and no result."""
+    add = parser.add_argument_group("speed (these change no result)").add_argument
+    add_backend(add, "compiled")
     add(
         "--batch-size",
-        type=_count(MAX_COUNT),
+        type=count(MAX_COUNT),
         metavar="N",
         default=BATCH_SIZE,
         help=f"most sentences computed together (default: {BATCH_SIZE})",
     )
     add(
         "--buffer-size",
-        type=_count(MAX_COUNT * 16),
+        type=count(MAX_COUNT * 16),
         metavar="N",
         help="most lines read ahead; 1: line by line.  No line waits for another, whatever N is"
         " (default: 16 times the batch size)",
     )
     add(
         "--threads",
-        type=_count(MAX_COUNT),
+        type=count(MAX_COUNT),
         metavar="N",
         default=processors(),
         help=f"batches computed at once (default: the processors, here {processors()})",
@@ -130,6 +135,12 @@ def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="a line that is too long ends the run; without, it is cut and a warning says so",
     )
     add("--stats", action="store_true", help="at the end, tell counts and speed on stderr")
+    add_log_level(add)
+    return group
+
+
+def add_log_level(add: Callable[..., Any]) -> None:
+    """What is told on stderr, by `add`, that of a group; and the version."""
     add(
         "--log-level",
         choices=LEVELS,
@@ -145,7 +156,6 @@ def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="no progress and no warnings, as --log-level error",
     )
     add("--version", action=_Version, nargs=0, help="tell the version, and end")
-    return group
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
@@ -154,14 +164,14 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add(
         "-b",
         "--beam-size",
-        type=_count(MAX_BEAM),
+        type=count(MAX_BEAM),
         metavar="N",
         default=1,
         help="hypotheses kept in each step; 1 is greedy search (default: 1)",
     )
     add(
         "--n-best",
-        type=_count(MAX_BEAM),
+        type=count(MAX_BEAM),
         metavar="N",
         help="translations of each line, at most --beam-size (default: 1)",
     )
@@ -174,7 +184,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--max-length",
-        type=_count(MAX_LENGTH),
+        type=count(MAX_LENGTH),
         metavar="N",
         help="most tokens of a translation (default: no limit but that of the next option)",
     )
@@ -209,14 +219,16 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _count(most: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
+def count(most: int) -> Callable[[str], int]:
+    """The type of an option that is a number from 1 to `most`."""
+
+    def number(text: str) -> int:
         number = int(text)
         if not 1 <= number <= most:
             raise argparse.ArgumentTypeError(f"{number} is not between 1 and {most}")
         return number
 
-    return count
+    return number
 
 
 def _hundredths(name: str) -> Callable[[str], Decimal]:

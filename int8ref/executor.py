@@ -197,26 +197,13 @@ class ReferenceSession:
         self._memory = source_inputs(batch, takes_source(program))
         self._run(program.encoder, self._memory)
         self._sentence = np.arange(len(batch), dtype=np.int32)
-        self._states = {
-            state.value: np.zeros(
-                (len(batch), 0, state.width)
-                if state.domain == "history"
-                else (len(batch), state.width),
-                state.dtype,
-            )
-            for state in program.states
-        }
+        self._states = first_states(program, len(batch))
         self._position = 0
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
-        values = {
-            **self._memory,
-            **self._states,
-            "target.ids": ids,
-            "target.positions": np.full(len(ids), self._position, np.int32),
-            "target.sentence": self._sentence,
-        }
+        inputs = target_inputs(ids, self._position, self._sentence)
+        values = {**self._memory, **self._states, **inputs}
         self._run(self._program.decoder, values)
         self._states = {s.value: values[s.next_value] for s in self._program.states}
         self._position += 1
@@ -248,6 +235,24 @@ def run_instruction(instruction: Instruction, values: Values, tensors: Tensors) 
     names = [content for _, kind, content in instruction.operands() if kind == "result"]
     pairs = zip(names, results if len(names) > 1 else (results,), strict=True)
     return {name: result for name, result in pairs if name is not None}
+
+
+def target_inputs(ids: npt.NDArray[np.int32], position: int, sentence: npt.NDArray[Any]) -> Values:
+    """The inputs of a decoder step: the token before it, its position, the sentence of each row."""
+    return {
+        "target.ids": ids,
+        "target.positions": np.full(len(ids), position, np.int32),
+        "target.sentence": sentence,
+    }
+
+
+def first_states(program: Program, rows: int) -> Values:
+    """The states before the first step: zero, histories without a step."""
+    shapes = {
+        state.value: (rows, 0, state.width) if state.domain == "history" else (rows, state.width)
+        for state in program.states
+    }
+    return {s.value: np.zeros(shapes[s.value], s.dtype) for s in program.states}
 
 
 def source_inputs(batch: Batch, taken: bool) -> Values:

@@ -24,11 +24,16 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that no other process, and no kill on the way, meets a part of it.
 
     The bytes go to a temporary file in the same folder, which is renamed when they are on disk.
-    Permissions are those of any new file.  Raises `OSError`.
+    Permissions are those of any new file.  Raises `OSError` that names the file, not the temporary
+    one.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except OSError as error:
+        error.filename = str(target)
+        raise
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

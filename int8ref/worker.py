@@ -13,7 +13,13 @@ from int8ref.errors import UserError
 from int8ref.executor import BACKENDS, Backend, load_engine
 from int8ref.model_file import Model
 from int8ref.options import OptionError, Options, hundredths
-from int8ref.program import Program, longest_translation, max_steps, max_target_length
+from int8ref.program import (
+    Program,
+    longest_translation,
+    max_steps,
+    max_target_length,
+    vocabulary_size,
+)
 from int8ref.results import Alignment, Result, Scores, Translation
 from int8ref.search import BeamOptions, Hypothesis
 from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
@@ -44,6 +50,28 @@ class Found(Struct, frozen=True):
     scores: Scores | None
 
 
+def source_size(model: Model) -> int:
+    """How many tokens there are to embed a source with; of a decoder alone, all that it knows."""
+    program, tensors = model.program, model.tensors
+    sizes = {len(tensors[i.names("tensor")[0]]) for i in program.encoder if i.op == "embed"}
+    return min(sizes, default=vocabulary_size(program, tensors))
+
+
+def tokenizers(model: Model) -> tuple[TextTokenizer, TextTokenizer]:
+    """Those of source and target, one and the same where these do not differ.
+
+    Raises `TokenizerError` where they do not fit the program.
+    """
+    sizes = source_size(model), vocabulary_size(model.program, model.tensors)
+    try:
+        target = build_tokenizer(model.target, sizes[1])
+        if (model.source, sizes[0]) == (model.target, sizes[1]):
+            return target, target
+        return build_tokenizer(model.source, sizes[0]), target
+    except TokenizerError as error:
+        raise TokenizerError(f"model {model.name}: {error}") from None
+
+
 class Worker:
     """A model's tokenizers and engine.  Immutable: may be used from several threads at once.
 
@@ -57,22 +85,14 @@ class Worker:
             raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
         if not program.encoder:
             raise UserError(f"model {model.name}: a decoder alone, which translates nothing")
-        types = model.types
-        target = types.decoder[program.logits].width
-        sizes = {len(tensors[i.names("tensor")[0]]) for i in program.encoder if i.op == "embed"}
-        source = min(sizes, default=target)
-        try:
-            self._source = self._target = build_tokenizer(model.target, target)
-            if (model.source, source) != (model.target, target):
-                self._source = build_tokenizer(model.source, source)
-        except TokenizerError as error:
-            raise TokenizerError(f"model {model.name}: {error}") from None
+        self._source, self._target = tokenizers(model)
         self._shortlist = model.shortlist
-        if model.shortlist and not model.shortlist.fits(min(sizes, default=0), target):
+        sizes = source_size(model), vocabulary_size(program, tensors)
+        if model.shortlist and not model.shortlist.fits(*sizes):
             raise UserError(f"model {model.name}: the shortlist beside it is not its own")
         self._program, self._tensors = program, tensors
         self._max_steps = max_steps(program, tensors)
-        self._engine = load_engine(program, tensors, backend, types, model.digest, model.name)
+        self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
 
     def source(self, text: str, where: str, warn: Warn | None) -> Sentence:
         """A sentence to be translated; `warn` is told where it is longer than the model takes."""

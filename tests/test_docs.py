@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import perplexity, score, translate
+from int8ref import perplexity, score, translate, vectors
 from weights_import.__main__ import parser as import_parser
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +31,7 @@ PARSERS = {
     "int8ref.perplexity": perplexity.parser,
     "int8ref.score": score.parser,
     "int8ref.translate": translate.parser,
+    "int8ref.vectors": vectors.parser,
     "weights_import": import_parser,
 }
 

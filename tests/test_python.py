@@ -196,9 +196,10 @@ def test_errors(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None
         translator.stream(iter(LINES), FULL)
 
 
-def test_the_examples_of_the_page() -> None:
-    """With the real model, whose translations they show."""
+def test_the_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real models, whose translations and values they show."""
     imported("en-pt")
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "python.md").read_text("utf-8").replace("```", "")
     test = doctest.DocTestParser().get_doctest(page, {}, "python.md", None, None)
     outcome = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)

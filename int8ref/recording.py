@@ -1,0 +1,191 @@
+"""What an engine computes for a sentence, operation by operation: golden vectors."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref import arithmetic
+from int8ref.errors import UserError
+from int8ref.executor import (
+    Backend,
+    Values,
+    first_states,
+    load_engine,
+    source_inputs,
+    target_inputs,
+)
+from int8ref.instruction import Instruction
+from int8ref.model_file import Model
+from int8ref.program import longest_translation, max_steps, takes_source
+from int8ref.reference import instructions
+from int8ref.reference.argmax import argmax
+from int8ref.worker import tokenizers
+
+INDEX = "vectors.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in an archive, so that the bytes depend on what is in it alone."""
+
+
+@dataclass
+class Vectors:
+    """Operations in the order they ran in, and the arrays they name.
+
+    source    token ids of the source, with eos; empty for a model without a source
+    target    token ids of the translation, or of the text that such a model reads, with eos
+    records   for each operation: `op`, `sequence` ("encoder" or "decoder"), `step` of the decoder
+              from 0 (else None), `constants` by field (an operand that is left out is None),
+              `operands` and `results` by field: names in `arrays`
+    arrays    int8, int16 and int32: constants of the model as model/NAME, values as encoder/NAME
+              and decoder/STEP/NAME
+    """
+
+    source: list[int] = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def archive(self, model: str, sha256: str) -> bytes:
+        """A NumPy archive (.npz, not compressed), with all but the arrays in `INDEX`.
+
+        `model`, `sha256`: name of the model, and digest of its file.  `numpy.load` reads it; no
+        member is a pickle.  Raises `UserError` for a name that leads out of a folder.
+        """
+        index = {
+            "arithmetic": arithmetic.VERSION,
+            "model": model,
+            "sha256": sha256,
+            "source": self.source,
+            "target": self.target,
+            "records": self.records,
+        }
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as made:
+            made.writestr(zipfile.ZipInfo(INDEX, EPOCH), json.dumps(index, indent=1))
+            for name in sorted(self.arrays):
+                if ".." in re.split(r"[/\\]", name):  # whoever unpacks the archive may follow it
+                    raise UserError(f"the model has a tensor or value of the name {name!r}")
+                member = io.BytesIO()
+                np.lib.format.write_array(member, self.arrays[name], allow_pickle=False)
+                made.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), member.getvalue())
+        return content.getvalue()
+
+
+def record(
+    model: Model,
+    text: str,
+    steps: int | None = None,
+    ops: Sequence[str] | None = None,
+    backend: Backend = "reference",
+) -> Vectors:
+    """All that happens to a text: its greedy translation, or, by a model without a source, the
+    reading of it, token by token.
+
+    `steps`: most steps of the decoder; `ops`: the only operations that are kept.  The backend
+    changes nothing.  Raises `UserError` for an operation that there is none of, here or in the
+    model, and for a text without tokens or longer than the model takes.
+    """
+    unknown = sorted(set(ops or ()) - set(instructions()))
+    if unknown:
+        raise UserError(f"no operation {unknown[0]!r}: there are {', '.join(instructions())}")
+    program, tensors = model.program, model.tensors
+    has = {instruction.op for instruction in [*program.encoder, *program.decoder]}
+    absent = sorted(set(ops or ()) - has)
+    if absent:
+        raise UserError(f"model {model.name} has no {absent[0]}: it has {', '.join(sorted(has))}")
+    tokens = list(tokenizers(model)[0].encode(text))
+    if not tokens:
+        raise UserError("the text has no tokens")
+    translates = takes_source(program)
+    limit = program.max_source_length if translates else max_steps(program, tensors)
+    if len(tokens) >= limit:
+        raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - 1}")
+    recorder = _Recorder(model, ops, backend)
+    text_ids = [*tokens, program.eos]
+    if not translates:
+        recorder.decode([], text_ids[:steps])
+        return recorder.found
+    most = longest_translation(
+        len(text_ids), program.max_length_factor, max_steps(program, tensors)
+    )
+    recorder.decode(text_ids, [None] * min(most, steps or most))
+    return recorder.found
+
+
+class _Recorder:
+    """Runs one sentence and keeps what is asked for."""
+
+    def __init__(self, model: Model, ops: Sequence[str] | None, backend: Backend) -> None:
+        self._model = model
+        self._kept = set(ops or instructions())
+        self._engine = load_engine(model.program, model.tensors, backend, model.types)
+        self._places: dict[str, str] = {}
+        self.found = Vectors()
+
+    def decode(self, source: list[int], path: Sequence[int | None]) -> None:
+        """A step for each token of the path; one that is None is the likeliest, and eos the end."""
+        program = self._model.program
+        self.found.source = source
+        seen: Values = {}
+        session = self._engine.session([source], seen.__setitem__)
+        values = source_inputs([source], takes_source(program)) | seen
+        self._keep("encoder", None, program.encoder, values, values)
+        states, token = first_states(program, 1), program.start
+        sentence = np.zeros(1, np.int32)
+        for step, given in enumerate(path):
+            ids = np.array([token], np.int32)
+            inputs = target_inputs(ids, step, sentence) | states
+            seen.clear()
+            logits = session.step(ids)
+            self._keep(
+                "decoder", step, program.decoder, inputs | seen, {**values, **inputs, **seen}
+            )
+            states = {state.value: seen[state.next_value] for state in program.states}
+            token = int(argmax(logits)[0]) if given is None else given
+            self.found.target.append(token)
+            if given is None and token == program.eos:
+                return
+
+    def _keep(
+        self,
+        sequence: str,
+        step: int | None,
+        instructions: Sequence[Instruction],
+        new: Mapping[str, npt.NDArray[Any]],
+        values: Mapping[str, npt.NDArray[Any]],
+    ) -> None:
+        """The operations of a sequence; `new`: the values that are its own, of all it may name."""
+        folder = sequence if step is None else f"{sequence}/{step}"
+        self._places |= {name: f"{folder}/{name}" for name in new}
+        for instruction in instructions:
+            if instruction.op not in self._kept:
+                continue
+            told: dict[str, dict[str, Any]] = {"constants": {}, "operands": {}, "results": {}}
+            for name, kind, content in instruction.operands():
+                if kind == "result":
+                    if content is not None:
+                        told["results"][name] = self._place(content, values)
+                elif kind == "constant" or content is None:
+                    told["constants"][name] = content
+                elif kind == "tensor":
+                    place = told["operands"][name] = f"model/{content}"
+                    self.found.arrays[place] = self._model.tensors[content]
+                else:
+                    told["operands"][name] = self._place(content, values)
+            self.found.records.append(
+                {"op": instruction.op, "sequence": sequence, "step": step} | told
+            )
+
+    def _place(self, name: str, values: Mapping[str, npt.NDArray[Any]]) -> str:
+        """Where a value is kept; it is, from now on."""
+        place = self._places[name]
+        self.found.arrays[place] = values[name]
+        return place

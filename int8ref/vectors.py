@@ -1,0 +1,71 @@
+"""`python -m int8ref.vectors`: golden vectors, what goes into every operation and out of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from int8ref import arguments as shared
+from int8ref import command
+from int8ref.console import Console
+from int8ref.errors import UserError
+
+PROGRAM = "python -m int8ref.vectors"
+EXAMPLES = f"""examples:
+  {PROGRAM} -o vectors.npz "Good morning."
+  {PROGRAM} -m en-de-tatoeba --op linear --op layer_norm_l1 --steps 2 -o vectors.npz "Tom sleeps."
+
+The file is a NumPy archive: an array for each operand and result, and vectors.json, which says what
+each operation was given and what it gave.  The same model and text give the same bytes on every
+machine and backend.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = shared.command_parser(PROGRAM, "Write golden vectors of one sentence.", EXAMPLES)
+    add = made.add_argument_group("model, input, output").add_argument
+    add("-m", "--model", default="en-pt", help="model file, or a name (default: en-pt)")
+    add("-o", "--output", metavar="FILE", required=True, help="the archive (.npz)")
+    add("text", metavar="TEXT", help="a sentence; a model without a source reads it as its own")
+    add = made.add_argument_group("what is written").add_argument
+    add("--op", action="append", metavar="NAME", help="only this operation; may be repeated")
+    add(
+        "--steps",
+        type=shared.count(shared.MAX_COUNT),
+        metavar="N",
+        help="most steps of the decoder (default: to the end of the sentence)",
+    )
+    shared.add_backend(made.add_argument_group("speed (no byte changes)").add_argument, "reference")
+    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
+    given = parser().parse_args(arguments)
+    return command.run(partial(_run, given), given.log_level)
+
+
+def _run(given: argparse.Namespace, console: Console) -> None:
+    from int8ref.executor import prepare_backend
+    from int8ref.model_file import model_hash
+    from int8ref.models import load_model
+    from int8ref.recording import record
+    from int8ref.storage import write_whole
+
+    path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
+    found = record(model, given.text, given.steps, given.op, given.backend)
+    content = found.archive(model.name, model_hash(path))
+    if os.path.exists(given.output) and os.path.samefile(given.output, path):
+        raise UserError(f"{given.output}: the output is the model file")
+    write_whole(given.output, content)
+    console.info(f"{len(found.records)} operations, {len(found.arrays)} arrays")
+
+
+if __name__ == "__main__":
+    command.end_quietly_with_the_reader()
+    sys.exit(main())
