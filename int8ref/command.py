@@ -93,6 +93,11 @@ def deliver(
 def _open_output(path: str, inputs: Sequence[InputFile], model: Path) -> int:
     if path != "-":
         return open_output(path, {**{i.what: i.status for i in inputs}, "model": model.stat()})
+    return standard_output()
+
+
+def standard_output() -> int:
+    """The descriptor of stdout.  What `print` cannot write is told too late for an exit status."""
     if sys.stdout is None:
         raise UserError("there is no standard output")
     return sys.stdout.fileno()

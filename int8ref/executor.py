@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction
-from int8ref.program import Checked, Program, Tensors, takes_source, vocabulary_size
+from int8ref.program import Checked, Program, Tensors, max_steps, takes_source, vocabulary_size
 from int8ref.reference import operation
 from int8ref.search.beam import beam
 from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
 from int8ref.search.greedy import greedy
-from int8ref.search.hypothesis import BeamOptions, Hypothesis
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
 
 Backend = Literal["compiled", "reference"]
 BACKENDS: tuple[Backend, ...] = ("compiled", "reference")
@@ -63,8 +63,10 @@ class Engine(Protocol):
     ) -> list[list[int]]:
         """Translate by the most likely token after the most likely token.
 
-        `limits`: most tokens of each translation.  The ids of the translations, without eos.
-        `candidates`: the only tokens that each sentence may be translated with, eos among them.
+        `limits`: most tokens of each translation, at least 1.  The ids of the translations, without
+        eos.
+        `candidates`: the only tokens that each sentence may be translated with; where eos is not
+        among them, up to its limit.
         """
         ...
 
@@ -151,7 +153,7 @@ class ReferenceEngine:
         self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
     ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        self._check(batch, candidates)
+        self._check(batch, limits, candidates)
         return greedy(self, batch, limits, candidates)
 
     def beam(
@@ -162,7 +164,7 @@ class ReferenceEngine:
         candidates: Candidates | None = None,
     ) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
-        self._check(batch, candidates)
+        self._check(batch, limits, candidates)
         return beam(self, batch, limits, options, candidates)
 
     def score(
@@ -180,9 +182,14 @@ class ReferenceEngine:
         check_paths(starts, paths, len(batch), vocabulary_size(self.program, self.tensors))
         return log_probabilities(self, batch, starts, paths)
 
-    def _check(self, batch: Batch, candidates: Candidates | None) -> None:
+    def _check(self, batch: Batch, limits: Sequence[int], candidates: Candidates | None) -> None:
+        program, tensors = self.program, self.tensors
+        check_limits(limits, len(batch))
+        positions = max_steps(program, tensors)
+        if max(limits, default=0) > positions:
+            raise IndexError(f"positions must lie in [0, {positions})")
         if candidates is not None:
-            check_candidates(candidates, len(batch), vocabulary_size(self.program, self.tensors))
+            check_candidates(candidates, len(batch), vocabulary_size(program, tensors))
 
 
 class ReferenceSession:
@@ -202,6 +209,7 @@ class ReferenceSession:
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
+        ids = ids_of_rows(ids, len(self._sentence))
         inputs = target_inputs(ids, self._position, self._sentence)
         values = {**self._memory, **self._states, **inputs}
         self._run(self._program.decoder, values)
@@ -235,6 +243,14 @@ def run_instruction(instruction: Instruction, values: Values, tensors: Tensors) 
     names = [content for _, kind, content in instruction.operands() if kind == "result"]
     pairs = zip(names, results if len(names) > 1 else (results,), strict=True)
     return {name: result for name, result in pairs if name is not None}
+
+
+def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray[np.int32]:
+    """What a step of a session is given.  Raises ValueError unless it is an integer for each row."""
+    found = np.asarray(ids)
+    if found.shape != (rows,) or found.dtype.kind != "i":
+        raise ValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
+    return found.astype(np.int32, copy=False)
 
 
 def target_inputs(ids: npt.NDArray[np.int32], position: int, sentence: npt.NDArray[Any]) -> Values:

@@ -46,8 +46,8 @@ class Options:
     beam_size          hypotheses kept in each step; 1 is greedy search
     n_best             translations of each sentence, at most beam_size
     normalization      how sums of unlike length are compared: see `Scores`
-    alpha              exponent of the length in the normalisation, in hundredths from 0 to 10; by
-                       default the model's own
+    alpha              exponent of the length in the normalisation, from 0 to 10 in hundredths, such
+                       as 0.6; by default the model's own
     scores             whether scores are told
     alignment          whether source and target tokens are aligned: "hard" one source token each,
                        "soft" also the weights
@@ -75,6 +75,8 @@ class Options:
         _require_range("n_best", self.n_best, self.beam_size)
         _require("normalization", self.normalization, NORMALIZATIONS)
         _require("alignment", self.alignment, (None, *ALIGNMENTS))
+        _require("scores", self.scores, (False, True))
+        _require("shortlist", self.shortlist, (False, True))
         if self.alpha is not None:
             hundredths("alpha", self.alpha)
         if self.max_length is not None:
@@ -84,8 +86,8 @@ class Options:
 
 
 def _require_range(name: str, value: int, most: int) -> None:
-    if not 1 <= value <= most:
-        raise OptionError(f"{name} is {value}, not from 1 to {most}")
+    if type(value) is not int or not 1 <= value <= most:
+        raise OptionError(f"{name} is {value!r}, not from 1 to {most}")
 
 
 def _require(name: str, value: object, allowed: Collection[object]) -> None:

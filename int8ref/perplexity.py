@@ -17,6 +17,7 @@ from int8ref import command
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
 from int8ref.errors import UserError
+from int8ref.lines import LineWriter
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend, Engine
@@ -191,8 +192,11 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     speed = given.batch_size, given.threads, given.buffer_size
     begun = time.monotonic()
     found = measure(model, file.lines, given.window, given.backend, *speed)
-    print(f"word perplexity   {found.of_words} ({found.words} words)")
-    print(f"token perplexity  {found.of_tokens} ({found.tokens} tokens)")
+    lines = [
+        f"word perplexity   {found.of_words} ({found.words} words)",
+        f"token perplexity  {found.of_tokens} ({found.tokens} tokens)",
+    ]
+    LineWriter(command.standard_output()).write(lines)
     if given.stats:
         seconds = time.monotonic() - begun
         console.say(f"{seconds:.2f} s: {found.tokens / seconds:.1f} tokens/s")

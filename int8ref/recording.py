@@ -20,25 +20,29 @@ from int8ref.executor import (
     Values,
     first_states,
     load_engine,
+    run_instruction,
     source_inputs,
     target_inputs,
 )
 from int8ref.instruction import Instruction
 from int8ref.model_file import Model
-from int8ref.program import longest_translation, max_steps, takes_source
+from int8ref.program import Program, longest_translation, max_steps, takes_source
 from int8ref.reference import instructions
-from int8ref.reference.argmax import argmax
+from int8ref.reference.argmax import Argmax
 from int8ref.worker import tokenizers
 
 INDEX = "vectors.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in an archive, so that the bytes depend on what is in it alone."""
+UNIX = 3
+"""The system that every archive claims to be of."""
 
 
 @dataclass
 class Vectors:
     """Operations in the order they ran in, and the arrays they name.
 
+    text      what was recorded
     source    token ids of the source, with eos; empty for a model without a source
     target    token ids of the translation, or of the text that such a model reads, with eos
     records   for each operation: `op`, `sequence` ("encoder" or "decoder"), `step` of the decoder
@@ -48,6 +52,7 @@ class Vectors:
               and decoder/STEP/NAME
     """
 
+    text: str
     source: list[int] = field(default_factory=list)
     target: list[int] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -63,20 +68,28 @@ class Vectors:
             "arithmetic": arithmetic.VERSION,
             "model": model,
             "sha256": sha256,
+            "text": self.text,
             "source": self.source,
             "target": self.target,
             "records": self.records,
         }
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as made:
-            made.writestr(zipfile.ZipInfo(INDEX, EPOCH), json.dumps(index, indent=1))
+            made.writestr(_member(INDEX), json.dumps(index, indent=1))
             for name in sorted(self.arrays):
                 if ".." in re.split(r"[/\\]", name):  # whoever unpacks the archive may follow it
                     raise UserError(f"the model has a tensor or value of the name {name!r}")
                 member = io.BytesIO()
                 np.lib.format.write_array(member, self.arrays[name], allow_pickle=False)
-                made.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), member.getvalue())
+                made.writestr(_member(f"{name}.npy"), member.getvalue())
         return content.getvalue()
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A file in an archive, the same on every system."""
+    made = zipfile.ZipInfo(name, EPOCH)
+    made.create_system = UNIX
+    return made
 
 
 def record(
@@ -97,7 +110,7 @@ def record(
     if unknown:
         raise UserError(f"no operation {unknown[0]!r}: there are {', '.join(instructions())}")
     program, tensors = model.program, model.tensors
-    has = {instruction.op for instruction in [*program.encoder, *program.decoder]}
+    has = {i.op for i in [*program.encoder, *program.decoder, *search(program)]}
     absent = sorted(set(ops or ()) - has)
     if absent:
         raise UserError(f"model {model.name} has no {absent[0]}: it has {', '.join(sorted(has))}")
@@ -108,7 +121,7 @@ def record(
     limit = program.max_source_length if translates else max_steps(program, tensors)
     if len(tokens) >= limit:
         raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - 1}")
-    recorder = _Recorder(model, ops, backend)
+    recorder = _Recorder(model, text, ops, backend)
     text_ids = [*tokens, program.eos]
     if not translates:
         recorder.decode([], text_ids[:steps])
@@ -120,15 +133,22 @@ def record(
     return recorder.found
 
 
+def search(program: Program) -> list[Instruction]:
+    """What a search does to the logits of a step: argmax if it is greedy, else log_softmax."""
+    return [Argmax(x=program.logits, out="search.argmax"), program.log_softmax]
+
+
 class _Recorder:
     """Runs one sentence and keeps what is asked for."""
 
-    def __init__(self, model: Model, ops: Sequence[str] | None, backend: Backend) -> None:
+    def __init__(
+        self, model: Model, text: str, ops: Sequence[str] | None, backend: Backend
+    ) -> None:
         self._model = model
         self._kept = set(ops or instructions())
         self._engine = load_engine(model.program, model.tensors, backend, model.types)
         self._places: dict[str, str] = {}
-        self.found = Vectors()
+        self.found = Vectors(text)
 
     def decode(self, source: list[int], path: Sequence[int | None]) -> None:
         """A step for each token of the path; one that is None is the likeliest, and eos the end."""
@@ -144,12 +164,14 @@ class _Recorder:
             ids = np.array([token], np.int32)
             inputs = target_inputs(ids, step, sentence) | states
             seen.clear()
-            logits = session.step(ids)
-            self._keep(
-                "decoder", step, program.decoder, inputs | seen, {**values, **inputs, **seen}
-            )
+            session.step(ids)
+            new = inputs | seen
+            for instruction in search(program):
+                new |= run_instruction(instruction, new, self._model.tensors)
+            sequence = [*program.decoder, *search(program)]
+            self._keep("decoder", step, sequence, new, values | new)
             states = {state.value: seen[state.next_value] for state in program.states}
-            token = int(argmax(logits)[0]) if given is None else given
+            token = int(new["search.argmax"][0]) if given is None else given
             self.found.target.append(token)
             if given is None and token == program.eos:
                 return

@@ -24,16 +24,23 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that no other process, and no kill on the way, meets a part of it.
 
     The bytes go to a temporary file in the same folder, which is renamed when they are on disk.
-    Permissions are those of any new file.  Raises `OSError` that names the file, not the temporary
-    one.
+    Permissions are those of any new file.  Symbolic links are followed, and devices and pipes are
+    written to as they are.  Raises `OSError` that names the file, not the temporary one.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    target = Path(os.path.realpath(path))
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _write_and_rename(target, content)
     except OSError as error:
-        error.filename = str(target)
+        error.filename, error.filename2 = os.fspath(path), None
         raise
+
+
+def _write_and_rename(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -8,6 +8,7 @@ from typing import Protocol
 import sentencepiece
 
 from int8ref.errors import UserError
+from int8ref.lines import TextError
 from int8ref.model_file import Tokenizer
 
 
@@ -51,7 +52,11 @@ class SentencePiece:
 
     def encode(self, line: str) -> list[int]:
         """See `TextTokenizer.encode`."""
-        ids: list[int] = self._processor.encode(line.encode())
+        try:
+            ids: list[int] = self._processor.encode(line.encode())
+        except UnicodeEncodeError as error:
+            character = line[error.start]
+            raise TextError(f"the text has half a surrogate pair, {character!r}") from None
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:

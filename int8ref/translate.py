@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from int8ref import arguments as shared
 from int8ref import command
 from int8ref.console import Console
-from int8ref.lines import split_arguments
+from int8ref.lines import LineWriter, split_arguments
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from pathlib import Path
@@ -83,7 +83,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
 
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     if given.signature:
-        print(signature(path, model, options, given.backend))
+        line = signature(path, model, options, given.backend)
+        LineWriter(command.standard_output()).write([line])
         return
 
     from int8ref import output

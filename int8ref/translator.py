@@ -50,8 +50,9 @@ class Speed:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is not None and value < 1:
-                raise OptionError(f"{name} is {value}, not positive")
+            usual = name == "buffer_size" and value is None
+            if not usual and (type(value) is not int or value < 1):
+                raise OptionError(f"{name} is {value!r}, not a positive integer")
 
     def limits(self, beam_size: int) -> Limits:
         """What it means for a stream of sentences with so many hypotheses each."""

@@ -12,6 +12,7 @@ from int8ref import arguments as shared
 from int8ref import command
 from int8ref.console import Console
 from int8ref.errors import UserError
+from int8ref.lines import split_arguments
 
 PROGRAM = "python -m int8ref.vectors"
 EXAMPLES = f"""examples:
@@ -57,8 +58,11 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     from int8ref.recording import record
     from int8ref.storage import write_whole
 
+    lines = split_arguments([given.text])
+    if len(lines) > 1:
+        raise UserError(f"the text has {len(lines)} lines: vectors are of one sentence")
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
-    found = record(model, given.text, given.steps, given.op, given.backend)
+    found = record(model, lines[0], given.steps, given.op, given.backend)
     content = found.archive(model.name, model_hash(path))
     if os.path.exists(given.output) and os.path.samefile(given.output, path):
         raise UserError(f"{given.output}: the output is the model file")

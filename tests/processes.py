@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-Command = list[str | Path]
+Command = list[str | bytes | Path]
 
 
 def run(arguments: Command, stdin: bytes = b"", timeout: int = 60) -> tuple[int, bytes, str]:

@@ -39,6 +39,12 @@ def test_decimal_numbers_are_taken_as_they_are_written(value: Any, expected: int
         ({"max_length_factor": 0}, "max_length_factor is 0, not a number from 0.01 to 100"),
         ({"normalization": "wu"}, "normalization is 'wu', not one of"),
         ({"alignment": "firm"}, "alignment is 'firm', not one of"),
+        ({"beam_size": "4"}, "beam_size is '4', not from 1 to 64"),
+        ({"beam_size": 1.5}, r"beam_size is 1\.5"),
+        ({"n_best": True}, "n_best is True"),
+        ({"max_length": 2.5}, r"max_length is 2\.5"),
+        ({"scores": "token"}, "scores is 'token', not one of"),
+        ({"shortlist": None}, "shortlist is None"),
     ],
 )
 def test_what_cannot_be_is_told(options: dict[str, Any], why: str) -> None:
@@ -49,5 +55,6 @@ def test_what_cannot_be_is_told(options: dict[str, Any], why: str) -> None:
 
 @pytest.mark.parametrize("name", ["batch_size", "threads", "buffer_size"])
 def test_speed_is_positive(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name} is 0"):
-        Speed(**{name: 0})
+    for value in (0, -1, "2", 1.5):
+        with pytest.raises(UserError, match=f"{name} is {value!r}"):
+            Speed(**{name: value})

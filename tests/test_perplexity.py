@@ -198,6 +198,14 @@ def test_errors(decoder: Command, arguments: list[str], text: bytes, message: st
     assert told.count("\n") == 1
 
 
+def test_a_result_that_cannot_be_written(decoder: Command) -> None:
+    shell: Command = ["env", "-u", "PYTHONUNBUFFERED", "sh", "-c", 'exec "$@" >/dev/full', "sh"]
+    status, _, told = run([*shell, *decoder], b"a\n")
+    assert status == 1
+    assert "No space left" in told
+    assert told.count("\n") == 1
+
+
 def test_help_needs_no_library() -> None:
     program = (
         "import sys; from int8ref.perplexity import main\n"

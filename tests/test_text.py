@@ -15,6 +15,7 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
+from int8ref.lines import TextError
 from int8ref.model_file import Model, Tokenizer
 from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
 
@@ -66,7 +67,7 @@ def test_odd_lines(tokenizer: TextTokenizer, line: str) -> None:
 
 
 def test_a_lone_surrogate_is_no_text(tokenizer: TextTokenizer) -> None:
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(TextError, match=r"half a surrogate pair, '\\udcff'"):
         tokenizer.encode("a\udcffb")
 
 

@@ -346,6 +346,18 @@ def test_signature(tiny: Command, tiny_file: Path) -> None:
         assert parts == expected
 
 
+@pytest.mark.parametrize(
+    ("redirection", "why"), [(">/dev/full", "No space left"), (">&-", "no standard output")]
+)
+def test_a_signature_that_cannot_be_written(tiny: Command, redirection: str, why: str) -> None:
+    """Also where Python keeps what is printed until the end."""
+    shell: Command = ["env", "-u", "PYTHONUNBUFFERED", "sh", "-c", f'exec "$@" {redirection}', "sh"]
+    status, _, errors = run([*shell, *tiny, "--signature"])
+    assert status == 1
+    assert why in errors
+    assert len(errors.splitlines()) == 1
+
+
 @pytest.mark.parametrize(("quiet", "terminal"), [(False, True), (True, True), (False, False)])
 def test_progress_is_for_terminals(
     tiny: Command, translation: bytes, quiet: bool, terminal: bool

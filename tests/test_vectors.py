@@ -63,13 +63,15 @@ def test_every_record_is_true(kind: str) -> None:
     assert {f"{name}.npy" for name in used} | {INDEX} == set(zipfile_names(found))
     steps = len(index["target"])
     expected = [i.op for i in model.program.encoder]
-    expected += [i.op for i in model.program.decoder] * steps
+    expected += [*(i.op for i in model.program.decoder), "argmax", "log_softmax"] * steps
     assert [told["op"] for told in index["records"]] == expected
     assert [told["step"] for told in index["records"]][-1] == steps - 1
 
 
 def zipfile_names(found: Vectors) -> list[str]:
-    return zipfile.ZipFile(io.BytesIO(found.archive("", ""))).namelist()
+    archive = zipfile.ZipFile(io.BytesIO(found.archive("", "")))
+    assert {member.create_system for member in archive.infolist()} == {3}
+    return archive.namelist()
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -167,6 +169,9 @@ def test_command_errors(command: Command, tmp_path: Path) -> None:
         (absent, TEXT, f"{absent}: No such file"),
         (model, TEXT, "the output is the model file"),
         (tmp_path / "vectors.npz", "", "the text has no tokens"),
+        (tmp_path / "vectors.npz", "a\nb", "the text has 2 lines"),
+        (tmp_path / "vectors.npz", b"a\xff", "argument 1 is not UTF-8"),
+        (tmp_path, TEXT, f"{tmp_path}: Is a directory"),
     ):
         status, out, told = run([*command, "-o", output, text])
         assert (status, out) == (1, b"")

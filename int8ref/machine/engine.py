@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch, Observer
+from int8ref.executor import Batch, Observer, ids_of_rows
 from int8ref.machine import call as word
 from int8ref.machine import packed
 from int8ref.machine.arena import Arena
@@ -88,8 +88,7 @@ class CompiledEngine:
         self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
     ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        if len(limits) != len(batch):
-            raise ValueError(f"{len(limits)} limits for {len(batch)} sentences")
+        check_limits(limits, len(batch))
         parts = self._parts(batch, limits, candidates, 1)
         return [ids for part in parts for ids in self._greedy(*part)]
 
@@ -296,6 +295,7 @@ class CompiledSession:
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
+        ids = ids_of_rows(ids, len(self._sentence))
         self._bounds.check_ids(ids)
         self._bounds.check_length(self._position + 1)
         arena, rows = self._arena, len(self._sentence)

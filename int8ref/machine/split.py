@@ -1,10 +1,15 @@
 """How many sentences are decoded at once: as many as have their keys and values in a near cache.
 
 A step of decoding reads the weights once for all rows, and for each row its own keys and values.
-More rows share the first, but from some number on the second come from a far cache, in short pieces
-and a sixth as fast as weights, which come in one stream.  n rows whose keys and values just fit the
-near cache read W / n bytes of weights each, and save the far cache C / n bytes, C its size: that is
-worth it where W < 6 C or so.  Measured with models of 5 and 38 MB of weights: docs/speed.md.
+More rows share the first, but from some number on the second come from a far cache: in short pieces
+and, measured, a seventh as fast as weights, which come in one stream.  Let W be the bytes of weights
+and c those of a row's keys and values, three quarters of which a step meets on the mean.  Parts of
+n = NEAR_BYTES / c rows read W / n bytes of weights for each row and step, and no longer 3 c / 4 from
+far away, which is worth it where
+
+    W / n < 7 * 3 c / 4,  so that  W < 5 NEAR_BYTES,  about.
+
+What it brings a model of 5 MB of weights, and would cost one of 38 MB: docs/speed.md.
 """
 
 from __future__ import annotations
@@ -19,9 +24,9 @@ from int8ref.reference.attention import Attention
 from int8ref.reference.linear import Linear
 
 NEAR_BYTES = 2 << 20
-"""Most bytes of keys and values at the last step, when they are the most; the mean is a half."""
+"""Most bytes of the keys and values of a part, at the last step, when they are the most."""
 MOST_WEIGHTS = 4 * NEAR_BYTES
-"""From this many bytes of weights on, these are better read once for all rows."""
+"""Beyond so many bytes of weights, these are better read once for all rows."""
 LEAST_ROWS = 4
 """Fewer rows would leave products without work for what they read."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,10 +209,15 @@ def test_refuses_targets(backend: str, targets: Sequence[Sequence[int]], message
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_refuses_limits(backend: str) -> None:
     engine = tiny_engines()[backend]
-    with pytest.raises(ValueError, match="1 limits for 2 sentences"):
-        engine.beam([[4, 0], [5, 0]], [3], BeamOptions())
-    with pytest.raises(ValueError, match=r"a limit is 0, outside \[1, 8192\]"):
-        engine.beam([[4, 0]], [0], BeamOptions())
+    for search in (engine.greedy, partial(engine.beam, options=BeamOptions())):
+        for limits in ([3], [3, 3, 3]):
+            with pytest.raises(ValueError, match=f"{len(limits)} limits for 2 sentences"):
+                search([[4, 0], [5, 0]], limits)
+        for limit in (0, -1, 8193):
+            with pytest.raises(ValueError, match=rf"a limit is {limit}, outside \[1, 8192\]"):
+                search([[4, 0], [5, 0]], [5, limit])
+        with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
+            search([[4, 0]], [65])
     with pytest.raises(ValueError, match="a batch needs sentences"):
         engine.beam([], [], BeamOptions())
     with pytest.raises(ValueError, match="a batch needs sentences"):
@@ -221,6 +228,11 @@ def test_refuses_limits(backend: str) -> None:
         engine.beam([[VOCABULARY, 0]], [3], BeamOptions())
 
 
-def test_refuses_limits_beyond_the_positions() -> None:
-    with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
-        compiled().beam([[4, 0]], [65], BeamOptions())
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "ids", [np.array([5], np.int32), [5], np.ones(3), np.ones((3, 1), np.int32)]
+)
+def test_a_step_takes_an_integer_for_each_row(backend: str, ids: Any) -> None:
+    session = tiny_engines()[backend].session([[4, 0]] * 3)
+    with pytest.raises(ValueError, match="as token ids of 3 rows"):
+        session.step(ids)
