@@ -246,7 +246,7 @@ def run_instruction(instruction: Instruction, values: Values, tensors: Tensors) 
 
 
 def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray[np.int32]:
-    """What a step of a session is given.  Raises ValueError unless it is an integer for each row."""
+    """What a step of a session is given: an integer for each row, else it raises ValueError."""
     found = np.asarray(ids)
     if found.shape != (rows,) or found.dtype.kind != "i":
         raise ValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")

@@ -40,7 +40,10 @@ METADATA = "int8ref"
 UNPACKED = "unpacked"
 """What a file holds compressed, kept as it is used: to unpack it takes a tenth of a start."""
 
-_Word = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._+-]{1,64}\Z")]
+NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
+"""What names and languages in a header consist of, as in a regular expression; most of them."""
+
+_Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
 __all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save", "serialize"]
 
@@ -139,7 +142,8 @@ def serialize(model: Model, compact: bool = False) -> bytes:
     """The model as the bytes of its file: the same model gives the same bytes.
 
     `compact`: a smaller file, with the weights as zlib streams too; see `container.deflate`.
-    Raises `ProgramError` for an unsound program, `ModelFileError` for what a file cannot hold.
+    Raises `ProgramError` for an unsound program, `ModelFileError` for what a file cannot hold: the
+    header is held to what the reader demands.
     """
     validate(model.program, model.tensors)
     reserved = sorted({SOURCE_TOKENIZER, TARGET_TOKENIZER, DIGEST} & model.tensors.keys())
@@ -162,7 +166,7 @@ def serialize(model: Model, compact: bool = False) -> bytes:
     tensors[SOURCE_TOKENIZER] = container.compress(model.source.model)
     if not shared:
         tensors[target] = container.compress(model.target.model)
-    return container.pack(tensors, METADATA, msgspec.json.encode(header).decode())
+    return container.pack(tensors, METADATA, _encode_header(header))
 
 
 def save(path: str | os.PathLike[str], model: Model, compact: bool = False) -> None:
@@ -267,6 +271,16 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
     for name, entry in header.deflated.items():
         unpacked[name] = container.inflate(name, packed[name], entry.dtype, entry.shape)
     return unpacked
+
+
+def _encode_header(header: _Header) -> str:
+    """The inverse of `_decode_header`, which must take it; raises `ModelFileError` that says why
+    not."""
+    _decode_header(msgspec.to_builtins(header))
+    try:
+        return msgspec.json.encode(header).decode()
+    except UnicodeEncodeError as error:  # of a file's name in the provenance
+        raise ModelFileError(f"header: {error.object!r} is not UTF-8") from None
 
 
 def _decode_header(document: Any) -> _Header:

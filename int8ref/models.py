@@ -214,7 +214,10 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
                 check=False,
             )
             if done.returncode:
-                raise ModelError(f"importing {name} failed (exit status {done.returncode})")
+                raise ModelError(
+                    f"importing {name} to {_described(cached.parent)} failed"
+                    f" (exit status {done.returncode})"
+                )
             if shortlist.beside(temporary).exists():  # first: a model is there with all it has
                 os.replace(shortlist.beside(temporary), shortlist.beside(cached))
             os.replace(temporary, cached)
@@ -222,8 +225,13 @@ def _import(name: str, published: Published, checkpoint: Path, cached: Path, say
             shortlist.beside(temporary).unlink(missing_ok=True)
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise ModelError(f"cannot write the model {name} to {cached.parent}: {error}") from None
+        raise ModelError(f"cannot write {name} to {_described(cached.parent)}: {error}") from None
     say(f"{name} is kept in {cached}")
+
+
+def _described(cache: Path) -> str:
+    """The cache folder in an error, and how to have another."""
+    return f"the cache folder {cache} (INT8REF_CACHE names another)"
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -124,6 +124,33 @@ def test_reserved_names(tiny_model: TinyModel, name: str) -> None:
         serialize(replace(model, program=program, tensors=tensors))
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"name": "a b"}, r"\.name"),
+        ({"name": ""}, r"\.name"),
+        ({"name": "a" * 65}, r"\.name"),
+        ({"name": "../../evil"}, r"\.name"),
+        ({"languages": ("en", "p t")}, r"\.languages"),
+        ({"languages": ("en",)}, r"\.languages"),
+        ({"provenance": {"licence": 1}}, r"\.provenance"),
+        ({"provenance": {"file": "m\udcff.bin"}}, r"m\\udcff\.bin"),
+    ],
+)
+def test_a_header_that_no_reader_takes_is_not_written(
+    tmp_path: Path, tiny_model: TinyModel, change: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ModelFileError, match=why):
+        save(tmp_path / "model", replace(tiny_model(1), **change))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a", "A.b_c+d-9", "a" * 64])
+def test_legal_names(tmp_path: Path, tiny_model: TinyModel, name: str) -> None:
+    save(tmp_path / "model", replace(tiny_model(1), name=name))
+    assert load(tmp_path / "model").name == name
+
+
 def test_unsound_program_is_not_saved(tiny_model: TinyModel) -> None:
     model = tiny_model(1)
     with pytest.raises(ProgramError, match="positions"):

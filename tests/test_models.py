@@ -200,7 +200,10 @@ def test_a_failing_import_is_told(machine: Machine) -> None:
     status, out, errors = machine.run("a cat")
     assert (status, out) == (1, b"")
     assert "the checkpoint is damaged" in errors
-    assert errors.endswith("int8ref: error: importing en-pt failed (exit status 1)\n")
+    assert errors.endswith(
+        f"int8ref: error: importing en-pt to the cache folder {machine.cache}"
+        " (INT8REF_CACHE names another) failed (exit status 1)\n"
+    )
     assert machine.cached() == []
 
 
@@ -208,7 +211,7 @@ def test_a_cache_that_cannot_be_written_is_told(machine: Machine) -> None:
     machine.cache.write_text("a file where the folder should be")
     status, out, errors = machine.run("a cat")
     assert (status, out) == (1, b"")
-    assert f"cannot write the model en-pt to {machine.cache}" in errors
+    assert f"cannot write en-pt to the cache folder {machine.cache} (INT8REF_CACHE" in errors
 
 
 def test_a_distribution_without_the_checkpoint_is_told(machine: Machine) -> None:

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import re
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from int8ref import command
+from int8ref.console import Console
 from int8ref.errors import UserError
-from int8ref.model_file import Model, Tokenizer, save
+from int8ref.instruction import ProgramError
+from int8ref.lines import Lines, TextError, Warn
+from int8ref.model_file import MAX_NAME, NAME_CHARACTERS, Model, Tokenizer, save
 from int8ref.models import MODELS
 from int8ref.shortlist import Shortlist, beside
 from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
+from weights_import.arguments import PAIR, parser
 from weights_import.calibrate import calibrate, shipped_text
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
-
-DESCRIPTION = """\
-Import a float (or intgemm8) Transformer as one int8 model file.
-
-The activations' scales come from running the float model on a text in the source language: a few
-hundred sentences like those to be translated later.  No code of the checkpoint is run and no
-training framework is needed."""
-
-EXAMPLES = """\
-examples:
-  python -m weights_import model.bin -o model.safetensors --languages en-pt
-  python -m weights_import model.npz -o model.safetensors --calibration news.txt --requantize shift
-  python -m weights_import runs/1/en-de.safetensors -o en-de.safetensors --calibration train.en
-
-A lexical shortlist (.s2t.bin) beside the checkpoint is imported too, to a file beside the model:
-MODEL.shortlist.safetensors.
-"""
+from weights_import.sources.tokenizers import names_of_models
 
 CHOICES = "requantize", "rescaling", "scales", "residual", "weights"
 """Those of the importer that the model file tells."""
@@ -44,105 +34,28 @@ CHOICES = "requantize", "rescaling", "scales", "residual", "weights"
 def main(arguments: list[str] | None = None) -> int:
     """Run the command: 0 when the model is written, 1 for an error, 2 for wrong usage."""
     options = parser().parse_args(arguments)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING if options.quiet else "INFO")
-    try:
-        run(options)
-    except (CheckpointError, LoweringError, UserError, OSError, ValueError) as error:
-        print(f"weights_import: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return command.run(partial(run, options), "error" if options.quiet else "info")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m weights_import",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    p.add_argument("source", type=Path, help="checkpoint: a file, or a folder that holds one")
-    p.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
-    p.add_argument(
-        "--calibration",
-        type=Path,
-        help="UTF-8 text, one sentence a line (default: the text that ships for the language)",
-    )
-    p.add_argument(
-        "--requantize",
-        choices=("multiplier", "shift"),
-        default=Options.requantize,
-        help="how accumulators return to int8 (default: %(default)s)",
-    )
-    p.add_argument(
-        "--rescaling",
-        choices=("static", "dynamic"),
-        default=Options.rescaling,
-        help="hidden layers and contexts: on the scale that was calibrated, or shifted by what each"
-        " row needs (default: %(default)s)",
-    )
-    p.add_argument(
-        "--scales",
-        choices=("channel", "tensor"),
-        default=Options.scales,
-        help="a scale for each channel where that is possible, or for each tensor"
-        " (default: %(default)s)",
-    )
-    p.add_argument(
-        "--residual",
-        type=int,
-        choices=(16, 8),
-        default=Options.residual,
-        help="bits of the residual (default: %(default)s)",
-    )
-    p.add_argument(
-        "--weights",
-        choices=("quads", "full"),
-        default=Options.weights,
-        help="weights whose sums of four products stay within 16 bits, which CPUs without 8-bit dot"
-        " products add up faster, or weights that use all of 8 bits (default: %(default)s)",
-    )
-    p.add_argument(
-        "--positions",
-        type=number_of_positions,
-        default=Options.positions,
-        help="most tokens of a source with eos, or of the context of a language model, if the "
-        "checkpoint has as many (default: %(default)s)",
-    )
-    p.add_argument(
-        "--compact",
-        action="store_true",
-        help="deflate the weights too: a smaller file, which is unpacked at its first use",
-    )
-    p.add_argument(
-        "--shortlist",
-        type=Path,
-        help="lexical shortlist (default: *.s2t.bin beside the checkpoint)",
-    )
-    p.add_argument("--name", help="name of the model (default: the output file's name)")
-    p.add_argument(
-        "--languages",
-        help="source and target, such as en-pt (default: the checkpoint's own, or from the name)",
-    )
-    p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
-    return p
-
-
-def run(options: argparse.Namespace) -> None:
-    """Read, calibrate, lower, write."""
-    log = logging.getLogger("weights_import")
-    name = options.name or options.output.stem
-    model = sources.read(options.source)
-    known = None if options.languages else model.languages
-    languages = known or languages_of(options.languages or name)
-    shortlist = import_shortlist(options.shortlist, options.source, model)
-    log.info("read %s: %s", options.source.name, model.provenance.get("format", ""))
-    sentences = calibration_text(options.calibration, languages[0])
-    log.info("calibrating on %d sentences ...", len(sentences))
-    ranges = calibrate(model, sentences, positions=options.positions)
-    log.info("lowering ...")
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Read, calibrate, lower, write; what can be refused is refused before the long work."""
+    name = options.name or legal_name(options.output.stem)
     choices = {choice: getattr(options, choice) for choice in CHOICES}
-    program, tensors = lower(model, ranges, Options(positions=options.positions, **choices))
+    lowering = Options(positions=options.positions, **choices)
+    lists = options.shortlist or marian_shortlist.find(options.source)
+    checkpoint, *companions = sources.files(options.source)
+    others = filter(None, (lists, options.calibration))
+    check_output(options.output, [checkpoint, *companions, *others])
+    model = sources.read(checkpoint)
+    console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
+    source, target = tokenizers(model, f"in {checkpoint.parent}")
+    languages = languages_of(model, options.languages, name)
+    shortlist = import_shortlist(lists, model) if lists else None
+    sentences = calibration_text(options.calibration, languages[0], console.warning)
+    console.info(f"calibrating on {len(sentences)} sentences ...")
+    ranges = calibrate(model, sentences, positions=options.positions)
+    console.info("lowering ...")
+    program, tensors = lower(model, ranges, lowering)
     provenance = {
         **model.provenance,
         **ranges.provenance,
@@ -151,26 +64,45 @@ def run(options: argparse.Namespace) -> None:
     }
     if name in MODELS:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
-    source, target = tokenizers(model)
     if shortlist is not None:
         save_shortlist(beside(options.output), shortlist)
     lowered = Model(name, languages, program, tensors, source, target, provenance)
-    save(options.output, lowered, options.compact)
-    size = options.output.stat().st_size
+    size = write(options.output, lowered, options.compact)
     floats = 4 * sum(t.size for t in {id(t): t for t in model.tensors.values()}.values())
-    log.info(
-        "wrote %s: %.2f MB, %.2f times smaller than the weights in float32",
-        options.output.name,
-        size / 1e6,
-        floats / size,
+    console.info(
+        f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
+        f" {floats / size:.2f} times smaller than the weights in float32"
     )
 
 
-def import_shortlist(path: Path | None, source: Path, model: FloatModel) -> Shortlist | None:
-    """The shortlist in `path`, or the one beside the checkpoint `source`, or none."""
-    path = path or marian_shortlist.find(source)
-    if path is None:
-        return None
+def write(output: Path, model: Model, compact: bool) -> int:
+    """Write the model's file; its bytes.  Raises LoweringError where the program is not sound."""
+    try:
+        save(output, model, compact)
+    except ProgramError as error:
+        raise LoweringError(f"{model.provenance['file']}: {error}") from None
+    return output.stat().st_size
+
+
+def check_output(output: Path, read: list[Path]) -> None:
+    """Raises UserError where a model, or the shortlist beside it, cannot be written to `output`, or
+    would replace one of the files that are `read`."""
+    if not output.parent.is_dir():
+        raise UserError(f"{output}: there is no folder {output.parent}")
+    if output.is_dir():
+        raise UserError(f"{output}: a folder, not the file to write")
+    for written in (output, beside(output)):
+        if not written.exists():
+            continue
+        if not written.is_file():
+            raise UserError(f"{written}: not a regular file, and would be replaced")
+        for path in read:
+            if path.exists() and written.samefile(path):
+                raise UserError(f"{written}: would be replaced, but the import reads it")
+
+
+def import_shortlist(path: Path, model: FloatModel) -> Shortlist:
+    """The shortlist in a file of Marian's; raises CheckpointError where it is not the model's."""
     architecture = model.architecture
     sizes = architecture.source_vocabulary, architecture.target_vocabulary
     tokenizers = model.tokenizers
@@ -180,36 +112,61 @@ def import_shortlist(path: Path | None, source: Path, model: FloatModel) -> Shor
     return shortlist
 
 
-def number_of_positions(text: str) -> int:
-    """A number that a program may have positions for."""
-    number = int(text)
-    if not 2 <= number <= 1024:
-        raise argparse.ArgumentTypeError(f"{number} is outside [2, 1024]")
-    return number
+def legal_name(stem: str) -> str:
+    """The name of a file as that of a model: a "-" for each run of characters that are not legal,
+    cut where it is too long; "model" where nothing is left."""
+    name = re.sub(rf"[^{NAME_CHARACTERS}]+", "-", stem)[:MAX_NAME]
+    return name if name.strip("-") else "model"
 
 
-def languages_of(pair: str) -> tuple[str, str]:
-    """("en", "pt") of "en-pt"; anything else is undetermined ("und", BCP 47)."""
-    source, dash, target = pair.partition("-")
-    return (source, target) if dash and source.isalpha() and target.isalpha() else ("und", "und")
+def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) -> tuple[str, str]:
+    """Source and target language: those given, else those of the checkpoint, else those that the
+    model's name tells, such as en-pt, else undetermined ("und", BCP 47).
+
+    A language model has one language, which is both.  Raises UserError where a model that
+    translates is given one.
+    """
+    if given and len(given) == 1 and model.architecture.encoder_layers:
+        raise UserError(
+            f"--languages {given[0]}: a model that translates has two, source and target, such as"
+            " en-pt"
+        )
+    named = tuple(name.split("-")) if PAIR.fullmatch(name) else ("und", "und")
+    codes = given or model.languages or named
+    return codes[0], codes[-1]
 
 
-def calibration_text(path: Path | None, language: str) -> list[str]:
-    """The sentences of a calibration file, or those that ship for a language; no blank lines."""
-    lines = shipped_text(language) if path is None else path.read_text("utf-8").split("\n")
-    sentences = [line for line in lines if line.strip()]
+def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
+    """The sentences of a calibration file, or those that ship for a language; no blank lines.
+
+    Raises UserError where there are none, and for a line that is not UTF-8; `warn` is told of lines
+    that are too long.
+    """
+    if path is None:
+        return shipped_text(language)
+    try:
+        with path.open("rb") as file:
+            lines = Lines(file, lambda message: warn(f"{path}: {message}"))
+            sentences = [line for line in lines if line.strip()]
+    except TextError as error:
+        raise TextError(f"{path}: {error}") from None
     if not sentences:
-        raise ValueError(f"{path}: no sentences to calibrate on")
+        raise UserError(f"{path}: no sentences to calibrate on")
     return sentences
 
 
-def tokenizers(model: FloatModel) -> tuple[Tokenizer, Tokenizer]:
+def tokenizers(
+    model: FloatModel, where: str = "beside the checkpoint"
+) -> tuple[Tokenizer, Tokenizer]:
     """Source and target tokenizer of a checkpoint, which must have both; without an encoder, that
-    of the target twice."""
+    of the target twice.  Raises CheckpointError that says what was looked for, and `where`."""
     sides = ("source", "target") if model.architecture.encoder_layers else ("target", "target")
-    missing = [side for side in sides if side not in model.tokenizers]
+    missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
-        raise CheckpointError(f"no SentencePiece model beside the checkpoint for: {missing}")
+        raise CheckpointError(
+            f"no SentencePiece model of the {' and the '.join(missing)} {where}: looked for"
+            f" {names_of_models(missing)}"
+        )
     source, target = (model.tokenizers[side] for side in sides)
     return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)
 

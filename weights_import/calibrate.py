@@ -16,6 +16,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
+from int8ref.errors import UserError
 from weights_import.float_forward import Ids, teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import batches, greedy
@@ -27,6 +28,10 @@ SAMPLE_VALUES = 1 << 23  # Of one tensor; wide ones, such as logits, keep fewer 
 BINS = 8192
 CANDIDATES = 2.0 ** -(np.arange(193) / 32)  # Thresholds tried, as a share of the maximum.
 COARSE = 8
+
+
+class CalibrationError(UserError, ValueError):
+    """There is no text to calibrate on: the message says which, and what helps."""
 
 
 @dataclass
@@ -182,11 +187,11 @@ def calibrate(
     to `positions` tokens, or as many as the model has positions for.  A decoder alone is observed
     on the sentences themselves.
     The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
-    Raises ValueError for no sentences, and CheckpointError where text finds no tokenizer or all
-    translations are empty, which would show nothing of the decoder.
+    Raises CalibrationError for no sentences, and CheckpointError where text finds no tokenizer or
+    all translations are empty, which would show nothing of the decoder.
     """
     if not sentences:
-        raise ValueError("no sentences to calibrate on")
+        raise CalibrationError("no sentences to calibrate on")
     lines = [s if isinstance(s, str) else " ".join(map(str, s)) for s in sentences]
     texts = isinstance(sentences[0], str)
     whole = tokenize(model, lines) if texts else cast(Sequence[Ids], sentences)
@@ -217,7 +222,8 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
 
     A decoder alone has no source: they are ids of its target then.
 
-    Raises CheckpointError if the model has none, or one that does not fit its vocabulary.
+    Raises CheckpointError if the model has none, a damaged one, or one that does not fit its
+    vocabulary.
     """
     architecture = model.architecture
     side, vocabulary = "source", architecture.source_vocabulary
@@ -225,7 +231,10 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
         side, vocabulary = "target", architecture.target_vocabulary
     if side not in model.tokenizers:
         raise CheckpointError(f"the model has no {side} tokenizer: pass id lists instead")
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers[side])
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers[side])
+    except RuntimeError as error:
+        raise CheckpointError(f"{side} tokenizer: not a SentencePiece model: {error}") from None
     found = (processor.vocab_size(), processor.eos_id(), processor.unk_id())
     expected = (vocabulary, architecture.eos, architecture.unk)
     if found != expected:
@@ -236,9 +245,15 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
 
 
 def shipped_text(language: str) -> list[str]:
-    """The calibration sentences that come with the project, for example of `en` or `pt`."""
+    """The calibration sentences that come with the project, for example of `en` or `pt`.
+
+    Raises CalibrationError for a language that has none.
+    """
     path = DATA / f"calibration.{language}.txt"
     if not path.is_file():
         known = sorted(file.name.split(".")[1] for file in DATA.glob("calibration.*.txt"))
-        raise ValueError(f"no calibration text of {language!r} (there is {', '.join(known)})")
+        raise CalibrationError(
+            f"no calibration text of {language!r} comes with int8ref (there is {', '.join(known)}):"
+            " name the source's language with --languages, or a text in it with --calibration"
+        )
     return path.read_text(encoding="utf-8").splitlines()

@@ -27,6 +27,7 @@ from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
     Float64,
+    LoweringError,
     Quantized,
     Real,
     dyadic,
@@ -78,7 +79,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.rescaling == "dynamic" and self.residual == 8:
-            raise ValueError("a dynamic re-scaling needs a residual of 16 bits")
+            raise LoweringError("a dynamic re-scaling needs a residual of 16 bits")
 
 
 @dataclass(frozen=True)

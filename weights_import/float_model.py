@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from int8ref.errors import UserError
 from int8ref.reference.attention_polynomial import MAX_DEGREE
 
 Float32 = NDArray[np.float32]
@@ -23,7 +24,7 @@ SUPPORTED: dict[str, tuple[str, ...]] = {
 }
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A checkpoint is damaged, or describes a model that is not supported; says what and where."""
 
 

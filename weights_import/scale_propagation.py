@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from int8ref.errors import UserError
 from int8ref.kernels.gemm.quads import LARGEST_SUM, largest_sums
 
 Float64 = NDArray[np.float64]
@@ -23,7 +24,7 @@ DATA_MAX = 127
 WIDE_MAX = 32767
 
 
-class LoweringError(ValueError):
+class LoweringError(UserError, ValueError):
     """A float model that cannot be brought to integers as asked: the message says where and why."""
 
 

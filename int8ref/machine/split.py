@@ -1,11 +1,11 @@
 """How many sentences are decoded at once: as many as have their keys and values in a near cache.
 
 A step of decoding reads the weights once for all rows, and for each row its own keys and values.
-More rows share the first, but from some number on the second come from a far cache: in short pieces
-and, measured, a seventh as fast as weights, which come in one stream.  Let W be the bytes of weights
-and c those of a row's keys and values, three quarters of which a step meets on the mean.  Parts of
-n = NEAR_BYTES / c rows read W / n bytes of weights for each row and step, and no longer 3 c / 4 from
-far away, which is worth it where
+More rows share the first, but from some number on the second come from a far cache: in short
+pieces and, measured, a seventh as fast as weights, which come in one stream.  Let W be the bytes of
+weights and c those of a row's keys and values, three quarters of which a step meets on the mean.
+Parts of n = NEAR_BYTES / c rows read W / n bytes of weights for each row and step, and no longer
+3 c / 4 from far away, which is worth it where
 
     W / n < 7 * 3 c / 4,  so that  W < 5 NEAR_BYTES,  about.
 

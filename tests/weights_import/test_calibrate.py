@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from weights_import import calibrate as calibration
-from weights_import.calibrate import Collector, Ranges, calibrate, mse_threshold, shipped_text
+from weights_import.calibrate import (
+    CalibrationError,
+    Collector,
+    Ranges,
+    calibrate,
+    mse_threshold,
+    shipped_text,
+)
 from weights_import.float_model import CheckpointError, Float32
 
 SOURCES = [[3, 4, 5, 0], [6, 0], [0], [2, 9, 9, 1, 7, 0]]
@@ -140,7 +147,7 @@ def test_calibrate_states_its_text() -> None:
 
 
 def test_calibrate_needs_sentences_and_for_text_a_tokenizer() -> None:
-    with pytest.raises(ValueError, match="no sentences"):
+    with pytest.raises(CalibrationError, match="no sentences"):
         calibrate(tiny.random_model(0), [])
     with pytest.raises(CheckpointError, match="no source tokenizer"):
         calibrate(tiny.random_model(0), ["Hello."])
@@ -166,5 +173,11 @@ def test_shipped_text(language: str) -> None:
 
 
 def test_unknown_language_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="en, pt"):
+    with pytest.raises(CalibrationError, match=r"'xx'.*en, pt.*--languages.*--calibration"):
         shipped_text("xx")
+
+
+def test_a_damaged_tokenizer_is_told() -> None:
+    model = replace(tiny.random_model(0), tokenizers={"source": b"not a model"})
+    with pytest.raises(CheckpointError, match="source tokenizer: not a SentencePiece model"):
+        calibrate(model, ["a"])

@@ -1,7 +1,8 @@
 """One file a checkpoint format, found by its content and not by its name.
 
 A format is a module in this folder with `FORMAT` (its name for people), `recognises(path)` (a look
-at the first bytes, which never raises for a readable file) and `read(path)`.
+at the first bytes, which never raises for a readable file), `read(path)`, and `companions(path)`,
+the files beside it that `read` may read too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ class Source(Protocol):
 
     def read(self, path: Path) -> FloatModel: ...
 
+    def companions(self, path: Path) -> list[Path]: ...
+
 
 def formats() -> list[Source]:
     """Every format module of this folder, in the order of the file names."""
@@ -34,10 +37,28 @@ def formats() -> list[Source]:
 def read(path: Path | str) -> FloatModel:
     """Reads a checkpoint: a file, or a folder that holds exactly one.
 
-    Raises CheckpointError if the format is unknown (and lists the known ones), if a folder holds
-    none or several, or if the checkpoint is damaged or unsupported.  No code of a file is run.
+    Raises CheckpointError if there is not exactly one of a known format, or if it is damaged or
+    unsupported.  No code of a file is run.
     """
-    path = Path(path)
+    file, source = _find(Path(path))
+    return source.read(file)
+
+
+def files(path: Path) -> list[Path]:
+    """The files that `read(path)` reads: the checkpoint, then what belongs to it.
+
+    Raises CheckpointError if there is not exactly one checkpoint of a known format.
+    """
+    file, source = _find(path)
+    return [file, *source.companions(file)]
+
+
+def _find(path: Path) -> tuple[Path, Source]:
+    """The checkpoint that `path` is or holds, and its format.
+
+    Raises CheckpointError if the format is unknown (and lists the known ones), or if a folder holds
+    none or several.
+    """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or folder")
     known = formats()
@@ -55,5 +76,4 @@ def read(path: Path | str) -> FloatModel:
     if len(found) > 1:
         names = ", ".join(file.name for file, _ in found)
         raise CheckpointError(f"{path}: several checkpoints, name one of them: {names}")
-    file, source = found[0]
-    return source.read(file)
+    return found[0]

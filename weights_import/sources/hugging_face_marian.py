@@ -23,7 +23,12 @@ from weights_import.float_model import (
     declare,
 )
 from weights_import.sources.safetensors_file import Size, contents, header_bytes, parse
-from weights_import.sources.tokenizers import read_limited, read_vocabulary, tokenizers_in
+from weights_import.sources.tokenizers import (
+    read_limited,
+    read_vocabulary,
+    tokenizer_files,
+    tokenizers_in,
+)
 
 FORMAT = "Hugging Face Marian (.safetensors and config.json)"
 CONFIG = "config.json"
@@ -92,6 +97,11 @@ class _Config(msgspec.Struct, frozen=True, kw_only=True):
 def recognises(path: Path) -> bool:
     """Whether the file is a safetensors of this kind, with its configuration beside it."""
     return f'"{SHARED}"'.encode() in header_bytes(path) and (path.parent / CONFIG).is_file()
+
+
+def companions(path: Path) -> list[Path]:
+    """Its configuration and its tokenizers."""
+    return [path.parent / CONFIG, *tokenizer_files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:

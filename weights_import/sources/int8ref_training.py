@@ -19,7 +19,14 @@ from weights_import.float_model import (
     FloatModel,
     declare,
 )
-from weights_import.sources.safetensors_file import METADATA, Size, contents, header_bytes, parse
+from weights_import.sources.safetensors_file import (
+    METADATA,
+    Size,
+    contents,
+    header_bytes,
+    metadata,
+    parse,
+)
 from weights_import.sources.tokenizers import read_limited
 
 FORMAT = "int8ref training (.safetensors, float32)"
@@ -80,6 +87,14 @@ WEIGHTS = {"score_bias": "weights.shift", "delta": "weights.delta"}
 def recognises(path: Path) -> bool:
     """Whether the file begins with a safetensors header that tells this format."""
     return KIND.encode() in header_bytes(path)
+
+
+def companions(path: Path) -> list[Path]:
+    """Its tokenizer; raises CheckpointError for a header that does not tell it."""
+    try:
+        return [path.parent / _told(metadata(path)).tokenizer]
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def read(path: Path) -> FloatModel:

@@ -28,6 +28,7 @@ from weights_import.sources.marian import (
     assemble,
     is_embedding,
 )
+from weights_import.sources.tokenizers import tokenizer_files
 
 FORMAT = "Marian binary (.bin: float32 or intgemm8)"
 VERSION = 1
@@ -49,6 +50,11 @@ def recognises(path: Path) -> bool:
         return False
     version, count = PREFIX.unpack(start)
     return bool(version == VERSION and 1 <= count <= (size - PREFIX.size) // HEADER.size)
+
+
+def companions(path: Path) -> list[Path]:
+    """Its tokenizers."""
+    return tokenizer_files(path.parent)
 
 
 def read(path: Path) -> FloatModel:

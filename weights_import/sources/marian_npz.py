@@ -26,6 +26,7 @@ from weights_import.sources.marian import (
     StoredTensor,
     assemble,
 )
+from weights_import.sources.tokenizers import tokenizer_files
 
 FORMAT = "Marian NumPy (.npz, float32)"
 # Trained weights hardly compress; a member that expands more than this is a zip bomb.
@@ -46,6 +47,11 @@ def recognises(path: Path) -> bool:
             return f"{OPTIONS}.npy" in archive.namelist()
     except DAMAGE:
         return False
+
+
+def companions(path: Path) -> list[Path]:
+    """Its tokenizers."""
+    return tokenizer_files(path.parent)
 
 
 def read(path: Path) -> FloatModel:

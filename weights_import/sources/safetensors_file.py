@@ -74,14 +74,24 @@ def contents(path: Path) -> Contents:
     start = LENGTH.size + length
     if length > MAXIMUM_HEADER_BYTES or start > len(content):
         raise CheckpointError(f"header of {length} bytes in a file of {len(content)}")
+    told, entries = _header(content[LENGTH.size : start])
+    tensors = _tensors(content[start:], entries)
+    return Contents(told, tensors, hashlib.sha256(content).hexdigest())
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """The metadata of a file, of which only the header is read; raises CheckpointError."""
+    return _header(header_bytes(path))[0]
+
+
+def _header(text: bytes) -> tuple[dict[str, str], dict[str, _Entry]]:
+    """Metadata, and the entry of each tensor; raises CheckpointError."""
     try:
-        header = parse(content[LENGTH.size : start])
-        metadata = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
-        entries = msgspec.convert(header, dict[str, _Entry])
+        header = parse(text)
+        told = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
+        return told, msgspec.convert(header, dict[str, _Entry])
     except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"header: {error}") from None
-    tensors = _tensors(content[start:], entries)
-    return Contents(metadata, tensors, hashlib.sha256(content).hexdigest())
 
 
 def parse(text: str | bytes) -> Any:

@@ -20,6 +20,7 @@ from weights_import.sources.vocabulary import renumbered
 
 MAXIMUM_TOKENIZER_BYTES = 1 << 26
 SIDES = {"source": ("src", "source"), "target": ("trg", "target")}
+MODELS = "*.spm"
 VOCABULARIES = "*vocab*.yml", "vocab.json"
 
 
@@ -32,7 +33,7 @@ def tokenizers_in(folder: Path, leave_out: Collection[str] = ()) -> dict[str, by
     vocabularies = by_side([path for pattern in VOCABULARIES for path in folder.glob(pattern)])
     numbered = cache(read_vocabulary)  # one list may serve both sides
     found = {}
-    for side, path in by_side(list(folder.glob("*.spm"))).items():
+    for side, path in by_side(list(folder.glob(MODELS))).items():
         content = read_limited(path)
         if side in vocabularies:
             listed = vocabularies[side]
@@ -44,6 +45,17 @@ def tokenizers_in(folder: Path, leave_out: Collection[str] = ()) -> dict[str, by
                 raise CheckpointError(f"{path.name} with {listed.name}: {error}") from None
         found[side] = content
     return found
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files that `tokenizers_in` may read."""
+    return [path for pattern in (MODELS, *VOCABULARIES) for path in folder.glob(pattern)]
+
+
+def names_of_models(sides: Collection[str]) -> str:
+    """What the SentencePiece models of these sides may be called."""
+    named = [f"{start}{MODELS}" for side in sides for start in SIDES[side]]
+    return f"one {MODELS} alone, or {', '.join(named)}"
 
 
 def by_side(paths: list[Path]) -> dict[str, Path]:

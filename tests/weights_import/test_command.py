@@ -1,0 +1,296 @@
+"""The command: what it refuses before it reads, what it writes, and how it tells errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_hugging_face
+import tiny_marian
+import tiny_training
+
+from int8ref import child
+from int8ref.errors import UserError
+from int8ref.model_file import load
+from weights_import import sources
+from weights_import.__main__ import languages_of, legal_name, main
+
+Errors = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def marian(tmp_path: Path) -> Path:
+    """A folder with a checkpoint of Marian's and all that may lie beside it, as names."""
+    folder = tmp_path / "marian"
+    folder.mkdir()
+    (folder / "model.bin").write_bytes(tiny_marian.write_bin(tiny_marian.stored(0)))
+    for name in ("vocab.spm", "vocab.yml", "lex.s2t.bin", "text", "x.shortlist.safetensors"):
+        (folder / name).write_text(f"this is {name}")
+    return folder
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No checkpoint may be read."""
+    monkeypatch.setattr(sources, "read", lambda path: pytest.fail(f"{path} was read"))
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> list[str]:
+    """Checkpoint and calibration text of a model that the command imports, as its arguments."""
+    folder = tmp_path / "training"
+    folder.mkdir()
+    (folder / "text").write_text("".join(f"{line}\n" for line in tiny_training.SENTENCES))
+    return [str(tiny_training.write(folder)), "--calibration", str(folder / "text"), "-q"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def refused(arguments: list[Any], errors: Errors) -> str:
+    """The error, in one line, of a command that must fail."""
+    assert main([str(argument) for argument in arguments]) == 1
+    told = errors.readouterr().err
+    assert told.count("\n") == 1
+    assert told.startswith("int8ref: error: ")
+    return told
+
+
+# What is read is not replaced
+
+
+@pytest.mark.parametrize("source", ["model.bin", "."])
+@pytest.mark.parametrize("output", ["model.bin", "vocab.spm", "vocab.yml", "lex.s2t.bin", "text"])
+@pytest.mark.usefixtures("unread")
+def test_the_output_is_no_file_that_is_read(
+    marian: Path, source: str, output: str, capsys: Errors
+) -> None:
+    before = contents(marian)
+    arguments = [marian / source, "--calibration", marian / "text", "-o", marian / output]
+    assert f"{marian / output}: would be replaced" in refused(arguments, capsys)
+    assert contents(marian) == before
+
+
+@pytest.mark.parametrize("option", ["--calibration", "--shortlist"])
+@pytest.mark.usefixtures("unread")
+def test_nor_is_the_shortlist_beside_it(marian: Path, option: str, capsys: Errors) -> None:
+    lists = marian / "x.shortlist.safetensors"
+    told = refused([marian, option, lists, "-o", marian / "x.safetensors"], capsys)
+    assert f"{lists}: would be replaced" in told
+
+
+@pytest.mark.usefixtures("unread")
+def test_other_names_of_a_file_that_is_read(marian: Path, tmp_path: Path, capsys: Errors) -> None:
+    (tmp_path / "soft").symlink_to(marian / "model.bin")
+    os.link(marian / "model.bin", tmp_path / "hard")
+    for output in ("soft", "hard", "marian/../marian/model.bin"):
+        assert "would be replaced" in refused([marian, "-o", tmp_path / output], capsys)
+
+
+def test_the_files_of_each_format(marian: Path, tmp_path: Path) -> None:
+    beside = {"vocab.spm", "vocab.yml"}
+    assert {path.name for path in sources.files(marian)} == {"model.bin", *beside}
+    arrays = tmp_path / "npz"
+    shutil.copytree(marian, arrays)
+    (arrays / "model.bin").unlink()
+    with open(arrays / "model.npz", "wb") as file:
+        np.savez(file, **{"special:model.yml": np.zeros(1, "int8")})
+    assert {path.name for path in sources.files(arrays)} == {"model.npz", *beside}
+    tiny_training.write(tmp_path)
+    (tmp_path / "other.model").touch()
+    found = sources.files(tmp_path / "tiny.safetensors")
+    assert [path.name for path in found] == ["tiny.safetensors", "tiny.tokenizer.model"]
+    (marian / "model.bin").unlink()
+    tiny_hugging_face.write(marian)
+    names = {path.name for path in sources.files(marian)}
+    assert names == {"model.safetensors", "config.json", *beside}
+
+
+def test_a_new_file_beside_the_checkpoint(training: list[str]) -> None:
+    folder = Path(training[0]).parent
+    before = contents(folder)
+    for _ in range(2):  # the second replaces the first
+        assert main([str(folder), *training[1:], "-o", str(folder / "int8.safetensors")]) == 0
+    assert load(folder / "int8.safetensors").name == "int8"
+    (folder / "int8.safetensors").unlink()
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        ("nodir/x.safetensors", "x.safetensors: there is no folder .*nodir"),
+        ("text/x.safetensors", "x.safetensors: there is no folder .*text"),
+        (".", "a folder, not the file"),
+        ("pipe", "not a regular file"),
+        ("y.safetensors", "y.shortlist.safetensors: not a regular file"),
+    ],
+)
+@pytest.mark.usefixtures("unread")
+def test_where_nothing_can_be_written(
+    marian: Path, output: str, why: str, capsys: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(marian)
+    os.mkfifo("pipe")
+    os.mkdir("y.shortlist.safetensors")
+    assert re.search(why, refused(["model.bin", "-o", output], capsys))
+
+
+# Names and languages
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a|b:c", "../../evil", "modèle", "a\n", "a" * 65])
+@pytest.mark.usefixtures("unread")
+def test_names_that_no_model_can_have(marian: Path, name: str, capsys: Errors) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([str(marian), "-o", str(marian / "x.safetensors"), "--name", name])
+    assert caught.value.code == 2
+    assert "argument --name: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("en-pt", "en-pt"),
+        ("A.b_c+d-9", "A.b_c+d-9"),
+        ("my model (1)", "my-model-1-"),
+        ("modèle", "mod-le"),
+        ("a|b: c", "a-b-c"),
+        ("a" * 70, "a" * 64),
+        ("модель", "model"),
+        ("m\udcff", "m-"),
+        ("", "model"),
+    ],
+)
+def test_the_name_of_a_file_becomes_one(stem: str, name: str) -> None:
+    assert legal_name(stem) == name
+
+
+def test_any_file_name_gives_a_model_that_is_read(training: list[str], tmp_path: Path) -> None:
+    output = tmp_path / "mon modèle (1).safetensors"
+    assert main([*training, "-o", str(output)]) == 0
+    assert load(output).name == "mon-mod-le-1-"
+
+
+@pytest.mark.parametrize("languages", ["", "en_pt", "english-portuguese", "en-pt-de", "-", "en-"])
+@pytest.mark.usefixtures("unread")
+def test_languages_of_another_form(marian: Path, languages: str, capsys: Errors) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([str(marian), "-o", str(marian / "y"), f"--languages={languages}"])
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert "argument --languages: " in told
+    assert "such as en-pt" in told
+
+
+def test_which_languages() -> None:
+    model = tiny_marian.random_model(0)
+    assert languages_of(model, ("en", "pt"), "de-en") == ("en", "pt")
+    assert languages_of(model, None, "de-en") == ("de", "en")
+    assert languages_of(model, None, "my-model") == ("und", "und")
+    with pytest.raises(UserError, match=r"--languages fr: .*en-pt"):
+        languages_of(model, ("fr",), "de-en")
+    model.languages = "cs", "sk"
+    assert languages_of(model, None, "de-en") == ("cs", "sk")
+    alone = tiny_marian.random_model(0, encoder_layers=0, source_vocabulary=0)
+    assert languages_of(alone, ("en",), "x") == ("en", "en")
+
+
+@pytest.mark.parametrize("languages", [[], ["--languages", "fr-en"]])
+def test_a_language_without_a_text_names_the_options(
+    marian: Path, tmp_path: Path, languages: list[str], capsys: Errors
+) -> None:
+    for name in ("vocab.yml", "lex.s2t.bin"):
+        (marian / name).unlink()
+    told = refused([marian, "-q", "-o", tmp_path / "x.safetensors", *languages], capsys)
+    assert ("'fr'" if languages else "'und'") in told
+    assert "--languages" in told
+    assert "--calibration" in told
+
+
+# What is beside the checkpoint, and the text
+
+
+def test_without_a_tokenizer(marian: Path, tmp_path: Path, capsys: Errors) -> None:
+    for name in ("vocab.spm", "vocab.yml", "lex.s2t.bin"):
+        (marian / name).unlink()
+    output = tmp_path / "x.safetensors"
+    told = refused([marian / "model.bin", "-q", "-o", output, "--languages", "en-pt"], capsys)
+    assert f"no SentencePiece model of the source and the target in {marian}: looked for" in told
+    for name in ("*.spm", "src*.spm", "target*.spm"):
+        assert name in told
+    (marian / "src.spm").touch()
+    (marian / "other.spm").touch()
+    told = refused([marian / "model.bin", "-q", "-o", output, "--languages", "en-pt"], capsys)
+    assert f"of the target in {marian}" in told
+    assert "src" not in told.split("looked for")[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"The cat.\n\nA \xff dog.\n", r"line 3 is not UTF-8: byte 3 (0xff)"),
+        (b"\n \r\n", "no sentences"),
+    ],
+)
+def test_a_text_that_is_none(
+    training: list[str], tmp_path: Path, content: bytes, why: str, capsys: Errors
+) -> None:
+    text = Path(training[2])
+    text.write_bytes(content)
+    told = refused([*training, "-o", tmp_path / "x.safetensors"], capsys)
+    assert f"{text}: {why}" in told
+
+
+def test_a_text_that_is_missing(training: list[str], tmp_path: Path, capsys: Errors) -> None:
+    Path(training[2]).unlink()
+    told = refused([*training, "-o", tmp_path / "x.safetensors"], capsys)
+    assert f"{training[2]}: No such file" in told
+
+
+# Ends
+
+
+def test_a_full_disk(
+    training: list[str], tmp_path: Path, capsys: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = os.listdir(tmp_path)
+    told = refused([*training, "-o", tmp_path / "x.safetensors"], capsys)
+    assert f"{tmp_path / 'x.safetensors'}: No space left on device" in told
+    assert os.listdir(tmp_path) == before
+
+
+def test_options_that_exclude_each_other(
+    training: list[str], unread: None, tmp_path: Path, capsys: Errors
+) -> None:
+    arguments = [*training, "--rescaling", "dynamic", "--residual", "8"]
+    assert "16 bits" in refused([*arguments, "-o", tmp_path / "x.safetensors"], capsys)
+
+
+def test_an_interrupt_ends_without_a_word(training: list[str], tmp_path: Path) -> None:
+    text = Path(training[2])
+    text.write_text(text.read_text() * 5000)
+    output = tmp_path / "x.safetensors"
+    command, environment = child.program("weights_import", *training[:-1], "-o", str(output))
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "calibrating" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+        assert process.wait(60) == -signal.SIGINT
+    assert not output.exists()

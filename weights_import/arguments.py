@@ -1,0 +1,137 @@
+"""The command line of the importer: what its options are called, take and become."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from int8ref.model_file import MAX_NAME, NAME_CHARACTERS
+from weights_import.lower import Options
+
+DESCRIPTION = """\
+Import a float (or intgemm8) Transformer as one int8 model file.
+
+The activations' scales come from running the float model on a text in the source language: a few
+hundred sentences like those to be translated later.  No code of the checkpoint is run and no
+training framework is needed."""
+
+EXAMPLES = """\
+examples:
+  python -m weights_import model.bin -o model.safetensors --languages en-pt
+  python -m weights_import model.npz -o model.safetensors --calibration news.txt --requantize shift
+  python -m weights_import runs/1/en-de.safetensors -o en-de.safetensors --calibration train.en
+
+A lexical shortlist (.s2t.bin) beside the checkpoint is imported too, to a file beside the model:
+MODEL.shortlist.safetensors.
+"""
+
+NAME = re.compile(rf"[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}")
+CODE = "[A-Za-z]{2,3}"  # ISO 639
+LANGUAGES, PAIR = re.compile(f"{CODE}(-{CODE})?"), re.compile(f"{CODE}-{CODE}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m weights_import",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("source", type=Path, help="checkpoint: a file, or a folder that holds one")
+    p.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
+    p.add_argument(
+        "--calibration",
+        type=Path,
+        help="UTF-8 text, one sentence a line (default: the text that ships for the language)",
+    )
+    p.add_argument(
+        "--requantize",
+        choices=("multiplier", "shift"),
+        default=Options.requantize,
+        help="how accumulators return to int8 (default: %(default)s)",
+    )
+    p.add_argument(
+        "--rescaling",
+        choices=("static", "dynamic"),
+        default=Options.rescaling,
+        help="hidden layers and contexts: on the scale that was calibrated, or shifted by what each"
+        " row needs (default: %(default)s)",
+    )
+    p.add_argument(
+        "--scales",
+        choices=("channel", "tensor"),
+        default=Options.scales,
+        help="a scale for each channel where that is possible, or for each tensor"
+        " (default: %(default)s)",
+    )
+    p.add_argument(
+        "--residual",
+        type=int,
+        choices=(16, 8),
+        default=Options.residual,
+        help="bits of the residual (default: %(default)s)",
+    )
+    p.add_argument(
+        "--weights",
+        choices=("quads", "full"),
+        default=Options.weights,
+        help="weights whose sums of four products stay within 16 bits, which CPUs without 8-bit dot"
+        " products add up faster, or weights that use all of 8 bits (default: %(default)s)",
+    )
+    p.add_argument(
+        "--positions",
+        type=number_of_positions,
+        default=Options.positions,
+        help="most tokens of a source with eos, or of the context of a language model, if the "
+        "checkpoint has as many (default: %(default)s)",
+    )
+    p.add_argument(
+        "--compact",
+        action="store_true",
+        help="deflate the weights too: a smaller file, which is unpacked at its first use",
+    )
+    p.add_argument(
+        "--shortlist",
+        type=Path,
+        help="lexical shortlist (default: *.s2t.bin beside the checkpoint)",
+    )
+    p.add_argument(
+        "--name", type=model_name, help="name of the model (default: the output file's name)"
+    )
+    p.add_argument(
+        "--languages",
+        type=language_codes,
+        help="source and target, such as en-pt, or the one of a language model, such as en"
+        " (default: the checkpoint's own, or from the name)",
+    )
+    p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
+    return p
+
+
+def number_of_positions(text: str) -> int:
+    """A number that a program may have positions for."""
+    number = int(text)
+    if not 2 <= number <= 1024:
+        raise argparse.ArgumentTypeError(f"{number} is outside [2, 1024]")
+    return number
+
+
+def model_name(text: str) -> str:
+    """A name that a model file may have."""
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not 1 to {MAX_NAME} of the characters {NAME_CHARACTERS}"
+        )
+    return text
+
+
+def language_codes(text: str) -> tuple[str, ...]:
+    """("en", "pt") of "en-pt", ("en",) of "en"."""
+    if not LANGUAGES.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither source and target, such as en-pt,"
+            " nor the one language of a language model, such as en"
+        )
+    return tuple(text.split("-"))
