@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.executor import BACKENDS, load_engine
+from int8ref.executor import BACKENDS, Engine, load_engine
 from int8ref.machine import split
 from int8ref.machine.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Footprint
 from int8ref.search.hypothesis import BeamOptions
@@ -80,24 +80,21 @@ def test_no_result_tells_of_parts(kind: str, near: int, monkeypatch: pytest.Monk
     options = BeamOptions(beam_size=3, n_best=2)
     starts = [1 + i for i in range(len(batch))]
     paths = [[2 + i, 5, 1][: 1 + i % 3] for i in range(len(batch))]
-    expected = [
-        reference.greedy(batch, limits),
-        reference.greedy(batch, limits, candidates),
-        reference.beam(batch, limits, options),
-        reference.beam(batch, limits, options, candidates),
-        reference.log_probabilities(batch, starts, paths),
-    ]
+
+    def everything(engine: Engine) -> list[object]:
+        return [
+            engine.greedy(batch, limits),
+            engine.greedy(batch, limits, candidates),
+            engine.beam(batch, limits, options),
+            engine.beam(batch, limits, options, candidates),
+            engine.log_probabilities(batch, starts, paths),
+        ]
+
+    expected = everything(reference)
     monkeypatch.setattr(split, "NEAR_BYTES", near)
     footprint = Footprint.of(model.program, model.tensors)
     assert len(list(footprint.split(batch, limits, 1))) > 1
-    found = [
-        compiled.greedy(batch, limits),
-        compiled.greedy(batch, limits, candidates),
-        compiled.beam(batch, limits, options),
-        compiled.beam(batch, limits, options, candidates),
-        compiled.log_probabilities(batch, starts, paths),
-    ]
-    assert found == expected
+    assert everything(compiled) == expected
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

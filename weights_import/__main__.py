@@ -19,16 +19,13 @@ from int8ref.models import MODELS
 from int8ref.shortlist import Shortlist, beside
 from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
-from weights_import.arguments import PAIR, parser
+from weights_import.arguments import CHOICES, PAIR, parser
 from weights_import.calibrate import calibrate, shipped_text
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
 from weights_import.sources.tokenizers import names_of_models
-
-CHOICES = "requantize", "rescaling", "scales", "residual", "weights"
-"""Those of the importer that the model file tells."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Read, calibrate, lower, write; what can be refused is refused before the long work."""
     name = options.name or legal_name(options.output.stem)
-    choices = {choice: getattr(options, choice) for choice in CHOICES}
+    choices = {name: getattr(options, name) for name, _, _ in CHOICES}
     lowering = Options(positions=options.positions, **choices)
     lists = options.shortlist or marian_shortlist.find(options.source)
     checkpoint, *companions = sources.files(options.source)

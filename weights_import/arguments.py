@@ -30,6 +30,29 @@ NAME = re.compile(rf"[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}")
 CODE = "[A-Za-z]{2,3}"  # ISO 639
 LANGUAGES, PAIR = re.compile(f"{CODE}(-{CODE})?"), re.compile(f"{CODE}-{CODE}")
 
+CHOICES: tuple[tuple[str, tuple[str, ...] | tuple[int, ...], str], ...] = (
+    ("requantize", ("multiplier", "shift"), "how accumulators return to int8"),
+    (
+        "rescaling",
+        ("static", "dynamic"),
+        "hidden layers and contexts: on the scale that was calibrated, or shifted by what each row"
+        " needs",
+    ),
+    (
+        "scales",
+        ("channel", "tensor"),
+        "a scale for each channel where that is possible, or for each tensor",
+    ),
+    ("residual", (16, 8), "bits of the residual"),
+    (
+        "weights",
+        ("quads", "full"),
+        "weights whose sums of four products stay within 16 bits, which CPUs without 8-bit dot"
+        " products add up faster, or weights that use all of 8 bits",
+    ),
+)
+"""Options of lowering, which the model file tells too: name, choices, what is chosen."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -46,40 +69,14 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="UTF-8 text, one sentence a line (default: the text that ships for the language)",
     )
-    p.add_argument(
-        "--requantize",
-        choices=("multiplier", "shift"),
-        default=Options.requantize,
-        help="how accumulators return to int8 (default: %(default)s)",
-    )
-    p.add_argument(
-        "--rescaling",
-        choices=("static", "dynamic"),
-        default=Options.rescaling,
-        help="hidden layers and contexts: on the scale that was calibrated, or shifted by what each"
-        " row needs (default: %(default)s)",
-    )
-    p.add_argument(
-        "--scales",
-        choices=("channel", "tensor"),
-        default=Options.scales,
-        help="a scale for each channel where that is possible, or for each tensor"
-        " (default: %(default)s)",
-    )
-    p.add_argument(
-        "--residual",
-        type=int,
-        choices=(16, 8),
-        default=Options.residual,
-        help="bits of the residual (default: %(default)s)",
-    )
-    p.add_argument(
-        "--weights",
-        choices=("quads", "full"),
-        default=Options.weights,
-        help="weights whose sums of four products stay within 16 bits, which CPUs without 8-bit dot"
-        " products add up faster, or weights that use all of 8 bits (default: %(default)s)",
-    )
+    for name, choices, told in CHOICES:
+        p.add_argument(
+            f"--{name}",
+            type=type(choices[0]),
+            choices=choices,
+            default=getattr(Options, name),
+            help=f"{told} (default: %(default)s)",
+        )
     p.add_argument(
         "--positions",
         type=number_of_positions,
