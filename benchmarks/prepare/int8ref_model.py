@@ -16,7 +16,7 @@ from benchmarks.shapes import EOS, POSITIONS, SHAPES, UNK, Shape, random_batch
 from int8ref.executor import load_engine
 from int8ref.model_file import Model, Tokenizer, save
 from weights_import.calibrate import calibrate
-from weights_import.float_model import Architecture, FloatModel
+from weights_import.float_model import Architecture, Float32, FloatModel
 from weights_import.lower import Options, lower
 
 SENTENCES, LENGTH = 8, 16
@@ -47,19 +47,25 @@ def architecture(shape: Shape) -> Architecture:
     )
 
 
-def main(name: str, folder: Path) -> None:
-    """Write int8ref.safetensors."""
+def lowered(name: str, weights: dict[str, Float32]) -> tuple[FloatModel, Model]:
+    """The random model of a shape, in float and in integers; `weights` without the positions."""
     shape = SHAPES[name]
-    with np.load(folder / "weights.npz") as file:
-        weights = {tensor: file[tensor] for tensor in file.files if tensor != "positions"}
     model = FloatModel(architecture(shape), weights)
     model.validate()
     ranges = calibrate(model, random_batch(shape, SENTENCES, LENGTH))
     program, tensors = lower(model, ranges, Options(positions=POSITIONS))
     none = Tokenizer("sentencepiece", b"none")
-    made = Model(name, ("und", "und"), program, tensors, none, none, {"origin": "random numbers"})
+    provenance = {"origin": "random numbers"}
+    return model, Model(name, ("und", "und"), program, tensors, none, none, provenance)
+
+
+def main(name: str, folder: Path) -> None:
+    """Write int8ref.safetensors."""
+    with np.load(folder / "weights.npz") as file:
+        weights = {tensor: file[tensor] for tensor in file.files if tensor != "positions"}
+    _, made = lowered(name, weights)
     save(folder / "int8ref.safetensors", made)
-    load_engine(program, tensors)  # so that it is compiled
+    load_engine(made.program, made.tensors)  # so that it is compiled
 
 
 if __name__ == "__main__":

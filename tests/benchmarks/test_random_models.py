@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import storage
 from benchmarks.loops import LOOPS, TURNS
 from benchmarks.prepare import int8ref_model, marian_float, random_weights
 from benchmarks.setting import Setting
@@ -45,6 +46,22 @@ def test_random_weights_are_what_the_importer_takes(shape: Shape) -> None:
     }
     assert np.array_equal(positions, model.position_table(POSITIONS))
     assert made["output.bias"][EOS] < -50
+
+
+def test_sizes_are_those_of_all_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES, "tiny", TINY["self_attention"])
+    exact, model = storage.random_model("tiny")
+    d, d_ffn, vocabulary = 8, 16, 30
+    attention, ffn, norm = 4 * (d * d + d), 2 * d * d_ffn + d_ffn + d, 2 * d
+    layers = 2 * (attention + ffn + 2 * norm) + (2 * attention + ffn + 3 * norm)
+    count = layers + 3 * vocabulary * d + vocabulary
+    assert storage.float_bytes(exact) == 4 * count
+    exact.tensors["output.weight"] = exact.tensors["target_embedding"]
+    assert storage.float_bytes(exact) == 4 * (count - vocabulary * d)
+    used = sum(tensor.nbytes for tensor in model.tensors.values())
+    *_, line = storage.table(exact, model).splitlines()
+    ratio = storage.float_bytes(exact) / used
+    assert line == f"| tensors as they are used | {used / 1e6:.2f} MB | {ratio:.2f} times smaller |"
 
 
 def tables(draw: np.random.Generator, vocabulary: int) -> Callable[[tuple[int, ...]], Any]:
