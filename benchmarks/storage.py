@@ -29,14 +29,9 @@ def random_model(name: str) -> tuple[FloatModel, Model]:
     return lowered(name, made)
 
 
-def float_bytes(model: FloatModel) -> int:
-    """4 bytes for every weight; tied tensors are one array."""
-    return sum({id(tensor): tensor.nbytes for tensor in model.tensors.values()}.values())
-
-
 def table(exact: FloatModel, model: Model) -> str:
     """A line for each form."""
-    whole = float_bytes(exact)
+    whole = exact.nbytes
     forms = {
         "model file": len(serialize(model)),
         "compact model file": len(serialize(model, compact=True)),

@@ -65,10 +65,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
         save_shortlist(beside(options.output), shortlist)
     lowered = Model(name, languages, program, tensors, source, target, provenance)
     size = write(options.output, lowered, options.compact)
-    floats = 4 * sum(t.size for t in {id(t): t for t in model.tensors.values()}.values())
     console.info(
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
-        f" {floats / size:.2f} times smaller than the weights in float32"
+        f" {model.nbytes / size:.2f} times smaller than the weights in float32"
     )
 
 

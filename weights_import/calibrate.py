@@ -88,56 +88,63 @@ class Ranges:
 class Collector:
     """Collects Ranges; call it with a name and rows [rows, features] as often as rows appear.
 
-    Each row gets a random key, and the rows with the smallest keys stay: a uniform sample that
-    does not depend on how the rows were cut into batches.  All names draw the same keys, so the
-    samples of tensors with equally many rows belong to the same tokens.  Rows are gathered, and
-    now and then those that cannot stay are dropped: to copy the sample for every batch takes long.
+    All names draw the same keys, so the samples of tensors with equally many rows belong to the
+    same tokens.
     """
 
     def __init__(self, rows: int = 4096, seed: int = 0) -> None:
         self.rows = rows
-        self._ranges = Ranges()
-        self._chunks: dict[str, list[tuple[NDArray[np.float64], Float32]]] = {}
-        self._bound: dict[str, float] = {}
         self._seed = seed
-        self._random: dict[str, np.random.Generator] = {}
+        self._maxima: dict[str, Float32] = {}
+        self._samples: dict[str, _Sample] = {}
 
     def __call__(self, name: str, x: Float32) -> None:
-        if name not in self._chunks:
-            self._ranges.maxima[name] = np.zeros(x.shape[1], np.float32)
-            self._chunks[name] = []
-            self._bound[name] = np.inf
-            self._random[name] = np.random.default_rng(self._seed)
-        largest = self._ranges.maxima[name]
+        if name not in self._samples:
+            width = x.shape[1]
+            limit = max(1, min(self.rows, SAMPLE_VALUES // width))
+            self._maxima[name] = np.zeros(width, np.float32)
+            self._samples[name] = _Sample(limit, width, self._seed)
+        largest = self._maxima[name]
         np.maximum(largest, np.maximum(x.max(axis=0), -x.min(axis=0)), out=largest)
-        keys = self._random[name].random(len(x))
-        new = keys < self._bound[name]
-        self._chunks[name].append((keys[new], x[new]))
-        if sum(len(keys) for keys, _ in self._chunks[name]) > 2 * self._limit(name):
-            self._choose(name)
+        self._samples[name].add(x)
 
-    @property
-    def ranges(self) -> Ranges:
-        """What has been collected."""
-        for name in self._chunks:
-            self._ranges.samples[name] = self._choose(name)
-        return self._ranges
+    def finish(self) -> Ranges:
+        """What has been collected; nothing can be added to it."""
+        samples = {name: self._samples.pop(name).finish() for name in list(self._samples)}
+        return Ranges(self._maxima, samples)
 
-    def _limit(self, name: str) -> int:
-        """Most rows of a tensor's sample."""
-        return max(1, min(self.rows, SAMPLE_VALUES // self._ranges.maxima[name].size))
 
-    def _choose(self, name: str) -> Float32:
-        """Drop all rows but those of the smallest keys, in the order in which they came."""
-        limit = self._limit(name)
-        keys, rows = (np.concatenate(parts) for parts in zip(*self._chunks[name], strict=True))
-        if len(keys) > limit:
-            kept = np.sort(np.argsort(keys, kind="stable")[:limit])
-            keys, rows = keys[kept], rows[kept]
-        if len(keys) == limit:
-            self._bound[name] = float(keys.max())
-        self._chunks[name] = [(keys, rows)]
-        return rows
+class _Sample:
+    """A uniform sample of at most `limit` of all rows that were added.
+
+    Each row gets a random key, and the rows with the smallest keys stay, whatever the batches that
+    they came in.  Memory is taken once: a row that enters takes the place of one that leaves.
+    """
+
+    def __init__(self, limit: int, width: int, seed: int) -> None:
+        self._rows = np.empty((limit, width), np.float32)
+        self._keys = np.full(limit, np.inf)  # of an empty place: larger than any
+        self._ages = np.zeros(limit, np.int64)
+        self._added = 0
+        self._random = np.random.default_rng(seed)
+
+    def add(self, x: Float32) -> None:
+        keys = self._random.random(len(x))
+        entering = np.flatnonzero(keys < self._keys.max())
+        order = np.argsort(np.concatenate([self._keys, keys[entering]]), kind="stable")
+        limit = len(self._keys)
+        leaving, staying = order[limit:], order[:limit]
+        places = leaving[leaving < limit]
+        entering = entering[np.sort(staying[staying >= limit]) - limit]
+        self._rows[places] = x[entering]
+        self._keys[places] = keys[entering]
+        self._ages[places] = self._added + entering
+        self._added += len(x)
+
+    def finish(self) -> Float32:
+        """The rows, in the order in which they came."""
+        filled = np.flatnonzero(self._keys < np.inf)
+        return self._rows[filled[np.argsort(self._ages[filled])]]
 
 
 def mse_threshold(magnitudes: Float32) -> float:
@@ -208,7 +215,7 @@ def calibrate(
     collector = Collector(rows, seed)
     for batch in batches(lengths, BATCH):
         teach(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
-    ranges = collector.ranges
+    ranges = collector.finish()
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     ranges.provenance = {
         "calibration_sha256": digest,

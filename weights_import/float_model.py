@@ -181,6 +181,11 @@ class FloatModel:
     provenance: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, str] | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors, tied ones once."""
+        return sum({id(tensor): tensor.nbytes for tensor in self.tensors.values()}.values())
+
     def position_table(self, length: int) -> Float32:
         """Positions [length, d]: those of the checkpoint, or sinusoids where it has none.
 

@@ -68,7 +68,8 @@ def largest_shift(bound: float, limit: int, most: int) -> int:
 def quantize(w: Real, scale: Real) -> Quantized:
     """round(w / scale) in [-127, 127], rounding half to even; `scale`: [1] or one a row of w."""
     step = np.asarray(scale, np.float64)
-    x = np.clip(np.rint(w / step.reshape(-1, *[1] * (w.ndim - 1))), -DATA_MAX, DATA_MAX)
+    x = w / step.reshape(-1, *[1] * (w.ndim - 1))
+    np.clip(np.rint(x, out=x), -DATA_MAX, DATA_MAX, out=x)
     return Quantized(x.astype(np.int8), step)
 
 

@@ -55,12 +55,12 @@ def test_sizes_are_those_of_all_weights_once(monkeypatch: pytest.MonkeyPatch) ->
     attention, ffn, norm = 4 * (d * d + d), 2 * d * d_ffn + d_ffn + d, 2 * d
     layers = 2 * (attention + ffn + 2 * norm) + (2 * attention + ffn + 3 * norm)
     count = layers + 3 * vocabulary * d + vocabulary
-    assert storage.float_bytes(exact) == 4 * count
+    assert exact.nbytes == 4 * count
     exact.tensors["output.weight"] = exact.tensors["target_embedding"]
-    assert storage.float_bytes(exact) == 4 * (count - vocabulary * d)
+    assert exact.nbytes == 4 * (count - vocabulary * d)
     used = sum(tensor.nbytes for tensor in model.tensors.values())
     *_, line = storage.table(exact, model).splitlines()
-    ratio = storage.float_bytes(exact) / used
+    ratio = exact.nbytes / used
     assert line == f"| tensors as they are used | {used / 1e6:.2f} MB | {ratio:.2f} times smaller |"
 
 

@@ -60,7 +60,7 @@ def test_clip_by_group_is_clip_of_each_group() -> None:
     rows = (random.standard_t(3, (500, 12)) * np.arange(12)).astype(np.float32)
     collector = Collector()
     collector("x", rows)
-    ranges = collector.ranges
+    ranges = collector.finish()
     for method in ("max", "mse", "percentile:99"):
         for groups in (1, 3, 12):
             found = ranges.clip("x", method, groups)
@@ -68,7 +68,7 @@ def test_clip_by_group_is_clip_of_each_group() -> None:
             for block, threshold in zip(np.split(rows, groups, axis=1), found, strict=True):
                 single = Collector()
                 single("y", block)
-                assert single.ranges.clip("y", method)[0] == threshold
+                assert single.finish().clip("y", method)[0] == threshold
     assert ranges.clip("x", "max")[0] == ranges.maximum("x") == np.abs(rows).max()
     assert ranges.clip("x", "mse", 12)[0] == 0
     assert ranges.clip("x", "percentile:50")[0] == pytest.approx(np.median(np.abs(rows)))
@@ -82,11 +82,12 @@ def test_the_sample_does_not_depend_on_the_cuts(cuts: list[int], rows: int) -> N
     whole("x", x)
     for part in np.split(x, np.cumsum(cuts)[:-1]):
         parts("x", part)
-    np.testing.assert_array_equal(whole.ranges.samples["x"], parts.ranges.samples["x"])
-    np.testing.assert_array_equal(parts.ranges.maxima["x"], np.abs(x).max(axis=0))
-    assert len(parts.ranges.samples["x"]) == min(rows, len(x))
-    known = {row.tobytes() for row in x}
-    assert all(row.tobytes() in known for row in parts.ranges.samples["x"])
+    found = parts.finish()
+    np.testing.assert_array_equal(whole.finish().samples["x"], found.samples["x"])
+    np.testing.assert_array_equal(found.maxima["x"], np.abs(x).max(axis=0))
+    assert len(found.samples["x"]) == min(rows, len(x))
+    places = [np.flatnonzero((x == row).all(axis=1)).item() for row in found.samples["x"]]
+    assert places == sorted(set(places))  # rows of x, each once, in their order
 
 
 def test_the_sample_is_uniform() -> None:
@@ -95,7 +96,7 @@ def test_the_sample_is_uniform() -> None:
         collector = Collector(rows=20, seed=seed)
         for start in range(0, 100, 10):
             collector("x", np.arange(start, start + 10, dtype=np.float32)[:, None])
-        counts[collector.ranges.samples["x"][:, 0].astype(int)] += 1
+        counts[collector.finish().samples["x"][:, 0].astype(int)] += 1
     assert counts.sum() == 6000
     assert counts.min() > 25  # Mean 60, standard deviation 7.
     assert counts.max() < 100
@@ -106,21 +107,23 @@ def test_wide_tensors_keep_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     collector = Collector(rows=30)
     collector("wide", np.ones((40, 20), np.float32))
     collector("narrow", np.ones((40, 1), np.float32))
-    assert len(collector.ranges.samples["wide"]) == 2
-    assert len(collector.ranges.samples["narrow"]) == 30
+    samples = collector.finish().samples
+    assert len(samples["wide"]) == 2
+    assert len(samples["narrow"]) == 30
 
 
 def test_clip_refuses_nonsense() -> None:
     collector = Collector()
     collector("x", np.ones((2, 6), np.float32))
+    ranges = collector.finish()
     with pytest.raises(ValueError, match="unknown method 'best'"):
-        collector.ranges.clip("x", "best")
+        ranges.clip("x", "best")
     for groups in (4, 0):
         with pytest.raises(ValueError, match=f"{groups} groups do not divide 6 features"):
-            collector.ranges.clip("x", "max", groups)
+            ranges.clip("x", "max", groups)
     for share, message in (("", "could not convert"), ("101", "range")):
         with pytest.raises(ValueError, match=message):
-            collector.ranges.clip("x", f"percentile:{share}")
+            ranges.clip("x", f"percentile:{share}")
     with pytest.raises(KeyError):
         Ranges().clip("x")
 
