@@ -10,9 +10,10 @@ import sacrebleu
 import sentencepiece
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from training.batches import Lines
-from training.model.loss import smoothed_cross_entropy
+from training.model.loss import CHUNK
 from training.model.transformer import Transformer
 from training.prepare import EOS
 from training.search import translate
@@ -69,8 +70,11 @@ def language_model(
         """Sum of -log p of all but the first `first` labels of windows [B, T + 1]."""
         states = model(None, windows[:, :-1])[:, first:].flatten(0, 1)
         labels = windows[:, first + 1 :].flatten()
-        _, nll = smoothed_cross_entropy(states, model.embedding.weight, labels, 0.0)
-        return float(nll) * len(labels)
+        found = 0.0
+        for start in range(0, len(labels), CHUNK):
+            logits = states[start : start + CHUNK] @ model.embedding.weight.T
+            found += float(cross_entropy(logits, labels[start : start + CHUNK], reduction="sum"))
+        return found
 
     windows = stream.unfold(0, length + 1, half) if len(ids) >= length else stream[None]
     total += score(0, windows[:1])
