@@ -22,13 +22,6 @@ from weights_import import sources
 from weights_import.float_model import FloatModel
 
 
-def random_model(name: str) -> tuple[FloatModel, Model]:
-    """In float and in integers."""
-    made = weights(SHAPES[name])
-    del made["positions"]
-    return lowered(name, made)
-
-
 def table(exact: FloatModel, model: Model) -> str:
     """A line for each form."""
     whole = exact.nbytes
@@ -53,7 +46,8 @@ def main() -> None:
     if arguments.model is None:
         if arguments.checkpoint not in SHAPES:
             parser.error("a checkpoint needs the model that was made of it")
-        print(table(*random_model(arguments.checkpoint)))
+        name = arguments.checkpoint
+        print(table(*lowered(name, weights(SHAPES[name]))))
     else:
         print(table(sources.read(Path(arguments.checkpoint)), load(arguments.model)))
 

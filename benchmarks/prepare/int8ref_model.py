@@ -48,22 +48,22 @@ def architecture(shape: Shape) -> Architecture:
 
 
 def lowered(name: str, weights: dict[str, Float32]) -> tuple[FloatModel, Model]:
-    """The random model of a shape, in float and in integers; `weights` without the positions."""
+    """The random model of a shape, in float, which makes its positions itself, and in integers."""
     shape = SHAPES[name]
-    model = FloatModel(architecture(shape), weights)
+    tensors = {tensor: array for tensor, array in weights.items() if tensor != "positions"}
+    model = FloatModel(architecture(shape), tensors)
     model.validate()
     ranges = calibrate(model, random_batch(shape, SENTENCES, LENGTH))
-    program, tensors = lower(model, ranges, Options(positions=POSITIONS))
+    program, constants = lower(model, ranges, Options(positions=POSITIONS))
     none = Tokenizer("sentencepiece", b"none")
     provenance = {"origin": "random numbers"}
-    return model, Model(name, ("und", "und"), program, tensors, none, none, provenance)
+    return model, Model(name, ("und", "und"), program, constants, none, none, provenance)
 
 
 def main(name: str, folder: Path) -> None:
     """Write int8ref.safetensors."""
     with np.load(folder / "weights.npz") as file:
-        weights = {tensor: file[tensor] for tensor in file.files if tensor != "positions"}
-    _, made = lowered(name, weights)
+        _, made = lowered(name, dict(file))
     save(folder / "int8ref.safetensors", made)
     load_engine(made.program, made.tensors)  # so that it is compiled
 
