@@ -8,6 +8,7 @@ A shortlist lies beside its model, in a container of the same kind: MODEL.shortl
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from int8ref import container
 from int8ref.container import ModelFileError
 from int8ref.storage import write_whole
 
-FORMAT = 1
+FORMAT = 2
 METADATA = "int8ref.shortlist"
 SUFFIX = ".shortlist.safetensors"
 
@@ -33,6 +34,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     format: int
     frequent: _Count
     shared: bool
+    tokenizers: str
     provenance: dict[str, str]
 
 
@@ -42,6 +44,7 @@ class Shortlist:
 
     frequent     the target tokens 0 to frequent - 1 are candidates of every sentence
     shared       whether source and target have one vocabulary: a source token may then be copied
+    tokenizers   `tokenizers_hash` of the model that it is for: what its numbers mean
     offsets      int32 [source vocabulary + 1]: where the list of each source token begins
     tokens       int16 or int32: the lists, one after the other
     provenance   where it comes from, as text by key
@@ -49,6 +52,7 @@ class Shortlist:
 
     frequent: int
     shared: bool
+    tokenizers: str
     offsets: npt.NDArray[np.int32]
     tokens: npt.NDArray[np.integer[Any]]
     provenance: dict[str, str]
@@ -65,13 +69,14 @@ class Shortlist:
         if len(tokens) and tokens.min() < 0:
             raise ModelFileError("shortlist: a token below 0")
 
-    def fits(self, source_vocabulary: int, target_vocabulary: int) -> bool:
-        """Whether it belongs to vocabularies of these sizes."""
+    def fits(self, source_vocabulary: int, target_vocabulary: int, tokenizers: str) -> bool:
+        """Whether it belongs to vocabularies of these sizes, and to these `tokenizers`."""
         largest = max(self.frequent - 1, int(self.tokens.max(initial=0)))
         return (
             len(self.offsets) == source_vocabulary + 1
             and largest < target_vocabulary
             and (not self.shared or source_vocabulary == target_vocabulary)
+            and self.tokenizers == tokenizers
         )
 
     def candidates(self, source: Sequence[int], eos: int) -> npt.NDArray[np.int32]:
@@ -90,6 +95,12 @@ class Shortlist:
         return np.flatnonzero(chosen).astype(np.int32)
 
 
+def tokenizers_hash(source: bytes, target: bytes) -> str:
+    """SHA-256, in hexadecimal, of the SHA-256 of both tokenizers' models, one after the other."""
+    both = (hashlib.sha256(model).digest() for model in (source, target))
+    return hashlib.sha256(b"".join(both)).hexdigest()
+
+
 def beside(model: str | os.PathLike[str]) -> Path:
     """Where the shortlist of a model file lies, if it has one."""
     path = Path(model)
@@ -102,6 +113,7 @@ def serialize(shortlist: Shortlist) -> bytes:
         format=FORMAT,
         frequent=shortlist.frequent,
         shared=shortlist.shared,
+        tokenizers=shortlist.tokenizers,
         provenance=dict(sorted(shortlist.provenance.items())),
     )
     tensors = {"offsets": shortlist.offsets, "tokens": shortlist.tokens}
@@ -131,6 +143,7 @@ def load(path: str | os.PathLike[str]) -> Shortlist:
         return Shortlist(
             frequent=header.frequent,
             shared=header.shared,
+            tokenizers=header.tokenizers,
             offsets=contents.tensors["offsets"],
             tokens=contents.tensors["tokens"],
             provenance=header.provenance,

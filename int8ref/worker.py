@@ -22,6 +22,7 @@ from int8ref.program import (
 )
 from int8ref.results import Alignment, Result, Scores, Translation
 from int8ref.search import BeamOptions, Hypothesis
+from int8ref.shortlist import Shortlist, tokenizers_hash
 from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
 
 Warn = Callable[[str], None]
@@ -72,6 +73,12 @@ def tokenizers(model: Model) -> tuple[TextTokenizer, TextTokenizer]:
         raise TokenizerError(f"model {model.name}: {error}") from None
 
 
+def _own(lists: Shortlist, model: Model) -> bool:
+    """Whether a shortlist was made for the vocabularies of a model."""
+    sizes = source_size(model), vocabulary_size(model.program, model.tensors)
+    return lists.fits(*sizes, tokenizers_hash(model.source.model, model.target.model))
+
+
 class Worker:
     """A model's tokenizers and engine.  Immutable: may be used from several threads at once.
 
@@ -87,8 +94,7 @@ class Worker:
             raise UserError(f"model {model.name}: a decoder alone, which translates nothing")
         self._source, self._target = tokenizers(model)
         self._shortlist = model.shortlist
-        sizes = source_size(model), vocabulary_size(program, tensors)
-        if model.shortlist and not model.shortlist.fits(*sizes):
+        if model.shortlist and not _own(model.shortlist, model):
             raise UserError(f"model {model.name}: the shortlist beside it is not its own")
         self._program, self._tensors = program, tensors
         self._max_steps = max_steps(program, tensors)

@@ -15,6 +15,7 @@ from int8ref.container import ModelFileError
 from int8ref.shortlist import Shortlist
 
 VOCABULARY = 30
+OWN = shortlist.tokenizers_hash(b"source", b"target")
 LISTS = st.lists(
     st.lists(st.integers(0, VOCABULARY - 1), unique=True, max_size=6).map(sorted),
     min_size=VOCABULARY,
@@ -25,7 +26,7 @@ LISTS = st.lists(
 def made(lists: list[list[int]], frequent: int = 0, shared: bool = False) -> Shortlist:
     offsets = np.cumsum([0, *map(len, lists)]).astype(np.int32)
     tokens = np.array([t for tokens in lists for t in tokens], np.int16)
-    return Shortlist(frequent, shared, offsets, tokens, {"origin": "a test"})
+    return Shortlist(frequent, shared, OWN, offsets, tokens, {"origin": "a test"})
 
 
 @given(
@@ -57,9 +58,10 @@ def test_a_file_gives_back_what_was_saved(
         path = Path(folder) / "x.shortlist.safetensors"
         shortlist.save(path, saved)
         found = shortlist.load(path)
-    assert (found.frequent, found.shared, found.provenance) == (
+    assert (found.frequent, found.shared, found.tokenizers, found.provenance) == (
         saved.frequent,
         saved.shared,
+        saved.tokenizers,
         saved.provenance,
     )
     assert np.array_equal(found.offsets, saved.offsets)
@@ -68,11 +70,14 @@ def test_a_file_gives_back_what_was_saved(
 
 def test_fits_only_its_own_vocabularies() -> None:
     found = made([[1, 29]] * VOCABULARY, frequent=8, shared=True)
-    assert found.fits(VOCABULARY, VOCABULARY)
-    assert not found.fits(VOCABULARY - 1, VOCABULARY)
-    assert not found.fits(VOCABULARY, VOCABULARY - 1)
-    assert not found.fits(VOCABULARY, VOCABULARY + 1)  # shared, so of one size
-    assert not made([[1]] * VOCABULARY, frequent=31).fits(VOCABULARY, VOCABULARY)
+    assert found.fits(VOCABULARY, VOCABULARY, OWN)
+    assert not found.fits(VOCABULARY - 1, VOCABULARY, OWN)
+    assert not found.fits(VOCABULARY, VOCABULARY - 1, OWN)
+    assert not found.fits(VOCABULARY, VOCABULARY + 1, OWN)  # shared, so of one size
+    assert not made([[1]] * VOCABULARY, frequent=31).fits(VOCABULARY, VOCABULARY, OWN)
+    for other in ((b"target", b"source"), (b"sourcet", b"arget"), (b"source", b"source")):
+        hashed = shortlist.tokenizers_hash(*other)
+        assert not found.fits(VOCABULARY, VOCABULARY, hashed)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_fits_only_its_own_vocabularies() -> None:
 )
 def test_impossible_lists_are_refused(offsets: list[int], tokens: list[int], told: str) -> None:
     with pytest.raises(ModelFileError, match=told):
-        Shortlist(0, False, np.array(offsets, np.int32), np.array(tokens, np.int16), {})
+        Shortlist(0, False, OWN, np.array(offsets, np.int32), np.array(tokens, np.int16), {})
 
 
 def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from int8ref.instruction import ProgramError
 from int8ref.lines import Lines, TextError, Warn
 from int8ref.model_file import MAX_NAME, NAME_CHARACTERS, Model, Tokenizer, save
 from int8ref.models import MODELS
-from int8ref.shortlist import Shortlist, beside
+from int8ref.shortlist import Shortlist, beside, tokenizers_hash
+from int8ref.shortlist import load as load_shortlist
 from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
 from weights_import.arguments import CHOICES, PAIR, parser
@@ -47,7 +48,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
     source, target = tokenizers(model, f"in {checkpoint.parent}")
     languages = languages_of(model, options.languages, name)
-    shortlist = import_shortlist(lists, model) if lists else None
+    shortlist = import_shortlist(lists, model, source, target) if lists else None
+    if shortlist is None:
+        check_old_shortlist(beside(options.output), source, target)
     sentences = calibration_text(options.calibration, languages[0], console.warning)
     console.info(f"calibrating on {len(sentences)} sentences ...")
     ranges = calibrate(model, sentences, positions=options.positions)
@@ -97,15 +100,24 @@ def check_output(output: Path, read: list[Path]) -> None:
                 raise UserError(f"{written}: would be replaced, but the import reads it")
 
 
-def import_shortlist(path: Path, model: FloatModel) -> Shortlist:
+def import_shortlist(
+    path: Path, model: FloatModel, source: Tokenizer, target: Tokenizer
+) -> Shortlist:
     """The shortlist in a file of Marian's; raises CheckpointError where it is not the model's."""
     architecture = model.architecture
     sizes = architecture.source_vocabulary, architecture.target_vocabulary
-    tokenizers = model.tokenizers
-    shortlist = marian_shortlist.read(path, tokenizers.get("source") == tokenizers.get("target"))
-    if not shortlist.fits(*sizes):
+    shortlist = marian_shortlist.read(path, source.model, target.model)
+    if not shortlist.fits(*sizes, shortlist.tokenizers):
         raise CheckpointError(f"{path}: not made for vocabularies of {sizes[0]} and {sizes[1]}")
     return shortlist
+
+
+def check_old_shortlist(path: Path, source: Tokenizer, target: Tokenizer) -> None:
+    """Raises UserError where the shortlist that lies beside the output, and that this import would
+    leave there, is of a model with other tokenizers; ModelFileError where it cannot be read."""
+    hashed = tokenizers_hash(source.model, target.model)
+    if path.exists() and load_shortlist(path).tokenizers != hashed:
+        raise UserError(f"{path}: the shortlist of another model; remove it first")
 
 
 def legal_name(stem: str) -> str:

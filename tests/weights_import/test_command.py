@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ import tiny_hugging_face
 import tiny_marian
 import tiny_training
 
-from int8ref import child
+from int8ref import child, shortlist
 from int8ref.errors import UserError
 from int8ref.model_file import load
+from int8ref.shortlist import Shortlist, tokenizers_hash
+from int8ref.worker import Worker
 from weights_import import sources
 from weights_import.__main__ import languages_of, legal_name, main
 
@@ -143,6 +146,41 @@ def test_where_nothing_can_be_written(
     os.mkfifo("pipe")
     os.mkdir("y.shortlist.safetensors")
     assert re.search(why, refused(["model.bin", "-o", output], capsys))
+
+
+# A shortlist that is there already
+
+
+def test_only_a_shortlist_of_its_own_stays_beside_the_output(
+    training: list[str], capsys: Errors
+) -> None:
+    folder = Path(training[0]).parent
+    output, beside = folder / "int8.safetensors", folder / "int8.shortlist.safetensors"
+    arguments = [*training, "-o", str(output)]
+    assert main(arguments) == 0
+    tokens = tiny_training.described()["vocabulary"]
+    own = Shortlist(
+        frequent=1,
+        shared=True,
+        tokenizers=tokenizers_hash(*[tiny_training.tokenizer()] * 2),
+        offsets=np.arange(tokens + 1, dtype=np.int32),
+        tokens=np.arange(tokens, dtype=np.int16),
+        provenance={},
+    )
+    shortlist.save(beside, own)
+    assert main(arguments) == 0
+    Worker(load(output), "reference")
+
+    shortlist.save(beside, replace(own, tokenizers=tokenizers_hash(b"another", b"another")))
+    output.unlink()
+    before = contents(folder)
+    assert f"{beside}: the shortlist of another model" in refused(arguments, capsys)
+    assert contents(folder) == before
+    beside.rename(folder / "other")
+    assert main(arguments) == 0
+    (folder / "other").rename(beside)
+    with pytest.raises(UserError, match="int8: the shortlist beside it is not its own"):
+        Worker(load(output), "reference")
 
 
 # Names and languages

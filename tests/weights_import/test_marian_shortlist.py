@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from int8ref.shortlist import tokenizers_hash
 from weights_import.float_model import CheckpointError
 from weights_import.sources import marian_shortlist
 
@@ -30,8 +31,10 @@ def content(offsets: list[int], tokens: list[int], frequent: int = 2, **changed:
 def test_reads_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "lex.s2t.bin"
     path.write_bytes(content([0, 2, 2, 3], [4, 7, 1]))
-    found = marian_shortlist.read(path, shared=False)
+    found = marian_shortlist.read(path, b"source", b"target")
     assert (found.frequent, found.shared) == (2, False)
+    assert found.tokenizers == tokenizers_hash(b"source", b"target")
+    assert marian_shortlist.read(path, b"both", b"both").shared
     assert found.candidates([0], eos=3).tolist() == [0, 1, 3, 4, 7]
     assert found.candidates([1, 2], eos=0).tolist() == [0, 1]
 
@@ -53,7 +56,7 @@ def test_a_faulty_file_is_refused_by_name(tmp_path: Path, fault: str) -> None:
     damaged, told = FAULTS[fault]
     path.write_bytes(damaged)
     with pytest.raises(CheckpointError, match=told) as error:
-        marian_shortlist.read(path, shared=True)
+        marian_shortlist.read(path, b"both", b"both")
     assert str(path) in str(error.value)
 
 
@@ -77,7 +80,7 @@ def test_the_real_shortlists_are_sound() -> None:
     paths = [Path(str(f.locate())) for f in files if f.name.endswith(".s2t.bin")]
     assert len(paths) == 2
     for path in paths:
-        found = marian_shortlist.read(path, shared=True)
-        assert found.fits(32_000, 32_000)
+        found = marian_shortlist.read(path, b"both", b"both")
+        assert found.fits(32_000, 32_000, tokenizers_hash(b"both", b"both"))
         assert found.frequent == 50
         assert set(range(50)) <= set(found.candidates([100, 200, 0], eos=0).tolist())

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from int8ref.container import ModelFileError
-from int8ref.shortlist import Shortlist
+from int8ref.shortlist import Shortlist, tokenizers_hash
 from weights_import.float_model import CheckpointError
 
 PATTERN = "*.s2t.bin"
@@ -37,8 +37,9 @@ def find(checkpoint: Path) -> Path | None:
     return found[0] if found else None
 
 
-def read(path: Path, shared: bool) -> Shortlist:
-    """Reads a shortlist; `shared` says whether source and target have one vocabulary.
+def read(path: Path, source: bytes, target: bytes) -> Shortlist:
+    """Reads a shortlist for a model with these tokenizers: where they are equal, source and target
+    have one vocabulary.
 
     Raises CheckpointError that says what is wrong; sizes are checked before anything is allocated.
     """
@@ -60,7 +61,8 @@ def read(path: Path, shared: bool) -> Shortlist:
     try:
         return Shortlist(
             frequent=frequent,
-            shared=shared,
+            shared=source == target,
+            tokenizers=tokenizers_hash(source, target),
             offsets=offsets.astype(np.int32),
             tokens=tokens.astype(np.int16 if narrow else np.int32),
             provenance={
