@@ -1,55 +1,49 @@
-"""Translates a text with an exported model in float and scores it:
+"""Translates a text and scores that, by each of the models: checkpoints of the recipe in float,
+model files of int8ref in integers.
 
-python -m training.score MODEL.safetensors --source FILE --target FILE [--beam 5]
+python -m training.score --source FILE --target FILE [--beam 5] MODEL.safetensors ...
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import sacrebleu
-import sentencepiece
 import torch
 
-from training import export
-from training.prepare import EOS
-from training.search import translate
 from training.text_files import read_lines
+from training.translators import translator
+
+METRICS = sacrebleu.BLEU(), sacrebleu.BLEU(lowercase=True), sacrebleu.CHRF()
+BATCH = 64
 
 
-def main() -> None:
+def main(command: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", type=Path)
+    parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--source", required=True, help="text file, plain, .gz or .xz")
     parser.add_argument("--target", required=True, help="its reference translation")
     parser.add_argument("--beam", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="file that receives the translations")
-    arguments = parser.parse_args()
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch")
+    parser.add_argument("--out", type=Path, help="file that receives the translations of one model")
+    arguments = parser.parse_args(command)
+    if arguments.out and len(arguments.models) > 1:
+        parser.error("--out takes the translations of one model")
     torch.set_num_threads(arguments.threads)
     source, target = (read_lines(Path(), [name]) for name in (arguments.source, arguments.target))
     if len(source) != len(target):
         parser.error(f"{len(source)} source lines, but {len(target)} target lines")
-    model, described = export.load(arguments.model)
-    tokenizer = sentencepiece.SentencePieceProcessor(
-        model_file=str(arguments.model.parent / described["tokenizer"])
-    )
-    start = time.perf_counter()
-    rows = [[*ids, EOS] for ids in tokenizer.encode(source)]
-    found = translate(model, tokenizer, rows, arguments.beam)
-    seconds = time.perf_counter() - start
-    if arguments.out:
-        text = "".join(f"{line}\n" for line in found)
-        arguments.out.write_text(text, encoding="utf-8")
-    for metric in (
-        sacrebleu.BLEU(),
-        sacrebleu.BLEU(lowercase=True),
-        sacrebleu.CHRF(),
-    ):
-        print(metric.corpus_score(found, [target]), metric.get_signature())
-    print(f"{len(source)} sentences in {seconds:.2f} s")
+    print("| model | BLEU | lower-cased | chrF |\n|---|---|---|---|")
+    for path in arguments.models:
+        found = translator(path)(source, arguments.beam, BATCH)
+        if arguments.out:
+            text = "".join(f"{line}\n" for line in found)
+            arguments.out.write_text(text, encoding="utf-8")
+        scores = [f"{metric.corpus_score(found, [target]).score:.2f}" for metric in METRICS]
+        print(f"| {path.as_posix()} | {' | '.join(scores)} |", flush=True)
+    for metric in METRICS:
+        print(metric.get_signature())
 
 
 if __name__ == "__main__":

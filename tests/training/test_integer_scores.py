@@ -1,4 +1,4 @@
-"""A run from text files to scores of its int8 model."""
+"""A run from text files to scores and speed of its int8 model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ pytest.importorskip("sacrebleu", reason="scores are sacrebleu's")
 
 from toy import toy_config
 
-from training import compare, integer_scores
+from training import compare, integer_scores, score, speed
 from training.run_files import CONFIG, INTEGER_SCORES, SCORES, write_json
 from training.train import Trainer
+
+AllScores = dict[str, dict[str, float]]
 
 
 @pytest.mark.parametrize("kind", ["translation", "language model"])
 def test_a_run_is_scored_in_float_and_in_integers(
-    kind: str, toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    toy_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     alone = kind == "language model"
     config = toy_config(
@@ -41,6 +47,8 @@ def test_a_run_is_scored_in_float_and_in_integers(
     assert exact.keys() == integer.keys()
     for split, scores in exact.items():
         assert scores.keys() == integer[split].keys()
+    if not alone:
+        check_models(tmp_path, config.name, exact, integer, capsys)
     if alone:
         found, wanted = (scores["test"]["word_perplexity"] for scores in (integer, exact))
         assert abs(found / wanted - 1) < 0.05
@@ -49,5 +57,23 @@ def test_a_run_is_scored_in_float_and_in_integers(
     )
 
 
-def exact_score(scores: dict[str, dict[str, float]], alone: bool) -> float:
+def check_models(
+    run: Path, name: str, exact: AllScores, integer: AllScores, out: pytest.CaptureFixture[str]
+) -> None:
+    """The commands that take models and a text, on the test set of the run."""
+    paths = [str(run / f"{name}{kind}.safetensors") for kind in ("", "-int8")]
+    text = ["--source", str(run / "data" / "test.source.txt")]
+    out.readouterr()
+    score.main([*text, "--target", str(run / "data" / "test.target.txt"), *paths])
+    rows = out.readouterr().out.splitlines()[2:4]
+    for row, path, scores in zip(rows, paths, (exact, integer), strict=True):
+        found = scores["test beam 5"].values()
+        assert row == f"| {path} | {' | '.join(f'{value:.2f}' for value in found)} |"
+    speed.main([*text, "--lines", "3", "--rounds", "2", *paths])
+    rows = out.readouterr().out.splitlines()[2:]
+    batches = [(path, batch) for batch in ("1", "32") for path in paths]
+    assert [tuple(row.split(" | ")[:2]) for row in rows] == [(f"| {p}", b) for p, b in batches]
+
+
+def exact_score(scores: AllScores, alone: bool) -> float:
     return scores["test"]["word_perplexity"] if alone else scores["test beam 5"]["bleu"]

@@ -1,0 +1,51 @@
+"""Checkpoints of the recipe and model files of int8ref, to be used alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import sentencepiece
+
+import int8ref
+from training import export
+from training.prepare import EOS
+from training.search import translate
+
+Translate = Callable[[list[str], int, int], list[str]]
+"""The translations of lines, given the size of the beam (1: greedy) and of a batch."""
+
+
+def in_float(path: Path) -> Translate:
+    """A checkpoint, in PyTorch's float32 with the recipe's own search."""
+    model, described = export.load(path)
+    tokenizer = sentencepiece.SentencePieceProcessor(
+        model_file=str(path.parent / described["tokenizer"])
+    )
+
+    def run(lines: list[str], beam: int, batch: int) -> list[str]:
+        rows = [[*ids, EOS] for ids in tokenizer.encode(lines)]
+        return translate(model, tokenizer, rows, beam, batch)
+
+    return run
+
+
+def in_integers(path: Path) -> Translate:
+    """A model file, in the compiled engine and one thread."""
+
+    @cache
+    def translator(batch: int) -> int8ref.Translator:
+        return int8ref.load(path, batch_size=batch)
+
+    def run(lines: list[str], beam: int, batch: int) -> list[str]:
+        found = translator(batch).stream(lines, int8ref.Options(beam_size=beam))
+        return [result.text for result in found]
+
+    return run
+
+
+def translator(path: Path) -> Translate:
+    """A checkpoint has its tokenizer beside it, a model file within."""
+    beside = path.with_name(f"{path.stem}.tokenizer.model").exists()
+    return in_float(path) if beside else in_integers(path)
