@@ -18,7 +18,9 @@ class Data:
     `source` is empty for a language model.  Each corpus is a list of files that are concatenated.
     With `held_out` = [n, m], n validation and m test pairs are split off the training text so that
     no line of theirs is a training line in either language; else `valid_*` and `test_*` are read.
-    `max_length` is the longest training line in ids, or the window of a language model.
+    `max_length` is the longest training line in ids, or the window of a language model.  With
+    `lowercase` all text is lower-cased as it is read, references too: what the model then takes and
+    gives is lower-cased text.
     """
 
     train_target: tuple[str, ...]
@@ -32,6 +34,7 @@ class Data:
     tokenizer: str = "unigram"
     normalization: str = "nmt_nfkc"
     user_symbols: tuple[str, ...] = ()
+    lowercase: bool = False
     max_length: int = 100
     seed: int = 1
 

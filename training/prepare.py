@@ -53,8 +53,10 @@ def read_corpora(data: Data, root: Path) -> dict[str, dict[str, list[str]]]:
     """train, valid and test text, each as {"source": lines, "target": lines}."""
     corpora = {}
     for name in ("train", "valid", "test"):
-        source = read_lines(root, getattr(data, f"{name}_source"))
-        target = read_lines(root, getattr(data, f"{name}_target"))
+        files = getattr(data, f"{name}_source"), getattr(data, f"{name}_target")
+        source, target = (read_lines(root, names) for names in files)
+        if data.lowercase:
+            source, target = ([line.lower() for line in lines] for lines in (source, target))
         if data.train_source and len(source) != len(target):
             raise ValueError(f"{name}: {len(source)} source lines, but {len(target)} target lines")
         corpora[name] = {"source": source, "target": target}
