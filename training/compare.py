@@ -3,7 +3,8 @@
 A folder of a run holds `config.json`, `scores.json` and `integer_scores.json`, all that is read.
 Runs that differ in the seed alone form one row: means over seeds, float and int8 of the same
 weights, and how far int8 stands from the float of the first row, with the standard error that the
-seeds' spread gives it.
+seeds' spread gives it.  There is a table for each test set that all runs are scored on (see
+`training.further_scores`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.config import Config
-from training.run_files import INTEGER_SCORES, SCORES, read_config
+from training.run_files import BEAMS, INTEGER_SCORES, SCORES, SPLITS, read_config
 
 METRICS = {"translation": ("bleu", "bleu_lower", "chrf"), "language model": ("word_perplexity",)}
-SPLITS = {"translation": ("test beam 5", "valid beam 5"), "language model": ("test", "valid")}
 
 
 @dataclass
@@ -55,6 +55,18 @@ def collect(runs: Sequence[Path], metrics: Sequence[str], split: str) -> dict[st
     return rows
 
 
+def splits(runs: Sequence[Path], kind: str) -> list[str]:
+    """What all runs are scored on, translations with the larger beam: test, valid, then others."""
+    scored = [
+        json.loads((run / name).read_text(encoding="utf-8"))
+        for run in runs
+        for name in (SCORES, INTEGER_SCORES)
+    ]
+    ending = f" beam {max(BEAMS)}" if kind == "translation" else ""
+    common = [s for s in scored[0] if s.endswith(ending) and all(s in scores for scores in scored)]
+    return sorted(common, key=lambda split: (split.removesuffix(ending) not in SPLITS, split))
+
+
 def mean(values: Sequence[float], sign: str = "") -> str:
     """The mean, and the standard deviation between seeds where there are several; `sign` is that of
     a format, "+" or none."""
@@ -78,7 +90,7 @@ def table(runs: Sequence[Path]) -> str:
         raise ValueError(f"runs of several tasks: {', '.join(sorted(kinds))}")
     (kind,) = kinds
     lines = []
-    for metric, split in itertools.product(METRICS[kind], SPLITS[kind]):
+    for metric, split in itertools.product(METRICS[kind], splits(runs, kind)):
         rows = collect(runs, (metric,), split)
         first = next(iter(rows.values()))
         lines += [f"| {metric}, {split} | seeds | float | int8 | int8 - float | int8 - first |"]

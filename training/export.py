@@ -17,6 +17,7 @@ from training.model.attention import DELTA_FLOOR, PolynomialWeights
 from training.model.norm import EPSILON
 from training.model.transformer import Transformer
 from training.prepare import BOS, EOS, PAD, UNK
+from training.run_files import float_model
 
 FORMAT = "int8ref.training.transformer"
 VERSION = 1
@@ -77,7 +78,7 @@ def export(model: Transformer, config: Config, data: Path, folder: Path) -> Path
 
     The header's metadata holds one key, `architecture`: JSON, see `architecture`.
     """
-    path = folder / f"{config.name}.safetensors"
+    path = float_model(folder, config.name)
     described = json.dumps(architecture(config, config.data.vocabulary))
     save_file(tensors(model), path, {"architecture": described})
     shutil.copyfile(data / "tokenizer.model", folder / f"{config.name}.tokenizer.model")

@@ -12,15 +12,22 @@ from pathlib import Path
 import int8ref
 from int8ref import model_file, perplexity
 from training import evaluate
-from training.run_files import BEAMS, INTEGER_SCORES, SPLITS, read_config, write_json
+from training.run_files import (
+    BEAMS,
+    INTEGER_SCORES,
+    SPLITS,
+    float_model,
+    integer_model,
+    read_config,
+    write_json,
+)
 from weights_import.__main__ import main as import_weights
 
 
 def import_run(run: Path, name: str) -> Path:
     """The int8 model of a run, calibrated on lines of its training text."""
-    path = run / f"{name}-int8.safetensors"
-    calibration = run / "data" / "calibration.txt"
-    wanted = [str(run / f"{name}.safetensors"), "-o", str(path), "--calibration", str(calibration)]
+    path, calibration = integer_model(run, name), run / "data" / "calibration.txt"
+    wanted = [str(float_model(run, name)), "-o", str(path), "--calibration", str(calibration)]
     if import_weights([*wanted, "--quiet"]):
         raise SystemExit(1)
     return path

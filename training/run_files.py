@@ -17,6 +17,16 @@ BEAMS = 1, 5
 """What finished runs are scored on, in float and in integers."""
 
 
+def float_model(run: Path, name: str) -> Path:
+    """The averaged weights of a finished run."""
+    return run / f"{name}.safetensors"
+
+
+def integer_model(run: Path, name: str) -> Path:
+    """Their int8 model."""
+    return run / f"{name}-int8.safetensors"
+
+
 def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def test_seeds_are_averaged_and_compared_with_the_first_row(tmp_path: Path) -> N
     assert lines[5].startswith("| bleu, valid beam 5 |")
     assert lines[7].startswith("| softmax, L2 | 2 | 30.00 ± 1.41 | 30.00 ± 2.83 |")
     assert sum(line.startswith("|---") for line in lines) == 6
+
+
+def test_further_sets_come_last_where_all_runs_have_them(tmp_path: Path) -> None:
+    runs = [finished(tmp_path / name, STANDARD, 30.0, 29.0) for name in "ab"]
+    for run, sets in zip(runs, (("new", "a"), ("new",)), strict=True):
+        for name in (SCORES, INTEGER_SCORES):
+            scores = json.loads((run / name).read_text())
+            added = {f"{s} beam {n}": scores["test beam 5"] for s in sets for n in (1, 5)}
+            write_json(run / name, added | scores)
+    heads = [line for line in table(runs).splitlines() if line.startswith("| bleu, ")]
+    found = [head.split(" | ")[0] for head in heads]
+    assert found == ["| bleu, test beam 5", "| bleu, valid beam 5", "| bleu, new beam 5"]
 
 
 def test_a_single_seed_has_no_spread(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("sacrebleu", reason="scores are sacrebleu's")
 
 from toy import toy_config
 
-from training import compare, integer_scores, score, speed
+from training import compare, further_scores, integer_scores, score, speed
 from training.run_files import CONFIG, INTEGER_SCORES, SCORES, write_json
 from training.train import Trainer
 
@@ -32,7 +32,10 @@ def test_a_run_is_scored_in_float_and_in_integers(
 ) -> None:
     alone = kind == "language model"
     config = toy_config(
-        model={"encoder_layers": 0} if alone else {}, data={"max_length": 16} if alone else {}
+        model={"encoder_layers": 0} if alone else {},
+        data={"max_length": 16} if alone else {},
+        # So many steps are needed before a translation is not empty.
+        optim={} if alone else {"steps": 120, "learning_rate": 1e-2, "warmup": 20},
     )
     shutil.copytree(toy_data, tmp_path / "data")
     trainer = Trainer(config, tmp_path / "data", tmp_path)
@@ -45,6 +48,7 @@ def test_a_run_is_scored_in_float_and_in_integers(
         json.loads((tmp_path / name).read_text()) for name in (SCORES, INTEGER_SCORES)
     )
     assert exact.keys() == integer.keys()
+    assert alone or exact["test beam 5"]["chrf"] > 5
     for split, scores in exact.items():
         assert scores.keys() == integer[split].keys()
     if not alone:
@@ -63,12 +67,18 @@ def check_models(
     """The commands that take models and a text, on the test set of the run."""
     paths = [str(run / f"{name}{kind}.safetensors") for kind in ("", "-int8")]
     text = ["--source", str(run / "data" / "test.source.txt")]
+    references = ["--target", str(run / "data" / "test.target.txt")]
     out.readouterr()
-    score.main([*text, "--target", str(run / "data" / "test.target.txt"), *paths])
+    score.main([*text, *references, *paths])
     rows = out.readouterr().out.splitlines()[2:4]
     for row, path, scores in zip(rows, paths, (exact, integer), strict=True):
         found = scores["test beam 5"].values()
         assert row == f"| {path} | {' | '.join(f'{value:.2f}' for value in found)} |"
+    further_scores.main(["again", *text, *references, str(run)])
+    for file, before in ((SCORES, exact), (INTEGER_SCORES, integer)):
+        again = {f"again beam {beam}": before[f"test beam {beam}"] for beam in (1, 5)}
+        assert json.loads((run / file).read_text()) == before | again
+    out.readouterr()
     speed.main([*text, "--lines", "3", "--rounds", "2", *paths])
     rows = out.readouterr().out.splitlines()[2:]
     batches = [(path, batch) for batch in ("1", "32") for path in paths]
