@@ -18,7 +18,7 @@ from int8ref.decimals import share
 from int8ref.errors import UserError
 from int8ref.executor import Batch, Engine
 from int8ref.options import AlignmentKind
-from int8ref.program import Program, Tensors
+from int8ref.program import Frame, Program, Tensors
 from int8ref.reference.attention import Attention
 from int8ref.reference.attention_polynomial import polynomial_weights
 from int8ref.reference.attention_softmax import attention_weights
@@ -50,7 +50,7 @@ def alignment_weights(
     owners: Sequence[int],
     targets: Sequence[Sequence[int]],
 ) -> list[Int64]:
-    """Weights of each target: int64 [its tokens, tokens of its source with eos].
+    """Weights of each target: int64 [its tokens, tokens of its source with their frame].
 
     The decoder is run over the targets, which are given; `owners`: the index of each target's
     source.  A weight is the sum over the heads of floor(2^30 * p / sum(p)), p being the weights of
@@ -118,9 +118,13 @@ WEIGHTS = {"attention_softmax": _softmax, "attention_polynomial": _polynomial}
 """Operation -> the weights of one head, from its queries and keys."""
 
 
-def describe(weights: Int64, kind: AlignmentKind) -> Alignment:
-    """What is told of the weights of a translation, as int64 [tokens, source tokens with eos]."""
-    best = weights[:, :-1].argmax(axis=1) if weights.shape[1] > 1 else []
+def describe(weights: Int64, kind: AlignmentKind, frame: Frame) -> Alignment:
+    """What is told of the weights of a translation, int64 [its tokens, source tokens with `frame`].
+
+    Points are to tokens of the text, never to its frame.
+    """
+    own = weights[:, len(frame.before) : weights.shape[1] - len(frame.after)]
+    best = own.argmax(axis=1) if own.shape[1] else []
     points = tuple((int(source), target) for target, source in enumerate(best))
     if kind == "hard":
         return Alignment(points)

@@ -52,7 +52,7 @@ class Engine(Protocol):
     program: Program
 
     def session(self, batch: Batch, observe: Observer | None = None) -> Session:
-        """Encode a batch (token ids of each source sentence, with the final eos).
+        """Encode a batch (token ids of each source sentence, with their frame).
 
         A decoder alone (see `program.takes_source`) takes a batch of empty sentences, one a row.
         """

@@ -12,6 +12,7 @@ first run that every operand exists, has the right type and shape, and cannot ov
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 import msgspec
@@ -64,13 +65,30 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: Literal["target", "history"] = "target"
 
 
+class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The token ids that stand before and after those of every source."""
+
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+
+    def around(self, ids: Sequence[int]) -> list[int]:
+        """The ids of a source, framed."""
+        return [*self.before, *ids, *self.after]
+
+    @property
+    def size(self) -> int:
+        """Its tokens."""
+        return len(self.before) + len(self.after)
+
+
 class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Encoder, decoder step, and the constants of generation.
 
     `log_softmax` turns the logits into log-probabilities, for a search that ranks by them.  `start`
     is the token id before the first target token (-1: the zero vector), `eos` ends a
-    sentence, `unk` stands for what the vocabulary lacks, `max_source_length` counts tokens with the
-    final eos, and a translation stops after `max_length_factor` / 100 times the source's length.
+    sentence, `unk` stands for what the vocabulary lacks, `source_frame` is what stands around the
+    tokens of a source (unset: eos after them), `max_source_length` counts tokens with their frame,
+    and a translation stops after `max_length_factor` / 100 times that length.
     Where there is no source (see `takes_source`), both are 0.  `alpha` is the exponent, in
     hundredths, of the length in a search's normalisation, unless another is asked for
     (`search.length`).
@@ -87,6 +105,14 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_source_length: int
     max_length_factor: int
     alpha: int = 100
+    source_frame: Frame | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def frame(self) -> Frame:
+        """What stands around the tokens of a source."""
+        if isinstance(self.source_frame, Frame):
+            return self.source_frame
+        return Frame(after=(self.eos,))
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -218,7 +244,11 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
     _require(-1 <= program.start < logits.width, f"start {program.start} is outside the vocabulary")
     _require(0 <= program.alpha <= MAX_ALPHA, f"alpha must lie in [0, {MAX_ALPHA}]")
     if takes_source(program):
-        _require(2 <= program.max_source_length <= 1024, "max_source_length must lie in [2, 1024]")
+        shortest = program.frame.size + 1
+        _require(
+            shortest <= program.max_source_length <= 1024,
+            f"max_source_length must lie in [{shortest}, 1024]",
+        )
         _require(
             1 <= program.max_length_factor <= 10_000, "max_length_factor must lie in [1, 10000]"
         )
@@ -227,6 +257,8 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
             program.max_source_length == program.max_length_factor == 0,
             "max_source_length and max_length_factor must be 0 where there is no source",
         )
+        _require(program.source_frame is msgspec.UNSET, "a source_frame where there is no source")
+    framing = [*program.frame.before, *program.frame.after]
     for kind, sequence in (("source", program.encoder), ("target", program.decoder)):
         for embed in (i for i in sequence if i.op == "embed"):
             length = len(tensors[embed.position_table])  # type: ignore[attr-defined]
@@ -234,9 +266,12 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
                 length >= program.max_source_length,
                 f"{kind}: {length} positions are fewer than max_source_length",
             )
+            size = len(tensors[embed.table])  # type: ignore[attr-defined]
             if kind == "target":
-                size = len(tensors[embed.table])  # type: ignore[attr-defined]
                 _require(size >= logits.width, f"{logits.width} logits but {size} embeddings")
+            else:
+                outside = [token for token in framing if not 0 <= token < size]
+                _require(not outside, f"source_frame: {outside} of {size} tokens")
 
 
 def max_steps(program: Program, tensors: Tensors) -> int:
@@ -247,7 +282,7 @@ def max_steps(program: Program, tensors: Tensors) -> int:
 
 
 def max_target_length(program: Program, tensors: Tensors, source_length: int) -> int:
-    """Most tokens a translation of a source of so many tokens (with eos) may have.
+    """Most tokens a translation of a source of so many tokens (with its frame) may have.
 
     floor(source_length * max_length_factor / 100), at least 1, at most `max_steps`; as many as
     those where there is no source.

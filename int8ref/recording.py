@@ -43,7 +43,7 @@ class Vectors:
     """Operations in the order they ran in, and the arrays they name.
 
     text      what was recorded
-    source    token ids of the source, with eos; empty for a model without a source
+    source    token ids of the source, with their frame; empty for a model without a source
     target    token ids of the translation, or of the text that such a model reads, with eos
     records   for each operation: `op`, `sequence` ("encoder" or "decoder"), `step` of the decoder
               from 0 (else None), `constants` by field (an operand that is left out is None),
@@ -118,11 +118,12 @@ def record(
     if not tokens:
         raise UserError("the text has no tokens")
     translates = takes_source(program)
+    frame = program.frame  # of a text that is read, too: eos after it
     limit = program.max_source_length if translates else max_steps(program, tensors)
-    if len(tokens) >= limit:
-        raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - 1}")
+    if len(tokens) > limit - frame.size:
+        raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - frame.size}")
     recorder = _Recorder(model, text, ops, backend)
-    text_ids = [*tokens, program.eos]
+    text_ids = frame.around(tokens)
     if not translates:
         recorder.decode([], text_ids[:steps])
         return recorder.found

@@ -96,26 +96,32 @@ class Worker:
         self._shortlist = model.shortlist
         if model.shortlist and not _own(model.shortlist, model):
             raise UserError(f"model {model.name}: the shortlist beside it is not its own")
-        self._program, self._tensors = program, tensors
+        self._program, self._frame, self._tensors = program, program.frame, tensors
         self._max_steps = max_steps(program, tensors)
         self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
 
     def source(self, text: str, where: str, warn: Warn | None) -> Sentence:
         """A sentence to be translated; `warn` is told where it is longer than the model takes."""
-        most = self._program.max_source_length - 1
+        most = self._program.max_source_length - self._frame.size
         return _encode(self._source, text, most, where, warn)
 
     def pair(self, source: str, translation: str, where: str, warn: Warn | None) -> Pair:
-        """A sentence and its translation to be scored; as `source`."""
+        """A sentence and its translation to be scored; as `source`.
+
+        Raises `UserError` where the model would see nothing at all of the source.
+        """
         longest = replace(self._program, max_length_factor=10_000)
         most = max_target_length(longest, self._tensors, longest.max_source_length) - 1
         target = _encode(self._target, translation, most, f"{where}, translation", warn)
-        return self.source(source, where, warn), target
+        sentence = self.source(source, where, warn)
+        if target.ids and not sentence.ids and not self._frame.size:
+            raise UserError(f"{where}: a translation of no token, which this model cannot score")
+        return sentence, target
 
     def translate(self, batch: Sequence[Sentence], options: Options) -> list[Result]:
         """The translations of each sentence; of one without tokens, the empty one."""
         full = [sentence for sentence in batch if sentence.ids]
-        sources = [[*sentence.ids, self._program.eos] for sentence in full]
+        sources = [self._frame.around(sentence.ids) for sentence in full]
         found = self._search(sources, options) if full else []
         aligned = iter(self._translations(sources, found, options))
         empty = [_empty(options, options.scores)]
@@ -124,7 +130,7 @@ class Worker:
     def score(self, batch: Sequence[Pair], options: Options) -> list[Result]:
         """The given translation of each sentence with its scores; none of nothing is certain."""
         full = [(source, target) for source, target in batch if source.ids or target.ids]
-        sources = [[*source.ids, self._program.eos] for source, _ in full]
+        sources = [self._frame.around(source.ids) for source, _ in full]
         targets = [target.ids for _, target in full]
         scored = self._engine.score(sources, targets, _beam(self._program, options)) if full else []
         found = [
@@ -179,7 +185,7 @@ class Worker:
             owners = [index for index, some in enumerate(found) for _ in some]
             targets = [translation.ids for translation in flat]
             weights = alignment_weights(self._engine, self._tensors, sources, owners, targets)
-            alignments = [describe(w, options.alignment) for w in weights]
+            alignments = [describe(w, options.alignment, self._frame) for w in weights]
         each = iter(alignments)
         pieces = self._target.pieces
         return [

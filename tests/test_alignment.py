@@ -25,6 +25,7 @@ from int8ref.arithmetic import exp2_negative
 from int8ref.executor import Engine, load_engine, run_instruction
 from int8ref.model_file import Model
 from int8ref.options import Options
+from int8ref.program import Frame
 from int8ref.translator import Translator
 from tests.conftest import build_tiny_model
 from tests.test_whole_model import imported
@@ -137,16 +138,20 @@ def test_both_backends_give_the_same_weights() -> None:
         np.testing.assert_array_equal(one, two)
 
 
-@given(st.lists(st.lists(st.integers(0, 2**31), min_size=4, max_size=4), max_size=5))
-def test_what_is_told_of_weights(rows: list[list[int]]) -> None:
+@given(
+    st.lists(st.lists(st.integers(0, 2**31), min_size=4, max_size=4), max_size=5),
+    st.sampled_from([Frame(after=(0,)), Frame((1,), (0,)), Frame((1, 2), ()), Frame()]),
+)
+def test_what_is_told_of_weights(rows: list[list[int]], frame: Frame) -> None:
     rows = [[*row[:3], row[3] + 1] for row in rows]
     weights = np.array(rows, np.int64).reshape(-1, 4)
-    soft = describe(weights, "soft")
-    assert describe(weights, "hard") == with_other(soft, weights=None)
+    soft = describe(weights, "soft", frame)
+    assert describe(weights, "hard", frame) == with_other(soft, weights=None)
+    own = slice(len(frame.before), 4 - len(frame.after))
     assert [target for _, target in soft.points] == list(range(len(rows)))
     assert soft.weights is not None
     for (best, _), told, row in zip(soft.points, soft.weights, rows, strict=True):
-        assert best == row[:3].index(max(row[:3])), "the first of the largest, never eos"
+        assert best == row[own].index(max(row[own])), "the first of the largest of the text"
         assert abs(sum(told, Decimal(-1))) <= Decimal("0.000002")
         ranked = sorted(zip(row, told, strict=True))
         assert [share for _, share in ranked] == sorted(told)

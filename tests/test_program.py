@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from int8ref.instruction import Instruction, ProgramError, ValueType
 from int8ref.program import (
+    Frame,
     Program,
     State,
     Tensors,
@@ -208,6 +209,9 @@ def log_softmax(**fields: Any) -> LogSoftmax:
         ({"start": -2}, "start -2 is outside"),
         ({"start": len(TENSORS["embeddings"])}, "start .* is outside"),
         ({"max_source_length": 1}, r"must lie in \[2, 1024\]"),
+        ({"max_source_length": 3, "source_frame": Frame((1,), (2, 3))}, r"must lie in \[4, 1024\]"),
+        ({"source_frame": Frame((-1,))}, r"source_frame: \[-1\] of"),
+        ({"source_frame": Frame(after=(1, 10**6))}, r"source_frame: \[1000000\] of"),
         ({"max_source_length": 1025}, r"must lie in \[2, 1024\]"),
         ({"max_source_length": 65}, "source: 64 positions are fewer"),
         ({"max_length_factor": 0}, r"must lie in \[1, 10000\]"),

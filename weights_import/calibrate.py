@@ -17,6 +17,7 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
+from int8ref.program import Frame
 from weights_import.float_forward import Ids, teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import batches, greedy
@@ -190,7 +191,7 @@ def calibrate(
 ) -> Ranges:
     """Translates the sentences greedily, then observes a teacher-forced pass over the result.
 
-    Sentences are text, if the model has a tokenizer, or id lists that end with `eos`; they are cut
+    Sentences are text, if the model has a tokenizer, or id lists in their frame; they are cut
     to `positions` tokens, or as many as the model has positions for.  A decoder alone is observed
     on the sentences themselves.
     The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
@@ -203,7 +204,7 @@ def calibrate(
     texts = isinstance(sentences[0], str)
     whole = tokenize(model, lines) if texts else cast(Sequence[Ids], sentences)
     most = min(positions, model.architecture.max_positions or positions)
-    sources: Sequence[Ids] = [[*ids[:-1][: most - 1], *ids[-1:]] for ids in whole]
+    sources: Sequence[Ids] = [cut(ids, model.architecture.frame, most) for ids in whole]
     lengths = [len(ids) for ids in sources]
     if model.architecture.encoder_layers:
         room = model.architecture.max_positions or None
@@ -224,8 +225,14 @@ def calibrate(
     return ranges
 
 
+def cut(ids: Ids, frame: Frame, most: int) -> list[int]:
+    """A source in its frame, without its last tokens where it is longer than `most`."""
+    own = ids[len(frame.before) : len(ids) - len(frame.after)]
+    return frame.around(own[: most - frame.size])
+
+
 def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
-    """Source ids of each sentence, `eos` included, by the model's own SentencePiece tokenizer.
+    """Source ids of each sentence, in their frame, by the model's own SentencePiece tokenizer.
 
     A decoder alone has no source: they are ids of its target then.
 
@@ -248,7 +255,7 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
         raise CheckpointError(
             f"{side} tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
         )
-    return [[*ids, architecture.eos] for ids in processor.encode(list(sentences))]
+    return [architecture.frame.around(ids) for ids in processor.encode(list(sentences))]
 
 
 def shipped_text(language: str) -> list[str]:

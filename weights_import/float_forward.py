@@ -1,7 +1,7 @@
 """The forward pass of a FloatModel in NumPy float32: encoder, decoder, teacher forcing.
 
-Token ids of a source end with `eos`.  Sentences of a batch are padded to its longest one; the
-padding is masked in every attention and never observed.
+Token ids of a source are in their frame (`eos` after them).  Sentences of a batch are padded to its
+longest one; the padding is masked in every attention and never observed.
 """
 
 from __future__ import annotations
@@ -220,13 +220,15 @@ def pad(sequences: Sequence[Ids]) -> tuple[NDArray[np.int64], Mask]:
 
 
 def check_sources(model: FloatModel, sources: Sequence[Ids]) -> None:
-    """Raises ValueError on an id outside the vocabulary, or a source that does not end with eos; on
-    one that is not empty, where the model takes none."""
+    """Raises ValueError on an id outside the vocabulary, or a source without its frame or without
+    any token; on one that is not empty, where the model takes none."""
     architecture = model.architecture
     check_ids("source", sources, architecture.source_vocabulary)
+    before, after = map(list, (architecture.frame.before, architecture.frame.after))
     for i, source in enumerate(sources) if architecture.encoder_layers else ():
-        if not source or source[-1] != architecture.eos:
-            raise ValueError(f"source {i} does not end with eos ({architecture.eos})")
+        inner = list(source)[len(before) : len(source) - len(after)]
+        if not source or list(source) != [*before, *inner, *after]:
+            raise ValueError(f"source {i} is not framed by {before} and {after}")
 
 
 def check_ids(what: str, sequences: Sequence[Ids], vocabulary: int) -> None:
@@ -237,7 +239,7 @@ def check_ids(what: str, sequences: Sequence[Ids], vocabulary: int) -> None:
 
 
 def encode(model: FloatModel, sources: Sequence[Ids], observe: Observer | None = None) -> Memory:
-    """Encodes a batch of id lists, each of which ends with `eos` (else ValueError).
+    """Encodes a batch of id lists, each of them in its frame (else ValueError).
 
     A decoder alone has empty sources, and remembers nothing of them.
     """

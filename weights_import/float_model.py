@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
+from int8ref.program import Frame
 from int8ref.reference.attention_polynomial import MAX_DEGREE
 
 Float32 = NDArray[np.float32]
@@ -34,8 +35,9 @@ class Architecture:
 
     Without encoder layers it is a decoder alone: a language model, with no source at all.
     `start` is the id embedded at the first decoder position, -1 the zero vector.  A translation
-    of a source of n tokens (the closing `eos` counted) may take
-    floor(max_length_factor * n) steps, and at least one.  `degree` is that of polynomial attention,
+    of a source of n tokens (its `frame` counted) may take
+    floor(max_length_factor * n) steps, and at least one.  `source_frame` is what stands around the
+    tokens of a source, if it is not `eos` after them.  `degree` is that of polynomial attention,
     [ReLU(score + b)]^degree + |delta|; else 0.  `alpha` is the exponent of the length by which a
     beam search of this model divides.  `max_positions` is the length of the table of
     positions in the checkpoint; 0 stands for sinusoids, as many as are needed.
@@ -63,11 +65,17 @@ class Architecture:
     degree: int = 0
     max_positions: int = 0
     alpha: float = 1.0
+    source_frame: Frame | None = None
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
         if problems:
             raise CheckpointError("unsupported architecture: " + "; ".join(problems))
+
+    @property
+    def frame(self) -> Frame:
+        """What stands around the tokens of a source."""
+        return Frame(after=(self.eos,)) if self.source_frame is None else self.source_frame
 
     @property
     def head_size(self) -> int:
@@ -99,6 +107,9 @@ class Architecture:
         for name in ("eos", "unk"):
             if not 0 <= values[name] < smaller:
                 yield f"{name}={values[name]} is outside a vocabulary of {smaller}"
+        framing = [*self.frame.before, *self.frame.after] if self.encoder_layers else []
+        if not all(0 <= token < self.source_vocabulary for token in framing):
+            yield f"source_frame={framing} is outside a vocabulary of {self.source_vocabulary}"
         if not -1 <= self.start < self.target_vocabulary:
             yield f"start={self.start} is outside a vocabulary of {self.target_vocabulary}"
 

@@ -31,7 +31,7 @@ def greedy(
 ) -> list[list[int]]:
     """The likeliest token at every step, until `eos`; ties go to the smallest id.
 
-    Sources end with `eos`; translations come in the order of the sources, without `eos`.
+    Sources are in their frame; translations come in the order of the sources, without `eos`.
     A source of n tokens takes at most max(1, floor(max_length_factor * n)) steps (default: the
     architecture's factor), the one that predicts `eos` counted.  Marian multiplies by the longest
     source of the batch instead, so that there the limit depends on the neighbours.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from int8ref.arithmetic import LOG_BITS
@@ -141,7 +142,7 @@ class _Lowering(AttentionEmitter):
         x = self.embed("decoder.embedding", "target")
         for layer in range(architecture.decoder_layers):
             x = self.decoder_layer(f"decoder.{layer}", x, memory[layer] if memory else None)
-        logits = self.logits(self.finish("decoder", x))
+        logits, frame = self.logits(self.finish("decoder", x)), architecture.source_frame
         program = Program(
             encoder=encoder,
             decoder=self.sequence,
@@ -154,6 +155,7 @@ class _Lowering(AttentionEmitter):
             max_source_length=self.positions if memory else 0,
             max_length_factor=round(100 * architecture.max_length_factor) if memory else 0,
             alpha=round(100 * architecture.alpha),
+            source_frame=msgspec.UNSET if frame is None else frame,
         )
         return program, self.tensors
 

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from int8ref.program import Frame
 from weights_import import calibrate as calibration
 from weights_import.calibrate import (
     CalibrationError,
     Collector,
     Ranges,
     calibrate,
+    cut,
     mse_threshold,
     shipped_text,
 )
@@ -184,3 +186,11 @@ def test_a_damaged_tokenizer_is_told() -> None:
     model = replace(tiny.random_model(0), tokenizers={"source": b"not a model"})
     with pytest.raises(CheckpointError, match="source tokenizer: not a SentencePiece model"):
         calibrate(model, ["a"])
+
+
+def test_long_sources_keep_their_frame() -> None:
+    ids = [8, 9, 1, 2, 3, 4, 0]
+    found = [cut(ids, Frame((8, 9), (0,)), most) for most in (4, 6, 7, 9)]
+    assert found == [[8, 9, 1, 0], [8, 9, 1, 2, 3, 0], ids, ids]
+    assert cut(ids, Frame(), 3) == [8, 9, 1]
+    assert cut(ids, Frame((8,)), 3) == [8, 9, 1]

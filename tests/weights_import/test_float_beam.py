@@ -56,6 +56,6 @@ def test_a_beam_of_one_is_greedy(seed: int, factor: float) -> None:
 
 
 def test_sources_are_checked() -> None:
-    with pytest.raises(ValueError, match="source 0 does not end with eos"):
+    with pytest.raises(ValueError, match="source 0 is not framed by \\[\\] and"):
         beam(tiny.random_model(0), [[3]], BeamOptions())
     assert beam(tiny.random_model(0), [], BeamOptions()) == []

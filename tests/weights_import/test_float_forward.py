@@ -192,7 +192,7 @@ def test_nothing_to_translate() -> None:
 
 @pytest.mark.parametrize("source", [[], [3], [3, 0, 4]])
 def test_a_source_must_end_with_eos(source: list[int]) -> None:
-    with pytest.raises(ValueError, match="source 1 does not end with eos"):
+    with pytest.raises(ValueError, match="source 1 is not framed by \\[\\] and"):
         greedy(tiny.random_model(0), [[2, 0], source], batch_size=1)
 
 

@@ -16,7 +16,7 @@ from int8ref.executor import BACKENDS, load_engine
 from int8ref.kernels.gemm.quads import fits
 from int8ref.machine.prepare import linears
 from int8ref.model_file import load, serialize
-from int8ref.program import Program, Tensors, max_steps, validate
+from int8ref.program import Frame, Program, Tensors, max_steps, validate
 from tests.machine_text import machine_text
 from weights_import import sources
 from weights_import.__main__ import main
@@ -33,8 +33,8 @@ Batch = list[list[int]]
 def sentences(model: FloatModel, count: int) -> Batch:
     random = np.random.default_rng(0)
     architecture = model.architecture
-    eos, size = architecture.eos, architecture.target_vocabulary
-    return [[*random.integers(4, size, random.integers(1, 20)).tolist(), eos] for _ in range(count)]
+    size, around = architecture.target_vocabulary, architecture.frame.around
+    return [around(random.integers(4, size, random.integers(1, 20)).tolist()) for _ in range(count)]
 
 
 def lowered(model: FloatModel, **options: Any) -> tuple[Program, Tensors]:
@@ -92,6 +92,15 @@ def test_decoders_that_start_from_the_zero_vector(cell: Literal["ssru", "self_at
     model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
     program, tensors = lowered(model)
     assert program.start == -1
+    assert relative_error(model, program, tensors) < 0.05
+
+
+@pytest.mark.parametrize("frame", [Frame(), Frame((5,)), Frame((6, 7), (0, 5))])
+def test_sources_in_another_frame(frame: Frame) -> None:
+    model = tiny_marian.random_model(1, decoder_cell="self_attention", source_frame=frame)
+    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
+    program, tensors = lowered(model)
+    assert program.source_frame == frame
     assert relative_error(model, program, tensors) < 0.05
 
 
