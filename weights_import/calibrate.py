@@ -250,7 +250,10 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
     except RuntimeError as error:
         raise CheckpointError(f"{side} tokenizer: not a SentencePiece model: {error}") from None
     found = (processor.vocab_size(), processor.eos_id(), processor.unk_id())
-    expected = (vocabulary, architecture.eos, architecture.unk)
+    special = architecture.eos, architecture.unk
+    if side == "source" and architecture.source_special is not None:
+        special = architecture.source_special
+    expected = (vocabulary, *special)
     if found != expected:
         raise CheckpointError(
             f"{side} tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"

@@ -35,9 +35,10 @@ class Architecture:
 
     Without encoder layers it is a decoder alone: a language model, with no source at all.
     `start` is the id embedded at the first decoder position, -1 the zero vector.  A translation
-    of a source of n tokens (its `frame` counted) may take
-    floor(max_length_factor * n) steps, and at least one.  `source_frame` is what stands around the
-    tokens of a source, if it is not `eos` after them.  `degree` is that of polynomial attention,
+    of a source of n tokens (its `frame` counted) may take floor(max_length_factor * n) steps, and
+    at least one.  `source_frame` is what stands around the tokens of a source, if it is not `eos`
+    after them.  `eos` and `unk` are ids of the target, and of the source too unless
+    `source_special` names other two.  `degree` is that of polynomial attention,
     [ReLU(score + b)]^degree + |delta|; else 0.  `alpha` is the exponent of the length by which a
     beam search of this model divides.  `max_positions` is the length of the table of
     positions in the checkpoint; 0 stands for sinusoids, as many as are needed.
@@ -66,6 +67,7 @@ class Architecture:
     max_positions: int = 0
     alpha: float = 1.0
     source_frame: Frame | None = None
+    source_special: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -100,18 +102,27 @@ class Architecture:
         if not self.max_positions and (self.d_model < 4 or self.d_model % 2):
             yield f"d_model={self.d_model} has no sinusoidal positions (needs an even number >= 4)"
         smaller = self.target_vocabulary
-        if self.encoder_layers:
+        if self.encoder_layers and self.source_special is None:
             smaller = min(smaller, self.source_vocabulary)
-        elif self.source_vocabulary:
+        if self.source_vocabulary and not self.encoder_layers:
             yield f"source_vocabulary={self.source_vocabulary} without an encoder"
         for name in ("eos", "unk"):
             if not 0 <= values[name] < smaller:
                 yield f"{name}={values[name]} is outside a vocabulary of {smaller}"
-        framing = [*self.frame.before, *self.frame.after] if self.encoder_layers else []
-        if not all(0 <= token < self.source_vocabulary for token in framing):
-            yield f"source_frame={framing} is outside a vocabulary of {self.source_vocabulary}"
+        around = [*self.frame.before, *self.frame.after, *(self.source_special or ())]
+        if self.encoder_layers and not all(0 <= t < self.source_vocabulary for t in around):
+            yield f"source tokens {around} are outside a vocabulary of {self.source_vocabulary}"
         if not -1 <= self.start < self.target_vocabulary:
             yield f"start={self.start} is outside a vocabulary of {self.target_vocabulary}"
+
+
+def sinusoids(first: int, length: int, width: int) -> Float32:
+    """Positions [length, width] from `first` on: sin of every frequency, then cos of every one,
+    frequency_i = 10000^(-i / (width/2 - 1)), i = 0 .. width/2 - 1 (Marian's and tensor2tensor's
+    layout of Vaswani et al. 2017, section 3.5)."""
+    frequencies = 10000.0 ** -np.linspace(0.0, 1.0, width // 2)
+    angles = np.arange(first, first + length)[:, None] * frequencies
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -200,9 +211,7 @@ class FloatModel:
     def position_table(self, length: int) -> Float32:
         """Positions [length, d]: those of the checkpoint, or sinusoids where it has none.
 
-        Sinusoids are sin of every frequency, then cos of every frequency, with
-        frequency_i = 10000^(-i / (d/2 - 1)), i = 0 .. d/2 - 1 (Marian's and tensor2tensor's layout
-        of Vaswani et al. 2017, section 3.5).  Raises ValueError for more than there are.
+        Raises ValueError for more than there are.
         """
         if self.architecture.max_positions:
             if length > self.architecture.max_positions:
@@ -210,9 +219,7 @@ class FloatModel:
                     f"{length} positions, but the model has only {self.architecture.max_positions}"
                 )
             return self.tensors["positions"][:length]
-        frequencies = 10000.0 ** -np.linspace(0.0, 1.0, self.architecture.d_model // 2)
-        angles = np.arange(length)[:, None] * frequencies
-        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+        return sinusoids(0, length, self.architecture.d_model)
 
     def validate(self) -> None:
         """Raises CheckpointError that lists every missing, unused, misshapen or damaged tensor."""

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.sources.cursor import Cursor
 from weights_import.sources.marian import (
     MAXIMUM_BYTES,
     MAXIMUM_ITEMS,
@@ -92,26 +93,9 @@ class _Item:
     stop: int
 
 
-class _Cursor:
-    """Reads forward through the content and never past its end."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = memoryview(content)
-        self.offset = 0
-
-    def take(self, length: int, what: str) -> memoryview:
-        left = len(self.content) - self.offset
-        if length > left:
-            raise CheckpointError(
-                f"{what} at byte {self.offset}: needs {length} bytes, but the file has {left} left"
-            )
-        self.offset += length
-        return self.content[self.offset - length : self.offset]
-
-
 def _items(content: bytes) -> dict[str, _Item]:
     """The directory of the file, checked to tile it exactly."""
-    cursor = _Cursor(content)
+    cursor = Cursor(content)
     version, count = PREFIX.unpack(cursor.take(PREFIX.size, "version and count"))
     if version != VERSION:
         raise CheckpointError(f"version {version} at byte 0, expected {VERSION}")
@@ -147,7 +131,7 @@ def _items(content: bytes) -> dict[str, _Item]:
     return items
 
 
-def _name(cursor: _Cursor, length: int, index: int) -> str:
+def _name(cursor: Cursor, length: int, index: int) -> str:
     start = cursor.offset
     raw = bytes(cursor.take(length, f"name {index}"))
     name = raw[:-1].decode("ascii", errors="replace")
@@ -156,7 +140,7 @@ def _name(cursor: _Cursor, length: int, index: int) -> str:
     return name
 
 
-def _shape(cursor: _Cursor, rank: int, name: str) -> tuple[int, ...]:
+def _shape(cursor: Cursor, rank: int, name: str) -> tuple[int, ...]:
     start = cursor.offset
     shape = struct.unpack(f"<{rank}i", cursor.take(4 * rank, f"shape of {name}"))
     if min(shape) < 1:

@@ -8,6 +8,8 @@ are numbered by their places, so it is written anew, in the order of the list:
     a piece of the list alone     (one of the other language) is known, but never chosen
     a piece of the model alone    is left out: texts are cut into other pieces instead of `unk`
     a language mark, >>fra<<      is one piece at the beginning of a text
+
+A list of single characters needs no model: it is written as one of SentencePiece's kind `char`.
 """
 
 from __future__ import annotations
@@ -21,15 +23,19 @@ import sentencepiece
 
 from weights_import.float_model import CheckpointError
 
-# sentencepiece_model.proto: message ModelProto, SentencePiece and the types of the latter.
-PIECES = 1
+# sentencepiece_model.proto: message ModelProto, SentencePiece and the types of the latter; the kind
+# in TrainerSpec and the names there; what NormalizerSpec does to white space.
+PIECES, TRAINER, NORMALIZER = 1, 2, 3
 PIECE, SCORE, TYPE = 1, 2, 3
+KIND, CHARACTERS, UNK_PIECE, EOS_PIECE = 3, b"\x04", 45, 47
+DUMMY_PREFIX, EXTRA_SPACES = 3, 4
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
 
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
 SIZES = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
 FLOAT = struct.Struct("<f")
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+NAMED = re.compile(r"<.+>")
 LANGUAGE_MARK = re.compile(r">>[A-Za-z_-]{1,32}<<")
 
 
@@ -49,12 +55,7 @@ def renumbered(
 
     Raises CheckpointError for ids with gaps, without `eos` or `unk`, or for a damaged model.
     """
-    order = sorted(vocabulary, key=vocabulary.__getitem__)
-    if [vocabulary[piece] for piece in order] != list(range(len(order))):
-        raise CheckpointError(f"vocabulary: the ids are not 0 to {len(order) - 1}, each once")
-    missing = [name for name in (eos, unk) if name not in vocabulary]
-    if missing:
-        raise CheckpointError(f"vocabulary: no {' and no '.join(missing)}")
+    order = _ordered(vocabulary, (eos, unk))
     try:
         fields = list(_fields(content))
         known = dict(_piece(value) for number, _, value in fields if number == PIECES)
@@ -62,9 +63,45 @@ def renumbered(
     except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
         raise CheckpointError(f"SentencePiece model: {type(error).__name__}: {error}") from None
     known |= {eos: Piece(type=CONTROL), unk: Piece(type=UNKNOWN)}
-    written = b"".join([*(_written(name, known) for name in order), *rest])
+    written = b"".join([*(_listed(name, known) for name in order), *rest])
     _check(written, vocabulary[eos], vocabulary[unk], len(order))
     return written
+
+
+def of_characters(
+    vocabulary: Mapping[str, int], eos: str = "</s>", unk: str = "<unk>"
+) -> bytes | None:
+    """A SentencePiece model whose pieces are single characters, with the ids of `vocabulary`; None
+    where one of them is longer, and not a name in angle brackets.
+
+    A text is what its characters are: nothing is normalised, no space is added or removed.
+    Raises CheckpointError as `renumbered`.
+    """
+    if any(len(piece) != 1 and not NAMED.fullmatch(piece) for piece in vocabulary):
+        return None
+    order = _ordered(vocabulary, (eos, unk))
+    known = {name: Piece(type=CONTROL if len(name) > 1 else NORMAL) for name in order}
+    known |= {eos: Piece(type=CONTROL), unk: Piece(type=UNKNOWN)}
+    pieces = [_written(name.replace(" ", SPACE), known[name]) for name in order]
+    trainer = _field(KIND, VARINT, CHARACTERS)
+    trainer += _field(UNK_PIECE, BYTES, unk.encode()) + _field(EOS_PIECE, BYTES, eos.encode())
+    normalizer = _field(DUMMY_PREFIX, VARINT, b"\0") + _field(EXTRA_SPACES, VARINT, b"\0")
+    rest = [_field(TRAINER, BYTES, trainer), _field(NORMALIZER, BYTES, normalizer)]
+    written = b"".join([*pieces, *rest])
+    _check(written, vocabulary[eos], vocabulary[unk], len(order))
+    return written
+
+
+def _ordered(vocabulary: Mapping[str, int], needed: tuple[str, ...]) -> list[str]:
+    """The pieces in the order of their ids; raises CheckpointError for gaps, or for a `needed` one
+    that is missing."""
+    order = sorted(vocabulary, key=vocabulary.__getitem__)
+    if [vocabulary[piece] for piece in order] != list(range(len(order))):
+        raise CheckpointError(f"vocabulary: the ids are not 0 to {len(order) - 1}, each once")
+    missing = [name for name in needed if name not in vocabulary]
+    if missing:
+        raise CheckpointError(f"vocabulary: no {' and no '.join(missing)}")
+    return order
 
 
 def _check(content: bytes, eos: int, unk: int, size: int) -> None:
@@ -79,14 +116,18 @@ def _check(content: bytes, eos: int, unk: int, size: int) -> None:
         raise CheckpointError(f"SentencePiece model: {found} instead of {(size, eos, unk)}")
 
 
-def _written(name: str, known: Mapping[str, Piece]) -> bytes:
-    """A piece as a field of the model."""
-    found = known.get(name, Piece(type=UNUSED))
+def _listed(name: str, known: Mapping[str, Piece]) -> bytes:
+    """A piece of the list as a field of the model, which may not know it."""
     if name not in known and LANGUAGE_MARK.fullmatch(name):
-        name, found = SPACE + name, Piece(type=USER_DEFINED)
+        return _written(SPACE + name, Piece(type=USER_DEFINED))
+    return _written(name, known.get(name, Piece(type=UNUSED)))
+
+
+def _written(name: str, piece: Piece) -> bytes:
+    """A piece as a field of a model."""
     body = _field(PIECE, BYTES, name.encode())
-    body += _field(SCORE, FOUR_BYTES, FLOAT.pack(found.score))
-    return _field(PIECES, BYTES, body + _field(TYPE, VARINT, _varint(found.type)))
+    body += _field(SCORE, FOUR_BYTES, FLOAT.pack(piece.score))
+    return _field(PIECES, BYTES, body + _field(TYPE, VARINT, _varint(piece.type)))
 
 
 def _piece(body: bytes) -> tuple[str, Piece]:

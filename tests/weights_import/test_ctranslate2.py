@@ -1,0 +1,362 @@
+"""The reader of CTranslate2's models: against CTranslate2, damage, what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sentencepiece
+import tiny_ctranslate2 as tiny
+import tiny_training
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_ctranslate2 import numbers, quantised, tensors, without_final_norms
+
+import int8ref
+from int8ref.program import Frame
+from weights_import import sources
+from weights_import.__main__ import main
+from weights_import.calibrate import tokenize
+from weights_import.float_forward import forced
+from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.float_search import greedy
+from weights_import.sources import ctranslate2_transformer
+
+SOURCE, TARGET = "abcha gd", "ABCGA"
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+T = tensors()
+POSITIONS = np.random.default_rng(5).normal(0, 0.7, (40, tiny.WIDTH)).astype(np.float32)
+TABLES = {f"{stack}/position_encodings/encodings": POSITIONS for stack in ("encoder", "decoder")}
+OLDER = {name.replace("embeddings_0", "embeddings"): value for name, value in T.items()}
+ONCE = {
+    "num_heads": 2, "pre_norm": 1, "activation": 0, "embeddings_merge": 0, "alignment_layer": -1,
+    "alignment_heads": 1, "with_source_bos": 1, "with_source_eos": 1, "with_target_bos": 0,
+}  # fmt: skip
+TIED = {"decoder/projection/weight": "decoder/embeddings/weight"}
+
+
+def untied(content: dict[str, tiny.Array]) -> dict[str, tiny.Array]:
+    return {name: value for name, value in content.items() if not name.startswith(*TIED)}
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "pre-norm": {"content": {**T, **numbers()}},
+    "post-norm, gelu": {
+        "content": {
+            **without_final_norms(T),
+            **numbers(pre_norm=np.int8(0), activation=np.int8(3)),
+        }
+    },
+    "a table of positions, swish": {"content": {**T, **TABLES, **numbers(activation=np.int8(2))}},
+    "a scale of embeddings": {"content": {**T, **numbers(scale_embeddings=np.float32(1.5))}},
+    "embeddings as they are": {"content": {**T, **numbers(scale_embeddings=np.int8(0))}},
+    "the zero vector first": {"content": {**T, **numbers(start_from_zero_embedding=np.int8(1))}},
+    "a frame": {"config": {"add_source_bos": True, "add_source_eos": True}},
+    "an epsilon": {"config": {"layer_norm_epsilon": 0.25}},
+    "float16": {"content": {**quantised(T, "float16"), **numbers()}},
+    "bfloat16": {"bfloat16": True},
+    "int8": {"content": {**quantised(T, "int8"), **numbers()}},
+    "int16": {"content": {**quantised(T, "int16"), **numbers()}},
+    "tied": {"content": untied({**T, **numbers()}), "aliases": TIED},
+    "tied int8": {"content": untied({**quantised(T, "int8"), **numbers()}), "aliases": TIED},
+    "version 2": {"content": OLDER, "version": 2, "named": "TransformerBase", "revision": 2},
+    "version 5": {
+        "content": {**OLDER, **{name: np.int8(value) for name, value in ONCE.items()}},
+        "version": 5,
+        "revision": 4,
+    },
+}
+# log P of each token of TARGET and of the end, by CTranslate2 4.8.5 in float32.
+SCORES = {
+    "pre-norm": [-7.48187, -3.38535, -3.20669, -0.54021, -5.46178, -3.38462],
+    "post-norm, gelu": [-7.65008, -4.31761, -2.22029, -2.16631, -7.64081, -3.63629],
+    "a table of positions, swish": [-6.67556, -3.04375, -3.70742, -0.46029, -5.36972, -3.24874],
+    "a scale of embeddings": [-3.61251, -2.07424, -3.12757, -0.56474, -5.00877, -3.67682],
+    "embeddings as they are": [-2.15242, -1.85869, -3.13946, -0.6302, -4.23735, -3.44185],
+    "the zero vector first": [-1.1546, -1.83201, -3.13673, -0.55118, -4.76631, -3.61418],
+    "a frame": [-7.15244, -2.94883, -3.09009, -0.56281, -5.2924, -3.56828],
+    "an epsilon": [-7.68213, -3.74303, -3.23757, -0.54479, -5.48016, -3.31083],
+    "float16": [-7.48785, -3.38771, -3.20567, -0.54, -5.46124, -3.3839],
+    "bfloat16": [-7.50061, -3.44461, -3.22642, -0.54194, -5.47376, -3.3551],
+    "int8": [-7.45298, -3.38162, -3.17784, -0.54658, -5.44948, -3.39901],
+    "int16": [-7.48278, -3.37604, -3.21069, -0.53965, -5.46372, -3.38481],
+    "tied": [-3.27558, -3.14827, -4.88901, -0.78524, -2.94519, -2.37992],
+    "tied int8": [-3.26714, -3.15069, -4.87959, -0.7829, -2.94891, -2.36863],
+    "version 2": [-5.37054, -4.10406, -3.5316, -0.71657, -5.26324, -3.47811],
+    "version 5": [-0.62503, -2.75227, -2.86638, -0.64001, -3.2429, -4.22253],
+}
+
+
+def scores(model: FloatModel) -> list[float]:
+    """log P of TARGET, of whose characters the ids are their places in the list."""
+    target = [tiny.TARGET.index(character) for character in TARGET]
+    around = model.architecture.frame.around
+    (found,) = forced(model, [around([tiny.SOURCE.index(c) for c in SOURCE])], [target])
+    logits = found.astype(np.float64)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return [float(p) for p in logits[range(6), [*target, model.architecture.eos]]]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_log_probabilities_are_those_of_ctranslate2(case: str, tmp_path: Path) -> None:
+    tiny.write(tmp_path, **CASES[case])
+    np.testing.assert_allclose(scores(sources.read(tmp_path)), SCORES[case], atol=2e-5)
+
+
+def test_what_a_model_says_of_itself(tmp_path: Path) -> None:
+    tiny.write(tmp_path)
+    found = sources.read(tmp_path).architecture
+    assert (found.heads, found.encoder_layers, found.decoder_layers) == (2, 2, 2)
+    assert (found.eos, found.unk, found.start, found.source_special) == (2, 0, 1, (1, 2))
+    assert found.source_frame == Frame()
+    tiny.write(tmp_path, config={"add_source_bos": True, "add_source_eos": True})
+    assert sources.read(tmp_path).architecture.frame == Frame((0,), (1,))
+
+
+def test_matrices_with_an_alias_are_one(tmp_path: Path) -> None:
+    for case in ("tied", "tied int8"):
+        tiny.write(tmp_path, **CASES[case])
+        found = sources.read(tmp_path).tensors
+        assert found["output.weight"] is found["target_embedding"]
+
+
+def test_text_to_text_by_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = {**T, **numbers()}
+    content["decoder/projection/bias"] = content["decoder/projection/bias"].copy()
+    content["decoder/projection/bias"][2] = -3  # no translation ends at once
+    tiny.write(tmp_path, content)
+    (tmp_path / "text").write_text("abc\nhad a\ng h\n" * 9)
+    out, text = tmp_path / "made.safetensors", tmp_path / "text"
+    assert main([str(tmp_path), "-o", str(out), "--calibration", str(text), "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    model = sources.read(tmp_path)
+    (ids,) = tokenize(model, [SOURCE])
+    assert ids == [tiny.SOURCE.index(character) for character in SOURCE]
+    wanted = "".join(tiny.TARGET[token] for token in greedy(model, [ids])[0])
+    translator = int8ref.load(out, backend="reference")
+    found = translator.translate(SOURCE)
+    assert found.source_tokens == tuple(SOURCE.replace(" ", "▁"))
+    assert found.text
+    assert found.text == wanted
+    assert translator.translate("ax").source_tokens == ("a", "<unk>")
+
+
+def test_text_by_sentencepiece_with_the_ids_of_the_vocabulary(tmp_path: Path) -> None:
+    """The model beside the file, or in the folder above, as in packages of Argos Translate."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    plain = sentencepiece.SentencePieceProcessor(model_proto=tiny_training.tokenizer())
+    names = {plain.id_to_piece(i) for i in range(plain.vocab_size())}
+    pieces = ["<unk>", "<s>", "</s>", *sorted(names - {"<unk>", "<s>", "</s>"})]
+    random = np.random.default_rng(0)
+    content = {**T, **numbers()}
+    for name in [name for name in content if "embeddings" in name or "projection" in name]:
+        if (value := content[name]).ndim:
+            shape = len(pieces), *value.shape[1:]
+            content[name] = random.normal(0, 0.7, shape).astype(np.float32)
+    tiny.write(folder, content)
+    for side in ("source", "target"):
+        (folder / f"{side}_vocabulary.json").unlink()
+    (folder / "shared_vocabulary.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    assert sources.read(folder).tokenizers == {}
+    (tmp_path / "sentencepiece.model").write_bytes(tiny_training.tokenizer())
+    above = sources.read(folder)
+    (folder / "source.spm").write_bytes(tiny_training.tokenizer())
+    (folder / "target.model").write_bytes(tiny_training.tokenizer())
+    beside = sources.read(folder)
+    assert above.tokenizers == beside.tokenizers
+    text = "the cat sat on the mat"
+    assert tokenize(above, [text]) == [
+        [pieces.index(piece) for piece in plain.encode(text, out_type=str)]
+    ]
+    assert [path.name for path in sources.files(folder)] == [
+        "model.bin", "config.json", "shared_vocabulary.txt", "source.spm", "target.model",
+    ]  # fmt: skip
+
+
+def vocabulary(folder: Path, name: str, content: str) -> Path:
+    for path in folder.glob("source_vocabulary.*"):
+        path.unlink()
+    (folder / name).write_bytes(content.encode())
+    return folder
+
+
+def test_forms_of_a_vocabulary(tmp_path: Path) -> None:
+    tiny.write(tmp_path)
+    wanted = sources.read(tmp_path).tokenizers["source"]
+    for end in ("\n", "\r\n"):
+        text = end.join(tiny.SOURCE) + end
+        found = sources.read(vocabulary(tmp_path, "source_vocabulary.txt", text))
+        assert found.tokenizers["source"] == wanted
+    content = {**T, **numbers()}
+    place = [0, 1, *range(3, len(tiny.SOURCE)), 2]
+    content["encoder/embeddings_0/weight"] = content["encoder/embeddings_0/weight"][place]
+    tiny.write(tmp_path, content)
+    listed = json.dumps([piece for piece in tiny.SOURCE if piece != "<unk>"])
+    found = sources.read(vocabulary(tmp_path, "source_vocabulary.json", listed))
+    assert found.architecture.source_special == (1, len(tiny.SOURCE) - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("source_vocabulary.json", "[1]", "source_vocabulary.json: ValidationError"),
+        ("source_vocabulary.json", "[", "source_vocabulary.json: JSONDecodeError"),
+        ("source_vocabulary.txt", "a\na\n", "source_vocabulary.txt: a piece twice"),
+        ("source_vocabulary.txt", "a\nb\n", r"\[12, 8\] embeddings for a source vocabulary of 3"),
+        ("nothing", "", "no vocabulary of the source beside it"),
+        ("source_vocabulary.txt", "abcdefghijk", "embeddings for a source vocabulary of 2"),
+        ("config.json", "{", "config.json: "),
+        ("config.json", '{"eos_token": 3}', "config.json: "),
+        ("config.json", '{"eos_token": "<end>"}', "vocabulary: no <end>"),
+        ("config.json", '{"bos_token": "<b>", "add_source_bos": true}', "vocabulary: no <b>"),
+        ("config.json", '{"decoder_start_token": null}', "the decoder begins with None"),
+        ("config.json", '{"decoder_start_token": "de"}', "the decoder begins with 'de'"),
+        ("config.json", '{"quantization_type": 1}', "quantization_type 1"),
+        ("source.spm", "x", "source tokenizer: SentencePiece model"),
+    ],
+)
+def test_files_beside_it_that_are_refused(
+    name: str, content: str, message: str, tmp_path: Path
+) -> None:
+    path = tiny.write(tmp_path)
+    if name.endswith(".spm") or name == "config.json":
+        (tmp_path / name).write_text(content)
+    else:
+        vocabulary(tmp_path, name, content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        sources.read(path)
+    assert str(path) in str(caught.value)
+
+
+def without(name: str) -> dict[str, tiny.Array]:
+    return {n: value for n, value in {**T, **numbers()}.items() if n != name}
+
+
+ONE = np.ones(1, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("packing", "message"),
+    [
+        ({"named": "TransformerDecoderSpec"}, "TransformerDecoderSpec of revision 7: supported"),
+        ({"revision": 1}, "TransformerSpec of revision 1"),
+        ({"revision": 8}, "TransformerSpec of revision 8"),
+        ({"content": {**T, **numbers(activation=np.int8(1))}}, "activation 1 .supported: 0 relu"),
+        ({"content": {**T, **numbers(alibi=np.int8(1))}}, "unused decoder/alibi"),
+        ({"content": {**T, **numbers(), "decoder/adapter": ONE}}, "unused decoder/adapter"),
+        ({"content": {**T, **numbers(), "encoder/num_heads": ONE}}, "num_heads is 1 in the enc"),
+        ({"content": {**T, **numbers(num_heads=np.ones(2, np.int8))}}, "expected one number"),
+        ({"content": {**T, **numbers(num_heads=np.int8(3))}}, "heads=3"),
+        ({"content": {**T, **numbers(), "encoder/scale_embeddings": ONE}}, "scaled by 1 and by"),
+        ({"content": without("decoder/layer_1/ffn/linear_0/bias")}, "missing decoder.1.ffn.inner"),
+        ({"content": without("decoder/layer_norm/beta")}, "missing decoder.norm.bias"),
+        ({"content": without("encoder/embeddings_0/weight")}, "no embeddings for a source"),
+        ({"content": without("encoder/layer_0/ffn/linear_0/weight")}, "d_ffn=0"),
+        ({"content": {**T, **numbers(), **dict(list(TABLES.items())[:1])}}, "not both a table"),
+        (
+            {"content": {**T, **numbers(), **TABLES, next(iter(TABLES)): POSITIONS + 1}},
+            "different tables",
+        ),
+        (
+            {"content": {**T, **numbers(), "decoder/projection/weight": np.ones((10, 8), np.int8)}},
+            "decoder/projection/weight: int8 without",
+        ),
+    ],
+)
+def test_what_is_refused(packing: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, **packing)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        sources.read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("packing", "change", "message"),
+    [
+        ({}, lambda content: content[:-1], "needs 4 bytes, but the file has 3 left"),
+        ({}, lambda content: content + b"1234", "4 bytes too many at the end"),
+        ({}, lambda content: content[:30], "byte"),
+        ({"aliases": {"decoder/x": "nothing"}}, bytes, "alias decoder/x of nothing"),
+        ({"aliases": {"decoder/alibi": "decoder/alibi"}}, bytes, "alias decoder/alibi"),
+        ({}, lambda c: c.replace(b"encoder/pre_norm\0\0\1", b"encoder/pre_norm\0\0\7"), "type 7"),
+        (
+            {},
+            lambda c: c.replace(b"encoder/pre_norm\0\0\1\1", b"encoder/pre_norm\0\0\1\2"),
+            "encoder/pre_norm: a length of 2",
+        ),
+        (
+            {},
+            lambda c: c.replace(b"encoder/pre_norm\0\0", b"encoder/pre_norm\0\5"),
+            "encoder/pre_norm: rank 5",
+        ),
+        ({}, lambda c: c.replace(b"decoder/pre_norm", b"encoder/pre_norm"), "two variables enc"),
+        ({}, lambda c: c.replace(b"decoder/alibi\0", b"decoder/alib\xff\0"), "name of a variable"),
+    ],
+)
+def test_damage_is_told(packing: dict[str, Any], change: Any, message: str, tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, **packing)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(CheckpointError, match=message):
+        ctranslate2_transformer.read(path)
+
+
+@FUZZ
+@given(data=st.data())
+def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    path = tiny.write(tmp_path, **CASES[data.draw(st.sampled_from(sorted(CASES)))])
+    names = ["config.json", "source_vocabulary.json", "target_vocabulary.json"]
+    victim = data.draw(st.sampled_from([path, *(tmp_path / name for name in names)]))
+    content = bytearray(victim.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    victim.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    ctranslate2_transformer.recognises(path)
+    with contextlib.suppress(CheckpointError):
+        ctranslate2_transformer.read(path)
+
+
+REAL = [-0.04199, -0.01389, -1.13757, -0.04293, -0.62879, -0.29838, -0.14003, -0.0048]
+RIGHT = 98
+
+
+@pytest.fixture(scope="module")
+def real() -> Path:
+    """A real model: Arabic names in Latin letters, and names to try it on."""
+    shared = Path(os.environ.get("INT8REF_SHARED", Path(__file__).parents[3] / "shared"))
+    folder = shared / "data" / "models" / "aren-transliteration"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder} (set INT8REF_SHARED)")
+    return folder
+
+
+def test_a_real_model(real: Path) -> None:
+    """log P of each letter and of the end, by CTranslate2 4.8.5 in float32."""
+    model = sources.read(real)
+    (ids,) = tokenize(model, ["آسينسيو"])
+    tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["target"])
+    assert tokenizer.decode(greedy(model, [ids])[0]) == "assensio"
+    target = tokenizer.encode("asensio")
+    (found,) = forced(model, [ids], [target])
+    logits = found.astype(np.float64)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    found_scores = logits[range(8), [*target, model.architecture.eos]]
+    np.testing.assert_allclose(found_scores, REAL, atol=2e-5)
+
+
+def test_a_real_model_in_integers(real: Path, tmp_path: Path) -> None:
+    """As many of 400 names right, within two, as by CTranslate2 in float32, greedy."""
+    pairs = [line.split("\t") for line in (real / "ar2en-eval.txt").read_text().splitlines()[:400]]
+    (tmp_path / "names").write_text("".join(f"{name}\n" for name, _ in pairs))
+    out = tmp_path / "names.safetensors"
+    calibration = ["--calibration", str(tmp_path / "names")]
+    assert main([str(real), "-o", str(out), *calibration, "-q"]) == 0
+    found = int8ref.load(out).translate([name for name, _ in pairs])
+    right = sum(result.text == name for result, (_, name) in zip(found, pairs, strict=True))
+    assert abs(right - RIGHT) <= 2

@@ -1,0 +1,143 @@
+"""The file of a CTranslate2 model, `model.bin`: a specification's name and its variables.
+
+Little endian: u32 version; from 2 on a name and the u32 revision of what it specifies; u32 count of
+variables, each a name, u8 rank, u32 dimensions, a type and its data; from 3 on a u32 count of
+aliases, each two names, of which the second is a variable.  A name is u16 length, that of a closing
+NUL included, and the text.  From 4 on a type is u8 (0 float32, 1 int8, 2 int16, 3 int32, 4 float16,
+5 bfloat16) and u32 bytes follow; before, it is the u8 size of an item (4 float32, 2 int16, 1 int8)
+and u32 items.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_import.float_model import CheckpointError
+from weights_import.sources.cursor import Cursor
+
+VERSIONS = range(2, 7)
+MAXIMUM_BYTES = 4 << 30
+MAXIMUM_VARIABLES = 1 << 16
+MAXIMUM_NAME = 1024
+MAXIMUM_RANK = 4
+
+U8, U16, U32 = (struct.Struct(f"<{code}") for code in "BHI")
+BFLOAT16 = "bfloat16"
+TYPES = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2", 5: BFLOAT16}
+TYPES_OF_SIZES = {4: "<f4", 2: "<i2", 1: "i1"}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A whole file: the version of its layout, what it specifies, its variables by name, aliases
+    among them as the same array, and the digest of its bytes."""
+
+    version: int
+    specification: str
+    revision: int
+    variables: dict[str, NDArray[Any]]
+    sha256: str
+
+
+def specification(path: Path) -> str:
+    """The name of what a file specifies, empty if it is none of this kind; a look that never raises
+    for a readable file."""
+    with path.open("rb") as file:
+        cursor = Cursor(file.read(U32.size + U16.size + MAXIMUM_NAME))
+    try:
+        (version,) = cursor.numbers(U32, "version")
+        return _name(cursor, "specification") if version in VERSIONS else ""
+    except CheckpointError:
+        return ""
+
+
+def contents(path: Path) -> Contents:
+    """Reads a file; raises CheckpointError with what is wrong and where (a byte offset).
+
+    Every length is compared with the size of the file before anything is allocated.
+    """
+    size = path.stat().st_size
+    if size > MAXIMUM_BYTES:
+        raise CheckpointError(f"{size} bytes, at most {MAXIMUM_BYTES} are read")
+    content = path.read_bytes()
+    cursor = Cursor(content)
+    (version,) = cursor.numbers(U32, "version")
+    if version not in VERSIONS:
+        raise CheckpointError(f"version {version}, expected {VERSIONS[0]} to {VERSIONS[-1]}")
+    named = _name(cursor, "specification")
+    (revision,) = cursor.numbers(U32, "revision")
+    variables: dict[str, NDArray[Any]] = {}
+    for _ in range(_count(cursor, "variables")):
+        name = _name(cursor, "variable")
+        if name in variables:
+            raise CheckpointError(f"two variables {name}")
+        variables[name] = _variable(cursor, name, version)
+    if version >= 3:
+        _add_aliases(cursor, variables)
+    if cursor.offset != len(content):
+        extra = len(content) - cursor.offset
+        raise CheckpointError(f"{extra} bytes too many at the end, at byte {cursor.offset}")
+    return Contents(version, named, revision, variables, hashlib.sha256(content).hexdigest())
+
+
+def _count(cursor: Cursor, what: str) -> int:
+    (count,) = cursor.numbers(U32, f"number of {what}")
+    if count > MAXIMUM_VARIABLES:
+        raise CheckpointError(f"{count} {what}, at most {MAXIMUM_VARIABLES} are read")
+    return int(count)
+
+
+def _name(cursor: Cursor, what: str) -> str:
+    """A text with a closing NUL; raises CheckpointError for what is none."""
+    at = cursor.offset
+    (length,) = cursor.numbers(U16, f"length of the name of a {what}")
+    if not 2 <= length <= MAXIMUM_NAME:
+        raise CheckpointError(f"name of a {what} at byte {at}: length {length}")
+    text = bytes(cursor.take(length, f"name of a {what}"))
+    try:
+        name = text[:-1].decode("ascii")
+    except UnicodeDecodeError:
+        name = ""
+    if text[-1] or not name.isprintable() or not name:
+        raise CheckpointError(f"name of a {what} at byte {at}: {text!r}")
+    return name
+
+
+def _variable(cursor: Cursor, name: str, version: int) -> NDArray[Any]:
+    """An array as it is stored, float32 for the floats of 16 bits."""
+    (rank,) = cursor.numbers(U8, f"{name}: rank")
+    if rank > MAXIMUM_RANK:
+        raise CheckpointError(f"{name}: rank {rank}, at most {MAXIMUM_RANK} is read")
+    shape = cursor.numbers(struct.Struct(f"<{rank}I"), f"{name}: dimensions")
+    code, length = *cursor.numbers(U8, f"{name}: type"), *cursor.numbers(U32, f"{name}: length")
+    kind = (TYPES if version >= 4 else TYPES_OF_SIZES).get(code)
+    if kind is None:
+        raise CheckpointError(f"{name}: unknown type {code}")
+    stored = np.dtype("<u2" if kind == BFLOAT16 else kind)
+    count = math.prod(shape)
+    if length != count * (stored.itemsize if version >= 4 else 1):
+        raise CheckpointError(f"{name}: a length of {length} for {list(shape)}")
+    data = cursor.take(count * stored.itemsize, f"{name}: data")
+    values = np.frombuffer(data, stored).reshape(shape)
+    if kind == BFLOAT16:
+        return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return values.astype(np.float32) if stored.kind == "f" else values
+
+
+def _add_aliases(cursor: Cursor, variables: dict[str, NDArray[Any]]) -> None:
+    """Other names of variables, and of what they are scaled by."""
+    for _ in range(_count(cursor, "aliases")):
+        alias, name = _name(cursor, "alias"), _name(cursor, "variable")
+        if alias in variables or name not in variables:
+            raise CheckpointError(f"alias {alias} of {name}: known already, or of nothing")
+        variables[alias] = variables[name]
+        if f"{name}_scale" in variables:
+            variables[f"{alias}_scale"] = variables[f"{name}_scale"]

@@ -1,0 +1,118 @@
+"""What lies beside a CTranslate2 model: its configuration, vocabularies and tokenizers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from weights_import.float_model import CheckpointError
+from weights_import.sources.ctranslate2_variables import Variables
+from weights_import.sources.safetensors_file import parse
+from weights_import.sources.tokenizers import SIDES, by_side, read_limited
+from weights_import.sources.vocabulary import of_characters, renumbered
+
+CONFIG = "config.json"
+CONFIGURED = 6
+"""The version of a file from which on `config.json` says what variables said before."""
+MODELS = "*.spm", "*.model"
+ABOVE = "sentencepiece.model"
+"""In the folder above the model's, where Argos Translate has it."""
+ENDINGS = ".json", ".txt"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of config.json; other keys do not change what the model computes."""
+
+    unk_token: str = "<unk>"
+    bos_token: str = "<s>"
+    eos_token: str = "</s>"
+    decoder_start_token: str | None = "<s>"
+    add_source_bos: bool = False
+    add_source_eos: bool = False
+    layer_norm_epsilon: float | None = None
+    quantization_type: int | None = None
+
+
+def read_config(folder: Path, version: int, variables: Variables) -> Config:
+    """The configuration; raises CheckpointError where it is damaged."""
+    path = folder / CONFIG
+    if version < CONFIGURED:
+        start = "<s>" if variables.number("with_target_bos", 1) else "</s>"
+        own = variables.number("user_decoder_start_tokens", 0)
+        return Config(
+            decoder_start_token=None if own else start,
+            add_source_bos=bool(variables.number("with_source_bos", 0)),
+            add_source_eos=bool(variables.number("with_source_eos", 0)),
+        )
+    if not path.is_file():
+        raise CheckpointError(f"no {CONFIG} beside it")
+    try:
+        return msgspec.convert(parse(read_limited(path)), Config)
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise CheckpointError(f"{CONFIG}: {error}") from None
+
+
+def vocabulary_files(folder: Path) -> dict[str, Path]:
+    """The vocabulary of each side, as far as there are any."""
+    found: dict[str, Path] = {}
+    for side in SIDES:
+        named = [folder / f"{start}_vocabulary{e}" for start in ("shared", side) for e in ENDINGS]
+        if there := [path for path in named if path.is_file()]:
+            found[side] = there[0]
+    return found
+
+
+def read_vocabulary(path: Path, unk: str) -> dict[str, int]:
+    """Ids by piece: a JSON list, or a piece a line; `unk` is the last one where it is not listed.
+
+    Raises CheckpointError for what is no such list.
+    """
+    try:
+        text = read_limited(path).decode()
+        pieces: Any = json.loads(text) if path.suffix == ".json" else _lines(text)
+        pieces = msgspec.convert(pieces, list[str])
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise CheckpointError(f"{path.name}: {type(error).__name__}: {error}") from None
+    if unk not in pieces:
+        pieces.append(unk)
+    found = {piece: number for number, piece in enumerate(pieces)}
+    if len(found) != len(pieces):
+        raise CheckpointError(f"{path.name}: a piece twice")
+    return found
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text; only where all have one, the carriage return at the end is left out."""
+    lines = text.removesuffix("\n").split("\n")
+    both = all(line.endswith("\r") for line in lines)
+    return [line[:-1] for line in lines] if both else lines
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The SentencePiece models that `tokenizers` may read."""
+    beside = [path for pattern in MODELS for path in folder.glob(pattern)]
+    return beside or [folder.parent / ABOVE]
+
+
+def tokenizers(
+    folder: Path, vocabularies: Mapping[str, Mapping[str, int]], config: Config
+) -> dict[str, bytes]:
+    """A SentencePiece model of each side with the ids of its vocabulary, as far as there are any.
+
+    Raises CheckpointError for damaged ones.
+    """
+    models, names = by_side(tokenizer_files(folder)), (config.eos_token, config.unk_token)
+    found = {}
+    for side, vocabulary in vocabularies.items():
+        try:
+            if side in models:
+                found[side] = renumbered(read_limited(models[side]), vocabulary, *names)
+            elif content := of_characters(vocabulary, *names):
+                found[side] = content
+        except CheckpointError as error:
+            raise CheckpointError(f"{side} tokenizer: {error}") from None
+    return found

@@ -1,0 +1,100 @@
+"""The variables of a CTranslate2 model, each of which is asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_import.float_model import CheckpointError, Float32
+
+STACKS = "encoder", "decoder"
+
+IGNORED = (
+    "alibi_use_positive_positions",
+    "alignment_heads",
+    "alignment_layer",
+    "embeddings_merge",
+    "scale_alibi",
+)
+"""Ends of names of numbers that say nothing of what is computed here."""
+NEUTRAL = {"alibi": 0}
+"""Ends of names of numbers that must be these."""
+
+
+class Variables:
+    """What a file holds; whatever nobody asks for is in `rest`."""
+
+    def __init__(self, stored: Mapping[str, NDArray[Any]]) -> None:
+        self._stored = stored
+        self._left = set(stored)
+        self._widened: dict[int, Float32] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._stored
+
+    def layers(self, stack: str) -> int:
+        """How many layers a stack has."""
+        prefix = f"{stack}/layer_"
+        found = {name[len(prefix) :].split("/")[0] for name in self._stored if prefix in name}
+        return len([number for number in found if number.isdigit()])
+
+    def number(self, name: str, default: float) -> float:
+        """A variable of one number; raises CheckpointError for several."""
+        if name not in self._stored:
+            return default
+        self._left.discard(name)
+        value = self._stored[name]
+        if value.size != 1:
+            raise CheckpointError(f"{name}: {list(value.shape)}, expected one number")
+        return float(value.ravel()[0])
+
+    def shared(self, name: str, default: float) -> float:
+        """A number that encoder and decoder have alike, or that older files have once; raises
+        CheckpointError where they differ."""
+        once = self.number(name, default)
+        found = [self.number(f"{stack}/{name}", once) for stack in STACKS]
+        if found[0] != found[1]:
+            raise CheckpointError(f"{name} is {found[0]:g} in the encoder, {found[1]:g} behind it")
+        return found[0]
+
+    def is_flag(self, name: str) -> bool:
+        """Whether a variable is a truth value, which are int8."""
+        return name in self._stored and self._stored[name].dtype == np.int8
+
+    def tensor(self, name: str) -> Float32 | None:
+        """A tensor in float32, the same one for all its aliases, or None where there is none.
+
+        Integers are divided by their scale, one for all or one a row.  Raises CheckpointError for a
+        scale that is none of these.
+        """
+        if name not in self._stored:
+            return None
+        self._left -= {name, f"{name}_scale"}
+        stored = self._stored[name]
+        if id(stored) not in self._widened:
+            self._widened[id(stored)] = self._wide(name, stored)
+        return self._widened[id(stored)]
+
+    def _wide(self, name: str, stored: NDArray[Any]) -> Float32:
+        if stored.dtype == np.float32:
+            return stored
+        scale = self._stored.get(f"{name}_scale")
+        fits = scale is not None and scale.dtype == np.float32 and scale.size in (1, len(stored))
+        if scale is None or not fits or stored.ndim != 2 or not np.all(scale > 0):
+            raise CheckpointError(f"{name}: {stored.dtype} without a positive scale, or one a row")
+        with np.errstate(over="ignore"):  # what is not finite is refused, with all that is wrong
+            wide: Float32 = stored / scale.reshape(-1, 1)
+        return wide
+
+    def rest(self) -> dict[str, NDArray[Any]]:
+        """What nobody has asked for, and what may change the computation."""
+        ends = {name: name.rpartition("/")[2] for name in self._left}
+        return {
+            name: self._stored[name]
+            for name, end in sorted(ends.items())
+            if end not in IGNORED
+            and not (end in NEUTRAL and np.all(self._stored[name] == NEUTRAL[end]))
+        }
