@@ -34,9 +34,10 @@ class Alignment:
     """Which source token each target token looks at, from the attention of the decoder.
 
     points   (source token, target token), a pair a target token: where the weight is largest, the
-             first of equal ones; the end of the source is not considered
-    weights  a row a target token, a column a source token, one more for the end of the source, with
-             six decimal places; None unless soft alignment was asked for
+             first of equal ones; only tokens of the text are considered
+    weights  a row a target token, a column a source token with what the program puts around the
+             source (`Program.frame`; for most the end of the sentence, after it), with six decimal
+             places; None unless soft alignment was asked for
     """
 
     points: tuple[tuple[int, int], ...]
