@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weights_import.float_model import CheckpointError, FloatModel
-from weights_import.sources import marian, marian_bin
+from weights_import.sources import checkpoint_bytes, marian, marian_bin
 
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -208,6 +208,6 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "model.bin"
     with path.open("wb") as file:
         file.write(tiny.write_bin(tiny.stored(0)))
-        file.truncate(marian.MAXIMUM_BYTES + 1)
+        file.truncate(checkpoint_bytes.MAXIMUM_BYTES + 1)
     with pytest.raises(CheckpointError, match="at most"):
         marian_bin.read(path)

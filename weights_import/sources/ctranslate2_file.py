@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.float_model import CheckpointError
-from weights_import.sources.cursor import Cursor
+from weights_import.sources.checkpoint_bytes import Cursor, from_bfloat16, whole
 
 VERSIONS = range(2, 7)
-MAXIMUM_BYTES = 4 << 30
 MAXIMUM_VARIABLES = 1 << 16
 MAXIMUM_NAME = 1024
 MAXIMUM_RANK = 4
@@ -64,10 +63,7 @@ def contents(path: Path) -> Contents:
 
     Every length is compared with the size of the file before anything is allocated.
     """
-    size = path.stat().st_size
-    if size > MAXIMUM_BYTES:
-        raise CheckpointError(f"{size} bytes, at most {MAXIMUM_BYTES} are read")
-    content = path.read_bytes()
+    content = whole(path)
     cursor = Cursor(content)
     (version,) = cursor.numbers(U32, "version")
     if version not in VERSIONS:
@@ -128,7 +124,7 @@ def _variable(cursor: Cursor, name: str, version: int) -> NDArray[Any]:
     data = cursor.take(count * stored.itemsize, f"{name}: data")
     values = np.frombuffer(data, stored).reshape(shape)
     if kind == BFLOAT16:
-        return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        return from_bfloat16(values)
     return values.astype(np.float32) if stored.kind == "f" else values
 
 

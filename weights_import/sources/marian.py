@@ -27,7 +27,6 @@ from weights_import.sources.tokenizers import tokenizers_in
 
 OPTIONS = "special:model.yml"
 MULTIPLIER = "_QuantMultA"
-MAXIMUM_BYTES = 4 << 30  # Of a checkpoint; the ones in production have 17 MB to 1 GB.
 MAXIMUM_ITEMS = 1 << 16
 MAXIMUM_OPTION_BYTES = 1 << 16
 

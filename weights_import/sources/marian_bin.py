@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from weights_import.float_model import CheckpointError, FloatModel
-from weights_import.sources.cursor import Cursor
+from weights_import.sources.checkpoint_bytes import Cursor, whole
 from weights_import.sources.marian import (
-    MAXIMUM_BYTES,
     MAXIMUM_ITEMS,
     OPTIONS,
     StoredTensor,
@@ -63,11 +62,8 @@ def read(path: Path) -> FloatModel:
 
     Every count and length is compared with the size of the file before anything is allocated.
     """
-    size = path.stat().st_size
-    if size > MAXIMUM_BYTES:
-        raise CheckpointError(f"{path}: {size} bytes, at most {MAXIMUM_BYTES} are read")
-    content = path.read_bytes()
     try:
+        content = whole(path)
         items = _items(content)
         text = items.pop(OPTIONS, None)
         if text is None or text.type != TEXT:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.sources.checkpoint_bytes import MAXIMUM_BYTES, checked_size
 from weights_import.sources.marian import (
-    MAXIMUM_BYTES,
     MAXIMUM_ITEMS,
     OPTIONS,
     StoredTensor,
@@ -59,11 +59,8 @@ def read(path: Path) -> FloatModel:
 
     The sizes of all members are checked before the first one is expanded.
     """
-    size = path.stat().st_size
-    if size > MAXIMUM_BYTES:
-        raise CheckpointError(f"{path}: {size} bytes, at most {MAXIMUM_BYTES} are read")
     try:
-        members = _members(path, size)
+        members = _members(path, checked_size(path))
         if OPTIONS not in members:
             raise CheckpointError(f"no array named {OPTIONS}")
         text = _array(OPTIONS, members.pop(OPTIONS), np.int8)

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.float_model import CheckpointError, Float32
+from weights_import.sources.checkpoint_bytes import from_bfloat16, whole
 
-MAXIMUM_BYTES = 4 << 30
 MAXIMUM_HEADER_BYTES = 1 << 24
 MAXIMUM_RANK = 4
 METADATA = "__metadata__"
@@ -64,12 +64,9 @@ def contents(path: Path) -> Contents:
 
     Every length is compared with the size of the file before anything is allocated.
     """
-    size = path.stat().st_size
-    if size > MAXIMUM_BYTES:
-        raise CheckpointError(f"{size} bytes, at most {MAXIMUM_BYTES} are read")
-    content = path.read_bytes()
-    if size < LENGTH.size:
-        raise CheckpointError(f"{size} bytes are no safetensors file")
+    content = whole(path)
+    if len(content) < LENGTH.size:
+        raise CheckpointError(f"{len(content)} bytes are no safetensors file")
     (length,) = LENGTH.unpack_from(content)
     start = LENGTH.size + length
     if length > MAXIMUM_HEADER_BYTES or start > len(content):
@@ -131,8 +128,7 @@ def _tensors(data: bytes, entries: Mapping[str, _Entry]) -> dict[str, Float32]:
 
 
 def _widened(values: NDArray[Any], dtype: str) -> Float32:
-    """Values of a stored type in float32, which holds all of them; bfloat16 is its upper half."""
+    """Values of a stored type in float32, which holds all of them."""
     if dtype == "BF16":
-        upper: NDArray[np.uint32] = values.astype(np.uint32) << np.uint32(16)
-        return upper.view(np.float32)
+        return from_bfloat16(values)
     return values.astype(np.float32)

@@ -1,0 +1,57 @@
+"""The bytes of a checkpoint: all of them, if they are not too many, and forward through them."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_import.float_model import CheckpointError, Float32
+
+MAXIMUM_BYTES = 4 << 30
+"""Of a checkpoint; those in production have 17 MB to 1 GB."""
+
+
+def checked_size(path: Path) -> int:
+    """The size of a file; raises CheckpointError where it is too large."""
+    size = path.stat().st_size
+    if size > MAXIMUM_BYTES:
+        raise CheckpointError(f"{size} bytes, at most {MAXIMUM_BYTES} are read")
+    return size
+
+
+def whole(path: Path) -> bytes:
+    """A whole file; raises CheckpointError where it is too large."""
+    checked_size(path)
+    return path.read_bytes()
+
+
+def from_bfloat16(halves: NDArray[np.uint16]) -> Float32:
+    """The numbers that bfloat16 stores as the upper halves of float32."""
+    words: NDArray[np.uint32] = halves.astype(np.uint32) << np.uint32(16)
+    return words.view(np.float32)
+
+
+class Cursor:
+    """Reads forward through the content and never past its end."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = memoryview(content)
+        self.offset = 0
+
+    def take(self, length: int, what: str) -> memoryview:
+        """The next bytes; raises CheckpointError that says what and where, if there are fewer."""
+        left = len(self.content) - self.offset
+        if length > left:
+            raise CheckpointError(
+                f"{what} at byte {self.offset}: needs {length} bytes, but the file has {left} left"
+            )
+        self.offset += length
+        return self.content[self.offset - length : self.offset]
+
+    def numbers(self, layout: struct.Struct, what: str) -> tuple[Any, ...]:
+        """The next numbers of a layout; raises CheckpointError likewise."""
+        return layout.unpack(self.take(layout.size, what))
