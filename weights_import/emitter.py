@@ -227,9 +227,7 @@ class Emitter:
         return Scaled(f"{name}.sum", scale)
 
     def norm(self, name: str, x: Scaled, wide: bool) -> Scaled:
-        """Layer norm of a residual sum to 8 bits, and if `wide` to 16 bits beside them, where the
-        residual has them."""
-        wide = wide and self.wide_residual
+        """Layer norm of a residual sum to 8 bits, and if `wide` to 16 bits beside them."""
         architecture = self.model.architecture
         scale = self.input_scale(name)
         gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale

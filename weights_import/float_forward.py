@@ -78,12 +78,15 @@ class _Pass:
             y += bias
         return y.reshape(*x.shape[:-1], -1)
 
-    def embed(self, stack: str, table: str, ids: NDArray[np.int64], position: int) -> Float32:
-        """E[id] * embedding_scale + positions; the id -1 embeds as the zero vector."""
-        rows = self.model.tensors[table][ids] * np.float32(self.model.architecture.embedding_scale)
+    def embed(self, stack: str, side: str, ids: NDArray[np.int64], position: int) -> Float32:
+        """E[id] * embedding_scale + positions, and the norm that some models have there; the id -1
+        embeds as the zero vector."""
+        architecture, table = self.model.architecture, self.model.tensors[f"{side}_embedding"]
+        rows = table[ids] * np.float32(architecture.embedding_scale)
         rows[ids == ZERO_VECTOR] = 0
-        positions = self.model.position_table(position + ids.shape[1])[position:]
-        return self.see(f"{stack}.embedding", rows + positions)
+        positions = self.model.position_table(side, position + ids.shape[1])[position:]
+        x = self.see(f"{stack}.embedding", rows + positions)
+        return self.norm(f"{stack}.embedding_norm", x) if architecture.embedding_norm else x
 
     def residual(self, block: str, x: Float32, branch: Callable[[Float32], Float32]) -> Float32:
         """pre-norm: x + branch(norm(x));  post-norm: norm(x + branch(x))."""
@@ -249,7 +252,7 @@ def encode(model: FloatModel, sources: Sequence[Ids], observe: Observer | None =
     if not architecture.encoder_layers:
         return Memory([], [], mask)
     run = _Pass(model, mask, observe)
-    x = run.embed("encoder", "source_embedding", ids, 0)
+    x = run.embed("encoder", "source", ids, 0)
     nothing = (no_keys(architecture, len(sources)),) * 2
     for layer in range(architecture.encoder_layers):
         x, _ = run.self_attention(f"encoder.{layer}.self", x, nothing, mask[:, None])
@@ -292,7 +295,7 @@ def decode(
     teacher forcing.  `mask` [batch, length] is true at real tokens: default all.
     """
     run = _Pass(model, np.ones(previous.shape, bool) if mask is None else mask, observe)
-    x = run.embed("decoder", "target_embedding", previous, state.position)
+    x = run.embed("decoder", "target", previous, state.position)
     length = previous.shape[1]
     causal = np.tri(length, state.position + length, state.position, dtype=bool)[None]
     cells: list[Cell] = []

@@ -42,6 +42,7 @@ class Architecture:
     [ReLU(score + b)]^degree + |delta|; else 0.  `alpha` is the exponent of the length by which a
     beam search of this model divides.  `max_positions` is the length of the table of
     positions in the checkpoint; 0 stands for sinusoids, as many as are needed.
+    `embedding_norm` tells whether what is embedded is normed before the first layer.
     Raises CheckpointError that lists everything unsupported or inconsistent at once.
     """
 
@@ -68,6 +69,7 @@ class Architecture:
     alpha: float = 1.0
     source_frame: Frame | None = None
     source_special: tuple[int, int] | None = None
+    embedding_norm: bool = False
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -168,6 +170,9 @@ def declare(architecture: Architecture) -> dict[str, Declared]:
         declared = {"source_embedding": Declared((source, d)), **declared}
     if architecture.max_positions:
         declared["positions"] = Declared((architecture.max_positions, d))
+        if architecture.encoder_layers:
+            table = declared["positions"].shape
+            declared["target_positions"] = Declared(table, required=False)
     for stack, (depth, blocks) in stacks.items():
         for layer in range(depth):
             for block, parts in blocks.items():
@@ -175,6 +180,8 @@ def declare(architecture: Architecture) -> dict[str, Declared]:
                 declared |= {f"{at}.{name}": found for name, found in (parts | norm).items()}
         if depth and architecture.norm_position == "pre":
             declared |= {f"{stack}.{name}": found for name, found in norm.items()}
+        if depth and architecture.embedding_norm:
+            declared |= {f"{stack}.embedding_{name}": found for name, found in norm.items()}
     return declared | {
         "output.weight": Declared((target, d)),
         "output.bias": Declared((target,), required=False),
@@ -208,8 +215,9 @@ class FloatModel:
         """Bytes of all tensors, tied ones once."""
         return sum({id(tensor): tensor.nbytes for tensor in self.tensors.values()}.values())
 
-    def position_table(self, length: int) -> Float32:
-        """Positions [length, d]: those of the checkpoint, or sinusoids where it has none.
+    def position_table(self, side: str, length: int) -> Float32:
+        """Positions [length, d] of the source or the target: those of the checkpoint, which may
+        have a table of its own for the target; or sinusoids where it has none.
 
         Raises ValueError for more than there are.
         """
@@ -218,7 +226,9 @@ class FloatModel:
                 raise ValueError(
                     f"{length} positions, but the model has only {self.architecture.max_positions}"
                 )
-            return self.tensors["positions"][:length]
+            common = self.tensors["positions"]
+            own = self.tensors.get("target_positions", common)
+            return (own if side == "target" else common)[:length]
         return sinusoids(0, length, self.architecture.d_model)
 
     def validate(self) -> None:

@@ -130,7 +130,7 @@ class _Lowering(AttentionEmitter):
         architecture = self.model.architecture
         memory: list[Operands] = []
         if architecture.encoder_layers:
-            x = self.embed("encoder.embedding", "source")
+            x = self.embed("encoder", "source")
             for layer in range(architecture.encoder_layers):
                 x = self.encoder_layer(f"encoder.{layer}", x)
             x = self.finish("encoder", x)
@@ -139,7 +139,7 @@ class _Lowering(AttentionEmitter):
                 for layer in range(architecture.decoder_layers)
             ]
         encoder, self.sequence = self.sequence, []
-        x = self.embed("decoder.embedding", "target")
+        x = self.embed("decoder", "target")
         for layer in range(architecture.decoder_layers):
             x = self.decoder_layer(f"decoder.{layer}", x, memory[layer] if memory else None)
         logits, frame = self.logits(self.finish("decoder", x)), architecture.source_frame
@@ -222,9 +222,8 @@ class _Lowering(AttentionEmitter):
         if self.pre_norm:
             y = self.norm(f"{name}.norm", x, wide=False)
             return self.add_residual(name, branch(y), x)
-        return self.norm(
-            f"{name}.norm", self.add_residual(name, branch(x), self.stream(x)), wide=True
-        )
+        total = self.add_residual(name, branch(x), self.stream(x))
+        return self.norm(f"{name}.norm", total, wide=self.wide_residual)
 
     def finish(self, stack: str, x: Scaled) -> Scaled:
         """What follows the last layer: a norm where the layers are pre-norm."""
@@ -240,11 +239,23 @@ class _Lowering(AttentionEmitter):
         known = self.model.architecture.max_positions
         return min(self.options.positions, known or self.options.positions)
 
-    def embed(self, name: str, domain: str) -> Scaled:
-        """Embedding times its scale, plus position."""
+    def embed(self, stack: str, domain: str) -> Scaled:
+        """Embedding times its scale, plus position, and the norm that some models have there."""
+        name = f"{stack}.embedding"
+        normed = self.model.architecture.embedding_norm
+        x = self.embedding(name, domain, wide_only=self.pre_norm or normed)
+        if not normed:
+            return wide_form(x) if self.pre_norm else x
+        y = self.norm(f"{name}_norm", wide_form(x), wide=self.pre_norm or self.wide_residual)
+        return wide_form(y) if self.pre_norm else y
+
+    def embedding(self, name: str, domain: str, wide_only: bool) -> Scaled:
+        """Embedding times its scale, plus position; only its wide form is used, or both are."""
         table = self.table(f"{domain}_embedding")
-        scale = self.stream_scale(name) if self.pre_norm else self.data_scale(name)
-        positions = self.model.position_table(self.positions)
+        scale = self.stream_scale(name) if wide_only else self.data_scale(name)
+        positions = self.model.position_table(domain, self.positions)
+        own = domain == "target" and "target_positions" in self.model.tensors
+        table_name = "target_positions" if own else "positions"
         position_scale = max(float(np.abs(positions).max()), 1e-9) / DATA_MAX
         factor = self.model.architecture.embedding_scale * float(table.scale[0]) / float(scale[0])
         position_factor = position_scale / float(scale[0])
@@ -255,7 +266,7 @@ class _Lowering(AttentionEmitter):
                 positions=f"{domain}.positions",
                 table=self.embedding_name(domain, table),
                 position_table=self.tensor(
-                    "positions", quantize(positions, np.array([position_scale])).x
+                    table_name, quantize(positions, np.array([position_scale])).x
                 ),
                 multiplier=int(fixed_point(np.array(factor), shift)),
                 position_multiplier=int(fixed_point(np.array(position_factor), shift)),
@@ -265,8 +276,7 @@ class _Lowering(AttentionEmitter):
                 wide=f"{name}.wide",
             )
         )
-        x = Scaled(name, scale, f"{name}.wide")
-        return wide_form(x) if self.pre_norm else x
+        return Scaled(name, scale, f"{name}.wide")
 
     def logits(self, x: Scaled) -> Scaled:
         """Logits are accumulators: one scale for all, so that they compare as they are."""

@@ -44,7 +44,7 @@ def test_random_weights_are_what_the_importer_takes(shape: Shape) -> None:
     assert made.keys() == declare(architecture).keys() - {
         f"decoder.{layer}.ssru.cell.bias" for layer in range(0)
     }
-    assert np.array_equal(positions, model.position_table(POSITIONS))
+    assert np.array_equal(positions, model.position_table("source", POSITIONS))
     assert made["output.bias"][EOS] < -50
 
 

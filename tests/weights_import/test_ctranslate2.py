@@ -33,6 +33,11 @@ FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], dea
 T = tensors()
 POSITIONS = np.random.default_rng(5).normal(0, 0.7, (40, tiny.WIDTH)).astype(np.float32)
 TABLES = {f"{stack}/position_encodings/encodings": POSITIONS for stack in ("encoder", "decoder")}
+NORMED = {
+    name.replace("/layer_norm/", "/layernorm_embedding/"): value[::-1].copy()
+    for name, value in T.items()
+    if name.count("/") == 2 and "/layer_norm/" in name
+}
 OLDER = {name.replace("embeddings_0", "embeddings"): value for name, value in T.items()}
 ONCE = {
     "num_heads": 2, "pre_norm": 1, "activation": 0, "embeddings_merge": 0, "alignment_layer": -1,
@@ -54,6 +59,13 @@ CASES: dict[str, dict[str, Any]] = {
         }
     },
     "a table of positions, swish": {"content": {**T, **TABLES, **numbers(activation=np.int8(2))}},
+    "two tables of positions": {
+        "content": {**T, **TABLES, **numbers(), next(iter(TABLES)): POSITIONS[:30] + 1}
+    },
+    "norms of embeddings": {"content": {**T, **NORMED, **numbers()}},
+    "norms of embeddings, post-norm": {
+        "content": {**without_final_norms(T), **NORMED, **numbers(pre_norm=np.int8(0))}
+    },
     "a scale of embeddings": {"content": {**T, **numbers(scale_embeddings=np.float32(1.5))}},
     "embeddings as they are": {"content": {**T, **numbers(scale_embeddings=np.int8(0))}},
     "the zero vector first": {"content": {**T, **numbers(start_from_zero_embedding=np.int8(1))}},
@@ -77,6 +89,9 @@ SCORES = {
     "pre-norm": [-7.48187, -3.38535, -3.20669, -0.54021, -5.46178, -3.38462],
     "post-norm, gelu": [-7.65008, -4.31761, -2.22029, -2.16631, -7.64081, -3.63629],
     "a table of positions, swish": [-6.67556, -3.04375, -3.70742, -0.46029, -5.36972, -3.24874],
+    "two tables of positions": [-5.78799, -2.87728, -3.11737, -0.50476, -4.41837, -3.13423],
+    "norms of embeddings": [-2.10235, -3.69104, -2.41347, -0.62137, -1.9906, -4.07307],
+    "norms of embeddings, post-norm": [-7.94079, -4.14545, -2.32329, -2.11483, -7.94881, -3.98319],
     "a scale of embeddings": [-3.61251, -2.07424, -3.12757, -0.56474, -5.00877, -3.67682],
     "embeddings as they are": [-2.15242, -1.85869, -3.13946, -0.6302, -4.23735, -3.44185],
     "the zero vector first": [-1.1546, -1.83201, -3.13673, -0.55118, -4.76631, -3.61418],
@@ -260,10 +275,6 @@ ONE = np.ones(1, np.float32)
         ({"content": without("encoder/embeddings_0/weight")}, "no embeddings for a source"),
         ({"content": without("encoder/layer_0/ffn/linear_0/weight")}, "d_ffn=0"),
         ({"content": {**T, **numbers(), **dict(list(TABLES.items())[:1])}}, "not both a table"),
-        (
-            {"content": {**T, **numbers(), **TABLES, next(iter(TABLES)): POSITIONS + 1}},
-            "different tables",
-        ),
         (
             {"content": {**T, **numbers(), "decoder/projection/weight": np.ones((10, 8), np.int8)}},
             "decoder/projection/weight: int8 without",

@@ -64,7 +64,7 @@ def test_declared_names_of_a_layer() -> None:
 
 
 def test_position_table() -> None:
-    table = tiny.random_model(0).position_table(40)
+    table = tiny.random_model(0).position_table("source", 40)
     assert table.shape == (40, 8)
     assert table.dtype == np.float32
     for position in range(40):

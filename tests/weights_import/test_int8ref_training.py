@@ -61,9 +61,9 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert model.tokenizers == {"source": tiny.tokenizer(), "target": tiny.tokenizer()}
     assert model.provenance["origin"] == "random numbers"
     assert (model.architecture.start, model.architecture.eos) == (2, 3)
-    assert model.position_table(5).shape == (5, 16)
+    assert model.position_table("source", 5).shape == (5, 16)
     with pytest.raises(ValueError, match="41 positions, but the model has only 40"):
-        model.position_table(41)
+        model.position_table("source", 41)
     alone = sources.read(tiny.write(tmp_path, encoder_layers=0, languages=["en"]))
     assert set(alone.tokenizers) == {"target"}
     assert alone.languages == ("en", "en")

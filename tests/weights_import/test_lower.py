@@ -104,6 +104,21 @@ def test_sources_in_another_frame(frame: Frame) -> None:
     assert relative_error(model, program, tensors) < 0.05
 
 
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("options", [{}, {"residual": 8}, {"rescaling": "dynamic"}])
+def test_norms_of_embeddings_and_two_tables_of_positions(
+    norm_position: str, options: dict[str, Any]
+) -> None:
+    changes = {"norm_position": norm_position, "embedding_norm": True, "max_positions": 40}
+    model = tiny_marian.random_model(1, decoder_cell="self_attention", **changes)
+    assert not np.array_equal(model.tensors["positions"], model.tensors["target_positions"])
+    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
+    program, tensors = lowered(model, **options)
+    assert relative_error(model, program, tensors) < (0.2 if options.get("residual") else 0.05)
+    ops = [i.op for i in program.encoder[:2]]
+    assert ops == ["embed", "layer_norm_l2"]
+
+
 @pytest.mark.parametrize("activation", ["swish", "gelu"])
 @pytest.mark.parametrize("norm_position", ["post", "pre"])
 @pytest.mark.parametrize("options", [{}, {"requantize": "shift"}, {"rescaling": "dynamic"}])

@@ -48,6 +48,7 @@ POSITIONS = 1024
 """Of the sinusoids that a file without a table stands for, which begin with position 1."""
 
 NORM_PARTS = {"gain": "gamma", "bias": "beta"}
+NORMS = {"norm": "layer_norm", "embedding_norm": "layernorm_embedding"}
 BLOCKS = {
     "self": (
         "self_attention",
@@ -126,7 +127,7 @@ def architecture(
     if activation not in ACTIVATIONS:
         known = ", ".join(f"{number:g} {name}" for number, name in ACTIVATIONS.items())
         raise CheckpointError(f"activation {activation:g} (supported: {known})")
-    width, positions = sizes["target"][1], position_table(variables, sizes["target"][1])
+    width = sizes["target"][1]
     source, target = (special(vocabularies[side], config) for side in ("source", "target"))
     frame = Frame(
         before=(vocabularies["source"][config.bos_token],) if config.add_source_bos else (),
@@ -151,9 +152,10 @@ def architecture(
         source_vocabulary=sizes["source"][0],
         target_vocabulary=sizes["target"][0],
         max_length_factor=MAX_LENGTH_FACTOR,
-        max_positions=len(positions),
+        max_positions=len(position_tables(variables, width)[0]),
         source_frame=frame,
         source_special=None if source == target else source,
+        embedding_norm="encoder/layernorm_embedding/gamma" in variables,
     )
 
 
@@ -200,26 +202,26 @@ def embedding_scale(variables: Variables, width: int) -> float:
     return scales[0]
 
 
-def position_table(variables: Variables, width: int) -> Float32:
-    """The table that both stacks have, or the sinusoids that they take without one; raises
-    CheckpointError for two that differ."""
+def position_tables(variables: Variables, width: int) -> tuple[Float32, Float32]:
+    """The tables of source and target, of one length, or the sinusoids that both take without one;
+    raises CheckpointError where only one of them has a table."""
     source, target = (variables.tensor(f"{stack}/position_encodings/encodings") for stack in STACKS)
     if source is None and target is None:
-        return sinusoids(1, POSITIONS, width)
+        return (sinusoids(1, POSITIONS, width),) * 2
     if source is None or target is None:
         raise CheckpointError("encoder and decoder have not both a table of positions")
     rows = min(len(source), len(target))
-    if not np.array_equal(source[:rows], target[:rows]):
-        raise CheckpointError("encoder and decoder have different tables of positions")
-    return source[:rows]
+    return source[:rows], target[:rows]
 
 
 def canonical(shape: Architecture, variables: Variables) -> dict[str, Float32]:
     """The tensors under their canonical names, and those that have none under their own."""
+    source, target = position_tables(variables, shape.d_model)
     tensors = {
         "source_embedding": embedding(variables, "encoder"),
         "target_embedding": embedding(variables, "decoder"),
-        "positions": position_table(variables, shape.d_model),
+        "positions": source,
+        "target_positions": None if np.array_equal(source, target) else target,
         "output.weight": variables.tensor("decoder/projection/weight"),
         "output.bias": variables.tensor("decoder/projection/bias"),
     }
@@ -232,7 +234,7 @@ def canonical(shape: Architecture, variables: Variables) -> dict[str, Float32]:
 def inner(variables: Variables, stack: str, *path: str) -> Float32 | None:
     """A tensor of a stack by the rest of its canonical name."""
     if len(path) == 2:
-        return variables.tensor(f"{stack}/layer_norm/{NORM_PARTS[path[-1]]}")
+        return variables.tensor(f"{stack}/{NORMS[path[0]]}/{NORM_PARTS[path[1]]}")
     layer, block, kind, leaf = path
     named, maps = BLOCKS[block]
     at = f"{stack}/layer_{layer}/{named}"
