@@ -91,7 +91,9 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     and a translation stops after `max_length_factor` / 100 times that length.
     Where there is no source (see `takes_source`), both are 0.  `alpha` is the exponent, in
     hundredths, of the length in a search's normalisation, unless another is asked for
-    (`search.length`).
+    (`search.length`).  `target_prefix` are the tokens, such as a begin of the sentence, that the
+    model was taught to begin every translation with: a search finds them itself, and to a given
+    translation, which is to be scored, they are added (unset: none).
     """
 
     encoder: list[AnyInstruction]
@@ -106,6 +108,12 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_length_factor: int
     alpha: int = 100
     source_frame: Frame | msgspec.UnsetType = msgspec.UNSET
+    target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def prefix(self) -> tuple[int, ...]:
+        """What is added before a given translation."""
+        return self.target_prefix if isinstance(self.target_prefix, tuple) else ()
 
     @property
     def frame(self) -> Frame:
@@ -242,6 +250,8 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
         token = getattr(program, name)
         _require(0 <= token < logits.width, f"{name} {token} is outside the vocabulary")
     _require(-1 <= program.start < logits.width, f"start {program.start} is outside the vocabulary")
+    outside = [t for t in program.prefix if not 0 <= t < logits.width or t == program.eos]
+    _require(not outside, f"target_prefix: {outside} are no tokens of a translation")
     _require(0 <= program.alpha <= MAX_ALPHA, f"alpha must lie in [0, {MAX_ALPHA}]")
     if takes_source(program):
         shortest = program.frame.size + 1

@@ -112,10 +112,15 @@ class Worker:
         """
         longest = replace(self._program, max_length_factor=10_000)
         most = max_target_length(longest, self._tensors, longest.max_source_length) - 1
-        target = _encode(self._target, translation, most, f"{where}, translation", warn)
+        prefix = self._program.prefix
+        target = _encode(
+            self._target, translation, most - len(prefix), f"{where}, translation", warn
+        )
         sentence = self.source(source, where, warn)
         if target.ids and not sentence.ids and not self._frame.size:
             raise UserError(f"{where}: a translation of no token, which this model cannot score")
+        if target.ids or sentence.ids:
+            target = replace(target, ids=(*prefix, *target.ids))
         return sentence, target
 
     def translate(self, batch: Sequence[Sentence], options: Options) -> list[Result]:

@@ -210,6 +210,8 @@ def log_softmax(**fields: Any) -> LogSoftmax:
         ({"start": len(TENSORS["embeddings"])}, "start .* is outside"),
         ({"max_source_length": 1}, r"must lie in \[2, 1024\]"),
         ({"max_source_length": 3, "source_frame": Frame((1,), (2, 3))}, r"must lie in \[4, 1024\]"),
+        ({"target_prefix": (1, -1)}, r"target_prefix: \[-1\] are no tokens"),
+        ({"target_prefix": (PROGRAM.eos,)}, r"target_prefix: \[0\] are no tokens"),
         ({"source_frame": Frame((-1,))}, r"source_frame: \[-1\] of"),
         ({"source_frame": Frame(after=(1, 10**6))}, r"source_frame: \[1000000\] of"),
         ({"max_source_length": 1025}, r"must lie in \[2, 1024\]"),

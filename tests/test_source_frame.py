@@ -1,4 +1,5 @@
-"""What stands around the tokens of a source: eos after them, or what a program says."""
+"""What stands around the tokens of a source, eos after them or what a program says; and what every
+translation begins with."""
 
 from __future__ import annotations
 
@@ -7,12 +8,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from int8ref.decimals import natural_log
 from int8ref.errors import UserError
 from int8ref.executor import load_engine
 from int8ref.model_file import Model
 from int8ref.options import Options
 from int8ref.program import Frame, decode, encode, max_target_length, validate
 from int8ref.recording import record
+from int8ref.search import BeamOptions
 from int8ref.translator import Translator
 from tests.conftest import SENTENCES, build_tiny_model
 
@@ -79,3 +82,27 @@ def test_nothing_in_an_empty_frame_cannot_be_scored() -> None:
     with pytest.raises(UserError, match="the text: a translation of no token"):
         translator.score("", SENTENCES[0])
     assert Translator(framed(Frame((5,))), "reference").score("", SENTENCES[0]).score < 0
+
+
+@pytest.mark.parametrize("backend", ["reference", "compiled"])
+@pytest.mark.parametrize("prefix", [(5,), (7, 5)])
+def test_given_translations_begin_as_the_model_was_taught(
+    backend: Any, prefix: tuple[int, ...]
+) -> None:
+    program = replace(MODEL.program, target_prefix=prefix)
+    assert decode(encode(program)) == program
+    validate(program, MODEL.tensors)
+    assert b"target_prefix" not in encode(MODEL.program)
+    model = Model("tiny", ("en", "pt"), program, MODEL.tensors, MODEL.source, MODEL.target, {})
+    translator, plain = Translator(model, backend), Translator(MODEL, backend)
+    worker, text = plain._worker, SENTENCES[0]
+    ids = worker.source(text, "here", None).ids
+    for given in ("", SENTENCES[1]):
+        (wanted,) = load_engine(program, MODEL.tensors, "reference").score(
+            [[*ids, EOS]], [[*prefix, *worker.source(given, "here", None).ids]], BeamOptions()
+        )
+        found = translator.score(text, given, Options(normalization="none"))
+        assert found.best.scores is not None
+        assert found.best.scores.log_probability == natural_log(sum(wanted.tokens))
+    assert translator.score("", "").score == 0
+    assert translator.translate(text) == plain.translate(text)

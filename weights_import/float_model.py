@@ -42,6 +42,7 @@ class Architecture:
     [ReLU(score + b)]^degree + |delta|; else 0.  `alpha` is the exponent of the length by which a
     beam search of this model divides.  `max_positions` is the length of the table of
     positions in the checkpoint; 0 stands for sinusoids, as many as are needed.
+    `target_prefix` are the tokens that every translation was taught to begin with.
     `embedding_norm` tells whether what is embedded is normed before the first layer.
     Raises CheckpointError that lists everything unsupported or inconsistent at once.
     """
@@ -70,6 +71,7 @@ class Architecture:
     source_frame: Frame | None = None
     source_special: tuple[int, int] | None = None
     embedding_norm: bool = False
+    target_prefix: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -114,6 +116,8 @@ class Architecture:
         around = [*self.frame.before, *self.frame.after, *(self.source_special or ())]
         if self.encoder_layers and not all(0 <= t < self.source_vocabulary for t in around):
             yield f"source tokens {around} are outside a vocabulary of {self.source_vocabulary}"
+        if not all(0 <= token < self.target_vocabulary for token in self.target_prefix):
+            yield f"target_prefix={self.target_prefix} is outside the vocabulary"
         if not -1 <= self.start < self.target_vocabulary:
             yield f"start={self.start} is outside a vocabulary of {self.target_vocabulary}"
 

@@ -156,6 +156,7 @@ class _Lowering(AttentionEmitter):
             max_length_factor=round(100 * architecture.max_length_factor) if memory else 0,
             alpha=round(100 * architecture.alpha),
             source_frame=msgspec.UNSET if frame is None else frame,
+            target_prefix=architecture.target_prefix or msgspec.UNSET,
         )
         return program, self.tensors
 

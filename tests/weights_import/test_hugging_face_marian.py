@@ -98,7 +98,7 @@ def _parts(path: Path) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "bart"}, "model_type"),
+        ({"model_type": "mbart"}, "model_type"),
         ({"activation_function": "tanh"}, "activation_function"),
         ({"normalize_before": True}, "normalize_before"),
         ({"normalize_embedding": True}, "normalize_embedding"),

@@ -56,6 +56,26 @@ def tensors(seed: int = 0) -> dict[str, Float32]:
     return found
 
 
+def bart_tensors(seed: int = 0) -> dict[str, Float32]:
+    """A BART model: every token has an embedding, which is normed with its learned position."""
+    random = np.random.default_rng(seed + 1)
+    found = tensors(seed)
+    found["model.shared.weight"] = random.normal(0, 0.7, (VOCABULARY, WIDTH)).astype(np.float32)
+    for stack in ("encoder", "decoder"):
+        shapes_of = {"embed_positions.weight": (66, WIDTH), "layernorm_embedding.weight": (WIDTH,)}
+        for name, shape in (shapes_of | {"layernorm_embedding.bias": (WIDTH,)}).items():
+            found[f"model.{stack}.{name}"] = random.normal(0, 0.7, shape).astype(np.float32)
+    return found
+
+
+BART: dict[str, Any] = {
+    "model_type": "bart", "architectures": ["BartForConditionalGeneration"], "bos_token_id": 1,
+    "eos_token_id": 2, "pad_token_id": 0, "decoder_start_token_id": 1, "scale_embedding": False,
+    "normalize_embedding": True, "static_position_embeddings": False, "forced_bos_token_id": None,
+    "forced_eos_token_id": 2,
+}  # fmt: skip
+
+
 def write(folder: Path, content: dict[str, Any] | None = None, **changes: Any) -> Path:
     """The checkpoint and its configuration; a change to None removes the key."""
     config = {key: value for key, value in (CONFIG | changes).items() if value is not None}

@@ -14,55 +14,29 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from weights_import.float_model import (
-    Activation,
-    Architecture,
-    CheckpointError,
-    Float32,
-    FloatModel,
-    declare,
+from weights_import.float_model import Architecture, CheckpointError, Float32, FloatModel
+from weights_import.sources.hugging_face import (
+    ACTIVATIONS,
+    BART,
+    COPIES,
+    LAYER_NORM_EPSILON,
+    LOGITS_BIAS,
+    MAX_LENGTH_FACTOR,
+    SHARED,
+    config_file,
+    model_type,
+    read_config,
+    require_alike,
+    stored_names,
 )
-from weights_import.sources.safetensors_file import Size, contents, header_bytes, parse
-from weights_import.sources.tokenizers import (
-    read_limited,
-    read_vocabulary,
-    tokenizer_files,
-    tokenizers_in,
-)
+from weights_import.sources.safetensors_file import Size, contents
+from weights_import.sources.tokenizers import read_vocabulary, tokenizer_files, tokenizers_in
 
 FORMAT = "Hugging Face Marian (.safetensors and config.json)"
-CONFIG = "config.json"
-SHARED = "model.shared.weight"
 PAD, UNK = "<pad>", "<unk>"
-LAYER_NORM_EPSILON = 1e-5  # PyTorch's
-MAX_LENGTH_FACTOR = 3.0  # Marian's default
-
-ACTIVATIONS: dict[str, Activation] = {
-    "relu": "relu",
-    "swish": "swish",
-    "silu": "swish",
-    "gelu": "gelu",
-}
-BLOCKS = {"self": "self_attn", "cross": "encoder_attn"}
-NORMS = {
-    "self": "self_attn_layer_norm",
-    "cross": "encoder_attn_layer_norm",
-    "ffn": "final_layer_norm",
-}
-PARTS = {
-    "query": "q_proj",
-    "key": "k_proj",
-    "value": "v_proj",
-    "output": "out_proj",
-    "inner": "fc1",
-    "outer": "fc2",
-}
-NORM_PARTS = {"gain": "weight", "bias": "bias"}
 IGNORED = (
-    # Copies of the shared matrix, and sinusoids that follow from their length.
-    "lm_head.weight",
-    "model.encoder.embed_tokens.weight",
-    "model.decoder.embed_tokens.weight",
+    *COPIES,
+    # Sinusoids that follow from their length.
     "model.encoder.embed_positions.weight",
     "model.decoder.embed_positions.weight",
 )
@@ -95,19 +69,20 @@ class _Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is a safetensors of this kind, with its configuration beside it."""
-    return f'"{SHARED}"'.encode() in header_bytes(path) and (path.parent / CONFIG).is_file()
+    """Whether the file is a safetensors of this kind, or of none that is known, with its
+    configuration beside it."""
+    return model_type(path) not in ("", BART)
 
 
 def companions(path: Path) -> list[Path]:
     """Its configuration and its tokenizers."""
-    return [path.parent / CONFIG, *tokenizer_files(path.parent)]
+    return [config_file(path), *tokenizer_files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
     try:
-        config = _config(path.parent / CONFIG)
+        config = read_config(path, _Config)
         shape = architecture(config, unknown_id(path.parent))
         content = contents(path)
         model = FloatModel(
@@ -126,13 +101,6 @@ def read(path: Path) -> FloatModel:
     return model
 
 
-def _config(path: Path) -> _Config:
-    try:
-        return msgspec.convert(parse(read_limited(path)), _Config)
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
-        raise CheckpointError(f"{path.name}: {error}") from None
-
-
 def unknown_id(folder: Path) -> int:
     """The id of `<unk>`, which only the vocabulary tells; 1, as always, where there is none."""
     path = folder / "vocab.json"
@@ -147,9 +115,7 @@ def architecture(config: _Config, unk: int) -> Architecture:
             f"pad_token_id {config.pad_token_id}, decoder_start_token_id "
             f"{config.decoder_start_token_id}: both must be the last token, {last}"
         )
-    for one in ("attention_heads", "ffn_dim"):
-        if getattr(config, f"encoder_{one}") != getattr(config, f"decoder_{one}"):
-            raise CheckpointError(f"encoder_{one} and decoder_{one} differ")
+    require_alike(config)
     return Architecture(
         d_model=config.d_model,
         heads=config.encoder_attention_heads,
@@ -186,11 +152,11 @@ def _canonical(
     words = shared[:-1]
     tensors = dict.fromkeys(("source_embedding", "target_embedding", "output.weight"), words)
     tensors["positions"] = sinusoids(architecture.max_positions, architecture.d_model)
-    if "final_logits_bias" in stored:
-        tensors["output.bias"] = stored["final_logits_bias"].ravel()[:-1]
+    if LOGITS_BIAS in stored:
+        tensors["output.bias"] = stored[LOGITS_BIAS].ravel()[:-1]
     names = stored_names(architecture)
     tensors |= {name: stored[old] for name, old in names.items() if old in stored}
-    used = {SHARED, "final_logits_bias", *names.values(), *IGNORED}
+    used = {SHARED, LOGITS_BIAS, *names.values(), *IGNORED}
     return tensors | {name: value for name, value in stored.items() if name not in used}
 
 
@@ -202,20 +168,3 @@ def sinusoids(length: int, width: int) -> Float32:
     angles = np.arange(length)[:, None] * frequencies
     table = np.concatenate([np.sin(angles), np.cos(angles)[:, : width // 2]], axis=1)
     return table.astype(np.float32)
-
-
-def stored_names(architecture: Architecture) -> dict[str, str]:
-    """Canonical name -> name in the file, for every tensor inside a layer."""
-    names = {}
-    for name in declare(architecture):
-        stack, _, rest = name.partition(".")
-        if stack in ("encoder", "decoder"):
-            layer, block, kind, leaf = rest.split(".")
-            at = f"model.{stack}.layers.{layer}"
-            if kind == "norm":
-                names[name] = f"{at}.{NORMS[block]}.{NORM_PARTS[leaf]}"
-            elif block == "ffn":
-                names[name] = f"{at}.{PARTS[kind]}.{leaf}"
-            else:
-                names[name] = f"{at}.{BLOCKS[block]}.{PARTS[kind]}.{leaf}"
-    return names
