@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -33,7 +33,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     decoder_start_token: str | None = "<s>"
     add_source_bos: bool = False
     add_source_eos: bool = False
-    layer_norm_epsilon: float | None = None
+    layer_norm_epsilon: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     quantization_type: int | None = None
 
 

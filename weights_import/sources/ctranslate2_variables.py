@@ -38,17 +38,17 @@ class Variables:
     def layers(self, stack: str) -> int:
         """How many layers a stack has."""
         prefix = f"{stack}/layer_"
-        found = {name[len(prefix) :].split("/")[0] for name in self._stored if prefix in name}
-        return len([number for number in found if number.isdigit()])
+        named = [name[len(prefix) :] for name in self._stored if name.startswith(prefix)]
+        return len({number for number in (n.split("/")[0] for n in named) if number.isdigit()})
 
     def number(self, name: str, default: float) -> float:
-        """A variable of one number; raises CheckpointError for several."""
+        """A variable of one finite number; raises CheckpointError for another one."""
         if name not in self._stored:
             return default
         self._left.discard(name)
         value = self._stored[name]
-        if value.size != 1:
-            raise CheckpointError(f"{name}: {list(value.shape)}, expected one number")
+        if value.size != 1 or not np.isfinite(value).all():
+            raise CheckpointError(f"{name}: not one finite number, but {list(value.shape)}")
         return float(value.ravel()[0])
 
     def shared(self, name: str, default: float) -> float:
@@ -68,12 +68,14 @@ class Variables:
         """A tensor in float32, the same one for all its aliases, or None where there is none.
 
         Integers are divided by their scale, one for all or one a row.  Raises CheckpointError for a
-        scale that is none of these.
+        scale that is none of these, and for a tensor that is a number.
         """
         if name not in self._stored:
             return None
         self._left -= {name, f"{name}_scale"}
         stored = self._stored[name]
+        if not stored.ndim:
+            raise CheckpointError(f"{name}: a number, expected a tensor")
         if id(stored) not in self._widened:
             self._widened[id(stored)] = self._wide(name, stored)
         return self._widened[id(stored)]
