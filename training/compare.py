@@ -1,10 +1,10 @@
 """Tables of finished runs in Markdown:  python -m training.compare RUN ...
 
 A folder of a run holds `config.json`, `scores.json` and `integer_scores.json`, all that is read.
-Runs that differ in the seed alone form one row: means over seeds, float and int8 of the same
-weights, and how far int8 stands from the float of the first row, with the standard error that the
-seeds' spread gives it.  There is a table for each test set that all runs are scored on (see
-`training.further_scores`).
+Runs that differ in the seed alone form one row: means over seeds with their standard deviation,
+float and int8, and how far int8 stands from the float of the same weights and from that of the
+first row, with the standard errors that the seeds' spread gives these differences.  There is a
+table for each test set that all runs are scored on (see `training.further_scores`).
 """
 
 from __future__ import annotations
@@ -67,11 +67,15 @@ def splits(runs: Sequence[Path], kind: str) -> list[str]:
     return sorted(common, key=lambda split: (split.removesuffix(ending) not in SPLITS, split))
 
 
-def mean(values: Sequence[float], sign: str = "") -> str:
-    """The mean, and the standard deviation between seeds where there are several; `sign` is that of
-    a format, "+" or none."""
+def mean(values: Sequence[float]) -> str:
+    """The mean, and the standard deviation between seeds where there are several."""
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):{sign}.2f}{spread}"
+    return f"{statistics.fmean(values):.2f}{spread}"
+
+
+def paired(values: Sequence[float], base: Sequence[float]) -> str:
+    """The mean of the differences seed by seed, with its standard error."""
+    return difference([b - a for a, b in zip(base, values, strict=True)], [0.0] * len(base))
 
 
 def difference(values: Sequence[float], base: Sequence[float]) -> str:
@@ -97,8 +101,7 @@ def table(runs: Sequence[Path]) -> str:
         lines += ["|---|---|---|---|---|---|"]
         for name, row in rows.items():
             exact, integer = row.exact[metric], row.integer[metric]
-            paired = mean([b - a for a, b in zip(exact, integer, strict=True)], "+")
-            cells = [name, str(len(exact)), mean(exact), mean(integer), paired]
+            cells = [name, str(len(exact)), mean(exact), mean(integer), paired(integer, exact)]
             cells += [difference(integer, first.exact[metric])]
             lines += [f"| {' | '.join(cells)} |"]
         lines += [""]

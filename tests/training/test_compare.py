@@ -36,7 +36,7 @@ def test_seeds_are_averaged_and_compared_with_the_first_row(tmp_path: Path) -> N
     ]
     lines = table(runs).splitlines()
     assert lines[2] == (
-        "| softmax, L2 | 2 | 31.00 ± 1.41 | 31.00 ± 2.83 | +0.00 ± 1.41 | +0.00 ± 2.24 |"
+        "| softmax, L2 | 2 | 31.00 ± 1.41 | 31.00 ± 2.83 | +0.00 ± 1.00 | +0.00 ± 2.24 |"
     )
     assert lines[3] == (
         "| polynomial of degree 2, L1 | 2 | 32.00 ± 1.41 | 32.50 ± 1.41 | +0.50 ± 0.00 |"
