@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -340,14 +340,10 @@ REAL = [-0.04199, -0.01389, -1.13757, -0.04293, -0.62879, -0.29838, -0.14003, -0
 RIGHT = 98
 
 
-@pytest.fixture(scope="module")
-def real() -> Path:
+@pytest.fixture
+def real(real_model: Callable[[str], Path]) -> Path:
     """A real model: Arabic names in Latin letters, and names to try it on."""
-    shared = Path(os.environ.get("INT8REF_SHARED", Path(__file__).parents[3] / "shared"))
-    folder = shared / "data" / "models" / "aren-transliteration"
-    if not folder.is_dir():
-        pytest.skip(f"no {folder} (set INT8REF_SHARED)")
-    return folder
+    return real_model("aren-transliteration")
 
 
 def test_a_real_model(real: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import lzma
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,14 +132,10 @@ RIGHT = 287
 """Of 400 words, by transformers in float32, greedy."""
 
 
-@pytest.fixture(scope="module")
-def real() -> Path:
+@pytest.fixture
+def real(real_model: Callable[[str], Path]) -> Path:
     """A real model, of the pronunciation of American English, with its lexicon."""
-    shared = Path(os.environ.get("INT8REF_SHARED", Path(__file__).parents[3] / "shared"))
-    folder = shared / "data" / "models" / "misaki-bart-g2p"
-    if not folder.is_dir():
-        pytest.skip(f"no {folder} (set INT8REF_SHARED)")
-    return folder
+    return real_model("misaki-bart-g2p")
 
 
 def test_a_real_model(real: Path) -> None:

@@ -4,15 +4,17 @@ configuration in JSON beside the safetensors, and the names of the tensors in a 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from weights_import.float_model import Activation, Architecture, CheckpointError, declare
-from weights_import.sources.safetensors_file import header_bytes, parse
+from weights_import.sources.safetensors_file import Size, header_bytes, parse
 from weights_import.sources.tokenizers import read_limited
 
 Config = TypeVar("Config")
+Id = Annotated[int, msgspec.Meta(ge=0)]
+Layers = Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
 
 BART = "bart"
 SHARED = "model.shared.weight"
@@ -82,11 +84,55 @@ def _parsed(file: Path) -> Any:
         raise CheckpointError(f"{file.name}: {error}") from None
 
 
-def require_alike(config: Any) -> None:
-    """Raises CheckpointError unless the layers of encoder and decoder are of one shape."""
-    for one in ("attention_heads", "ffn_dim"):
-        if getattr(config, f"encoder_{one}") != getattr(config, f"decoder_{one}"):
-            raise CheckpointError(f"encoder_{one} and decoder_{one} differ")
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of every configuration; other keys do not change what a model computes."""
+
+    activation_function: Literal["relu", "swish", "silu", "gelu"]
+    add_bias_logits: Literal[False] = False
+    add_final_layer_norm: Literal[False] = False
+    d_model: Size
+    decoder_attention_heads: Size
+    decoder_ffn_dim: Size
+    decoder_layers: Layers
+    decoder_start_token_id: Id
+    encoder_attention_heads: Size
+    encoder_ffn_dim: Size
+    encoder_layers: Layers
+    eos_token_id: Id
+    max_position_embeddings: Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
+    normalize_before: Literal[False] = False
+    pad_token_id: Id
+    scale_embedding: bool = False
+    vocab_size: Size
+
+    def architecture(self, start: int, unk: int, vocabulary: int, **own: Any) -> Architecture:
+        """The architecture of a model with one vocabulary for both sides, and what else is `own`;
+        raises CheckpointError unless encoder and decoder have layers of one shape."""
+        for one in ("attention_heads", "ffn_dim"):
+            if getattr(self, f"encoder_{one}") != getattr(self, f"decoder_{one}"):
+                raise CheckpointError(f"encoder_{one} and decoder_{one} differ")
+        return Architecture(
+            d_model=self.d_model,
+            heads=self.encoder_attention_heads,
+            d_ffn=self.encoder_ffn_dim,
+            encoder_layers=self.encoder_layers,
+            decoder_layers=self.decoder_layers,
+            decoder_cell="self_attention",
+            norm="l2",
+            norm_position="post",
+            norm_epsilon=LAYER_NORM_EPSILON,
+            attention="softmax",
+            activation=ACTIVATIONS[self.activation_function],
+            embedding_scale=self.d_model**0.5 if self.scale_embedding else 1.0,
+            start=start,
+            eos=self.eos_token_id,
+            unk=unk,
+            source_vocabulary=vocabulary,
+            target_vocabulary=vocabulary,
+            max_length_factor=MAX_LENGTH_FACTOR,
+            max_positions=self.max_position_embeddings,
+            **own,
+        )
 
 
 def stored_names(architecture: Architecture) -> dict[str, str]:

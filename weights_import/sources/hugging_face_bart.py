@@ -11,28 +11,25 @@ pronunciation have it).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
 import numpy as np
 
 from int8ref.program import Frame
 from weights_import.float_model import Architecture, CheckpointError, Float32, FloatModel
 from weights_import.sources.hugging_face import (
-    ACTIVATIONS,
     BART,
     COPIES,
-    LAYER_NORM_EPSILON,
     LOGITS_BIAS,
-    MAX_LENGTH_FACTOR,
     SHARED,
+    Id,
+    Shape,
     config_file,
     model_type,
     read_config,
-    require_alike,
     stored_names,
 )
-from weights_import.sources.safetensors_file import Size, contents
+from weights_import.sources.safetensors_file import contents
 from weights_import.sources.tokenizers import tokenizer_files, tokenizers_in
 from weights_import.sources.vocabulary import of_characters
 
@@ -41,39 +38,19 @@ UNUSED_POSITIONS = 2
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
 NO_CHARACTER = "_"
 
-Id = Annotated[int, msgspec.Meta(ge=0)]
-Layers = Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
 
-
-class _Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of the configuration; other keys do not change what the model computes."""
+class _Config(Shape, frozen=True, kw_only=True):
+    """What is read of a configuration of BART."""
 
     model_type: Literal["bart"]
-    activation_function: Literal["relu", "swish", "silu", "gelu"]
-    add_bias_logits: Literal[False] = False
-    add_final_layer_norm: Literal[False] = False
     bos_token_id: Id
-    d_model: Size
-    decoder_attention_heads: Size
-    decoder_ffn_dim: Size
-    decoder_layers: Layers
-    decoder_start_token_id: Id
-    encoder_attention_heads: Size
-    encoder_ffn_dim: Size
-    encoder_layers: Layers
-    eos_token_id: Id
     forced_bos_token_id: None = None
     grapheme_chars: str | None = None
-    max_position_embeddings: Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
-    normalize_before: Literal[False] = False
     normalize_embedding: Literal[True] = True
-    pad_token_id: Id
     phoneme_chars: str | None = None
-    scale_embedding: bool = False
     static_position_embeddings: Literal[False] = False
     tie_word_embeddings: Literal[True] = True
     unk_token_id: Id = 3
-    vocab_size: Size
 
 
 def recognises(path: Path) -> bool:
@@ -90,7 +67,14 @@ def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
     try:
         config = read_config(path, _Config)
-        shape = architecture(config)
+        shape = config.architecture(
+            config.decoder_start_token_id,
+            config.unk_token_id,
+            config.vocab_size,
+            source_frame=Frame((config.bos_token_id,), (config.eos_token_id,)),
+            embedding_norm=True,
+            target_prefix=(config.bos_token_id,),
+        )
         content = contents(path)
         model = FloatModel(
             shape,
@@ -106,35 +90,6 @@ def read(path: Path) -> FloatModel:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return model
-
-
-def architecture(config: _Config) -> Architecture:
-    """The architecture; raises CheckpointError if it is another one."""
-    require_alike(config)
-    return Architecture(
-        d_model=config.d_model,
-        heads=config.encoder_attention_heads,
-        d_ffn=config.encoder_ffn_dim,
-        encoder_layers=config.encoder_layers,
-        decoder_layers=config.decoder_layers,
-        decoder_cell="self_attention",
-        norm="l2",
-        norm_position="post",
-        norm_epsilon=LAYER_NORM_EPSILON,
-        attention="softmax",
-        activation=ACTIVATIONS[config.activation_function],
-        embedding_scale=config.d_model**0.5 if config.scale_embedding else 1.0,
-        start=config.decoder_start_token_id,
-        eos=config.eos_token_id,
-        unk=config.unk_token_id,
-        source_vocabulary=config.vocab_size,
-        target_vocabulary=config.vocab_size,
-        max_length_factor=MAX_LENGTH_FACTOR,
-        max_positions=config.max_position_embeddings,
-        source_frame=Frame((config.bos_token_id,), (config.eos_token_id,)),
-        embedding_norm=True,
-        target_prefix=(config.bos_token_id,),
-    )
 
 
 def characters(config: _Config) -> dict[str, bytes]:

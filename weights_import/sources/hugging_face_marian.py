@@ -9,27 +9,23 @@ with the zero vector.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
 import numpy as np
 
 from weights_import.float_model import Architecture, CheckpointError, Float32, FloatModel
 from weights_import.sources.hugging_face import (
-    ACTIVATIONS,
     BART,
     COPIES,
-    LAYER_NORM_EPSILON,
     LOGITS_BIAS,
-    MAX_LENGTH_FACTOR,
     SHARED,
+    Shape,
     config_file,
     model_type,
     read_config,
-    require_alike,
     stored_names,
 )
-from weights_import.sources.safetensors_file import Size, contents
+from weights_import.sources.safetensors_file import contents
 from weights_import.sources.tokenizers import read_vocabulary, tokenizer_files, tokenizers_in
 
 FORMAT = "Hugging Face Marian (.safetensors and config.json)"
@@ -42,30 +38,13 @@ IGNORED = (
 )
 
 
-class _Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of config.json; other keys do not change what the model computes."""
+class _Config(Shape, frozen=True, kw_only=True):
+    """What is read of a configuration of Marian's."""
 
     model_type: Literal["marian"]
-    activation_function: Literal["relu", "swish", "silu", "gelu"]
-    add_bias_logits: Literal[False] = False
-    add_final_layer_norm: Literal[False] = False
-    d_model: Size
-    decoder_attention_heads: Size
-    decoder_ffn_dim: Size
-    decoder_layers: Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
-    decoder_start_token_id: Annotated[int, msgspec.Meta(ge=0)]
-    encoder_attention_heads: Size
-    encoder_ffn_dim: Size
-    encoder_layers: Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
-    eos_token_id: Annotated[int, msgspec.Meta(ge=0)]
-    max_position_embeddings: Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
-    normalize_before: Literal[False] = False
     normalize_embedding: Literal[False] = False
-    pad_token_id: Annotated[int, msgspec.Meta(ge=0)]
-    scale_embedding: bool = False
     share_encoder_decoder_embeddings: Literal[True] = True
     static_position_embeddings: Literal[True]
-    vocab_size: Size
 
 
 def recognises(path: Path) -> bool:
@@ -115,28 +94,7 @@ def architecture(config: _Config, unk: int) -> Architecture:
             f"pad_token_id {config.pad_token_id}, decoder_start_token_id "
             f"{config.decoder_start_token_id}: both must be the last token, {last}"
         )
-    require_alike(config)
-    return Architecture(
-        d_model=config.d_model,
-        heads=config.encoder_attention_heads,
-        d_ffn=config.encoder_ffn_dim,
-        encoder_layers=config.encoder_layers,
-        decoder_layers=config.decoder_layers,
-        decoder_cell="self_attention",
-        norm="l2",
-        norm_position="post",
-        norm_epsilon=LAYER_NORM_EPSILON,
-        attention="softmax",
-        activation=ACTIVATIONS[config.activation_function],
-        embedding_scale=config.d_model**0.5 if config.scale_embedding else 1.0,
-        start=-1,
-        eos=config.eos_token_id,
-        unk=unk,
-        source_vocabulary=last,
-        target_vocabulary=last,
-        max_length_factor=MAX_LENGTH_FACTOR,
-        max_positions=config.max_position_embeddings,
-    )
+    return config.architecture(-1, unk, last)
 
 
 def _canonical(
