@@ -16,7 +16,15 @@ from training.batches import Lines
 from training.model.loss import CHUNK
 from training.model.transformer import Transformer
 from training.prepare import EOS
+from training.run_files import BEAMS
 from training.search import translate
+from training.translators import BATCH, Translate
+
+METRICS = {
+    "bleu": sacrebleu.BLEU(),
+    "bleu_lower": sacrebleu.BLEU(lowercase=True),
+    "chrf": sacrebleu.CHRF(),
+}
 
 
 def translation(
@@ -40,11 +48,16 @@ def of_translations(found: list[str], target: list[str]) -> dict[str, float]:
     bleu: cased, detokenised, sacrebleu's default.  bleu_lower: the same without case, comparable to
     tokenised lower-cased BLEU.  chrf: chrF2.
     """
-    references = [target]
+    return {name: metric.corpus_score(found, [target]).score for name, metric in METRICS.items()}
+
+
+def of_translator(
+    translate: Translate, name: str, source: list[str], target: list[str]
+) -> dict[str, dict[str, float]]:
+    """The scores of a translator on a set of this name, greedy and with the larger beam."""
     return {
-        "bleu": sacrebleu.corpus_bleu(found, references).score,
-        "bleu_lower": sacrebleu.corpus_bleu(found, references, lowercase=True).score,
-        "chrf": sacrebleu.corpus_chrf(found, references).score,
+        f"{name} beam {beam}": of_translations(translate(source, beam, BATCH), target)
+        for beam in BEAMS
     }
 
 

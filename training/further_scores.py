@@ -16,7 +16,6 @@ import torch
 
 from training import evaluate
 from training.run_files import (
-    BEAMS,
     INTEGER_SCORES,
     SCORES,
     float_model,
@@ -24,21 +23,16 @@ from training.run_files import (
     read_config,
     write_json,
 )
-from training.text_files import read_lines
+from training.text_files import read_parallel
 from training.translators import translator
 
-BATCH = 64
 
-
-def add(scores: Path, model: Path, name: str, source: list[str], target: list[str]) -> None:
+def add(scores: Path, model: Path, name: str, pairs: tuple[list[str], list[str]]) -> None:
     """Adds the scores of a model on a test set to those in a file."""
-    known = json.loads(scores.read_text(encoding="utf-8"))
-    translate = translator(model)
-    for beam in BEAMS:
-        found = translate(source, beam, BATCH)
-        known[f"{name} beam {beam}"] = evaluate.of_translations(found, target)
-        print(scores, name, beam, known[f"{name} beam {beam}"], flush=True)
-    write_json(scores, known)
+    found = evaluate.of_translator(translator(model), name, *pairs)
+    write_json(scores, json.loads(scores.read_text(encoding="utf-8")) | found)
+    for split, values in found.items():
+        print(scores, split, values, flush=True)
 
 
 def main(command: list[str] | None = None) -> None:
@@ -50,18 +44,17 @@ def main(command: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch")
     arguments = parser.parse_args(command)
     torch.set_num_threads(arguments.threads)
-    source, target = (read_lines(Path(), [name]) for name in (arguments.source, arguments.target))
-    if len(source) != len(target):
-        parser.error(f"{len(source)} source lines, but {len(target)} target lines")
     for run in arguments.runs:
         config = read_config(run)
-        if config.data.lowercase:
-            source, target = ([line.lower() for line in lines] for lines in (source, target))
+        try:
+            pairs = read_parallel(arguments.source, arguments.target, config.data.lowercase)
+        except ValueError as error:
+            parser.error(str(error))
         for scores, model in (
             (SCORES, float_model(run, config.name)),
             (INTEGER_SCORES, integer_model(run, config.name)),
         ):
-            add(run / scores, model, arguments.name, source, target)
+            add(run / scores, model, arguments.name, pairs)
 
 
 if __name__ == "__main__":

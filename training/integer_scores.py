@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import int8ref
 from int8ref import model_file, perplexity
 from training import evaluate
 from training.run_files import (
-    BEAMS,
     INTEGER_SCORES,
     SPLITS,
     float_model,
@@ -21,6 +19,7 @@ from training.run_files import (
     read_config,
     write_json,
 )
+from training.translators import in_integers
 from weights_import.__main__ import main as import_weights
 
 
@@ -35,14 +34,11 @@ def import_run(run: Path, name: str) -> Path:
 
 def translation(path: Path, data: Path, threads: int) -> dict[str, dict[str, float]]:
     """BLEU and chrF of each split, greedy and with the beam of the float scores."""
-    translator = int8ref.load(path, threads=threads)
+    translate = in_integers(path, threads)
     scores = {}
     for split in SPLITS:
         source, target = (evaluate.text(data, split, side) for side in ("source", "target"))
-        for beam in BEAMS:
-            found = translator.stream(source, int8ref.Options(beam_size=beam))
-            texts = [result.text for result in found]
-            scores[f"{split} beam {beam}"] = evaluate.of_translations(texts, target)
+        scores |= evaluate.of_translator(translate, split, source, target)
     return scores
 
 

@@ -54,9 +54,7 @@ def read_corpora(data: Data, root: Path) -> dict[str, dict[str, list[str]]]:
     corpora = {}
     for name in ("train", "valid", "test"):
         files = getattr(data, f"{name}_source"), getattr(data, f"{name}_target")
-        source, target = (read_lines(root, names) for names in files)
-        if data.lowercase:
-            source, target = ([line.lower() for line in lines] for lines in (source, target))
+        source, target = (read_lines(root, names, data.lowercase) for names in files)
         if data.train_source and len(source) != len(target):
             raise ValueError(f"{name}: {len(source)} source lines, but {len(target)} target lines")
         corpora[name] = {"source": source, "target": target}

@@ -9,14 +9,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import sacrebleu
 import torch
 
-from training.text_files import read_lines
-from training.translators import translator
-
-METRICS = sacrebleu.BLEU(), sacrebleu.BLEU(lowercase=True), sacrebleu.CHRF()
-BATCH = 64
+from training.evaluate import METRICS, of_translations
+from training.text_files import read_parallel
+from training.translators import BATCH, translator
 
 
 def main(command: list[str] | None = None) -> None:
@@ -31,18 +28,19 @@ def main(command: list[str] | None = None) -> None:
     if arguments.out and len(arguments.models) > 1:
         parser.error("--out takes the translations of one model")
     torch.set_num_threads(arguments.threads)
-    source, target = (read_lines(Path(), [name]) for name in (arguments.source, arguments.target))
-    if len(source) != len(target):
-        parser.error(f"{len(source)} source lines, but {len(target)} target lines")
+    try:
+        source, target = read_parallel(arguments.source, arguments.target)
+    except ValueError as error:
+        parser.error(str(error))
     print("| model | BLEU | lower-cased | chrF |\n|---|---|---|---|")
     for path in arguments.models:
         found = translator(path)(source, arguments.beam, BATCH)
         if arguments.out:
             text = "".join(f"{line}\n" for line in found)
             arguments.out.write_text(text, encoding="utf-8")
-        scores = [f"{metric.corpus_score(found, [target]).score:.2f}" for metric in METRICS]
+        scores = [f"{score:.2f}" for score in of_translations(found, target).values()]
         print(f"| {path.as_posix()} | {' | '.join(scores)} |", flush=True)
-    for metric in METRICS:
+    for metric in METRICS.values():
         print(metric.get_signature())
 
 

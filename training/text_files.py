@@ -11,8 +11,16 @@ from typing import Any
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 
 
-def read_lines(root: Path, names: Iterable[str]) -> list[str]:
-    """Lines of the files, in order, stripped of surrounding white space.
+def read_parallel(source: str, target: str, lowercase: bool = False) -> tuple[list[str], list[str]]:
+    """The lines of a text and of its translation; raises ValueError unless they are as many."""
+    found = read_lines(Path(), [source], lowercase), read_lines(Path(), [target], lowercase)
+    if len(found[0]) != len(found[1]):
+        raise ValueError(f"{len(found[0])} source lines, but {len(found[1])} target lines")
+    return found
+
+
+def read_lines(root: Path, names: Iterable[str], lowercase: bool = False) -> list[str]:
+    """Lines of the files, in order, stripped of surrounding white space, lower-cased if asked for.
 
     Only the newline ends a line (no Unicode line separators), so parallel files stay parallel.
     """
@@ -23,4 +31,4 @@ def read_lines(root: Path, names: Iterable[str]) -> list[str]:
             raise FileNotFoundError(f"no text file {path}")
         with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="\n") as stream:
             lines += [line.strip() for line in stream]
-    return lines
+    return [line.lower() for line in lines] if lowercase else lines

@@ -16,6 +16,9 @@ from training.search import translate
 Translate = Callable[[list[str], int, int], list[str]]
 """The translations of lines, given the size of the beam (1: greedy) and of a batch."""
 
+BATCH = 64
+"""Of lines that are scored; it changes no result."""
+
 
 def in_float(path: Path) -> Translate:
     """A checkpoint, in PyTorch's float32 with the recipe's own search."""
@@ -31,12 +34,12 @@ def in_float(path: Path) -> Translate:
     return run
 
 
-def in_integers(path: Path) -> Translate:
-    """A model file, in the compiled engine and one thread."""
+def in_integers(path: Path, threads: int = 1) -> Translate:
+    """A model file, in the compiled engine."""
 
     @cache
     def translator(batch: int) -> int8ref.Translator:
-        return int8ref.load(path, batch_size=batch)
+        return int8ref.load(path, batch_size=batch, threads=threads)
 
     def run(lines: list[str], beam: int, batch: int) -> list[str]:
         found = translator(batch).stream(lines, int8ref.Options(beam_size=beam))

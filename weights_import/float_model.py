@@ -219,6 +219,11 @@ class FloatModel:
         """Bytes of all tensors, tied ones once."""
         return sum({id(tensor): tensor.nbytes for tensor in self.tensors.values()}.values())
 
+    def position_name(self, side: str) -> str:
+        """The name of the table of positions of the source or the target, mostly the same."""
+        own = f"{side}_positions"
+        return own if own in self.tensors else "positions"
+
     def position_table(self, side: str, length: int) -> Float32:
         """Positions [length, d] of the source or the target: those of the checkpoint, which may
         have a table of its own for the target; or sinusoids where it has none.
@@ -230,9 +235,7 @@ class FloatModel:
                 raise ValueError(
                     f"{length} positions, but the model has only {self.architecture.max_positions}"
                 )
-            common = self.tensors["positions"]
-            own = self.tensors.get("target_positions", common)
-            return (own if side == "target" else common)[:length]
+            return self.tensors[self.position_name(side)][:length]
         return sinusoids(0, length, self.architecture.d_model)
 
     def validate(self) -> None:

@@ -255,8 +255,6 @@ class _Lowering(AttentionEmitter):
         table = self.table(f"{domain}_embedding")
         scale = self.stream_scale(name) if wide_only else self.data_scale(name)
         positions = self.model.position_table(domain, self.positions)
-        own = domain == "target" and "target_positions" in self.model.tensors
-        table_name = "target_positions" if own else "positions"
         position_scale = max(float(np.abs(positions).max()), 1e-9) / DATA_MAX
         factor = self.model.architecture.embedding_scale * float(table.scale[0]) / float(scale[0])
         position_factor = position_scale / float(scale[0])
@@ -267,7 +265,8 @@ class _Lowering(AttentionEmitter):
                 positions=f"{domain}.positions",
                 table=self.embedding_name(domain, table),
                 position_table=self.tensor(
-                    table_name, quantize(positions, np.array([position_scale])).x
+                    self.model.position_name(domain),
+                    quantize(positions, np.array([position_scale])).x,
                 ),
                 multiplier=int(fixed_point(np.array(factor), shift)),
                 position_multiplier=int(fixed_point(np.array(position_factor), shift)),

@@ -85,5 +85,21 @@ def check_models(
     assert [tuple(row.split(" | ")[:2]) for row in rows] == [(f"| {p}", b) for p, b in batches]
 
 
+def test_a_lower_cased_run_changes_nothing_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, seen = [tmp_path / name for name in ("lower", "cased")], []
+    for run, lowercase in zip(runs, (True, False), strict=True):
+        run.mkdir()
+        config = toy_config(data={"lowercase": lowercase})
+        write_json(run / CONFIG, dataclasses.asdict(config))
+    monkeypatch.setattr(further_scores, "add", lambda *given: seen.append(given[-1]))
+    (tmp_path / "s").write_text("A b\n")
+    (tmp_path / "t").write_text("C d\n")
+    text = ["--source", str(tmp_path / "s"), "--target", str(tmp_path / "t")]
+    further_scores.main(["again", *text, *map(str, runs)])
+    assert seen == [(["a b"], ["c d"])] * 2 + [(["A b"], ["C d"])] * 2
+
+
 def exact_score(scores: AllScores, alone: bool) -> float:
     return scores["test"]["word_perplexity"] if alone else scores["test beam 5"]["bleu"]

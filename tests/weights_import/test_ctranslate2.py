@@ -15,6 +15,7 @@ import tiny_ctranslate2 as tiny
 import tiny_training
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from log_probabilities import log_probabilities
 from tiny_ctranslate2 import numbers, quantised, tensors, without_final_norms
 
 import int8ref
@@ -22,7 +23,6 @@ from int8ref.program import Frame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
-from weights_import.float_forward import forced
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.float_search import greedy
 from weights_import.sources import ctranslate2_transformer
@@ -112,10 +112,8 @@ def scores(model: FloatModel) -> list[float]:
     """log P of TARGET, of whose characters the ids are their places in the list."""
     target = [tiny.TARGET.index(character) for character in TARGET]
     around = model.architecture.frame.around
-    (found,) = forced(model, [around([tiny.SOURCE.index(c) for c in SOURCE])], [target])
-    logits = found.astype(np.float64)
-    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return [float(p) for p in logits[range(6), [*target, model.architecture.eos]]]
+    source = around([tiny.SOURCE.index(character) for character in SOURCE])
+    return log_probabilities(model, source, target)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -352,12 +350,8 @@ def test_a_real_model(real: Path) -> None:
     (ids,) = tokenize(model, ["آسينسيو"])
     tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["target"])
     assert tokenizer.decode(greedy(model, [ids])[0]) == "assensio"
-    target = tokenizer.encode("asensio")
-    (found,) = forced(model, [ids], [target])
-    logits = found.astype(np.float64)
-    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    found_scores = logits[range(8), [*target, model.architecture.eos]]
-    np.testing.assert_allclose(found_scores, REAL, atol=2e-5)
+    found = log_probabilities(model, ids, tokenizer.encode("asensio"))
+    np.testing.assert_allclose(found, REAL, atol=2e-5)
 
 
 def test_a_real_model_in_integers(real: Path, tmp_path: Path) -> None:

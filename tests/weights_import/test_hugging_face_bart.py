@@ -17,14 +17,14 @@ import sentencepiece
 import tiny_hugging_face as tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from log_probabilities import log_probabilities
 
 import int8ref
 from int8ref.program import Frame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
-from weights_import.float_forward import forced
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.float_model import CheckpointError
 from weights_import.float_search import greedy
 from weights_import.sources import hugging_face_bart
 
@@ -48,20 +48,11 @@ def write(folder: Path, **changes: Any) -> Path:
     return tiny.write(folder, tiny.bart_tensors(), **(tiny.BART | changes))
 
 
-def scores(model: FloatModel, source: list[int], target: list[int]) -> list[float]:
-    """log P of each token, and of the end."""
-    (found,) = forced(model, [source], [target])
-    logits = found.astype(np.float64)
-    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    path = [*target, model.architecture.eos]
-    return [float(p) for p in logits[range(len(path)), path]]
-
-
 @pytest.mark.parametrize("case", CHANGES)
 def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) -> None:
     model = sources.read(write(tmp_path, **CHANGES[case]))
     assert model.architecture.frame == Frame((1,), (2,))
-    np.testing.assert_allclose(scores(model, SOURCE, TARGET), SCORES[case], atol=2e-5)
+    np.testing.assert_allclose(log_probabilities(model, SOURCE, TARGET), SCORES[case], atol=2e-5)
 
 
 def test_characters_are_listed_in_the_configuration(tmp_path: Path) -> None:
@@ -143,7 +134,7 @@ def test_a_real_model(real: Path) -> None:
     made = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["target"])
     for word, (pronunciation, wanted) in REAL.items():
         (ids,) = tokenize(model, [word])
-        found = scores(model, ids, [1, *made.encode(pronunciation)])
+        found = log_probabilities(model, ids, [1, *made.encode(pronunciation)])
         np.testing.assert_allclose(found, wanted, atol=3e-5)
     (ids,) = tokenize(model, ["Quantised"])
     assert made.decode(greedy(model, [ids])[0]) == "kwˈɑntIzd"

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import msgspec
 
 from weights_import.float_model import CheckpointError
+from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_variables import Variables
-from weights_import.sources.safetensors_file import parse
 from weights_import.sources.tokenizers import SIDES, by_side, read_limited
 from weights_import.sources.vocabulary import of_characters, renumbered
 
@@ -50,10 +50,7 @@ def read_config(folder: Path, version: int, variables: Variables) -> Config:
         )
     if not path.is_file():
         raise CheckpointError(f"no {CONFIG} beside it")
-    try:
-        return msgspec.convert(parse(read_limited(path)), Config)
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
-        raise CheckpointError(f"{CONFIG}: {error}") from None
+    return json_file.read(path, Config)
 
 
 def vocabulary_files(folder: Path) -> dict[str, Path]:

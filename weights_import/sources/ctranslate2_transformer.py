@@ -36,6 +36,7 @@ from weights_import.sources.ctranslate2_text import (
     vocabulary_files,
 )
 from weights_import.sources.ctranslate2_variables import STACKS, Variables
+from weights_import.sources.vocabulary import require
 
 FORMAT = "CTranslate2 Transformer (model.bin)"
 HEADS = {"TransformerBase": 8, "TransformerBig": 16, "TransformerSpec": 8}
@@ -163,9 +164,7 @@ def special(vocabulary: Mapping[str, int], config: Config) -> tuple[int, int]:
     """The ids of the end of a sentence and of what is unknown; raises CheckpointError without."""
     names = [config.eos_token, config.unk_token]
     names += [config.bos_token] if config.add_source_bos else []
-    missing = [name for name in names if name not in vocabulary]
-    if missing:
-        raise CheckpointError(f"vocabulary: no {' and no '.join(missing)}")
+    require(vocabulary, names)
     return vocabulary[config.eos_token], vocabulary[config.unk_token]
 
 

@@ -4,15 +4,15 @@ configuration in JSON beside the safetensors, and the names of the tensors in a 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from weights_import.float_model import Activation, Architecture, CheckpointError, declare
-from weights_import.sources.safetensors_file import Size, header_bytes, parse
-from weights_import.sources.tokenizers import read_limited
+from weights_import.sources import json_file
+from weights_import.sources.json_file import Kind
+from weights_import.sources.safetensors_file import Size, header_bytes
 
-Config = TypeVar("Config")
 Id = Annotated[int, msgspec.Meta(ge=0)]
 Layers = Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
 
@@ -63,25 +63,14 @@ def model_type(path: Path) -> str:
     if f'"{SHARED}"'.encode() not in header_bytes(path) or not config_file(path).is_file():
         return ""
     try:
-        return str(_parsed(config_file(path)).get("model_type", "unknown"))
+        return str(json_file.parse_file(config_file(path)).get("model_type", "unknown"))
     except (CheckpointError, AttributeError):
         return "unknown"
 
 
-def read_config(path: Path, kind: type[Config]) -> Config:
+def read_config(path: Path, kind: type[Kind]) -> Kind:
     """The configuration of a checkpoint; raises CheckpointError for what is not one of its kind."""
-    file = config_file(path)
-    try:
-        return msgspec.convert(_parsed(file), kind)
-    except msgspec.ValidationError as error:
-        raise CheckpointError(f"{file.name}: {error}") from None
-
-
-def _parsed(file: Path) -> Any:
-    try:
-        return parse(read_limited(file))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file.name}: {error}") from None
+    return json_file.read(config_file(path), kind)
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,13 +19,13 @@ from weights_import.float_model import (
     FloatModel,
     declare,
 )
+from weights_import.sources.json_file import parse
 from weights_import.sources.safetensors_file import (
     METADATA,
     Size,
     contents,
     header_bytes,
     metadata,
-    parse,
 )
 from weights_import.sources.tokenizers import read_limited
 

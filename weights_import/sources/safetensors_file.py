@@ -7,7 +7,6 @@ by name under `__metadata__`; the data.  Floats of 32 and of 16 bits are read.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from weights_import.float_model import CheckpointError, Float32
 from weights_import.sources.checkpoint_bytes import from_bfloat16, whole
+from weights_import.sources.json_file import parse
 
 MAXIMUM_HEADER_BYTES = 1 << 24
 MAXIMUM_RANK = 4
@@ -89,22 +89,6 @@ def _header(text: bytes) -> tuple[dict[str, str], dict[str, _Entry]]:
         return told, msgspec.convert(header, dict[str, _Entry])
     except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"header: {error}") from None
-
-
-def parse(text: str | bytes) -> Any:
-    """JSON without duplicate keys and without numbers that are none."""
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without duplicate keys."""
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("an object has a key twice")
-    return dict(pairs)
 
 
 def _tensors(data: bytes, entries: Mapping[str, _Entry]) -> dict[str, Float32]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sentencepiece
@@ -98,10 +98,15 @@ def _ordered(vocabulary: Mapping[str, int], needed: tuple[str, ...]) -> list[str
     order = sorted(vocabulary, key=vocabulary.__getitem__)
     if [vocabulary[piece] for piece in order] != list(range(len(order))):
         raise CheckpointError(f"vocabulary: the ids are not 0 to {len(order) - 1}, each once")
-    missing = [name for name in needed if name not in vocabulary]
+    require(vocabulary, needed)
+    return order
+
+
+def require(vocabulary: Mapping[str, int], names: Sequence[str]) -> None:
+    """Raises CheckpointError where a vocabulary lacks one of these pieces."""
+    missing = [name for name in names if name not in vocabulary]
     if missing:
         raise CheckpointError(f"vocabulary: no {' and no '.join(missing)}")
-    return order
 
 
 def _check(content: bytes, eos: int, unk: int, size: int) -> None:

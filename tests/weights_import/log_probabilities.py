@@ -1,0 +1,21 @@
+"""What a float model says of a given translation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from weights_import.float_forward import forced
+from weights_import.float_model import FloatModel
+
+
+def log_probabilities(
+    model: FloatModel, source: Sequence[int], target: Sequence[int]
+) -> list[float]:
+    """log P of each token of the target, and of the end."""
+    (found,) = forced(model, [source], [target])
+    logits = found.astype(np.float64)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    path = [*target, model.architecture.eos]
+    return [float(p) for p in logits[range(len(path)), path]]

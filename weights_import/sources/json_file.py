@@ -1,0 +1,46 @@
+"""JSON as checkpoints have it: in a header, in metadata, or in a file beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from weights_import.float_model import CheckpointError
+from weights_import.sources.tokenizers import read_limited
+
+Kind = TypeVar("Kind")
+
+
+def parse(text: str | bytes) -> Any:
+    """JSON without duplicate keys and without numbers that are none."""
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+
+
+def parse_file(path: Path) -> Any:
+    """The JSON in a file; raises CheckpointError for what is none."""
+    try:
+        return parse(read_limited(path))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+
+
+def read(path: Path, kind: type[Kind]) -> Kind:
+    """What is of a kind in a file; raises CheckpointError for what is not."""
+    try:
+        return msgspec.convert(parse_file(path), kind)
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object without duplicate keys."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return dict(pairs)
