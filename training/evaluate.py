@@ -16,9 +16,7 @@ from training.batches import Lines
 from training.model.loss import CHUNK
 from training.model.transformer import Transformer
 from training.prepare import EOS
-from training.run_files import BEAMS
 from training.search import translate
-from training.translators import BATCH, Translate
 
 METRICS = {
     "bleu": sacrebleu.BLEU(),
@@ -49,16 +47,6 @@ def of_translations(found: list[str], target: list[str]) -> dict[str, float]:
     tokenised lower-cased BLEU.  chrf: chrF2.
     """
     return {name: metric.corpus_score(found, [target]).score for name, metric in METRICS.items()}
-
-
-def of_translator(
-    translate: Translate, name: str, source: list[str], target: list[str]
-) -> dict[str, dict[str, float]]:
-    """The scores of a translator on a set of this name, greedy and with the larger beam."""
-    return {
-        f"{name} beam {beam}": of_translations(translate(source, beam, BATCH), target)
-        for beam in BEAMS
-    }
 
 
 @torch.inference_mode()

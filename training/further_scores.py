@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from training import evaluate
+from training import translators
 from training.run_files import (
     INTEGER_SCORES,
     SCORES,
@@ -24,12 +24,11 @@ from training.run_files import (
     write_json,
 )
 from training.text_files import read_parallel
-from training.translators import translator
 
 
 def add(scores: Path, model: Path, name: str, pairs: tuple[list[str], list[str]]) -> None:
     """Adds the scores of a model on a test set to those in a file."""
-    found = evaluate.of_translator(translator(model), name, *pairs)
+    found = translators.scores(translators.translator(model), name, *pairs)
     write_json(scores, json.loads(scores.read_text(encoding="utf-8")) | found)
     for split, values in found.items():
         print(scores, split, values, flush=True)

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from int8ref import model_file, perplexity
-from training import evaluate
+from training import evaluate, translators
 from training.run_files import (
     INTEGER_SCORES,
     SPLITS,
@@ -19,7 +19,6 @@ from training.run_files import (
     read_config,
     write_json,
 )
-from training.translators import in_integers
 from weights_import.__main__ import main as import_weights
 
 
@@ -34,11 +33,11 @@ def import_run(run: Path, name: str) -> Path:
 
 def translation(path: Path, data: Path, threads: int) -> dict[str, dict[str, float]]:
     """BLEU and chrF of each split, greedy and with the beam of the float scores."""
-    translate = in_integers(path, threads)
+    translate = translators.in_integers(path, threads)
     scores = {}
     for split in SPLITS:
         source, target = (evaluate.text(data, split, side) for side in ("source", "target"))
-        scores |= evaluate.of_translator(translate, split, source, target)
+        scores |= translators.scores(translate, split, source, target)
     return scores
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import sentencepiece
 
 import int8ref
-from training import export
+from training import evaluate, export
 from training.prepare import EOS
+from training.run_files import BEAMS
 from training.search import translate
 
 Translate = Callable[[list[str], int, int], list[str]]
@@ -52,3 +53,13 @@ def translator(path: Path) -> Translate:
     """A checkpoint has its tokenizer beside it, a model file within."""
     beside = path.with_name(f"{path.stem}.tokenizer.model").exists()
     return in_float(path) if beside else in_integers(path)
+
+
+def scores(
+    translate: Translate, name: str, source: list[str], target: list[str]
+) -> dict[str, dict[str, float]]:
+    """The scores of a translator on a set of this name, greedy and with the larger beam."""
+    return {
+        f"{name} beam {beam}": evaluate.of_translations(translate(source, beam, BATCH), target)
+        for beam in BEAMS
+    }
