@@ -96,8 +96,8 @@ def _head_weights(
     keys: npt.NDArray[np.int8],
 ) -> Int64:
     """Weights of one head for one row of queries: int64 [keys]."""
-    width = attention.head_width
-    q, k = (column + head * width for column in (attention.query_column, attention.key_column))
+    width, shared = attention.head_width, head // (attention.group or 1)
+    q, k = attention.query_column + head * width, attention.key_column + shared * width
     columns = query[None, q : q + width].astype(np.int64), keys[:, k : k + width].astype(np.int64)
     weights: Int64 = WEIGHTS[attention.op](attention, tensors, head, *columns)[0]
     return weights

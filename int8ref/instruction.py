@@ -83,7 +83,8 @@ class Instruction(
 
         Optional operands that are absent have the content None.
         """
-        return [(name, kind, getattr(self, name)) for name, kind in field_kinds(type(self))]
+        contents = ((name, kind, getattr(self, name)) for name, kind in field_kinds(type(self)))
+        return [(name, kind, None if c is msgspec.UNSET else c) for name, kind, c in contents]
 
     def names(self, kind: str) -> list[str]:
         """What the instruction names of one kind, in field order."""

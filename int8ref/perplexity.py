@@ -148,7 +148,7 @@ def measure(
     ahead = buffer_size or batch_size * BATCHES_AHEAD
     limits = Limits(batch_size, batch_size * length, ahead, threads)
     work = partial(_log2, load_engine(program, tensors, backend))
-    pieces = windows(reader, program.eos, length)
+    pieces = windows(reader, program.start, length)
     total = sum(chain.from_iterable(in_order(pieces, work, lambda w: len(w.tokens), limits)))
     if not reader.tokens:
         raise UserError("there is no text to measure")

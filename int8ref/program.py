@@ -23,8 +23,10 @@ from int8ref.instruction import MAX_WIDTH, DType, Instruction, ProgramError, Sco
 from int8ref.reference import instructions
 from int8ref.reference.append import Append
 from int8ref.reference.attention import MAX_KEYS
+from int8ref.reference.embed import Embed
 from int8ref.reference.linear import Linear
 from int8ref.reference.log_softmax import LogSoftmax
+from int8ref.reference.rotary import Rotary
 from int8ref.search.hypothesis import MAX_ALPHA
 
 if TYPE_CHECKING:
@@ -270,12 +272,12 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
         _require(program.source_frame is msgspec.UNSET, "a source_frame where there is no source")
     framing = [*program.frame.before, *program.frame.after]
     for kind, sequence in (("source", program.encoder), ("target", program.decoder)):
-        for embed in (i for i in sequence if i.op == "embed"):
-            length = len(tensors[embed.position_table])  # type: ignore[attr-defined]
+        for length in (len(tensors[name]) for name in position_tables(sequence)):
             _require(
                 length >= program.max_source_length,
                 f"{kind}: {length} positions are fewer than max_source_length",
             )
+        for embed in (i for i in sequence if i.op == "embed"):
             size = len(tensors[embed.table])  # type: ignore[attr-defined]
             if kind == "target":
                 _require(size >= logits.width, f"{logits.width} logits but {size} embeddings")
@@ -284,9 +286,16 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
                 _require(not outside, f"source_frame: {outside} of {size} tokens")
 
 
+def position_tables(sequence: Sequence[Instruction]) -> list[str]:
+    """Tensors that instructions have a row of for each position."""
+    embedded = [i.position_table for i in sequence if isinstance(i, Embed)]
+    turned = [i.cosine for i in sequence if isinstance(i, Rotary)]
+    return [name for name in (*embedded, *turned) if name is not None]
+
+
 def max_steps(program: Program, tensors: Tensors) -> int:
     """Most steps a decoder may take: its positions, and the keys that attention takes."""
-    tables = [i.position_table for i in program.decoder if i.op == "embed"]  # type: ignore[attr-defined]
+    tables = position_tables(program.decoder)
     limited = not tables or any(state.domain == "history" for state in program.states)
     return min([len(tensors[table]) for table in tables] + [MAX_KEYS] * limited)
 

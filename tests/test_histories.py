@@ -19,15 +19,24 @@ from int8ref.reference.append import Append
 from int8ref.search.hypothesis import BeamOptions
 from tests.program_mutations import mutated, used_tensors
 from tests.test_machine import Batch, Trace, engines, follow
-from tests.tiny_integer import DECODER_BATCH, build_tiny_decoder, build_tiny_integer
+from tests.tiny_integer import (
+    DECODER_BATCH,
+    build_tiny_decoder,
+    build_tiny_integer,
+    build_tiny_rotary,
+)
 
-MODELS = {"translation": build_tiny_integer(), "decoder": build_tiny_decoder(4)}
+MODELS = {
+    "translation": build_tiny_integer(),
+    "decoder": build_tiny_decoder(4),
+    "rotary": build_tiny_rotary(),
+}
 KINDS = sorted(MODELS)
 VOCABULARY = len(MODELS["decoder"].tensors["embeddings"])
 sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=11).map(lambda ids: [*ids, 0])
 BATCHES = {
     "translation": st.lists(sentences, min_size=1, max_size=6),
-    "decoder": st.integers(1, 6).map(lambda n: [[]] * n),
+    **dict.fromkeys(("decoder", "rotary"), st.integers(1, 6).map(lambda n: [[]] * n)),
 }
 
 

@@ -26,7 +26,7 @@ from int8ref.program import (
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
 from tests.conftest import build_tiny_model
-from tests.tiny_integer import build_tiny_integer
+from tests.tiny_integer import build_tiny_integer, build_tiny_rotary
 
 MODEL = build_tiny_model(2)
 PROGRAM, TENSORS = MODEL.program, MODEL.tensors
@@ -51,9 +51,10 @@ def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
 
 def test_the_tiny_programs_are_valid_and_have_every_operation() -> None:
     types = validate(PROGRAM, TENSORS)
-    integer = build_tiny_integer()
-    validate(integer.program, integer.tensors)
-    programs = PROGRAM, integer.program
+    others = build_tiny_integer(), build_tiny_rotary()
+    for model in others:
+        validate(model.program, model.tensors)
+    programs = PROGRAM, *(model.program for model in others)
     ops = {i.op for p in programs for i in [*p.encoder, *p.decoder]}
     assert ops == set(instructions()) - {"argmax", "log_softmax"}  # which the search applies
     assert types.decoder["logits"] == ValueType("target", "int32", len(TENSORS["embeddings"]))

@@ -24,12 +24,13 @@ from int8ref.reference import operation
 from tests.conftest import SENTENCES, build_tiny_model
 from tests.machine_text import machine_text
 from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer
+from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
 
 MODELS = {
     "marian": build_tiny_model(2),
     "integer": build_tiny_integer(),
     "decoder": build_tiny_decoder(4),
+    "rotary": build_tiny_rotary(),
 }
 TEXT = SENTENCES[0]
 

@@ -1,9 +1,12 @@
-"""Tiny Integer Transformers of random weights: pre-norm, L1, polynomial attention, histories."""
+"""Tiny Transformers of random weights: Integer ones (pre-norm, L1, polynomial attention), decoders
+alone, one of them of Llama's kind."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from int8ref.model_file import Model
 from int8ref.program import Program, State
@@ -30,9 +33,9 @@ class IntegerBuilder(ProgramBuilder):
         super().__init__(seed)
         self.states: list[State] = []
 
-    def norm(self, x: str, out: str) -> str:
+    def norm(self, x: str, out: str, op: str = "layer_norm_l1") -> str:
         return self.add(
-            "layer_norm_l1",
+            op,
             out,
             x=x,
             gain=self.tensor(f"{out}.gain", self.random.integers(300, 700, WIDTH), "int16"),
@@ -88,9 +91,9 @@ class IntegerBuilder(ProgramBuilder):
         mixed = self.polynomial(f"{name}.wide", degree, query=qkv, query_column=0, **operands)
         return self.project(mixed, stream, name)
 
-    def append(self, qkv: str, name: str) -> str:
-        """The history with this step's keys and values."""
-        state = State(f"{name}.before", name, "int8", 2 * WIDTH, "history")
+    def append(self, qkv: str, name: str, width: int = 2 * WIDTH) -> str:
+        """The history with this step's keys and values, so many columns together."""
+        state = State(f"{name}.before", name, "int8", width, "history")
         self.states.append(state)
         fields = {"x": qkv, "column": WIDTH, "history": state.value}
         self.sequence.append(Append(next_history=name, **fields))
@@ -104,17 +107,23 @@ class IntegerBuilder(ProgramBuilder):
     def hidden(self, stream: str, name: str) -> str:
         """The feed-forward sublayer, each row of its hidden layer re-scaled."""
         x = self.norm(stream, f"{name}.norm")
-        wide = self.add(
-            "requantize",
-            f"{name}.wide",
-            x=self.linear(x, f"{name}.accumulator", INNER, raw=True),
-            multiplier=self.tensor(f"{name}.wide.multiplier", [1 << 20] * INNER, "int32"),
-            shift=self.tensor(f"{name}.wide.shift", [22, 24] * (INNER // 2), "int8"),
-            limit=32767,
-        )
+        accumulators = self.linear(x, f"{name}.accumulator", INNER, raw=True)
+        wide = self.wide(accumulators, f"{name}.wide", 22)
         inner = self.rescale(wide, f"{name}.inner", low=0)
         outer = self.linear(inner, f"{name}.outer", WIDTH, INNER, raw=True)
         return self.join(outer, stream, f"{name}.sum", **self.raised(inner, f"{name}.bias", 6))
+
+    def wide(self, accumulators: str, name: str, shift: int) -> str:
+        """Accumulators in 16 bits."""
+        width = len(self.tensors[f"{accumulators}.weight"])
+        return self.add(
+            "requantize",
+            name,
+            x=accumulators,
+            multiplier=self.tensor(f"{name}.multiplier", [1 << 20] * width, "int32"),
+            shift=self.tensor(f"{name}.shift", [shift, shift + 2] * (width // 2), "int8"),
+            limit=32767,
+        )
 
     def raised(self, x: str, bias: str, bias_shift: int) -> dict[str, Any]:
         """What a sum with products of the re-scaled value x needs."""
@@ -172,6 +181,62 @@ class IntegerBuilder(ProgramBuilder):
         header = {"max_source_length": 0, "max_length_factor": 0}
         return self.finish("ffn.norm.wide", vocabulary, encoder=[], start=2, **header)
 
+    def rotary(self, vocabulary: int) -> Program:
+        """A layer as Llama has it: norms by the root of the mean square, rotary positions, a head
+        of keys and values for two of queries, a gated hidden layer."""
+        self.weight("embeddings", vocabulary, WIDTH)
+        fields: dict[str, Any] = {"multiplier": 140, "shift": 8, "wide_bits": 5}
+        fields |= {"ids": "target.ids", "table": "embeddings", "wide": "stream"}
+        self.add("embed", "embedding", **fields)
+        half = WIDTH // HEADS
+        x = self.norm("stream", "norm", "rms_norm")
+        wide = self.wide(self.linear(x, "qkv.accumulator", 2 * WIDTH, raw=True), "qkv.wide", 20)
+        angles = np.arange(POSITIONS)[:, None] * [1.0, 0.1, 0.01]
+        turned = self.add(
+            "rotary",
+            "qkv",
+            x=wide,
+            positions="target.positions",
+            cosine=self.tensor("cosine", np.rint(np.cos(angles) * 2**14), "int16"),
+            sine=self.tensor("sine", np.rint(np.sin(angles) * 2**14), "int16"),
+            heads=HEADS + 1,
+            head_width=half,
+            pairs=3,
+            multiplier=self.tensor("qkv.multiplier", [1 << 28] * 2 * WIDTH, "int32"),
+            shift=self.tensor("qkv.shift", [47, 48] * WIDTH, "int8"),
+        )
+        seen = self.append(turned, "history", WIDTH)
+        operands = {"key": seen, "value": seen, "key_column": 0, "value_column": half}
+        mixed = self.attention(
+            "mix", "target", query=turned, query_column=0, **operands,
+            sentence=None, key_offsets=None, group=HEADS,
+        )  # fmt: skip
+        output = self.linear(mixed, "output", WIDTH, raw=True)
+        y = self.gated(self.join(output, "stream", "sum"), "ffn")
+        header = {"max_source_length": 0, "max_length_factor": 0}
+        return self.finish(y, vocabulary, encoder=[], start=0, **header)
+
+    def gated(self, stream: str, name: str) -> str:
+        """A feed-forward sublayer whose hidden layer is multiplied by a gate."""
+        x = self.norm(stream, f"{name}.norm", "rms_norm")
+        gate = self.linear(x, f"{name}.gate.accumulator", INNER, raw=True)
+        steps = np.arange(513) * 128.0 - 2**15
+        table = self.tensor(f"{name}.table", steps / (1 + np.exp(-steps / 3000)), "int16")
+        opened = self.add(
+            "interpolate", f"{name}.gate", x=self.wide(gate, f"{name}.gate.wide", 22), table=table
+        )
+        hidden = self.add(
+            "multiply",
+            f"{name}.product",
+            a=opened,
+            b=self.linear(x, f"{name}.inner", INNER),
+            multiplier=self.tensor(f"{name}.multiplier", [1 << 20], "int32"),
+            shift=self.tensor(f"{name}.shift", [33, 34] * (INNER // 2), "int8"),
+            limit=127,
+        )
+        outer = self.linear(hidden, f"{name}.outer", WIDTH, INNER, raw=True)
+        return self.join(outer, stream, f"{name}.sum")
+
 
 @cache
 def build_tiny_integer(seed: int = 6) -> Model:
@@ -183,6 +248,12 @@ def build_tiny_integer(seed: int = 6) -> Model:
 def build_tiny_decoder(seed: int = 0) -> Model:
     """A decoder alone."""
     return _build(seed, "decoder_only")
+
+
+@cache
+def build_tiny_rotary(seed: int = 1) -> Model:
+    """A decoder alone, of Llama's kind."""
+    return _build(seed, "rotary")
 
 
 def _build(seed: int, kind: str) -> Model:

@@ -21,7 +21,7 @@ from int8ref.shortlist import load as load_shortlist
 from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
 from weights_import.arguments import CHOICES, PAIR, parser
-from weights_import.calibrate import calibrate, shipped_text
+from weights_import.calibrate import calibrate, own_text, shipped_text
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
@@ -51,7 +51,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
     shortlist = import_shortlist(lists, model, source, target) if lists else None
     if shortlist is None:
         check_old_shortlist(beside(options.output), source, target)
-    sentences = calibration_text(options.calibration, languages[0], console.warning)
+    sentences: list[str] | list[list[int]]
+    if options.calibration is None and not model.architecture.encoder_layers:
+        console.info("writing texts to calibrate on ...")
+        sentences = own_text(model)
+    else:
+        sentences = calibration_text(options.calibration, languages[0], console.warning)
     console.info(f"calibrating on {len(sentences)} sentences ...")
     ranges = calibrate(model, sentences, positions=options.positions)
     console.info("lowering ...")

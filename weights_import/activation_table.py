@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from int8ref.reference.interpolate import ENTRIES, STEP_BITS
 from weights_import.float_model import Float32
-from weights_import.scale_propagation import DATA_MAX, Float64
+from weights_import.scale_propagation import DATA_MAX, WIDE_MAX, Float64
 
 Function = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 SAMPLED = 1 << 14
@@ -80,6 +81,14 @@ def activation_table(function: Function, sample: Float32) -> ActivationTable:
         low = min(lows.tolist(), key=lambda end: error(end, high))
         high = min(highs.tolist(), key=lambda end: error(low, end))
     return tabulate(function, Interval.of(low, high))
+
+
+def wide_table(function: Function, unit: float) -> tuple[NDArray[np.int16], float]:
+    """The table of `interpolate` for a function of 16-bit integers that stand for so many units,
+    and what one unit of its results stands for; 0 is 0."""
+    results = function((np.arange(ENTRIES) * 2.0**STEP_BITS - 2.0**15) * unit)
+    found = max(float(np.abs(results).max()), 1e-9) / WIDE_MAX
+    return np.rint(results / found).astype(np.int16), found
 
 
 def tabulate(function: Function, before: Interval) -> ActivationTable:

@@ -68,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--calibration",
         type=Path,
-        help="UTF-8 text, one sentence a line (default: the text that ships for the language)",
+        help="UTF-8 text, one sentence a line (default: the text that ships for the language;"
+        " for a language model, texts that it writes itself)",
     )
     for name, choices, told in CHOICES:
         p.add_argument(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +21,7 @@ from int8ref.errors import UserError
 from int8ref.program import Frame
 from weights_import.float_forward import Ids, teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
-from weights_import.float_search import batches, greedy
+from weights_import.float_search import batches, greedy, sample
 
 DATA = Path(__file__).parent / "data"
 LARGEST = 127
@@ -29,6 +30,8 @@ SAMPLE_VALUES = 1 << 23  # Of one tensor; wide ones, such as logits, keep fewer 
 BINS = 8192
 CANDIDATES = 2.0 ** -(np.arange(193) / 32)  # Thresholds tried, as a share of the maximum.
 COARSE = 8
+OWN_TEXTS, OWN_TOKENS = 100, 256
+"""Texts that a language model writes to be calibrated on, and the most tokens of each."""
 
 
 class CalibrationError(UserError, ValueError):
@@ -193,7 +196,7 @@ def calibrate(
 
     Sentences are text, if the model has a tokenizer, or id lists in their frame; they are cut
     to `positions` tokens, or as many as the model has positions for.  A decoder alone is observed
-    on the sentences themselves.
+    on the sentences themselves, one after another in pieces of so many tokens: at every position.
     The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
     Raises CalibrationError for no sentences, and CheckpointError where text finds no tokenizer or
     all translations are empty, which would show nothing of the decoder.
@@ -204,17 +207,10 @@ def calibrate(
     texts = isinstance(sentences[0], str)
     whole = tokenize(model, lines) if texts else cast(Sequence[Ids], sentences)
     most = min(positions, model.architecture.max_positions or positions)
-    sources: Sequence[Ids] = [cut(ids, model.architecture.frame, most) for ids in whole]
-    lengths = [len(ids) for ids in sources]
-    if model.architecture.encoder_layers:
-        room = model.architecture.max_positions or None
-        targets = [ids[: room and room - 1] for ids in greedy(model, sources)]
-        if not any(targets):
-            raise CheckpointError("every calibration sentence is translated into nothing")
-    else:
-        sources, targets = [[]] * len(sources), [list(ids[:-1]) for ids in sources]
+    follow = translated if model.architecture.encoder_layers else in_pieces
+    sources, targets = follow(model, whole, most)
     collector = Collector(rows, seed)
-    for batch in batches(lengths, BATCH):
+    for batch in batches([len(ids) for ids in sources], BATCH):
         teach(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
     ranges = collector.finish()
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
@@ -223,6 +219,27 @@ def calibrate(
         "calibration_sentences": str(len(sentences)),
     }
     return ranges
+
+
+def translated(
+    model: FloatModel, sentences: Sequence[Ids], most: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Sources of at most so many tokens, and their translations."""
+    sources = [cut(ids, model.architecture.frame, most) for ids in sentences]
+    room = model.architecture.max_positions or None
+    targets = [ids[: room and room - 1] for ids in greedy(model, sources)]
+    if not any(targets):
+        raise CheckpointError("every calibration sentence is translated into nothing")
+    return sources, targets
+
+
+def in_pieces(
+    model: FloatModel, sentences: Sequence[Ids], most: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """No sources, and the sentences in pieces of so many tokens, the start before each counted."""
+    text = list(chain.from_iterable(sentences))
+    pieces = [text[at : at + most - 1] for at in range(0, len(text), most - 1)]
+    return [[] for _ in pieces], pieces
 
 
 def cut(ids: Ids, frame: Frame, most: int) -> list[int]:
@@ -259,6 +276,15 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
             f"{side} tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
         )
     return [architecture.frame.around(ids) for ids in processor.encode(list(sentences))]
+
+
+def own_text(model: FloatModel) -> list[list[int]]:
+    """What a decoder alone is calibrated on where there is no other text: texts that it writes, as
+    ids in their frame.  Raises CheckpointError where they are all empty."""
+    texts = sample(model, OWN_TEXTS, OWN_TOKENS)
+    if not any(texts):
+        raise CheckpointError("the model writes nothing to calibrate on")
+    return [model.architecture.frame.around(text) for text in texts]
 
 
 def shipped_text(language: str) -> list[str]:

@@ -23,18 +23,23 @@ def centre_values(model: FloatModel, ranges: Ranges, products: Mapping[str, Sequ
 
     `products`: the products that each value is an input of.  Moved are
 
-    keys      where a softmax follows: q . (k - c) differs from q . k by the same for all keys
+    keys      where a softmax follows: q . (k - c) differs from q . k by the same for all keys,
+              unless rotary positions turn c
     values    with the context that they are averaged to; the output projection adds W c
     norms     the products add W c; where the norm also begins the next residual (post-norm), the
               end of that branch adds c.  One whose branch ends without a bias (SSRU) stays.
     """
     suffix = ".query.weight"
     for block in [name.removesuffix(suffix) for name in model.tensors if name.endswith(suffix)]:
-        if model.architecture.attention == "softmax":
+        architecture = model.architecture
+        if architecture.attention == "softmax" and not architecture.rotary:
             add_bias(model, f"{block}.key", -move_to_centre(ranges, f"{block}.key"))
-        centre = move_to_centre(ranges, f"{block}.context")
-        ranges.replace(f"{block}.value", ranges.samples[f"{block}.value"] - centre)
-        add_bias(model, f"{block}.value", -centre)
+        # Heads that share their values share what moves them.
+        heads = architecture.heads // architecture.group, architecture.group
+        centre = move_to_centre(ranges, f"{block}.context", heads)
+        values = centre.reshape(*heads, -1)[:, 0].ravel()
+        ranges.replace(f"{block}.value", ranges.samples[f"{block}.value"] - values)
+        add_bias(model, f"{block}.value", -values)
         add_product(model, f"{block}.output", centre)
     for name, parts in products.items():
         if name.endswith(".norm") and parts:
@@ -56,10 +61,15 @@ def centre_norm(model: FloatModel, ranges: Ranges, name: str, parts: Sequence[st
         add_bias(model, branches[0], centre)
 
 
-def move_to_centre(ranges: Ranges, name: str) -> Float32:
-    """Subtract the middle between the least and the largest value of each channel: [features]."""
+def move_to_centre(ranges: Ranges, name: str, heads: tuple[int, int] = (1, 1)) -> Float32:
+    """Subtract the middle between the least and the largest value of each channel: [features].
+
+    With `heads` = (groups, size of a group), the channels of all heads of a group have one middle.
+    """
     x = ranges.samples[name]
-    centre: Float32 = (x.max(axis=0) + x.min(axis=0)) / 2
+    high = x.max(axis=0).reshape(*heads, -1).max(axis=1, keepdims=True)
+    low = x.min(axis=0).reshape(*heads, -1).min(axis=1, keepdims=True)
+    centre: Float32 = ((high + low) / 2).repeat(heads[1], axis=1).ravel()
     ranges.replace(name, x - centre)
     return centre
 

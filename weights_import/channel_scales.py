@@ -19,6 +19,8 @@ SPREAD = 0.5
 """Of a hidden layer or a context: they have long tails."""
 NORM_SPREAD = 0.75
 """Of a norm, whose variance is the same for every text."""
+PRODUCT_SPREAD = 1.0
+"""Of a gated hidden layer, whose channels have the longest tails of all (measured on one model)."""
 SMALLEST_SHARE = 1 / 64
 """No channel's scale is below this share of the common one."""
 

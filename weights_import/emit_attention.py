@@ -11,6 +11,7 @@ from int8ref.program import State
 from int8ref.reference.append import Append
 from int8ref.reference.attention_polynomial import BASE_BITS, AttentionPolynomial
 from int8ref.reference.attention_softmax import AttentionSoftmax
+from int8ref.reference.rotary import ANGLE_BITS, Rotary
 from weights_import.calibrate import Ranges
 from weights_import.emitter import WIDE_BITS, Emitter, Options, Scaled
 from weights_import.float_model import FloatModel
@@ -51,6 +52,8 @@ class AttentionEmitter(Emitter):
     ) -> None:
         super().__init__(model, ranges, options, consumers)
         self.heads = model.architecture.heads
+        self.group = model.architecture.group
+        self.key_width = model.architecture.key_width
         self.head_size = model.architecture.head_size
         self.states: list[State] = []
 
@@ -58,18 +61,64 @@ class AttentionEmitter(Emitter):
         """Queries, keys and values in one product; one scale a head."""
         scales = [self.operand_scale(name, part) for part in parts]
         out = f"{name}.{'_'.join(parts)}"
-        every = np.concatenate(scales)
-        self.linear(out, [f"{name}.{part}" for part in parts], x, every)
+        products = [f"{name}.{part}" for part in parts]
+        if self.model.architecture.rotary:
+            self.turned(out, products, x, np.concatenate(scales))
+        else:
+            self.linear(out, products, x, np.concatenate(scales))
+        columns = np.cumsum([0, *map(len, scales)]).tolist()
         return {
-            part: Operand(out, index * self.width, scale)
-            for index, (part, scale) in enumerate(zip(parts, scales, strict=True))
+            part: Operand(out, column, scale)
+            for part, column, scale in zip(parts, columns, scales, strict=False)
         }
+
+    def turned(self, out: str, products: list[str], x: Scaled, scale: Float64) -> None:
+        """Queries, keys and values, the first two turned by their positions: rounded to 16 bits
+        before, where both columns of a pair have one scale, and to 8 behind."""
+        architecture = self.model.architecture
+        pairs = len(architecture.rotary)
+        before = self.of_pairs(scale, self.heads + self.heads // self.group) * 2.0**-WIDE_BITS
+        wide = self.requantize(f"{out}.wide", self.accumulate(out, x, products), before)
+        angles = np.outer(np.arange(self.positions), architecture.rotary)
+        fields: dict[str, Any] = {
+            name: self.tensor(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
+            for name, f in (("cosine", np.cos), ("sine", np.sin))
+        }
+        factors = dyadic(before / scale * 2.0**-ANGLE_BITS, 32, 62)
+        fields["multiplier"] = self.tensor(f"{out}.multiplier", factors[0])
+        fields["shift"] = self.tensor(f"{out}.shift", factors[1])
+        self.add(
+            Rotary(
+                x=wide.name,
+                positions="target.positions",
+                heads=self.heads + self.heads // self.group,
+                head_width=self.head_size,
+                pairs=pairs,
+                out=out,
+                **fields,
+            )
+        )
+
+    def of_pairs(self, scale: Float64, heads: int) -> Float64:
+        """The larger scale of both columns of a pair that rotary positions turn, in so many heads;
+        of other columns their own."""
+        pairs, turned = len(self.model.architecture.rotary), heads * self.head_size
+        found = scale[:turned].reshape(heads, self.head_size).copy()
+        larger = np.maximum(found[:, :pairs], found[:, pairs : 2 * pairs])
+        found[:, : 2 * pairs] = np.tile(larger, 2)
+        return np.concatenate([found.ravel(), scale[turned:]])
+
+    @property
+    def positions(self) -> int:
+        """Positions of the Program: as many as asked for, and as the checkpoint has."""
+        known = self.model.architecture.max_positions
+        return min(self.options.positions, known or self.options.positions)
 
     def history(self, name: str, operands: Operands) -> Operands:
         """Keys and values of this step behind those of the steps before."""
         key, value = operands["key"], operands["value"]
-        assert value.column == key.column + self.width, "keys and values side by side"
-        state = State(f"{name}.before", f"{name}.history", "int8", 2 * self.width, "history")
+        assert value.column == key.column + self.key_width, "keys and values side by side"
+        state = State(f"{name}.before", f"{name}.history", "int8", 2 * self.key_width, "history")
         self.states.append(state)
         self.add(
             Append(
@@ -81,7 +130,7 @@ class AttentionEmitter(Emitter):
         )
         return operands | {
             "key": replace(key, value=state.next_value, column=0),
-            "value": replace(value, value=state.next_value, column=self.width),
+            "value": replace(value, value=state.next_value, column=self.key_width),
         }
 
     def attention(self, name: str, operands: Operands, domain: str | None) -> Scaled:
@@ -90,7 +139,7 @@ class AttentionEmitter(Emitter):
         dynamic = self.options.rescaling == "dynamic"
         scale = self.context_scale(name) * (2.0**-WIDE_BITS if dynamic else 1.0)
         head = slice(None, None, self.head_size)
-        context = dyadic((value.scale / scale)[head], 20, 38)
+        context = dyadic((self.shared(value.scale) / scale)[head], 20, 38)
         out = f"{name}.context.wide" if dynamic else f"{name}.context"
         fields: dict[str, Any] = {
             "query": query.value,
@@ -108,7 +157,9 @@ class AttentionEmitter(Emitter):
             "limit": WIDE_MAX if dynamic else DATA_MAX,
             "out": out,
         }
-        score = (query.scale * key.scale)[head]
+        if self.group > 1:
+            fields["group"] = self.group
+        score = (query.scale * self.shared(key.scale))[head]
         if self.model.architecture.attention == "softmax":
             self.add(AttentionSoftmax(**fields, **self.softmax(name, score)))
         else:
@@ -155,23 +206,46 @@ class AttentionEmitter(Emitter):
         the context, whose channels they become.
         """
         if self.options.scales == "tensor":
-            return np.broadcast_to(self.data_scale(f"{name}.{part}"), (self.width,))
-        if part != "value":
-            other = {"query": "key", "key": "query"}[part]
-            mine, others = (
-                np.maximum(self.ranges.maxima[f"{name}.{p}"].astype(np.float64), 1e-3)
-                for p in (part, other)
-            )
-            largest = np.sqrt(mine * others).reshape(self.heads, -1).max(axis=1)
-            reach = SCORE_HEADROOM * np.repeat(largest, self.head_size)
-            scale: Float64 = reach * np.sqrt(mine / others) / DATA_MAX
-            return scale
-        context = np.broadcast_to(self.context_scale(name), (self.width,))
-        clip = self.group_scales(f"{name}.value", self.width)
-        fit = (clip / context).reshape(self.heads, -1).max(axis=1)
-        values: Float64 = context * np.repeat(fit, self.head_size)
-        return values
+            width = self.width if part == "query" else self.key_width
+            return np.broadcast_to(self.data_scale(f"{name}.{part}"), (width,))
+        if part == "value":
+            context = self.common(np.broadcast_to(self.context_scale(name), (self.width,)))
+            clip = self.group_scales(f"{name}.value", self.key_width)
+            fit = (clip / context).reshape(-1, self.head_size).max(axis=1)
+            values: Float64 = context * np.repeat(fit, self.head_size)
+            return values
+        query, key = (
+            np.maximum(self.ranges.maxima[f"{name}.{p}"].astype(np.float64), 1e-3)
+            for p in ("query", "key")
+        )
+        if part == "query":
+            mine, others = self.alike(query), self.shared(key)
+        else:
+            mine, others = key, self.common(query)
+        largest = np.sqrt(mine * others).reshape(-1, self.head_size).max(axis=1)
+        reach = SCORE_HEADROOM * np.repeat(largest, self.head_size)
+        scale: Float64 = reach * np.sqrt(mine / others) / DATA_MAX
+        return scale
+
+    def shared(self, x: Float64) -> Float64:
+        """What keys or values have a channel, for each head of queries that uses it."""
+        heads = x.reshape(-1, 1, self.head_size)
+        return heads.repeat(self.group, axis=1).ravel()
+
+    def common(self, x: Float64) -> Float64:
+        """The largest of what the heads of a group of queries have a channel."""
+        found: Float64 = x.reshape(-1, self.group, self.head_size).max(axis=1).ravel()
+        return found
+
+    def alike(self, x: Float64) -> Float64:
+        """The least numbers, as large as x, that are in proportion to `common` within each head."""
+        common = self.shared(self.common(x))
+        share = (x / common).reshape(-1, self.head_size).max(axis=1)
+        found: Float64 = common * np.repeat(share, self.head_size)
+        return found
 
     def context_scale(self, name: str) -> Float64:
         scale = self.input_scale(f"{name}.context")
-        return np.broadcast_to(scale, (self.width,)) if scale.size > 1 else scale
+        if scale.size == 1:
+            return scale
+        return self.alike(np.broadcast_to(scale, (self.width,)))

@@ -20,8 +20,15 @@ from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MAX_MULTIPLIER, MAX_RAISED_MULTIPLIER, MatchAdd
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.rescale import Rescale
+from int8ref.reference.rms_norm import RmsNorm
 from weights_import.calibrate import Ranges
-from weights_import.channel_scales import NORM_SPREAD, SPREAD, channel_scales, positive
+from weights_import.channel_scales import (
+    NORM_SPREAD,
+    PRODUCT_SPREAD,
+    SPREAD,
+    channel_scales,
+    positive,
+)
 from weights_import.float_model import FloatModel
 from weights_import.scale_propagation import (
     DATA_MAX,
@@ -47,6 +54,8 @@ Weights = Literal["quads", "full"]
 
 WIDE_BITS = 7
 """Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
+SPREADS = {"norm": NORM_SPREAD, "product": PRODUCT_SPREAD}
+"""How scales of a channel differ, by the last part of a value's name."""
 HEADROOM = 2.0
 """How far beyond the largest calibrated residual sum or recurrent state 16 bits reach."""
 
@@ -117,6 +126,7 @@ class Norm:
 NORMS = {
     "l2": Norm(LayerNormL2, layer_norm_l2.normalized_bound, 2),
     "l1": Norm(LayerNormL1, layer_norm_l1.normalized_bound, 1),
+    "rms": Norm(RmsNorm, layer_norm_l2.normalized_bound, 2),
 }
 
 
@@ -150,7 +160,7 @@ class Emitter:
         largest = DATA_MAX - zero
         if self.options.scales == "tensor" or name not in self.consumers:
             return self.data_scale(name) * (DATA_MAX / largest)
-        spread = NORM_SPREAD if name.endswith(".norm") else SPREAD
+        spread = SPREADS.get(name.rpartition(".")[2], SPREAD)
         return channel_scales(self.ranges.maxima[name], spread, largest)
 
     def sampled_inputs(self, x: Scaled) -> Inputs:
@@ -231,7 +241,8 @@ class Emitter:
         architecture = self.model.architecture
         scale = self.input_scale(name)
         gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale
-        bias = self.model.tensors[f"{name}.bias"].astype(np.float64) / scale
+        zeros = np.zeros(self.width, np.float32)
+        bias = self.model.tensors.get(f"{name}.bias", zeros).astype(np.float64) / scale
         unit = 2.0**-FRACTION_BITS
         kind = NORMS[architecture.norm]
         bound = kind.normalized_bound(self.width) * np.abs(gain).max() * unit + np.abs(bias).max()
@@ -254,15 +265,15 @@ class Emitter:
         )
         return Scaled(name, scale, f"{name}.wide" if wide else "")
 
-    def accumulate(self, name: str, x: Scaled) -> Scaled:
-        """x times a weight, as accumulators."""
-        weight = self.quantized(name, x)
+    def accumulate(self, name: str, x: Scaled, parts: list[str] | None = None) -> Scaled:
+        """x times a weight, or several side by side, as accumulators."""
+        parts = parts or [name]
+        weight = side_by_side([self.quantized(part, x) for part in parts])
         kept = self.tensor(f"{name}.weight", weight.x)
-        bias = None if x.exponent else self.bias(name)
-        product = self.emit_linear(f"{name}.accumulator", kept, weight, bias, x)
-        if not x.exponent:
-            return product
-        return replace(product, exponent=x.exponent, bias=self.bias(name))
+        bias = np.concatenate([self.bias(part) for part in parts])
+        without = None if x.exponent else bias
+        product = self.emit_linear(f"{name}.accumulator", kept, weight, without, x)
+        return replace(product, exponent=x.exponent, bias=bias) if x.exponent else product
 
     def requantize(self, out: str, x: Scaled, scale: Float64) -> Scaled:
         """Accumulators in 16 bits."""
@@ -303,10 +314,7 @@ class Emitter:
                 shifts.append(shift)
             else:
                 weights.append(self.quantized(part, x))
-        weight = Quantized(
-            np.concatenate([w.x for w in weights]),
-            np.concatenate([np.broadcast_to(w.scale, (len(w.x),)) for w in weights]),
-        )
+        weight = side_by_side(weights)
         bias = np.concatenate([self.bias(part) for part in parts]) + zero * out_scale
         fields: dict[str, Any] = {}
         if shift_only:
@@ -373,6 +381,14 @@ class Emitter:
 
     def add(self, instruction: Instruction) -> None:
         self.sequence.append(instruction)
+
+
+def side_by_side(weights: list[Quantized]) -> Quantized:
+    """The rows of several weights, each with its scale."""
+    return Quantized(
+        np.concatenate([w.x for w in weights]),
+        np.concatenate([np.broadcast_to(w.scale, (len(w.x),)) for w in weights]),
+    )
 
 
 def one_if_equal(x: Float64) -> Float64:

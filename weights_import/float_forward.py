@@ -79,13 +79,14 @@ class _Pass:
         return y.reshape(*x.shape[:-1], -1)
 
     def embed(self, stack: str, side: str, ids: NDArray[np.int64], position: int) -> Float32:
-        """E[id] * embedding_scale + positions, and the norm that some models have there; the id -1
-        embeds as the zero vector."""
+        """E[id] * embedding_scale + positions (but for rotary ones), and the norm that some models
+        have there; the id -1 embeds as the zero vector."""
         architecture, table = self.model.architecture, self.model.tensors[f"{side}_embedding"]
         rows = table[ids] * np.float32(architecture.embedding_scale)
         rows[ids == ZERO_VECTOR] = 0
-        positions = self.model.position_table(side, position + ids.shape[1])[position:]
-        x = self.see(f"{stack}.embedding", rows + positions)
+        if not architecture.rotary:
+            rows += self.model.position_table(side, position + ids.shape[1])[position:]
+        x = self.see(f"{stack}.embedding", rows)
         return self.norm(f"{stack}.embedding_norm", x) if architecture.embedding_norm else x
 
     def residual(self, block: str, x: Float32, branch: Callable[[Float32], Float32]) -> Float32:
@@ -104,20 +105,28 @@ class _Pass:
 
         l2   sqrt(mean(c^2) + epsilon)
         l1   mean(|c|) + epsilon
+        rms  as l2, with c = x and no mean
         """
+        kind = self.model.architecture.norm
         epsilon = np.float32(self.model.architecture.norm_epsilon)
-        y = x - x.mean(axis=-1, keepdims=True)
-        if self.model.architecture.norm == "l2":
-            y /= np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + epsilon)
+        y = x if kind == "rms" else x - x.mean(axis=-1, keepdims=True)
+        if kind == "l1":
+            y = y / (np.abs(y).mean(axis=-1, keepdims=True) + epsilon)
         else:
-            y /= np.abs(y).mean(axis=-1, keepdims=True) + epsilon
-        tensors = self.model.tensors
-        return self.see(name, y * tensors[f"{name}.gain"] + tensors[f"{name}.bias"])
+            y = y / np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + epsilon)
+        y *= self.model.tensors[f"{name}.gain"]
+        bias = self.model.tensors.get(f"{name}.bias")
+        return self.see(name, y if bias is None else y + bias)
 
     def feed_forward(self, block: str, x: Float32) -> Float32:
         def branch(y: Float32) -> Float32:
-            inner = self.activate(f"{block}.inner", self.linear(f"{block}.inner", y))
-            return self.linear(f"{block}.outer", inner)
+            inner = self.linear(f"{block}.inner", y)
+            if self.model.architecture.gated:
+                gate = self.activate(f"{block}.gate", self.linear(f"{block}.gate", y))
+                hidden = self.see(f"{block}.product", gate * self.see(f"{block}.inner", inner))
+            else:
+                hidden = self.activate(f"{block}.inner", inner)
+            return self.linear(f"{block}.outer", hidden)
 
         return self.residual(block, x, branch)
 
@@ -129,18 +138,35 @@ class _Pass:
             self.see(f"{name}.before", x)
         return self.see(name, ACTIVATIONS[activation](x))
 
-    def heads(self, name: str, x: Float32) -> Float32:
-        """A projection, observed, split to [batch, heads, length, head_size]."""
-        y = self.see(name, self.linear(name, x))
-        split = y.reshape(*y.shape[:2], self.model.architecture.heads, -1)
-        return np.ascontiguousarray(split.transpose(0, 2, 1, 3))
+    def heads(self, name: str, x: Float32, first: int | None = None) -> Float32:
+        """A projection, observed, split to [batch, heads, length, head_size]; turned by its rotary
+        positions, which begin at `first`, where that is given."""
+        y = self.linear(name, x)
+        split = y.reshape(*y.shape[:2], -1, self.model.architecture.head_size)
+        angles = np.array(self.model.architecture.rotary)
+        if first is not None and angles.size:
+            split = turned(split, np.arange(first, first + y.shape[1])[:, None, None] * angles)
+        seen = self.see(name, split.reshape(y.shape)).reshape(split.shape)
+        return np.ascontiguousarray(seen.transpose(0, 2, 1, 3))
 
-    def attend(self, block: str, x: Float32, keys: Float32, values: Float32, mask: Mask) -> Float32:
+    def attend(
+        self,
+        block: str,
+        x: Float32,
+        keys: Float32,
+        values: Float32,
+        mask: Mask,
+        first: int | None = None,
+    ) -> Float32:
         """Output projection of the values, weighted by Q K^T / sqrt(head_size).
 
-        `mask`: [batch, 1 or length, keys], true at the keys that a position sees.
+        `mask`: [batch, 1 or length, keys], true at the keys that a position sees; `first`: the
+        position of the first row, in self-attention.
         """
-        scores = self.heads(f"{block}.query", x) @ keys.swapaxes(-1, -2)
+        group = self.model.architecture.group
+        if group > 1:
+            keys, values = keys.repeat(group, axis=1), values.repeat(group, axis=1)
+        scores = self.heads(f"{block}.query", x, first) @ keys.swapaxes(-1, -2)
         scores *= np.float32(self.model.architecture.head_size**-0.5)
         context = self.weights(block, scores, mask[:, None]) @ values
         joined = context.transpose(0, 2, 1, 3).reshape(x.shape)
@@ -178,10 +204,11 @@ class _Pass:
 
         def branch(y: Float32) -> Float32:
             nonlocal seen
-            fresh = self.heads(f"{block}.key", y), self.heads(f"{block}.value", y)
+            first = cell[0].shape[2]
+            fresh = self.heads(f"{block}.key", y, first), self.heads(f"{block}.value", y)
             seen = tuple(np.concatenate(pair, axis=2) for pair in zip(cell, fresh, strict=True))
             keys, values = seen
-            return self.attend(block, y, keys, values, mask)
+            return self.attend(block, y, keys, values, mask, first)
 
         return self.residual(block, x, branch), seen
 
@@ -204,6 +231,15 @@ class _Pass:
             return np.maximum(self.see(f"{block}.state", states), 0)
 
         return self.residual(block, x, branch), (last,)
+
+
+def turned(x: Float32, angles: NDArray[np.float64]) -> Float32:
+    """Rotary positions (Su et al. 2021, Eq. 34): the columns i and i + pairs of x [..., head_size]
+    are turned by `angles` [..., pairs] as a point of the plane is; others stay."""
+    pairs = angles.shape[-1]
+    cosine, sine = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
+    a, b, rest = np.split(x, [pairs, 2 * pairs], axis=-1)
+    return np.concatenate([a * cosine - b * sine, a * sine + b * cosine, rest], axis=-1)
 
 
 def softmax(x: Float32) -> Float32:
@@ -268,7 +304,8 @@ def encode(model: FloatModel, sources: Sequence[Ids], observe: Observer | None =
 
 def no_keys(architecture: Architecture, batch: int) -> Float32:
     """Keys or values of nothing: [batch, heads, 0, head_size]."""
-    return np.zeros((batch, architecture.heads, 0, architecture.head_size), np.float32)
+    heads = architecture.heads // architecture.group
+    return np.zeros((batch, heads, 0, architecture.head_size), np.float32)
 
 
 def start_state(model: FloatModel, batch: int) -> DecoderState:

@@ -18,7 +18,7 @@ Activation = Literal["relu", "swish", "gelu"]
 
 SUPPORTED: dict[str, tuple[str, ...]] = {
     "decoder_cell": ("ssru", "self_attention"),
-    "norm": ("l2", "l1"),
+    "norm": ("l2", "l1", "rms"),
     "norm_position": ("post", "pre"),
     "attention": ("softmax", "polynomial"),
     "activation": get_args(Activation),
@@ -41,9 +41,14 @@ class Architecture:
     `source_special` names other two.  `degree` is that of polynomial attention,
     [ReLU(score + b)]^degree + |delta|; else 0.  `alpha` is the exponent of the length by which a
     beam search of this model divides.  `max_positions` is the length of the table of
-    positions in the checkpoint; 0 stands for sinusoids, as many as are needed.
+    positions in the checkpoint; 0 stands for sinusoids, as many as are needed.  Where `rotary` has
+    the angles a position turns each pair of columns (i, i + pairs) of a head of queries or keys by,
+    there is no such table, and `max_positions` is what the model was trained for.
+    `key_heads` heads of keys and values serve equal groups of heads of queries; 0: one each.
     `target_prefix` are the tokens that every translation was taught to begin with.
-    `embedding_norm` tells whether what is embedded is normed before the first layer.
+    `embedding_norm` tells whether what is embedded is normed before the first layer; `gated`,
+    whether the hidden layer is activation(gate) * inner; `biases`, whether all products and norms
+    must have one.
     Raises CheckpointError that lists everything unsupported or inconsistent at once.
     """
 
@@ -53,7 +58,7 @@ class Architecture:
     encoder_layers: int
     decoder_layers: int
     decoder_cell: Literal["self_attention", "ssru"]
-    norm: Literal["l2", "l1"]
+    norm: Literal["l2", "l1", "rms"]
     norm_position: Literal["post", "pre"]
     norm_epsilon: float
     attention: Literal["softmax", "polynomial"]
@@ -72,6 +77,10 @@ class Architecture:
     source_special: tuple[int, int] | None = None
     embedding_norm: bool = False
     target_prefix: tuple[int, ...] = ()
+    rotary: tuple[float, ...] = ()
+    key_heads: int = 0
+    gated: bool = False
+    biases: bool = True
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -87,6 +96,16 @@ class Architecture:
     def head_size(self) -> int:
         return self.d_model // self.heads
 
+    @property
+    def group(self) -> int:
+        """Heads of queries that share a head of keys and values."""
+        return self.heads // self.key_heads if self.key_heads else 1
+
+    @property
+    def key_width(self) -> int:
+        """Columns of keys, and of values."""
+        return self.d_model // self.group
+
     def _problems(self) -> Iterator[str]:
         values = asdict(self)
         for name, known in SUPPORTED.items():
@@ -95,7 +114,7 @@ class Architecture:
         for name in ("d_model", "heads", "d_ffn", "decoder_layers"):
             if values[name] < 1:
                 yield f"{name}={values[name]} is not positive"
-        for name in ("encoder_layers", "max_positions"):
+        for name in ("encoder_layers", "max_positions", "key_heads"):
             if values[name] < 0:
                 yield f"{name}={values[name]} is negative"
         degrees = range(1, MAX_DEGREE + 1) if self.attention == "polynomial" else [0]
@@ -103,6 +122,12 @@ class Architecture:
             yield f"degree={self.degree} of {self.attention} attention (supported: {[*degrees]})"
         if self.heads > 0 and self.d_model % self.heads:
             yield f"d_model={self.d_model} is not divisible by heads={self.heads}"
+        if self.heads > 0 and self.key_heads and self.heads % self.key_heads:
+            yield f"heads={self.heads} are no groups of key_heads={self.key_heads}"
+        if self.heads > 0 and 2 * len(self.rotary) > self.head_size:
+            yield f"rotary has {len(self.rotary)} pairs of columns in heads of {self.head_size}"
+        if self.rotary and self.encoder_layers:
+            yield "rotary positions with an encoder"
         if not self.max_positions and (self.d_model < 4 or self.d_model % 2):
             yield f"d_model={self.d_model} has no sinusoidal positions (needs an even number >= 4)"
         smaller = self.target_vocabulary
@@ -143,10 +168,16 @@ def declare(architecture: Architecture) -> dict[str, Declared]:
     """Every tensor of a model by its canonical name; weights are [out, in], layers count from 0."""
     d, d_ffn = architecture.d_model, architecture.d_ffn
     source, target = architecture.source_vocabulary, architecture.target_vocabulary
+
+    def product(name: str, outputs: int, inputs: int) -> dict[str, Declared]:
+        bias = Declared((outputs,), required=architecture.biases)
+        return {f"{name}.weight": Declared((outputs, inputs)), f"{name}.bias": bias}
+
     attention = {
-        f"{projection}.{part}": Declared(shape)
-        for projection in ("query", "key", "value", "output")
-        for part, shape in (("weight", (d, d)), ("bias", (d,)))
+        **product("query", d, d),
+        **product("key", architecture.key_width, d),
+        **product("value", architecture.key_width, d),
+        **product("output", d, d),
     }
     if architecture.attention == "polynomial":
         attention |= {part: Declared((architecture.heads,)) for part in ("score_bias", "delta")}
@@ -156,13 +187,9 @@ def declare(architecture: Architecture) -> dict[str, Declared]:
         "gate.weight": Declared((d, d)),
         "gate.bias": Declared((d,)),
     }
-    feed_forward = {
-        "inner.weight": Declared((d_ffn, d)),
-        "inner.bias": Declared((d_ffn,)),
-        "outer.weight": Declared((d, d_ffn)),
-        "outer.bias": Declared((d,)),
-    }
-    norm = {"norm.gain": Declared((d,)), "norm.bias": Declared((d,))}
+    gate = product("gate", d_ffn, d) if architecture.gated else {}
+    feed_forward = {**gate, **product("inner", d_ffn, d), **product("outer", d, d_ffn)}
+    norm = {"norm.gain": Declared((d,)), "norm.bias": Declared((d,), architecture.biases)}
     first = {"ssru": ssru} if architecture.decoder_cell == "ssru" else {"self": attention}
     cross = {"cross": attention} if architecture.encoder_layers else {}
     stacks = {
@@ -172,7 +199,7 @@ def declare(architecture: Architecture) -> dict[str, Declared]:
     declared = {"target_embedding": Declared((target, d))}
     if architecture.encoder_layers:
         declared = {"source_embedding": Declared((source, d)), **declared}
-    if architecture.max_positions:
+    if architecture.max_positions and not architecture.rotary:
         declared["positions"] = Declared((architecture.max_positions, d))
         if architecture.encoder_layers:
             table = declared["positions"].shape

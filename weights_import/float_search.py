@@ -1,8 +1,8 @@
-"""Greedy and beam search with a FloatModel."""
+"""Greedy and beam search with a FloatModel, and texts that it writes by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +40,34 @@ def greedy(
     translations: list[list[int]] = [[] for _ in sources]
     for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
-        found = _greedy_batch(model, chosen, _limits(model, chosen, max_length_factor), observe)
+        limits = _limits(model, chosen, max_length_factor)
+        found = _follow(model, chosen, limits, likeliest, observe)
         for i, translation in zip(batch, found, strict=True):
             translations[i] = translation
     return translations
+
+
+def sample(model: FloatModel, count: int, length: int, seed: int = 0) -> list[list[int]]:
+    """Texts that a decoder alone writes, of so many tokens at most: each token is drawn by its
+    probability.  The same for the same seed, on one machine."""
+    random = np.random.default_rng(seed)
+
+    def drawn(scores: Float32) -> NDArray[np.int64]:
+        weights = np.exp(scores - scores.max(axis=-1, keepdims=True), dtype=np.float64)
+        reached = weights.cumsum(axis=-1)
+        found: NDArray[np.int64] = (
+            reached > random.random((len(scores), 1)) * reached[:, -1:]
+        ).argmax(axis=-1)
+        return found
+
+    most = min(length, model.architecture.max_positions or length)
+    return _follow(model, [[]] * count, np.full(count, most), drawn, None)
+
+
+def likeliest(scores: Float32) -> NDArray[np.int64]:
+    """The token of the largest logit of each row."""
+    found: NDArray[np.int64] = scores.argmax(axis=-1)
+    return found
 
 
 def beam(
@@ -81,13 +105,15 @@ def _limits(model: FloatModel, sources: Sequence[Ids], factor: float | None) -> 
     return limits.clip(max=most) if most else limits
 
 
-def _greedy_batch(
+def _follow(
     model: FloatModel,
     sources: Sequence[Ids],
     limits: NDArray[np.int64],
+    choose: Callable[[Float32], NDArray[np.int64]],
     observe: Observer | None,
 ) -> list[list[int]]:
-    """One batch; a sentence leaves it as soon as it is finished."""
+    """One batch, along the tokens chosen by their logits; a sentence leaves it as soon as it is
+    finished."""
     memory = encode(model, sources, observe)
     state = start_state(model, len(sources))
     translations: list[list[int]] = [[] for _ in sources]
@@ -95,7 +121,7 @@ def _greedy_batch(
     previous = np.full((len(sources), 1), model.architecture.start, np.int64)
     while alive.size:
         x, state = decode(model, memory, state, previous, observe=observe)
-        best = logits(model, x[:, -1]).argmax(axis=-1)
+        best = choose(logits(model, x[:, -1]))
         going = best != model.architecture.eos
         for i, token in zip(alive[going], best[going], strict=True):
             translations[i].append(int(token))

@@ -27,8 +27,11 @@ shows is not stretched without measure."""
 def balance_heads(model: FloatModel, ranges: Ranges) -> None:
     """Rewrite every query and key projection, and what is known of their values, in place.
 
-    The scores of the model stay what they were, up to float rounding.
+    The scores of the model stay what they were, up to float rounding.  Rotary positions have a
+    basis of their own, which stays; so does that of keys which several heads of queries share.
     """
+    if model.architecture.rotary or model.architecture.group > 1:
+        return
     size = model.architecture.head_size
     suffix = ".query.weight"
     for block in [name.removesuffix(suffix) for name in model.tensors if name.endswith(suffix)]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,10 +17,12 @@ import numpy as np
 from int8ref.arithmetic import LOG_BITS
 from int8ref.program import Program, State, Tensors
 from int8ref.reference.embed import Embed
+from int8ref.reference.interpolate import Interpolate
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
 from int8ref.reference.lookup import Lookup
+from int8ref.reference.multiply import Multiply
 from int8ref.reference.ssru import GATE_BITS, Ssru
-from weights_import.activation_table import activation_table
+from weights_import.activation_table import activation_table, wide_table
 from weights_import.activations import ACTIVATIONS
 from weights_import.calibrate import Ranges
 from weights_import.centring import centre_values
@@ -31,6 +34,7 @@ from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
     Quantized,
+    dyadic,
     fixed_point,
     largest_shift,
     quantize,
@@ -76,13 +80,14 @@ Blocks = list[tuple[str, tuple[str, ...]]]
 def blocks(architecture: Architecture, stack: str) -> Blocks:
     """The sublayers of the encoder or the decoder."""
     attention = "self", ("query", "key", "value")
-    layer: Blocks = [attention, ("ffn", ("inner",))]
+    feed_forward = "ffn", ("gate", "inner") if architecture.gated else ("inner",)
+    layer: Blocks = [attention, feed_forward]
     depth = architecture.encoder_layers
     if stack == "decoder":
         depth = architecture.decoder_layers
         first = ("ssru", ("gate", "cell")) if architecture.decoder_cell == "ssru" else attention
         cross: Blocks = [("cross", ("query",))] if architecture.encoder_layers else []
-        layer = [first, *cross, ("ffn", ("inner",))]
+        layer = [first, *cross, feed_forward]
     return [(f"{stack}.{i}.{name}", parts) for i in range(depth) for name, parts in layer]
 
 
@@ -100,8 +105,9 @@ def consumers(architecture: Architecture) -> dict[str, list[str]]:
         for block, parts in sequence:
             if parts[0] == "query":
                 found[f"{block}.context"] = [f"{block}.output"]
-            if parts[0] == "inner":
-                found[f"{block}.inner"] = [f"{block}.outer"]
+            if parts[-1] == "inner":
+                hidden = "product" if architecture.gated else "inner"
+                found[f"{block}.{hidden}"] = [f"{block}.outer"]
         if architecture.norm_position == "post":
             inputs = [*inputs[1:], readers]
         elif sequence:
@@ -188,9 +194,45 @@ class _Lowering(AttentionEmitter):
         return self.accumulate(f"{name}.output", self.attention(name, query | memory, "target"))
 
     def feed_forward(self, name: str, x: Scaled) -> Scaled:
-        return self.residual(
-            name, x, lambda y: self.accumulate(f"{name}.outer", self.hidden(f"{name}.inner", y))
+        def branch(y: Scaled) -> Scaled:
+            gated = self.model.architecture.gated
+            hidden = self.gated(name, y) if gated else self.hidden(f"{name}.inner", y)
+            return self.accumulate(f"{name}.outer", hidden)
+
+        return self.residual(name, x, branch)
+
+    def gated(self, name: str, x: Scaled) -> Scaled:
+        """The hidden layer of 8 bits times its gate of 16."""
+        gate, inner, out = f"{name}.gate", f"{name}.inner", f"{name}.product"
+        channels = 1 if self.options.scales == "tensor" else self.model.architecture.d_ffn
+        opened = self.opened(gate, x)
+        linear = self.linear(inner, [inner], x, self.group_scales(inner, channels))
+        dynamic = self.options.rescaling == "dynamic"
+        scale = self.input_scale(out) * (2.0**-WIDE_BITS if dynamic else 1.0)
+        product = f"{out}.wide" if dynamic else out
+        factors = dyadic(opened.scale * linear.scale / scale, 1, 62)
+        self.add(
+            Multiply(
+                a=opened.name,
+                b=linear.name,
+                multiplier=self.tensor(f"{out}.multiplier", factors[0]),
+                shift=self.tensor(f"{out}.shift", factors[1]),
+                limit=WIDE_MAX if dynamic else DATA_MAX,
+                out=product,
+            )
         )
+        found = Scaled(product, scale)
+        return self.rescale(out, found, low=-WIDE_MAX) if dynamic else found
+
+    def opened(self, name: str, x: Scaled) -> Scaled:
+        """A gate after its activation, all in 16 bits, as it is multiplied before it is rounded."""
+        largest = max(self.ranges.maximum(f"{name}.before"), 1e-9)
+        scale = np.array([largest * HEADROOM / WIDE_MAX])
+        before = self.requantize(f"{name}.before", self.accumulate(name, x), scale)
+        table, unit = wide_table(ACTIVATIONS[self.model.architecture.activation], float(scale[0]))
+        kept = self.tensor(f"{name}.activation", table)
+        self.add(Interpolate(x=before.name, table=kept, out=name))
+        return Scaled(name, np.array([unit]))
 
     def hidden(self, name: str, x: Scaled) -> Scaled:
         """The hidden layer after its activation, which has a static scale unless it is ReLU."""
@@ -234,12 +276,6 @@ class _Lowering(AttentionEmitter):
     def pre_norm(self) -> bool:
         return self.model.architecture.norm_position == "pre"
 
-    @property
-    def positions(self) -> int:
-        """Positions of the Program: as many as asked for, and as the checkpoint has."""
-        known = self.model.architecture.max_positions
-        return min(self.options.positions, known or self.options.positions)
-
     def embed(self, stack: str, domain: str) -> Scaled:
         """Embedding times its scale, plus position, and the norm that some models have there."""
         name = f"{stack}.embedding"
@@ -254,29 +290,39 @@ class _Lowering(AttentionEmitter):
         """Embedding times its scale, plus position; only its wide form is used, or both are."""
         table = self.table(f"{domain}_embedding")
         scale = self.stream_scale(name) if wide_only else self.data_scale(name)
-        positions = self.model.position_table(domain, self.positions)
-        position_scale = max(float(np.abs(positions).max()), 1e-9) / DATA_MAX
         factor = self.model.architecture.embedding_scale * float(table.scale[0]) / float(scale[0])
-        position_factor = position_scale / float(scale[0])
+        positions = self.positions_of(domain)
+        position_factor = float(positions.scale[0]) / float(scale[0]) if positions else 0.0
         shift = largest_shift(128 * (factor + position_factor), 2**30, 30)
+        kept = self.embedding_name(domain, table)
+        added: dict[str, Any] = {}
+        if positions is not None:
+            added = {
+                "positions": f"{domain}.positions",
+                "position_table": self.tensor(self.model.position_name(domain), positions.x),
+                "position_multiplier": int(fixed_point(np.array(position_factor), shift)),
+            }
         self.add(
             Embed(
                 ids=f"{domain}.ids",
-                positions=f"{domain}.positions",
-                table=self.embedding_name(domain, table),
-                position_table=self.tensor(
-                    self.model.position_name(domain),
-                    quantize(positions, np.array([position_scale])).x,
-                ),
+                table=kept,
                 multiplier=int(fixed_point(np.array(factor), shift)),
-                position_multiplier=int(fixed_point(np.array(position_factor), shift)),
                 shift=shift,
                 wide_bits=WIDE_BITS,
                 out=name,
                 wide=f"{name}.wide",
+                **added,
             )
         )
         return Scaled(name, scale, f"{name}.wide")
+
+    def positions_of(self, domain: str) -> Quantized | None:
+        """What is added for the positions; nothing where they turn queries and keys instead."""
+        if self.model.architecture.rotary:
+            return None
+        positions = self.model.position_table(domain, self.positions)
+        scale = np.array([max(float(np.abs(positions).max()), 1e-9) / DATA_MAX])
+        return quantize(positions, scale)
 
     def logits(self, x: Scaled) -> Scaled:
         """Logits are accumulators: one scale for all, so that they compare as they are."""

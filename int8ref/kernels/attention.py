@@ -25,8 +25,8 @@ QUERY, KEY, VALUE, SENTENCE, KEY_OFFSETS, OUT = (
 HEADS, HEAD_WIDTH, QUERY_COLUMN, KEY_COLUMN, VALUE_COLUMN = (
     AT[f] for f in ("heads", "head_width", "query_column", "key_column", "value_column")
 )
-CONTEXT_MULTIPLIER, CONTEXT_SHIFT, LIMIT = (
-    AT[f] for f in ("context_multiplier", "context_shift", "limit")
+CONTEXT_MULTIPLIER, CONTEXT_SHIFT, LIMIT, GROUP = (
+    AT[f] for f in ("context_multiplier", "context_shift", "limit", "group")
 )
 
 
@@ -59,12 +59,14 @@ def attend(
     context_multiplier,
     context_shift,
     limit,
+    group,
     rows,
     out,
     workspace,
 ):
     """Twin of `reference.attention.attend`, over addresses; `sentence` is 0 for histories.
 
+    `group` heads of queries share a head of keys and values.
     weigh(scores, h, operands) turns the scores of head h into weights, in place, and returns their
     sum (`attention_scores`).  Rows lie `query_pitch` apart, and so on; the addresses are those of
     the first column used.  `workspace`: uint8 [WORKSPACE + 4 * head_width].  The sum of the weights
@@ -84,13 +86,13 @@ def attend(
         queries, keys = query + r * query_pitch, key + first * key_pitch
         values = value + first * value_pitch
         for h in range(heads):
-            c = h * head_width
+            c, shared = h * head_width, h // group * head_width
             # Another sentence's keys and values are not foreseen by the CPU itself.
-            fetch_rows(key + following * key_pitch + c, key_pitch, fetched)
-            fetch_rows(value + following * value_pitch + c, value_pitch, fetched)
-            dot_products(queries + c, keys + c, key_pitch, count, head_width, at)
+            fetch_rows(key + following * key_pitch + shared, key_pitch, fetched)
+            fetch_rows(value + following * value_pitch + shared, value_pitch, fetched)
+            dot_products(queries + c, keys + shared, key_pitch, count, head_width, at)
             inverse, bits = reciprocal(weigh(weights, h, operands))
-            weighted_sum(at, values + c, value_pitch, count, head_width, sums)
+            weighted_sum(at, values + shared, value_pitch, count, head_width, sums)
             factor = (inverse * np.int64(context_multiplier[h])) >> MULTIPLIER_BITS
             shift = bits + np.int64(context_shift[h]) - MULTIPLIER_BITS
             mean = out + (r * heads * head_width + c) * size
@@ -114,6 +116,7 @@ def attend_arrays(
     context_multiplier,
     context_shift,
     limit,
+    group,
     out,
     workspace,
 ):
@@ -136,6 +139,7 @@ def attend_arrays(
         context_multiplier,
         context_shift,
         limit,
+        1 if group is None else group,
         out.shape[0],
         out.ctypes.data,
         workspace,
@@ -165,6 +169,7 @@ def attend_code(frame, code, weigh, operands):
         array(word(code, CONTEXT_MULTIPLIER + ADDRESS), (heads,), np.int32),
         array(word(code, CONTEXT_SHIFT + ADDRESS), (heads,), np.int8),
         word(code, LIMIT),
+        max(word(code, GROUP), 1),
         rows_of(frame, code, OUT),
         address_of(frame, code, OUT),
         array(word(frame, FRAME_WORKSPACE), (WORKSPACE + 4 * head_width,), np.uint8),

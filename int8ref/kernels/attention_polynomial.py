@@ -61,6 +61,7 @@ def attention_polynomial(
     score_shift,
     delta_multiplier,
     delta_shift,
+    group,
     out,
     workspace,
 ):
@@ -81,6 +82,7 @@ def attention_polynomial(
         context_multiplier,
         context_shift,
         limit,
+        group,
         out,
         workspace,
     )

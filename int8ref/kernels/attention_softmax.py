@@ -54,6 +54,7 @@ def attention_softmax(
     score_multiplier,
     score_limit,
     score_shift,
+    group,
     out,
     workspace,
 ):
@@ -74,6 +75,7 @@ def attention_softmax(
         context_multiplier,
         context_shift,
         limit,
+        group,
         out,
         workspace,
     )

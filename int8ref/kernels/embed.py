@@ -33,17 +33,19 @@ def embed(
     wide,
 ):
     """Embed tokens: out int8 [rows, width].  The sum is exact in int32 (checked by the Program)."""
-    token_factor, position_factor = np.int32(multiplier), np.int32(position_multiplier)
+    token_factor = np.int32(multiplier)
+    position_factor = np.int32(0 if position_table is None else position_multiplier)
     s = np.int32(shift)
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     s_wide = np.int32(s - np.int32(wide_bits))
     half_wide = np.int32(np.int32(np.int32(1) << s_wide) >> np.int32(1))
     width = out.shape[1]
     for r in range(len(ids)):
-        row, finer, position = out[r], wide[r], position_table[positions[r]]
-        # The zero vector reads row 0 with the factor 0.
+        row, finer = out[r], wide[r]
+        # The zero vector reads row 0 with the factor 0; so does a position that there is not.
         token = table[max(ids[r], np.int32(0))]
         factor = token_factor if ids[r] >= np.int32(0) else np.int32(0)
+        position = position_of(r, positions, position_table, token)
         for i in range(width):
             total = np.int32(np.int32(token[i]) * factor)
             total = np.int32(total + np.int32(np.int32(position[i]) * position_factor))
@@ -54,15 +56,32 @@ def embed(
 
 
 @kernel
+def position_of(r, positions, position_table, token):
+    """The row of the table of positions; any row, such as `token`, where there is no table."""
+    if position_table is None:
+        return token
+    return position_table[positions[r]]
+
+
+@kernel
 def step(frame, code):
     """Run an embed instruction."""
-    width = word(code, OUT + WIDTH)
-    tokens, positions = word(code, TABLE + LENGTH), word(code, POSITION_TABLE + LENGTH)
+    if word(code, POSITION_TABLE + ADDRESS) == 0:
+        _with_positions(frame, code, None, None)
+    else:
+        table = word(code, POSITION_TABLE + LENGTH), word(code, OUT + WIDTH)
+        position_table = array(word(code, POSITION_TABLE + ADDRESS), table, np.int8)
+        _with_positions(frame, code, column(frame, code, POSITIONS), position_table)
+
+
+@kernel
+def _with_positions(frame, code, positions, position_table):
+    table = word(code, TABLE + LENGTH), word(code, OUT + WIDTH)
     embed(
         column(frame, code, IDS),
-        column(frame, code, POSITIONS),
-        array(word(code, TABLE + ADDRESS), (tokens, width), np.int8),
-        array(word(code, POSITION_TABLE + ADDRESS), (positions, width), np.int8),
+        positions,
+        array(word(code, TABLE + ADDRESS), table, np.int8),
+        position_table,
         word(code, MULTIPLIER),
         word(code, POSITION_MULTIPLIER),
         word(code, SHIFT),

@@ -28,6 +28,15 @@ def sum_of(row):
 
 
 @kernel
+def sum_of_squares(row):
+    """The sum of the squares of a row, in int64."""
+    total = np.int64(0)
+    for i in range(len(row)):
+        total += np.int64(np.int32(np.int32(row[i]) * np.int32(row[i])))
+    return total
+
+
+@kernel
 def centred(row, i, total):
     """n times row[i] - mean, in int32."""
     return np.int32(np.int32(np.int32(len(row)) * np.int32(row[i])) - total)

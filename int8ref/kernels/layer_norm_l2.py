@@ -6,7 +6,7 @@ import numpy as np
 
 from int8ref.kernels.arithmetic import isqrt
 from int8ref.kernels.compile import kernel
-from int8ref.kernels.layer_norm import divide_and_scale, layer_norm_code, sum_of
+from int8ref.kernels.layer_norm import divide_and_scale, layer_norm_code, sum_of, sum_of_squares
 
 
 @kernel
@@ -19,10 +19,7 @@ def layer_norm_l2(x, gain, bias, shift, epsilon, wide_bits, out, wide):
     for r in range(x.shape[0]):
         row = x[r]
         total = sum_of(row)
-        squares = np.int64(0)
-        for i in range(len(row)):
-            squares += np.int64(np.int32(np.int32(row[i]) * np.int32(row[i])))
-        variance = n * squares - np.int64(total) * np.int64(total)
+        variance = n * sum_of_squares(row) - np.int64(total) * np.int64(total)
         deviation = max(isqrt(variance + np.int64(epsilon)), np.int64(1))
         divide_and_scale(row, total, deviation, gain, bias, shift, wide_bits, out[r], wide[r])
 

@@ -161,7 +161,7 @@ def _encode(
             array = tensors.get(field)
             words = [0, 0] if array is None else [array.ctypes.data, len(array)]
         else:
-            words = [content]
+            words = [0 if content is None else content]
         assert len(words) == OPERAND_WORDS[kind]
         row[at[field] : at[field] + len(words)] = words
 

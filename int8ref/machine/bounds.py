@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction
-from int8ref.program import Tensors
+from int8ref.program import Tensors, position_tables
 from int8ref.reference.embed import Embed
 
 
@@ -21,13 +21,11 @@ class Bounds:
     positions: int
 
     @classmethod
-    def of(cls, sequence: Iterable[Instruction], tensors: Tensors, most: int) -> Bounds:
-        """Of the embeddings in a sequence of instructions, and of `most` positions."""
-        embeddings = [i for i in sequence if isinstance(i, Embed)]
-        return cls(
-            min((len(tensors[e.table]) for e in embeddings), default=2**31),
-            min([most, *(len(tensors[e.position_table]) for e in embeddings)]),
-        )
+    def of(cls, sequence: Sequence[Instruction], tensors: Tensors, most: int) -> Bounds:
+        """Of the tables in a sequence of instructions, and of `most` positions."""
+        sizes = (len(tensors[i.table]) for i in sequence if isinstance(i, Embed))
+        positions = (len(tensors[name]) for name in position_tables(sequence))
+        return cls(min(sizes, default=2**31), min([most, *positions]))
 
     def check_ids(self, ids: Sequence[int] | npt.NDArray[np.int32]) -> None:
         """Raises IndexError for a token id outside of the table."""

@@ -20,7 +20,9 @@ LENGTHS = 16
 PER_CHANNEL = {
     "linear": ("multiplier", "shift"),
     "match_add": ("a_multiplier", "b_multiplier"),
+    "multiply": ("multiplier", "shift"),
     "requantize": ("multiplier", "shift"),
+    "rotary": ("multiplier", "shift"),
 }
 """Operands given per tensor or per channel, which kernels take as int32 per channel."""
 

@@ -44,8 +44,8 @@ class Footprint(msgspec.Struct, frozen=True):
         """That of a valid Program."""
         weights = {i.weight for i in program.decoder if isinstance(i, Linear)}
         found = [i for i in program.decoder if isinstance(i, Attention)]
-        own = [2 * i.heads * i.head_width for i in found if i.sentence is None]
-        cross = [2 * i.heads * i.head_width for i in found if i.sentence is not None]
+        own = [2 * i.key_width for i in found if i.sentence is None]
+        cross = [2 * i.key_width for i in found if i.sentence is not None]
         return cls(sum(tensors[name].nbytes for name in weights), sum(own), sum(cross))
 
     def split(self, batch: Batch, limits: Sequence[int], beam_size: int) -> Iterator[slice]:

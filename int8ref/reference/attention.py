@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -36,8 +37,9 @@ in [0, 2^14], the largest of a row at least 2^13."""
 class Attention(Instruction, frozen=True, kw_only=True):
     """Operands of every kind of attention.
 
-    Keys and values are of the source, where `sentence` and `key_offsets` say which of them a row
-    sees, or histories, where a row sees its own.
+    A `group` of so many heads of queries shares a head of keys and values; where it is not set,
+    each has its own.  Keys and values are of the source, where `sentence` and `key_offsets` say
+    which of them a row sees, or histories, where a row sees its own.
     """
 
     query: Value
@@ -53,11 +55,22 @@ class Attention(Instruction, frozen=True, kw_only=True):
     context_multiplier: Tensor
     context_shift: Tensor
     limit: int = DATA_MAX
+    group: int | msgspec.UnsetType = msgspec.UNSET
     out: Result
+
+    @property
+    def key_width(self) -> int:
+        """Columns of the keys, and of the values: of a head for each group of queries."""
+        return self.heads // (self.group or 1) * self.head_width
 
     def check(self, scope: Scope) -> None:
         scope.constant("heads", self.heads, 1, 256)
         scope.constant("head_width", self.head_width, 1, 512)
+        if isinstance(self.group, int):
+            scope.constant("group", self.group, 1, self.heads)
+            scope.require(
+                self.heads % self.group == 0, f"{self.heads} heads in groups of {self.group}"
+            )
         width = self.heads * self.head_width
         keys: Domain = "history" if self.sentence is None else "source"
         if self.sentence is None:
@@ -68,12 +81,12 @@ class Attention(Instruction, frozen=True, kw_only=True):
             scope.value(str(self.key_offsets), "int32", 0, "sentence")
             rows = scope.input(self.sentence, "sentence")
             queries = scope.value(self.query, "int8", domain=rows.domain)
-        for found, column in (
-            (queries, self.query_column),
-            (scope.value(self.key, "int8", domain=keys), self.key_column),
-            (scope.value(self.value, "int8", domain=keys), self.value_column),
+        for found, column, used in (
+            (queries, self.query_column, width),
+            (scope.value(self.key, "int8", domain=keys), self.key_column, self.key_width),
+            (scope.value(self.value, "int8", domain=keys), self.value_column, self.key_width),
         ):
-            scope.constant("column", column, 0, found.width - width)
+            scope.constant("column", column, 0, found.width - used)
         scope.tensor(self.context_multiplier, "int32", (self.heads,), 1)
         scope.tensor(self.context_shift, "int8", (self.heads,), 20, 38)
         scope.constant("limit", self.limit, 1, WIDE_MAX)
@@ -101,22 +114,24 @@ def attend(
     context_multiplier: npt.NDArray[np.int32],
     context_shift: npt.NDArray[np.int8],
     limit: int,
+    group: int | None,
 ) -> Data:
     """Mix the values that a row sees, by weights that sum to 1.
 
-    For row r, head h and the keys j that the row sees:
+    For row r, head h, g = floor(h / group), and the keys j that the row sees:
 
-        s[j] = sum_d query[r, h, d] * key[j, h, d]                                   (int32)
+        s[j] = sum_d query[r, h, d] * key[j, g, d]                                   (int32)
         w[j] = weigh(s)[j]                                    (at most 2^14, max(w) at least 2^13)
-        acc[d] = sum_j w[j] * value[j, h, d]                                         (int32)
+        acc[d] = sum_j w[j] * value[j, g, d]                                         (int32)
         out[r, h, d] = requantize(acc[d], m, k + context_shift[h] - 30, -limit, limit)
             with (r, k) = reciprocal(sum(w)) (A3) and m = floor(r * context_multiplier[h] / 2^30)
 
     so a row costs one division, and the scale of the weights cancels exactly (Lin et al. 2020,
     Eq. 12).  `query`: int8 [rows, width], of which heads * head_width columns from `query_column`
-    on are used, and so on.  Where the keys are of the source, `key` and `value` are int8
-    [source rows, width], and row r sees key_offsets[b] to key_offsets[b+1] - 1 for its sentence
-    b = sentence[r], never another's; where they are histories, int8 [rows, steps, width], row r
+    on are used; of keys and values, heads / group * head_width (Ainslie et al. 2023; a `group` of
+    None is 1).  Where the keys are of the source, `key` and `value` are int8 [source rows, width],
+    and row r sees key_offsets[b] to key_offsets[b+1] - 1 for its sentence b = sentence[r], never
+    another's; where they are histories, int8 [rows, steps, width], row r
     sees key[r], the steps up to its own.  So there is no mask.  `sentence`: int32 [rows];
     `key_offsets`: int32 [sentences + 1]; out: [rows, heads * head_width] in [-limit, limit], int8
     for a limit of at most 127, else int16.
@@ -124,21 +139,23 @@ def attend(
     context_multiplier * 2^-context_shift is the scale of value over that of out.  A row sees 1 to
     1024 keys.  Raises `OverflowError` beyond.
     """
-    width = heads * head_width
+    width, shared = heads * head_width, group or 1
     out = np.zeros((len(query), width), np.int8 if limit <= DATA_MAX else np.int16)
     q = query[:, query_column : query_column + width].astype(np.int64)
-    k = key[..., key_column : key_column + width].astype(np.int64)
-    v = value[..., value_column : value_column + width].astype(np.int64)
+    k = key[..., key_column : key_column + width // shared].astype(np.int64)
+    v = value[..., value_column : value_column + width // shared].astype(np.int64)
     for rows, keys in _seen(len(query), sentence, key_offsets):
         if not 0 < len(k[keys]) <= MAX_KEYS:
             raise OverflowError(f"a row sees {len(k[keys])} keys, not 1 to {MAX_KEYS}")
         for h in range(heads):
-            columns = slice(h * head_width, (h + 1) * head_width)
-            weight = weigh(q[rows, columns], k[keys][:, columns], h)
+            columns, seen = (
+                slice(head * head_width, (head + 1) * head_width) for head in (h, h // shared)
+            )
+            weight = weigh(q[rows, columns], k[keys][:, seen], h)
             inverse, bits = reciprocal(weight.sum(axis=1, keepdims=True))
             multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
             shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
-            mean = requantize(weight @ v[keys][:, columns], multiplier, shift, -limit, limit)
+            mean = requantize(weight @ v[keys][:, seen], multiplier, shift, -limit, limit)
             out[rows, columns] = mean
     return out
 

@@ -60,6 +60,7 @@ def attention_polynomial(
     score_shift: npt.NDArray[np.int8],
     delta_multiplier: npt.NDArray[np.int32],
     delta_shift: npt.NDArray[np.int8],
+    group: int | None = None,
 ) -> Data:
     """Mix the values that a row sees, weighted by [ReLU(score + b)]^degree + |delta|
     (Lin et al. 2020, Eq. 11).
@@ -93,7 +94,7 @@ def attention_polynomial(
 
     return attend(
         weigh, query, key, value, sentence, key_offsets, heads, head_width, query_column,
-        key_column, value_column, context_multiplier, context_shift, limit,
+        key_column, value_column, context_multiplier, context_shift, limit, group,
     )  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def attention_softmax(
     score_multiplier: npt.NDArray[np.int32],
     score_limit: npt.NDArray[np.int32],
     score_shift: int,
+    group: int | None = None,
 ) -> Data:
     """Mix the values that a row sees, weighted by softmax(query . key / temperature).
 
@@ -72,7 +73,7 @@ def attention_softmax(
 
     return attend(
         weigh, query, key, value, sentence, key_offsets, heads, head_width, query_column,
-        key_column, value_column, context_multiplier, context_shift, limit,
+        key_column, value_column, context_multiplier, context_shift, limit, group,
     )  # fmt: skip
 
 

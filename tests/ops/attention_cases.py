@@ -34,12 +34,15 @@ def operands(draw: st.DrawFn, kind: str | None = None) -> tuple[dict[str, Any], 
     Self-attention of a source, attention of target rows to a source, or to their own histories.
     """
     kind = kind or draw(st.sampled_from(["self", "source", "history"]))
-    heads, head_width = draw(st.integers(1, 3)), draw(st.integers(1, 9))
-    width = heads * head_width
+    key_heads, group = draw(st.integers(1, 3)), draw(st.sampled_from([None, None, 1, 2, 3]))
+    heads, head_width = key_heads * (group or 1), draw(st.integers(1, 9))
     fields: dict[str, Any] = {
         f"{part}_column": draw(st.integers(0, 5)) for part in ("query", "key", "value")
     }
-    columns = {part: fields[f"{part}_column"] + width for part in ("query", "key", "value")}
+    used = {"query": heads * head_width} | dict.fromkeys(("key", "value"), key_heads * head_width)
+    columns = {part: fields[f"{part}_column"] + width for part, width in used.items()}
+    if group is not None:
+        fields["group"] = group
     lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
     if kind == "self":
         sentence = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
@@ -101,17 +104,19 @@ def self_attention(cls: type[Attention], qkv: Array, tensors: dict[str, Any], **
 
 
 def seen(case: Case, row: int) -> tuple[Array, Array]:
-    """Keys and values that a row sees, all columns that are used."""
+    """Keys and values that a row sees: the columns that are used, once for each head of queries."""
     op: Attention = case.instruction  # type: ignore[assignment]
-    width = op.heads * op.head_width
+    shared = [h // (op.group or 1) for h in range(op.heads)]
+    width = (shared[-1] + 1) * op.head_width
+    order = [head * op.head_width + column for head in shared for column in range(op.head_width)]
     if op.sentence is None:
         rows: Any = row
     else:
         offsets, b = case.values["source.offsets"], case.values[op.sentence][row]
         rows = slice(offsets[b], offsets[b + 1])
     return (
-        case.values[op.key][rows][:, op.key_column : op.key_column + width],
-        case.values[op.value][rows][:, op.value_column : op.value_column + width],
+        case.values[op.key][rows][:, op.key_column : op.key_column + width][:, order],
+        case.values[op.value][rows][:, op.value_column : op.value_column + width][:, order],
     )
 
 

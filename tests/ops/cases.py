@@ -202,7 +202,7 @@ def run_machine(case: Case) -> dict[str, Array]:
             words = [DOMAINS.index(told.domain), prefix[content], told.width, item]
             code[at : at + 4] = words
         elif role == "constant":
-            code[at] = content
+            code[at] = 0 if content is None else content
         elif place in tensors:
             code[at : at + 2] = tensors[place].ctypes.data, len(tensors[place])
     call = np.zeros(word.CALL_WORDS, np.int64)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tiny_llama
 import tiny_marian
 import tiny_training
 
@@ -14,13 +15,16 @@ from weights_import.calibrate import Ranges, calibrate
 from weights_import.float_forward import forced
 from weights_import.float_model import FloatModel
 
-KINDS = ("recurrent", *tiny_training.KINDS)
+LLAMAS = {"llama": "llama", "rotary, own heads": "tied, own heads"}
+KINDS = ("recurrent", *LLAMAS, *tiny_training.KINDS)
 
 
 def tiny_model(kind: str, folder: Path) -> FloatModel:
-    """A random model of every kind there is; its biases are not zero."""
+    """A random model of every kind there is; its biases, if it has any, are not zero."""
     if kind == "recurrent":
         return tiny_marian.random_model(3)
+    if kind in LLAMAS:
+        return sources.read(tiny_llama.write(folder, **tiny_llama.CHANGES[LLAMAS[kind]]))
     return sources.read(tiny_training.write(folder, **tiny_training.KINDS[kind]))
 
 

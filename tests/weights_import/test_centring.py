@@ -27,9 +27,11 @@ def test_the_model_computes_what_it_did(kind: str, tmp_path: Path) -> None:
     }
     blocks = [name.removesuffix(".context") for name in ranges.samples if name.endswith("context")]
     norms = {name for name in ranges.samples if name.endswith(".norm")}
-    softmax = model.architecture.attention == "softmax"
-    expected = norms | {f"{block}.context" for block in blocks}
-    expected |= {f"{block}.key" for block in blocks if softmax}
+    architecture = model.architecture
+    turned = architecture.attention != "softmax" or architecture.rotary
+    # Heads that share their values share a middle, which is that of no channel by itself.
+    expected = norms | {f"{block}.context" for block in blocks if architecture.group == 1}
+    expected |= {f"{block}.key" for block in blocks if not turned}
     if kind == "recurrent":  # The next sublayer ends without a bias.
         expected -= {"decoder.0.ffn.norm"}
     assert moved == expected

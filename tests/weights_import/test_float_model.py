@@ -15,7 +15,7 @@ from weights_import.float_model import CheckpointError, declare
 
 def test_everything_unsupported_is_told_at_once() -> None:
     changes: dict[str, Any] = {
-        "decoder_cell": "gru", "norm": "rms", "norm_position": "sandwich",
+        "decoder_cell": "gru", "norm": "batch", "norm_position": "sandwich",
         "attention": "linear", "activation": "tanh", "heads": 3, "eos": 11, "start": -2,
         "encoder_layers": -1, "decoder_layers": 0, "degree": 7, "max_positions": -1,
     }  # fmt: skip

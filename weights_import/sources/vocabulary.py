@@ -9,7 +9,8 @@ are numbered by their places, so it is written anew, in the order of the list:
     a piece of the model alone    is left out: texts are cut into other pieces instead of `unk`
     a language mark, >>fra<<      is one piece at the beginning of a text
 
-A list of single characters needs no model: it is written as one of SentencePiece's kind `char`.
+A list of single characters needs no model: it is written as one of SentencePiece's kind `char`; a
+list of pieces with scores, as one of the kind `bpe`.
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ from weights_import.float_model import CheckpointError
 # in TrainerSpec and the names there; what NormalizerSpec does to white space.
 PIECES, TRAINER, NORMALIZER = 1, 2, 3
 PIECE, SCORE, TYPE = 1, 2, 3
-KIND, CHARACTERS, UNK_PIECE, EOS_PIECE = 3, b"\x04", 45, 47
+KIND, BYTE_PAIRS, CHARACTERS = 3, b"\x02", b"\x04"
+BYTE_FALLBACK, UNK_PIECE, BOS_PIECE, EOS_PIECE = 35, 45, 46, 47
 DUMMY_PREFIX, EXTRA_SPACES = 3, 4
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
 SIZES = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
 FLOAT = struct.Struct("<f")
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 NAMED = re.compile(r"<.+>")
+NAMED_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+CONTROLS = ("<s>", "</s>")
 LANGUAGE_MARK = re.compile(r">>[A-Za-z_-]{1,32}<<")
 
 
@@ -83,13 +87,45 @@ def of_characters(
     known = {name: Piece(type=CONTROL if len(name) > 1 else NORMAL) for name in order}
     known |= {eos: Piece(type=CONTROL), unk: Piece(type=UNKNOWN)}
     pieces = [_written(name.replace(" ", SPACE), known[name]) for name in order]
-    trainer = _field(KIND, VARINT, CHARACTERS)
-    trainer += _field(UNK_PIECE, BYTES, unk.encode()) + _field(EOS_PIECE, BYTES, eos.encode())
-    normalizer = _field(DUMMY_PREFIX, VARINT, b"\0") + _field(EXTRA_SPACES, VARINT, b"\0")
-    rest = [_field(TRAINER, BYTES, trainer), _field(NORMALIZER, BYTES, normalizer)]
-    written = b"".join([*pieces, *rest])
+    written = _model(pieces, CHARACTERS, dict.fromkeys((DUMMY_PREFIX, EXTRA_SPACES), False),
+                     {UNK_PIECE: unk, EOS_PIECE: eos})  # fmt: skip
     _check(written, vocabulary[eos], vocabulary[unk], len(order))
     return written
+
+
+def byte_pairs(pieces: Mapping[str, Piece], unk: str, bos: str, eos: str) -> bytes:
+    """A SentencePiece model that joins the pair of the best score first, of these pieces in order:
+    those named <0x00> to <0xFF>, if they are there, stand for the bytes of what no other does.
+
+    A text begins with a space; no other is added or removed, and nothing is normalised.
+    Raises CheckpointError where SentencePiece takes them otherwise, or not at all.
+    """
+    require(dict.fromkeys(pieces, 0), (unk, bos, eos))
+    kinds = dict.fromkeys(filter(NAMED_BYTE.fullmatch, pieces), BYTE)
+    fallback = _field(BYTE_FALLBACK, VARINT, b"\1") if kinds else b""
+    kinds |= dict.fromkeys(filter(CONTROLS.__contains__, pieces), CONTROL)
+    kinds |= {bos: CONTROL, eos: CONTROL, unk: UNKNOWN}
+    listed = [_written(n, Piece(p.score, kinds.get(n, NORMAL))) for n, p in pieces.items()]
+    names = {UNK_PIECE: unk, BOS_PIECE: bos, EOS_PIECE: eos}
+    written = _model(listed, BYTE_PAIRS, {EXTRA_SPACES: False}, names, fallback)
+    order = list(pieces)
+    _check(written, order.index(eos), order.index(unk), len(order))
+    return written
+
+
+def _model(
+    pieces: Sequence[bytes],
+    kind: bytes,
+    spaces: Mapping[int, bool],
+    names: Mapping[int, str],
+    fallback: bytes = b"",
+) -> bytes:
+    """A model of these pieces: its kind, what is done to white space, the names of special ones."""
+    trainer = _field(KIND, VARINT, kind) + fallback
+    trainer += b"".join(_field(number, BYTES, name.encode()) for number, name in names.items())
+    normalizer = b"".join(_field(number, VARINT, bytes([on])) for number, on in spaces.items())
+    rest = [_field(TRAINER, BYTES, trainer), _field(NORMALIZER, BYTES, normalizer)]
+    return b"".join([*pieces, *rest])
 
 
 def _ordered(vocabulary: Mapping[str, int], needed: tuple[str, ...]) -> list[str]:

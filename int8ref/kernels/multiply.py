@@ -1,0 +1,51 @@
+"""Compiled twin of `int8ref.reference.multiply`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import array, matrix, word
+from int8ref.machine.frame import ADDRESS, ITEM, WIDTH, operands_at
+from int8ref.reference.multiply import Multiply
+
+AT = operands_at(Multiply)
+A, B, MULTIPLIER, SHIFT, LIMIT, OUT = (
+    AT[f] for f in ("a", "b", "multiplier", "shift", "limit", "out")
+)
+
+
+@kernel
+def multiply(a, b, multiplier, shift, limit, out):
+    """The products of `a` and `b` on the scale of `out`, saturated at plus and minus `limit`."""
+    low, high = np.int64(-limit), np.int64(limit)
+    for r in range(a.shape[0]):
+        left, right, target = a[r], b[r], out[r]
+        for i in range(a.shape[1]):
+            s = np.int64(shift[i])
+            total = np.int64(np.int32(np.int32(left[i]) * np.int32(right[i])))
+            total = total * np.int64(multiplier[i])
+            total = (total + (np.int64(1) << (s - np.int64(1)))) >> s
+            target[i] = min(max(total, low), high)
+
+
+@kernel
+def step(frame, code):
+    """Run a multiply instruction."""
+    if word(code, OUT + ITEM) == 1:
+        _with_out(frame, code, matrix(frame, code, OUT, np.int8))
+    else:
+        _with_out(frame, code, matrix(frame, code, OUT, np.int16))
+
+
+@kernel
+def _with_out(frame, code, out):
+    width = word(code, OUT + WIDTH)
+    multiply(
+        matrix(frame, code, A, np.int16),
+        matrix(frame, code, B, np.int8),
+        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int32),
+        array(word(code, SHIFT + ADDRESS), (width,), np.int32),
+        word(code, LIMIT),
+        out,
+    )

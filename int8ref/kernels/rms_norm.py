@@ -1,0 +1,25 @@
+"""Compiled twin of `int8ref.reference.rms_norm`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.arithmetic import isqrt
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.layer_norm import divide_and_scale, layer_norm_code, sum_of_squares
+
+
+@kernel
+def rms_norm(x, gain, bias, shift, epsilon, wide_bits, out, wide):
+    """Normalise the rows of `x`, int16 [rows, n]."""
+    n = np.int64(x.shape[1])
+    for r in range(x.shape[0]):
+        row = x[r]
+        root = max(isqrt(n * sum_of_squares(row) + np.int64(epsilon)), np.int64(1))
+        divide_and_scale(row, np.int32(0), root, gain, bias, shift, wide_bits, out[r], wide[r])
+
+
+@kernel
+def step(frame, code):
+    """Run an rms_norm instruction."""
+    layer_norm_code(frame, code, rms_norm)

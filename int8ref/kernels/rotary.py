@@ -1,0 +1,65 @@
+"""Compiled twin of `int8ref.reference.rotary`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.views import array, column, matrix, word
+from int8ref.machine.frame import ADDRESS, LENGTH, WIDTH, operands_at
+from int8ref.reference import rotary as meaning
+
+ONE = np.int32(1 << meaning.ANGLE_BITS)
+
+AT = operands_at(meaning.Rotary)
+X, POSITIONS, COSINE, SINE, OUT = (AT[f] for f in ("x", "positions", "cosine", "sine", "out"))
+HEADS, HEAD_WIDTH, PAIRS, MULTIPLIER, SHIFT = (
+    AT[f] for f in ("heads", "head_width", "pairs", "multiplier", "shift")
+)
+
+
+@kernel
+def rotary(x, positions, cosine, sine, heads, head_width, pairs, multiplier, shift, out):
+    """Turn the pairs of every head; all columns in 8 bits.  Sums are exact in int32."""
+    for r in range(x.shape[0]):
+        row, target, c, d = x[r], out[r], cosine[positions[r]], sine[positions[r]]
+        for h in range(heads):
+            first = h * head_width
+            for i in range(first, first + pairs):
+                a, b = np.int32(row[i]), np.int32(row[i + pairs])
+                e, f = np.int32(c[i - first]), np.int32(d[i - first])
+                acc = np.int32(np.int32(a * e) - np.int32(b * f))
+                target[i] = _data(acc, multiplier[i], shift[i])
+                acc = np.int32(np.int32(a * f) + np.int32(b * e))
+                target[i + pairs] = _data(acc, multiplier[i + pairs], shift[i + pairs])
+            for i in range(first + 2 * pairs, first + head_width):
+                target[i] = _data(np.int32(row[i]) * ONE, multiplier[i], shift[i])
+        for i in range(heads * head_width, x.shape[1]):
+            target[i] = _data(np.int32(row[i]) * ONE, multiplier[i], shift[i])
+
+
+@kernel
+def _data(acc, multiplier, shift):
+    """Twin of `arithmetic.requantize` to 8 bits."""
+    s = np.int64(shift)
+    total = np.int64(np.int32(acc)) * np.int64(multiplier)
+    total = (total + (np.int64(1) << (s - np.int64(1)))) >> s
+    return np.int8(min(max(total, np.int64(-127)), np.int64(127)))
+
+
+@kernel
+def step(frame, code):
+    """Run a rotary instruction."""
+    tables, width = (word(code, COSINE + LENGTH), word(code, PAIRS)), word(code, OUT + WIDTH)
+    rotary(
+        matrix(frame, code, X, np.int16),
+        column(frame, code, POSITIONS),
+        array(word(code, COSINE + ADDRESS), tables, np.int16),
+        array(word(code, SINE + ADDRESS), tables, np.int16),
+        word(code, HEADS),
+        word(code, HEAD_WIDTH),
+        word(code, PAIRS),
+        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int32),
+        array(word(code, SHIFT + ADDRESS), (width,), np.int32),
+        matrix(frame, code, OUT, np.int8),
+    )

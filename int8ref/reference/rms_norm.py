@@ -1,0 +1,48 @@
+"""Normalisation by the root of the mean square."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import isqrt
+from int8ref.instruction import Scope
+from int8ref.reference.layer_norm import LayerNorm, divide_and_scale
+from int8ref.reference.layer_norm_l2 import normalized_bound
+
+__all__ = ["RmsNorm", "normalized_bound", "rms_norm"]
+
+
+class RmsNorm(LayerNorm, frozen=True):
+    """(out, wide) = rms_norm(x)."""
+
+    def check(self, scope: Scope) -> None:
+        scope.constant("epsilon", self.epsilon, 0, 2**60)
+        self.check_row(scope, normalized_bound(scope.value(self.x, "int16").width))
+
+
+def rms_norm(
+    x: npt.NDArray[np.int16],
+    gain: npt.NDArray[np.int16],
+    bias: npt.NDArray[np.int32],
+    shift: int,
+    epsilon: int,
+    wide_bits: int,
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
+    """Divide each row by the root of its mean square, then apply gain and bias.
+
+        c[i] = n * x[i]
+        v    = n * sum(x^2) + epsilon                                   (the mean of c^2)
+        s    = max(isqrt(v), 1)
+        t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(s)
+        y[i] = t[i] * gain[i] + bias[i]
+        out[i]  = saturate8(rounding_shift_right(y[i], shift))
+        wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
+
+    `layer_norm_l2` of rows whose mean is taken to be zero (Zhang and Sennrich 2019, Eq. 4, in
+    integers), with its operands, results and bounds.  A row of zeros gives its bias.
+    """
+    scaled = x.shape[1] * x.astype(np.int64)
+    mean_square = (scaled * scaled).sum(axis=1, keepdims=True) // x.shape[1] + epsilon
+    root = np.maximum(isqrt(mean_square), 1)
+    return divide_and_scale(scaled, root, gain, bias, shift, wide_bits)

@@ -1,0 +1,84 @@
+"""Rotary positions: pairs of columns turned by an angle that grows with the position."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import DATA_MAX, INT32_MAX, requantize
+from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+
+ANGLE_BITS = 14
+"""Fraction bits of sines and cosines."""
+
+
+class Rotary(Instruction, frozen=True, kw_only=True):
+    """out = rotary(x, positions)."""
+
+    x: Value
+    positions: Value
+    cosine: Tensor
+    sine: Tensor
+    heads: int
+    head_width: int
+    pairs: int
+    multiplier: Tensor
+    shift: Tensor
+    out: Result
+
+    def check(self, scope: Scope) -> None:
+        x = scope.value(self.x, "int16")
+        rows = scope.input(self.positions, "positions")
+        scope.require(rows.domain == x.domain, "x and positions of other rows")
+        scope.constant("heads", self.heads, 1, 512)
+        scope.constant("head_width", self.head_width, 2, x.width // self.heads)
+        scope.constant("pairs", self.pairs, 1, self.head_width // 2)
+        one = 1 << ANGLE_BITS
+        cosine = scope.tensor(self.cosine, "int16", (None, self.pairs), -one, one)
+        scope.tensor(self.sine, "int16", cosine.shape, -one, one)
+        scope.tensor(self.multiplier, "int32", (x.width,), 0, INT32_MAX)
+        scope.tensor(self.shift, "int8", (x.width,), 1, 62)
+        scope.define(self.out, ValueType(x.domain, "int8", x.width))
+
+
+def rotary(
+    x: npt.NDArray[np.int16],
+    positions: npt.NDArray[np.int32],
+    cosine: npt.NDArray[np.int16],
+    sine: npt.NDArray[np.int16],
+    heads: int,
+    head_width: int,
+    pairs: int,
+    multiplier: npt.NDArray[np.int32],
+    shift: npt.NDArray[np.int8],
+) -> npt.NDArray[np.int8]:
+    """Turn the pairs of columns (i, i + pairs) of each head, and bring all columns to 8 bits.
+
+    With p = positions[r], for i < pairs and a, b = x[r, h * head_width + i] and the same of
+    i + pairs:
+
+        acc of a = a * cosine[p, i] - b * sine[p, i]
+        acc of b = a * sine[p, i] + b * cosine[p, i]
+        acc of every other column, of a head or behind the last one:  x * 2^14
+        out[r, n] = requantize(acc[r, n], multiplier[n], shift[n], -127, 127)                  (A2)
+
+    `x`: int16 [rows, n], on one scale in both columns of a pair; `cosine`, `sine`: int16
+    [positions, pairs] with 14 fraction bits, in [-2^14, 2^14]; `multiplier` in [0, 2^31) and
+    `shift` in [1, 62]: [n]; out: int8 [rows, n] in [-127, 127].  |acc| is at most 2^30, and rounded
+    once.  Columns behind the heads are of what is not turned, such as values beside queries and
+    keys.  A score of a query and a key that are turned so depends on the distance of their
+    positions alone (Su et al. 2021, Eq. 34).
+
+    Raises `IndexError` for a position outside of the tables.
+    """
+    if positions.size and (positions.min() < 0 or positions.max() >= len(cosine)):
+        raise IndexError(f"positions must lie in [0, {len(cosine)})")
+    wide = x.astype(np.int64)
+    acc = wide << ANGLE_BITS
+    c, s = (table[positions].astype(np.int64) for table in (cosine, sine))
+    for first in range(0, heads * head_width, head_width):
+        left, right = slice(first, first + pairs), slice(first + pairs, first + 2 * pairs)
+        a, b = wide[:, left], wide[:, right]
+        acc[:, left], acc[:, right] = a * c - b * s, a * s + b * c
+    out = requantize(acc, multiplier, shift.astype(np.int64), -DATA_MAX, DATA_MAX)
+    return out.astype(np.int8)

@@ -1,0 +1,124 @@
+"""The reader of Llama models: against transformers, and what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_llama as tiny
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from log_probabilities import log_probabilities
+from tiny_training import tokenizer
+
+from weights_import import sources
+from weights_import.calibrate import tokenize
+from weights_import.float_model import CheckpointError
+from weights_import.sources import hugging_face_llama
+
+TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
+# log P of each token of TARGET after <s>, by transformers 4.57.6 in float32.
+SCORES = {
+    "llama": [-2.65792, -6.20064, -4.31635, -4.06908, -9.97685, -5.00846, -6.31023, -6.91662],
+    "tied, own heads": [
+        -6.09205, -8.20729, -5.93242, -6.16201, -2.8392, -6.65307, -4.20595, -5.31511,
+    ],
+    "biases, another base": [
+        -4.57725, -5.94745, -2.00241, -3.65886, -5.8483, -8.15296, -10.02416, -0.28079,
+    ],
+    "gelu, newer positions": [
+        -2.56569, -6.23351, -3.13765, -4.19514, -9.09081, -5.24076, -10.54691, -6.53118,
+    ],
+    "mistral": [-2.65792, -6.20064, -4.31635, -4.06908, -9.97685, -5.00846, -6.31023, -6.91662],
+}  # fmt: skip
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@pytest.mark.parametrize("case", tiny.CHANGES)
+def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) -> None:
+    model = sources.read(tiny.write(tmp_path, **tiny.CHANGES[case]))
+    found = log_probabilities(model, [], TARGET)[:-1]
+    np.testing.assert_allclose(found, SCORES[case], atol=2e-5)
+
+
+def test_the_base_of_positions_may_be_told_in_either_way(tmp_path: Path) -> None:
+    newer = {"rope_parameters": {"rope_theta": 100.0}, "rope_theta": None}
+    one = sources.read(tiny.write(tmp_path, **newer)).architecture
+    assert one == sources.read(tiny.write(tmp_path, rope_theta=100.0)).architecture
+    assert one.rotary == pytest.approx([1, 100 ** (-1 / 3), 100 ** (-2 / 3)])
+
+
+def test_a_window_limits_the_positions(tmp_path: Path) -> None:
+    model = sources.read(tiny.write(tmp_path, **tiny.CHANGES["mistral"]))
+    assert model.architecture.max_positions == 32
+    assert sources.read(tiny.write(tmp_path)).architecture.max_positions == tiny.POSITIONS
+
+
+def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path)
+    with pytest.raises(CheckpointError, match="no target tokenizer"):
+        tokenize(sources.read(path), ["a"])
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer())
+    names = [path.name, "config.json", "tokenizer.model"]
+    assert [file.name for file in sources.files(tmp_path)] == names
+    with pytest.raises(CheckpointError, match="target tokenizer: .vocabulary, eos, unk"):
+        tokenize(sources.read(path), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "gemma"}, "model_type"),
+        ({"hidden_act": "relu6"}, "hidden_act"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling"),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_parameters.rope_type"),
+        ({"head_dim": 8}, "head_dim=8 (supported: 6)"),
+        ({"num_key_value_heads": 3}, "heads=4 are no groups of key_heads=3"),
+        ({"num_attention_heads": 5, "num_key_value_heads": 5}, "d_model=24 is not divisible"),
+        ({"eos_token_id": 13}, "eos=13 is outside a vocabulary of 13"),
+    ],
+)
+def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, **({"num_key_value_heads": 2} | changes))
+    with pytest.raises(CheckpointError) as caught:
+        sources.read(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_size": 48}, "wrong shape target_embedding [13, 24], expected [13, 48]"),
+        ({"num_key_value_heads": 4}, "wrong shape decoder.0.self.key.weight [12, 24], expected ["),
+        ({"num_hidden_layers": 3}, "missing decoder.2.self.query.weight"),
+        ({"num_hidden_layers": 1}, "unused model.layers.1.input_layernorm.weight"),
+    ],
+)
+def test_tensors_that_are_not_those_of_the_configuration(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    content = tiny.write(tmp_path).read_bytes()
+    path = tiny.write(tmp_path, **changes)
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        sources.read(path)
+    assert message in str(caught.value)
+
+
+@FUZZ
+@given(data=st.data())
+def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    path = tiny.write(tmp_path)
+    victim = data.draw(st.sampled_from([path, tmp_path / "config.json"]))
+    content = bytearray(victim.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, min(len(content), 4000) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    victim.write_bytes(content)
+    hugging_face_llama.recognises(path)
+    with contextlib.suppress(CheckpointError):
+        hugging_face_llama.read(path)
