@@ -82,7 +82,7 @@ def add_scores(
     add(
         "--alpha",
         "--length-penalty",
-        type=_hundredths("alpha"),
+        type=decimal("alpha"),
         metavar="X",
         help="see --normalization (default: the model's own)",
     )
@@ -190,7 +190,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--max-length-factor",
-        type=_hundredths("max_length_factor"),
+        type=decimal("max_length_factor"),
         metavar="X",
         help="most tokens of a translation, as a multiple of its source's"
         " (default: the model's own, usually 2.5)",
@@ -219,6 +219,14 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+def seed(text: str) -> int:
+    """The type of an option that random numbers begin with."""
+    number = int(text)
+    if not 0 <= number < 1 << 63:
+        raise argparse.ArgumentTypeError(f"{number} is not between 0 and 2^63 - 1")
+    return number
+
+
 def count(most: int) -> Callable[[str], int]:
     """The type of an option that is a number from 1 to `most`."""
 
@@ -231,7 +239,9 @@ def count(most: int) -> Callable[[str], int]:
     return number
 
 
-def _hundredths(name: str) -> Callable[[str], Decimal]:
+def decimal(name: str) -> Callable[[str], Decimal]:
+    """The type of an option that is a decimal number in hundredths, see `options.RANGES`."""
+
     def number(text: str) -> Decimal:
         try:
             return Decimal(hundredths(name, text)) / 100

@@ -74,7 +74,7 @@ def deliver(
     path, content = model
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     translator = Translator(content, given.backend, speed)
-    output = _open_output(given.output, inputs, path)
+    output = open_results(given.output, inputs, path)
     console.debug(f"model {content.name} from {path}, {given.backend} backend, {speed}")
     if any(file.terminal for file in inputs):
         console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
@@ -90,7 +90,9 @@ def deliver(
         console.say(counts.describe())
 
 
-def _open_output(path: str, inputs: Sequence[InputFile], model: Path) -> int:
+def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> int:
+    """A descriptor of the output, stdout for "-"; raises UserError where it is another file of the
+    run."""
     if path != "-":
         return open_output(path, {**{i.what: i.status for i in inputs}, "model": model.stat()})
     return standard_output()

@@ -18,7 +18,12 @@ NORMALIZATIONS = get_args(Normalization)
 ALIGNMENTS = get_args(AlignmentKind)
 MAX_LENGTH = 1024
 """Most tokens of a translation that may be asked for; a model's positions may allow fewer."""
-RANGES = {"alpha": (0, MAX_ALPHA), "max_length_factor": (1, 10_000)}
+RANGES = {
+    "alpha": (0, MAX_ALPHA),
+    "max_length_factor": (1, 10_000),
+    "temperature": (0, 10_000),
+    "top_p": (1, 100),
+}
 """Ranges of decimal numbers, in hundredths."""
 
 

@@ -31,6 +31,10 @@ class TextTokenizer(Protocol):
         """
         ...
 
+    def text(self, ids: Sequence[int]) -> str:
+        """The text that tokens are of."""
+        ...
+
     def decode(self, ids: Sequence[int]) -> str:
         """One line of text: line feeds and carriage returns in a piece become spaces."""
         ...
@@ -59,15 +63,24 @@ class SentencePiece:
             raise TextError(f"the text has half a surrogate pair, {character!r}") from None
         return ids
 
+    def text(self, ids: Sequence[int]) -> str:
+        """See `TextTokenizer.text`."""
+        text: str = self._processor.decode(list(ids))
+        return text
+
     def decode(self, ids: Sequence[int]) -> str:
         """See `TextTokenizer.decode`."""
-        text: str = self._processor.decode(list(ids))
-        return text.replace("\r", " ").replace("\n", " ")
+        return in_one_line(self.text(ids))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """See `TextTokenizer.pieces`."""
         pieces: list[str] = self._processor.id_to_piece(list(ids))
         return pieces
+
+
+def in_one_line(text: str) -> str:
+    """Line feeds and carriage returns as spaces."""
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {"sentencepiece": SentencePiece}

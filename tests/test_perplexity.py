@@ -75,7 +75,7 @@ def float_log2(model: Model, lines: list[str], length: int) -> float:
 
     program = model.program
     tokenizer = build_tokenizer(model.target, len(model.tensors["embeddings"]))
-    text = [program.eos]
+    text = [program.start]
     for line in lines:
         text += [*tokenizer.encode(line.strip()), program.eos]
     unit = program.log_softmax.multiplier * 2.0 ** -(program.log_softmax.shift + 20)

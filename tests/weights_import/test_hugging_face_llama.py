@@ -64,7 +64,7 @@ def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.model").write_bytes(tokenizer())
     names = [path.name, "config.json", "tokenizer.model"]
     assert [file.name for file in sources.files(tmp_path)] == names
-    with pytest.raises(CheckpointError, match="target tokenizer: .vocabulary, eos, unk"):
+    with pytest.raises(CheckpointError, match=r"target tokenizer: .vocabulary, eos, unk"):
         tokenize(sources.read(path), ["a"])
 
 

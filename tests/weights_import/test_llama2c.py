@@ -15,12 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 
+from int8ref.executor import load_engine
 from int8ref.model_file import load
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
 from weights_import.float_forward import decode, encode, logits, start_state
 from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.float_search import sample
 from weights_import.sources import llama2c
 
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -32,7 +34,7 @@ TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
 def test_is_the_model_of_transformers(version: int, tied: bool, tmp_path: Path) -> None:
     wanted = sources.read(tiny.write(tmp_path, tie_word_embeddings=tied))
     found = llama2c.read(tiny.write_llama2c(tmp_path, version, tied))
-    assert list(found.tensors) != [] and found.tensors.keys() == wanted.tensors.keys()
+    assert found.tensors.keys() == wanted.tensors.keys()
     for name, tensor in wanted.tensors.items():
         np.testing.assert_array_equal(found.tensors[name], tensor)
     assert found.architecture.rotary == pytest.approx(wanted.architecture.rotary)
@@ -110,13 +112,16 @@ def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
         llama2c.read(path)
 
 
-TOLD = """Once upon a time, there was a little girl named Lily. She loved to play outside in the park. \
-One day, she saw a big, red ball. She wanted to play with it, but it was too high.
-Lily's mom said, "Lily, let's go to the park." Lily was sad and didn't know what to do. She said, \
-"I want to play with your ball, but I can't find it."
-Lily was sad and didn't know what to do. She said, "I'm sorry, Lily. I didn't know what to do."
-Lily didn't want to help her mom, so she said, "I'm sorry, mom. I didn't know what to do." Her mom \
-said, "Don't worry, Lily. We can help you."""
+TOLD = (
+    "Once upon a time, there was a little girl named Lily. She loved to play outside in the park."
+    " One day, she saw a big, red ball. She wanted to play with it, but it was too high.\n"
+    "Lily's mom said, \"Lily, let's go to the park.\" Lily was sad and didn't know what to do. She"
+    ' said, "I want to play with your ball, but I can\'t find it."\n'
+    "Lily was sad and didn't know what to do. She said, \"I'm sorry, Lily. I didn't know what to"
+    ' do."\n'
+    "Lily didn't want to help her mom, so she said, \"I'm sorry, mom. I didn't know what to do.\""
+    " Her mom said, \"Don't worry, Lily. We can help you."
+)
 """What llama2.c writes with this model at a temperature of 0, as is told beside it."""
 
 
@@ -126,8 +131,8 @@ def real(real_model: Callable[[str], Path]) -> Path:
     return real_model("stories260K")
 
 
-def follow(model: FloatModel, steps: int) -> list[int]:
-    """The likeliest tokens of a decoder alone."""
+def likeliest(model: FloatModel, steps: int) -> list[int]:
+    """The likeliest tokens of a decoder alone, from its start on."""
     memory, state = encode(model, [[]]), start_state(model, 1)
     ids = [model.architecture.start]
     for _ in range(steps):
@@ -139,15 +144,18 @@ def follow(model: FloatModel, steps: int) -> list[int]:
 def test_a_real_model_tells_the_story_that_it_should(real: Path) -> None:
     model = sources.read(real)
     made = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["target"])
-    assert made.decode(follow(model, 256)) == TOLD
+    assert made.decode(likeliest(model, 256)) == TOLD
 
 
 def test_a_real_model_in_integers(real: Path, tmp_path: Path) -> None:
-    """Its own story costs it 1 % more a token at most, calibrated on one line of it."""
-    lines = TOLD.split("\n")
-    calibration, out = tmp_path / "story.txt", tmp_path / "made.safetensors"
-    calibration.write_text("\n".join(lines) + "\n")
-    assert main([str(real), "-o", str(out), "--calibration", str(calibration), "-q"]) == 0
-    model = sources.read(real)
-    kept = load(out)
-    assert kept.program.start == kept.program.eos == 1
+    """Calibrated on what it writes, it loses less than 0.012 nats a token (1.2 % in perplexity) on
+    what it writes besides."""
+    out = tmp_path / "made.safetensors"
+    assert main([str(real), "-o", str(out), "-q"]) == 0
+    model, integer = sources.read(real), load(out)
+    texts = [[*text, 1] for text in sample(model, 24, 200, seed=7)]
+    exact = [sum(log_probabilities(model, [], text[:-1])) for text in texts]
+    engine = load_engine(integer.program, integer.tensors, "compiled")
+    found = engine.log_probabilities([[] for _ in texts], [1] * len(texts), texts)
+    nats = sum(map(sum, found)) / 2**20 * np.log(2)
+    assert sum(exact) - nats < 0.012 * sum(map(len, texts))

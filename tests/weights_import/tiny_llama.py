@@ -78,7 +78,7 @@ def write(folder: Path, **changes: Any) -> Path:
 
 
 def write_llama2c(folder: Path, version: int = 0, tied: bool = False) -> Path:
-    """The same model as a file of llama2.c, of its first layout or of version 1, and a tokenizer."""
+    """The same model as llama2.c keeps it, in the first layout or version 1, and a tokenizer."""
     stored = tensors(CONFIG | {"tie_word_embeddings": tied})
     sizes = [WIDTH, FFN, LAYERS, HEADS, KEY_HEADS, VOCABULARY, POSITIONS]
     if version:

@@ -1,0 +1,226 @@
+"""`python -m int8ref.generate`: beginnings of texts in, continued by a language model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from int8ref import arguments as shared
+from int8ref import command
+from int8ref.batching import Limits, in_order
+from int8ref.console import Console
+from int8ref.errors import UserError
+from int8ref.lines import LineWriter, split_arguments
+from int8ref.options import MAX_LENGTH
+
+if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
+    from int8ref.executor import Backend
+    from int8ref.model_file import Model
+    from int8ref.search.sampling import Sampling
+
+PROGRAM = "python -m int8ref.generate"
+FORMATS = ("text", "json")
+EXAMPLES = f"""examples:
+  {PROGRAM} -m stories.safetensors "Once upon a time"
+  {PROGRAM} -m stories.safetensors --temperature 0.9 --top-p 0.95 --seed 7 "Once upon a time"
+  {PROGRAM} -m stories.safetensors --max-tokens 50 --output-format json -i lines.txt
+
+One line in is one text out, in the same order, its line feeds as spaces (JSON has them as they
+are).  An empty line is a beginning too.  Without --temperature each token is the likeliest; with
+it, tokens are drawn by their probability, in integers: the same seed and line number give the same
+text for every backend, batch size, number of threads and machine.
+"""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The beginning of a text: its number, from 0, its token ids, and whether it had to be cut."""
+
+    number: int
+    text: str
+    ids: list[int]
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A text and how it went on: `text` is all of it, `ids` what was added, `complete` whether it
+    came to its end before its limit."""
+
+    number: int
+    prompt: str
+    truncated: bool
+    text: str
+    tokens: tuple[str, ...]
+    ids: tuple[int, ...]
+    complete: bool
+
+
+def generate(
+    model: Model,
+    texts: Iterable[str],
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+    backend: Backend = "compiled",
+    batch_size: int = shared.BATCH_SIZE,
+    threads: int = 1,
+    buffer_size: int | None = None,
+    warn: Callable[[str], None] = lambda message: None,
+) -> Iterator[list[Continued]]:
+    """Continue texts, in order: lists of results as soon as they are there.
+
+    `max_tokens`: most tokens that are added; by default as many as the model has positions for.
+    Of a beginning that leaves no position, only the last tokens are read, after a `warn`ing.
+    Neither the backend nor what follows it changes a result.  `texts` is iterated in another
+    thread.  Raises `UserError` for a model that takes a source.
+    """
+    from int8ref.executor import load_engine
+    from int8ref.program import max_steps, takes_source, vocabulary_size
+    from int8ref.search.continuation import continuations
+    from int8ref.search.sampling import Sampling
+    from int8ref.text import build_tokenizer
+
+    program, tensors = model.program, model.tensors
+    if takes_source(program):
+        raise UserError(f"model {model.name} translates: a language model takes no source")
+    engine = load_engine(program, tensors, backend)
+    tokenizer = build_tokenizer(model.target, vocabulary_size(program, tensors))
+    most, chosen = max_steps(program, tensors), sampling or Sampling()
+
+    def prompts() -> Iterator[Prompt]:
+        for number, text in enumerate(texts):
+            ids = tokenizer.encode(text)
+            truncated = len(ids) >= most
+            if truncated:
+                kept = most // 2
+                warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
+                ids = ids[-kept:]
+            yield Prompt(number, text, ids, truncated)
+
+    def work(batch: list[Prompt]) -> list[Continued]:
+        ids = [prompt.ids for prompt in batch]
+        limits = [min(max_tokens or most, most - len(prompt)) for prompt in ids]
+        numbers = [prompt.number for prompt in batch]
+        found = continuations(engine, ids, limits, chosen, numbers)
+        return [
+            Continued(
+                prompt.number,
+                prompt.text,
+                prompt.truncated,
+                tokenizer.text([*prompt.ids, *added]),
+                tuple(tokenizer.pieces(added)),
+                tuple(added),
+                len(added) < limit,
+            )
+            for prompt, added, limit in zip(batch, found, limits, strict=True)
+        ]
+
+    limits = Limits(batch_size, batch_size * most, buffer_size or 16 * batch_size, threads)
+    return in_order(prompts(), work, lambda prompt: len(prompt.ids) + 1, limits)
+
+
+def line(result: Continued) -> str:
+    """All of the text, on one line."""
+    from int8ref.text import in_one_line
+
+    return in_one_line(result.text)
+
+
+def document(result: Continued) -> str:
+    """One JSON document."""
+    import msgspec
+
+    members = {"id": result.number, "prompt": result.prompt, "truncated": result.truncated}
+    members |= {"text": result.text, "tokens": result.tokens, "complete": result.complete}
+    return msgspec.json.encode(members).decode()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = shared.command_parser(PROGRAM, "Continue texts with integers only.", EXAMPLES)
+    made.add_argument("text", nargs="*", help="beginnings of texts, instead of --input")
+    streams = made.add_argument_group("model, input, output").add_argument
+    streams("-m", "--model", required=True, help="file of a model without a source")
+    streams("-i", "--input", metavar="FILE", help="beginnings, one a line (default: -, stdin)")
+    streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
+    streams("--output-format", choices=FORMATS, default="text", help="default: text")
+    add = made.add_argument_group("search").add_argument
+    add(
+        "--max-tokens",
+        type=shared.count(MAX_LENGTH),
+        metavar="N",
+        help="most tokens that are added (default: as many as the model has positions for)",
+    )
+    add(
+        "--temperature",
+        type=shared.decimal("temperature"),
+        metavar="X",
+        default=0,
+        help="divide logits by X before tokens are drawn; 0: take the likeliest (default: 0)",
+    )
+    add(
+        "--top-k",
+        type=shared.count(1 << 20),
+        metavar="N",
+        default=0,
+        help="draw from the N likeliest tokens (default: from all)",
+    )
+    add(
+        "--top-p",
+        type=shared.decimal("top_p"),
+        metavar="X",
+        default=1,
+        help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
+    )
+    add("--seed", type=shared.seed, metavar="N", default=0, help="of what is drawn (default: 0)")
+    shared.add_speed(made)
+    shared.add_messages(made)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
+    made = parser()
+    given = made.parse_args(arguments)
+    if given.text and given.input is not None:
+        made.error("text as arguments and --input exclude each other")
+    return command.run(partial(_run, given), given.log_level)
+
+
+def _run(given: argparse.Namespace, console: Console) -> None:
+    complain = command.complaints(given.strict, console)
+    inputs = [] if given.text else [command.InputFile("input", given.input or "-", complain)]
+    texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
+
+    from int8ref.executor import prepare_backend
+    from int8ref.models import load_model
+    from int8ref.search.sampling import Sampling
+
+    path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
+    shares = int(100 * given.temperature), given.top_k, int(100 * given.top_p)
+    speed = given.backend, given.batch_size, given.threads, given.buffer_size
+    found = generate(
+        model, texts, Sampling(*shares, given.seed), given.max_tokens, *speed, complain
+    )
+    writer = LineWriter(command.open_results(given.output, inputs, path))
+    written, added, begun = (
+        {"text": line, "json": document}[given.output_format],
+        0,
+        time.monotonic(),
+    )
+    for results in found:
+        writer.write([written(result) for result in results])
+        added += sum(len(result.ids) for result in results)
+    if given.stats:
+        seconds = time.monotonic() - begun
+        console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s")
+
+
+if __name__ == "__main__":
+    command.end_quietly_with_the_reader()
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Tokens drawn by their probability, in integers: the same seed gives the same text everywhere.
+
+Random numbers are a function of the seed, the text's number and the step, so that no batch and no
+order of texts changes one.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
+from int8ref.reference.argmax import argmax
+from int8ref.reference.log_softmax import MAX_MULTIPLIER, LogSoftmax
+
+MAX_TEMPERATURE = 10_000
+"""In hundredths, as shares are."""
+ALL = 100
+RANDOM_BITS = 31
+LOW_BITS = 21
+"""Of a sum of weights, which is below 2^52."""
+MAX_SEED = 2**63 - 1
+
+_MASK = 2**64 - 1
+_STEP = 0x9E3779B97F4A7C15
+_STEP_BITS = 20
+
+Int64 = npt.NDArray[np.int64]
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How tokens are drawn.
+
+    temperature  in hundredths, to 10,000: logits are divided by it; 0 takes the likeliest token
+    top_k        only so many likeliest tokens are drawn from (more where several are as likely as
+                 the last of them); 0: all
+    top_p        in hundredths: only the fewest likeliest tokens are drawn from that together have
+                 so much of the probability (and those as likely as the last); 100: all
+    seed         of the random numbers, in [0, 2^63)
+
+    Raises ValueError.
+    """
+
+    temperature: int = 0
+    top_k: int = 0
+    top_p: int = ALL
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("temperature", 0, MAX_TEMPERATURE),
+            ("top_k", 0, 2**31),
+            ("top_p", 1, ALL),
+            ("seed", 0, MAX_SEED),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}, not in [{low}, {high}]")
+
+
+def random_number(seed: int, text: int, step: int) -> int:
+    """A number in [0, 2^31): SplitMix64 (Steele et al. 2014, Fig. 17) of the place in a stream that
+    begins where the seed says.  `text` in [0, 2^44), `step` in [0, 2^20)."""
+    place = (text << _STEP_BITS) + step + 1
+    return _mixed(_mixed(seed + _STEP) + place * _STEP) >> (64 - RANDOM_BITS)
+
+
+def _mixed(x: int) -> int:
+    x &= _MASK
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
+    return x ^ (x >> 31)
+
+
+def scaled(softmax: LogSoftmax, temperature: int) -> tuple[int, int]:
+    """Multiplier and shift of the Program's log-softmax, divided by a temperature in hundredths:
+    rounded half up to at most 30 bits."""
+    multiplier = (2 * 100 * softmax.multiplier + temperature) // (2 * temperature)
+    shift = softmax.shift
+    while multiplier > MAX_MULTIPLIER and shift > 0:
+        multiplier, shift = (multiplier + 1) >> 1, shift - 1
+    return min(multiplier, MAX_MULTIPLIER), shift
+
+
+def weights(logits: npt.NDArray[np.int32], softmax: LogSoftmax, sampling: Sampling) -> Int64:
+    """What tokens are drawn by, of rows of logits [rows, n]: int64 [rows, n] in [0, 2^32].
+
+        z[r, n] = min(rounding_shift_right((max(x[r]) - x[r, n]) * multiplier, shift), 2^30)
+        w[r, n] = exp2_precise(z[r, n])                                                         (A5)
+
+    with the `scaled` factors.  With `top_k` = k, w is 0 where x is below the k-th largest of its
+    row; then, with `top_p` = p, where it is below the largest v for which the sum of the w >= v is
+    at least p / 100 of the sum of all.
+    """
+    x = logits.astype(np.int64)
+    multiplier, shift = scaled(softmax, sampling.temperature)
+    distance = x.max(axis=1, keepdims=True) - x
+    z = np.minimum(rounding_shift_right(distance * multiplier, shift), POWER_MAX_INPUT)
+    found = exp2_precise(z)
+    if 0 < sampling.top_k < x.shape[1]:
+        place = x.shape[1] - sampling.top_k
+        found[x < np.partition(x, place, axis=1)[:, place, None]] = 0
+    if sampling.top_p < ALL:
+        falling = -np.sort(-found, axis=1)
+        sums = falling.cumsum(axis=1)
+        enough = sums * ALL >= sums[:, -1:] * sampling.top_p
+        least = np.take_along_axis(falling, enough.argmax(axis=1)[:, None], axis=1)
+        found[found < least] = 0
+    return found
+
+
+def drawn(weight: Int64, number: int) -> int:
+    """The first token whose weights so far exceed floor(number / 2^31 * sum(weight)), about.
+
+    With s = sum(weight) = h * 2^21 + l the bound is floor(number * h / 2^10) + floor(number * l /
+    2^31), below s; `weight`: int64 [n], of a sum in [1, 2^52); `number` in [0, 2^31).
+    """
+    sums = weight.cumsum()
+    high, low = divmod(int(sums[-1]), 1 << LOW_BITS)
+    bound = (number * high >> RANDOM_BITS - LOW_BITS) + (number * low >> RANDOM_BITS)
+    return int(np.searchsorted(sums, bound, side="right"))
+
+
+def draw(
+    logits: npt.NDArray[np.int32],
+    softmax: LogSoftmax,
+    sampling: Sampling,
+    texts: npt.NDArray[np.int64],
+    steps: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int32]:
+    """A token for each row of logits [rows, n], which is of a step of a text (their numbers).
+
+    Without a temperature the likeliest (of equal ones the lowest id); else by `weights` and a
+    `random_number`.
+    """
+    if not sampling.temperature:
+        return argmax(logits)
+    rows = zip(weights(logits, softmax, sampling), texts.tolist(), steps.tolist(), strict=True)
+    found = [drawn(row, random_number(sampling.seed, text, step)) for row, text, step in rows]
+    return np.array(found, np.int32)

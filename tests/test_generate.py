@@ -1,0 +1,170 @@
+"""Texts continued: the same on both engines, by batches and threads; and the command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from int8ref.errors import UserError
+from int8ref.executor import BACKENDS, load_engine
+from int8ref.generate import Continued, generate
+from int8ref.model_file import save
+from int8ref.program import max_steps
+from int8ref.search.continuation import continuations
+from int8ref.search.sampling import Sampling, draw
+from tests.conftest import POSITIONS, SENTENCES
+from tests.machine_text import machine_text
+from tests.processes import Command, run
+from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
+
+MODELS = {"decoder": build_tiny_decoder(4), "rotary": build_tiny_rotary(9)}
+TEXTS = [*SENTENCES, "", "The", "  ", *SENTENCES[::-1]]
+samplings = st.builds(
+    Sampling,
+    temperature=st.sampled_from([0, 70, 100, 300]),
+    top_k=st.sampled_from([0, 5]),
+    top_p=st.sampled_from([100, 60]),
+    seed=st.integers(0, 2**63 - 1),
+)
+
+
+def made(kind: str, texts: list[str], *arguments: Any) -> list[Continued]:
+    machine_text()
+    return [result for results in generate(MODELS[kind], texts, *arguments) for result in results]
+
+
+def follow(kind: str, prompt: list[int], limit: int, sampling: Sampling, text: int) -> list[int]:
+    """One text by itself, a step at a time, on the reference."""
+    program = MODELS[kind].program
+    session = load_engine(program, MODELS[kind].tensors, "reference").session([[]])
+    out: list[int] = []
+    logits = session.step(np.array([program.start], np.int32))
+    for token in prompt:
+        logits = session.step(np.array([token], np.int32))
+    while len(out) < limit:
+        place = np.array([text]), np.array([len(out)])
+        token = int(draw(logits, program.log_softmax, sampling, *place)[0])
+        if token == program.eos:
+            break
+        out.append(token)
+        if len(out) < limit:
+            logits = session.step(np.array([token], np.int32))
+    return out
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_no_text_depends_on_its_neighbours(kind: str, data: st.DataObject) -> None:
+    model, sampling = MODELS[kind], data.draw(samplings)
+    ids = st.integers(1, len(model.tensors["embeddings"]) - 1)
+    prompts = data.draw(st.lists(st.lists(ids, max_size=6), min_size=1, max_size=4))
+    limits = [data.draw(st.integers(1, 9)) for _ in prompts]
+    numbers = [data.draw(st.integers(0, 2**40)) for _ in prompts]
+    machine_text()
+    alone = [
+        follow(kind, *text, sampling, number)
+        for *text, number in zip(prompts, limits, numbers, strict=True)
+    ]
+    for backend in BACKENDS:
+        engine = load_engine(model.program, model.tensors, backend)
+        assert continuations(engine, prompts, limits, sampling, numbers) == alone
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(150, top_p=90, seed=3)])
+def test_neither_backend_nor_batches_nor_threads_change_it(kind: str, sampling: Sampling) -> None:
+    wanted = made(kind, TEXTS, sampling, 20, "reference", len(TEXTS))
+    assert [result.prompt for result in wanted] == TEXTS
+    assert {result.complete for result in wanted} == {True, False}
+    for batch_size, threads, buffer_size in ((1, 1, 1), (3, 2, None), (64, 2, 5)):
+        speed = "compiled", batch_size, threads, buffer_size
+        assert made(kind, TEXTS, sampling, 20, *speed) == wanted
+
+
+def test_greedy_is_that_of_the_engine() -> None:
+    model = MODELS["rotary"]
+    engine = load_engine(model.program, model.tensors, "reference")
+    assert continuations(engine, [[]], [30], Sampling()) == engine.greedy([[]], [30])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_texts_end_where_the_positions_do(kind: str) -> None:
+    model, told = MODELS[kind], []
+    most = max_steps(model.program, model.tensors)
+    assert most == POSITIONS
+    (found,) = list(generate(model, ["a b c d e f g " * 40], backend="reference", warn=told.append))
+    assert found[0].truncated
+    assert len(told) == 1
+    assert told[0].startswith("text 1: only the last 32 of")
+    assert found[0].complete or len(found[0].ids) == most - 32
+
+
+def test_a_model_that_translates_is_refused() -> None:
+    with pytest.raises(UserError, match="tiny-translation translates"):
+        list(generate(build_tiny_integer(), ["a"]))
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The command with its model."""
+    machine_text()
+    path = tmp_path_factory.mktemp("generate") / "rotary.safetensors"
+    save(path, MODELS["rotary"])
+    return [sys.executable, "-m", "int8ref.generate", "-m", path]
+
+
+def test_the_command(command: Command, tmp_path: Path) -> None:
+    options: Command = [
+        "--temperature",
+        "1.5",
+        "--top-p",
+        "0.9",
+        "--seed",
+        "3",
+        "--max-tokens",
+        "20",
+    ]
+    wanted = made("rotary", TEXTS, Sampling(150, top_p=90, seed=3), 20)
+    given = "".join(f"{text}\n" for text in TEXTS).encode()
+    status, out, told = run([*command, *options, "-q"], given)
+    assert (status, told) == (0, "")
+    assert out.decode().split("\n") == [*(" ".join(r.text.split("\n")) for r in wanted), ""]
+    (tmp_path / "in").write_bytes(given)
+    files: Command = ["-i", tmp_path / "in", "-o", tmp_path / "out", "--output-format", "json"]
+    status, out, told = run([*command, *options, *files, "--stats"])
+    assert (status, out) == (0, b"")
+    assert "tokens/s" in told
+    documents = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    assert [d["text"] for d in documents] == [r.text for r in wanted]
+    assert [d["complete"] for d in documents] == [r.complete for r in wanted]
+    assert documents[3]["id"] == 3
+    assert documents[3]["tokens"] == list(wanted[3].tokens)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--temperature", "-1", "a"], 2, "--temperature: temperature is '-1'"),
+        (["--temperature", "0.001", "a"], 2, "by 0.01"),
+        (["--top-p", "0", "a"], 2, "top_p is '0'"),
+        (["--top-k", "0", "a"], 2, "0 is not between"),
+        (["--seed", "-1", "a"], 2, "-1 is not between 0 and 2^63 - 1"),
+        (["a", "-i", "b"], 2, "exclude each other"),
+        (["-i", "/none"], 1, "/none: No such file"),
+        (["--strict", "a b c " * 200], 1, "--strict ends the run"),
+    ],
+)
+def test_what_the_command_refuses(
+    command: Command, arguments: Command, status: int, message: str
+) -> None:
+    found, out, told = run([*command, *arguments])
+    assert (found, out) == (status, b"")
+    assert message in told
