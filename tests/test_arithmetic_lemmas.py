@@ -11,8 +11,10 @@ from int8ref.instruction import MAX_WIDTH
 from int8ref.reference import (
     attention,
     attention_polynomial,
+    interpolate,
     layer_norm,
     log_softmax,
+    rotary,
 )
 from int8ref.search import length
 from int8ref.search.hypothesis import MAX_TOKENS
@@ -211,8 +213,8 @@ def test_layer_norm_centres_within_32_bits() -> None:
     prove(z3.And(c <= 65535 * n, -c <= 65535 * n), *ranges)
     most = 65535 * layer_norm.MAX_WIDTH
     assert most < 2**31
-    assert layer_norm.MAX_WIDTH * most**2 < 2**63, "the sum of squares"
-    assert most**2 + 2**60 < 2**62, "variance and epsilon: what isqrt accepts"
+    squares = (layer_norm.MAX_WIDTH * 2**15) ** 2
+    assert squares + 2**60 < 2**62, "n times the sum of squares, and epsilon: what isqrt accepts"
     assert most * 2**30 + 2**62 < 2**63, "a centred value times the reciprocal, rounded"
 
 
@@ -294,3 +296,26 @@ def test_attention_scales_within_64_bits() -> None:
     assert fewest + 20 - 30 >= 1
     assert most + 38 - 30 <= 62
     assert 2**31 * 2**31 + 2**61 < 2**63
+
+
+def test_turned_columns_stay_within_31_bits() -> None:
+    """|a c - b s| <= 2^30, of any columns and any angles that a Program may have."""
+    a, b, c, s = (z3.Real(name) for name in "abcs")
+    one = 1 << rotary.ANGLE_BITS
+    columns = [z3.And(x >= -(2**15), x < 2**15) for x in (a, b)]
+    angles = [z3.And(x >= -one, x <= one) for x in (c, s)]
+    prove(z3.And(a * c <= 2**29, a * c >= -(2**29)), columns[0], angles[0])
+    p, q = z3.Real("p"), z3.Real("q")
+    products = [z3.And(x >= -(2**29), x <= 2**29) for x in (p, q)]
+    prove(z3.And(p - q <= 2**30, p - q >= -(2**30), p + q <= 2**30), *products)
+    assert 2**30 * (2**31 - 1) + 2**61 < 2**63, "the factor of A2, and what rounds"
+
+
+def test_lines_stay_between_their_ends() -> None:
+    """low * 128 + (high - low) * f for f in [0, 127]; so the rounded one does."""
+    low, high, f = (z3.Real(name) for name in ("low", "high", "f"))
+    total = low * 128 + (high - low) * f
+    least, most = z3.If(low < high, low, high), z3.If(low < high, high, low)
+    wide = [z3.And(x >= -(2**15), x < 2**15) for x in (low, high)]
+    prove(z3.And(least * 128 <= total, total <= most * 128), *wide, f >= 0, f < 128)
+    assert 2**15 * 128 + 65535 * 127 + 64 < 2**31, "every product and sum fits 32 bits"

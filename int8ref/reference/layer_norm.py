@@ -26,8 +26,8 @@ from int8ref.instruction import (
 
 FRACTION_BITS = 10
 """Fraction bits of the normalised value, before gain and bias."""
-MAX_WIDTH = 1024
-"""Widest row: the sum of squares stays below 2^62 (width^3 * 2^32)."""
+MAX_WIDTH = 8192
+"""Widest row: n times a sum of n squares stays below 2^56, a centred value within 2^29."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -68,6 +68,13 @@ def centre(x: npt.NDArray[np.int16]) -> Int64:
     wide = x.astype(np.int64)
     centred: Int64 = wide.shape[1] * wide - wide.sum(axis=1, keepdims=True)
     return centred
+
+
+def sum_of_squares(x: npt.NDArray[np.int16]) -> Int64:
+    """n * sum(x^2) of each row, [rows, 1]: the sum of the squares of n * x, over n."""
+    wide = x.astype(np.int64)
+    total: Int64 = wide.shape[1] * (wide * wide).sum(axis=1, keepdims=True)
+    return total
 
 
 def divide_and_scale(

@@ -9,7 +9,13 @@ import numpy.typing as npt
 
 from int8ref.arithmetic import isqrt
 from int8ref.instruction import Scope
-from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm, centre, divide_and_scale
+from int8ref.reference.layer_norm import (
+    FRACTION_BITS,
+    LayerNorm,
+    centre,
+    divide_and_scale,
+    sum_of_squares,
+)
 
 
 class LayerNormL2(LayerNorm, frozen=True):
@@ -38,20 +44,22 @@ def layer_norm_l2(
     """Normalise each row to mean 0 and standard deviation 1, then apply gain and bias.
 
         c[i] = n * x[i] - sum(x)                                        (exact: n times x - mean)
-        v    = floor(sum(c^2) / n) + epsilon                            (n^2 times the variance)
+        v    = sum(c^2) / n + epsilon                                   (n^2 times the variance)
         s    = max(isqrt(v), 1)
         t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(s)
         y[i] = t[i] * gain[i] + bias[i]
         out[i]  = saturate8(rounding_shift_right(y[i], shift))
         wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
 
-    `x`: int16 [rows, n], n <= 1024; `gain`: int16 [n]; `bias`: int32 [n]; out: int8
+    The division of squares has no rest: v = n * sum(x^2) - sum(x)^2 + epsilon.  `x`: int16
+    [rows, n], n <= 8192; `gain`: int16 [n]; `bias`: int32 [n]; out: int8
     [rows, n] in [-127, 127], for the products; wide: int16 [rows, n] in [-32767, 32767], the same
     with `wide_bits` more fraction bits, for the residual.  The scale of x cancels (Ba et al. 2016,
     Eq. 4, in integers); t has 10 fraction bits; the scale of y is in gain, bias and shift.
     `epsilon` is the usual constant under the root, in units of v.  A constant row gives its bias.
     """
     centred = centre(x)
-    variance = (centred * centred).sum(axis=1, keepdims=True) // x.shape[1] + epsilon
+    total = x.sum(axis=1, keepdims=True, dtype=np.int64)
+    variance = sum_of_squares(x) - total * total + epsilon
     deviation = np.maximum(isqrt(variance), 1)
     return divide_and_scale(centred, deviation, gain, bias, shift, wide_bits)

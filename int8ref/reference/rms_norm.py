@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from int8ref.arithmetic import isqrt
 from int8ref.instruction import Scope
-from int8ref.reference.layer_norm import LayerNorm, divide_and_scale
+from int8ref.reference.layer_norm import LayerNorm, divide_and_scale, sum_of_squares
 from int8ref.reference.layer_norm_l2 import normalized_bound
 
 __all__ = ["RmsNorm", "normalized_bound", "rms_norm"]
@@ -32,7 +32,7 @@ def rms_norm(
     """Divide each row by the root of its mean square, then apply gain and bias.
 
         c[i] = n * x[i]
-        v    = n * sum(x^2) + epsilon                                   (the mean of c^2)
+        v    = n * sum(x^2) + epsilon                              (the mean of c^2, and epsilon)
         s    = max(isqrt(v), 1)
         t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(s)
         y[i] = t[i] * gain[i] + bias[i]
@@ -42,7 +42,6 @@ def rms_norm(
     `layer_norm_l2` of rows whose mean is taken to be zero (Zhang and Sennrich 2019, Eq. 4, in
     integers), with its operands, results and bounds.  A row of zeros gives its bias.
     """
+    root = np.maximum(isqrt(sum_of_squares(x) + epsilon), 1)
     scaled = x.shape[1] * x.astype(np.int64)
-    mean_square = (scaled * scaled).sum(axis=1, keepdims=True) // x.shape[1] + epsilon
-    root = np.maximum(isqrt(mean_square), 1)
     return divide_and_scale(scaled, root, gain, bias, shift, wide_bits)

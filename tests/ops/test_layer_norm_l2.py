@@ -59,6 +59,6 @@ def test_normalized_values_stay_within_their_bound(case: Case) -> None:
         assert max(abs(c) for c in row) * 2**10 / s <= normalized_bound(width)
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 512, 1024])
+@pytest.mark.parametrize("width", [1, 2, 3, 512, 1024, 8192])
 def test_the_bound_is_at_least_the_root(width: int) -> None:
     assert normalized_bound(width) >= 2 * width**0.5 * 2**10
