@@ -59,11 +59,16 @@ class Engine(Protocol):
         ...
 
     def greedy(
-        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None = None,
+        prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """Translate by the most likely token after the most likely token.
 
-        `limits`: most tokens of each translation, at least 1.  The ids of the translations, without
+        `limits`: most tokens of each translation, at least 1.  `prefixes`: tokens that the decoder
+        is given first, which limits do not count.  The ids of the translations, without prefix and
         eos.
         `candidates`: the only tokens that each sentence may be translated with; where eos is not
         among them, up to its limit.
@@ -150,11 +155,17 @@ class ReferenceEngine:
         return ReferenceSession(self.program, self.tensors, batch, observe)
 
     def greedy(
-        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None = None,
+        prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        self._check(batch, limits, candidates)
-        return greedy(self, batch, limits, candidates)
+        check_limits(limits, len(batch))
+        steps = steps_of(limits, prefixes, vocabulary_size(self.program, self.tensors))
+        self._check(batch, steps, candidates)
+        return greedy(self, batch, limits, candidates, prefixes)
 
     def beam(
         self,
@@ -243,6 +254,22 @@ def run_instruction(instruction: Instruction, values: Values, tensors: Tensors) 
     names = [content for _, kind, content in instruction.operands() if kind == "result"]
     pairs = zip(names, results if len(names) > 1 else (results,), strict=True)
     return {name: result for name, result in pairs if name is not None}
+
+
+def steps_of(limits: Sequence[int], prefixes: Batch | None, vocabulary: int) -> list[int]:
+    """Most steps of each sentence: as many as its prefix has tokens, and its limit.
+
+    Raises ValueError for prefixes of other sentences or with what is no token.
+    """
+    if prefixes is None:
+        return list(limits)
+    if len(prefixes) != len(limits):
+        raise ValueError(f"{len(prefixes)} prefixes for {len(limits)} sentences")
+    for index, prefix in enumerate(prefixes):
+        for token in prefix:
+            if token not in range(vocabulary):
+                raise ValueError(f"prefix {index} has the token id {token}")
+    return [most + len(prefix) for most, prefix in zip(limits, prefixes, strict=True)]
 
 
 def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray[np.int32]:

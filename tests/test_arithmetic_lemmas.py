@@ -11,7 +11,6 @@ from int8ref.instruction import MAX_WIDTH
 from int8ref.reference import (
     attention,
     attention_polynomial,
-    interpolate,
     layer_norm,
     log_softmax,
     rotary,

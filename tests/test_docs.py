@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import perplexity, score, translate, vectors
+from int8ref import generate, perplexity, score, translate, vectors
 from weights_import.__main__ import parser as import_parser
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
 PARSERS = {
+    "int8ref.generate": generate.parser,
     "int8ref.perplexity": perplexity.parser,
     "int8ref.score": score.parser,
     "int8ref.translate": translate.parser,

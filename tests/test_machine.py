@@ -112,6 +112,42 @@ def test_greedy(batch: Batch, data: st.DataObject) -> None:
     assert all(len(ids) <= most for ids, most in zip(found, limits, strict=True))
 
 
+@settings(max_examples=30)
+@given(batches, st.data())
+def test_greedy_after_prefixes(batch: Batch, data: st.DataObject) -> None:
+    """Any tokens may come first, eos too; and what a search found by itself leads to the rest."""
+    limits = [data.draw(st.integers(1, 9)) for _ in batch]
+    tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=5)
+    prefixes = [data.draw(tokens) for _ in batch]
+    found = compiled().greedy(batch, limits, prefixes=prefixes)
+    assert found == reference().greedy(batch, limits, prefixes=prefixes)
+    assert all(len(ids) <= most for ids, most in zip(found, limits, strict=True))
+    whole = reference().greedy(batch, [9] * len(batch))
+    cuts = [data.draw(st.integers(0, max(len(ids) - 1, 0))) for ids in whole]
+    begun = [ids[:cut] for ids, cut in zip(whole, cuts, strict=True)]
+    rest = [ids[cut:] for ids, cut in zip(whole, cuts, strict=True)]
+    for engine in (reference(), compiled()):
+        assert engine.greedy(batch, [9 - cut for cut in cuts], prefixes=begun) == rest
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "limit", "error", "message"),
+    [
+        ([], 3, ValueError, "0 prefixes for 1 sentences"),
+        ([[5, VOCABULARY]], 3, ValueError, f"prefix 0 has the token id {VOCABULARY}"),
+        ([[-1]], 3, ValueError, "prefix 0 has the token id -1"),
+        ([[5] * 62], 3, IndexError, r"positions must lie in \[0, 64\)"),
+    ],
+)
+def test_prefixes_that_are_refused(
+    prefixes: Batch, limit: int, error: type[Exception], message: str
+) -> None:
+    for engine in (reference(), compiled()):
+        with pytest.raises(error, match=message):
+            engine.greedy([[4, 0]], [limit], prefixes=prefixes)
+        assert engine.greedy([[4, 0]], [limit], prefixes=[[5]])
+
+
 def test_greedy_ends_by_eos_and_by_limit() -> None:
     """Else `test_greedy` would not show what it should."""
     batch = [[i, 9 + i, 3, 0] for i in range(1, 30)]

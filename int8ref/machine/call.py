@@ -24,7 +24,8 @@ given tokens."""
     OUT,  # address of int32 [sentences, PITCH]: the translations, or log-probabilities
     PITCH,
     LENGTHS,  # address of int32 [sentences]: how many tokens were found or are given
-    GIVEN,  # address of int32 [sentences, PITCH]: the tokens to follow
+    GIVEN,  # address of int32 [sentences, PITCH]: the tokens to follow, or those that come first
+    GIVEN_LENGTHS,  # address of int32 [sentences]: how many come first
     HEAD,  # address of room for a frame and a row of code
     BEAM_SIZE,
     N_BEST,
@@ -33,4 +34,4 @@ given tokens."""
     CANDIDATES,  # address of int32: tokens that sentences may use, one after the other; 0: any
     OFFSETS,  # address of int32 [sentences + 1]: where those of each sentence begin
     CALL_WORDS,
-) = range(26)
+) = range(27)

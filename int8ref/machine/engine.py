@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch, Observer, ids_of_rows
+from int8ref.executor import Batch, Observer, ids_of_rows, steps_of
 from int8ref.machine import call as word
 from int8ref.machine import packed
 from int8ref.machine.arena import Arena
@@ -85,21 +85,36 @@ class CompiledEngine:
         return CompiledSession(self.program, code, self._target, batch, observe)
 
     def greedy(
-        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None = None,
+        prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.greedy`."""
         check_limits(limits, len(batch))
-        parts = self._parts(batch, limits, candidates, 1)
-        return [ids for part in parts for ids in self._greedy(*part)]
+        steps = steps_of(limits, prefixes, self._vocabulary)
+        first = [()] * len(batch) if prefixes is None else prefixes
+        found: list[list[int]] = []
+        for part, sources, most, own in self._parts(batch, steps, candidates, 1):
+            found += self._greedy(sources, most, own, limits[part], first[part])
+        return found
 
     def _greedy(
-        self, batch: Batch, limits: Sequence[int], candidates: Candidates | None
+        self,
+        batch: Batch,
+        steps: Sequence[int],
+        candidates: Candidates | None,
+        limits: Sequence[int],
+        prefixes: Batch,
     ) -> list[list[int]]:
+        shape = len(batch), max(steps, default=0)
         with self._memory() as memory:
-            call = self._call(word.GREEDY, memory, batch, limits, 1, candidates)
-            out = call.room(word.OUT, (len(batch), max(limits)))
-            lengths = call.room(word.LENGTHS, (len(batch),))
+            call = self._call(word.GREEDY, memory, batch, steps, 1, candidates)
+            out, lengths = call.room(word.OUT, shape), call.room(word.LENGTHS, shape[:1])
             call.give(word.LIMITS, limits)
+            call.give_rows(prefixes, shape)
+            call.give(word.GIVEN_LENGTHS, [len(prefix) for prefix in prefixes])
             call.run()
             return _rows(out, lengths)
 
@@ -112,8 +127,10 @@ class CompiledEngine:
     ) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
         check_limits(limits, len(batch))
-        parts = self._parts(batch, limits, candidates, options.beam_size)
-        return [found for part in parts for found in self._beam(*part, options)]
+        found: list[list[Hypothesis]] = []
+        for _, sources, most, own in self._parts(batch, limits, candidates, options.beam_size):
+            found += self._beam(sources, most, own, options)
+        return found
 
     def _beam(
         self,
@@ -158,12 +175,11 @@ class CompiledEngine:
         lengths = [len(path) for path in paths]
         with self._memory() as memory:
             call = self._call(word.SCORE, memory, batch, lengths, 1)
-            given = call.room(word.GIVEN, (len(batch), max(lengths)))
-            for row, path in zip(given, paths, strict=True):
-                row[: len(path)] = path
+            shape = len(batch), max(lengths)
+            call.give_rows(paths, shape)
             call.give(word.STARTS, starts)
             call.give(word.LENGTHS, lengths)
-            found = call.room(word.OUT, given.shape)
+            found = call.room(word.OUT, shape)
             call.run()
             return _rows(found, lengths)
 
@@ -173,12 +189,14 @@ class CompiledEngine:
         limits: Sequence[int],
         candidates: Candidates | None,
         beam_size: int,
-    ) -> Iterator[tuple[Batch, Sequence[int], Candidates | None]]:
-        """What is decoded in one call after another (see `split`)."""
+    ) -> Iterator[tuple[slice, Batch, Sequence[int], Candidates | None]]:
+        """What is decoded in one call after another (see `split`): which sentences, and what is
+        theirs."""
         if candidates is not None:
             check_candidates(candidates, len(batch), self._vocabulary)
         for part in self._footprint.split(batch, limits, beam_size):
-            yield batch[part], limits[part], None if candidates is None else candidates[part]
+            own = None if candidates is None else candidates[part]
+            yield part, batch[part], limits[part], own
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
@@ -260,6 +278,12 @@ class Call:
     ) -> None:
         """Hand over a vector."""
         self.room(name, (len(values),), kind)[...] = values
+
+    def give_rows(self, rows: Batch, shape: tuple[int, int]) -> None:
+        """Hand over the tokens that are given, a row a sentence."""
+        given = self.room(word.GIVEN, shape)
+        for row, tokens in zip(given, rows, strict=True):
+            row[: len(tokens)] = tokens
 
     def run(self) -> None:
         """Let the machine do it."""

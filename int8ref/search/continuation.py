@@ -27,6 +27,8 @@ def continuations(
     for its random numbers; by default from 0 on.  Rows that are done leave the batch, and no text
     depends on its neighbours.
     """
+    if not sampling.temperature:
+        return engine.greedy([[] for _ in prompts], limits, prefixes=prompts)
     program, limit = engine.program, np.asarray(limits)
     numbers = np.arange(len(prompts)) if texts is None else np.asarray(texts)
     session = engine.session([[] for _ in prompts])

@@ -15,22 +15,29 @@ if TYPE_CHECKING:
 
 
 def greedy(
-    engine: Engine, batch: Batch, limits: Sequence[int], candidates: Candidates | None = None
+    engine: Engine,
+    batch: Batch,
+    limits: Sequence[int],
+    candidates: Candidates | None = None,
+    prefixes: Batch | None = None,
 ) -> list[list[int]]:
     """Follow the largest logit (ties: the lowest id) until eos or the sentence's limit.
 
-    Of each sentence only the logits of its candidates count, where there are any.
+    Of each sentence only the logits of its candidates count, where there are any.  What its
+    prefix has comes first, whatever the logits are; limits count what follows.
 
     Rows that are done leave the batch; a row's result does not depend on its neighbours.  The ids
-    of the translations, without eos.
+    of the translations, without prefix and eos.
     """
     program = engine.program
     session = engine.session(batch)
     sentence = np.arange(len(batch))
     ids = np.full(len(batch), program.start, np.int32)
     most = np.asarray(limits)
+    first = [[] for _ in batch] if prefixes is None else prefixes
+    given = np.array([len(prefix) for prefix in first])
     out: list[list[int]] = [[] for _ in batch]
-    length = 0
+    step = 0
     while len(sentence):
         logits = session.step(ids)
         if candidates is None:
@@ -43,11 +50,14 @@ def greedy(
                     for row, tokens in zip(logits, allowed, strict=True)
                 ]
             )
-        length += 1
-        for index, token in zip(sentence, ids, strict=True):
-            if token != program.eos:
-                out[index].append(int(token))
-        going = np.flatnonzero((ids != program.eos) & (length < most[sentence]))
+        reading = step < given[sentence]
+        for row in np.flatnonzero(reading):
+            ids[row] = first[sentence[row]][step]
+        for row in np.flatnonzero(~reading & (ids != program.eos)):
+            out[sentence[row]].append(int(ids[row]))
+        step += 1
+        followed = (ids != program.eos) & (step - given[sentence] < most[sentence])
+        going = np.flatnonzero(reading | followed)
         if len(going) < len(sentence):
             ids, sentence = ids[going], sentence[going]
             session.select(going)
