@@ -66,10 +66,10 @@ class AttentionEmitter(Emitter):
             self.turned(out, products, x, np.concatenate(scales))
         else:
             self.linear(out, products, x, np.concatenate(scales))
-        columns = np.cumsum([0, *map(len, scales)]).tolist()
+        columns = np.cumsum([0, *map(len, scales[:-1])]).tolist()
         return {
             part: Operand(out, column, scale)
-            for part, column, scale in zip(parts, columns, scales, strict=False)
+            for part, column, scale in zip(parts, columns, scales, strict=True)
         }
 
     def turned(self, out: str, products: list[str], x: Scaled, scale: Float64) -> None:

@@ -131,10 +131,10 @@ class _Pass:
         return self.residual(block, x, branch)
 
     def activate(self, name: str, x: Float32) -> Float32:
-        """The activation of a hidden layer; what goes in is observed too, unless it is ReLU, which
-        needs to know nothing of it."""
+        """The activation of a hidden layer or its gate; what goes in is observed too, unless it is
+        the ReLU of a hidden layer, which needs to know nothing of it."""
         activation = self.model.architecture.activation
-        if activation != "relu":
+        if activation != "relu" or self.model.architecture.gated:
             self.see(f"{name}.before", x)
         return self.see(name, ACTIVATIONS[activation](x))
 

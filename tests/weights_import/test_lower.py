@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pytest
+import tiny_llama
 import tiny_marian
 import tiny_training as tiny
 from numpy.typing import NDArray
@@ -17,13 +20,14 @@ from int8ref.kernels.gemm.quads import fits
 from int8ref.machine.prepare import linears
 from int8ref.model_file import load, serialize
 from int8ref.program import Frame, Program, Tensors, max_steps, validate
+from int8ref.reference.attention_softmax import AttentionSoftmax
 from tests.machine_text import machine_text
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import calibrate
 from weights_import.emitter import Options, Requantization
 from weights_import.float_forward import forced
-from weights_import.float_model import FloatModel
+from weights_import.float_model import Activation, FloatModel
 from weights_import.float_search import greedy
 from weights_import.lower import lower
 
@@ -37,8 +41,8 @@ def sentences(model: FloatModel, count: int) -> Batch:
     return [around(random.integers(4, size, random.integers(1, 20)).tolist()) for _ in range(count)]
 
 
-def lowered(model: FloatModel, **options: Any) -> tuple[Program, Tensors]:
-    program, tensors = lower(model, calibrate(model, sentences(model, 60)), Options(**options))
+def lowered(model: FloatModel, count: int = 60, **options: Any) -> tuple[Program, Tensors]:
+    program, tensors = lower(model, calibrate(model, sentences(model, count)), Options(**options))
     validate(program, tensors)
     return program, tensors
 
@@ -151,6 +155,51 @@ def test_options(options: dict[str, Any], tmp_path: Path) -> None:
     program, tensors = lowered(model, **options)
     assert relative_error(model, program, tensors) < 0.07
     assert max_steps(program, tensors) == options.get("positions", 40)
+
+
+def random_llama(folder: Path, **changes: Any) -> FloatModel:
+    """A model whose scores and gated products have tails about as long as a trained model's."""
+    model = sources.read(tiny_llama.write(folder, **changes))
+    for name, tensor in model.tensors.items():
+        if name.endswith(("query.weight", "key.weight", "gate.weight", "inner.weight")):
+            tensor *= np.float32(0.4)
+    return model
+
+
+@pytest.mark.parametrize("kind", tiny_llama.CHANGES)
+def test_logits_of_llamas(kind: str, tmp_path: Path) -> None:
+    model = random_llama(tmp_path, **tiny_llama.CHANGES[kind])
+    program, tensors = lowered(model, count=600)
+    assert relative_error(model, program, tensors) < 0.05
+    ops = Counter(i.op for i in program.decoder)
+    wanted = {"rotary": 2, "rms_norm": 5, "multiply": 2, "interpolate": 2, "append": 2}
+    assert wanted.items() <= ops.items()
+    own_heads = model.architecture.group == 1
+    groups = {i.group for i in program.decoder if isinstance(i, AttentionSoftmax)}
+    assert groups == ({msgspec.UNSET} if own_heads else {2})
+    assert {state.width for state in program.states} == ({48} if own_heads else {24})
+    assert max_steps(program, tensors) == (32 if kind == "mistral" else 64)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"requantize": "shift"},
+        {"scales": "tensor"},
+        {"residual": 8},
+        {"weights": "full", "clip": "max"},
+        {"positions": 24},
+        {"rescaling": "dynamic"},
+        {"rescaling": "dynamic", "scales": "tensor"},
+    ],
+)
+@pytest.mark.parametrize("activation", ["swish", "relu"])
+def test_options_of_llamas(options: dict[str, Any], activation: Activation, tmp_path: Path) -> None:
+    model = random_llama(tmp_path)
+    model.architecture = replace(model.architecture, activation=activation)
+    program, tensors = lowered(model, count=600, **options)
+    assert relative_error(model, program, tensors) < 0.07
+    assert max_steps(program, tensors) == options.get("positions", 64)
 
 
 @pytest.mark.parametrize("kind", ["recurrent", "integer"])
