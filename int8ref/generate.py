@@ -14,12 +14,12 @@ from int8ref import arguments as shared
 from int8ref import command
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
-from int8ref.errors import UserError
 from int8ref.lines import LineWriter, split_arguments
 from int8ref.options import MAX_LENGTH
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend
+    from int8ref.language_model import LanguageModel
     from int8ref.model_file import Model
     from int8ref.search.sampling import Sampling
 
@@ -79,49 +79,52 @@ def generate(
     Neither the backend nor what follows it changes a result.  `texts` is iterated in another
     thread.  Raises `UserError` for a model that takes a source.
     """
-    from int8ref.executor import load_engine
-    from int8ref.program import max_steps, takes_source, vocabulary_size
-    from int8ref.search.continuation import continuations
+    from int8ref.language_model import LanguageModel
     from int8ref.search.sampling import Sampling
-    from int8ref.text import build_tokenizer
 
-    program, tensors = model.program, model.tensors
-    if takes_source(program):
-        raise UserError(f"model {model.name} translates: a language model takes no source")
-    engine = load_engine(program, tensors, backend)
-    tokenizer = build_tokenizer(model.target, vocabulary_size(program, tensors))
-    most, chosen = max_steps(program, tensors), sampling or Sampling()
-
-    def prompts() -> Iterator[Prompt]:
-        for number, text in enumerate(texts):
-            ids = tokenizer.encode(text)
-            truncated = len(ids) >= most
-            if truncated:
-                kept = most // 2
-                warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
-                ids = ids[-kept:]
-            yield Prompt(number, text, ids, truncated)
-
-    def work(batch: list[Prompt]) -> list[Continued]:
-        ids = [prompt.ids for prompt in batch]
-        limits = [min(max_tokens or most, most - len(prompt)) for prompt in ids]
-        numbers = [prompt.number for prompt in batch]
-        found = continuations(engine, ids, limits, chosen, numbers)
-        return [
-            Continued(
-                prompt.number,
-                prompt.text,
-                prompt.truncated,
-                tokenizer.text([*prompt.ids, *added]),
-                tuple(tokenizer.pieces(added)),
-                tuple(added),
-                len(added) < limit,
-            )
-            for prompt, added, limit in zip(batch, found, limits, strict=True)
-        ]
-
+    found = LanguageModel.of(model, backend)
+    most = found.positions
     limits = Limits(batch_size, batch_size * most, buffer_size or 16 * batch_size, threads)
-    return in_order(prompts(), work, lambda prompt: len(prompt.ids) + 1, limits)
+    work = partial(_continue, found, sampling or Sampling(), max_tokens or most)
+    return in_order(_prompts(found, texts, warn), work, lambda p: len(p.ids) + 1, limits)
+
+
+def _prompts(
+    model: LanguageModel, texts: Iterable[str], warn: Callable[[str], None]
+) -> Iterator[Prompt]:
+    """The beginnings of texts, half of the positions long where they leave none."""
+    for number, text in enumerate(texts):
+        ids = model.tokenizer.encode(text)
+        truncated = len(ids) >= model.positions
+        if truncated:
+            kept = model.positions // 2
+            warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
+            ids = ids[-kept:]
+        yield Prompt(number, text, ids, truncated)
+
+
+def _continue(
+    model: LanguageModel, sampling: Sampling, max_tokens: int, batch: list[Prompt]
+) -> list[Continued]:
+    """What becomes of a batch of texts."""
+    from int8ref.search.continuation import continuations
+
+    ids = [prompt.ids for prompt in batch]
+    limits = [min(max_tokens, model.positions - len(prompt)) for prompt in ids]
+    numbers = [prompt.number for prompt in batch]
+    found = continuations(model.engine, ids, limits, sampling, numbers)
+    return [
+        Continued(
+            prompt.number,
+            prompt.text,
+            prompt.truncated,
+            model.tokenizer.text([*prompt.ids, *added]),
+            tuple(model.tokenizer.pieces(added)),
+            tuple(added),
+            len(added) < limit,
+        )
+        for prompt, added, limit in zip(batch, found, limits, strict=True)
+    ]
 
 
 def line(result: Continued) -> str:

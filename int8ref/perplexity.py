@@ -132,23 +132,17 @@ def measure(
     Raises `UserError` for a model that takes a source, for a window that it has no positions for,
     and for a text without lines.
     """
-    from int8ref.executor import load_engine
-    from int8ref.program import max_steps, takes_source, vocabulary_size
-    from int8ref.text import build_tokenizer
+    from int8ref.language_model import LanguageModel
 
-    program, tensors = model.program, model.tensors
-    if takes_source(program):
-        raise UserError(f"model {model.name} translates: a language model takes no source")
-    most = max_steps(program, tensors)
-    length = most if window is None else window
-    if not 2 <= length <= most:
-        raise UserError(f"a window of {length} tokens: the model takes 2 to {most}")
-    tokenizer = build_tokenizer(model.target, vocabulary_size(program, tensors))
-    reader = Reader(lines, tokenizer, program.eos)
+    found = LanguageModel.of(model, backend)
+    length = found.positions if window is None else window
+    if not 2 <= length <= found.positions:
+        raise UserError(f"a window of {length} tokens: the model takes 2 to {found.positions}")
+    reader = Reader(lines, found.tokenizer, found.program.eos)
     ahead = buffer_size or batch_size * BATCHES_AHEAD
     limits = Limits(batch_size, batch_size * length, ahead, threads)
-    work = partial(_log2, load_engine(program, tensors, backend))
-    pieces = windows(reader, program.start, length)
+    work = partial(_log2, found.engine)
+    pieces = windows(reader, found.program.start, length)
     total = sum(chain.from_iterable(in_order(pieces, work, lambda w: len(w.tokens), limits)))
     if not reader.tokens:
         raise UserError("there is no text to measure")
