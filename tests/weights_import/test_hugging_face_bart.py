@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import sentencepiece
 import tiny_hugging_face as tiny
-from hypothesis import HealthCheck, given, settings
+from damage import FUZZ, damage
+from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 
@@ -41,7 +42,6 @@ SCORES = {
     "swish, scaled": [-2.41716, -2.3721, -3.11621, -1.95977, -3.64509, -2.07105],
 }
 CHARACTERS = {"grapheme_chars": "____abcdef", "phoneme_chars": "____ABCDEFGHI"}
-FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 def write(folder: Path, **changes: Any) -> Path:
@@ -103,12 +103,7 @@ def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) 
 @given(data=st.data())
 def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     path = write(tmp_path, **CHARACTERS)
-    victim = data.draw(st.sampled_from([path, tmp_path / "config.json"]))
-    content = bytearray(victim.read_bytes())
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, min(len(content), 4000) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    victim.write_bytes(content)
+    damage(data, [path, tmp_path / "config.json"], 4000)
     hugging_face_bart.recognises(path)
     with contextlib.suppress(CheckpointError):
         hugging_face_bart.read(path)

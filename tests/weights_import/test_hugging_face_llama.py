@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_llama as tiny
-from hypothesis import HealthCheck, given, settings
+from damage import FUZZ, damage
+from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 from tiny_training import tokenizer
@@ -34,7 +35,6 @@ SCORES = {
     ],
     "mistral": [-2.65792, -6.20064, -4.31635, -4.06908, -9.97685, -5.00846, -6.31023, -6.91662],
 }  # fmt: skip
-FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @pytest.mark.parametrize("case", tiny.CHANGES)
@@ -113,12 +113,7 @@ def test_tensors_that_are_not_those_of_the_configuration(
 @given(data=st.data())
 def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     path = tiny.write(tmp_path)
-    victim = data.draw(st.sampled_from([path, tmp_path / "config.json"]))
-    content = bytearray(victim.read_bytes())
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, min(len(content), 4000) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    victim.write_bytes(content)
+    damage(data, [path, tmp_path / "config.json"], 4000)
     hugging_face_llama.recognises(path)
     with contextlib.suppress(CheckpointError):
         hugging_face_llama.read(path)

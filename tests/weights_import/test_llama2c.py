@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import sentencepiece
 import tiny_llama as tiny
-from hypothesis import HealthCheck, given, settings
+from damage import FUZZ, damage
+from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 
@@ -25,7 +26,6 @@ from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.float_search import sample
 from weights_import.sources import llama2c
 
-FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
 
 
@@ -101,12 +101,7 @@ def test_tokenizers_that_are_refused(content: bytes, message: str, tmp_path: Pat
 @given(data=st.data())
 def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     path = tiny.write_llama2c(tmp_path, data.draw(st.integers(0, 1)))
-    victim = data.draw(st.sampled_from([path, tmp_path / "tokenizer.bin"]))
-    content = bytearray(victim.read_bytes())
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, min(len(content), 400) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    victim.write_bytes(content[: data.draw(st.integers(len(content) // 2, len(content)))])
+    damage(data, [path, tmp_path / "tokenizer.bin"], 400, cut=True)
     llama2c.recognises(path)
     with contextlib.suppress(CheckpointError):
         llama2c.read(path)
