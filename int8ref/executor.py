@@ -21,6 +21,8 @@ from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
 from int8ref.search.greedy import greedy
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
+from int8ref.search.sample import sample
+from int8ref.search.sampling import MAX_TEXTS, Sampling
 
 Backend = Literal["compiled", "reference"]
 BACKENDS: tuple[Backend, ...] = ("compiled", "reference")
@@ -72,6 +74,21 @@ class Engine(Protocol):
         eos.
         `candidates`: the only tokens that each sentence may be translated with; where eos is not
         among them, up to its limit.
+        """
+        ...
+
+    def sample(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        sampling: Sampling,
+        texts: Sequence[int] | None = None,
+        prefixes: Batch | None = None,
+    ) -> list[list[int]]:
+        """Translate by tokens that are drawn by their probability (`search.sampling`).
+
+        `texts`: a number in [0, 2^44) for each sentence, by which it gets its random numbers; by
+        default from 0 on.  Limits, prefixes and results are those of `greedy`.
         """
         ...
 
@@ -166,6 +183,21 @@ class ReferenceEngine:
         steps = steps_of(limits, prefixes, vocabulary_size(self.program, self.tensors))
         self._check(batch, steps, candidates)
         return greedy(self, batch, limits, candidates, prefixes)
+
+    def sample(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        sampling: Sampling,
+        texts: Sequence[int] | None = None,
+        prefixes: Batch | None = None,
+    ) -> list[list[int]]:
+        """See `Engine.sample`."""
+        check_limits(limits, len(batch))
+        steps = steps_of(limits, prefixes, vocabulary_size(self.program, self.tensors))
+        self._check(batch, steps, None)
+        first = [()] * len(batch) if prefixes is None else prefixes
+        return sample(self, batch, limits, sampling, numbers_of(texts, len(batch)), first)
 
     def beam(
         self,
@@ -270,6 +302,18 @@ def steps_of(limits: Sequence[int], prefixes: Batch | None, vocabulary: int) -> 
             if token not in range(vocabulary):
                 raise ValueError(f"prefix {index} has the token id {token}")
     return [most + len(prefix) for most, prefix in zip(limits, prefixes, strict=True)]
+
+
+def numbers_of(texts: Sequence[int] | None, count: int) -> Sequence[int]:
+    """The numbers of so many texts; raises ValueError for those of others, or out of range."""
+    if texts is None:
+        return range(count)
+    if len(texts) != count:
+        raise ValueError(f"{len(texts)} numbers for {count} sentences")
+    for number in texts:
+        if number not in range(MAX_TEXTS):
+            raise ValueError(f"a text has the number {number}")
+    return texts
 
 
 def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray[np.int32]:

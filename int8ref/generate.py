@@ -74,18 +74,18 @@ def generate(
 ) -> Iterator[list[Continued]]:
     """Continue texts, in order: lists of results as soon as they are there.
 
+    `sampling`: how tokens are drawn; without, each is the likeliest.
     `max_tokens`: most tokens that are added; by default as many as the model has positions for.
     Of a beginning that leaves no position, only the last tokens are read, after a `warn`ing.
     Neither the backend nor what follows it changes a result.  `texts` is iterated in another
     thread.  Raises `UserError` for a model that takes a source.
     """
     from int8ref.language_model import LanguageModel
-    from int8ref.search.sampling import Sampling
 
     found = LanguageModel.of(model, backend)
     most = found.positions
     limits = Limits(batch_size, batch_size * most, buffer_size or 16 * batch_size, threads)
-    work = partial(_continue, found, sampling or Sampling(), max_tokens or most)
+    work = partial(_continue, found, sampling, max_tokens or most)
     return in_order(_prompts(found, texts, warn), work, lambda p: len(p.ids) + 1, limits)
 
 
@@ -104,15 +104,17 @@ def _prompts(
 
 
 def _continue(
-    model: LanguageModel, sampling: Sampling, max_tokens: int, batch: list[Prompt]
+    model: LanguageModel, sampling: Sampling | None, max_tokens: int, batch: list[Prompt]
 ) -> list[Continued]:
     """What becomes of a batch of texts."""
-    from int8ref.search.continuation import continuations
-
     ids = [prompt.ids for prompt in batch]
     limits = [min(max_tokens, model.positions - len(prompt)) for prompt in ids]
     numbers = [prompt.number for prompt in batch]
-    found = continuations(model.engine, ids, limits, sampling, numbers)
+    nothing: list[list[int]] = [[] for _ in batch]
+    if sampling is None:
+        found = model.engine.greedy(nothing, limits, prefixes=ids)
+    else:
+        found = model.engine.sample(nothing, limits, sampling, numbers, ids)
     return [
         Continued(
             prompt.number,
@@ -206,10 +208,9 @@ def _run(given: argparse.Namespace, console: Console) -> None:
 
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     shares = int(100 * given.temperature), given.top_k, int(100 * given.top_p)
+    sampling = Sampling(*shares, given.seed) if shares[0] else None
     speed = given.backend, given.batch_size, given.threads, given.buffer_size
-    found = generate(
-        model, texts, Sampling(*shares, given.seed), given.max_tokens, *speed, complain
-    )
+    found = generate(model, texts, sampling, given.max_tokens, *speed, complain)
     writer = LineWriter(command.open_results(given.output, inputs, path))
     written, added, begun = (
         {"text": line, "json": document}[given.output_format],

@@ -23,6 +23,7 @@ from int8ref.model_file import Model
 from int8ref.program import Tensors
 from int8ref.reference import operation
 from int8ref.search import BeamOptions, Hypothesis
+from int8ref.search.sampling import Sampling
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text, text_of
 
@@ -116,12 +117,16 @@ def guard(monkeypatch: pytest.MonkeyPatch) -> None:
 BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
 
 
-def search(engine: Engine) -> tuple[list[list[int]], list[list[Hypothesis]], list[Hypothesis]]:
+Tokens = list[list[int]]
+
+
+def search(engine: Engine) -> tuple[Tokens, Tokens, list[list[Hypothesis]], list[Hypothesis]]:
     """All that an engine does."""
     options = BeamOptions(3, 3, "gnmt", 60)
     found = engine.beam(BATCH, LIMITS, options)
     targets = [best[0].ids for best in found]
-    return engine.greedy(BATCH, LIMITS), found, engine.score(BATCH, targets, options)
+    sampled = engine.sample(BATCH, LIMITS, Sampling(150, top_k=9, top_p=95, seed=3))
+    return engine.greedy(BATCH, LIMITS), sampled, found, engine.score(BATCH, targets, options)
 
 
 def translate(model: Model) -> Any:
@@ -145,7 +150,7 @@ def translate(model: Model) -> Any:
 def test_the_reference_makes_no_float(guard: None) -> None:
     found = translate(MODEL)
     assert Integers.operations > 3000
-    for hypothesis in found[2]:
+    for hypothesis in found[3]:
         assert all(type(x) is int for x in (*hypothesis.ids, *hypothesis.tokens, hypothesis.score))
     with pytest.MonkeyPatch.context() as patch:
         for module in REFERENCE_MODULES:

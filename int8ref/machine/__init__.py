@@ -11,6 +11,7 @@ rows.py         the rows of a decoder step and their states
 steps.py        the first step, every step, and the logits of a few rows
 greedy.py       greedy search around the loop
 forced.py       forced decoding: log-probabilities of given translations
+sample.py       sampling: tokens drawn by their probability
 beam.py         beam search, with choice.py (the likeliest tokens of a row) and ranking.py (what
                 becomes of the hypotheses of a sentence)
 hypotheses.py   the memory of a beam search

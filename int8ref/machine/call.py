@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-RUN, GREEDY, BEAM, SCORE = range(4)
-"""Modes: run the code once; or encode with the code, then decode greedily, by beam search, or along
-given tokens."""
+RUN, GREEDY, BEAM, SCORE, SAMPLE = range(5)
+"""Modes: run the code once; or encode with the code, then decode greedily, by beam search, along
+given tokens, or along tokens that are drawn."""
 
 (
     MODE,
@@ -17,7 +17,7 @@ given tokens."""
     STATE_ROWS,
     TARGETS,  # address of the operands of target.ids, target.positions, target.sentence
     EOS,  # token id
-    MULTIPLIER,  # of the log-softmax
+    MULTIPLIER,  # of the log-softmax, in sampling divided by the temperature
     SHIFT,
     STARTS,  # address of int32 [sentences]: the tokens before the first
     LIMITS,  # address of int32 [sentences]: most tokens of each translation
@@ -33,5 +33,9 @@ given tokens."""
     HYPOTHESES,  # address of the words of `hypotheses`
     CANDIDATES,  # address of int32: tokens that sentences may use, one after the other; 0: any
     OFFSETS,  # address of int32 [sentences + 1]: where those of each sentence begin
+    RANDOM,  # address of int32 [sentences, PITCH]: random numbers in [0, 2^31)
+    WEIGHTS,  # address of room for int64 [vocabulary]
+    TOP_K,  # see `search.sampling`
+    TOP_P,
     CALL_WORDS,
-) = range(27)
+) = range(31)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch, Observer, ids_of_rows, steps_of
+from int8ref.executor import Batch, Observer, ids_of_rows, numbers_of, steps_of
 from int8ref.machine import call as word
 from int8ref.machine import packed
 from int8ref.machine.arena import Arena
@@ -29,6 +29,7 @@ from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
 from int8ref.search.length import penalties
+from int8ref.search.sampling import Sampling, random_numbers, scaled
 
 Int64 = npt.NDArray[np.int64]
 
@@ -108,15 +109,46 @@ class CompiledEngine:
         limits: Sequence[int],
         prefixes: Batch,
     ) -> list[list[int]]:
-        shape = len(batch), max(steps, default=0)
         with self._memory() as memory:
             call = self._call(word.GREEDY, memory, batch, steps, 1, candidates)
-            out, lengths = call.room(word.OUT, shape), call.room(word.LENGTHS, shape[:1])
-            call.give(word.LIMITS, limits)
-            call.give_rows(prefixes, shape)
-            call.give(word.GIVEN_LENGTHS, [len(prefix) for prefix in prefixes])
-            call.run()
-            return _rows(out, lengths)
+            return call.follow(limits, prefixes, max(steps, default=0))
+
+    def sample(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        sampling: Sampling,
+        texts: Sequence[int] | None = None,
+        prefixes: Batch | None = None,
+    ) -> list[list[int]]:
+        """See `Engine.sample`."""
+        check_limits(limits, len(batch))
+        steps = steps_of(limits, prefixes, self._vocabulary)
+        numbers = numbers_of(texts, len(batch))
+        first = [()] * len(batch) if prefixes is None else prefixes
+        found: list[list[int]] = []
+        for part, sources, most, _ in self._parts(batch, steps, None, 1):
+            found += self._sample(sources, most, sampling, numbers[part], limits[part], first[part])
+        return found
+
+    def _sample(
+        self,
+        batch: Batch,
+        steps: Sequence[int],
+        sampling: Sampling,
+        texts: Sequence[int],
+        limits: Sequence[int],
+        prefixes: Batch,
+    ) -> list[list[int]]:
+        with self._memory() as memory:
+            call = self._call(word.SAMPLE, memory, batch, steps, 1)
+            random = random_numbers(sampling.seed, texts, max(steps, default=0))
+            call.room(word.RANDOM, random.shape)[...] = random
+            call.room(word.WEIGHTS, (self._vocabulary,), np.int64)
+            factors = scaled(self.program.log_softmax, sampling.temperature)
+            call.words[[word.MULTIPLIER, word.SHIFT]] = factors
+            call.words[[word.TOP_K, word.TOP_P]] = sampling.top_k, sampling.top_p
+            return call.follow(limits, prefixes, max(steps, default=0))
 
     def beam(
         self,
@@ -284,6 +316,17 @@ class Call:
         given = self.room(word.GIVEN, shape)
         for row, tokens in zip(given, rows, strict=True):
             row[: len(tokens)] = tokens
+
+    def follow(self, limits: Sequence[int], prefixes: Batch, most: int) -> list[list[int]]:
+        """Let the machine follow one token after another, at most so many steps: what it found
+        after the prefixes."""
+        shape = len(limits), most
+        out, lengths = self.room(word.OUT, shape), self.room(word.LENGTHS, shape[:1])
+        self.give(word.LIMITS, limits)
+        self.give_rows(prefixes, shape)
+        self.give(word.GIVEN_LENGTHS, [len(prefix) for prefix in prefixes])
+        self.run()
+        return _rows(out, lengths)
 
     def run(self) -> None:
         """Let the machine do it."""

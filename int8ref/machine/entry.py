@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from int8ref.kernels.views import word
 from int8ref.machine.beam import beam
-from int8ref.machine.call import BEAM, CODE, CODE_ROWS, FRAME, GREEDY, MODE, SCORE
+from int8ref.machine.call import BEAM, CODE, CODE_ROWS, FRAME, GREEDY, MODE, SAMPLE, SCORE
 from int8ref.machine.forced import forced
 from int8ref.machine.greedy import greedy
 from int8ref.machine.interpreter import run
+from int8ref.machine.sample import sample
 
 
 def call_machine(address):
@@ -19,5 +20,7 @@ def call_machine(address):
         beam(frame, address)
     elif mode == SCORE:
         forced(frame, address)
+    elif mode == SAMPLE:
+        sample(frame, address)
     else:
         run(word(address, CODE), word(address, CODE_ROWS), frame)

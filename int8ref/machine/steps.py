@@ -14,10 +14,17 @@ from int8ref.machine.call import (
     CODE_ROWS,
     DECODER,
     DECODER_ROWS,
+    EOS,
+    GIVEN,
+    GIVEN_LENGTHS,
     HEAD,
+    LENGTHS,
+    LIMITS,
     OFFSETS,
+    PITCH,
     STARTS,
 )
+from int8ref.machine.call import OUT as FOUND
 from int8ref.machine.frame import (
     ADDRESS,
     BASE,
@@ -75,6 +82,37 @@ def keep(frame, call, row, target):
         ids[target] = ids[row]
         sentence[target] = sentence[row]
         move_states(frame, call, row, target)
+
+
+@part
+def follow(frame: int, call: int, rows: int, step: int) -> int:
+    """What follows from the ids of the rows, which are at a step: they are kept in OUT, but for eos
+    and for those that are given, which take their place; returns how many rows go on."""
+    sentences: int = word(frame, SENTENCE + ROWS) - 1
+    limits = array(word(call, LIMITS), (sentences,), np.int32)
+    lengths = array(word(call, LENGTHS), (sentences,), np.int32)
+    given_lengths = array(word(call, GIVEN_LENGTHS), (sentences,), np.int32)
+    given = array(word(call, GIVEN), (sentences, word(call, PITCH)), np.int32)
+    out = array(word(call, FOUND), (sentences, word(call, PITCH)), np.int32)
+    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
+    eos = np.int32(word(call, EOS))
+    going = 0
+    for row in range(rows):
+        token, index = ids[row], sentence[row]
+        goes_on = step < given_lengths[index]
+        if goes_on:
+            ids[row] = given[index, step]
+        else:
+            at = step - given_lengths[index]
+            lengths[index] = np.int32(at)
+            if token != eos:
+                out[index, at] = token
+                lengths[index] = np.int32(at + 1)
+                goes_on = lengths[index] < limits[index]
+        if goes_on:
+            keep(frame, call, row, going)
+            going += 1
+    return going
 
 
 @kernel

@@ -6,6 +6,8 @@ candidates.py  the tokens that a search considers, where not all of them
 greedy.py      the likeliest token after the likeliest token
 beam.py        the best hypotheses of a beam
 forced.py      the log-probabilities of given translations
+sampling.py    what tokens are drawn by
+sample.py      tokens drawn by their probability
 """
 
 from __future__ import annotations

@@ -6,12 +6,13 @@ order of texts changes one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
-from int8ref.reference.argmax import argmax
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, LogSoftmax
 
 MAX_TEMPERATURE = 10_000
@@ -21,10 +22,11 @@ RANDOM_BITS = 31
 LOW_BITS = 21
 """Of a sum of weights, which is below 2^52."""
 MAX_SEED = 2**63 - 1
+MAX_TEXTS = 2**44
 
-_MASK = 2**64 - 1
-_STEP = 0x9E3779B97F4A7C15
-_STEP_BITS = 20
+STEP = np.uint64(0x9E3779B97F4A7C15)
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+STEP_BITS = 20
 
 Int64 = npt.NDArray[np.int64]
 
@@ -32,7 +34,7 @@ Int64 = npt.NDArray[np.int64]
 class Sampling(msgspec.Struct, frozen=True):
     """How tokens are drawn.
 
-    temperature  in hundredths, to 10,000: logits are divided by it; 0 takes the likeliest token
+    temperature  in hundredths, from 1 to 10,000: logits are divided by it
     top_k        only so many likeliest tokens are drawn from (more where several are as likely as
                  the last of them); 0: all
     top_p        in hundredths: only the fewest likeliest tokens are drawn from that together have
@@ -42,14 +44,14 @@ class Sampling(msgspec.Struct, frozen=True):
     Raises ValueError.
     """
 
-    temperature: int = 0
+    temperature: int = 100
     top_k: int = 0
     top_p: int = ALL
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("temperature", 0, MAX_TEMPERATURE),
+            ("temperature", 1, MAX_TEMPERATURE),
             ("top_k", 0, 2**31),
             ("top_p", 1, ALL),
             ("seed", 0, MAX_SEED),
@@ -59,18 +61,27 @@ class Sampling(msgspec.Struct, frozen=True):
                 raise ValueError(f"{name} is {value}, not in [{low}, {high}]")
 
 
-def random_number(seed: int, text: int, step: int) -> int:
-    """A number in [0, 2^31): SplitMix64 (Steele et al. 2014, Fig. 17) of the place in a stream that
-    begins where the seed says.  `text` in [0, 2^44), `step` in [0, 2^20)."""
-    place = (text << _STEP_BITS) + step + 1
-    return _mixed(_mixed(seed + _STEP) + place * _STEP) >> (64 - RANDOM_BITS)
+def random_numbers(seed: int, texts: Sequence[int], count: int) -> npt.NDArray[np.int32]:
+    """The numbers of the first `count` steps of each text, int32 [texts, count] in [0, 2^31).
+
+    SplitMix64 (Steele et al. 2014, Fig. 17): at place p = 2^20 * text + step + 1 of the stream that
+    the seed begins,
+
+        mixed(mixed(seed + 0x9E3779B97F4A7C15) + p * 0x9E3779B97F4A7C15) >> 33
+
+    modulo 2^64.  Texts in [0, 2^44), `count` at most 2^20.
+    """
+    firsts = np.array(texts, np.uint64)[:, None] << np.uint64(STEP_BITS)
+    places = np.add(firsts, np.arange(1, count + 1, dtype=np.uint64), dtype=np.uint64)
+    begin = mixed(np.array([[seed]], np.uint64) + STEP)
+    return (mixed(begin + places * STEP) >> np.uint64(64 - RANDOM_BITS)).astype(np.int32)
 
 
-def _mixed(x: int) -> int:
-    x &= _MASK
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
-    return x ^ (x >> 31)
+def mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """A bijection of 64 bits that leaves no bit of x alone, modulo 2^64."""
+    x = np.multiply(x ^ (x >> np.uint64(30)), FIRST, dtype=np.uint64)
+    x = np.multiply(x ^ (x >> np.uint64(27)), SECOND, dtype=np.uint64)
+    return x ^ (x >> np.uint64(31))
 
 
 def scaled(softmax: LogSoftmax, temperature: int) -> tuple[int, int]:
@@ -120,22 +131,3 @@ def drawn(weight: Int64, number: int) -> int:
     high, low = divmod(int(sums[-1]), 1 << LOW_BITS)
     bound = (number * high >> RANDOM_BITS - LOW_BITS) + (number * low >> RANDOM_BITS)
     return int(np.searchsorted(sums, bound, side="right"))
-
-
-def draw(
-    logits: npt.NDArray[np.int32],
-    softmax: LogSoftmax,
-    sampling: Sampling,
-    texts: npt.NDArray[np.int64],
-    steps: npt.NDArray[np.int64],
-) -> npt.NDArray[np.int32]:
-    """A token for each row of logits [rows, n], which is of a step of a text (their numbers).
-
-    Without a temperature the likeliest (of equal ones the lowest id); else by `weights` and a
-    `random_number`.
-    """
-    if not sampling.temperature:
-        return argmax(logits)
-    rows = zip(weights(logits, softmax, sampling), texts.tolist(), steps.tolist(), strict=True)
-    found = [drawn(row, random_number(sampling.seed, text, step)) for row, text, step in rows]
-    return np.array(found, np.int32)
