@@ -76,8 +76,7 @@ def deliver(
     translator = Translator(content, given.backend, speed)
     output = open_results(given.output, inputs, path)
     console.debug(f"model {content.name} from {path}, {given.backend} backend, {speed}")
-    if any(file.terminal for file in inputs):
-        console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
+    invite(inputs, console)
     console.start_progress(not os.isatty(output))
     writer, counts = LineWriter(output), Counts()
     for results in results_of(translator):
@@ -88,6 +87,12 @@ def deliver(
     console.clear()
     if given.stats:
         console.say(counts.describe())
+
+
+def invite(inputs: Sequence[InputFile], console: Console) -> None:
+    """Tell who sits at a terminal that input is waited for."""
+    if any(file.terminal for file in inputs):
+        console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
 
 
 def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> int:

@@ -212,6 +212,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     speed = given.backend, given.batch_size, given.threads, given.buffer_size
     found = generate(model, texts, sampling, given.max_tokens, *speed, complain)
     writer = LineWriter(command.open_results(given.output, inputs, path))
+    command.invite(inputs, console)
     written, added, begun = (
         {"text": line, "json": document}[given.output_format],
         0,

@@ -19,6 +19,7 @@ from int8ref.program import (
     Tensors,
     decode,
     encode,
+    max_steps,
     max_target_length,
     parameter_count,
     validate,
@@ -326,3 +327,65 @@ def test_max_target_length(length: int, factor: int, wanted: int) -> None:
 
 def test_parameter_count() -> None:
     assert parameter_count({"a": np.zeros((2, 3), np.int8), "b": np.zeros(4, np.int32)}) == 10
+
+
+ROTARY = build_tiny_rotary()
+
+
+@pytest.mark.parametrize(
+    ("op", "fields", "message"),
+    [
+        ("embed", {"positions": "target.positions"}, "positions and their table need each other"),
+        ("embed", {"position_table": "cosine"}, "positions and their table need each other"),
+        ("rotary", {"x": "norm"}, "is int8.target, 16., not int16"),
+        ("rotary", {"positions": "target.ids"}, "is not target.positions"),
+        ("rotary", {"heads": 0}, "heads is 0"),
+        ("rotary", {"heads": 5}, r"head_width is 8, outside \[2, 6\]"),
+        ("rotary", {"pairs": 5}, r"pairs is 5, outside \[1, 4\]"),
+        ("rotary", {"pairs": 2}, r"tensor 'cosine' is int16.64, 3., wanted \[any, 2\]"),
+        ("rotary", {"sine": "qkv.wide.shift"}, "not int16"),
+        ("rotary", {"multiplier": "qkv.wide.shift"}, "not int32"),
+        ("rotary", {"shift": "qkv.multiplier"}, "not int8"),
+        ("attention_softmax", {"group": 0}, r"group is 0, outside \[1, 2\]"),
+        ("attention_softmax", {"group": 3}, r"group is 3, outside \[1, 2\]"),
+        ("attention_softmax", {"group": 1}, "column is 8, outside"),
+        ("attention_softmax", {"heads": 3, "query_column": -8}, "3 heads in groups of 2"),
+        ("interpolate", {"x": "ffn.norm"}, "is int8.target, 16., not int16"),
+        ("interpolate", {"table": "cosine"}, r"wanted \[513\]"),
+        ("multiply", {"a": "ffn.inner"}, "is int8.target, 32., not int16"),
+        ("multiply", {"b": "ffn.norm"}, "not of width 32"),
+        ("multiply", {"limit": 0}, "limit is 0"),
+        ("multiply", {"limit": 32768}, "limit is 32768"),
+        ("multiply", {"multiplier": "qkv.multiplier", "b": "ffn.inner"}, None),
+        ("multiply", {"shift": "score"}, "tensor 'score' is missing|missing tensors: score"),
+        ("rms_norm", {"epsilon": -1}, "epsilon is -1"),
+        ("rms_norm", {"shift": 31}, "shift is 31"),
+    ],
+)
+def test_refuses_what_llamas_could_have_wrong(
+    op: str, fields: dict[str, Any], message: str | None
+) -> None:
+    sequence: list[Instruction] = list(ROTARY.program.decoder)
+    at = next(at for at, i in enumerate(sequence) if i.op == op)
+    sequence[at] = replace(sequence[at], **fields)
+    program = replace(ROTARY.program, decoder=sequence)
+    kept = {name for i in sequence for name in i.names("tensor")}
+    tensors = {name: array for name, array in ROTARY.tensors.items() if name in kept}
+    if message is None:
+        validate(program, tensors)
+    else:
+        refuse(message, program, tensors)
+
+
+@pytest.mark.parametrize("name", ["cosine", "sine"])
+@pytest.mark.parametrize(("value", "message"), [(-(2**14) - 1, "below"), (2**14 + 1, "above")])
+def test_angles_stay_in_their_range(name: str, value: int, message: str) -> None:
+    angles = np.full_like(ROTARY.tensors[name], value)
+    refuse(f"tensor '{name}' .* {message}", ROTARY.program, {**ROTARY.tensors, name: angles})
+
+
+def test_positions_are_those_of_angles() -> None:
+    """Both tables have a row for each, and there are no steps beyond."""
+    shorter = {name: ROTARY.tensors[name][:9] for name in ("cosine", "sine")}
+    assert max_steps(ROTARY.program, {**ROTARY.tensors, **shorter}) == 9
+    refuse("tensor 'sine'", ROTARY.program, {**ROTARY.tensors, "cosine": shorter["cosine"]})
