@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentencepiece
 import tiny_llama as tiny
 from damage import FUZZ, damage
 from hypothesis import given
@@ -18,7 +19,8 @@ from tiny_training import tokenizer
 from weights_import import sources
 from weights_import.calibrate import tokenize
 from weights_import.float_model import CheckpointError
-from weights_import.sources import hugging_face_llama
+from weights_import.sources import hugging_face_llama, llama2c
+from weights_import.sources.vocabulary import Piece, byte_pairs
 
 TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
 # log P of each token of TARGET after <s>, by transformers 4.57.6 in float32.
@@ -58,14 +60,31 @@ def test_a_window_limits_the_positions(tmp_path: Path) -> None:
 
 
 def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
-    path = tiny.write(tmp_path)
+    """With fewer pieces than there are embeddings; more are refused."""
+    path, beside = tiny.write(tmp_path), tmp_path / "tokenizer.model"
     with pytest.raises(CheckpointError, match="no target tokenizer"):
         tokenize(sources.read(path), ["a"])
-    (tmp_path / "tokenizer.model").write_bytes(tokenizer())
-    names = [path.name, "config.json", "tokenizer.model"]
-    assert [file.name for file in sources.files(tmp_path)] == names
-    with pytest.raises(CheckpointError, match=r"target tokenizer: .vocabulary, eos, unk"):
-        tokenize(sources.read(path), ["a"])
+    pieces = [*llama2c.NAMES.values(), "\u2581", *"abcdefgh"]
+    names = {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
+
+    def write(count: int) -> None:
+        kept = {piece: Piece(-float(i)) for i, piece in enumerate(pieces[:count])}
+        beside.write_bytes(byte_pairs(kept, **names))
+
+    write(10)
+    assert [f.name for f in sources.files(tmp_path)] == [path.name, "config.json", beside.name]
+    model = sources.read(path)
+    assert tokenize(model, ["cab"]) == [[3, 6, 4, 5, 2]]
+    made = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["target"])
+    assert (made.vocab_size(), made.is_control(12), made.decode([4, 12])) == (13, True, "a")
+    write(12)
+    assert len(sources.read(tiny.write(tmp_path)).tokenizers["target"]) > beside.stat().st_size
+    beside.write_bytes(tokenizer())
+    with pytest.raises(CheckpointError, match=r"tokenizer.model: .* pieces for 13 embeddings"):
+        sources.read(path)
+    beside.write_bytes(b"\x0a\x7f")
+    with pytest.raises(CheckpointError, match=r"tokenizer.model: SentencePiece model: IndexError"):
+        sources.read(path)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from weights_import.sources import llama
 from weights_import.sources.hugging_face import ACTIVATIONS, Id, Layers, config_file, read_config
 from weights_import.sources.safetensors_file import Size, contents, header_bytes
 from weights_import.sources.tokenizers import read_limited
+from weights_import.sources.vocabulary import padded
 
 FORMAT = "Hugging Face Llama or Mistral (.safetensors and config.json)"
 EMBEDDING, HEAD, LAST_NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
@@ -89,11 +90,10 @@ def read(path: Path) -> FloatModel:
         config = read_config(path, _Config)
         content = contents(path)
         shape = architecture(config)
-        tokenizer = path.with_name(TOKENIZER)
         model = FloatModel(
             shape,
             canonical(shape, content.tensors, config.tie_word_embeddings),
-            tokenizers={"target": read_limited(tokenizer)} if tokenizer.is_file() else {},
+            tokenizers=tokenizers(path.with_name(TOKENIZER), config.vocab_size),
             provenance={
                 "file": path.name,
                 "format": f"Hugging Face {config.model_type.capitalize()}",
@@ -104,6 +104,16 @@ def read(path: Path) -> FloatModel:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return model
+
+
+def tokenizers(path: Path, vocabulary: int) -> dict[str, bytes]:
+    """The tokenizer in a file, if it is there, with a piece for each embedding."""
+    if not path.is_file():
+        return {}
+    try:
+        return {"target": padded(read_limited(path), vocabulary)}
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
 
 
 def architecture(config: _Config) -> Architecture:

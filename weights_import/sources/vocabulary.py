@@ -9,6 +9,8 @@ are numbered by their places, so it is written anew, in the order of the list:
     a piece of the model alone    is left out: texts are cut into other pieces instead of `unk`
     a language mark, >>fra<<      is one piece at the beginning of a text
 
+A model may have more embeddings than its tokenizer pieces: the rest is `padded`.
+
 A list of single characters needs no model: it is written as one of SentencePiece's kind `char`; a
 list of pieces with scores, as one of the kind `bpe`.
 """
@@ -111,6 +113,22 @@ def byte_pairs(pieces: Mapping[str, Piece], unk: str, bos: str, eos: str) -> byt
     order = list(pieces)
     _check(written, order.index(eos), order.index(unk), len(order))
     return written
+
+
+def padded(content: bytes, size: int) -> bytes:
+    """The SentencePiece model `content` with pieces of no text behind its own, up to `size`: for a
+    model with more embeddings than pieces.
+
+    Raises CheckpointError where it is damaged or has more pieces.
+    """
+    try:
+        names = [_piece(value)[0] for number, _, value in _fields(content) if number == PIECES]
+    except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
+        raise CheckpointError(f"SentencePiece model: {type(error).__name__}: {error}") from None
+    if len(names) > size:
+        raise CheckpointError(f"SentencePiece model: {len(names)} pieces for {size} embeddings")
+    more = (f"<unused{i}>" for i in range(len(names), size))
+    return content + b"".join(_written(name, Piece(type=CONTROL)) for name in more)
 
 
 def _model(
