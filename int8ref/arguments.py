@@ -22,7 +22,7 @@ from int8ref.options import (
     hundredths,
 )
 from int8ref.processors import processors
-from int8ref.search.hypothesis import MAX_BEAM
+from int8ref.search.hypothesis import MAX_BEAM, MAX_SEED
 
 BATCH_SIZE = 32
 MAX_COUNT = 4096
@@ -222,7 +222,7 @@ class _Version(argparse.Action):
 def seed(text: str) -> int:
     """The type of an option that random numbers begin with."""
     number = int(text)
-    if not 0 <= number < 1 << 63:
+    if not 0 <= number <= MAX_SEED:
         raise argparse.ArgumentTypeError(f"{number} is not between 0 and 2^63 - 1")
     return number
 

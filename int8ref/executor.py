@@ -20,9 +20,10 @@ from int8ref.search.beam import beam
 from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
 from int8ref.search.greedy import greedy
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits
+from int8ref.search.prefixes import begun
 from int8ref.search.sample import sample
-from int8ref.search.sampling import MAX_TEXTS, Sampling
+from int8ref.search.sampling import numbered
 
 Backend = Literal["compiled", "reference"]
 BACKENDS: tuple[Backend, ...] = ("compiled", "reference")
@@ -179,10 +180,8 @@ class ReferenceEngine:
         prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        check_limits(limits, len(batch))
-        steps = steps_of(limits, prefixes, vocabulary_size(self.program, self.tensors))
-        self._check(batch, steps, candidates)
-        return greedy(self, batch, limits, candidates, prefixes)
+        first = self._begun(batch, limits, candidates, prefixes)
+        return greedy(self, batch, limits, candidates, first)
 
     def sample(
         self,
@@ -193,11 +192,8 @@ class ReferenceEngine:
         prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.sample`."""
-        check_limits(limits, len(batch))
-        steps = steps_of(limits, prefixes, vocabulary_size(self.program, self.tensors))
-        self._check(batch, steps, None)
-        first = [()] * len(batch) if prefixes is None else prefixes
-        return sample(self, batch, limits, sampling, numbers_of(texts, len(batch)), first)
+        first = self._begun(batch, limits, None, prefixes)
+        return sample(self, batch, limits, sampling, numbered(texts, len(batch)), first)
 
     def beam(
         self,
@@ -207,6 +203,7 @@ class ReferenceEngine:
         candidates: Candidates | None = None,
     ) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
+        check_limits(limits, len(batch))
         self._check(batch, limits, candidates)
         return beam(self, batch, limits, options, candidates)
 
@@ -225,11 +222,23 @@ class ReferenceEngine:
         check_paths(starts, paths, len(batch), vocabulary_size(self.program, self.tensors))
         return log_probabilities(self, batch, starts, paths)
 
-    def _check(self, batch: Batch, limits: Sequence[int], candidates: Candidates | None) -> None:
+    def _begun(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None,
+        prefixes: Batch | None,
+    ) -> Batch:
+        """The prefix of each sentence of a request that can be answered."""
+        vocabulary = vocabulary_size(self.program, self.tensors)
+        first, steps = begun(len(batch), limits, prefixes, vocabulary)
+        self._check(batch, steps, candidates)
+        return first
+
+    def _check(self, batch: Batch, steps: Sequence[int], candidates: Candidates | None) -> None:
         program, tensors = self.program, self.tensors
-        check_limits(limits, len(batch))
         positions = max_steps(program, tensors)
-        if max(limits, default=0) > positions:
+        if max(steps, default=0) > positions:
             raise IndexError(f"positions must lie in [0, {positions})")
         if candidates is not None:
             check_candidates(candidates, len(batch), vocabulary_size(program, tensors))
@@ -286,34 +295,6 @@ def run_instruction(instruction: Instruction, values: Values, tensors: Tensors) 
     names = [content for _, kind, content in instruction.operands() if kind == "result"]
     pairs = zip(names, results if len(names) > 1 else (results,), strict=True)
     return {name: result for name, result in pairs if name is not None}
-
-
-def steps_of(limits: Sequence[int], prefixes: Batch | None, vocabulary: int) -> list[int]:
-    """Most steps of each sentence: as many as its prefix has tokens, and its limit.
-
-    Raises ValueError for prefixes of other sentences or with what is no token.
-    """
-    if prefixes is None:
-        return list(limits)
-    if len(prefixes) != len(limits):
-        raise ValueError(f"{len(prefixes)} prefixes for {len(limits)} sentences")
-    for index, prefix in enumerate(prefixes):
-        for token in prefix:
-            if token not in range(vocabulary):
-                raise ValueError(f"prefix {index} has the token id {token}")
-    return [most + len(prefix) for most, prefix in zip(limits, prefixes, strict=True)]
-
-
-def numbers_of(texts: Sequence[int] | None, count: int) -> Sequence[int]:
-    """The numbers of so many texts; raises ValueError for those of others, or out of range."""
-    if texts is None:
-        return range(count)
-    if len(texts) != count:
-        raise ValueError(f"{len(texts)} numbers for {count} sentences")
-    for number in texts:
-        if number not in range(MAX_TEXTS):
-            raise ValueError(f"a text has the number {number}")
-    return texts
 
 
 def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray[np.int32]:

@@ -15,13 +15,13 @@ from int8ref import command
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
 from int8ref.lines import LineWriter, split_arguments
-from int8ref.options import MAX_LENGTH
+from int8ref.options import MAX_LENGTH, hundredths
+from int8ref.search import Sampling
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend
     from int8ref.language_model import LanguageModel
     from int8ref.model_file import Model
-    from int8ref.search.sampling import Sampling
 
 PROGRAM = "python -m int8ref.generate"
 FORMATS = ("text", "json")
@@ -204,11 +204,11 @@ def _run(given: argparse.Namespace, console: Console) -> None:
 
     from int8ref.executor import prepare_backend
     from int8ref.models import load_model
-    from int8ref.search.sampling import Sampling
 
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
-    shares = int(100 * given.temperature), given.top_k, int(100 * given.top_p)
-    sampling = Sampling(*shares, given.seed) if shares[0] else None
+    temperature = hundredths("temperature", given.temperature)
+    top_p = hundredths("top_p", given.top_p)
+    sampling = Sampling(temperature, given.top_k, top_p, given.seed) if temperature else None
     speed = given.backend, given.batch_size, given.threads, given.buffer_size
     found = generate(model, texts, sampling, given.max_tokens, *speed, complain)
     writer = LineWriter(command.open_results(given.output, inputs, path))

@@ -8,7 +8,13 @@ from decimal import Decimal
 from typing import Literal, get_args
 
 from int8ref.errors import UserError
-from int8ref.search.hypothesis import MAX_ALPHA, MAX_BEAM, Normalization
+from int8ref.search.hypothesis import (
+    ALL,
+    MAX_ALPHA,
+    MAX_BEAM,
+    MAX_TEMPERATURE,
+    Normalization,
+)
 
 AlignmentKind = Literal["hard", "soft"]
 Number = Decimal | int | float | str
@@ -21,8 +27,8 @@ MAX_LENGTH = 1024
 RANGES = {
     "alpha": (0, MAX_ALPHA),
     "max_length_factor": (1, 10_000),
-    "temperature": (0, 10_000),
-    "top_p": (1, 100),
+    "temperature": (0, MAX_TEMPERATURE),
+    "top_p": (1, ALL),
 }
 """Ranges of decimal numbers, in hundredths."""
 

@@ -13,7 +13,7 @@ from int8ref.errors import UserError
 from int8ref.generate import Continued, generate
 from int8ref.model_file import save
 from int8ref.program import max_steps
-from int8ref.search.sampling import Sampling
+from int8ref.search import Sampling
 from tests.conftest import POSITIONS, SENTENCES
 from tests.machine_text import machine_text
 from tests.processes import Command, run

@@ -122,7 +122,14 @@ def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.M
         copy.write_bytes(path.read_bytes())
     monkeypatch.setattr(native, "__file__", str(tmp_path / "machine" / "native.py"))
     assert native.digest() == mine
-    for name in ("arithmetic.py", "kernels/ssru.py", "kernels/gemm/tile.py", "machine/frame.py"):
+    for name in (
+        "arithmetic.py",
+        "kernels/ssru.py",
+        "kernels/gemm/tile.py",
+        "machine/frame.py",
+        "search/length.py",
+        "search/sampling.py",
+    ):
         before = native.digest()
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
         assert native.digest() != before, name

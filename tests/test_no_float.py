@@ -22,8 +22,7 @@ from int8ref.executor import Engine, ReferenceEngine
 from int8ref.model_file import Model
 from int8ref.program import Tensors
 from int8ref.reference import operation
-from int8ref.search import BeamOptions, Hypothesis
-from int8ref.search.sampling import Sampling
+from int8ref.search import BeamOptions, Hypothesis, Sampling
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text, text_of
 

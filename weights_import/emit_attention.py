@@ -15,7 +15,7 @@ from int8ref.reference.rotary import ANGLE_BITS, Rotary
 from weights_import.calibrate import Ranges
 from weights_import.emitter import WIDE_BITS, Emitter, Options, Scaled
 from weights_import.float_model import FloatModel
-from weights_import.scale_propagation import DATA_MAX, WIDE_MAX, Float64, dyadic, fixed_point
+from weights_import.scale_propagation import DATA_MAX, Float64, dyadic, fixed_point
 
 SCORE_SHIFT = 16
 SCORE_RANGE = 2**14
@@ -75,11 +75,10 @@ class AttentionEmitter(Emitter):
     def turned(self, out: str, products: list[str], x: Scaled, scale: Float64) -> None:
         """Queries, keys and values, the first two turned by their positions: rounded to 16 bits
         before, where both columns of a pair have one scale, and to 8 behind."""
-        architecture = self.model.architecture
-        pairs = len(architecture.rotary)
-        before = self.of_pairs(scale, self.heads + self.heads // self.group) * 2.0**-WIDE_BITS
+        rotary, heads = self.model.architecture.rotary, self.heads + self.heads // self.group
+        before = self.of_pairs(scale, heads) * 2.0**-WIDE_BITS
         wide = self.requantize(f"{out}.wide", self.accumulate(out, x, products), before)
-        angles = np.outer(np.arange(self.positions), architecture.rotary)
+        angles = np.outer(np.arange(self.positions), rotary)
         fields: dict[str, Any] = {
             name: self.tensor(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
             for name, f in (("cosine", np.cos), ("sine", np.sin))
@@ -91,9 +90,9 @@ class AttentionEmitter(Emitter):
             Rotary(
                 x=wide.name,
                 positions="target.positions",
-                heads=self.heads + self.heads // self.group,
+                heads=heads,
                 head_width=self.head_size,
-                pairs=pairs,
+                pairs=len(rotary),
                 out=out,
                 **fields,
             )
@@ -136,11 +135,10 @@ class AttentionEmitter(Emitter):
     def attention(self, name: str, operands: Operands, domain: str | None) -> Scaled:
         """Rows of `domain` over the source; without one, target rows over their histories."""
         query, key, value = (operands[part] for part in ("query", "key", "value"))
-        dynamic = self.options.rescaling == "dynamic"
-        scale = self.context_scale(name) * (2.0**-WIDE_BITS if dynamic else 1.0)
+        out = f"{name}.context"
+        found, limit = self.before_products(out, self.context_scale(name))
         head = slice(None, None, self.head_size)
-        context = dyadic((self.shared(value.scale) / scale)[head], 20, 38)
-        out = f"{name}.context.wide" if dynamic else f"{name}.context"
+        context = dyadic((self.shared(value.scale) / found.scale)[head], 20, 38)
         fields: dict[str, Any] = {
             "query": query.value,
             "key": key.value,
@@ -154,8 +152,8 @@ class AttentionEmitter(Emitter):
             "value_column": value.column,
             "context_multiplier": self.tensor(f"{name}.context_multiplier", context[0]),
             "context_shift": self.tensor(f"{name}.context_shift", context[1]),
-            "limit": WIDE_MAX if dynamic else DATA_MAX,
-            "out": out,
+            "limit": limit,
+            "out": found.name,
         }
         if self.group > 1:
             fields["group"] = self.group
@@ -164,8 +162,7 @@ class AttentionEmitter(Emitter):
             self.add(AttentionSoftmax(**fields, **self.softmax(name, score)))
         else:
             self.add(AttentionPolynomial(**fields, **self.polynomial(name, score)))
-        found = Scaled(out, scale)
-        return self.rescale(f"{name}.context", found, low=-WIDE_MAX) if dynamic else found
+        return self.narrow(out, found)
 
     def softmax(self, name: str, score: Float64) -> dict[str, Any]:
         """Operands of the softmax, for the scale of query . key a head."""

@@ -289,6 +289,17 @@ class Emitter:
         )
         return Scaled(out, scale)
 
+    def before_products(self, out: str, scale: Float64) -> tuple[Scaled, int]:
+        """How an instruction gives what products take in: the value, and its limit.  It has 8 bits
+        and is `out`, or with dynamic re-scaling 16, and another name, until it is `narrow`."""
+        if self.options.rescaling == "static":
+            return Scaled(out, scale), DATA_MAX
+        return Scaled(f"{out}.wide", scale * 2.0**-WIDE_BITS), WIDE_MAX
+
+    def narrow(self, out: str, x: Scaled) -> Scaled:
+        """A value from `before_products` as products take it."""
+        return x if x.name == out else self.rescale(out, x, low=-WIDE_MAX)
+
     def rescale(self, out: str, x: Scaled, low: int) -> Scaled:
         """A value of 16 bits in 8, each row with a shift of its own."""
         exponent = f"{out}.exponent"

@@ -207,22 +207,19 @@ class _Lowering(AttentionEmitter):
         channels = 1 if self.options.scales == "tensor" else self.model.architecture.d_ffn
         opened = self.opened(gate, x)
         linear = self.linear(inner, [inner], x, self.group_scales(inner, channels))
-        dynamic = self.options.rescaling == "dynamic"
-        scale = self.input_scale(out) * (2.0**-WIDE_BITS if dynamic else 1.0)
-        product = f"{out}.wide" if dynamic else out
-        factors = dyadic(opened.scale * linear.scale / scale, 1, 62)
+        found, limit = self.before_products(out, self.input_scale(out))
+        factors = dyadic(opened.scale * linear.scale / found.scale, 1, 62)
         self.add(
             Multiply(
                 a=opened.name,
                 b=linear.name,
                 multiplier=self.tensor(f"{out}.multiplier", factors[0]),
                 shift=self.tensor(f"{out}.shift", factors[1]),
-                limit=WIDE_MAX if dynamic else DATA_MAX,
-                out=product,
+                limit=limit,
+                out=found.name,
             )
         )
-        found = Scaled(product, scale)
-        return self.rescale(out, found, low=-WIDE_MAX) if dynamic else found
+        return self.narrow(out, found)
 
     def opened(self, name: str, x: Scaled) -> Scaled:
         """A gate after its activation, all in 16 bits, as it is multiplied before it is rounded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from int8ref.kernels.arithmetic import requantize
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.views import array, matrix, word
 from int8ref.machine.frame import ADDRESS, ITEM, WIDTH, operands_at
@@ -18,15 +19,11 @@ A, B, MULTIPLIER, SHIFT, LIMIT, OUT = (
 @kernel
 def multiply(a, b, multiplier, shift, limit, out):
     """The products of `a` and `b` on the scale of `out`, saturated at plus and minus `limit`."""
-    low, high = np.int64(-limit), np.int64(limit)
     for r in range(a.shape[0]):
         left, right, target = a[r], b[r], out[r]
         for i in range(a.shape[1]):
-            s = np.int64(shift[i])
-            total = np.int64(np.int32(np.int32(left[i]) * np.int32(right[i])))
-            total = total * np.int64(multiplier[i])
-            total = (total + (np.int64(1) << (s - np.int64(1)))) >> s
-            target[i] = min(max(total, low), high)
+            product = np.int32(np.int32(left[i]) * np.int32(right[i]))
+            target[i] = requantize(product, multiplier[i], shift[i], -limit, limit)
 
 
 @kernel

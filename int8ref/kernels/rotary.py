@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from int8ref.kernels.arithmetic import requantize
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.views import array, column, matrix, word
 from int8ref.machine.frame import ADDRESS, LENGTH, WIDTH, operands_at
@@ -40,11 +41,8 @@ def rotary(x, positions, cosine, sine, heads, head_width, pairs, multiplier, shi
 
 @kernel
 def _data(acc, multiplier, shift):
-    """Twin of `arithmetic.requantize` to 8 bits."""
-    s = np.int64(shift)
-    total = np.int64(np.int32(acc)) * np.int64(multiplier)
-    total = (total + (np.int64(1) << (s - np.int64(1)))) >> s
-    return np.int8(min(max(total, np.int64(-127)), np.int64(127)))
+    """An accumulator in 8 bits."""
+    return np.int8(requantize(np.int32(acc), multiplier, shift, -127, 127))
 
 
 @kernel

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch, Observer, ids_of_rows, numbers_of, steps_of
+from int8ref.executor import Batch, Observer, ids_of_rows
 from int8ref.machine import call as word
 from int8ref.machine import packed
 from int8ref.machine.arena import Arena
@@ -27,9 +27,10 @@ from int8ref.program import Checked, Program, Tensors, max_steps, validate, voca
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits
 from int8ref.search.length import penalties
-from int8ref.search.sampling import Sampling, random_numbers, scaled
+from int8ref.search.prefixes import begun
+from int8ref.search.sampling import numbered, random_numbers, scaled
 
 Int64 = npt.NDArray[np.int64]
 
@@ -93,9 +94,7 @@ class CompiledEngine:
         prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        check_limits(limits, len(batch))
-        steps = steps_of(limits, prefixes, self._vocabulary)
-        first = [()] * len(batch) if prefixes is None else prefixes
+        first, steps = begun(len(batch), limits, prefixes, self._vocabulary)
         found: list[list[int]] = []
         for part, sources, most, own in self._parts(batch, steps, candidates, 1):
             found += self._greedy(sources, most, own, limits[part], first[part])
@@ -122,10 +121,8 @@ class CompiledEngine:
         prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.sample`."""
-        check_limits(limits, len(batch))
-        steps = steps_of(limits, prefixes, self._vocabulary)
-        numbers = numbers_of(texts, len(batch))
-        first = [()] * len(batch) if prefixes is None else prefixes
+        first, steps = begun(len(batch), limits, prefixes, self._vocabulary)
+        numbers = numbered(texts, len(batch))
         found: list[list[int]] = []
         for part, sources, most, _ in self._parts(batch, steps, None, 1):
             found += self._sample(sources, most, sampling, numbers[part], limits[part], first[part])

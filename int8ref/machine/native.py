@@ -33,7 +33,7 @@ ENTRY = "int8ref.machine"
 MAX_PROCESSES = 8
 MAX_PARTS = 256
 MAGIC = b"int8ref machine 3\n"
-SOURCES = ("kernels", "machine", "reference", "arithmetic.py", "instruction.py")
+SOURCES = ("kernels", "machine", "reference", "search", "arithmetic.py", "instruction.py")
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()

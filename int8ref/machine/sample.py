@@ -22,9 +22,10 @@ from int8ref.machine.call import (
 from int8ref.machine.part import part
 from int8ref.machine.rows import target_input
 from int8ref.machine.steps import HEAD_ROWS, advance, begin, follow, head_logits, head_width
+from int8ref.search import hypothesis
 from int8ref.search import sampling as meaning
 
-ALL = np.int64(meaning.ALL)
+ALL = np.int64(hypothesis.ALL)
 LOW_BITS = np.int64(meaning.LOW_BITS)
 LOW = (np.int64(1) << LOW_BITS) - np.int64(1)
 BITS = np.int64(meaning.RANDOM_BITS)

@@ -71,9 +71,9 @@ def centre(x: npt.NDArray[np.int16]) -> Int64:
 
 
 def sum_of_squares(x: npt.NDArray[np.int16]) -> Int64:
-    """n * sum(x^2) of each row, [rows, 1]: the sum of the squares of n * x, over n."""
+    """sum(x^2) of each row, [rows, 1]."""
     wide = x.astype(np.int64)
-    total: Int64 = wide.shape[1] * (wide * wide).sum(axis=1, keepdims=True)
+    total: Int64 = (wide * wide).sum(axis=1, keepdims=True)
     return total
 
 

@@ -60,6 +60,6 @@ def layer_norm_l2(
     """
     centred = centre(x)
     total = x.sum(axis=1, keepdims=True, dtype=np.int64)
-    variance = sum_of_squares(x) - total * total + epsilon
+    variance = x.shape[1] * sum_of_squares(x) - total * total + epsilon
     deviation = np.maximum(isqrt(variance), 1)
     return divide_and_scale(centred, deviation, gain, bias, shift, wide_bits)

@@ -42,6 +42,6 @@ def rms_norm(
     `layer_norm_l2` of rows whose mean is taken to be zero (Zhang and Sennrich 2019, Eq. 4, in
     integers), with its operands, results and bounds.  A row of zeros gives its bias.
     """
-    root = np.maximum(isqrt(sum_of_squares(x) + epsilon), 1)
+    root = np.maximum(isqrt(x.shape[1] * sum_of_squares(x) + epsilon), 1)
     scaled = x.shape[1] * x.astype(np.int64)
     return divide_and_scale(scaled, root, gain, bias, shift, wide_bits)

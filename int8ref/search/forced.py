@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from int8ref.reference.log_softmax import log_softmax
-from int8ref.search.hypothesis import MAX_TOKENS, BeamOptions, Hypothesis
+from int8ref.search.hypothesis import MAX_TOKENS, BeamOptions, Hypothesis, check_tokens
 from int8ref.search.length import normalized, penalty
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def check_targets(
     for index, target in enumerate(targets):
         if len(target) >= MAX_TOKENS:
             raise ValueError(f"target {index} has {len(target)} tokens, more than {MAX_TOKENS - 1}")
-        for token in target:
-            if token not in range(vocabulary) or token == eos:
-                raise ValueError(f"target {index} has the token id {token}")
+        check_tokens(f"target {index}", target, vocabulary, eos)
 
 
 def check_paths(
@@ -81,6 +79,4 @@ def check_paths(
     for index, path in enumerate(paths):
         if not 1 <= len(path) <= MAX_TOKENS:
             raise ValueError(f"path {index} has {len(path)} tokens, not 1 to {MAX_TOKENS}")
-        for token in path:
-            if token not in range(vocabulary):
-                raise ValueError(f"path {index} has the token id {token}")
+        check_tokens(f"path {index}", path, vocabulary)

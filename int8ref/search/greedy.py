@@ -18,8 +18,8 @@ def greedy(
     engine: Engine,
     batch: Batch,
     limits: Sequence[int],
-    candidates: Candidates | None = None,
-    prefixes: Batch | None = None,
+    candidates: Candidates | None,
+    prefixes: Batch,
 ) -> list[list[int]]:
     """Follow the largest logit (ties: the lowest id) until eos or the sentence's limit.
 
@@ -34,8 +34,7 @@ def greedy(
     sentence = np.arange(len(batch))
     ids = np.full(len(batch), program.start, np.int32)
     most = np.asarray(limits)
-    first = [[] for _ in batch] if prefixes is None else prefixes
-    given = np.array([len(prefix) for prefix in first])
+    given = np.array([len(prefix) for prefix in prefixes])
     out: list[list[int]] = [[] for _ in batch]
     step = 0
     while len(sentence):
@@ -52,7 +51,7 @@ def greedy(
             )
         reading = step < given[sentence]
         for row in np.flatnonzero(reading):
-            ids[row] = first[sentence[row]][step]
+            ids[row] = prefixes[sentence[row]][step]
         for row in np.flatnonzero(~reading & (ids != program.eos)):
             out[sentence[row]].append(int(ids[row]))
         step += 1

@@ -12,6 +12,11 @@ MAX_BEAM = 64
 MAX_ALPHA = 1000
 MAX_TOKENS = 1 << 13
 """Most tokens of a hypothesis: the sum of their log-probabilities stays below 2^43."""
+MAX_TEMPERATURE = 10_000
+"""In hundredths, as shares are."""
+ALL = 100
+MAX_TOP_K = 2**31
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,32 @@ class BeamOptions:
             raise ValueError(f"normalization {self.normalization!r} is not one of {known}")
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn.
+
+    temperature  in hundredths, from 1 to 10,000: logits are divided by it
+    top_k        only so many likeliest tokens are drawn from (more where several are as likely as
+                 the last of them); 0: all
+    top_p        in hundredths: only the fewest likeliest tokens are drawn from that together have
+                 so much of the probability (and those as likely as the last); 100: all
+    seed         of the random numbers, in [0, 2^63)
+
+    Raises ValueError.
+    """
+
+    temperature: int = 100
+    top_k: int = 0
+    top_p: int = ALL
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require("temperature", self.temperature, 1, MAX_TEMPERATURE)
+        _require("top_k", self.top_k, 0, MAX_TOP_K)
+        _require("top_p", self.top_p, 1, ALL)
+        _require("seed", self.seed, 0, MAX_SEED)
+
+
 def _require(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name} is {value}, outside [{low}, {high}]")
@@ -68,3 +99,10 @@ def check_limits(limits: Sequence[int], sentences: int) -> None:
         raise ValueError(f"{len(limits)} limits for {sentences} sentences")
     for limit in limits:
         _require("a limit", limit, 1, MAX_TOKENS)
+
+
+def check_tokens(name: str, tokens: Sequence[int], vocabulary: int, eos: int | None = None) -> None:
+    """Raises ValueError where `name` has what is no token, or `eos`, if it is given."""
+    for token in tokens:
+        if token not in range(vocabulary) or token == eos:
+            raise ValueError(f"{name} has the token id {token}")

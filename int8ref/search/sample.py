@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from int8ref.search.sampling import Sampling, drawn, random_numbers, weights
+from int8ref.search.hypothesis import Sampling
+from int8ref.search.sampling import drawn, random_numbers, weights
 
 if TYPE_CHECKING:
     from int8ref.executor import Batch, Engine

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, LogSoftmax
+from int8ref.search.hypothesis import ALL, Sampling
 
-MAX_TEMPERATURE = 10_000
-"""In hundredths, as shares are."""
-ALL = 100
 RANDOM_BITS = 31
 LOW_BITS = 21
 """Of a sum of weights, which is below 2^52."""
-MAX_SEED = 2**63 - 1
 MAX_TEXTS = 2**44
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -31,34 +27,17 @@ STEP_BITS = 20
 Int64 = npt.NDArray[np.int64]
 
 
-class Sampling(msgspec.Struct, frozen=True):
-    """How tokens are drawn.
-
-    temperature  in hundredths, from 1 to 10,000: logits are divided by it
-    top_k        only so many likeliest tokens are drawn from (more where several are as likely as
-                 the last of them); 0: all
-    top_p        in hundredths: only the fewest likeliest tokens are drawn from that together have
-                 so much of the probability (and those as likely as the last); 100: all
-    seed         of the random numbers, in [0, 2^63)
-
-    Raises ValueError.
-    """
-
-    temperature: int = 100
-    top_k: int = 0
-    top_p: int = ALL
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("temperature", 1, MAX_TEMPERATURE),
-            ("top_k", 0, 2**31),
-            ("top_p", 1, ALL),
-            ("seed", 0, MAX_SEED),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}, not in [{low}, {high}]")
+def numbered(texts: Sequence[int] | None, sentences: int) -> Sequence[int]:
+    """The number of each text, by default from 0 on; raises ValueError for those of other
+    sentences, or out of range."""
+    if texts is None:
+        return range(sentences)
+    if len(texts) != sentences:
+        raise ValueError(f"{len(texts)} numbers for {sentences} sentences")
+    for number in texts:
+        if number not in range(MAX_TEXTS):
+            raise ValueError(f"a text has the number {number}")
+    return texts
 
 
 def random_numbers(seed: int, texts: Sequence[int], count: int) -> npt.NDArray[np.int32]:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.executor import Engine
-from int8ref.search.sampling import ALL, Sampling, drawn, random_numbers, weights
+from int8ref.search.hypothesis import ALL, Sampling
+from int8ref.search.sampling import drawn, random_numbers, weights
 from tests.conftest import build_tiny_model
 from tests.test_machine import engines
 from tests.tiny_integer import build_tiny_decoder, build_tiny_rotary

@@ -11,10 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from int8ref.reference.log_softmax import LogSoftmax
+from int8ref.search.hypothesis import MAX_TEMPERATURE, Sampling
 from int8ref.search.sampling import (
-    MAX_TEMPERATURE,
     STEP,
-    Sampling,
     drawn,
     mixed,
     random_numbers,

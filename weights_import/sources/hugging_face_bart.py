@@ -29,7 +29,7 @@ from weights_import.sources.hugging_face import (
     read_config,
     stored_names,
 )
-from weights_import.sources.safetensors_file import contents
+from weights_import.sources.safetensors_file import contents, renamed
 from weights_import.sources.tokenizers import tokenizer_files, tokenizers_in
 from weights_import.sources.vocabulary import of_characters
 
@@ -116,8 +116,7 @@ def characters(config: _Config) -> dict[str, bytes]:
 def _canonical(architecture: Architecture, stored: dict[str, Float32]) -> dict[str, Float32]:
     """The tensors under their canonical names."""
     tables = [f"model.{stack}.embed_positions.weight" for stack in ("encoder", "decoder")]
-    names = stored_names(architecture)
-    tensors = {name: stored[old] for name, old in names.items() if old in stored}
+    tensors: dict[str, Float32] = {}
     if SHARED in stored:
         words = ("source_embedding", "target_embedding", "output.weight")
         tensors |= dict.fromkeys(words, stored[SHARED])
@@ -126,5 +125,5 @@ def _canonical(architecture: Architecture, stored: dict[str, Float32]) -> dict[s
             tensors[name] = np.ascontiguousarray(stored[table][UNUSED_POSITIONS:])
     if LOGITS_BIAS in stored:
         tensors["output.bias"] = stored[LOGITS_BIAS].ravel()
-    used = {SHARED, LOGITS_BIAS, *names.values(), *tables, *COPIES}
-    return tensors | {name: value for name, value in stored.items() if name not in used}
+    others = {SHARED, LOGITS_BIAS, *tables, *COPIES}
+    return tensors | renamed(stored, stored_names(architecture), others)

@@ -8,14 +8,14 @@ slides.  Tokenizers in JSON alone, such as those of Llama 3, are not read.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from weights_import.float_model import Architecture, CheckpointError, Float32, FloatModel, declare
 from weights_import.sources import llama
 from weights_import.sources.hugging_face import ACTIVATIONS, Id, Layers, config_file, read_config
-from weights_import.sources.safetensors_file import Size, contents, header_bytes
+from weights_import.sources.safetensors_file import Size, contents, header_bytes, renamed
 from weights_import.sources.tokenizers import read_limited
 from weights_import.sources.vocabulary import padded
 
@@ -156,6 +156,4 @@ def canonical(
                 names[name] = f"{at}.{NORMS[block]}.weight"
             elif kind != "norm":
                 names[name] = f"{at}.{BLOCKS[block]}.{PARTS[kind]}.{leaf}"
-    tensors = {name: stored[old] for name, old in names.items() if old in stored}
-    used: set[Any] = set(names.values()) | ({HEAD} if tied else set())
-    return tensors | {name: value for name, value in stored.items() if name not in used}
+    return renamed(stored, names, {HEAD} if tied else ())

@@ -25,7 +25,7 @@ from weights_import.sources.hugging_face import (
     read_config,
     stored_names,
 )
-from weights_import.sources.safetensors_file import contents
+from weights_import.sources.safetensors_file import contents, renamed
 from weights_import.sources.tokenizers import read_vocabulary, tokenizer_files, tokenizers_in
 
 FORMAT = "Hugging Face Marian (.safetensors and config.json)"
@@ -112,10 +112,8 @@ def _canonical(
     tensors["positions"] = sinusoids(architecture.max_positions, architecture.d_model)
     if LOGITS_BIAS in stored:
         tensors["output.bias"] = stored[LOGITS_BIAS].ravel()[:-1]
-    names = stored_names(architecture)
-    tensors |= {name: stored[old] for name, old in names.items() if old in stored}
-    used = {SHARED, LOGITS_BIAS, *names.values(), *IGNORED}
-    return tensors | {name: value for name, value in stored.items() if name not in used}
+    others = {SHARED, LOGITS_BIAS, *IGNORED}
+    return tensors | renamed(stored, stored_names(architecture), others)
 
 
 def sinusoids(length: int, width: int) -> Float32:

@@ -26,6 +26,7 @@ from weights_import.sources.safetensors_file import (
     contents,
     header_bytes,
     metadata,
+    renamed,
 )
 from weights_import.sources.tokenizers import read_limited
 
@@ -118,10 +119,7 @@ def read(path: Path) -> FloatModel:
             },
             languages=_languages(described),
         )
-        names = stored_names(model.architecture)
-        model.tensors = {name: stored[old] for name, old in names.items() if old in stored}
-        used = set(names.values())
-        model.tensors |= {name: value for name, value in stored.items() if name not in used}
+        model.tensors = renamed(stored, stored_names(model.architecture))
         model.validate()
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -74,6 +74,16 @@ def contents(path: Path) -> Contents:
     told, entries = _header(content[LENGTH.size : start])
     tensors = _tensors(content[start:], entries)
     return Contents(told, tensors, hashlib.sha256(content).hexdigest())
+
+
+def renamed(
+    stored: dict[str, Float32], names: Mapping[str, str], others: Collection[str] = ()
+) -> dict[str, Float32]:
+    """The tensors by the new names of `names` (new -> old), without the `others`; one that is in
+    neither keeps its name, so that who validates tells of it."""
+    found = {name: stored[old] for name, old in names.items() if old in stored}
+    used = {*names.values(), *others}
+    return found | {name: value for name, value in stored.items() if name not in used}
 
 
 def metadata(path: Path) -> dict[str, str]:

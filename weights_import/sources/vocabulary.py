@@ -62,12 +62,8 @@ def renumbered(
     Raises CheckpointError for ids with gaps, without `eos` or `unk`, or for a damaged model.
     """
     order = _ordered(vocabulary, (eos, unk))
-    try:
-        fields = list(_fields(content))
-        known = dict(_piece(value) for number, _, value in fields if number == PIECES)
-        rest = [_field(*field) for field in fields if field[0] != PIECES]
-    except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
-        raise CheckpointError(f"SentencePiece model: {type(error).__name__}: {error}") from None
+    pieces, rest = _parsed(content)
+    known = dict(pieces)
     known |= {eos: Piece(type=CONTROL), unk: Piece(type=UNKNOWN)}
     written = b"".join([*(_listed(name, known) for name in order), *rest])
     _check(written, vocabulary[eos], vocabulary[unk], len(order))
@@ -121,13 +117,10 @@ def padded(content: bytes, size: int) -> bytes:
 
     Raises CheckpointError where it is damaged or has more pieces.
     """
-    try:
-        names = [_piece(value)[0] for number, _, value in _fields(content) if number == PIECES]
-    except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
-        raise CheckpointError(f"SentencePiece model: {type(error).__name__}: {error}") from None
-    if len(names) > size:
-        raise CheckpointError(f"SentencePiece model: {len(names)} pieces for {size} embeddings")
-    more = (f"<unused{i}>" for i in range(len(names), size))
+    pieces, _ = _parsed(content)
+    if len(pieces) > size:
+        raise CheckpointError(f"SentencePiece model: {len(pieces)} pieces for {size} embeddings")
+    more = (f"<unused{i}>" for i in range(len(pieces), size))
     return content + b"".join(_written(name, Piece(type=CONTROL)) for name in more)
 
 
@@ -187,6 +180,17 @@ def _written(name: str, piece: Piece) -> bytes:
     body = _field(PIECE, BYTES, name.encode())
     body += _field(SCORE, FOUR_BYTES, FLOAT.pack(piece.score))
     return _field(PIECES, BYTES, body + _field(TYPE, VARINT, _varint(piece.type)))
+
+
+def _parsed(content: bytes) -> tuple[list[tuple[str, Piece]], list[bytes]]:
+    """The pieces of a model in order, and its other fields; raises CheckpointError for a damaged
+    one."""
+    try:
+        fields = list(_fields(content))
+        pieces = [_piece(value) for number, _, value in fields if number == PIECES]
+        return pieces, [_field(*field) for field in fields if field[0] != PIECES]
+    except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
+        raise CheckpointError(f"SentencePiece model: {type(error).__name__}: {error}") from None
 
 
 def _piece(body: bytes) -> tuple[str, Piece]:
