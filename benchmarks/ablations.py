@@ -27,11 +27,11 @@ from int8ref.text import TextTokenizer, build_tokenizer
 from weights_import import sources
 from weights_import.__main__ import tokenizers
 from weights_import.calibrate import Ranges, calibrate, tokenize
-from weights_import.emitter import Options
 from weights_import.float_forward import forced
 from weights_import.float_model import FloatModel
 from weights_import.float_search import batches, greedy
 from weights_import.lower import lower
+from weights_import.options import Options
 
 CHOICES = {
     "integer": Options(),

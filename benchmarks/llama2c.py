@@ -31,9 +31,9 @@ from benchmarks.summary import paired_ratio, summarize
 from int8ref.executor import Engine, load_engine
 from weights_import import sources
 from weights_import.calibrate import calibrate
-from weights_import.emitter import Options
 from weights_import.float_model import FloatModel
 from weights_import.lower import lower
+from weights_import.options import Options
 
 Float32 = npt.NDArray[np.float32]
 SHAPE = "768,2048,12,12,12,32000,1024"

@@ -4,9 +4,10 @@
     python -m benchmarks.storage base
 
 The second form takes a model of random weights (`benchmarks.shapes`); its weights deflate less than
-trained ones, so that only its last line, the tensors as they are used, tells something of others.
-Tied weights count once in float32; positions do not where the checkpoint has none, though integers
-always have a table of them.
+trained ones, so that only its last lines, the weights in memory, tell something of others.
+Tied weights count once in float32.  What is in memory is what native code of a search over the
+whole vocabulary reads on this CPU, each array once; float32 has the table of positions in memory,
+too, also where the checkpoint has none.
 """
 
 from __future__ import annotations
@@ -17,25 +18,44 @@ from pathlib import Path
 from benchmarks.prepare.int8ref_model import lowered
 from benchmarks.prepare.random_weights import weights
 from benchmarks.shapes import SHAPES
+from int8ref.machine.engine import CompiledEngine
 from int8ref.model_file import Model, load, serialize
+from int8ref.program import position_tables
 from weights_import import sources
 from weights_import.float_model import FloatModel
 
 
 def table(exact: FloatModel, model: Model) -> str:
     """A line for each form."""
-    whole = exact.nbytes
+    stored, resident = exact.nbytes, exact.nbytes + positions_in_float(exact, model)
+    tensors = sum(tensor.nbytes for tensor in model.tensors.values())
     forms = {
-        "model file": len(serialize(model)),
-        "compact model file": len(serialize(model, compact=True)),
-        "tensors as they are used": sum(tensor.nbytes for tensor in model.tensors.values()),
+        "file, float32": (stored, stored),
+        "model file": (len(serialize(model)), stored),
+        "compact model file": (len(serialize(model, compact=True)), stored),
+        "in memory, float32": (resident, resident),
+        "in memory, tensors of the file": (tensors, resident),
+        "in memory, what native code reads": (held(model), resident),
     }
-    lines = [f"| weights in float32 | {whole / 1e6:.2f} MB | |"]
-    lines += [
-        f"| {form} | {size / 1e6:.2f} MB | {whole / size:.2f} times smaller |"
-        for form, size in forms.items()
+    lines = [
+        f"| {form} | {size / 1e6:.3f} MB | {whole / size:.3f} |"
+        for form, (size, whole) in forms.items()
     ]
-    return "\n".join(["| | | |", "|---|---|---|", *lines])
+    return "\n".join(["| | | times smaller |", "|---|---|---|", *lines])
+
+
+def positions_in_float(exact: FloatModel, model: Model) -> int:
+    """Bytes of the tables of positions that a checkpoint does not have, in float32."""
+    program = model.program
+    names = {name for part in (program.encoder, program.decoder) for name in position_tables(part)}
+    known = "positions" in exact.tensors or "source_positions" in exact.tensors
+    return 0 if known else sum(4 * model.tensors[name].size for name in names)
+
+
+def held(model: Model) -> int:
+    """Bytes of all arrays whose addresses are in the code of a search over the whole vocabulary."""
+    code = CompiledEngine(model.program, model.tensors).code(coarse_head=True)
+    return sum({array.ctypes.data: array.nbytes for array in code.kept}.values())
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 2
+VERSION = 3
 """Arithmetic version: raised whenever any operation gives any other bit than before."""
 
 Integers = npt.NDArray[np.integer]

@@ -24,6 +24,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 import numpy.typing as npt
 
+from int8ref.arithmetic import WIDE_MAX
+
 Value = Annotated[str, "value"]
 Result = Annotated[str, "result"]
 Tensor = Annotated[str, "tensor"]
@@ -190,6 +192,14 @@ class Scope:
         if high is not None:
             self.require(int(found.max()) <= high, f"{told} holds {found.max()}, above {high}")
         return found
+
+    def factors(self, multiplier: str, shift: str, width: int, low: int, high: int) -> None:
+        """Check the factors multiplier[n] * 2^-shift of so many channels: multipliers int16 in
+        [0, 2^15), [1] or [width], and one shift for all, int8 [1] in [low, high]."""
+        found = self.tensor(multiplier, "int16", (None,), 0, WIDE_MAX)
+        told = f"tensor {multiplier!r} has {len(found)} elements, not {width}"
+        self.require(len(found) in (1, width), told)
+        self.tensor(shift, "int8", (1,), low, high)
 
     def constant(self, name: str, x: int, low: int, high: int) -> None:
         """Check a constant of the instruction."""

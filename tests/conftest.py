@@ -103,9 +103,9 @@ class ProgramBuilder:
     def linear(self, x: str, out: str, outputs: int, inputs: int = WIDTH, **fields: Any) -> str:
         """By default with a multiplier a channel, to int8."""
         if not fields.get("raw"):
-            multiplier = self.random.integers(1 << 26, 1 << 27, outputs)
-            fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier, "int32")
-            fields["shift"] = self.tensor(f"{out}.shift", [36] * outputs, "int8")
+            multiplier = self.random.integers(1 << 13, 1 << 14, outputs)
+            fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier, "int16")
+            fields["shift"] = self.tensor(f"{out}.shift", [23], "int8")
         fields.pop("raw", None)
         fields.setdefault("weight", f"{out}.weight")
         if fields["weight"] not in self.tensors:
@@ -134,8 +134,9 @@ class ProgramBuilder:
             f"{out}.sum",
             a=a,
             b=f"{b}.wide",
-            a_multiplier=self.tensor(f"{out}.a", [3 << 5], "int32"),
-            b_multiplier=self.tensor(f"{out}.b", [1 << 7], "int32"),
+            a_multiplier=self.tensor(f"{out}.a", [3 << 5], "int16"),
+            b_multiplier=self.tensor(f"{out}.b", [1 << 5], "int16"),
+            b_shift=2,
             shift=9,
             limit=32767,
         )
@@ -144,7 +145,8 @@ class ProgramBuilder:
             out,
             x=total,
             gain=self.tensor(f"{out}.gain", self.random.integers(300, 700, WIDTH), "int16"),
-            bias=self.tensor(f"{out}.bias", self.random.integers(-999, 999, WIDTH), "int32"),
+            bias=self.tensor(f"{out}.bias", self.random.integers(-499, 499, WIDTH), "int16"),
+            bias_shift=1,
             shift=13,
             epsilon=4,
             wide_bits=5,
@@ -165,8 +167,8 @@ class ProgramBuilder:
             "requantize",
             "cell",
             x=raw,
-            multiplier=self.tensor("cell.multiplier", [1 << 20], "int32"),
-            shift=self.tensor("cell.shift", [22], "int8"),
+            multiplier=self.tensor("cell.multiplier", [1 << 14], "int16"),
+            shift=self.tensor("cell.shift", [16], "int8"),
             limit=32767,
         )
         gate = self.add(

@@ -76,6 +76,17 @@ def test_requantize_needs_only_the_high_word(shift: int) -> None:
     )
 
 
+@pytest.mark.parametrize("shift", [16, 17, 30, 45, 46])
+def test_requantize_may_multiply_by_65536_times_as_much(shift: int) -> None:
+    """(p + half) >> s = (2^16 p + 2^16 half) >> (s + 16), which needs only the high word."""
+    p, half = z3.BitVec("p", 64), 1 << (shift - 1)
+    prove(
+        (p + half) >> shift == ((p << 16) + (half << 16)) >> (shift + 16),
+        p >= -(2**46),
+        p <= 2**46,
+    )
+
+
 @pytest.mark.parametrize("shift", [33, 40, 62])
 def test_the_rounding_constant_meets_only_the_high_word(shift: int) -> None:
     """For s >= 33 half has no low word: it may be added after the low word is dropped."""

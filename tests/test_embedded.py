@@ -25,9 +25,9 @@ SENTENCES = {
         "He said that he would come tomorrow.": "Er sagte, er würde morgen kommen.",
     }
 }
-DIGESTS = {"en-de-tatoeba": "28c50c50714f20cf63abe5cfdfcac935d037277e38d6328cc2d47d84522898b1"}
+DIGESTS = {"en-de-tatoeba": "d2966c162dcb21c8d25bbe1eee6166e34baf9c7f8e20378726985583c8cde6f8"}
 """SHA-256 of all that is told of these sentences: whichever bit changes, changes it."""
-GREEDY_BLEU = {"en-de-tatoeba": "38.39"}
+GREEDY_BLEU = {"en-de-tatoeba": "38.30"}
 """On the test part of its held-out text."""
 
 pytestmark = pytest.mark.parametrize("name", embedded.names())

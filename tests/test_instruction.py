@@ -54,17 +54,17 @@ def check_alone(instruction: Instruction, values: dict[str, ValueType], **tensor
 
 
 def test_layer_norm_refuses_wide_rows() -> None:
-    fields = {"shift": 9, "epsilon": 1, "wide_bits": 1, "out": "y", "wide": "z"}
+    fields = {"bias_shift": 0, "shift": 9, "epsilon": 1, "wide_bits": 1, "out": "y", "wide": "z"}
     op = instructions()["layer_norm_l2"](x="x", gain="g", bias="b", **fields)
     for width, fits in ((8192, True), (8193, False)):
-        tensors = {"g": np.ones(width, np.int16), "b": np.ones(width, np.int32)}
+        tensors = {"g": np.ones(width, np.int16), "b": np.ones(width, np.int16)}
         values = {"x": ValueType("target", "int16", width)}
         if fits:
             check_alone(op, values, **tensors)
         else:
             with pytest.raises(ProgramError, match="width is 8193, outside"):
                 check_alone(op, values, **tensors)
-    tensors = {"g": np.full(1024, 32767, np.int16), "b": np.zeros(1024, np.int32)}
+    tensors = {"g": np.full(1024, 32767, np.int16), "b": np.zeros(1024, np.int16)}
     with pytest.raises(ProgramError, match="gain and bias may reach 2214525184, over 32 bits"):
         check_alone(op, {"x": ValueType("target", "int16", 1024)}, **tensors)
 

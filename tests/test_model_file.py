@@ -320,7 +320,7 @@ def test_header_length_is_bounded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"arithmetic": 1}, "arithmetic version 1, but this int8ref has arithmetic version 2"),
+        ({"arithmetic": 2}, "arithmetic version 2, but this int8ref has arithmetic version 3"),
         ({"format": 99, "extra": 1}, "format version 99"),
         ({"arithmetic": "1"}, "Expected `int`"),
         ({"extra": 1}, "unknown field `extra`"),

@@ -122,12 +122,13 @@ def without(tensors: Tensors, name: str) -> Tensors:
     return {n: t for n, t in tensors.items() if n != name}
 
 
+OTHER_TYPE = {"int8": np.int16, "int16": np.int8, "int32": np.int8}
 HOSTILE: dict[str, Callable[[Tensors, str, str], tuple[Tensors, str]]] = {
     "of another model": lambda tensors, key, name: (tensors, "0" * 64),
     "a tensor is missing": lambda tensors, key, name: (without(tensors, name), key),
     "too small": lambda tensors, key, name: ({**tensors, name: tensors[name][:0:-1]}, key),
     "of another type": lambda tensors, key, name: (
-        {**tensors, name: tensors[name].astype(np.int16)}, key
+        {**tensors, name: tensors[name].astype(OTHER_TYPE[tensors[name].dtype.name])}, key
     ),
 }  # fmt: skip
 

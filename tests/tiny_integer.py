@@ -39,7 +39,8 @@ class IntegerBuilder(ProgramBuilder):
             out,
             x=x,
             gain=self.tensor(f"{out}.gain", self.random.integers(300, 700, WIDTH), "int16"),
-            bias=self.tensor(f"{out}.bias", self.random.integers(-999, 999, WIDTH), "int32"),
+            bias=self.tensor(f"{out}.bias", self.random.integers(-499, 499, WIDTH), "int16"),
+            bias_shift=1,
             shift=13,
             epsilon=4,
             wide_bits=0,
@@ -52,8 +53,9 @@ class IntegerBuilder(ProgramBuilder):
             out,
             a=branch,
             b=stream,
-            a_multiplier=self.tensor(f"{out}.a", [2 if raised else 3 << 5], "int32"),
-            b_multiplier=self.tensor(f"{out}.b", [1 << 9], "int32"),
+            a_multiplier=self.tensor(f"{out}.a", [2 if raised else 3 << 5], "int16"),
+            b_multiplier=self.tensor(f"{out}.b", [1 << 6], "int16"),
+            b_shift=3,
             shift=9,
             limit=32767,
             **raised,
@@ -120,8 +122,10 @@ class IntegerBuilder(ProgramBuilder):
             "requantize",
             name,
             x=accumulators,
-            multiplier=self.tensor(f"{name}.multiplier", [1 << 20] * width, "int32"),
-            shift=self.tensor(f"{name}.shift", [shift, shift + 2] * (width // 2), "int8"),
+            multiplier=self.tensor(
+                f"{name}.multiplier", [1 << 14, 1 << 12] * (width // 2), "int16"
+            ),
+            shift=self.tensor(f"{name}.shift", [shift - 6], "int8"),
             limit=32767,
         )
 
@@ -202,8 +206,8 @@ class IntegerBuilder(ProgramBuilder):
             heads=HEADS + 1,
             head_width=half,
             pairs=3,
-            multiplier=self.tensor("qkv.multiplier", [1 << 28] * 2 * WIDTH, "int32"),
-            shift=self.tensor("qkv.shift", [47, 48] * WIDTH, "int8"),
+            multiplier=self.tensor("qkv.multiplier", [1 << 14, 1 << 13] * WIDTH, "int16"),
+            shift=self.tensor("qkv.shift", [33], "int8"),
         )
         seen = self.append(turned, "history", WIDTH)
         operands = {"key": seen, "value": seen, "key_column": 0, "value_column": half}
@@ -230,8 +234,10 @@ class IntegerBuilder(ProgramBuilder):
             f"{name}.product",
             a=opened,
             b=self.linear(x, f"{name}.inner", INNER),
-            multiplier=self.tensor(f"{name}.multiplier", [1 << 20], "int32"),
-            shift=self.tensor(f"{name}.shift", [33, 34] * (INNER // 2), "int8"),
+            multiplier=self.tensor(
+                f"{name}.multiplier", [1 << 14, 1 << 13] * (INNER // 2), "int16"
+            ),
+            shift=self.tensor(f"{name}.shift", [27], "int8"),
             limit=127,
         )
         outer = self.linear(hidden, f"{name}.outer", WIDTH, INNER, raw=True)

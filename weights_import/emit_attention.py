@@ -13,8 +13,9 @@ from int8ref.reference.attention_polynomial import BASE_BITS, AttentionPolynomia
 from int8ref.reference.attention_softmax import AttentionSoftmax
 from int8ref.reference.rotary import ANGLE_BITS, Rotary
 from weights_import.calibrate import Ranges
-from weights_import.emitter import WIDE_BITS, Emitter, Options, Scaled
+from weights_import.emitter import WIDE_BITS, Emitter, Scaled
 from weights_import.float_model import FloatModel
+from weights_import.options import Options
 from weights_import.scale_propagation import DATA_MAX, Float64, dyadic, fixed_point
 
 SCORE_SHIFT = 16
@@ -77,15 +78,13 @@ class AttentionEmitter(Emitter):
         before, where both columns of a pair have one scale, and to 8 behind."""
         rotary, heads = self.model.architecture.rotary, self.heads + self.heads // self.group
         before = self.of_pairs(scale, heads) * 2.0**-WIDE_BITS
-        wide = self.requantize(f"{out}.wide", self.accumulate(out, x, products), before)
+        wide = self.requantize(f"{out}.wide", self.accumulate(out, x, products, before), before)
         angles = np.outer(np.arange(self.positions), rotary)
         fields: dict[str, Any] = {
             name: self.tensor(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
             for name, f in (("cosine", np.cos), ("sine", np.sin))
         }
-        factors = dyadic(before / scale * 2.0**-ANGLE_BITS, 32, 62)
-        fields["multiplier"] = self.tensor(f"{out}.multiplier", factors[0])
-        fields["shift"] = self.tensor(f"{out}.shift", factors[1])
+        fields |= self.factors(out, before / scale * 2.0**-ANGLE_BITS, 1)
         self.add(
             Rotary(
                 x=wide.name,

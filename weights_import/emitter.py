@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.instruction import Instruction
-from int8ref.kernels.gemm.quads import fits
 from int8ref.program import Tensors
 from int8ref.reference import layer_norm_l1, layer_norm_l2
 from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm
 from int8ref.reference.layer_norm_l1 import LayerNormL1
 from int8ref.reference.layer_norm_l2 import LayerNormL2
 from int8ref.reference.linear import Linear
-from int8ref.reference.match_add import MAX_MULTIPLIER, MAX_RAISED_MULTIPLIER, MatchAdd
+from int8ref.reference.match_add import MAX_RAISE, MatchAdd
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.rescale import Rescale
 from int8ref.reference.rms_norm import RmsNorm
@@ -30,27 +29,20 @@ from weights_import.channel_scales import (
     positive,
 )
 from weights_import.float_model import FloatModel
+from weights_import.integer_weights import IntegerWeights
+from weights_import.options import Options
 from weights_import.scale_propagation import (
     DATA_MAX,
+    MAX_SHIFT,
     WIDE_MAX,
     Float64,
-    LoweringError,
     Quantized,
     Real,
-    dyadic,
+    factors,
     fixed_point,
     integer_bias,
     largest_shift,
-    quantize,
-    row_scales,
-    shift_scales,
 )
-from weights_import.weight_rounding import Inputs, round_weight
-
-Requantization = Literal["multiplier", "shift"]
-Rescaling = Literal["static", "dynamic"]
-Scales = Literal["channel", "tensor"]
-Weights = Literal["quads", "full"]
 
 WIDE_BITS = 7
 """Fraction bits that a residual has beyond the int8 data: it reaches twice as far, too."""
@@ -58,37 +50,6 @@ SPREADS = {"norm": NORM_SPREAD, "product": PRODUCT_SPREAD}
 """How scales of a channel differ, by the last part of a value's name."""
 HEADROOM = 2.0
 """How far beyond the largest calibrated residual sum or recurrent state 16 bits reach."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What can be chosen when a model is lowered.
-
-    requantize   how accumulators return to int8: multiplier and shift, or shift only
-    rescaling    whether hidden layers and contexts keep the scale that was calibrated, or each row
-                 is shifted by what it needs (`reference/rescale.py`)
-    scales       whether the inputs of products have a scale a channel where they can
-                 (`channel_scales.py`), and weights one a row, or each tensor has one
-    residual     bits of the sums of the residual
-    weights      whether weights leave the sums of four products within 16 bits, which CPUs without
-                 8-bit dot products add up faster, or use all of int8, as embeddings always do
-    clip         how activation thresholds are chosen (see `calibrate.Ranges.clip`)
-    positions    most source tokens, with eos
-
-    Raises ValueError for a dynamic re-scaling beside a residual of 8 bits.
-    """
-
-    requantize: Requantization = "multiplier"
-    rescaling: Rescaling = "static"
-    scales: Scales = "channel"
-    residual: Literal[16, 8] = 16
-    weights: Weights = "quads"
-    clip: str = "mse"
-    positions: int = 512
-
-    def __post_init__(self) -> None:
-        if self.rescaling == "dynamic" and self.residual == 8:
-            raise LoweringError("a dynamic re-scaling needs a residual of 16 bits")
 
 
 @dataclass(frozen=True)
@@ -150,7 +111,7 @@ class Emitter:
         self.width = model.architecture.d_model
         self.tensors: Tensors = {}
         self.sequence: list[Instruction] = []
-        self.inputs: dict[str, Inputs] = {}
+        self.weights = IntegerWeights(model, ranges, options)
 
     def input_scale(self, name: str, zero: int = 0) -> Float64:
         """The scale of an input of products: one a channel where all of them can take that over.
@@ -163,40 +124,12 @@ class Emitter:
         spread = SPREADS.get(name.rpartition(".")[2], SPREAD)
         return channel_scales(self.ranges.maxima[name], spread, largest)
 
-    def sampled_inputs(self, x: Scaled) -> Inputs:
-        """What the weights that multiply x are rounded for."""
-        if x.name not in self.inputs:
-            self.inputs[x.name] = Inputs.of(self.ranges.samples[x.name], x.scale)
-        return self.inputs[x.name]
-
-    def quantized(self, name: str, x: Scaled) -> Quantized:
-        """A weight that multiplies x; its scale is that of the accumulators.
-
-        A checkpoint's own grid is kept where x has one scale and its quads may be as they are:
-        nothing is lost.  Otherwise every row of W[n, k] * x_scale[k] gets the scale at which its
-        largest element becomes 127, or its largest quad is full (`row_scales`).
-        """
-        w, grid = self.model.tensors[f"{name}.weight"], self.model.grids.get(f"{name}.weight")
-        if grid is not None and x.scale.size == 1:
-            exact = quantize(w, np.array([grid]))
-            if fits(exact.x) or not self.quads:
-                return Quantized(exact.x, exact.scale * x.scale)
-        folded = w * x.scale
-        scales = row_scales(folded, self.quads)
-        if self.options.scales == "tensor":
-            scales = np.broadcast_to(scales.max(), scales.shape)
-        return round_weight(folded, scales, self.sampled_inputs(x), self.quads)
-
     def embedding_name(self, domain: str, table: Quantized) -> str:
         """Keep an embedding or output matrix: tied ones once."""
         for name, array in self.tensors.items():
             if array.shape == table.x.shape and np.array_equal(array, table.x):
                 return name
         return self.tensor(f"{domain}.embedding", table.x)
-
-    @property
-    def quads(self) -> bool:
-        return self.options.weights == "quads"
 
     @property
     def wide_residual(self) -> bool:
@@ -212,11 +145,16 @@ class Emitter:
         limit, headroom = (WIDE_MAX, HEADROOM) if self.wide_residual else (DATA_MAX, 1.0)
         scale = np.array([largest * headroom / limit])
         ratios = branch.scale / scale, stream.scale / scale
-        limits = MAX_RAISED_MULTIPLIER if branch.exponent else MAX_MULTIPLIER, MAX_MULTIPLIER
+        largest_a, largest_b = (float(ratio.max()) for ratio in ratios)
         shift = min(
-            largest_shift(float(r.max()), most, 30) for r, most in zip(ratios, limits, strict=True)
+            largest_shift(largest_a, WIDE_MAX, 61),
+            largest_shift(largest_b, WIDE_MAX << MAX_RAISE, 61),
         )
-        factors = [fixed_point(ratio, shift) for ratio in ratios]
+        b_shift = max(0, shift - largest_shift(largest_b, WIDE_MAX, 61))
+        multipliers = [
+            fixed_point(ratio, bits).astype(np.int16)
+            for ratio, bits in zip(ratios, (shift, shift - b_shift), strict=True)
+        ]
         raised: dict[str, Any] = {}
         if branch.bias is not None:
             bias, bits = integer_bias(branch.bias, scale * 2.0**-shift, 40)
@@ -226,8 +164,9 @@ class Emitter:
             MatchAdd(
                 a=branch.name,
                 b=stream.name,
-                a_multiplier=self.tensor(f"{name}.branch_multiplier", factors[0]),
-                b_multiplier=self.tensor(f"{name}.residual_multiplier", factors[1]),
+                a_multiplier=self.tensor(f"{name}.branch_multiplier", multipliers[0]),
+                b_multiplier=self.tensor(f"{name}.residual_multiplier", multipliers[1]),
+                b_shift=b_shift,
                 shift=shift,
                 limit=limit,
                 out=f"{name}.sum",
@@ -250,12 +189,14 @@ class Emitter:
             largest_shift(float(np.abs(gain).max()) * unit, WIDE_MAX, 30),
             largest_shift(float(bound), 2**30, 30),
         )
+        biases, bias_shift = integer_bias(bias, 2.0**-shift)
         epsilon = architecture.norm_epsilon * (self.width / float(x.scale[0])) ** kind.power
         self.add(
             kind.instruction(
                 x=x.name,
                 gain=self.tensor(f"{name}.gain", fixed_point(gain * unit, shift).astype(np.int16)),
-                bias=self.tensor(f"{name}.bias", fixed_point(bias, shift)),
+                bias=self.tensor(f"{name}.bias", biases),
+                bias_shift=bias_shift,
                 shift=shift,
                 epsilon=round(epsilon),
                 wide_bits=WIDE_BITS if wide else 0,
@@ -265,10 +206,17 @@ class Emitter:
         )
         return Scaled(name, scale, f"{name}.wide" if wide else "")
 
-    def accumulate(self, name: str, x: Scaled, parts: list[str] | None = None) -> Scaled:
-        """x times a weight, or several side by side, as accumulators."""
+    def accumulate(
+        self,
+        name: str,
+        x: Scaled,
+        parts: list[str] | None = None,
+        wanted: Float64 | None = None,
+    ) -> Scaled:
+        """x times a weight, or several side by side, as accumulators; `wanted`, if given, is the
+        scale that they are requantised to."""
         parts = parts or [name]
-        weight = side_by_side([self.quantized(part, x) for part in parts])
+        weight = self.weights.beside(parts, x.name, x.scale, wanted)
         kept = self.tensor(f"{name}.weight", weight.x)
         bias = np.concatenate([self.bias(part) for part in parts])
         without = None if x.exponent else bias
@@ -277,16 +225,8 @@ class Emitter:
 
     def requantize(self, out: str, x: Scaled, scale: Float64) -> Scaled:
         """Accumulators in 16 bits."""
-        multiplier, shift = dyadic(x.scale / scale, 1, 62)
-        self.add(
-            Requantize(
-                x=x.name,
-                multiplier=self.tensor(f"{out}.multiplier", multiplier),
-                shift=self.tensor(f"{out}.shift", shift),
-                limit=WIDE_MAX,
-                out=out,
-            )
-        )
+        fields = self.factors(out, x.scale / scale, 1)
+        self.add(Requantize(x=x.name, limit=WIDE_MAX, out=out, **fields))
         return Scaled(out, scale)
 
     def before_products(self, out: str, scale: Float64) -> tuple[Scaled, int]:
@@ -313,28 +253,13 @@ class Emitter:
 
         `zero` is the integer that stands for 0.  With -127 nothing is negative: that is ReLU.
         """
-        shift_only = self.options.requantize == "shift"
-        weights, shifts = [], []
-        rows = [len(self.model.tensors[f"{part}.weight"]) for part in parts]
-        scales = np.split(np.broadcast_to(out_scale, (sum(rows),)), np.cumsum(rows)[:-1])
-        for part, wanted in zip(parts, scales, strict=True):
-            if shift_only:
-                folded = self.model.tensors[f"{part}.weight"] * x.scale
-                grid, shift = shift_scales(folded, wanted, self.quads)
-                weights.append(round_weight(folded, grid, self.sampled_inputs(x), self.quads))
-                shifts.append(shift)
-            else:
-                weights.append(self.quantized(part, x))
-        weight = side_by_side(weights)
-        bias = np.concatenate([self.bias(part) for part in parts]) + zero * out_scale
-        fields: dict[str, Any] = {}
-        if shift_only:
-            fields["shift"] = self.tensor(f"{out}.shift", np.concatenate(shifts))
+        if self.options.requantize == "shift":
+            weight, shift = self.weights.shifted(parts, x.name, x.scale, out_scale)
+            fields = {"shift": self.tensor(f"{out}.shift", shift)}
         else:
-            ratio = one_if_equal(weight.scale / out_scale)
-            multiplier, bits = dyadic(ratio, 32, 62)
-            fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier)
-            fields["shift"] = self.tensor(f"{out}.shift", bits)
+            weight = self.weights.beside(parts, x.name, x.scale, out_scale)
+            fields = self.factors(out, weight.scale / out_scale, 16)
+        bias = np.concatenate([self.bias(part) for part in parts]) + zero * out_scale
         name = self.tensor(f"{out}.weight", weight.x)
         self.emit_linear(out, name, weight, bias, x, **fields)
         return Scaled(out, out_scale, zero=zero)
@@ -349,8 +274,8 @@ class Emitter:
         **fields: Any,
     ) -> Scaled:
         real = np.zeros(len(weight.x)) if bias is None else bias
-        constant = x.zero * weight.x.sum(axis=1, dtype=np.int64) * weight.scale
-        integers, shift = integer_bias(real - constant, weight.scale)
+        sums = weight.x.sum(axis=1, dtype=np.int64)
+        integers, shift = integer_bias(real - x.zero * sums * weight.scale, weight.scale, sums=sums)
         self.add(
             Linear(
                 x=x.name,
@@ -363,15 +288,18 @@ class Emitter:
         )
         return Scaled(out, one_if_equal(weight.scale))
 
+    def factors(self, out: str, ratio: Float64, least: int) -> dict[str, Any]:
+        """The fields of an instruction that brings its result `out` to another scale; `least` is
+        the smallest shift that it takes."""
+        multiplier, shift = factors(one_if_equal(ratio), least, MAX_SHIFT)
+        return {
+            "multiplier": self.tensor(f"{out}.multiplier", multiplier),
+            "shift": self.tensor(f"{out}.shift", shift),
+        }
+
     def bias(self, name: str) -> NDArray[Any]:
         rows = len(self.model.tensors[f"{name}.weight"])
         return self.model.tensors.get(f"{name}.bias", np.zeros(rows, np.float32))
-
-    def table(self, name: str) -> Quantized:
-        """An embedding or output matrix: one scale, the checkpoint's own where it has one."""
-        w = self.model.tensors[name]
-        grid = self.model.grids.get(name)
-        return quantize(w, np.array([grid]) if grid else row_scales(w).max(keepdims=True))
 
     def data_scale(self, name: str) -> Float64:
         return self.group_scales(name, 1)
@@ -392,14 +320,6 @@ class Emitter:
 
     def add(self, instruction: Instruction) -> None:
         self.sequence.append(instruction)
-
-
-def side_by_side(weights: list[Quantized]) -> Quantized:
-    """The rows of several weights, each with its scale."""
-    return Quantized(
-        np.concatenate([w.x for w in weights]),
-        np.concatenate([np.broadcast_to(w.scale, (len(w.x),)) for w in weights]),
-    )
 
 
 def one_if_equal(x: Float64) -> Float64:

@@ -27,14 +27,14 @@ from weights_import.activations import ACTIVATIONS
 from weights_import.calibrate import Ranges
 from weights_import.centring import centre_values
 from weights_import.emit_attention import AttentionEmitter, Operands
-from weights_import.emitter import HEADROOM, WIDE_BITS, Options, Scaled, wide_form
+from weights_import.emitter import HEADROOM, WIDE_BITS, Scaled, wide_form
 from weights_import.float_model import Architecture, FloatModel
 from weights_import.head_basis import balance_heads
+from weights_import.options import Options
 from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
     Quantized,
-    dyadic,
     fixed_point,
     largest_shift,
     quantize,
@@ -208,15 +208,14 @@ class _Lowering(AttentionEmitter):
         opened = self.opened(gate, x)
         linear = self.linear(inner, [inner], x, self.group_scales(inner, channels))
         found, limit = self.before_products(out, self.input_scale(out))
-        factors = dyadic(opened.scale * linear.scale / found.scale, 1, 62)
+        fields = self.factors(out, opened.scale * linear.scale / found.scale, 1)
         self.add(
             Multiply(
                 a=opened.name,
                 b=linear.name,
-                multiplier=self.tensor(f"{out}.multiplier", factors[0]),
-                shift=self.tensor(f"{out}.shift", factors[1]),
                 limit=limit,
                 out=found.name,
+                **fields,
             )
         )
         return self.narrow(out, found)
@@ -225,7 +224,7 @@ class _Lowering(AttentionEmitter):
         """A gate after its activation, all in 16 bits, as it is multiplied before it is rounded."""
         largest = max(self.ranges.maximum(f"{name}.before"), 1e-9)
         scale = np.array([largest * HEADROOM / WIDE_MAX])
-        before = self.requantize(f"{name}.before", self.accumulate(name, x), scale)
+        before = self.requantize(f"{name}.before", self.accumulate(name, x, wanted=scale), scale)
         table, unit = wide_table(ACTIVATIONS[self.model.architecture.activation], float(scale[0]))
         kept = self.tensor(f"{name}.activation", table)
         self.add(Interpolate(x=before.name, table=kept, out=name))
@@ -238,9 +237,8 @@ class _Lowering(AttentionEmitter):
         if self.options.rescaling == "static":
             return self.linear(name, [name], x, self.input_scale(name, RELU_ZERO), RELU_ZERO)
         scale = self.input_scale(name) * 2.0**-WIDE_BITS
-        return self.rescale(
-            name, self.requantize(f"{name}.wide", self.accumulate(name, x), scale), low=0
-        )
+        wide = self.requantize(f"{name}.wide", self.accumulate(name, x, wanted=scale), scale)
+        return self.rescale(name, wide, low=0)
 
     def activated(self, name: str, x: Scaled) -> Scaled:
         """A hidden layer whose activation is a table of the 255 integers that come before it."""
@@ -285,7 +283,7 @@ class _Lowering(AttentionEmitter):
 
     def embedding(self, name: str, domain: str, wide_only: bool) -> Scaled:
         """Embedding times its scale, plus position; only its wide form is used, or both are."""
-        table = self.table(f"{domain}_embedding")
+        table = self.weights.table(f"{domain}_embedding")
         scale = self.stream_scale(name) if wide_only else self.data_scale(name)
         factor = self.model.architecture.embedding_scale * float(table.scale[0]) / float(scale[0])
         positions = self.positions_of(domain)
@@ -323,7 +321,7 @@ class _Lowering(AttentionEmitter):
 
     def logits(self, x: Scaled) -> Scaled:
         """Logits are accumulators: one scale for all, so that they compare as they are."""
-        table = self.table("output.weight")
+        table = self.weights.table("output.weight")
         weight = Quantized(table.x, table.scale * x.scale)
         bias = self.model.tensors.get("output.bias")
         name = self.embedding_name("output", table)
@@ -343,9 +341,9 @@ class _Lowering(AttentionEmitter):
                 out=opened,
             )
         )
-        cell = self.accumulate(f"{name}.cell", x)
         largest = max(self.ranges.maximum(f"{name}.{part}") for part in ("cell", "state"))
         scale = np.array([max(largest, 1e-9) * HEADROOM / WIDE_MAX])
+        cell = self.accumulate(f"{name}.cell", x, wanted=scale)
         self.requantize(f"{name}.input", cell, scale)
         state = State(f"{name}.state", f"{name}.next_state", "int16", self.width)
         self.states.append(state)

@@ -22,6 +22,10 @@ Real = NDArray[np.floating[Any]]
 
 DATA_MAX = 127
 WIDE_MAX = 32767
+MAX_SHIFT = 46
+"""Of factors of a product."""
+START_BITS = 7
+"""Largest shift of a bias with which start values are whole numbers of its unit."""
 
 
 class LoweringError(UserError, ValueError):
@@ -50,6 +54,35 @@ def dyadic(ratio: Real, low: int, high: int) -> tuple[NDArray[np.int32], NDArray
     if np.any(ratio <= 0) or np.any(shift < low):
         raise LoweringError(f"no shift from {low} on for a ratio of {np.max(ratio)}")
     return multiplier.astype(np.int32), shift.astype(np.int8)
+
+
+def factors(ratio: Real, low: int, high: int) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+    """(multiplier, shift) with multiplier * 2^-shift nearest to each positive ratio: int16, and one
+    shift for all, int8 [1], the largest in [low, high] with which they fit.
+
+    Raises LoweringError for ratios that have no such numbers.
+    """
+    shift = _shift_of(ratio, high)
+    if np.any(ratio <= 0) or shift < low:
+        raise LoweringError(f"no shift from {low} on for a ratio of {np.max(ratio)}")
+    multiplier = np.rint(np.ldexp(np.asarray(ratio, np.float64), shift))
+    return multiplier.astype(np.int16), np.array([shift], np.int8)
+
+
+def whole_factors(scales: Real, wanted: Real, most: int = MAX_SHIFT) -> Float64:
+    """The least scales not below these from which `factors` lead to `wanted` exactly.
+
+    They are larger by the rest of a division: the smallest of them by the largest share, and none
+    by more than the 2^-14th part of the largest.
+    """
+    unit = np.ldexp(wanted, -_shift_of(scales / wanted, most))
+    found: Float64 = np.ceil(scales / unit) * unit
+    return found
+
+
+def _shift_of(ratio: Real, most: int) -> int:
+    """The largest shift <= most with which these factors have 15 bits."""
+    return largest_shift(float(np.max(ratio)), WIDE_MAX, most)
 
 
 def fixed_point(ratio: Real, shift: int) -> NDArray[np.int32]:
@@ -97,12 +130,28 @@ def shift_scales(w: Real, out_scale: Real, quads: bool = False) -> tuple[Float64
     return np.ldexp(np.broadcast_to(out_scale, shift.shape), -shift), shift.astype(np.int8)
 
 
-def integer_bias(bias: Real, scale: Real, most: int = 15) -> tuple[NDArray[Any], int]:
-    """(x, s) with bias = x * 2^s * scale: int16 and the smallest s <= most that makes it fit."""
+def integer_bias(
+    bias: Real, scale: Real | float, most: int = 15, sums: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int16], int]:
+    """(x, s) with bias = x * 2^s * scale: int16 and the smallest s <= most that makes it fit.
+
+    `sums` are those of the rows of a weight.  An engine that raises int8 inputs by 128 starts from
+    bias - 128 * sum, and s is such that this fits as well, in units of 2^s, if an s up to
+    START_BITS is.
+    """
     exact = np.rint(np.asarray(bias, np.float64) / scale)
+    shift = _bias_shift(exact)
+    if shift > most:
+        raise LoweringError(f"a bias of {np.abs(bias).max()} does not fit beside its weight")
+    if sums is not None:
+        started = max(shift, _bias_shift(exact - 128 * sums))
+        shift = started if started <= START_BITS else shift
+    return np.rint(np.ldexp(exact, -shift)).astype(np.int16), shift
+
+
+def _bias_shift(exact: Float64) -> int:
+    """The smallest shift that makes numbers fit in 16 bits."""
     shift = 0
     while np.abs(np.rint(np.ldexp(exact, -shift))).max(initial=0) > WIDE_MAX:
         shift += 1
-    if shift > most:
-        raise LoweringError(f"a bias of {np.abs(bias).max()} does not fit beside its weight")
-    return np.rint(np.ldexp(exact, -shift)).astype(np.int16), shift
+    return shift

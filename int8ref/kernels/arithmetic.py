@@ -90,6 +90,16 @@ def _shift_right_ir(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.V
     return builder.ashr(x, shift)
 
 
+def shift_left(x: np.int32, shift: np.int32) -> np.int32:
+    """x << shift in int32, 0 <= shift < 32, as `shift_right`."""
+    return np.int32(np.int32(x) << np.int32(shift))
+
+
+@lowers(shift_left, types.int32)
+def _shift_left_ir(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.Value:
+    return builder.shl(x, shift)
+
+
 @kernel
 def exp2_precise(z):
     """Twin of `arithmetic.exp2_precise`."""

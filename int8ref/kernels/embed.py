@@ -6,8 +6,9 @@ import numpy as np
 
 from int8ref.kernels.arithmetic import shift_right
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.packed_row import unpack_row
 from int8ref.kernels.views import array, column, matrix, word
-from int8ref.machine.frame import ADDRESS, LENGTH, WIDTH, operands_at
+from int8ref.machine.frame import ADDRESS, LENGTH, PACKED, WIDTH, WORKSPACE, operands_at
 from int8ref.reference.embed import Embed
 
 AT = operands_at(Embed)
@@ -33,26 +34,42 @@ def embed(
     wide,
 ):
     """Embed tokens: out int8 [rows, width].  The sum is exact in int32 (checked by the Program)."""
-    token_factor = np.int32(multiplier)
-    position_factor = np.int32(0 if position_table is None else position_multiplier)
-    s = np.int32(shift)
+    for r in range(len(ids)):
+        token = table[max(ids[r], np.int32(0))]
+        position = position_of(r, positions, position_table, token)
+        _add_rows(
+            ids[r],
+            token,
+            multiplier,
+            position,
+            position_multiplier,
+            shift,
+            wide_bits,
+            out[r],
+            wide[r],
+        )
+
+
+@kernel
+def _add_rows(
+    number, token, multiplier, position, position_multiplier, shift, wide_bits, row, finer
+):
+    """The row of a token and that of its position, in both widths.
+
+    The zero vector has another row, with the factor 0; so has a position that there is not.
+    """
+    factor = np.int32(multiplier if number >= np.int32(0) else 0)
+    position_factor, s = np.int32(position_multiplier), np.int32(shift)
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     s_wide = np.int32(s - np.int32(wide_bits))
     half_wide = np.int32(np.int32(np.int32(1) << s_wide) >> np.int32(1))
-    width = out.shape[1]
-    for r in range(len(ids)):
-        row, finer = out[r], wide[r]
-        # The zero vector reads row 0 with the factor 0; so does a position that there is not.
-        token = table[max(ids[r], np.int32(0))]
-        factor = token_factor if ids[r] >= np.int32(0) else np.int32(0)
-        position = position_of(r, positions, position_table, token)
-        for i in range(width):
-            total = np.int32(np.int32(token[i]) * factor)
-            total = np.int32(total + np.int32(np.int32(position[i]) * position_factor))
-            data = shift_right(np.int32(total + half), s)
-            row[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
-            data = shift_right(np.int32(total + half_wide), s_wide)
-            finer[i] = np.int16(min(max(data, np.int32(-32767)), np.int32(32767)))
+    for i in range(len(row)):
+        total = np.int32(np.int32(token[i]) * factor)
+        total = np.int32(total + np.int32(np.int32(position[i]) * position_factor))
+        data = shift_right(np.int32(total + half), s)
+        row[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
+        data = shift_right(np.int32(total + half_wide), s_wide)
+        finer[i] = np.int16(min(max(data, np.int32(-32767)), np.int32(32767)))
 
 
 @kernel
@@ -76,16 +93,29 @@ def step(frame, code):
 
 @kernel
 def _with_positions(frame, code, positions, position_table):
-    table = word(code, TABLE + LENGTH), word(code, OUT + WIDTH)
-    embed(
-        column(frame, code, IDS),
-        positions,
-        array(word(code, TABLE + ADDRESS), table, np.int8),
-        position_table,
-        word(code, MULTIPLIER),
-        word(code, POSITION_MULTIPLIER),
-        word(code, SHIFT),
-        word(code, WIDE_BITS),
-        matrix(frame, code, OUT, np.int8),
-        matrix(frame, code, WIDE, np.int16),
-    )
+    ids = column(frame, code, IDS)
+    out, wide = matrix(frame, code, OUT, np.int8), matrix(frame, code, WIDE, np.int16)
+    for r in range(len(ids)):
+        token = _table_row(frame, code, max(np.int64(ids[r]), np.int64(0)))
+        _add_rows(
+            ids[r],
+            token,
+            word(code, MULTIPLIER),
+            position_of(r, positions, position_table, token),
+            word(code, POSITION_MULTIPLIER),
+            word(code, SHIFT),
+            word(code, WIDE_BITS),
+            out[r],
+            wide[r],
+        )
+
+
+@kernel
+def _table_row(frame, code, number):
+    """A row of the table; of one that is a packed weight, a copy."""
+    width, place = word(code, OUT + WIDTH), word(code, TABLE + ADDRESS)
+    if word(code, PACKED) != 0:
+        room = word(frame, WORKSPACE)
+        unpack_row(place, width, number, room)
+        return array(room, (width,), np.int8)
+    return array(place + number * width, (width,), np.int8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import reciprocal, shift_right
+from int8ref.kernels.arithmetic import reciprocal, shift_left, shift_right
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.views import array, matrix, word
 from int8ref.machine.frame import ADDRESS, WIDTH, operands_at
@@ -13,8 +13,9 @@ from int8ref.reference import layer_norm as meaning
 FRACTION_BITS = np.int64(meaning.FRACTION_BITS)
 
 AT = operands_at(meaning.LayerNorm)
-X, GAIN, BIAS, SHIFT, EPSILON, WIDE_BITS, OUT, WIDE = (
-    AT[f] for f in ("x", "gain", "bias", "shift", "epsilon", "wide_bits", "out", "wide")
+X, GAIN, BIAS, BIAS_SHIFT, SHIFT, EPSILON, WIDE_BITS, OUT, WIDE = (
+    AT[f]
+    for f in ("x", "gain", "bias", "bias_shift", "shift", "epsilon", "wide_bits", "out", "wide")
 )
 
 
@@ -43,9 +44,9 @@ def centred(row, i, total):
 
 
 @kernel
-def divide_and_scale(row, total, deviation, gain, bias, shift, wide_bits, out, wide):
+def divide_and_scale(row, total, deviation, gain, bias, bias_shift, shift, wide_bits, out, wide):
     """A row from its sum and its deviation; `wide` is not touched where wide_bits is 0."""
-    s = np.int32(shift)
+    s, up = np.int32(shift), np.int32(bias_shift)
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     s_wide = np.int32(s - np.int32(wide_bits))
     half_wide = np.int32(np.int32(np.int32(1) << s_wide) >> np.int32(1))
@@ -55,7 +56,7 @@ def divide_and_scale(row, total, deviation, gain, bias, shift, wide_bits, out, w
     factor = np.int64(np.int32(inverse))
     for i in range(len(row)):
         t = np.int32((np.int64(centred(row, i, total)) * factor + rounding) >> drop)
-        y = np.int32(np.int32(t * np.int32(gain[i])) + bias[i])
+        y = np.int32(np.int32(t * np.int32(gain[i])) + shift_left(np.int32(bias[i]), up))
         data = shift_right(np.int32(y + half), s)
         out[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
         if wide_bits != 0:
@@ -70,7 +71,8 @@ def layer_norm_code(frame, code, normalize):
     normalize(
         matrix(frame, code, X, np.int16),
         array(word(code, GAIN + ADDRESS), (width,), np.int16),
-        array(word(code, BIAS + ADDRESS), (width,), np.int32),
+        array(word(code, BIAS + ADDRESS), (width,), np.int16),
+        word(code, BIAS_SHIFT),
         word(code, SHIFT),
         word(code, EPSILON),
         word(code, WIDE_BITS),

@@ -9,7 +9,7 @@ from int8ref.kernels.layer_norm import centred, divide_and_scale, layer_norm_cod
 
 
 @kernel
-def layer_norm_l1(x, gain, bias, shift, epsilon, wide_bits, out, wide):
+def layer_norm_l1(x, gain, bias, bias_shift, shift, epsilon, wide_bits, out, wide):
     """Normalise the rows of `x`, int16 [rows, n]."""
     n = np.int64(x.shape[1])
     for r in range(x.shape[0]):
@@ -20,7 +20,9 @@ def layer_norm_l1(x, gain, bias, shift, epsilon, wide_bits, out, wide):
             distances += np.int64(abs(centred(row, i, total)))
         mean = (distances + n - np.int64(1)) // n
         deviation = max(mean + np.int64(epsilon), np.int64(1))
-        divide_and_scale(row, total, deviation, gain, bias, shift, wide_bits, out[r], wide[r])
+        divide_and_scale(
+            row, total, deviation, gain, bias, bias_shift, shift, wide_bits, out[r], wide[r]
+        )
 
 
 @kernel

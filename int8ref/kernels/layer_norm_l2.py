@@ -10,7 +10,7 @@ from int8ref.kernels.layer_norm import divide_and_scale, layer_norm_code, sum_of
 
 
 @kernel
-def layer_norm_l2(x, gain, bias, shift, epsilon, wide_bits, out, wide):
+def layer_norm_l2(x, gain, bias, bias_shift, shift, epsilon, wide_bits, out, wide):
     """Normalise the rows of `x`, int16 [rows, n].
 
     The mean of the squares of n * x - sum(x) is n * sum(x^2) - sum(x)^2: a whole number.
@@ -21,7 +21,9 @@ def layer_norm_l2(x, gain, bias, shift, epsilon, wide_bits, out, wide):
         total = sum_of(row)
         variance = n * sum_of_squares(row) - np.int64(total) * np.int64(total)
         deviation = max(isqrt(variance + np.int64(epsilon)), np.int64(1))
-        divide_and_scale(row, total, deviation, gain, bias, shift, wide_bits, out[r], wide[r])
+        divide_and_scale(
+            row, total, deviation, gain, bias, bias_shift, shift, wide_bits, out[r], wide[r]
+        )
 
 
 @kernel

@@ -16,7 +16,15 @@ from int8ref.kernels.gemm.driver import (
 )
 from int8ref.kernels.gemm.driver import SHIFT as SHIFT_ONLY
 from int8ref.kernels.views import address_of, rows_of, word
-from int8ref.machine.frame import ADDRESS, ITEM, QUADS, WIDTH, WORKSPACE, operands_at
+from int8ref.machine.frame import (
+    ADDRESS,
+    ITEM,
+    QUADS,
+    START_SHIFT,
+    WIDTH,
+    WORKSPACE,
+    operands_at,
+)
 from int8ref.reference.linear import Linear
 
 AT = operands_at(Linear)
@@ -28,7 +36,8 @@ def linear(x, weight, bias, multiplier, shift, low, high, out, workspace):
     """Multiply by a weight matrix.
 
     `weight` is packed (`gemm.layout.pack`), `bias` holds the start values that belong to it, with
-    bias_shift applied; `multiplier` and `shift` are int32 [n] or None as in the reference.
+    bias_shift applied; `multiplier` is int16 [n] or None, and `shift` int8 [1] beside it, [n] by
+    itself, or None, as in the reference.
     """
     _variant(multiplier is not None, shift is not None)(
         x, weight, bias, multiplier, shift, low, high, out, workspace
@@ -94,6 +103,7 @@ def step(frame, code):
         depth,
         word(code, WEIGHT + ADDRESS),
         word(code, BIAS + ADDRESS),
+        word(code, START_SHIFT),
         word(code, OUT + WIDTH),
         multiplier,
         shift,

@@ -23,7 +23,7 @@ def multiply(a, b, multiplier, shift, limit, out):
         left, right, target = a[r], b[r], out[r]
         for i in range(a.shape[1]):
             product = np.int32(np.int32(left[i]) * np.int32(right[i]))
-            target[i] = requantize(product, multiplier[i], shift[i], -limit, limit)
+            target[i] = requantize(product, multiplier[i], shift[0], -limit, limit)
 
 
 @kernel
@@ -41,8 +41,8 @@ def _with_out(frame, code, out):
     multiply(
         matrix(frame, code, A, np.int16),
         matrix(frame, code, B, np.int8),
-        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int32),
-        array(word(code, SHIFT + ADDRESS), (width,), np.int32),
+        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int16),
+        array(word(code, SHIFT + ADDRESS), (1,), np.int8),
         word(code, LIMIT),
         out,
     )

@@ -17,12 +17,12 @@ X, MULTIPLIER, SHIFT, LIMIT, OUT = (AT[f] for f in ("x", "multiplier", "shift", 
 def requantize(x, multiplier, shift, limit, out):
     """Bring `x` to the scale of `out`, saturated at plus and minus `limit`."""
     low, high = np.int64(-limit), np.int64(limit)
+    s = np.int64(shift[0])
+    half = np.int64(1) << (s - np.int64(1))
     for r in range(x.shape[0]):
         source, target = x[r], out[r]
         for i in range(x.shape[1]):
-            s = np.int64(shift[i])
-            total = np.int64(source[i]) * np.int64(multiplier[i])
-            total = (total + (np.int64(1) << (s - np.int64(1)))) >> s
+            total = (np.int64(source[i]) * np.int64(multiplier[i]) + half) >> s
             target[i] = min(max(total, low), high)
 
 
@@ -32,8 +32,8 @@ def step(frame, code):
     width = word(code, OUT + WIDTH)
     requantize(
         matrix(frame, code, X, np.int32),
-        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int32),
-        array(word(code, SHIFT + ADDRESS), (width,), np.int32),
+        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int16),
+        array(word(code, SHIFT + ADDRESS), (1,), np.int8),
         word(code, LIMIT),
         matrix(frame, code, OUT, np.int16),
     )

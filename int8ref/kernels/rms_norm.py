@@ -10,13 +10,15 @@ from int8ref.kernels.layer_norm import divide_and_scale, layer_norm_code, sum_of
 
 
 @kernel
-def rms_norm(x, gain, bias, shift, epsilon, wide_bits, out, wide):
+def rms_norm(x, gain, bias, bias_shift, shift, epsilon, wide_bits, out, wide):
     """Normalise the rows of `x`, int16 [rows, n]."""
     n = np.int64(x.shape[1])
     for r in range(x.shape[0]):
         row = x[r]
         root = max(isqrt(n * sum_of_squares(row) + np.int64(epsilon)), np.int64(1))
-        divide_and_scale(row, np.int32(0), root, gain, bias, shift, wide_bits, out[r], wide[r])
+        divide_and_scale(
+            row, np.int32(0), root, gain, bias, bias_shift, shift, wide_bits, out[r], wide[r]
+        )
 
 
 @kernel

@@ -30,13 +30,13 @@ def rotary(x, positions, cosine, sine, heads, head_width, pairs, multiplier, shi
                 a, b = np.int32(row[i]), np.int32(row[i + pairs])
                 e, f = np.int32(c[i - first]), np.int32(d[i - first])
                 acc = np.int32(np.int32(a * e) - np.int32(b * f))
-                target[i] = _data(acc, multiplier[i], shift[i])
+                target[i] = _data(acc, multiplier[i], shift[0])
                 acc = np.int32(np.int32(a * f) + np.int32(b * e))
-                target[i + pairs] = _data(acc, multiplier[i + pairs], shift[i + pairs])
+                target[i + pairs] = _data(acc, multiplier[i + pairs], shift[0])
             for i in range(first + 2 * pairs, first + head_width):
-                target[i] = _data(np.int32(row[i]) * ONE, multiplier[i], shift[i])
+                target[i] = _data(np.int32(row[i]) * ONE, multiplier[i], shift[0])
         for i in range(heads * head_width, x.shape[1]):
-            target[i] = _data(np.int32(row[i]) * ONE, multiplier[i], shift[i])
+            target[i] = _data(np.int32(row[i]) * ONE, multiplier[i], shift[0])
 
 
 @kernel
@@ -57,7 +57,7 @@ def step(frame, code):
         word(code, HEADS),
         word(code, HEAD_WIDTH),
         word(code, PAIRS),
-        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int32),
-        array(word(code, SHIFT + ADDRESS), (width,), np.int32),
+        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int16),
+        array(word(code, SHIFT + ADDRESS), (1,), np.int8),
         matrix(frame, code, OUT, np.int8),
     )

@@ -17,11 +17,13 @@ from int8ref.machine.frame import (
     DOMAINS,
     ITEM,
     OPERAND_WORDS,
+    PACKED,
     PREFIX,
     QUADS,
+    START_SHIFT,
     operands_at,
 )
-from int8ref.machine.prepare import Prepared, head, linears
+from int8ref.machine.prepare import Prepared, head, linears, start_shift
 from int8ref.program import (
     SOURCE_INPUTS,
     TARGET_INPUTS,
@@ -29,7 +31,9 @@ from int8ref.program import (
     takes_source,
 )
 from int8ref.reference import instructions
+from int8ref.reference.embed import Embed
 from int8ref.reference.linear import Linear
+from int8ref.reference.match_add import MatchAdd
 
 Int64 = npt.NDArray[np.int64]
 
@@ -63,8 +67,9 @@ class Code(msgspec.Struct, frozen=True):
     instruction, which gives the logits, fused with argmax: it writes the likeliest tokens to
     target.ids instead.  `row_bytes` are the bytes a row of each domain takes; `states` and
     `targets` (the inputs of a step) are operands, a row each.  `depth` is the most inputs of a
-    product.  `kept` keeps alive the arrays whose addresses are in the code.  `least_workspace` are
-    the bytes that the choice needs.
+    product, `widest_sum` the bytes of a factor for each column of the widest sum.  `kept` keeps
+    alive the arrays whose addresses are in the code.  `least_workspace` are the bytes that the
+    choice needs.
     """
 
     encoder: Int64
@@ -75,6 +80,7 @@ class Code(msgspec.Struct, frozen=True):
     places: dict[str, Place]
     row_bytes: dict[Domain, int]
     depth: int
+    widest_sum: int
     least_workspace: int
     takes_source: bool
     kept: list[npt.NDArray[Any]]
@@ -82,7 +88,7 @@ class Code(msgspec.Struct, frozen=True):
     def workspace_bytes(self, rows: int) -> int:
         """Scratch memory that suffices for every instruction on so many rows, on every CPU."""
         product = _gemm_workspace(rows, self.depth)
-        return max(ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, product)
+        return max(ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, product, self.widest_sum)
 
 
 def _gemm_workspace(rows: int, depth: int) -> int:
@@ -105,24 +111,33 @@ def assemble(
     With `keep_values`, no two values share memory, so that all of them can be read afterwards;
     otherwise a value's memory is used again after its last use.  With `plain_head`, the weight of
     the last instruction stays as it is in the model file: only candidates can be decoded then, and
-    the largest of all weights is neither packed nor kept twice.  With `coarse_head`, the same is
-    true, but for the choice, which finds its tokens by coarse weights; where this CPU has no use
-    for these, `coarse_head` changes nothing.
+    the largest of all weights is neither packed nor kept twice.  A table of embeddings that is a
+    packed weight is read as such: it is not kept twice either.  With `coarse_head`, the weight of
+    the last instruction stays too, but for the choice, which finds its tokens by coarse weights;
+    where this CPU has no use for these, `coarse_head` changes nothing.
     """
     coarse = prepared.coarse(head(program)) if coarse_head else None
     plain_head = plain_head or coarse is not None
     lifetimes = _lifetimes(program, keep_values)
     places, row_bytes = _allocate(program, types, lifetimes)
     kept: list[npt.NDArray[Any]] = []
+    packed = {product.weight for product in linears(program)}
+    if plain_head:
+        packed.discard(head(program).weight)
 
     def code(sequence: Sequence[Instruction]) -> Int64:
         rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
         for row, instruction in zip(rows, sequence, strict=True):
             plain = plain_head and instruction is program.decoder[-1]
             found = prepared.of(instruction, plain)
+            if isinstance(instruction, Linear):
+                row[QUADS] = prepared.quads(instruction, plain)
+                row[START_SHIFT] = start_shift(instruction, found["bias"])
+            if isinstance(instruction, Embed) and instruction.table in packed:
+                row[PACKED] = 1
+                found = {**found, "table": prepared.packed(instruction.table)}
             kept.extend(found.values())
             _encode(instruction, places, found, row)
-            row[QUADS] = prepared.quads(instruction, plain)
         return rows
 
     decoder = code(program.decoder)
@@ -131,6 +146,7 @@ def assemble(
     if coarse is not None:
         kept.extend([coarse.weight, coarse.start])
         least_workspace = _add_coarse(choice, coarse)
+    sums = [i for i in (*program.encoder, *program.decoder) if isinstance(i, MatchAdd)]
     return Code(
         encoder=code(program.encoder),
         decoder=decoder,
@@ -140,6 +156,7 @@ def assemble(
         places=places,
         row_bytes=row_bytes,
         depth=max(types[product.x].width for product in linears(program)),
+        widest_sum=2 * max((types[add.out].width for add in sums), default=0),
         least_workspace=least_workspace,
         takes_source=takes_source(program),
         kept=kept,

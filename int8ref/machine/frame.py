@@ -37,6 +37,10 @@ CODE_WORDS = 48
 QUADS = CODE_WORDS - 1
 """Word of a product: 1 where its weight has sums of four products in 16 bits, which the start
 values are for then (`kernels.gemm.quads`)."""
+START_SHIFT = QUADS - 1
+"""Word of a product: the unit of its start values, see `start_shift` of `kernels.gemm.driver`."""
+PACKED = START_SHIFT - 1
+"""Word of an embedding: 1 where its table is a packed weight."""
 
 
 def operands_at(cls: type[Instruction]) -> dict[str, int]:
@@ -45,6 +49,6 @@ def operands_at(cls: type[Instruction]) -> dict[str, int]:
     for field, kind in field_kinds(cls):
         places[field] = at
         at += OPERAND_WORDS[kind]
-    if at > QUADS:
+    if at > PACKED:
         raise ValueError(f"{cls.__name__} has too many operands for a row of code")
     return places

@@ -68,8 +68,8 @@ def _pack(program: Program, tensors: Tensors) -> Tensors:
             found[product.weight] = pack(tensors[product.weight])
         quads = usable(tensors[product.weight])
         found[start_name(product, quads)] = start(product, tensors, quads)
-    last = head(program)  # is also used as it is in the model's file, without quads
-    found[start_name(last)] = start(last, tensors)
+    last = head(program)  # is also used as it is in the model's file
+    found[start_name(last, plain=True)] = start(last, tensors, plain=True)
     return found | coarse(last, tensors)
 
 
@@ -78,8 +78,9 @@ def _holds(program: Program, tensors: Tensors, found: Tensors) -> bool:
     return _holds_coarse(head(program), tensors, found) and all(
         _is(found.get(name), np.int8, packed_shape(n, k))
         and any(
-            _is(found.get(start_name(product, quads)), np.int32, (padded(n, PANEL),))
+            _is(found.get(start_name(product, quads)), dtype, (padded(n, PANEL),))
             for quads in (False, True)
+            for dtype in (np.int16, np.int32)
         )
         for product in linears(program)
         for name, (n, k) in [(product.weight, tensors[product.weight].shape)]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from int8ref.instruction import Instruction, ValueType
 from int8ref.kernels.gemm.coarse_layout import Coarse, pack_coarse, useful
-from int8ref.kernels.gemm.layout import pack, start_values
+from int8ref.kernels.gemm.layout import narrow, pack, start_values
 from int8ref.kernels.gemm.quads import OFFSET, usable
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
@@ -17,14 +17,11 @@ from int8ref.reference.linear import Linear
 LENGTHS = 16
 """How often the length of coarse weights is kept: what lies behind it in a file stays aligned."""
 
-PER_CHANNEL = {
-    "linear": ("multiplier", "shift"),
-    "match_add": ("a_multiplier", "b_multiplier"),
-    "multiply": ("multiplier", "shift"),
-    "requantize": ("multiplier", "shift"),
-    "rotary": ("multiplier", "shift"),
-}
-"""Operands given per tensor or per channel, which kernels take as int32 per channel."""
+PER_CHANNEL = ("multiplier", "a_multiplier")
+"""Operands given per tensor or per channel, which kernels take per channel; a shift without a
+multiplier is another.  (The other multiplier of `match_add` is mostly one number, and stays it.)"""
+WIDE = -1
+"""In place of the unit of start values: they have 32 bits (`kernels.gemm.driver`)."""
 
 
 class Prepared:
@@ -43,15 +40,15 @@ class Prepared:
     def of(self, instruction: Instruction, plain: bool) -> dict[str, npt.NDArray[Any]]:
         """Field -> array for the tensor operands of an instruction.
 
-        With `plain`, a weight is not packed.
+        With `plain`, a weight is not packed, and has start values in 32 bits.
         """
         names = tuple(instruction.names("tensor"))
         if names not in self._found:
             self._found[names] = self._prepare(instruction)
         found = self._found[names]
         if isinstance(instruction, Linear):
-            weight = self._tensors[instruction.weight] if plain else self._packed(instruction)
-            bias = self._start(instruction, self.quads(instruction, plain))
+            weight = self._tensors[instruction.weight] if plain else self.packed(instruction.weight)
+            bias = self._start(instruction, self.quads(instruction, plain), plain)
             found = {**found, "weight": np.ascontiguousarray(weight), "bias": bias}
         return found
 
@@ -66,10 +63,10 @@ class Prepared:
             return False
         return usable(self._tensors[instruction.weight])
 
-    def _start(self, instruction: Linear, quads: bool) -> npt.NDArray[np.int32]:
-        name = start_name(instruction, quads)
+    def _start(self, instruction: Linear, quads: bool, plain: bool) -> npt.NDArray[Any]:
+        name = start_name(instruction, quads, plain)
         if name not in self._weights:
-            self._weights[name] = start(instruction, self._tensors, quads)
+            self._weights[name] = start(instruction, self._tensors, quads, plain)
         return self._weights[name]
 
     def _prepare(self, instruction: Instruction) -> dict[str, npt.NDArray[Any]]:
@@ -81,9 +78,9 @@ class Prepared:
         if isinstance(instruction, Linear):
             del found["weight"], found["bias"]
         width = self._types[instruction.names("result")[0]].width
-        for field in PER_CHANNEL.get(instruction.op, ()):
-            if field in found:
-                found[field] = np.broadcast_to(found[field].astype(np.int32), (width,))
+        fields = PER_CHANNEL if "multiplier" in found else (*PER_CHANNEL, "shift")
+        for field in found.keys() & fields:
+            found[field] = np.broadcast_to(found[field], (width,))
         return {field: np.ascontiguousarray(array) for field, array in found.items()}
 
     def coarse(self, head: Linear) -> Coarse | None:
@@ -96,10 +93,11 @@ class Prepared:
         weight, start, length = (self._weights[name] for name in names)
         return Coarse(weight, start, int(length[0]))
 
-    def _packed(self, instruction: Linear) -> npt.NDArray[Any]:
-        if instruction.weight not in self._weights:
-            self._weights[instruction.weight] = pack(self._tensors[instruction.weight])
-        return self._weights[instruction.weight]
+    def packed(self, name: str) -> npt.NDArray[np.int8]:
+        """A weight as the products read it."""
+        if name not in self._weights:
+            self._weights[name] = pack(self._tensors[name])
+        return self._weights[name]
 
 
 def linears(program: Program) -> list[Linear]:
@@ -114,16 +112,27 @@ def head(program: Program) -> Linear:
     return found
 
 
-def start_name(instruction: Linear, quads: bool = False) -> str:
-    """A name for the start values of a product, and for those of one that adds up quads."""
+def start_name(instruction: Linear, quads: bool = False, plain: bool = False) -> str:
+    """A name for the start values of a product: of one that adds up quads, of one whose weight is
+    plain, or of another."""
     name = f"{instruction.weight} + {instruction.bias} << {instruction.bias_shift}"
-    return f"{name}: quads" if quads else name
+    return f"{name}: plain" if plain else f"{name}: quads" if quads else name
 
 
-def start(instruction: Linear, tensors: Tensors, quads: bool = False) -> npt.NDArray[np.int32]:
-    """What the accumulators of a product start from (`kernels.gemm.layout.start_values`)."""
+def start(
+    instruction: Linear, tensors: Tensors, quads: bool = False, plain: bool = False
+) -> npt.NDArray[np.int32] | npt.NDArray[np.int16]:
+    """What the accumulators of a product start from (`kernels.gemm.layout.start_values`): in 16
+    bits, in units of 2^bias_shift, where they fit, but for a plain weight."""
     bias = shifted_bias(instruction, tensors)
-    return start_values(tensors[instruction.weight], bias, OFFSET if quads else None)
+    wide = start_values(tensors[instruction.weight], bias, OFFSET if quads else None)
+    units = None if plain else narrow(wide, instruction.bias_shift)
+    return wide if units is None else units
+
+
+def start_shift(instruction: Linear, start: npt.NDArray[Any]) -> int:
+    """The unit of start values, for kernels."""
+    return WIDE if start.dtype == np.int32 else instruction.bias_shift
 
 
 def shifted_bias(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]:

@@ -41,6 +41,7 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
     x: Value
     gain: Tensor
     bias: Tensor
+    bias_shift: int
     shift: int
     epsilon: int
     wide_bits: int
@@ -52,11 +53,13 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
         x = scope.value(self.x, "int16")
         scope.constant("width", x.width, 1, MAX_WIDTH)
         gain = scope.tensor(self.gain, "int16", (x.width,))
-        bias = scope.tensor(self.bias, "int32", (x.width,))
+        bias = scope.tensor(self.bias, "int16", (x.width,))
+        scope.constant("bias_shift", self.bias_shift, 0, 15)
         scope.constant("shift", self.shift, 1, 30)
         least, most = (0, 0) if self.wide is None else (1, min(self.shift, 15))
         scope.constant("wide_bits", self.wide_bits, least, most)
-        largest = bound * largest_magnitude(gain) + largest_magnitude(bias) + 2 ** (self.shift - 1)
+        largest = bound * largest_magnitude(gain) + (largest_magnitude(bias) << self.bias_shift)
+        largest += 2 ** (self.shift - 1)
         scope.require(largest <= INT32_MAX, f"gain and bias may reach {largest}, over 32 bits")
         scope.define(self.out, ValueType(x.domain, "int8", x.width))
         if self.wide is not None:
@@ -81,19 +84,21 @@ def divide_and_scale(
     centred: Int64,
     deviation: Integers,
     gain: npt.NDArray[np.int16],
-    bias: npt.NDArray[np.int32],
+    bias: npt.NDArray[np.int16],
+    bias_shift: int,
     shift: int,
     wide_bits: int,
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Divide by the deviation [rows, 1], then apply gain and bias.
 
     t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(deviation)
-    y[i] = t[i] * gain[i] + bias[i]
+    y[i] = t[i] * gain[i] + bias[i] * 2^bias_shift
     out[i]  = saturate8(rounding_shift_right(y[i], shift))
     wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
     """
     r, k = reciprocal(deviation)
-    y = rounding_shift_right(centred * r, k - FRACTION_BITS) * gain + bias
+    y = rounding_shift_right(centred * r, k - FRACTION_BITS) * gain
+    y = y + (bias.astype(np.int64) << bias_shift)
     out = saturate(rounding_shift_right(y, shift), -DATA_MAX, DATA_MAX)
     wide = saturate(rounding_shift_right(y, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int8), wide.astype(np.int16)

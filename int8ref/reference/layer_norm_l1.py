@@ -28,7 +28,8 @@ def normalized_bound(width: int) -> int:
 def layer_norm_l1(
     x: npt.NDArray[np.int16],
     gain: npt.NDArray[np.int16],
-    bias: npt.NDArray[np.int32],
+    bias: npt.NDArray[np.int16],
+    bias_shift: int,
     shift: int,
     epsilon: int,
     wide_bits: int,
@@ -38,7 +39,7 @@ def layer_norm_l1(
         c[i] = n * x[i] - sum(x)                                        (exact: n times x - mean)
         s    = max(ceil(sum(|c|) / n) + epsilon, 1)          (n times the mean absolute deviation)
         t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(s)
-        y[i] = t[i] * gain[i] + bias[i]
+        y[i] = t[i] * gain[i] + bias[i] * 2^bias_shift
         out[i]  = saturate8(rounding_shift_right(y[i], shift))
         wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
 
@@ -49,4 +50,4 @@ def layer_norm_l1(
     centred = centre(x)
     total = np.abs(centred).sum(axis=1, keepdims=True)
     deviation = np.maximum(-(-total // x.shape[1]) + epsilon, 1)
-    return divide_and_scale(centred, deviation, gain, bias, shift, wide_bits)
+    return divide_and_scale(centred, deviation, gain, bias, bias_shift, shift, wide_bits)

@@ -61,19 +61,19 @@ class Linear(Instruction, frozen=True):
 def check_requantization(
     scope: Scope, multiplier: str | None, shift: str, n: int, bound: int
 ) -> None:
-    """Check the operands of a requantisation to int8: per tensor ([1]) or per channel ([n]).
+    """Check the operands of a requantisation to int8.
 
-    With a multiplier the shift is at least 32, so that only the high word of the product counts;
-    without one, the accumulator (at most `bound`) must leave room for the rounding constant.
+    Multipliers, per tensor ([1]) or per channel ([n]), share one shift of at least 16, so that of
+    the product with the multiplier times 2^16 only the high word counts.  Without them there is a
+    shift per tensor or per channel, and the accumulator (at most `bound`) must leave room for the
+    rounding constant.
     """
-    found = scope.tensor(shift, "int8", (None,))
-    scope.require(len(found) in (1, n), f"tensor {shift!r} has {len(found)} elements, not {n}")
     if multiplier is None:
-        scope.tensor(shift, "int8", (None,), 1, 30)
+        found = scope.tensor(shift, "int8", (None,), 1, 30)
+        scope.require(len(found) in (1, n), f"tensor {shift!r} has {len(found)} elements, not {n}")
         scope.require(bound + 2 ** (int(found.max()) - 1) <= INT32_MAX, "shift is too large")
     else:
-        scope.tensor(shift, "int8", (None,), 32, 62)
-        scope.tensor(multiplier, "int32", found.shape, 0, INT32_MAX)
+        scope.factors(multiplier, shift, n, 16, 46)
 
 
 def accumulator_bound(weight: npt.NDArray[Any], bias: npt.NDArray[Any], bias_shift: int) -> int:
@@ -95,7 +95,7 @@ def linear(
     weight: npt.NDArray[np.int8],
     bias: npt.NDArray[np.int16] | npt.NDArray[np.int32],
     bias_shift: int = 0,
-    multiplier: npt.NDArray[np.int32] | None = None,
+    multiplier: npt.NDArray[np.int16] | None = None,
     shift: npt.NDArray[np.int8] | None = None,
     low: int = -127,
     high: int = 127,
@@ -103,11 +103,12 @@ def linear(
     """Multiply by a weight matrix.
 
         acc[r, n] = sum_k x[r, k] * weight[n, k] + bias[n] * 2^bias_shift           (int32, exact)
-        out[r, n] = requantize(acc[r, n], multiplier[n], shift[n], low, high)       (A2)
+        out[r, n] = requantize(acc[r, n], multiplier[n], shift, low, high)          (A2)
 
-    `x`: int8 [rows, k]; `weight`: int8 [n, k]; `bias`: int16 or int32 [n]; `multiplier`, `shift`:
-    one number for all channels ([1]) or one each ([n]); out: int8 [rows, n] in [low, high].
-    Without `multiplier` it is 1 (the shift-only re-scaling of Lin et al. 2020); without `shift` the
+    `x`: int8 [rows, k]; `weight`: int8 [n, k]; `bias`: int16 or int32 [n]; `multiplier`: int16, one
+    number for all channels ([1]) or one each ([n]), in [0, 2^15); `shift`: int8 [1] in [16, 46];
+    out: int8 [rows, n] in [low, high].  Without `multiplier` it is 1 and `shift`, in [1, 30], may
+    be one a channel (the shift-only re-scaling of Lin et al. 2020); without `shift` the
     accumulators themselves are returned.  low = 0 is ReLU.  The scale of acc is the product of the
     scales of x and of weight, per channel where the weight has one a channel.
 

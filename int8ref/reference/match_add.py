@@ -11,9 +11,8 @@ from int8ref.arithmetic import WIDE_MAX, rounding_shift_right, saturate
 from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
 from int8ref.reference.rescale import MAX_EXPONENT
 
-MAX_MULTIPLIER = 2**30
-MAX_RAISED_MULTIPLIER = 2**20
-"""Of `a`, where an exponent raises its products by up to 2^9."""
+MAX_RAISE = 30
+"""Largest `b_shift`: the products of `b` stay below 2^60."""
 
 
 class MatchAdd(Instruction, frozen=True, kw_only=True):
@@ -23,6 +22,7 @@ class MatchAdd(Instruction, frozen=True, kw_only=True):
     b: Value
     a_multiplier: Tensor
     b_multiplier: Tensor
+    b_shift: int
     shift: int
     limit: int
     exponent: Value | None = None
@@ -35,10 +35,10 @@ class MatchAdd(Instruction, frozen=True, kw_only=True):
         a = scope.value(self.a, "int32" if raised else "int16 int32")
         scope.require(a.width > 0, f"value {self.a!r} has no width")
         scope.value(self.b, "int16" if raised else "int8 int16", a.width, a.domain)
-        most = MAX_RAISED_MULTIPLIER if raised else MAX_MULTIPLIER
-        for name, largest in ((self.a_multiplier, most), (self.b_multiplier, MAX_MULTIPLIER)):
-            found = scope.tensor(name, "int32", (None,), 0, largest)
+        for name in (self.a_multiplier, self.b_multiplier):
+            found = scope.tensor(name, "int16", (None,), 0, WIDE_MAX)
             scope.require(len(found) in (1, a.width), f"tensor {name!r} does not fit {a}")
+        scope.constant("b_shift", self.b_shift, 0, MAX_RAISE)
         scope.constant("shift", self.shift, 1, 61)
         scope.constant("limit", self.limit, 1, WIDE_MAX)
         scope.constant("bias_shift", self.bias_shift, 0, 40 if raised else 0)
@@ -52,8 +52,9 @@ class MatchAdd(Instruction, frozen=True, kw_only=True):
 def match_add(
     a: npt.NDArray[np.integer[Any]],
     b: npt.NDArray[np.integer[Any]],
-    a_multiplier: npt.NDArray[np.int32],
-    b_multiplier: npt.NDArray[np.int32],
+    a_multiplier: npt.NDArray[np.int16],
+    b_multiplier: npt.NDArray[np.int16],
+    b_shift: int,
     shift: int,
     limit: int,
     exponent: npt.NDArray[np.int8] | None = None,
@@ -62,22 +63,25 @@ def match_add(
 ) -> npt.NDArray[np.int16]:
     """Add two tensors of different scales (scale matching: Lin et al. 2020, Eq. 8).
 
-        out[r, n] = saturate(rounding_shift_right(a[r, n] * am[n] + b[r, n] * bm[n], shift))
+        total[r, n] = a[r, n] * am[n] + b[r, n] * bm[n] * 2^b_shift
+        out[r, n] = saturate(rounding_shift_right(total[r, n], shift))
 
-    `a`: int16 or int32 [rows, n]; `b`: int8 or int16 [rows, n]; `a_multiplier`, `b_multiplier` in
-    [0, 2^30]: [1] or [n]; out: int16 [rows, n] in [-limit, limit] (limit 127 is an 8-bit residual).
+    `a`: int16 or int32 [rows, n]; `b`: int8 or int16 [rows, n]; `a_multiplier`, `b_multiplier`:
+    int16 in [0, 2^15), [1] or [n]; `b_shift` in [0, 30], as `a` often has the finer scale by far;
+    `shift` in [1, 61]; out: int16 [rows, n] in [-limit, limit] (limit 127 is an 8-bit residual).
     Both products and their sum are exact in int64, so neither operand loses anything before the one
     rounding; the paper re-scales the finer operand to the coarser scale first.
 
     With the exponents of a `rescale`, int8 [rows] in [0, 9], whose data the products `a` (int32)
     are of, the sum is
 
-        a[r, n] * am[n] * 2^exponent[r] + b[r, n] * bm[n] + bias[n] * 2^bias_shift
+        a[r, n] * am[n] * 2^exponent[r] + b[r, n] * bm[n] * 2^b_shift + bias[n] * 2^bias_shift
 
-    for `a_multiplier` in [0, 2^20], `b` int16, and the bias, int16 [n], that the products are
-    without, as it has no part in their exponent.
+    for `b` int16, `bias_shift` in [0, 40], and the bias, int16 [n], that the products are without,
+    as it has no part in their exponent.
     """
-    products, other = a.astype(np.int64) * a_multiplier, b.astype(np.int64) * b_multiplier
+    products = a.astype(np.int64) * a_multiplier
+    other = (b.astype(np.int64) * b_multiplier) << b_shift
     if exponent is not None and bias is not None:
         products = products << exponent[:, None].astype(np.int64)
         other = other + (bias.astype(np.int64) << bias_shift)
@@ -85,4 +89,4 @@ def match_add(
     return saturate(rounding_shift_right(total, shift), -limit, limit).astype(np.int16)
 
 
-assert 2**31 * MAX_RAISED_MULTIPLIER * 2**MAX_EXPONENT + 2**45 + 2**55 + 2**60 < 2**63
+assert 2**31 * 2**15 * 2**MAX_EXPONENT + 2**15 * 2**15 * 2**MAX_RAISE + 2**55 + 2**60 < 2**63

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, requantize
+from int8ref.arithmetic import DATA_MAX, WIDE_MAX, requantize
 from int8ref.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
 
 
@@ -23,10 +23,7 @@ class Multiply(Instruction, frozen=True, kw_only=True):
         a = scope.value(self.a, "int16")
         scope.require(a.width > 0, f"value {self.a!r} has no width")
         scope.value(self.b, "int8", a.width, a.domain)
-        multiplier = scope.tensor(self.multiplier, "int32", (None,), 0, INT32_MAX)
-        shift = scope.tensor(self.shift, "int8", (None,), 1, 62)
-        for name, found in ((self.multiplier, multiplier), (self.shift, shift)):
-            scope.require(len(found) in (1, a.width), f"tensor {name!r} does not fit {a}")
+        scope.factors(self.multiplier, self.shift, a.width, 1, 62)
         scope.constant("limit", self.limit, 1, WIDE_MAX)
         dtype: DType = "int8" if self.limit <= DATA_MAX else "int16"
         scope.define(self.out, ValueType(a.domain, dtype, a.width))
@@ -35,18 +32,19 @@ class Multiply(Instruction, frozen=True, kw_only=True):
 def multiply(
     a: npt.NDArray[np.int16],
     b: npt.NDArray[np.int8],
-    multiplier: npt.NDArray[np.int32],
+    multiplier: npt.NDArray[np.int16],
     shift: npt.NDArray[np.int8],
     limit: int,
 ) -> npt.NDArray[np.int8] | npt.NDArray[np.int16]:
     """Multiply two tensors element by element, as gated linear units do (Shazeer 2020, Eq. 5).
 
-        out[r, n] = requantize(a[r, n] * b[r, n], multiplier[n], shift[n], -limit, limit)   (A2)
+        out[r, n] = requantize(a[r, n] * b[r, n], multiplier[n], shift, -limit, limit)      (A2)
 
-    `a`: int16 [rows, n]; `b`: int8 [rows, n]; `multiplier` in [0, 2^31) and `shift` in [1, 62]:
-    [1] or [n]; out: [rows, n] in [-limit, limit], int8 for a limit of at most 127, else int16.  The
-    product is exact and rounded once: scales multiply, and the factor brings them to that of out.
+    `a`: int16 [rows, n]; `b`: int8 [rows, n]; `multiplier`: int16 in [0, 2^15), [1] or [n];
+    `shift`: int8 [1] in [1, 62]; out: [rows, n] in [-limit, limit], int8 for a limit of at most
+    127, else int16.  The product is exact and rounded once: scales multiply, and the factor brings
+    them to that of out.
     """
     product = a.astype(np.int64) * b
-    out = requantize(product, multiplier, shift.astype(np.int64), -limit, limit)
+    out = requantize(product, multiplier, shift, -limit, limit)
     return out.astype(np.int8) if limit <= DATA_MAX else out.astype(np.int16)

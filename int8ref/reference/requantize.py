@@ -29,24 +29,22 @@ class Requantize(Instruction, frozen=True):
     def check(self, scope: Scope) -> None:
         x = scope.value(self.x, "int32")
         scope.require(x.width > 0, f"value {self.x!r} has no width")
-        shift = scope.tensor(self.shift, "int8", (None,), 1, 62)
-        scope.require(len(shift) in (1, x.width), f"tensor {self.shift!r} does not fit {x}")
-        scope.tensor(self.multiplier, "int32", shift.shape, 0, 2**31 - 1)
+        scope.factors(self.multiplier, self.shift, x.width, 1, 62)
         scope.constant("limit", self.limit, 1, WIDE_MAX)
         scope.define(self.out, ValueType(x.domain, "int16", x.width))
 
 
 def requantize(
     x: npt.NDArray[np.int32],
-    multiplier: npt.NDArray[np.int32],
+    multiplier: npt.NDArray[np.int16],
     shift: npt.NDArray[np.int8],
     limit: int,
 ) -> npt.NDArray[np.int16]:
     """Bring a value to a new scale.
 
-        out[r, n] = saturate(rounding_shift_right(x[r, n] * multiplier[n], shift[n]))       (A2)
+        out[r, n] = saturate(rounding_shift_right(x[r, n] * multiplier[n], shift))          (A2)
 
-    `x`: int32 [rows, n]; `multiplier` in [0, 2^31), `shift` in [1, 62]: [1] or [n]; out: int16
-    [rows, n] in [-limit, limit].
+    `x`: int32 [rows, n]; `multiplier`: int16 in [0, 2^15), [1] or [n]; `shift`: int8 [1] in
+    [1, 62]; out: int16 [rows, n] in [-limit, limit].
     """
     return arithmetic.requantize(x, multiplier, shift, -limit, limit).astype(np.int16)

@@ -24,7 +24,8 @@ class RmsNorm(LayerNorm, frozen=True):
 def rms_norm(
     x: npt.NDArray[np.int16],
     gain: npt.NDArray[np.int16],
-    bias: npt.NDArray[np.int32],
+    bias: npt.NDArray[np.int16],
+    bias_shift: int,
     shift: int,
     epsilon: int,
     wide_bits: int,
@@ -35,7 +36,7 @@ def rms_norm(
         v    = n * sum(x^2) + epsilon                              (the mean of c^2, and epsilon)
         s    = max(isqrt(v), 1)
         t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(s)
-        y[i] = t[i] * gain[i] + bias[i]
+        y[i] = t[i] * gain[i] + bias[i] * 2^bias_shift
         out[i]  = saturate8(rounding_shift_right(y[i], shift))
         wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
 
@@ -44,4 +45,4 @@ def rms_norm(
     """
     root = np.maximum(isqrt(x.shape[1] * sum_of_squares(x) + epsilon), 1)
     scaled = x.shape[1] * x.astype(np.int64)
-    return divide_and_scale(scaled, root, gain, bias, shift, wide_bits)
+    return divide_and_scale(scaled, root, gain, bias, bias_shift, shift, wide_bits)

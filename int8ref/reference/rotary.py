@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import DATA_MAX, INT32_MAX, requantize
+from int8ref.arithmetic import DATA_MAX, requantize
 from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
 
 ANGLE_BITS = 14
@@ -36,8 +36,7 @@ class Rotary(Instruction, frozen=True, kw_only=True):
         one = 1 << ANGLE_BITS
         cosine = scope.tensor(self.cosine, "int16", (None, self.pairs), -one, one)
         scope.tensor(self.sine, "int16", cosine.shape, -one, one)
-        scope.tensor(self.multiplier, "int32", (x.width,), 0, INT32_MAX)
-        scope.tensor(self.shift, "int8", (x.width,), 1, 62)
+        scope.factors(self.multiplier, self.shift, x.width, 1, 62)
         scope.define(self.out, ValueType(x.domain, "int8", x.width))
 
 
@@ -49,7 +48,7 @@ def rotary(
     heads: int,
     head_width: int,
     pairs: int,
-    multiplier: npt.NDArray[np.int32],
+    multiplier: npt.NDArray[np.int16],
     shift: npt.NDArray[np.int8],
 ) -> npt.NDArray[np.int8]:
     """Turn the pairs of columns (i, i + pairs) of each head, and bring all columns to 8 bits.
@@ -60,14 +59,14 @@ def rotary(
         acc of a = a * cosine[p, i] - b * sine[p, i]
         acc of b = a * sine[p, i] + b * cosine[p, i]
         acc of every other column, of a head or behind the last one:  x * 2^14
-        out[r, n] = requantize(acc[r, n], multiplier[n], shift[n], -127, 127)                  (A2)
+        out[r, n] = requantize(acc[r, n], multiplier[n], shift, -127, 127)                     (A2)
 
     `x`: int16 [rows, n], on one scale in both columns of a pair; `cosine`, `sine`: int16
-    [positions, pairs] with 14 fraction bits, in [-2^14, 2^14]; `multiplier` in [0, 2^31) and
-    `shift` in [1, 62]: [n]; out: int8 [rows, n] in [-127, 127].  |acc| is at most 2^30, and rounded
-    once.  Columns behind the heads are of what is not turned, such as values beside queries and
-    keys.  A score of a query and a key that are turned so depends on the distance of their
-    positions alone (Su et al. 2021, Eq. 34).
+    [positions, pairs] with 14 fraction bits, in [-2^14, 2^14]; `multiplier`: int16 in [0, 2^15),
+    [1] or [n]; `shift`: int8 [1] in [1, 62]; out: int8 [rows, n] in [-127, 127].  |acc| is at most
+    2^30, and rounded once.  Columns behind the heads are of what is not turned, such as values
+    beside queries and keys.  A score of a query and a key that are turned so depends on the
+    distance of their positions alone (Su et al. 2021, Eq. 34).
 
     Raises `IndexError` for a position outside of the tables.
     """
@@ -80,5 +79,5 @@ def rotary(
         left, right = slice(first, first + pairs), slice(first + pairs, first + 2 * pairs)
         a, b = wide[:, left], wide[:, right]
         acc[:, left], acc[:, right] = a * c - b * s, a * s + b * c
-    out = requantize(acc, multiplier, shift.astype(np.int64), -DATA_MAX, DATA_MAX)
+    out = requantize(acc, multiplier, shift, -DATA_MAX, DATA_MAX)
     return out.astype(np.int8)

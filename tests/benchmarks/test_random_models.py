@@ -17,7 +17,13 @@ from benchmarks.setting import Setting
 from benchmarks.shapes import EOS, POSITIONS, SHAPES, Shape, random_batch
 from benchmarks.workers import lean_search, peak, reading
 from benchmarks.workers.marian import Engine as MarianEngine
+from int8ref.machine.engine import CompiledEngine
+from int8ref.machine.frame import PACKED, operands_at
 from int8ref.models import MODELS
+from int8ref.reference.embed import Embed
+from int8ref.reference.linear import Linear
+from tests.conftest import build_tiny_model
+from tests.machine_text import machine_text
 from weights_import.float_model import FloatModel, declare
 from weights_import.sources import marian_bin
 
@@ -59,9 +65,27 @@ def test_sizes_are_those_of_all_weights_once(monkeypatch: pytest.MonkeyPatch) ->
     exact.tensors["output.weight"] = exact.tensors["target_embedding"]
     assert exact.nbytes == 4 * (count - vocabulary * d)
     used = sum(tensor.nbytes for tensor in model.tensors.values())
-    *_, line = storage.table(exact, model).splitlines()
-    ratio = exact.nbytes / used
-    assert line == f"| tensors as they are used | {used / 1e6:.2f} MB | {ratio:.2f} times smaller |"
+    table = model.tensors["output.embedding"]
+    *_, line, last = storage.table(exact, model).splitlines()
+    resident = exact.nbytes + 4 * model.tensors["positions"].size
+    told = f"{used / 1e6:.3f} MB | {resident / used:.3f} |"
+    assert line == f"| in memory, tensors of the file | {told}"
+    assert last.startswith("| in memory, what native code reads | ")
+    assert storage.held(model) >= used - table.nbytes
+
+
+def test_a_tied_table_is_in_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Native code reads embeddings out of the packed output matrix."""
+    machine_text()
+    model = build_tiny_model(1)
+    code = CompiledEngine(model.program, model.tensors).code()
+    table, weight = operands_at(Embed)["table"], operands_at(Linear)["weight"]
+    parts = (model.program.encoder, code.encoder), (model.program.decoder, code.decoder)
+    embeds = [row for part in parts for i, row in zip(*part, strict=True) if i.op == "embed"]
+    assert [row[PACKED] for row in embeds] == [1, 1]
+    assert {row[table] for row in embeds} == {code.decoder[-1, weight]}
+    raw = model.tensors["embeddings"]
+    assert not any(np.shares_memory(array, raw) for array in code.kept)
 
 
 def tables(draw: np.random.Generator, vocabulary: int) -> Callable[[tuple[int, ...]], Any]:

@@ -45,8 +45,8 @@ class Case:
     x: NDArray[np.int8]
     weight: NDArray[np.int8]
     bias: NDArray[np.int32]
-    multiplier: NDArray[np.int32]
-    shift: NDArray[np.int32]  # 32 to 62; less 31 it serves the shift-only kernel
+    multiplier: NDArray[np.int16]
+    shift: NDArray[np.int8]  # 16 to 46; the first is that of the multipliers
     low: int
     high: int
     columns: int
@@ -55,8 +55,8 @@ class Case:
     def expected(self) -> dict[str, NDArray[Any]]:
         acc = exact(self.x, self.weight, self.bias)
         wide = acc.astype(np.int64)
-        scaled = shift_right(wide * self.multiplier, self.shift.astype(np.int64))
-        few = self.shift - np.int32(31)
+        scaled = shift_right(wide * self.multiplier, self.shift[:1].astype(np.int64))
+        few = self.few.astype(np.int32)
         # what wraps here wraps in the kernel
         shifted = (acc + (np.int32(1) << (few - np.int32(1)))) >> few
         head = acc[:, : self.columns]
@@ -69,6 +69,11 @@ class Case:
             "index": head.argmax(axis=1).astype(np.int32),
             "value": head.max(axis=1),
         }
+
+    @property
+    def few(self) -> NDArray[np.int8]:
+        """Shifts for the shift-only kernel, 1 to 30."""
+        return np.maximum(self.shift - np.int8(16), np.int8(1))
 
     def computed(self, i32_only: bool = False) -> dict[str, NDArray[Any]]:
         """The kernels' answers; outputs and workspace are watched for writes past their end."""
@@ -83,9 +88,9 @@ class Case:
         if not i32_only:
             scaled, shifted = guarded((m, n), np.int8), guarded((m, n), np.int8)
             index, value = guarded((m,), np.int32), guarded((m,), np.int32)
-            few, bounds = self.shift - np.int32(31), (self.low, self.high)
-            gemm.gemm_requantize(*operands, self.multiplier, self.shift, *bounds, scaled, workspace)
-            gemm.gemm_shift(*operands, few, *bounds, shifted, workspace)
+            factors, bounds = (self.multiplier, self.shift[:1]), (self.low, self.high)
+            gemm.gemm_requantize(*operands, *factors, *bounds, scaled, workspace)
+            gemm.gemm_shift(*operands, self.few, *bounds, shifted, workspace)
             gemm.gemm_argmax(*operands, self.columns, index, value, workspace)
             self._compare_coarse(index, value)
             out |= {"requantize": scaled, "shift": shifted, "index": index, "value": value}
@@ -155,8 +160,8 @@ def make_case(
         x,
         weight,
         bias=random.integers(-spread, spread, n).astype(np.int32),
-        multiplier=random.integers(0, 2**31, n).astype(np.int32),
-        shift=random.integers(32, 62, n).astype(np.int32),
+        multiplier=random.integers(0, 2**15, n).astype(np.int16),
+        shift=random.integers(16, 47, n).astype(np.int8),
         low=low,
         high=high,
         columns=int(random.integers(1, n + 1)),

@@ -12,8 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
+from numpy.typing import NDArray
 
 from int8ref.kernels import gemm
+from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.lowering import address
+from int8ref.kernels.gemm.packed_row import unpack_row
 from int8ref.kernels.gemm.target import TARGET
 from tests.kernels import gemm_cases as gc
 
@@ -53,8 +57,8 @@ def test_extreme_values(m: int, n: int, k: int, extreme: tuple[int, int], seed: 
         st.integers(-(2**31), 2**31 - 1),
         st.sampled_from([-(2**31), -(2**31) + 1, -1, 0, 1, 2**31 - 1]),
     ),
-    multiplier=st.one_of(st.integers(0, 2**31 - 1), st.sampled_from([0, 1, 2**30, 2**31 - 1])),
-    shift=st.integers(32, 62),
+    multiplier=st.one_of(st.integers(0, 2**15 - 1), st.sampled_from([0, 1, 2**14, 2**15 - 1])),
+    shift=st.integers(16, 46),
 )
 def test_requantize_is_the_contract(acc: int, multiplier: int, shift: int) -> None:
     """Against Python's unbounded integers, in the vector part and in the ragged end."""
@@ -62,7 +66,7 @@ def test_requantize_is_the_contract(acc: int, multiplier: int, shift: int) -> No
     x, weight = np.zeros((1, 8), np.int8), np.zeros((n, 8), np.int8)
     start = gemm.start_values(weight, np.full(n, acc, np.int32))
     out = np.empty((1, n), np.int8)
-    scale, bits = np.full(n, multiplier, np.int32), np.full(n, shift, np.int32)
+    scale, bits = np.full(n, multiplier, np.int16), np.full(1, shift, np.int8)
     room = np.empty(gemm.workspace_bytes(1, 8), np.uint8)
     gemm.gemm_requantize(x, gemm.pack(weight), start, scale, bits, -127, 127, out, room)
     wanted = max(-127, min(127, (acc * multiplier + (1 << (shift - 1))) >> shift))
@@ -76,7 +80,7 @@ def test_shift_is_the_contract(acc: int, shift: int) -> None:
     start = gemm.start_values(weight, np.full(n, acc, np.int32))
     out = np.empty((1, n), np.int8)
     room = np.empty(gemm.workspace_bytes(1, 8), np.uint8)
-    gemm.gemm_shift(x, gemm.pack(weight), start, np.full(n, shift, np.int32), 0, 127, out, room)
+    gemm.gemm_shift(x, gemm.pack(weight), start, np.full(n, shift, np.int8), 0, 127, out, room)
     assert (out == max(0, min(127, (acc + (1 << (shift - 1))) >> shift))).all()
 
 
@@ -124,6 +128,48 @@ def test_start_values() -> None:
     assert not start[2:].any()
     sums = weight.sum(axis=1, dtype=np.int32)
     np.testing.assert_array_equal(gemm.start_values(sums, bias), start)
+
+
+@given(
+    start=st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-99, 99), min_size=1),
+    shift=st.integers(0, 15),
+)
+def test_narrow_start_values_are_the_same_numbers(start: list[int], shift: int) -> None:
+    units = gemm.narrow(np.array(start, np.int32), shift)
+    fits = all(x % 2**shift == 0 and -(2**15) <= x >> shift < 2**15 for x in start)
+    assert (units is not None) == fits
+    if units is not None:
+        assert units.dtype == np.int16
+        assert [int(x) << shift for x in units] == start
+
+
+@given(n=sizes, k=sizes, shift=st.integers(0, 15), seed=st.integers(0, 2**32 - 1))
+def test_products_may_start_from_16_bits(n: int, k: int, shift: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    x, weight = (random.integers(-128, 128, shape).astype(np.int8) for shape in ((3, k), (n, k)))
+    units = np.zeros(-(-n // 64) * 64, np.int16)
+    units[:n] = random.integers(-(2**15), 2**15, n)
+    out, wanted = np.empty((3, n), np.int32), np.empty((3, n), np.int32)
+    packed, room = gemm.pack(weight), np.empty(gemm.workspace_bytes(3, k), np.uint8)
+    gemm.gemm_i32_narrow(x, packed, units, shift, out, room)
+    gemm.gemm_i32(x, packed, units.astype(np.int32) << shift, wanted, room)
+    np.testing.assert_array_equal(out, wanted)
+
+
+@kernel
+def row_of(packed: NDArray[np.int8], depth: int, row: int, out: NDArray[np.int8]) -> None:
+    unpack_row(address(packed, np.int8), depth, row, address(out, np.int8))
+
+
+@given(n=sizes, k=sizes, data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_a_row_of_a_packed_weight(n: int, k: int, data: st.DataObject, seed: int) -> None:
+    weight = np.random.default_rng(seed).integers(-128, 128, (n, k)).astype(np.int8)
+    row = data.draw(st.integers(0, n - 1))
+    out = np.full(k + 16, 99, np.int8)
+    row_of(gemm.pack(weight), k, row, out)
+    np.testing.assert_array_equal(out[:k], weight[row])
+    assert not out[k : -(-k // 8) * 8].any()
+    assert (out[-(-k // 8) * 8 :] == 99).all()
 
 
 def test_layout_refuses_what_does_not_fit() -> None:

@@ -19,6 +19,7 @@ from int8ref.executor import Values, run_instruction
 from int8ref.instruction import Domain, Instruction, Scope, ValueType
 from int8ref.program import Tensors
 from int8ref.reference.linear import Linear
+from int8ref.reference.match_add import MatchAdd
 
 Array = NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
@@ -81,8 +82,12 @@ def run_kernel(case: Case) -> dict[str, Array]:
     kernel = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
     outputs = {place: guarded(shape, dtype) for place, shape, dtype in case.results()}
     tensors = Prepared(case.tensors, types, {}).of(case.instruction, plain=False)
+    if isinstance(case.instruction, MatchAdd):  # the machine has room for it
+        factors = tensors["b_multiplier"]
+        width = outputs["out"].shape[1]
+        tensors["b_multiplier"] = np.ascontiguousarray(np.broadcast_to(factors, (width,)))
     if isinstance(case.instruction, Linear):  # a kernel by itself never adds up quads
-        tensors["bias"] = start(case.instruction, case.tensors)
+        tensors["bias"] = start(case.instruction, case.tensors, plain=True)
     arguments: dict[str, Any] = {"workspace": np.empty(WORKSPACE_BYTES, np.uint8), **outputs}
     for place, kind, content in case.instruction.operands():
         if kind == "value":
@@ -134,12 +139,13 @@ def run_machine(case: Case) -> dict[str, Array]:
         MAX_STEPS,
         QUADS,
         ROWS,
+        START_SHIFT,
         TARGET,
         WORKSPACE,
         operands_at,
     )
     from int8ref.machine.native import machine
-    from int8ref.machine.prepare import Prepared
+    from int8ref.machine.prepare import Prepared, start_shift
     from tests.machine_text import machine_text
 
     machine_text()
@@ -193,7 +199,9 @@ def run_machine(case: Case) -> dict[str, Array]:
     code[0] = OPCODES[case.instruction.op]
     prepared = Prepared(case.tensors, types, {})
     tensors = prepared.of(case.instruction, plain=False)
-    code[QUADS] = prepared.quads(case.instruction, plain=False)
+    if isinstance(case.instruction, Linear):
+        code[QUADS] = prepared.quads(case.instruction, plain=False)
+        code[START_SHIFT] = start_shift(case.instruction, tensors["bias"])
     for place, role, content in case.instruction.operands():
         at = operands_at(type(case.instruction))[place]
         if role in ("value", "result") and content is not None:

@@ -32,10 +32,13 @@ def norm_cases(
     rest = room - bound(width) * largest_magnitude(gain)
     epsilon = draw(st.sampled_from([0, 1, most_epsilon]) | st.integers(0, most_epsilon))
     bits = draw(st.integers(0, min(shift, 15)))
+    bias_shift = draw(st.integers(0, 15))
+    rest = min(rest >> bias_shift, 32767)
+    fields: dict[str, Any] = {"gain": "gain", "bias": "bias", "bias_shift": bias_shift}
     return Case(
-        cls(x="x", gain="gain", bias="bias", shift=shift, epsilon=epsilon, **results(bits)),
+        cls(x="x", shift=shift, epsilon=epsilon, **fields, **results(bits)),
         {"x": draw(integers("int16", (rows, width)))},
-        {"gain": gain, "bias": draw(integers("int32", (width,), -rest, rest))},
+        {"gain": gain, "bias": draw(integers("int16", (width,), -rest, rest))},
     )
 
 
@@ -46,11 +49,11 @@ def model_case(cls: type[LayerNorm], seed: int, width: int, sigma: float, spread
     shift = 16
     gain = random.uniform(0.2, 1, width) * 127 / (spread * 2**10) * 2**shift
     return Case(
-        cls(x="x", gain="gain", bias="bias", shift=shift, epsilon=7, **results(7)),
+        cls(x="x", gain="gain", bias="bias", bias_shift=8, shift=shift, epsilon=7, **results(7)),
         {"x": x},
         {
             "gain": gain.astype(np.int16),
-            "bias": random.integers(-(2**22), 2**22, width).astype(np.int32),
+            "bias": random.integers(-(2**14), 2**14, width).astype(np.int16),
         },
     )
 
@@ -72,9 +75,9 @@ def extreme_case(cls: type[LayerNorm]) -> Case:
     x = np.full((4, MAX_WIDTH), 32767, np.int16)
     x[0, ::2] = x[1, -1] = x[2] = -32768
     return Case(
-        cls(x="x", gain="gain", bias="bias", shift=1, epsilon=0, **results(1)),
+        cls(x="x", gain="gain", bias="bias", bias_shift=0, shift=1, epsilon=0, **results(1)),
         {"x": x},
-        {"gain": np.full(MAX_WIDTH, 3, np.int16), "bias": np.zeros(MAX_WIDTH, np.int32)},
+        {"gain": np.full(MAX_WIDTH, 3, np.int16), "bias": np.zeros(MAX_WIDTH, np.int16)},
     )
 
 
@@ -85,7 +88,7 @@ def float_layer_norm(case: Case, deviation: Callable[[Array], Array]) -> tuple[A
     centred = x.shape[1] * (x - x.mean(axis=1, keepdims=True))
     s = deviation(centred)
     t = np.divide(centred, s, out=np.zeros_like(centred), where=s > 0) * 2**10
-    y = (t * case.tensors["gain"] + case.tensors["bias"]) / 2**op.shift
+    y = (t * case.tensors["gain"] + case.tensors["bias"] * 2.0**op.bias_shift) / 2**op.shift
     return y, t, s
 
 

@@ -21,11 +21,11 @@ from tests.ops.test_layer_norm_l2 import cases as l2_cases
 def test_a_constant_row_gives_its_bias(
     norm: Callable[..., tuple[Array, Array]], level: int, width: int
 ) -> None:
-    bias = np.arange(width, dtype=np.int32) * 8 - 40
+    bias = np.arange(width, dtype=np.int16) * 4 - 20
     x = np.full((2, width), level, np.int16)
-    out, finer = norm(x, np.full(width, 900, np.int16), bias, 3, 0, 3)
+    out, finer = norm(x, np.full(width, 900, np.int16), bias, 1, 3, 0, 3)
     assert out.tolist() == [(np.arange(width) - 5).tolist()] * 2
-    assert finer.tolist() == [bias.tolist()] * 2
+    assert finer.tolist() == [(2 * bias).tolist()] * 2
 
 
 @pytest.mark.parametrize("cases", [l1_cases(), l2_cases()], ids=["l1", "l2"])

@@ -62,7 +62,7 @@ def test_normalized_values_stay_within_their_bound(case: Case) -> None:
 def test_the_bound_is_reached() -> None:
     """One outlier: its distance is half of all distances."""
     x = np.array([[0, 0, 0, 0, 0, 0, 0, 8]], np.int16)
-    out, _ = layer_norm_l1(x, np.ones(8, np.int16), np.zeros(8, np.int32), 6, 0, 0)
+    out, _ = layer_norm_l1(x, np.ones(8, np.int16), np.zeros(8, np.int16), 0, 6, 0, 0)
     assert int(out[0, 7]) << 6 == normalized_bound(8)
 
 
@@ -75,16 +75,18 @@ def test_the_bound_is_reached() -> None:
     ],
 )
 def test_refuses_constants(epsilon: int, bits: int, message: str) -> None:
-    op = LayerNormL1(x="x", gain="g", bias="b", shift=9, epsilon=epsilon, **results(bits))
-    tensors = {"g": np.ones(4, np.int16), "b": np.zeros(4, np.int32)}
+    op = LayerNormL1(
+        x="x", gain="g", bias="b", bias_shift=0, shift=9, epsilon=epsilon, **results(bits)
+    )
+    tensors = {"g": np.ones(4, np.int16), "b": np.zeros(4, np.int16)}
     with pytest.raises(ProgramError, match=message):
         Case(op, {"x": np.zeros((1, 4), np.int16)}, tensors).types()
 
 
 def test_refuses_gains_that_may_overflow() -> None:
-    op = LayerNormL1(x="x", gain="g", bias="b", shift=9, epsilon=0, **results(0))
+    op = LayerNormL1(x="x", gain="g", bias="b", bias_shift=0, shift=9, epsilon=0, **results(0))
     for gain, fits in ((8191, True), (8192, False)):
-        tensors = {"g": np.full(512, gain, np.int16), "b": np.zeros(512, np.int32)}
+        tensors = {"g": np.full(512, gain, np.int16), "b": np.zeros(512, np.int16)}
         case = Case(op, {"x": np.zeros((1, 512), np.int16)}, tensors)
         if fits:
             case.types()
@@ -94,7 +96,9 @@ def test_refuses_gains_that_may_overflow() -> None:
 
 
 def test_refuses_fraction_bits_without_a_wide_result() -> None:
-    op = LayerNormL1(x="x", gain="g", bias="b", shift=9, epsilon=0, wide_bits=1, out="out")
-    tensors = {"g": np.ones(4, np.int16), "b": np.zeros(4, np.int32)}
+    op = LayerNormL1(
+        x="x", gain="g", bias="b", bias_shift=0, shift=9, epsilon=0, wide_bits=1, out="out"
+    )
+    tensors = {"g": np.ones(4, np.int16), "b": np.zeros(4, np.int16)}
     with pytest.raises(ProgramError, match=r"wide_bits is 1, outside \[0, 0\]"):
         Case(op, {"x": np.zeros((1, 4), np.int16)}, tensors).types()

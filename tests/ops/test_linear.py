@@ -39,8 +39,8 @@ def cases(draw: st.DrawFn) -> Case:
     if form == "shift":
         tensors["shift"] = draw(integers("int8", channels, 1, shift_only))
     if form == "multiplier":
-        tensors["shift"] = draw(integers("int8", channels, 32, 62))
-        tensors["multiplier"] = draw(integers("int32", channels, 0))
+        tensors["shift"] = draw(integers("int8", (1,), 16, 46))
+        tensors["multiplier"] = draw(integers("int16", channels, 0))
         fields["multiplier"] = "multiplier"
     if form != "accumulators":
         fields["shift"] = "shift"

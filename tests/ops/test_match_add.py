@@ -6,13 +6,14 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.instruction import ProgramError
-from int8ref.reference.match_add import MAX_MULTIPLIER, MAX_RAISED_MULTIPLIER, MatchAdd
+from int8ref.reference.match_add import MAX_RAISE, MatchAdd
 from tests.ops.cases import Array, Case, integers, run_reference
 
 
@@ -21,9 +22,9 @@ def cases(draw: st.DrawFn, raised: bool | None = None) -> Case:
     shape = draw(st.integers(1, 5)), draw(st.integers(1, 40))
     raised = draw(st.booleans()) if raised is None else raised
 
-    def factors(most: int) -> st.SearchStrategy[Array]:
+    def factors() -> st.SearchStrategy[Array]:
         sizes = st.sampled_from([1, shape[1]])
-        return sizes.flatmap(lambda n: integers("int32", (n,), 0, most))
+        return sizes.flatmap(lambda n: integers("int16", (n,), 0))
 
     kinds = ("int32", "int16") if raised else ("int16 int32", "int8 int16")
     values = {
@@ -31,8 +32,8 @@ def cases(draw: st.DrawFn, raised: bool | None = None) -> Case:
         for name, kind in zip("ab", kinds, strict=True)
     }
     tensors = {
-        "am": draw(factors(MAX_RAISED_MULTIPLIER if raised else MAX_MULTIPLIER)),
-        "bm": draw(factors(MAX_MULTIPLIER)),
+        "am": draw(factors()),
+        "bm": draw(factors()),
     }
     more: dict[str, Any] = {}
     if raised:
@@ -45,6 +46,7 @@ def cases(draw: st.DrawFn, raised: bool | None = None) -> Case:
             b="b",
             a_multiplier="am",
             b_multiplier="bm",
+            b_shift=draw(st.integers(0, MAX_RAISE)),
             shift=draw(st.sampled_from([1, 61]) | st.integers(1, 61)),
             limit=draw(st.sampled_from([1, 127, 32767]) | st.integers(1, 32767)),
             out="out",
@@ -61,10 +63,12 @@ def test_is_exact(case: Case) -> None:
     add: MatchAdd = case.instruction  # type: ignore[assignment]
     a, b = (case.values[name].astype(object) for name in ("a", "b"))
     am, bm = (case.tensors[name].astype(object) for name in ("am", "bm"))
-    totals = a * am + b * bm
+    other = b * bm * 2**add.b_shift
+    totals = a * am + other
     if add.exponent is not None:
         factors = 2 ** case.values["exponent"].astype(object)[:, None]
-        totals = a * am * factors + b * bm + case.tensors["bias"].astype(object) * 2**add.bias_shift
+        totals = a * am * factors + other
+        totals = totals + case.tensors["bias"].astype(object) * 2**add.bias_shift
     for total, out in zip(totals.flat, found.flat, strict=True):
         wanted = floor(Fraction(total, 1 << add.shift) + Fraction(1, 2))
         assert out == max(-add.limit, min(add.limit, wanted))
@@ -93,12 +97,16 @@ def test_a_rescaled_product_is_the_product(case: Case) -> None:
         ({"bias_shift": 41}, r"bias_shift is 41, outside \[0, 40\]"),
         ({"exponent": "a"}, "is int32.target, 2., not int8"),
         ({"a": "b"}, "is int16.target, 2., not int32"),
-        ({"a_multiplier": "large"}, "holds 1048577, above 1048576"),
+        ({"a_multiplier": "large"}, "is int32.1., not int16"),
+        ({"b_multiplier": "negative"}, "holds -1, below 0"),
+        ({"b_multiplier": "three"}, "tensor 'three' does not fit int32.target, 2."),
+        ({"b_shift": 31}, r"b_shift is 31, outside \[0, 30\]"),
     ],
 )
 def test_refuses(fields: dict[str, Any], message: str) -> None:
     add: dict[str, Any] = {
-        "a": "a", "b": "b", "a_multiplier": "m", "b_multiplier": "large", "shift": 4, "limit": 9,
+        "a": "a", "b": "b", "a_multiplier": "m", "b_multiplier": "m", "b_shift": 2, "shift": 4,
+        "limit": 9,
         "exponent": "e", "bias": "bias", "bias_shift": 3, "out": "out",
     }  # fmt: skip
     values = {
@@ -107,8 +115,10 @@ def test_refuses(fields: dict[str, Any], message: str) -> None:
         "e": np.zeros(1, np.int8),
     }
     tensors = {
-        "m": np.ones(1, np.int32),
-        "large": np.array([2**20 + 1], np.int32),
+        "m": np.ones(1, np.int16),
+        "large": np.ones(1, np.int32),
+        "negative": np.array([1, -1], np.int16),
+        "three": np.ones(3, np.int16),
         "bias": np.zeros(2, np.int16),
     }
     Case(MatchAdd(**add), values, tensors).types()
@@ -122,9 +132,10 @@ def test_does_not_depend_on_the_order(case: Case) -> None:
     add: MatchAdd = case.instruction  # type: ignore[assignment]
     narrow = {name: array.astype(np.int16) for name, array in case.values.items()}
     turned = MatchAdd(
-        a="b", b="a", a_multiplier="bm", b_multiplier="am", shift=add.shift, limit=add.limit,
-        out="out",
+        a="b", b="a", a_multiplier="bm", b_multiplier="am", b_shift=0, shift=add.shift,
+        limit=add.limit, out="out",
     )  # fmt: skip
+    add = msgspec.structs.replace(add, b_shift=0)
     one = run_reference(Case(add, narrow, case.tensors))
     other = run_reference(Case(turned, narrow, case.tensors))
     np.testing.assert_array_equal(one["out"], other["out"])

@@ -25,7 +25,8 @@ def float_rms_norm(case: Case) -> tuple[Array, Array, Array]:
     x = case.values["x"].astype(np.float64) * case.values["x"].shape[1]
     s = np.sqrt((x**2).mean(axis=1, keepdims=True) + op.epsilon)
     t = np.divide(x, s, out=np.zeros_like(x), where=s > 0) * 2**10
-    return (t * case.tensors["gain"] + case.tensors["bias"]) / 2**op.shift, t, s
+    bias = case.tensors["bias"] * 2.0**op.bias_shift
+    return (t * case.tensors["gain"] + bias) / 2**op.shift, t, s
 
 
 @given(cases())
@@ -59,7 +60,7 @@ def test_is_layer_norm_l2_of_rows_whose_mean_is_zero(case: Case) -> None:
     gain, bias = (np.tile(case.tensors[name], 2) for name in ("gain", "bias"))
     gain = gain >> 2  # twice the width, less than twice the bound
     op: LayerNorm = case.instruction  # type: ignore[assignment]
-    found = rms_norm(x, gain, bias, op.shift, op.epsilon, op.wide_bits)
-    wanted = layer_norm_l2(x, gain, bias, op.shift, op.epsilon, op.wide_bits)
+    found = rms_norm(x, gain, bias, op.bias_shift, op.shift, op.epsilon, op.wide_bits)
+    wanted = layer_norm_l2(x, gain, bias, op.bias_shift, op.shift, op.epsilon, op.wide_bits)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -41,8 +41,8 @@ def cases(draw: st.DrawFn) -> Case:
         },
         {name: draw(integers("int16", table, -ONE, ONE)) for name in ("cosine", "sine")}
         | {
-            "multiplier": draw(integers("int32", (width,), 0)),
-            "shift": draw(integers("int8", (width,), 1, 62)),
+            "multiplier": draw(integers("int16", (draw(st.sampled_from([1, width])),), 0)),
+            "shift": draw(integers("int8", (1,), 1, 62)),
         },
     )
 
@@ -59,8 +59,8 @@ EXTREME = Case(
     {
         "cosine": np.array([[ONE], [-ONE]], np.int16),
         "sine": np.array([[-ONE], [ONE]], np.int16),
-        "multiplier": np.array([2**31 - 1, 2**31 - 1], np.int32),
-        "shift": np.array([55, 62], np.int8),
+        "multiplier": np.array([2**15 - 1, 2**15 - 2], np.int16),
+        "shift": np.array([39], np.int8),
     },
 )  # fmt: skip
 
@@ -79,10 +79,11 @@ def test_is_exact(case: Case) -> None:
                 right = left + op.pairs
                 a, b = x[row, left], x[row, right]
                 wanted[left], wanted[right] = a * c[i] - b * s[i], a * s[i] + b * c[i]
-        factors, shifts = (case.tensors[n].astype(object) for n in ("multiplier", "shift"))
+        factors = np.broadcast_to(case.tensors["multiplier"].astype(object), len(wanted))
+        shift = int(case.tensors["shift"][0])
         exact = [
-            floor(Fraction(w * m, 1 << s) + Fraction(1, 2))
-            for w, m, s in zip(wanted, factors, shifts, strict=True)
+            floor(Fraction(w * m, 1 << shift) + Fraction(1, 2))
+            for w, m in zip(wanted, factors, strict=True)
         ]
         assert found[row].tolist() == [max(-127, min(127, w)) for w in exact]
 
@@ -97,7 +98,7 @@ def test_scores_depend_on_the_distance(seed: int, first: int, second: int) -> No
 
     def turned(x: Array, position: int) -> Array:
         at, width = np.array([position], np.int32), 2 * pairs
-        factors = np.ones(width, np.int32), np.full(width, ANGLE_BITS + 7, np.int8)
+        factors = np.ones(width, np.int16), np.full(1, ANGLE_BITS + 7, np.int8)
         wide = x.astype(np.int16)
         return rotary(wide, at, cosine, sine, 1, width, pairs, *factors).astype(int)
 
@@ -110,6 +111,6 @@ def test_scores_depend_on_the_distance(seed: int, first: int, second: int) -> No
 @pytest.mark.parametrize("position", [-1, 3])
 def test_refuses_unknown_positions(position: int) -> None:
     x, table = np.zeros((1, 4), np.int16), np.zeros((3, 1), np.int16)
-    factors = np.ones(4, np.int32), np.ones(4, np.int8)
+    factors = np.ones(4, np.int16), np.ones(1, np.int8)
     with pytest.raises(IndexError, match=r"positions must lie in \[0, 3\)"):
         rotary(x, np.array([position], np.int32), table, table, 1, 4, 1, *factors)

@@ -19,11 +19,11 @@ from safetensors.numpy import save_file
 from int8ref.executor import load_engine
 from weights_import import sources
 from weights_import.calibrate import calibrate, tokenize
-from weights_import.emitter import Options
 from weights_import.float_forward import forced
 from weights_import.float_model import CheckpointError
 from weights_import.float_search import greedy
 from weights_import.lower import lower
+from weights_import.options import Options
 from weights_import.sources import hugging_face_marian
 
 SOURCE, TARGET = [*range(2, 12), 0], [2, 3, 4, 5, 6]

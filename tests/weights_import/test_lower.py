@@ -15,6 +15,7 @@ import tiny_marian
 import tiny_training as tiny
 from numpy.typing import NDArray
 
+from int8ref import container
 from int8ref.executor import BACKENDS, load_engine
 from int8ref.kernels.gemm.quads import fits
 from int8ref.machine.prepare import linears
@@ -25,11 +26,11 @@ from tests.machine_text import machine_text
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import calibrate
-from weights_import.emitter import Options, Requantization
 from weights_import.float_forward import forced
 from weights_import.float_model import Activation, FloatModel
 from weights_import.float_search import greedy
 from weights_import.lower import lower
+from weights_import.options import Options, Requantization
 
 Batch = list[list[int]]
 
@@ -243,8 +244,12 @@ def test_any_delta_fits(degree: int, delta: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["integer", "decoder"])
 def test_the_command_imports_a_checkpoint(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(container, "LARGE_BYTES", 0)  # only --compact deflates anything
     checkpoint, text = tiny.write(tmp_path, **tiny.KINDS[kind]), tmp_path / "text"
     text.write_text("".join(f"{line}\n" for line in tiny.SENTENCES))
     output = tmp_path / "tiny-model.safetensors"

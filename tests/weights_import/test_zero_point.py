@@ -10,10 +10,11 @@ from same_model import sentences, tiny_model
 
 from int8ref.executor import load_engine
 from weights_import.calibrate import calibrate
-from weights_import.emitter import Emitter, Options, Scaled
+from weights_import.emitter import Emitter, Scaled
 from weights_import.float_forward import encode
 from weights_import.float_model import FloatModel
 from weights_import.lower import lower
+from weights_import.options import Options
 
 
 def emitter(model: FloatModel) -> Emitter:

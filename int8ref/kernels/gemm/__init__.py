@@ -8,13 +8,14 @@ The kernels are imported when first used, because packing a weight needs no comp
 import importlib
 from typing import Any
 
-from int8ref.kernels.gemm.layout import pack, start_values, unpack
+from int8ref.kernels.gemm.layout import narrow, pack, start_values, unpack
 
 KERNELS = {
     "gemm_argmax": "driver",
     "gemm_chosen": "chosen",
     "gemm_coarse_argmax": "coarse",
     "gemm_i32": "driver",
+    "gemm_i32_narrow": "driver",
     "gemm_quads": "driver",
     "gemm_requantize": "driver",
     "gemm_shift": "driver",
@@ -22,7 +23,7 @@ KERNELS = {
 }
 """Public kernels, and the module each is in."""
 
-__all__ = ["KERNELS", "pack", "start_values", "unpack"]
+__all__ = ["KERNELS", "narrow", "pack", "start_values", "unpack"]
 
 
 def __getattr__(name: str) -> Any:

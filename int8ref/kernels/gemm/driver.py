@@ -4,7 +4,8 @@ All of them take
 
     x          int8 [M, K], C-contiguous, all 256 values
     packed     int8 [N64/S, K8/4, S, 4], `layout.pack(weight)`
-    start      int32 [ceil(N/64) * 64], `layout.start_values(weight, bias)`
+    start      int32 [ceil(N/64) * 64], `layout.start_values(weight, bias)`, or, with start_shift
+               not negative, int16 of the same shape: `layout.narrow(start, start_shift)`
     workspace  uint8, at least workspace_bytes(M, K) elements; one for each thread
 
 and work on the exact sums
@@ -28,13 +29,15 @@ from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm import epilogue
 from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL
-from int8ref.kernels.gemm.lowering import address
+from int8ref.kernels.gemm.lowering import address, int8_at
 from int8ref.kernels.gemm.operands import prepare, raise_rows
 from int8ref.kernels.gemm.quads import raised_pitch
+from int8ref.kernels.gemm.starts import widen
 from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
 from int8ref.kernels.gemm.tile import multiply, multiply_quads
 
 TILE_BYTES = TILE_ROWS * PANEL * 4
+START_BYTES = PANEL * 4  # of a panel; there is room for two
 ALIGNMENT = 64
 BLOCK_BYTES = 384 * 1024  # of prepared rows: they stay in the L2 cache while the panels go by
 OPERAND_BYTES = TARGET.operand_bytes
@@ -42,7 +45,11 @@ OPERAND_BYTES = TARGET.operand_bytes
 COPY, REQUANTIZE, SHIFT, ARGMAX = range(4)
 """What is done to the sums."""
 
+WIDE = -1
+"""In place of start_shift: start values in 32 bits."""
+
 Int8 = NDArray[np.int8]
+Int16 = NDArray[np.int16]
 Int32 = NDArray[np.int32]
 Scratch = NDArray[np.uint8]
 
@@ -68,7 +75,7 @@ def workspace_bytes(rows: int, depth: int) -> int:
     """Bytes of scratch for M = `rows`, K = `depth`; what serves some M serves any smaller one."""
     wide, narrow = row_pitch(depth), raised_row_pitch(depth)
     room: int = max(block_rows(rows, wide) * wide, block_rows(rows, narrow) * narrow)
-    return ALIGNMENT + TILE_BYTES + room
+    return ALIGNMENT + TILE_BYTES + 2 * START_BYTES + room
 
 
 @kernel
@@ -80,6 +87,7 @@ def gemm(
     depth: int,
     packed: int,
     start: int,
+    start_shift: int,
     columns: int,
     multiplier: int,
     shift: int,
@@ -92,15 +100,17 @@ def gemm(
     """All of the kernels below, over addresses: one function, as each costs seconds to compile.
 
     `kind` says what is done to a tile of sums; `out` is where the result goes, or the indices of
-    argmax, whose maxima go to `value`.  The operands that a kind has no use for may be 0.  With
-    `quads` the weight is one that `quads.fits`, and `start` is for a left operand raised by
-    `quads.OFFSET`.
+    argmax, whose maxima go to `value`.  The operands that a kind has no use for may be 0.
+    `start_shift` is WIDE or not negative.  With `quads` the weight is one that `quads.fits`, and
+    `start` is for a left operand raised by `quads.OFFSET`.
     """
     pitch = raised_row_pitch(depth) if quads else row_pitch(depth)
     block = block_rows(rows, pitch)
     groups = (depth + DEPTH - 1) // DEPTH * (DEPTH // GROUP)
     tile = (workspace + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-    prepared = tile + TILE_BYTES
+    wide_start = tile + TILE_BYTES
+    prepared = wide_start + 2 * START_BYTES
+    bits = int8_at(shift) if kind == REQUANTIZE else 0
     if kind == ARGMAX:
         epilogue.argmax_start(rows, out, value)
     first = 0
@@ -111,10 +121,20 @@ def gemm(
             raise_rows(x + first * depth, size, depth, prepared, pitch)
         else:
             prepare(x + first * depth, size, depth, prepared, pitch)
+        if start_shift >= 0:
+            widen(start, start_shift, wide_start)
         for column in range(0, columns, PANEL):
             width = min(PANEL, columns - column)
             panel = packed + column * groups * GROUP
             starts = start + column * 4
+            if start_shift >= 0:  # those of the next panel, so that none waits for its own
+                starts = wide_start + column // PANEL % 2 * START_BYTES
+                following = min(column + PANEL, (columns - 1) // PANEL * PANEL)
+                widen(
+                    start + following * 2,
+                    start_shift,
+                    wide_start + (column // PANEL + 1) % 2 * START_BYTES,
+                )
             row = first
             for t in range(tiles):
                 count = height + 1 if t < taller else height
@@ -133,8 +153,8 @@ def gemm(
                         tile,
                         count,
                         width,
-                        multiplier + column * 4,
-                        shift + column * 4,
+                        multiplier + column * 2,
+                        bits,
                         low,
                         high,
                         out + target,
@@ -142,7 +162,7 @@ def gemm(
                     )
                 elif kind == SHIFT:
                     epilogue.shift_only(
-                        tile, count, width, shift + column * 4, low, high, out + target, columns
+                        tile, count, width, shift + column, low, high, out + target, columns
                     )
                 elif kind == ARGMAX:
                     epilogue.argmax(tile, count, width, column, out + row * 4, value + row * 4)
@@ -155,7 +175,15 @@ def gemm(
 @kernel
 def gemm_i32(x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scratch) -> None:
     """out[m, n] = acc[m, n], int32 [M, N]."""
-    _sums(0, x, packed, start, out, workspace)
+    _sums(0, x, packed, address(start, np.int32), WIDE, out, workspace)
+
+
+@kernel
+def gemm_i32_narrow(
+    x: Int8, packed: Int8, start: Int16, start_shift: int, out: Int32, workspace: Scratch
+) -> None:
+    """`gemm_i32` with start values in 16 bits, in units of 2^start_shift."""
+    _sums(0, x, packed, address(start, np.int16), start_shift, out, workspace)
 
 
 @kernel
@@ -164,11 +192,13 @@ def gemm_quads(x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scrat
 
     Only for a CPU that has pair products (`target.InstructionSet.pair_products`).
     """
-    _sums(1, x, packed, start, out, workspace)
+    _sums(1, x, packed, address(start, np.int32), WIDE, out, workspace)
 
 
 @kernel
-def _sums(quads: int, x: Int8, packed: Int8, start: Int32, out: Int32, workspace: Scratch) -> None:
+def _sums(
+    quads: int, x: Int8, packed: Int8, start: int, start_shift: int, out: Int32, workspace: Scratch
+) -> None:
     """The sums themselves, with quads or without."""
     gemm(
         COPY,
@@ -177,7 +207,8 @@ def _sums(quads: int, x: Int8, packed: Int8, start: Int32, out: Int32, workspace
         x.shape[0],
         x.shape[1],
         address(packed, np.int8),
-        address(start, np.int32),
+        start,
+        start_shift,
         out.shape[1],
         0,
         0,
@@ -194,17 +225,17 @@ def gemm_requantize(
     x: Int8,
     packed: Int8,
     start: Int32,
-    multiplier: Int32,
-    shift: Int32,
+    multiplier: Int16,
+    shift: Int8,
     low: int,
     high: int,
     out: Int8,
     workspace: Scratch,
 ) -> None:
-    """out[m, n] = clamp((acc[m, n] * multiplier[n] + 2^(shift[n]-1)) >> shift[n], low, high).
+    """out[m, n] = clamp((acc[m, n] * multiplier[n] + 2^(shift-1)) >> shift, low, high).
 
-    out int8 [M, N]. Rounds half up, once, as if in unbounded integers. multiplier int32 [N] in
-    [0, 2^31), shift int32 [N] in [32, 62]; -128 <= low <= high <= 127, and low = 0 is a fused ReLU.
+    out int8 [M, N]. Rounds half up, once, as if in unbounded integers. multiplier int16 [N] in
+    [0, 2^15), shift int8 [1] in [16, 46]; -128 <= low <= high <= 127, and low = 0 is a fused ReLU.
     """
     gemm(
         REQUANTIZE,
@@ -214,9 +245,10 @@ def gemm_requantize(
         x.shape[1],
         address(packed, np.int8),
         address(start, np.int32),
+        WIDE,
         out.shape[1],
-        address(multiplier, np.int32),
-        address(shift, np.int32),
+        address(multiplier, np.int16),
+        address(shift, np.int8),
         low,
         high,
         address(out, np.int8),
@@ -230,7 +262,7 @@ def gemm_shift(
     x: Int8,
     packed: Int8,
     start: Int32,
-    shift: Int32,
+    shift: Int8,
     low: int,
     high: int,
     out: Int8,
@@ -238,7 +270,7 @@ def gemm_shift(
 ) -> None:
     """out[m, n] = clamp((acc[m, n] + 2^(shift[n]-1)) >> shift[n], low, high), out int8 [M, N].
 
-    The cheap re-scaling by a power of two, in int32 throughout; rounds half up. shift int32 [N] in
+    The cheap re-scaling by a power of two, in int32 throughout; rounds half up. shift int8 [N] in
     [1, 30]; -128 <= low <= high <= 127. The caller proves |acc[m, n]| + 2^(shift[n]-1) < 2^31;
     beyond that the sum wraps.
     """
@@ -250,9 +282,10 @@ def gemm_shift(
         x.shape[1],
         address(packed, np.int8),
         address(start, np.int32),
+        WIDE,
         out.shape[1],
         0,
-        address(shift, np.int32),
+        address(shift, np.int8),
         low,
         high,
         address(out, np.int8),
@@ -283,6 +316,7 @@ def gemm_argmax(
         x.shape[1],
         address(packed, np.int8),
         address(start, np.int32),
+        WIDE,
         columns,
         0,
         0,

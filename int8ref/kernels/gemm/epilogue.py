@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.layout import PANEL
-from int8ref.kernels.gemm.lowering import I8, I32, I64, lowers, view
+from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
 from int8ref.kernels.gemm.vector import (
     by_parity,
     constant,
@@ -63,15 +63,15 @@ def requantize(
     out: int,
     pitch: int,
 ) -> None:
-    """int8 out[i, n] = clamp((tile[i, n] * multiplier[n] + 2^(shift[n]-1)) >> shift[n], low, high).
+    """int8 out[i, n] = clamp((tile[i, n] * multiplier[n] + 2^(shift-1)) >> shift, low, high).
 
-    The product and the sum are exact in int64: |product| <= 2^62, and 2^(shift-1) <= 2^61.
+    `multiplier`: int16 [width], not negative; 16 <= shift <= 46.
     """
-    scale = view(multiplier, np.int32, (width,)).astype(np.int64)
-    bits = view(shift, np.int32, (width,)).astype(np.int64)
+    scale = view(multiplier, np.int16, (width,)).astype(np.int64)
+    half = np.int64(1) << np.int64(shift - 1)
     for i in range(rows):
         product = view(tile + i * ROW, np.int32, (width,)).astype(np.int64) * scale
-        rounded = (product + (np.int64(1) << (bits - 1))) >> bits
+        rounded = (product + half) >> np.int64(shift)
         view(out + i * pitch, np.int8, (width,))[:] = np.clip(rounded, low, high).astype(np.int8)
 
 
@@ -88,26 +88,25 @@ def _requantize_ir(
     out: ir.Value,
     pitch: ir.Value,
 ) -> None:
-    # shift >= 32: the upper half of product + rounding is all that is needed, and the rest of the
-    # shift is one of 32 bits, which AVX2 has and the one of 64 bits it has not.
+    # With the multiplier times 2^16 the shift is 32 or more: the upper half of product + rounding
+    # (at most 2^62 and 2^61) is all that is needed, and the rest of the shift is one of 32 bits,
+    # which AVX2 has and the one of 64 bits it has not.
+    rest = builder.trunc(builder.sub(shift, I64(16)), I32)
+    half = builder.shl(I64(1), builder.add(shift, I64(15)))
     for lanes, start, stop in pieces(builder, width, LANES):
         with loop(builder, start, stop, lanes) as n:
-            scale = load(builder, offset(builder, multiplier, n, 4), vector(I32, lanes))
-            bits = load(builder, offset(builder, shift, n, 4), vector(I32, lanes))
-            rest = builder.sub(bits, constant(bits.type, 32))
-            scales, halves = by_parity(builder, scale), []
-            for part in by_parity(builder, bits):
-                one = constant(part.type, 1)
-                halves.append(builder.shl(one, builder.sub(part, one)))
+            scale = load(builder, offset(builder, multiplier, n, 2), vector(I16, lanes))
+            scale = builder.zext(scale, vector(I32, lanes))
+            scale = builder.shl(scale, constant(scale.type, 16))
+            scales = by_parity(builder, scale)
+            halves = splat(builder, half, max(lanes // 2, 1))
             with loop(builder, 0, rows) as i:
                 value = load(builder, _element(builder, tile, i, n), vector(I32, lanes))
                 sums = [
-                    builder.add(builder.mul(part, factor), half)
-                    for part, factor, half in zip(
-                        by_parity(builder, value), scales, halves, strict=True
-                    )
+                    builder.add(builder.mul(part, factor), halves)
+                    for part, factor in zip(by_parity(builder, value), scales, strict=True)
                 ]
-                value = builder.ashr(upper_halves(builder, sums), rest)
+                value = builder.ashr(upper_halves(builder, sums), splat(builder, rest, lanes))
                 row = offset(builder, out, builder.mul(i, pitch))
                 store(builder, _narrow(builder, value, low, high), offset(builder, row, n))
 
@@ -117,9 +116,9 @@ def shift_only(
 ) -> None:
     """int8 out[i, n] = clamp((tile[i, n] + 2^(shift[n]-1)) >> shift[n], low, high), in int32.
 
-    Needs |tile[i, n]| + 2^(shift[n]-1) < 2^31; beyond that the sum wraps.
+    `shift`: int8 [width].  Needs |tile[i, n]| + 2^(shift[n]-1) < 2^31; beyond that the sum wraps.
     """
-    bits = view(shift, np.int32, (width,))
+    bits = view(shift, np.int8, (width,)).astype(np.int32)
     for i in range(rows):
         value = view(tile + i * ROW, np.int32, (width,))
         rounded = (value + (np.int32(1) << (bits - np.int32(1)))) >> bits
@@ -140,7 +139,8 @@ def _shift_only_ir(
 ) -> None:
     for lanes, start, stop in pieces(builder, width, LANES):
         with loop(builder, start, stop, lanes) as n:
-            bits = load(builder, offset(builder, shift, n, 4), vector(I32, lanes))
+            bits = load(builder, offset(builder, shift, n), vector(I8, lanes))
+            bits = builder.zext(bits, vector(I32, lanes))
             one = constant(bits.type, 1)
             rounding = builder.shl(one, builder.sub(bits, one))
             with loop(builder, 0, rows) as i:

@@ -97,3 +97,9 @@ def start_values(
     raised = TARGET.offset if offset is None else offset
     start[: len(sums)] = bias - np.int32(raised) * sums
     return start
+
+
+def narrow(start: NDArray[np.int32], shift: int) -> NDArray[np.int16] | None:
+    """Start values in units of 2^shift, int16; None where they do not fit exactly."""
+    units = (start >> np.int32(shift)).astype(np.int16)
+    return units if np.array_equal(units.astype(np.int32) << np.int32(shift), start) else None

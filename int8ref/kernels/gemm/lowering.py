@@ -105,6 +105,19 @@ def int32_at(address: int, index: int) -> int:
 
 @lowers(int32_at)
 def _int32_at_ir(builder: ir.IRBuilder, address: ir.Value, index: ir.Value) -> ir.Value:
-    at = builder.add(address, builder.mul(index, ir.Constant(I64, 4)))
-    found = builder.load(builder.inttoptr(at, I32.as_pointer()), align=1)
+    return _integer_at(builder, builder.add(address, builder.mul(index, I64(4))), I32)
+
+
+def int8_at(address: int) -> int:
+    """The int8 at an address."""
+    return int(view(address, np.int8, (1,))[0])
+
+
+@lowers(int8_at)
+def _int8_at_ir(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    return _integer_at(builder, address, I8)
+
+
+def _integer_at(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value:
+    found = builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
     return builder.sext(found, I64)
