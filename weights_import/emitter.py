@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from int8ref.instruction import Instruction
 from int8ref.program import Tensors
 from int8ref.reference import layer_norm_l1, layer_norm_l2
-from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm
+from int8ref.reference.layer_norm import FRACTION_BITS, MAX_BIAS_SHIFT, LayerNorm
 from int8ref.reference.layer_norm_l1 import LayerNormL1
 from int8ref.reference.layer_norm_l2 import LayerNormL2
 from int8ref.reference.linear import Linear
@@ -188,8 +188,9 @@ class Emitter:
         shift = min(
             largest_shift(float(np.abs(gain).max()) * unit, WIDE_MAX, 30),
             largest_shift(float(bound), 2**30, 30),
+            largest_shift(float(np.abs(bias).max()), WIDE_MAX << MAX_BIAS_SHIFT, 30),
         )
-        biases, bias_shift = integer_bias(bias, 2.0**-shift)
+        biases, bias_shift = integer_bias(bias, 2.0**-shift, MAX_BIAS_SHIFT)
         epsilon = architecture.norm_epsilon * (self.width / float(x.scale[0])) ** kind.power
         self.add(
             kind.instruction(

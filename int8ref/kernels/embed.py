@@ -42,7 +42,7 @@ def embed(
             token,
             multiplier,
             position,
-            position_multiplier,
+            np.int32(0 if position_table is None else position_multiplier),
             shift,
             wide_bits,
             out[r],
@@ -56,7 +56,8 @@ def _add_rows(
 ):
     """The row of a token and that of its position, in both widths.
 
-    The zero vector has another row, with the factor 0; so has a position that there is not.
+    The zero vector has another row, with the factor 0; so has, as its factor tells, a position that
+    there is not.
     """
     factor = np.int32(multiplier if number >= np.int32(0) else 0)
     position_factor, s = np.int32(position_multiplier), np.int32(shift)
@@ -102,7 +103,7 @@ def _with_positions(frame, code, positions, position_table):
             token,
             word(code, MULTIPLIER),
             position_of(r, positions, position_table, token),
-            word(code, POSITION_MULTIPLIER),
+            np.int32(0 if position_table is None else word(code, POSITION_MULTIPLIER)),
             word(code, SHIFT),
             word(code, WIDE_BITS),
             out[r],

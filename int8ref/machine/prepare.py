@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from int8ref.instruction import Instruction, ValueType
 from int8ref.kernels.gemm.coarse_layout import Coarse, pack_coarse, useful
-from int8ref.kernels.gemm.layout import narrow, pack, start_values
+from int8ref.kernels.gemm.layout import WIDE, narrow, pack, start_values
 from int8ref.kernels.gemm.quads import OFFSET, usable
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
@@ -20,8 +20,6 @@ LENGTHS = 16
 PER_CHANNEL = ("multiplier", "a_multiplier")
 """Operands given per tensor or per channel, which kernels take per channel; a shift without a
 multiplier is another.  (The other multiplier of `match_add` is mostly one number, and stays it.)"""
-WIDE = -1
-"""In place of the unit of start values: they have 32 bits (`kernels.gemm.driver`)."""
 
 
 class Prepared:

@@ -26,6 +26,7 @@ from int8ref.instruction import (
 
 FRACTION_BITS = 10
 """Fraction bits of the normalised value, before gain and bias."""
+MAX_BIAS_SHIFT = 15
 MAX_WIDTH = 8192
 """Widest row: n times a sum of n squares stays below 2^56, a centred value within 2^29."""
 
@@ -54,7 +55,7 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
         scope.constant("width", x.width, 1, MAX_WIDTH)
         gain = scope.tensor(self.gain, "int16", (x.width,))
         bias = scope.tensor(self.bias, "int16", (x.width,))
-        scope.constant("bias_shift", self.bias_shift, 0, 15)
+        scope.constant("bias_shift", self.bias_shift, 0, MAX_BIAS_SHIFT)
         scope.constant("shift", self.shift, 1, 30)
         least, most = (0, 0) if self.wide is None else (1, min(self.shift, 15))
         scope.constant("wide_bits", self.wide_bits, least, most)

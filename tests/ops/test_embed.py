@@ -30,10 +30,10 @@ def cases(draw: st.DrawFn) -> Case:
     fields |= {"shift": shift, "wide_bits": draw(st.integers(1, min(shift, 15)))}
     values: Values = {"target.ids": draw(integers("int32", (rows,), -1, len(table) - 1))}
     tensors = {"table": table}
+    # Without a table this factor has nothing to multiply.
+    fields["position_multiplier"] = draw(st.sampled_from([0, rest]) | st.integers(0, rest))
     if draw(st.integers(0, 3)):
         fields |= {"positions": "target.positions", "position_table": "positions"}
-        most = draw(st.sampled_from([0, rest]) | st.integers(0, rest))
-        fields["position_multiplier"] = most
         values["target.positions"] = draw(integers("int32", (rows,), 0, len(position_table) - 1))
         tensors["positions"] = position_table
     return Case(Embed(out="out", wide="wide", **fields), values, tensors)

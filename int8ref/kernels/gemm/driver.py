@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm import epilogue
 from int8ref.kernels.gemm.heights import split_rows
-from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL
+from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL, WIDE
 from int8ref.kernels.gemm.lowering import address, int8_at
 from int8ref.kernels.gemm.operands import prepare, raise_rows
 from int8ref.kernels.gemm.quads import raised_pitch
@@ -44,9 +44,6 @@ OPERAND_BYTES = TARGET.operand_bytes
 
 COPY, REQUANTIZE, SHIFT, ARGMAX = range(4)
 """What is done to the sums."""
-
-WIDE = -1
-"""In place of start_shift: start values in 32 bits."""
 
 Int8 = NDArray[np.int8]
 Int16 = NDArray[np.int16]

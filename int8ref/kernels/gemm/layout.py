@@ -16,6 +16,8 @@ PANEL = 64  # output columns in a panel
 GROUP = 4  # consecutive k that one dot-product instruction consumes
 UNROLL = 2  # groups that one turn of the innermost loop may take
 DEPTH = GROUP * UNROLL  # K is padded to a multiple of it
+WIDE = -1
+"""In place of the shift of start values in 16 bits (`narrow`): they have 32."""
 
 
 def padded(size: int, step: int) -> int:
