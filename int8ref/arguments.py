@@ -197,6 +197,34 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
+    """Tokens that are drawn; `n_best` says what else that changes."""
+    add = parser.add_argument_group("sampling").add_argument
+    add(
+        "--temperature",
+        type=decimal("temperature"),
+        metavar="X",
+        default=0,
+        help="draw tokens by their probability, after logits are divided by X"
+        f"{n_best}; 0: do not (default: 0)",
+    )
+    add(
+        "--top-k",
+        type=count(1 << 20),
+        metavar="N",
+        default=0,
+        help="draw from the N likeliest tokens (default: from all)",
+    )
+    add(
+        "--top-p",
+        type=decimal("top_p"),
+        metavar="X",
+        default=1,
+        help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
+    )
+    add("--seed", type=seed, metavar="N", default=0, help="of what is drawn (default: 0)")
+
+
 def options_of(given: argparse.Namespace, **others: Any) -> Options:
     """The options of a translation that a command line gives, and others."""
     named = {f.name: getattr(given, f.name) for f in fields(Options) if hasattr(given, f.name)}

@@ -15,7 +15,7 @@ from int8ref import command
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
 from int8ref.lines import LineWriter, split_arguments
-from int8ref.options import MAX_LENGTH, hundredths
+from int8ref.options import MAX_LENGTH
 from int8ref.search import Sampling
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
@@ -161,28 +161,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="most tokens that are added (default: as many as the model has positions for)",
     )
-    add(
-        "--temperature",
-        type=shared.decimal("temperature"),
-        metavar="X",
-        default=0,
-        help="divide logits by X before tokens are drawn; 0: take the likeliest (default: 0)",
-    )
-    add(
-        "--top-k",
-        type=shared.count(1 << 20),
-        metavar="N",
-        default=0,
-        help="draw from the N likeliest tokens (default: from all)",
-    )
-    add(
-        "--top-p",
-        type=shared.decimal("top_p"),
-        metavar="X",
-        default=1,
-        help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
-    )
-    add("--seed", type=shared.seed, metavar="N", default=0, help="of what is drawn (default: 0)")
+    shared.add_sampling(made)
     shared.add_speed(made)
     shared.add_messages(made)
     return made
@@ -206,9 +185,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     from int8ref.models import load_model
 
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
-    temperature = hundredths("temperature", given.temperature)
-    top_p = hundredths("top_p", given.top_p)
-    sampling = Sampling(temperature, given.top_k, top_p, given.seed) if temperature else None
+    sampling = shared.options_of(given).sampling
     speed = given.backend, given.batch_size, given.threads, given.buffer_size
     found = generate(model, texts, sampling, given.max_tokens, *speed, complain)
     writer = LineWriter(command.open_results(given.output, inputs, path))

@@ -14,6 +14,7 @@ from int8ref.search.hypothesis import (
     MAX_BEAM,
     MAX_TEMPERATURE,
     Normalization,
+    Sampling,
 )
 
 AlignmentKind = Literal["hard", "soft"]
@@ -67,6 +68,13 @@ class Options:
     max_length         most tokens of a translation
     max_length_factor  most tokens of a translation as a multiple of its source's, in hundredths
                        from 0.01 to 100; by default the model's own
+    temperature        if not 0, tokens are drawn by their probability, logits divided by it, in
+                       hundredths up to 100, instead of a search; n_best translations are drawn of
+                       each sentence, and stay in that order
+    top_k              they are drawn from so many likeliest tokens; 0: from all
+    top_p              they are drawn from the likeliest tokens that have so much of the
+                       probability, in hundredths up to 1
+    seed               of what is drawn, in [0, 2^63)
 
     Raises `OptionError`.
     """
@@ -80,20 +88,43 @@ class Options:
     shortlist: bool = False
     max_length: int | None = None
     max_length_factor: Number | None = None
+    temperature: Number = 0
+    top_k: int = 0
+    top_p: Number = 1
+    seed: int = 0
 
     def __post_init__(self) -> None:
         _require_range("beam_size", self.beam_size, MAX_BEAM)
-        _require_range("n_best", self.n_best, self.beam_size)
+        _require_range("n_best", self.n_best, MAX_BEAM if self.sampling else self.beam_size)
         _require("normalization", self.normalization, NORMALIZATIONS)
         _require("alignment", self.alignment, (None, *ALIGNMENTS))
         _require("scores", self.scores, (False, True))
         _require("shortlist", self.shortlist, (False, True))
+        if self.sampling and (self.beam_size > 1 or self.shortlist):
+            raise OptionError("temperature excludes beam_size and shortlist: it draws, from all")
         if self.alpha is not None:
             hundredths("alpha", self.alpha)
         if self.max_length is not None:
             _require_range("max_length", self.max_length, MAX_LENGTH)
         if self.max_length_factor is not None:
             hundredths("max_length_factor", self.max_length_factor)
+
+    @property
+    def rows(self) -> int:
+        """Hypotheses of a sentence that are computed at once."""
+        return max(self.beam_size, self.n_best)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How tokens are drawn, if they are.  Raises `OptionError`."""
+        temperature = hundredths("temperature", self.temperature)
+        try:
+            found = Sampling(
+                temperature or ALL, self.top_k, hundredths("top_p", self.top_p), self.seed
+            )
+        except (ValueError, TypeError) as error:
+            raise OptionError(str(error)) from None
+        return found if temperature else None
 
 
 def _require_range(name: str, value: int, most: int) -> None:

@@ -26,6 +26,7 @@ EXAMPLES = f"""examples:
   {PROGRAM} -m pt-en -i book.pt.txt -o book.en.txt
   {PROGRAM} --beam-size 4 --n-best 4 --alignment -i lines.txt
   {PROGRAM} --beam-size 4 --scores=token --output-format json -i lines.txt
+  {PROGRAM} --temperature 0.8 --seed 7 --n-best 4 -i lines.txt
 
 One line in is one line out, in the same order; a blank line stays blank.  A line is answered as
 soon as it is read, so a program may wait for an answer before it sends the next line.
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("text", nargs="*", help="text to translate, instead of --input")
     shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
     shared.add_search(made)
+    shared.add_sampling(made, " (--n-best: so many translations of each line)")
     shared.add_scores(made, "length")
     shared.add_speed(made)
     shared.add_messages(made).add_argument(
@@ -62,7 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = made.parse_args(arguments)
     if given.text and given.input is not None:
         made.error("text as arguments and --input exclude each other")
-    if (given.n_best or 1) > given.beam_size:
+    if given.temperature and given.beam_size > 1:
+        made.error("--beam-size and --temperature exclude each other")
+    if given.temperature and given.shortlist:
+        made.error("--shortlist and --temperature exclude each other")
+    if (given.n_best or 1) > given.beam_size and not given.temperature:
         made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
     if (given.n_best or 1) > 1 and given.output_format == "text":
         made.error(f"--n-best {given.n_best} needs another --output-format than text")
@@ -124,6 +130,9 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         "max-length-factor": factor,
         "backend": backend,
     }
+    if options.temperature:
+        drawn = ("temperature", "top_k", "top_p", "seed")
+        parts |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
     return "|".join(f"{name}:{value}" for name, value in parts.items())
 
 

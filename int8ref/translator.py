@@ -147,11 +147,11 @@ class Translator:
         """As `stream`, in lists of what is ready; `warn` is told of lines that are cut."""
         _check(self.model, options)
         sentences = (
-            self._worker.source(line, f"line {number}", warn)
+            self._worker.source(line, f"line {number}", warn, number - 1)
             for number, line in enumerate(lines, start=1)
         )
         work = partial(self._worker.translate, options=options)
-        return in_order(sentences, work, _size, self.speed.limits(options.beam_size))
+        return in_order(sentences, work, _size, self.speed.limits(options.rows))
 
     def score(self, source: str, translation: str, options: Options = DEFAULT_OPTIONS) -> Result:
         """A given translation with its scores; of `options`, normalisation and alignment count."""

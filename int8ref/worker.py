@@ -21,7 +21,9 @@ from int8ref.program import (
     vocabulary_size,
 )
 from int8ref.results import Alignment, Result, Scores, Translation
-from int8ref.search import BeamOptions, Hypothesis
+from int8ref.search import BeamOptions, Hypothesis, Sampling
+from int8ref.search.forced import scored
+from int8ref.search.hypothesis import MAX_BEAM
 from int8ref.shortlist import Shortlist, tokenizers_hash
 from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
 
@@ -32,11 +34,13 @@ CERTAIN = Scores((), natural_log(0), natural_log(0), True)
 
 
 class Sentence(Struct, frozen=True):
-    """Text and its token ids, without eos; `truncated` where ids had to be left out."""
+    """Text and its token ids, without eos; `truncated` where ids had to be left out; `number` tells
+    what is drawn for it from what is drawn for others."""
 
     text: str
     ids: tuple[int, ...]
     truncated: bool
+    number: int = 0
 
 
 Pair = tuple[Sentence, Sentence]
@@ -100,10 +104,10 @@ class Worker:
         self._max_steps = max_steps(program, tensors)
         self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
 
-    def source(self, text: str, where: str, warn: Warn | None) -> Sentence:
+    def source(self, text: str, where: str, warn: Warn | None, number: int = 0) -> Sentence:
         """A sentence to be translated; `warn` is told where it is longer than the model takes."""
         most = self._program.max_source_length - self._frame.size
-        return _encode(self._source, text, most, where, warn)
+        return replace(_encode(self._source, text, most, where, warn), number=number)
 
     def pair(self, source: str, translation: str, where: str, warn: Warn | None) -> Pair:
         """A sentence and its translation to be scored; as `source`.
@@ -127,7 +131,13 @@ class Worker:
         """The translations of each sentence; of one without tokens, the empty one."""
         full = [sentence for sentence in batch if sentence.ids]
         sources = [self._frame.around(sentence.ids) for sentence in full]
-        found = self._search(sources, options) if full else []
+        sampling = options.sampling
+        if not full:
+            found = []
+        elif sampling is None:
+            found = self._search(sources, options)
+        else:
+            found = self._drawn(sources, [s.number for s in full], sampling, options)
         aligned = iter(self._translations(sources, found, options))
         empty = [_empty(options, options.scores)]
         return [self._result(s, next(aligned) if s.ids else empty, s.truncated) for s in batch]
@@ -161,15 +171,36 @@ class Worker:
         if options.beam_size == 1 and not options.scores:
             greedy = self._engine.greedy(sources, limits, candidates)
             return [[Found(decode(ids), ids, None)] for ids in greedy]
-        return [
-            [
-                Found(decode(hypothesis.ids), hypothesis.ids, _scores(hypothesis))
-                for hypothesis in some
+        beams = self._engine.beam(sources, limits, _beam(self._program, options), candidates)
+        return [[self._found(hypothesis) for hypothesis in some] for some in beams]
+
+    def _drawn(
+        self,
+        sources: list[list[int]],
+        numbers: Sequence[int],
+        sampling: Sampling,
+        options: Options,
+    ) -> list[list[Found]]:
+        """Translations that are drawn, each with random numbers of its own."""
+        count = options.n_best
+        each = [source for source in sources for _ in range(count)]
+        limits = self._limits([len(source) for source in each], options)
+        texts = [number * MAX_BEAM + i for number in numbers for i in range(count)]
+        drawn = self._engine.sample(each, limits, sampling, texts)
+        if options.scores:
+            eos = [self._program.eos]
+            paths = [
+                [*ids, *eos] if len(ids) < limit else ids
+                for ids, limit in zip(drawn, limits, strict=True)
             ]
-            for some in self._engine.beam(
-                sources, limits, _beam(self._program, options), candidates
-            )
-        ]
+            scoring = _beam(self._program, options)
+            found = [self._found(h) for h in scored(self._engine, each, paths, scoring)]
+        else:
+            found = [Found(self._target.decode(ids), ids, None) for ids in drawn]
+        return [found[i : i + count] for i in range(0, len(found), count)]
+
+    def _found(self, hypothesis: Hypothesis) -> Found:
+        return Found(self._target.decode(hypothesis.ids), hypothesis.ids, _scores(hypothesis))
 
     def _limits(self, lengths: Sequence[int], options: Options) -> list[int]:
         """Most tokens of the translation of a source of each length."""
@@ -219,7 +250,7 @@ def _encode(
 
 def _beam(program: Program, options: Options) -> BeamOptions:
     alpha = program.alpha if options.alpha is None else hundredths("alpha", options.alpha)
-    return BeamOptions(options.beam_size, options.n_best, options.normalization, alpha)
+    return BeamOptions(options.rows, options.n_best, options.normalization, alpha)
 
 
 def _scores(hypothesis: Hypothesis) -> Scores:

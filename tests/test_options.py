@@ -45,6 +45,14 @@ def test_decimal_numbers_are_taken_as_they_are_written(value: Any, expected: int
         ({"max_length": 2.5}, r"max_length is 2\.5"),
         ({"scores": "token"}, "scores is 'token', not one of"),
         ({"shortlist": None}, "shortlist is None"),
+        ({"temperature": 101}, "temperature is 101, not a number from 0 to 100"),
+        ({"top_p": 0}, "top_p is 0, not a number from 0.01 to 1"),
+        ({"top_k": -1}, "top_k is -1"),
+        ({"seed": 2**63}, "seed is 9223372036854775808"),
+        ({"seed": "one"}, "not supported between"),
+        ({"temperature": 1, "beam_size": 2}, "temperature excludes beam_size and shortlist"),
+        ({"temperature": 1, "shortlist": True}, "temperature excludes beam_size and shortlist"),
+        ({"temperature": 1, "n_best": 65}, "n_best is 65, not from 1 to 64"),
     ],
 )
 def test_what_cannot_be_is_told(options: dict[str, Any], why: str) -> None:

@@ -24,10 +24,22 @@ def forced(
     normalisation counts.  Every hypothesis that a beam search ends with eos gets its own numbers
     again.
     """
+    return scored(engine, batch, [[*target, engine.program.eos] for target in targets], options)
+
+
+def scored(
+    engine: Engine, batch: Batch, paths: Sequence[Sequence[int]], options: BeamOptions
+) -> list[Hypothesis]:
+    """The log-probability of the tokens of each path; one that ends with eos is complete.
+
+    There are one token and more; of `options`, only the normalisation counts.
+    """
     program = engine.program
-    paths = [[*target, program.eos] for target in targets]
     found = engine.log_probabilities(batch, [program.start] * len(paths), paths)
-    return [scored(path[:-1], tokens, options) for path, tokens in zip(paths, found, strict=True)]
+    return [
+        _scored(path, tokens, program.eos, options)
+        for path, tokens in zip(paths, found, strict=True)
+    ]
 
 
 def log_probabilities(
@@ -52,10 +64,13 @@ def log_probabilities(
     return tokens
 
 
-def scored(ids: Sequence[int], tokens: Sequence[int], options: BeamOptions) -> Hypothesis:
-    """A complete hypothesis with its score."""
+def _scored(
+    path: Sequence[int], tokens: Sequence[int], eos: int, options: BeamOptions
+) -> Hypothesis:
+    complete = path[-1] == eos
+    ids = tuple(path[:-1] if complete else path)
     divisor = penalty(options.normalization, options.alpha, len(tokens))
-    return Hypothesis(tuple(ids), tuple(tokens), normalized(sum(tokens), divisor), True)
+    return Hypothesis(ids, tuple(tokens), normalized(sum(tokens), divisor), complete)
 
 
 def check_targets(

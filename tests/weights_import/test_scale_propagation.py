@@ -1,0 +1,89 @@
+"""Scales as integers: factors of 15 bits, grids from which they lead exactly, biases of 16 bits."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from int8ref.kernels.gemm.layout import narrow, start_values
+from weights_import.scale_propagation import (
+    MAX_SHIFT,
+    START_BITS,
+    LoweringError,
+    factors,
+    integer_bias,
+    whole_factors,
+)
+
+Float64 = NDArray[np.float64]
+
+
+def positive(low: float, high: float) -> st.SearchStrategy[Float64]:
+    """Some numbers on a logarithmic scale."""
+    exponents = st.lists(st.floats(low, high), min_size=1, max_size=12)
+    return exponents.map(lambda logs: 2.0 ** np.array(logs))
+
+
+@given(positive(-40, 10))
+def test_factors_are_the_nearest_with_the_largest_shift(ratio: Float64) -> None:
+    multiplier, shift = factors(ratio, 1, 62)
+    assert multiplier.dtype == np.int16
+    assert shift.shape == (1,)
+    unit = Fraction(1, 2 ** int(shift[0]))
+    for m, wanted in zip(multiplier.tolist(), ratio.tolist(), strict=True):
+        assert abs(m * unit - Fraction(wanted)) <= unit / 2
+    assert multiplier.max() > 2**13 or shift[0] == 62  # one bit more would not fit
+
+
+@pytest.mark.parametrize("ratio", [0.6, 0.0, -1.0])
+def test_refuses_ratios_without_factors(ratio: float) -> None:
+    with pytest.raises(LoweringError, match="no shift from 16 on"):
+        factors(np.array([ratio, 0.1]), 16, MAX_SHIFT)
+
+
+@given(positive(-30, -18), st.data())
+def test_whole_factors_lead_to_the_scale_exactly(scales: Float64, data: st.DataObject) -> None:
+    logs = data.draw(st.lists(st.floats(-8, 0), min_size=len(scales), max_size=len(scales)))
+    wanted = 2.0 ** np.array(logs)
+    found = whole_factors(scales, wanted)
+    assert (found >= scales).all()
+    multiplier, shift = factors(found / wanted, 16, MAX_SHIFT)
+    np.testing.assert_allclose(multiplier * 2.0 ** -shift.astype(float), found / wanted, rtol=1e-15)
+    assert (multiplier > 0).all()
+    coarser = (found - scales) / wanted
+    assert coarser.max() <= (scales / wanted).max() / 2**13
+
+
+@given(
+    st.lists(st.integers(-(2**29), 2**29), min_size=1, max_size=9), st.floats(1e-9, 1e3), st.data()
+)
+def test_a_bias_has_the_smallest_shift(bias: list[int], scale: float, data: st.DataObject) -> None:
+    exact = np.array(bias, np.float64)
+    integers, shift = integer_bias(exact * scale, scale)
+    assert np.abs(integers.astype(np.int64) * 2**shift - exact).max() <= 2**shift / 2 + 1e-6
+    assert shift == 0 or np.abs(np.rint(exact / 2 ** (shift - 1))).max() > 32767
+    most = data.draw(st.integers(0, 15))
+    if shift > most:
+        with pytest.raises(LoweringError, match="does not fit beside its weight"):
+            integer_bias(exact * scale, scale, most)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([64, 256, 1024, 2048]))
+def test_start_values_fit_where_a_small_shift_suffices(seed: int, depth: int) -> None:
+    """On CPUs that raise the inputs by 128, and on those that do not."""
+    random = np.random.default_rng(seed)
+    lean = random.integers(-60, 61, (9, 1))
+    weight = np.clip(random.normal(lean, 40, (9, depth)), -127, 127).astype(np.int8)
+    bias = random.normal(0, 10.0 ** random.uniform(0, 6), 9)
+    sums = weight.sum(axis=1, dtype=np.int64)
+    integers, shift = integer_bias(bias, 1.0, sums=sums)
+    shifted = integers.astype(np.int32) << shift
+    kept = [narrow(start_values(weight, shifted, offset), shift) for offset in (0, 128)]
+    if shift > START_BITS or np.abs(np.rint(bias) - 128 * sums).max() > 32767 << START_BITS:
+        return
+    assert all(units is not None for units in kept)
