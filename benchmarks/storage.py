@@ -20,7 +20,7 @@ from benchmarks.prepare.random_weights import weights
 from benchmarks.shapes import SHAPES
 from int8ref.machine.engine import CompiledEngine
 from int8ref.model_file import Model, load, serialize
-from int8ref.program import position_tables
+from int8ref.program import position_limits
 from weights_import import sources
 from weights_import.float_model import FloatModel
 
@@ -46,10 +46,9 @@ def table(exact: FloatModel, model: Model) -> str:
 
 def positions_in_float(exact: FloatModel, model: Model) -> int:
     """Bytes of the tables of positions that a checkpoint does not have, in float32."""
-    program = model.program
-    names = {name for part in (program.encoder, program.decoder) for name in position_tables(part)}
     known = "positions" in exact.tensors or "source_positions" in exact.tensors
-    return 0 if known else sum(4 * model.tensors[name].size for name in names)
+    limits = position_limits(model.program.decoder, model.tensors)
+    return 0 if known else 4 * exact.architecture.d_model * max(limits, default=0)
 
 
 def held(model: Model) -> int:

@@ -272,7 +272,7 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
         _require(program.source_frame is msgspec.UNSET, "a source_frame where there is no source")
     framing = [*program.frame.before, *program.frame.after]
     for kind, sequence in (("source", program.encoder), ("target", program.decoder)):
-        for length in (len(tensors[name]) for name in position_tables(sequence)):
+        for length in position_limits(sequence, tensors):
             _require(
                 length >= program.max_source_length,
                 f"{kind}: {length} positions are fewer than max_source_length",
@@ -286,18 +286,20 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
                 _require(not outside, f"source_frame: {outside} of {size} tokens")
 
 
-def position_tables(sequence: Sequence[Instruction]) -> list[str]:
-    """Tensors that instructions have a row of for each position."""
-    embedded = [i.position_table for i in sequence if isinstance(i, Embed)]
-    turned = [i.cosine for i in sequence if isinstance(i, Rotary)]
-    return [name for name in (*embedded, *turned) if name is not None]
+def position_limits(sequence: Sequence[Instruction], tensors: Tensors) -> list[int]:
+    """How many positions each instruction knows that adds or turns by them."""
+    embeds = [i for i in sequence if isinstance(i, Embed)]
+    tables = [i.position_table for i in embeds if i.position_table is not None]
+    tables += [i.cosine for i in sequence if isinstance(i, Rotary)]
+    made = [i.max_positions for i in embeds if i.wave is not None]
+    return [len(tensors[name]) for name in tables] + made
 
 
 def max_steps(program: Program, tensors: Tensors) -> int:
     """Most steps a decoder may take: its positions, and the keys that attention takes."""
-    tables = position_tables(program.decoder)
-    limited = not tables or any(state.domain == "history" for state in program.states)
-    return min([len(tensors[table]) for table in tables] + [MAX_KEYS] * limited)
+    limits = position_limits(program.decoder, tensors)
+    limited = not limits or any(state.domain == "history" for state in program.states)
+    return min(limits + [MAX_KEYS] * limited)
 
 
 def max_target_length(program: Program, tensors: Tensors, source_length: int) -> int:

@@ -31,6 +31,7 @@ from weights_import.emitter import HEADROOM, WIDE_BITS, Scaled, wide_form
 from weights_import.float_model import Architecture, FloatModel
 from weights_import.head_basis import balance_heads
 from weights_import.options import Options
+from weights_import.oscillator import frequencies, wave
 from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
@@ -286,17 +287,12 @@ class _Lowering(AttentionEmitter):
         table = self.weights.table(f"{domain}_embedding")
         scale = self.stream_scale(name) if wide_only else self.data_scale(name)
         factor = self.model.architecture.embedding_scale * float(table.scale[0]) / float(scale[0])
-        positions = self.positions_of(domain)
-        position_factor = float(positions.scale[0]) / float(scale[0]) if positions else 0.0
+        added, position_scale = self.positions_of(domain)
+        position_factor = position_scale / float(scale[0])
         shift = largest_shift(128 * (factor + position_factor), 2**30, 30)
         kept = self.embedding_name(domain, table)
-        added: dict[str, Any] = {}
-        if positions is not None:
-            added = {
-                "positions": f"{domain}.positions",
-                "position_table": self.tensor(self.model.position_name(domain), positions.x),
-                "position_multiplier": int(fixed_point(np.array(position_factor), shift)),
-            }
+        if added:
+            added["position_multiplier"] = int(fixed_point(np.array(position_factor), shift))
         self.add(
             Embed(
                 ids=f"{domain}.ids",
@@ -311,13 +307,22 @@ class _Lowering(AttentionEmitter):
         )
         return Scaled(name, scale, f"{name}.wide")
 
-    def positions_of(self, domain: str) -> Quantized | None:
-        """What is added for the positions; nothing where they turn queries and keys instead."""
+    def positions_of(self, domain: str) -> tuple[dict[str, Any], float]:
+        """Fields for what is added for the positions, and its scale: a wave where they are
+        sinusoids, else a table; nothing where they turn queries and keys instead."""
         if self.model.architecture.rotary:
-            return None
-        positions = self.model.position_table(domain, self.positions)
-        scale = np.array([max(float(np.abs(positions).max()), 1e-9) / DATA_MAX])
-        return quantize(positions, scale)
+            return {}, 0.0
+        name = self.model.position_name(domain)
+        exact = self.model.position_table(domain, self.positions)
+        fields: dict[str, Any] = {"positions": f"{domain}.positions"}
+        found = frequencies(exact)
+        if found is not None:
+            fields["frequencies"] = self.tensor(f"{name}.frequencies", found)
+            fields["wave"] = self.tensor("wave", wave())
+            return fields | {"max_positions": len(exact)}, 1 / DATA_MAX
+        scale = max(float(np.abs(exact).max()), 1e-9) / DATA_MAX
+        table = quantize(exact, np.array([scale]))
+        return fields | {"position_table": self.tensor(name, table.x)}, scale
 
     def logits(self, x: Scaled) -> Scaled:
         """Logits are accumulators: one scale for all, so that they compare as they are."""

@@ -6,14 +6,16 @@ import numpy as np
 
 from int8ref.kernels.arithmetic import shift_right
 from int8ref.kernels.compile import kernel
+from int8ref.kernels.gemm.layout import DEPTH
 from int8ref.kernels.gemm.packed_row import unpack_row
+from int8ref.kernels.sinusoids import QUARTER, sinusoids
 from int8ref.kernels.views import array, column, matrix, word
-from int8ref.machine.frame import ADDRESS, LENGTH, PACKED, WIDTH, WORKSPACE, operands_at
+from int8ref.machine.frame import ADDRESS, ITEM, PACKED, WIDTH, WORKSPACE, operands_at
 from int8ref.reference.embed import Embed
 
 AT = operands_at(Embed)
-IDS, POSITIONS, TABLE, POSITION_TABLE = (
-    AT[f] for f in ("ids", "positions", "table", "position_table")
+IDS, POSITIONS, TABLE, POSITION_TABLE, FREQUENCIES, WAVE = (
+    AT[f] for f in ("ids", "positions", "table", "position_table", "frequencies", "wave")
 )
 MULTIPLIER, POSITION_MULTIPLIER, SHIFT, WIDE_BITS, OUT, WIDE = (
     AT[f] for f in ("multiplier", "position_multiplier", "shift", "wide_bits", "out", "wide")
@@ -26,6 +28,9 @@ def embed(
     positions,
     table,
     position_table,
+    frequencies,
+    wave,
+    max_positions,
     multiplier,
     position_multiplier,
     shift,
@@ -36,18 +41,15 @@ def embed(
     """Embed tokens: out int8 [rows, width].  The sum is exact in int32 (checked by the Program)."""
     for r in range(len(ids)):
         token = table[max(ids[r], np.int32(0))]
-        position = position_of(r, positions, position_table, token)
-        _add_rows(
-            ids[r],
-            token,
-            multiplier,
-            position,
-            np.int32(0 if position_table is None else position_multiplier),
-            shift,
-            wide_bits,
-            out[r],
-            wide[r],
-        )
+        factor = np.int32(0 if positions is None else position_multiplier)
+        if position_table is not None:
+            position = position_table[positions[r]]
+        elif wave is not None:
+            position = out[r]  # each of its values is read before it is written
+            sinusoids(positions[r], frequencies, wave, position)
+        else:
+            position = token
+        _add_rows(ids[r], token, multiplier, position, factor, shift, wide_bits, out[r], wide[r])
 
 
 @kernel
@@ -74,41 +76,37 @@ def _add_rows(
 
 
 @kernel
-def position_of(r, positions, position_table, token):
-    """The row of the table of positions; any row, such as `token`, where there is no table."""
-    if position_table is None:
-        return token
-    return position_table[positions[r]]
-
-
-@kernel
 def step(frame, code):
     """Run an embed instruction."""
-    if word(code, POSITION_TABLE + ADDRESS) == 0:
-        _with_positions(frame, code, None, None)
-    else:
-        table = word(code, POSITION_TABLE + LENGTH), word(code, OUT + WIDTH)
-        position_table = array(word(code, POSITION_TABLE + ADDRESS), table, np.int8)
-        _with_positions(frame, code, column(frame, code, POSITIONS), position_table)
-
-
-@kernel
-def _with_positions(frame, code, positions, position_table):
     ids = column(frame, code, IDS)
     out, wide = matrix(frame, code, OUT, np.int8), matrix(frame, code, WIDE, np.int16)
+    there = word(code, POSITIONS + ITEM) != 0
     for r in range(len(ids)):
         token = _table_row(frame, code, max(np.int64(ids[r]), np.int64(0)))
         _add_rows(
             ids[r],
             token,
             word(code, MULTIPLIER),
-            position_of(r, positions, position_table, token),
-            np.int32(0 if position_table is None else word(code, POSITION_MULTIPLIER)),
+            _position_row(frame, code, r) if there else token,
+            word(code, POSITION_MULTIPLIER) if there else np.int64(0),
             word(code, SHIFT),
             word(code, WIDE_BITS),
             out[r],
             wide[r],
         )
+
+
+@kernel
+def _position_row(frame, code, r):
+    """What is added for the position of a row: of a table, or made of a wave."""
+    width, position = word(code, OUT + WIDTH), np.int64(column(frame, code, POSITIONS)[r])
+    table = word(code, POSITION_TABLE + ADDRESS)
+    if table != 0:
+        return array(table + position * width, (width,), np.int8)
+    room = array(word(frame, WORKSPACE) + width + DEPTH, (width,), np.int8)
+    frequencies = array(word(code, FREQUENCIES + ADDRESS), (width // np.int64(2),), np.int32)
+    sinusoids(position, frequencies, array(word(code, WAVE + ADDRESS), (QUARTER,), np.int8), room)
+    return room
 
 
 @kernel

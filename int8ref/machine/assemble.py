@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from int8ref.instruction import Domain, Instruction, ValueType
 from int8ref.kernels.gemm.coarse_layout import Coarse, coarse_workspace
+from int8ref.kernels.gemm.layout import DEPTH
 from int8ref.machine.frame import (
     CODE_WORDS,
     DOMAIN,
@@ -67,9 +68,8 @@ class Code(msgspec.Struct, frozen=True):
     instruction, which gives the logits, fused with argmax: it writes the likeliest tokens to
     target.ids instead.  `row_bytes` are the bytes a row of each domain takes; `states` and
     `targets` (the inputs of a step) are operands, a row each.  `depth` is the most inputs of a
-    product, `widest_sum` the bytes of a factor for each column of the widest sum.  `kept` keeps
-    alive the arrays whose addresses are in the code.  `least_workspace` are the bytes that the
-    choice needs.
+    product, `row_workspace` the bytes that instructions need for a row.  `kept` keeps alive the
+    arrays whose addresses are in the code.  `least_workspace` are the bytes that the choice needs.
     """
 
     encoder: Int64
@@ -80,7 +80,7 @@ class Code(msgspec.Struct, frozen=True):
     places: dict[str, Place]
     row_bytes: dict[Domain, int]
     depth: int
-    widest_sum: int
+    row_workspace: int
     least_workspace: int
     takes_source: bool
     kept: list[npt.NDArray[Any]]
@@ -88,7 +88,9 @@ class Code(msgspec.Struct, frozen=True):
     def workspace_bytes(self, rows: int) -> int:
         """Scratch memory that suffices for every instruction on so many rows, on every CPU."""
         product = _gemm_workspace(rows, self.depth)
-        return max(ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, product, self.widest_sum)
+        return max(
+            ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, product, self.row_workspace
+        )
 
 
 def _gemm_workspace(rows: int, depth: int) -> int:
@@ -146,7 +148,7 @@ def assemble(
     if coarse is not None:
         kept.extend([coarse.weight, coarse.start])
         least_workspace = _add_coarse(choice, coarse)
-    sums = [i for i in (*program.encoder, *program.decoder) if isinstance(i, MatchAdd)]
+    scratch = [i for i in (*program.encoder, *program.decoder) if isinstance(i, MatchAdd | Embed)]
     return Code(
         encoder=code(program.encoder),
         decoder=decoder,
@@ -156,7 +158,7 @@ def assemble(
         places=places,
         row_bytes=row_bytes,
         depth=max(types[product.x].width for product in linears(program)),
-        widest_sum=2 * max((types[add.out].width for add in sums), default=0),
+        row_workspace=2 * max((types[i.out].width + DEPTH for i in scratch), default=0),
         least_workspace=least_workspace,
         takes_source=takes_source(program),
         kept=kept,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction
-from int8ref.program import Tensors, position_tables
+from int8ref.program import Tensors, position_limits
 from int8ref.reference.embed import Embed
 
 
@@ -24,8 +24,7 @@ class Bounds:
     def of(cls, sequence: Sequence[Instruction], tensors: Tensors, most: int) -> Bounds:
         """Of the tables in a sequence of instructions, and of `most` positions."""
         sizes = (len(tensors[i.table]) for i in sequence if isinstance(i, Embed))
-        positions = (len(tensors[name]) for name in position_tables(sequence))
-        return cls(min(sizes, default=2**31), min([most, *positions]))
+        return cls(min(sizes, default=2**31), min([most, *position_limits(sequence, tensors)]))
 
     def check_ids(self, ids: Sequence[int] | npt.NDArray[np.int32]) -> None:
         """Raises IndexError for a token id outside of the table."""

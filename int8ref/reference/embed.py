@@ -15,18 +15,22 @@ from int8ref.instruction import (
     ValueType,
     largest_magnitude,
 )
+from int8ref.reference.sinusoids import MAX_POSITIONS, QUARTER, sinusoids
 
 
 class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
     """(out, wide) = embed(ids, positions): rows of two tables, matched to one scale and added.
 
-    Without a table of positions it is the rows of the one.
+    In place of a table of positions there may be sinusoids, `max_positions` of them, or nothing.
     """
 
     ids: Value
     positions: Value | None = None
     table: Tensor
     position_table: Tensor | None = None
+    frequencies: Tensor | None = None
+    wave: Tensor | None = None
+    max_positions: int = 0
     multiplier: int
     position_multiplier: int = 0
     shift: int
@@ -42,19 +46,31 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
         scope.constant("shift", self.shift, 1, 30)
         scope.constant("wide_bits", self.wide_bits, 1, min(self.shift, 15))
         bound = 128 * self.multiplier
-        if self.positions is None or self.position_table is None:
-            scope.require(
-                self.positions is None and self.position_table is None,
-                "positions and their table need each other",
-            )
-        else:
+        added = any(name is not None for name in (self.position_table, self.frequencies, self.wave))
+        both = (self.positions is not None) == added
+        scope.require(both, "positions and their table need each other")
+        if self.positions is not None:
             positions = scope.input(self.positions, "positions")
             scope.require(positions == rows, "ids and positions of other rows")
-            position = scope.tensor(self.position_table, "int8", (None, table.shape[1]))
-            bound += largest_magnitude(position) * self.position_multiplier
+            largest = largest_magnitude(self._check_positions(scope, table.shape[1]))
+            bound += largest * self.position_multiplier
         scope.require(bound + 2 ** (self.shift - 1) < 2**31, "the sum may overflow 32 bits")
         scope.define(self.out, ValueType(rows.domain, "int8", table.shape[1]))
         scope.define(self.wide, ValueType(rows.domain, "int16", table.shape[1]))
+
+    def _check_positions(self, scope: Scope, width: int) -> npt.NDArray[np.int8]:
+        """The tensor that positions are made of: a table, or a wave."""
+        if self.position_table is not None:
+            alone = self.wave is None and self.frequencies is None
+            scope.require(alone, "a table of positions beside a wave")
+            scope.constant("max_positions", self.max_positions, 0, 0)
+            return scope.tensor(self.position_table, "int8", (None, width))
+        if self.wave is None or self.frequencies is None:
+            raise scope.fail("wave and frequencies need each other")
+        scope.constant("max_positions", self.max_positions, 1, MAX_POSITIONS)
+        scope.require(width % 2 == 0, f"a wave, but a width of {width}")
+        scope.tensor(self.frequencies, "int32", (width // 2,), 0)
+        return scope.tensor(self.wave, "int8", (QUARTER,), -DATA_MAX)
 
 
 def embed(
@@ -62,6 +78,9 @@ def embed(
     positions: npt.NDArray[np.int32] | None,
     table: npt.NDArray[np.int8],
     position_table: npt.NDArray[np.int8] | None,
+    frequencies: npt.NDArray[np.int32] | None,
+    wave: npt.NDArray[np.int8] | None,
+    max_positions: int,
     multiplier: int,
     position_multiplier: int,
     shift: int,
@@ -69,7 +88,7 @@ def embed(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Embed tokens.
 
-        y[r]    = table[ids[r]] * m + position_table[positions[r]] * p
+        y[r]    = table[ids[r]] * m + row(positions[r]) * p
         out[r]  = saturate8(rounding_shift_right(y[r], shift))
         wide[r] = saturate16(rounding_shift_right(y[r], shift - wide_bits))
 
@@ -77,17 +96,24 @@ def embed(
     token).  `ids`, `positions`: int32 [rows]; `table`: int8 [vocabulary, width]; `position_table`:
     int8 [positions, width]; out: int8 [rows, width] in [-127, 127], for the products; wide: int16
     [rows, width] in [-32767, 32767], the same with `wide_bits` more fraction bits, for the
-    residual.  The sum fits in int32.  Without a table of positions, y is the first product alone.
+    residual.  The sum fits in int32.  The row of a position is that of `position_table`, or made
+    of `frequencies` and `wave` by `sinusoids`; without either, y is the first product alone.
 
-    Raises `IndexError` for an id or a position outside of its table.
+    Raises `IndexError` for an id outside of its table, and for a position outside of its own or
+    not below `max_positions`.
     """
     if ids.size and (ids.min() < -1 or ids.max() >= len(table)):
         raise IndexError(f"token ids must lie in [-1, {len(table)})")
     total = np.where((ids >= 0)[:, None], table[ids], 0).astype(np.int64) * multiplier
-    if positions is not None and position_table is not None:
-        if positions.size and (positions.min() < 0 or positions.max() >= len(position_table)):
-            raise IndexError(f"positions must lie in [0, {len(position_table)})")
-        total += position_table[positions].astype(np.int64) * position_multiplier
+    if positions is not None:
+        most = max_positions if position_table is None else len(position_table)
+        if positions.size and (positions.min() < 0 or positions.max() >= most):
+            raise IndexError(f"positions must lie in [0, {most})")
+        if position_table is not None:
+            total += position_table[positions].astype(np.int64) * position_multiplier
+        elif frequencies is not None and wave is not None:
+            rows = sinusoids(positions, frequencies, wave)
+            total += rows.astype(np.int64) * position_multiplier
     out = saturate(rounding_shift_right(total, shift), -DATA_MAX, DATA_MAX)
     wide = saturate(rounding_shift_right(total, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int8), wide.astype(np.int16)

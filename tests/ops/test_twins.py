@@ -33,6 +33,7 @@ SUPPORT = {
     "gemm",
     "layer_norm",
     "memory",
+    "sinusoids",
     "views",
 }
 """What is in `kernels/` beside the operations."""

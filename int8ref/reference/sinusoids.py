@@ -1,0 +1,45 @@
+"""Sinusoidal positions without a table of them: a wave that is read at a rate a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+QUARTER = 256
+"""Values of a quarter of the wave."""
+TURN_BITS = 32
+"""A turn of a phase is 2^32."""
+PLACE_BITS = 10
+"""Bits of a phase that choose a value: two for the quarter, eight inside it."""
+MAX_POSITIONS = 1 << 20
+
+
+def sinusoids(
+    positions: npt.NDArray[np.int32],
+    frequencies: npt.NDArray[np.int32],
+    wave: npt.NDArray[np.int8],
+) -> npt.NDArray[np.int8]:
+    """Sines of every frequency, then cosines of every one (Vaswani et al. 2017, section 3.5, in the
+    order of tensor2tensor), made by a numerically controlled oscillator (Tierney et al. 1971):
+
+        phase[r, i]      = positions[r] * frequencies[i] mod 2^32       (2^32 is a whole turn)
+        place            = phase >> 22                                  (10 bits)
+        out[r, i]        = value(place)
+        out[r, half + i] = value(place + 256 mod 1024)                  (the cosine)
+
+    with `wave`, int8 [256], a quarter of the wave at the middles of 256 steps, and
+
+        value(256 q + j) = wave[j], wave[255 - j], -wave[j], -wave[255 - j]   for q = 0, 1, 2, 3.
+
+    `positions`: int32 [rows] in [0, 2^20); `frequencies`: int32 [half], not negative; out: int8
+    [rows, 2 * half].  -128 has no place in a wave.
+    """
+    phase = positions[:, None].astype(np.int64) * frequencies
+    place = (phase >> (TURN_BITS - PLACE_BITS)) & (4 * QUARTER - 1)
+    return np.concatenate([_value(place, wave), _value(place + QUARTER, wave)], axis=1)
+
+
+def _value(place: npt.NDArray[np.int64], wave: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    quarter, j = place // QUARTER % 4, place % QUARTER
+    found = wave[np.where(quarter % 2 == 1, QUARTER - 1 - j, j)]
+    return np.where(quarter >= 2, -found, found).astype(np.int8)
