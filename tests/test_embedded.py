@@ -19,15 +19,15 @@ ROOT = Path(__file__).parents[1]
 MAX_BYTES = 4_000_000
 SENTENCES = {
     "en-de-tatoeba": {
-        "Good morning, how are you?": "Guten Morgen, wie du bist?",
-        "I would like a cup of coffee.": "Ich hätte gerne eine Tasse Kaffee.",
+        "Good morning, how are you?": "Guten Morgen, wie bist du?",
+        "I would like a cup of coffee.": "Ich hätte gern eine Tasse Kaffee.",
         "Tom doesn't know where Mary lives.": "Tom weiß nicht, wo Maria wohnt.",
         "He said that he would come tomorrow.": "Er sagte, er würde morgen kommen.",
     }
 }
-DIGESTS = {"en-de-tatoeba": "d2966c162dcb21c8d25bbe1eee6166e34baf9c7f8e20378726985583c8cde6f8"}
+DIGESTS = {"en-de-tatoeba": "fa0639a52097aac256fbee9c86fa5078c262022c9b281c993b270472b2dfa4c7"}
 """SHA-256 of all that is told of these sentences: whichever bit changes, changes it."""
-GREEDY_BLEU = {"en-de-tatoeba": "38.30"}
+GREEDY_BLEU = {"en-de-tatoeba": "41.94"}
 """On the test part of its held-out text."""
 
 pytestmark = pytest.mark.parametrize("name", embedded.names())

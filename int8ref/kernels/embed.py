@@ -98,14 +98,17 @@ def step(frame, code):
 
 @kernel
 def _position_row(frame, code, r):
-    """What is added for the position of a row: of a table, or made of a wave."""
-    width, position = word(code, OUT + WIDTH), np.int64(column(frame, code, POSITIONS)[r])
+    """What is added for the position of a row, after that of the row before: of a table, or made of
+    a wave."""
+    width, positions = word(code, OUT + WIDTH), column(frame, code, POSITIONS)
     table = word(code, POSITION_TABLE + ADDRESS)
     if table != 0:
-        return array(table + position * width, (width,), np.int8)
+        return array(table + np.int64(positions[r]) * width, (width,), np.int8)
     room = array(word(frame, WORKSPACE) + width + DEPTH, (width,), np.int8)
     frequencies = array(word(code, FREQUENCIES + ADDRESS), (width // np.int64(2),), np.int32)
-    sinusoids(position, frequencies, array(word(code, WAVE + ADDRESS), (QUARTER,), np.int8), room)
+    wave = array(word(code, WAVE + ADDRESS), (QUARTER,), np.int8)
+    if r == 0 or positions[r] != positions[r - 1]:  # else it is there: in a step all are alike
+        sinusoids(positions[r], frequencies, wave, room)
     return room
 
 
