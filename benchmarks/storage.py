@@ -46,9 +46,10 @@ def table(exact: FloatModel, model: Model) -> str:
 
 def positions_in_float(exact: FloatModel, model: Model) -> int:
     """Bytes of the tables of positions that a checkpoint does not have, in float32."""
-    known = "positions" in exact.tensors or "source_positions" in exact.tensors
+    if exact.architecture.max_positions:
+        return 0
     limits = position_limits(model.program.decoder, model.tensors)
-    return 0 if known else 4 * exact.architecture.d_model * max(limits, default=0)
+    return 4 * exact.architecture.d_model * max(limits, default=0)
 
 
 def held(model: Model) -> int:

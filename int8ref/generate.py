@@ -16,12 +16,12 @@ from int8ref.batching import Limits, in_order
 from int8ref.console import Console
 from int8ref.lines import LineWriter, split_arguments
 from int8ref.options import MAX_LENGTH
-from int8ref.search import Sampling
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend
     from int8ref.language_model import LanguageModel
     from int8ref.model_file import Model
+    from int8ref.search import Sampling
 
 PROGRAM = "python -m int8ref.generate"
 FORMATS = ("text", "json")

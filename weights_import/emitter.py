@@ -15,7 +15,7 @@ from int8ref.reference import layer_norm_l1, layer_norm_l2
 from int8ref.reference.layer_norm import FRACTION_BITS, MAX_BIAS_SHIFT, LayerNorm
 from int8ref.reference.layer_norm_l1 import LayerNormL1
 from int8ref.reference.layer_norm_l2 import LayerNormL2
-from int8ref.reference.linear import Linear
+from int8ref.reference.linear import MAX_FACTOR_SHIFT, MIN_FACTOR_SHIFT, Linear
 from int8ref.reference.match_add import MAX_RAISE, MatchAdd
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.rescale import Rescale
@@ -33,7 +33,6 @@ from weights_import.integer_weights import IntegerWeights
 from weights_import.options import Options
 from weights_import.scale_propagation import (
     DATA_MAX,
-    MAX_SHIFT,
     WIDE_MAX,
     Float64,
     Quantized,
@@ -259,7 +258,7 @@ class Emitter:
             fields = {"shift": self.tensor(f"{out}.shift", shift)}
         else:
             weight = self.weights.beside(parts, x.name, x.scale, out_scale)
-            fields = self.factors(out, weight.scale / out_scale, 16)
+            fields = self.factors(out, weight.scale / out_scale, MIN_FACTOR_SHIFT)
         bias = np.concatenate([self.bias(part) for part in parts]) + zero * out_scale
         name = self.tensor(f"{out}.weight", weight.x)
         self.emit_linear(out, name, weight, bias, x, **fields)
@@ -292,7 +291,7 @@ class Emitter:
     def factors(self, out: str, ratio: Float64, least: int) -> dict[str, Any]:
         """The fields of an instruction that brings its result `out` to another scale; `least` is
         the smallest shift that it takes."""
-        multiplier, shift = factors(one_if_equal(ratio), least, MAX_SHIFT)
+        multiplier, shift = factors(one_if_equal(ratio), least, MAX_FACTOR_SHIFT)
         return {
             "multiplier": self.tensor(f"{out}.multiplier", multiplier),
             "shift": self.tensor(f"{out}.shift", shift),

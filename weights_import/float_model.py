@@ -14,6 +14,7 @@ from int8ref.program import Frame
 from int8ref.reference.attention_polynomial import MAX_DEGREE
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Activation = Literal["relu", "swish", "gelu"]
 
 SUPPORTED: dict[str, tuple[str, ...]] = {
@@ -152,8 +153,14 @@ def sinusoids(first: int, length: int, width: int) -> Float32:
     frequency_i = 10000^(-i / (width/2 - 1)), i = 0 .. width/2 - 1 (Marian's and tensor2tensor's
     layout of Vaswani et al. 2017, section 3.5)."""
     frequencies = 10000.0 ** -np.linspace(0.0, 1.0, width // 2)
-    angles = np.arange(first, first + length)[:, None] * frequencies
-    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+    return waves(np.arange(first, first + length), frequencies).astype(np.float32)
+
+
+def waves(positions: NDArray[np.int64], frequencies: Float64) -> Float64:
+    """sin of every frequency, then cos of every one, of each position."""
+    angles = positions[:, None] * frequencies
+    found: Float64 = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.reference.sinusoids import QUARTER, TURN_BITS
+from weights_import.float_model import waves
 from weights_import.scale_propagation import DATA_MAX, Real
 
 LARGEST_ERROR = 1e-3
@@ -20,8 +21,7 @@ def frequencies(table: Real) -> NDArray[np.int32] | None:
     if width % 2 or positions < 2:
         return None
     angles = np.arctan2(table[1, :half], table[1, half:]).astype(np.float64)
-    turns = np.arange(positions)[:, None] * angles
-    made = np.concatenate([np.sin(turns), np.cos(turns)], axis=1)
+    made = waves(np.arange(positions), angles)
     if np.any(angles < 0) or np.abs(made - table).max() > LARGEST_ERROR:
         return None
     found = np.rint(angles / (2 * np.pi) * 2.0**TURN_BITS)

@@ -15,16 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
-from int8ref.kernels.gemm.quads import LARGEST_SUM, largest_sums
+from int8ref.kernels.gemm.quads import LARGEST_SUM, OFFSET, largest_sums
+from int8ref.reference.linear import MAX_FACTOR_SHIFT
 
 Float64 = NDArray[np.float64]
 Real = NDArray[np.floating[Any]]
 
 DATA_MAX = 127
 WIDE_MAX = 32767
-MAX_SHIFT = 46
-"""Of factors of a product."""
-START_BITS = 7
+START_BITS = OFFSET.bit_length() - 1
 """Largest shift of a bias with which start values are whole numbers of its unit."""
 
 
@@ -69,7 +68,7 @@ def factors(ratio: Real, low: int, high: int) -> tuple[NDArray[np.int16], NDArra
     return multiplier.astype(np.int16), np.array([shift], np.int8)
 
 
-def whole_factors(scales: Real, wanted: Real, most: int = MAX_SHIFT) -> Float64:
+def whole_factors(scales: Real, wanted: Real, most: int = MAX_FACTOR_SHIFT) -> Float64:
     """The least scales not below these from which `factors` lead to `wanted` exactly.
 
     They are larger by the rest of a division: the smallest of them by the largest share, and none
@@ -144,7 +143,7 @@ def integer_bias(
     if shift > most:
         raise LoweringError(f"a bias of {np.abs(bias).max()} does not fit beside its weight")
     if sums is not None:
-        started = max(shift, _bias_shift(exact - 128 * sums))
+        started = max(shift, _bias_shift(exact - OFFSET * sums))
         shift = started if started <= START_BITS else shift
     return np.rint(np.ldexp(exact, -shift)).astype(np.int16), shift
 

@@ -7,7 +7,7 @@ import numpy as np
 from int8ref.kernels.arithmetic import reciprocal, shift_left, shift_right
 from int8ref.kernels.compile import kernel
 from int8ref.kernels.views import array, matrix, word
-from int8ref.machine.frame import ADDRESS, WIDTH, operands_at
+from int8ref.machine.frame import ADDRESS, WIDTH, WORKSPACE, operands_at
 from int8ref.reference import layer_norm as meaning
 
 FRACTION_BITS = np.int64(meaning.FRACTION_BITS)
@@ -45,8 +45,9 @@ def centred(row, i, total):
 
 @kernel
 def divide_and_scale(row, total, deviation, gain, bias, bias_shift, shift, wide_bits, out, wide):
-    """A row from its sum and its deviation; `wide` is not touched where wide_bits is 0."""
-    s, up = np.int32(shift), np.int32(bias_shift)
+    """A row from its sum and its deviation; `wide` is not touched where wide_bits is 0.  The bias
+    is int32, already shifted, where bias_shift is None."""
+    s = np.int32(shift)
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     s_wide = np.int32(s - np.int32(wide_bits))
     half_wide = np.int32(np.int32(np.int32(1) << s_wide) >> np.int32(1))
@@ -56,12 +57,29 @@ def divide_and_scale(row, total, deviation, gain, bias, bias_shift, shift, wide_
     factor = np.int64(np.int32(inverse))
     for i in range(len(row)):
         t = np.int32((np.int64(centred(row, i, total)) * factor + rounding) >> drop)
-        y = np.int32(np.int32(t * np.int32(gain[i])) + shift_left(np.int32(bias[i]), up))
+        y = np.int32(np.int32(t * np.int32(gain[i])) + _bias(bias, bias_shift, i))
         data = shift_right(np.int32(y + half), s)
         out[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
         if wide_bits != 0:
             data = shift_right(np.int32(y + half_wide), s_wide)
             wide[i] = np.int16(min(max(data, np.int32(-32767)), np.int32(32767)))
+
+
+@kernel
+def _bias(bias, bias_shift, i):
+    if bias_shift is None:
+        return bias[i]
+    return shift_left(np.int32(bias[i]), np.int32(bias_shift))
+
+
+@kernel
+def _wide_bias(frame, code, width):
+    """The bias in 32 bits, in scratch memory: once for all rows."""
+    bias, up = array(word(code, BIAS + ADDRESS), (width,), np.int16), word(code, BIAS_SHIFT)
+    found = array(word(frame, WORKSPACE), (width,), np.int32)
+    for i in range(width):
+        found[i] = _bias(bias, up, i)
+    return found
 
 
 @kernel
@@ -71,8 +89,8 @@ def layer_norm_code(frame, code, normalize):
     normalize(
         matrix(frame, code, X, np.int16),
         array(word(code, GAIN + ADDRESS), (width,), np.int16),
-        array(word(code, BIAS + ADDRESS), (width,), np.int16),
-        word(code, BIAS_SHIFT),
+        _wide_bias(frame, code, width),
+        None,
         word(code, SHIFT),
         word(code, EPSILON),
         word(code, WIDE_BITS),

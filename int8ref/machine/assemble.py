@@ -33,6 +33,7 @@ from int8ref.program import (
 )
 from int8ref.reference import instructions
 from int8ref.reference.embed import Embed
+from int8ref.reference.layer_norm import LayerNorm
 from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MatchAdd
 
@@ -148,7 +149,8 @@ def assemble(
     if coarse is not None:
         kept.extend([coarse.weight, coarse.start])
         least_workspace = _add_coarse(choice, coarse)
-    scratch = [i for i in (*program.encoder, *program.decoder) if isinstance(i, MatchAdd | Embed)]
+    kinds = MatchAdd | Embed | LayerNorm
+    scratch = [i for i in (*program.encoder, *program.decoder) if isinstance(i, kinds)]
     return Code(
         encoder=code(program.encoder),
         decoder=decoder,
@@ -158,7 +160,7 @@ def assemble(
         places=places,
         row_bytes=row_bytes,
         depth=max(types[product.x].width for product in linears(program)),
-        row_workspace=2 * max((types[i.out].width + DEPTH for i in scratch), default=0),
+        row_workspace=4 * max((types[i.out].width + DEPTH for i in scratch), default=0),
         least_workspace=least_workspace,
         takes_source=takes_source(program),
         kept=kept,

@@ -19,6 +19,8 @@ from int8ref.instruction import (
     largest_magnitude,
 )
 
+MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT = 16, 46
+"""Of multipliers: times 2^16 they have 31 bits, and only the high word of the product counts."""
 MAX_DEPTH = 2**17 - 1
 """Most products of two int8 whose sum cannot leave int32."""
 
@@ -73,7 +75,7 @@ def check_requantization(
         scope.require(len(found) in (1, n), f"tensor {shift!r} has {len(found)} elements, not {n}")
         scope.require(bound + 2 ** (int(found.max()) - 1) <= INT32_MAX, "shift is too large")
     else:
-        scope.factors(multiplier, shift, n, 16, 46)
+        scope.factors(multiplier, shift, n, MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT)
 
 
 def accumulator_bound(weight: npt.NDArray[Any], bias: npt.NDArray[Any], bias_shift: int) -> int:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from int8ref.kernels.gemm.layout import narrow, start_values
+from int8ref.reference.linear import MAX_FACTOR_SHIFT
 from weights_import.scale_propagation import (
-    MAX_SHIFT,
     START_BITS,
     LoweringError,
     factors,
@@ -43,7 +43,7 @@ def test_factors_are_the_nearest_with_the_largest_shift(ratio: Float64) -> None:
 @pytest.mark.parametrize("ratio", [0.6, 0.0, -1.0])
 def test_refuses_ratios_without_factors(ratio: float) -> None:
     with pytest.raises(LoweringError, match="no shift from 16 on"):
-        factors(np.array([ratio, 0.1]), 16, MAX_SHIFT)
+        factors(np.array([ratio, 0.1]), 16, MAX_FACTOR_SHIFT)
 
 
 @given(positive(-30, -18), st.data())
@@ -52,7 +52,7 @@ def test_whole_factors_lead_to_the_scale_exactly(scales: Float64, data: st.DataO
     wanted = 2.0 ** np.array(logs)
     found = whole_factors(scales, wanted)
     assert (found >= scales).all()
-    multiplier, shift = factors(found / wanted, 16, MAX_SHIFT)
+    multiplier, shift = factors(found / wanted, 16, MAX_FACTOR_SHIFT)
     np.testing.assert_allclose(multiplier * 2.0 ** -shift.astype(float), found / wanted, rtol=1e-15)
     assert (multiplier > 0).all()
     coarser = (found - scales) / wanted
