@@ -48,7 +48,7 @@ def positions_in_float(exact: FloatModel, model: Model) -> int:
     """Bytes of the tables of positions that a checkpoint does not have, in float32."""
     if exact.architecture.max_positions:
         return 0
-    limits = position_limits(model.program.decoder, model.tensors)
+    limits = position_limits(model.program, model.tensors, "target")
     return 4 * exact.architecture.d_model * max(limits, default=0)
 
 

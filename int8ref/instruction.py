@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import WIDE_MAX
@@ -32,8 +33,11 @@ Tensor = Annotated[str, "tensor"]
 
 Domain = Literal["source", "target", "sentence", "history"]
 DType = Literal["int8", "int16", "int32"]
+Tensors = dict[str, npt.NDArray[Any]]
 
 MAX_WIDTH = 1 << 20
+BLOCK = 1 << 20
+"""Elements of a tensor that are copied at once."""
 
 
 class ProgramError(ValueError):
@@ -69,11 +73,21 @@ class Instruction(
     tag_field="op",
     tag=snake_case,
 ):
-    """Base of all instructions; subclasses declare fields and `check`."""
+    """Base of all instructions; subclasses declare fields and `check`.
+
+    `in_place` says that every element of a result may take the place of the same element of an
+    operand: the kernel reads each element for the last time before it writes there.
+    """
+
+    in_place: ClassVar[bool] = False
 
     def check(self, scope: Scope) -> None:
         """Check operands against `scope` and define the results there; raises ProgramError."""
         raise NotImplementedError
+
+    def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
+        """Multiply-adds, or steps as cheap, that a row takes at most; of a checked instruction."""
+        return sum(max(values[name].width, 1) for name in self.names("result"))
 
     @property
     def op(self) -> str:
@@ -112,15 +126,47 @@ def _kind(hint: Any) -> str:
     return "constant"
 
 
+class Facts:
+    """The tensors of a Program while it is checked, and what is known of their elements.
+
+    Each tensor is looked through once, however many instructions name it.
+    """
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+        self._ranges: dict[str, tuple[int, int]] = {}
+        self._row_sums: dict[str, int] = {}
+
+    def range(self, name: str) -> tuple[int, int]:
+        """The least and the largest element, as Python integers."""
+        if name not in self._ranges:
+            tensor = self.tensors[name]
+            self._ranges[name] = int(tensor.min()), int(tensor.max())
+        return self._ranges[name]
+
+    def largest_magnitude(self, name: str) -> int:
+        """max |x| as a Python integer: exact for the most negative number too."""
+        low, high = self.range(name)
+        return max(-low, high)
+
+    def largest_row_sum(self, name: str) -> int:
+        """max_n sum_k |x[n, k]| of a matrix of int8."""
+        if name not in self._row_sums:
+            rows = self.tensors[name]
+            step = max(1, BLOCK // rows.shape[1])
+            blocks = (rows[at : at + step] for at in range(0, len(rows), step))
+            sums = (np.abs(block.astype(np.int16)).sum(axis=1, dtype=np.int64) for block in blocks)
+            self._row_sums[name] = max(int(found.max()) for found in sums)
+        return self._row_sums[name]
+
+
 class Scope:
     """What an instruction may refer to while a Program is checked: values so far, and tensors."""
 
-    def __init__(
-        self, where: str, values: dict[str, ValueType], tensors: dict[str, npt.NDArray[Any]]
-    ) -> None:
+    def __init__(self, where: str, values: dict[str, ValueType], facts: Facts) -> None:
         self.where = where
         self.values = values
-        self.tensors = tensors
+        self.facts = facts
         self.used: set[str] = set()
 
     def fail(self, message: str) -> ProgramError:
@@ -176,10 +222,10 @@ class Scope:
         high: int | None = None,
     ) -> npt.NDArray[Any]:
         """Tensor `name`, checked for dtype, shape (None: any size) and range of its elements."""
-        if name not in self.tensors:
+        if name not in self.facts.tensors:
             raise self.fail(f"tensor {name!r} is missing")
         self.used.add(name)
-        found = self.tensors[name]
+        found = self.facts.tensors[name]
         told = f"tensor {name!r} is {found.dtype}{list(found.shape)}"
         self.require(found.dtype.name in dtypes.split(), f"{told}, not {dtypes}")
         fits = len(shape) == found.ndim and all(
@@ -188,9 +234,11 @@ class Scope:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         self.require(fits and found.size > 0, f"{told}, wanted [{wanted}]")
         if low is not None:
-            self.require(int(found.min()) >= low, f"{told} holds {found.min()}, below {low}")
+            least, _ = self.facts.range(name)
+            self.require(least >= low, f"{told} holds {least}, below {low}")
         if high is not None:
-            self.require(int(found.max()) <= high, f"{told} holds {found.max()}, above {high}")
+            _, most = self.facts.range(name)
+            self.require(most <= high, f"{told} holds {most}, above {high}")
         return found
 
     def factors(self, multiplier: str, shift: str, width: int, low: int, high: int) -> None:
@@ -210,8 +258,3 @@ class Scope:
         self.require(name not in self.values, f"value {name!r} is defined twice")
         self.require(0 <= kind.width <= MAX_WIDTH, f"value {name!r} has width {kind.width}")
         self.values[name] = kind
-
-
-def largest_magnitude(x: npt.NDArray[Any]) -> int:
-    """max |x| as a Python integer: exact for the most negative number too."""
-    return max(abs(int(x.min())), abs(int(x.max())))

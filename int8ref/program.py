@@ -12,14 +12,24 @@ first run that every operand exists, has the right type and shape, and cannot ov
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Literal, Union
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from int8ref.instruction import MAX_WIDTH, DType, Instruction, ProgramError, Scope, ValueType
+from int8ref.instruction import (
+    MAX_WIDTH,
+    DType,
+    Facts,
+    Instruction,
+    ProgramError,
+    Scope,
+    ValueType,
+)
+from int8ref.instruction import Tensors as Tensors
+from int8ref.limits import MAX_INSTRUCTIONS, MAX_STATES, Cost
 from int8ref.reference import instructions
 from int8ref.reference.append import Append
 from int8ref.reference.attention import MAX_KEYS
@@ -34,7 +44,10 @@ if TYPE_CHECKING:
 else:
     AnyInstruction = Union[tuple(instructions().values())]  # noqa: UP007 - known at run time only
 
-Tensors = dict[str, npt.NDArray[Any]]
+Side = Literal["source", "target"]
+
+MOST_NAMES = 20
+"""Most names that an error lists."""
 
 SOURCE_INPUTS = {
     "source.ids": ValueType("source", "int32", 0),
@@ -150,19 +163,25 @@ def validate(program: Program, tensors: Tensors) -> Checked:
 
     Missing and unused tensors are listed all at once.
     """
+    _check_counts(program)
     _check_names(program, tensors)
+    facts, cost = Facts(tensors), Cost(tensors)
     source = dict(SOURCE_INPUTS)
-    used = _walk("encoder", program.encoder, source, tensors)
-    target = {**source, **TARGET_INPUTS}
-    for state in program.states:
-        _require(state.value not in target, f"state {state.value!r} is defined twice")
-        target[state.value] = ValueType(state.domain, state.dtype, state.width)
-    used |= _walk("decoder", program.decoder, target, tensors)
+    used = _walk("encoder", program.encoder, source, facts, cost)
+    target = _decoder_inputs(program, source)
+    cost.add_values("states", target, [state.value for state in program.states])
+    used |= _walk("decoder", program.decoder, target, facts, cost)
     unused = sorted(set(tensors) - used)
-    _require(not unused, f"unused tensors: {', '.join(unused)}")
+    _require(not unused, f"unused tensors: {_listed(unused)}")
     _check_states(program, target)
     _check_generation(program, target, tensors)
-    _walk("log_softmax", [program.log_softmax], dict(target), tensors)
+    _walk("log_softmax", [program.log_softmax], dict(target), facts, cost)
+    for name, sequence, rows in (
+        ("encoder", program.encoder, 1),
+        ("decoder", program.decoder, program.max_source_length),
+    ):
+        cost.check_work(name, sequence, target, rows)
+    cost.check_sentence(program.max_source_length, max_steps(program, tensors))
     return Checked(source, target)
 
 
@@ -177,31 +196,63 @@ def _require(condition: bool, message: str) -> None:
         raise ProgramError(message)
 
 
+def _listed(names: Sequence[str]) -> str:
+    """The first names of a list, and how many there are."""
+    more = f", ... ({len(names)} in all)" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _check_counts(program: Program) -> None:
+    for what, found, most in (
+        ("instructions in the encoder", len(program.encoder), MAX_INSTRUCTIONS),
+        ("instructions in the decoder", len(program.decoder), MAX_INSTRUCTIONS),
+        ("states", len(program.states), MAX_STATES),
+    ):
+        _require(found <= most, f"{found} {what}, more than {most}")
+
+
 def _check_names(program: Program, tensors: Tensors) -> None:
     named = {n for i in [*program.encoder, *program.decoder] for n in i.names("tensor")}
     missing = sorted(named - set(tensors))
-    _require(not missing, f"missing tensors: {', '.join(missing)}")
+    _require(not missing, f"missing tensors: {_listed(missing)}")
+
+
+def _decoder_inputs(program: Program, source: dict[str, ValueType]) -> dict[str, ValueType]:
+    """What a decoder step may refer to: values of the encoder, inputs of a step, and states."""
+    taken = sorted(source.keys() & TARGET_INPUTS.keys())
+    _require(not taken, f"the encoder defines inputs of the decoder: {_listed(taken)}")
+    target = {**source, **TARGET_INPUTS}
+    for state in program.states:
+        _require(state.value not in target, f"state {state.value!r} is defined twice")
+        _require(1 <= state.width <= MAX_WIDTH, f"state {state.value!r} has width {state.width}")
+        target[state.value] = ValueType(state.domain, state.dtype, state.width)
+    return target
 
 
 def _walk(
-    name: str, sequence: list[Instruction], values: dict[str, ValueType], tensors: Tensors
+    name: str,
+    sequence: Sequence[Instruction],
+    values: dict[str, ValueType],
+    facts: Facts,
+    cost: Cost,
 ) -> set[str]:
     """Check a sequence in order, adding its results to `values`; the tensors it uses."""
     used: set[str] = set()
     for index, instruction in enumerate(sequence):
-        scope = Scope(f"{name} instruction {index} ({instruction.op})", values, tensors)
+        scope = Scope(f"{name} instruction {index} ({instruction.op})", values, facts)
         instruction.check(scope)
+        cost.add_values(scope.where, values, instruction.names("result"))
         used |= scope.used
     return used
 
 
 def _check_states(program: Program, target: dict[str, ValueType]) -> None:
-    """A state is advanced in place: one successor each, after which the old state is gone."""
+    """A state is advanced in place: one successor each, which takes the place of the old state."""
     results = {name: at for at, i in enumerate(program.decoder) for name in i.names("result")}
-    successors = [state.next_value for state in program.states]
+    last_use = {name: at for at, i in enumerate(program.decoder) for name in i.names("value")}
+    successors = Counter(state.next_value for state in program.states)
     for state in program.states:
         told = f"state {state.value!r}"
-        _require(1 <= state.width <= MAX_WIDTH, f"{told} has width {state.width}")
         _require(
             state.next_value in results and state.next_value != program.logits,
             f"{told}: its successor {state.next_value!r} is not computed before the logits",
@@ -210,10 +261,14 @@ def _check_states(program: Program, target: dict[str, ValueType]) -> None:
             target[state.next_value] == target[state.value],
             f"{told} does not match its successor",
         )
-        _require(successors.count(state.next_value) == 1, f"{told} shares its successor")
-        late = program.decoder[results[state.next_value] + 1 :]
-        used = any(state.value in i.names("value") for i in late)
-        _require(not used, f"{told} is used after its successor is computed")
+        _require(successors[state.next_value] == 1, f"{told} shares its successor")
+        at, used = results[state.next_value], last_use.get(state.value, -1)
+        _require(used <= at, f"{told} is used after its successor is computed")
+        _require(
+            used < at or program.decoder[at].in_place,
+            f"{told} is used where its successor is computed, by {program.decoder[at].op},"
+            " which cannot write the one over the other",
+        )
     _check_histories(program)
 
 
@@ -271,33 +326,44 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
         )
         _require(program.source_frame is msgspec.UNSET, "a source_frame where there is no source")
     framing = [*program.frame.before, *program.frame.after]
-    for kind, sequence in (("source", program.encoder), ("target", program.decoder)):
-        for length in position_limits(sequence, tensors):
+    sides: tuple[Side, ...] = ("source", "target")
+    for side in sides:
+        for length in position_limits(program, tensors, side):
             _require(
                 length >= program.max_source_length,
-                f"{kind}: {length} positions are fewer than max_source_length",
+                f"{side}: {length} positions are fewer than max_source_length",
             )
-        for embed in (i for i in sequence if i.op == "embed"):
-            size = len(tensors[embed.table])  # type: ignore[attr-defined]
-            if kind == "target":
-                _require(size >= logits.width, f"{logits.width} logits but {size} embeddings")
-            else:
-                outside = [token for token in framing if not 0 <= token < size]
-                _require(not outside, f"source_frame: {outside} of {size} tokens")
+    for size in embedding_sizes(program, tensors, "target"):
+        _require(size >= logits.width, f"{logits.width} logits but {size} embeddings")
+    for size in embedding_sizes(program, tensors, "source"):
+        outside = [token for token in framing if not 0 <= token < size]
+        _require(not outside, f"source_frame: {outside} of {size} tokens")
 
 
-def position_limits(sequence: Sequence[Instruction], tensors: Tensors) -> list[int]:
-    """How many positions each instruction knows that adds or turns by them."""
-    embeds = [i for i in sequence if isinstance(i, Embed)]
+def _embeds(program: Program, side: Side) -> list[Embed]:
+    """Instructions that look up token ids of a side, in the encoder or in the decoder."""
+    both = (*program.encoder, *program.decoder)
+    return [i for i in both if isinstance(i, Embed) and i.ids == f"{side}.ids"]
+
+
+def embedding_sizes(program: Program, tensors: Tensors, side: Side) -> list[int]:
+    """How many token ids each instruction knows that looks up those of a side."""
+    return [len(tensors[i.table]) for i in _embeds(program, side)]
+
+
+def position_limits(program: Program, tensors: Tensors, side: Side) -> list[int]:
+    """How many positions each instruction knows that adds or turns by those of a side."""
+    embeds, both = _embeds(program, side), (*program.encoder, *program.decoder)
     tables = [i.position_table for i in embeds if i.position_table is not None]
-    tables += [i.cosine for i in sequence if isinstance(i, Rotary)]
+    turned = (i for i in both if isinstance(i, Rotary) and i.positions == f"{side}.positions")
+    tables += [i.cosine for i in turned]
     made = [i.max_positions for i in embeds if i.wave is not None]
     return [len(tensors[name]) for name in tables] + made
 
 
 def max_steps(program: Program, tensors: Tensors) -> int:
     """Most steps a decoder may take: its positions, and the keys that attention takes."""
-    limits = position_limits(program.decoder, tensors)
+    limits = position_limits(program, tensors, "target")
     limited = not limits or any(state.domain == "history" for state in program.states)
     return min(limits + [MAX_KEYS] * limited)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from int8ref.instruction import Instruction, ProgramError, Scope, ValueType, snake_case
+from int8ref.instruction import Facts, Instruction, ProgramError, Scope, ValueType, snake_case
 from int8ref.reference import instructions
 
 
@@ -43,14 +43,14 @@ Check = Callable[[Scope], object]
 )
 def test_scope(check: Check, message: str) -> None:
     tensor = np.array([[-5, 0, 5], [1, 2, 3]], np.int8)
-    scope = Scope("here", {"x": ValueType("target", "int8", 4)}, {"t": tensor})
+    scope = Scope("here", {"x": ValueType("target", "int8", 4)}, Facts({"t": tensor}))
     with pytest.raises(ProgramError, match=message):
         check(scope)
     assert set(scope.values) == {"x"}
 
 
 def check_alone(instruction: Instruction, values: dict[str, ValueType], **tensors: Any) -> None:
-    instruction.check(Scope("here", values, tensors))
+    instruction.check(Scope("here", values, Facts(tensors)))
 
 
 def test_layer_norm_refuses_wide_rows() -> None:

@@ -16,7 +16,7 @@ from int8ref.executor import load_engine
 from int8ref.kernels.gemm.layout import pack
 from int8ref.machine import packed, prepare
 from int8ref.machine.engine import CompiledEngine
-from int8ref.machine.prepare import Prepared, coarse_names, linears, start_name
+from int8ref.machine.prepare import Prepared, coarse_keys, linears, packed_key, start_key
 from int8ref.model_file import Model, load, save
 from int8ref.program import Tensors
 from int8ref.worker import Worker
@@ -90,11 +90,11 @@ def test_what_is_kept_is_what_packing_gives(model: Model) -> None:
     for _ in range(2):
         found = packed.weights(model.program, model.tensors, model.digest, model.name)
         for product in linears(model.program):
-            weight = found[product.weight]
+            weight = found[packed_key(product.weight)]
             np.testing.assert_array_equal(weight, pack(model.tensors[product.weight]))
             start = prepare.start(product, model.tensors)
-            np.testing.assert_array_equal(found[start_name(product)], start)
-            for array in (weight, found[start_name(product)]):
+            np.testing.assert_array_equal(found[start_key(product)], start)
+            for array in (weight, found[start_key(product)]):
                 assert array.ctypes.data % 64 == 0
                 assert not array.flags.writeable
 
@@ -142,10 +142,10 @@ def test_a_sound_file_of_something_else_is_made_again(
     good = kept(model).read_bytes()
     contents = container.unpack(good, cached.metadata(packed.KIND))
     product, head = linears(model.program)[0], prepare.head(model.program)
-    names = {"weight": product.weight, "start": start_name(product)}
+    names = {"weight": packed_key(product.weight), "start": start_key(product)}
     if which == "coarse" and not prepare.coarse(head, model.tensors):
         pytest.skip("this CPU has no use for coarse weights")
-    name = names.get(which, coarse_names(head)[0])
+    name = names.get(which, coarse_keys(head)[0])
     tensors, key = change(contents.tensors, contents.document, name)
     tensors = {n: np.ascontiguousarray(t) for n, t in tensors.items() if t.size}
     kept(model).write_bytes(container.pack(tensors, cached.metadata(packed.KIND), f'"{key}"', 64))

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.instruction import Instruction
-from int8ref.program import Tensors, position_limits
-from int8ref.reference.embed import Embed
+from int8ref.program import Program, Side, Tensors, embedding_sizes, position_limits
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,12 @@ class Bounds:
     positions: int
 
     @classmethod
-    def of(cls, sequence: Sequence[Instruction], tensors: Tensors, most: int) -> Bounds:
-        """Of the tables in a sequence of instructions, and of `most` positions."""
-        sizes = (len(tensors[i.table]) for i in sequence if isinstance(i, Embed))
-        return cls(min(sizes, default=2**31), min([most, *position_limits(sequence, tensors)]))
+    def of(cls, program: Program, tensors: Tensors, side: Side, most: int) -> Bounds:
+        """Of the tables that the ids and positions of a side are looked up in, and of `most`
+        positions."""
+        sizes = embedding_sizes(program, tensors, side)
+        positions = min([most, *position_limits(program, tensors, side)])
+        return cls(min(sizes, default=2**31), positions)
 
     def check_ids(self, ids: Sequence[int] | npt.NDArray[np.int32]) -> None:
         """Raises IndexError for a token id outside of the table."""

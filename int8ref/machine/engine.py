@@ -57,8 +57,8 @@ class CompiledEngine:
         self.program = program
         checked = types or validate(program, tensors)
         self._types = checked.encoder | checked.decoder
-        self._source = Bounds.of(program.encoder, tensors, MAX_KEYS)
-        self._target = Bounds.of(program.decoder, tensors, max_steps(program, tensors))
+        self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
+        self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
         self._footprint = Footprint.of(program, tensors)
         machine()

@@ -23,12 +23,13 @@ from int8ref.machine.cpu import identity
 from int8ref.machine.prepare import (
     LENGTHS,
     coarse,
-    coarse_names,
+    coarse_keys,
     head,
     linears,
+    packed_key,
     shifted_bias,
     start,
-    start_name,
+    start_key,
 )
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
@@ -44,8 +45,8 @@ SOURCES = (
 
 
 def weights(program: Program, tensors: Tensors, digest: str, name: str) -> Tensors:
-    """Packed weights by the names of the tensors, start values by `prepare.start_name`, and the
-    coarse weights of the head by `prepare.coarse_names`.
+    """Packed weights by `prepare.packed_key`, start values by `prepare.start_key`, and the coarse
+    weights of the head by `prepare.coarse_keys`.
 
     They are views of a mapped file, or, where none can be kept, arrays.  `digest` and `name` are
     those of the model.
@@ -64,26 +65,26 @@ def _key(digest: str) -> str:
 def _pack(program: Program, tensors: Tensors) -> Tensors:
     found: Tensors = {}
     for product in linears(program):
-        if product.weight not in found:
-            found[product.weight] = pack(tensors[product.weight])
+        if packed_key(product.weight) not in found:
+            found[packed_key(product.weight)] = pack(tensors[product.weight])
         quads = usable(tensors[product.weight])
-        found[start_name(product, quads)] = start(product, tensors, quads)
+        found[start_key(product, quads)] = start(product, tensors, quads)
     last = head(program)  # is also used as it is in the model's file
-    found[start_name(last, plain=True)] = start(last, tensors, plain=True)
+    found[start_key(last, plain=True)] = start(last, tensors, plain=True)
     return found | coarse(last, tensors)
 
 
 def _holds(program: Program, tensors: Tensors, found: Tensors) -> bool:
     """Whether these are the packed weights of a program, as far as their shapes tell."""
     return _holds_coarse(head(program), tensors, found) and all(
-        _is(found.get(name), np.int8, packed_shape(n, k))
+        _is(found.get(packed_key(product.weight)), np.int8, packed_shape(n, k))
         and any(
-            _is(found.get(start_name(product, quads)), dtype, (padded(n, PANEL),))
+            _is(found.get(start_key(product, quads)), dtype, (padded(n, PANEL),))
             for quads in (False, True)
             for dtype in (np.int16, np.int32)
         )
         for product in linears(program)
-        for name, (n, k) in [(product.weight, tensors[product.weight].shape)]
+        for n, k in [tensors[product.weight].shape]
     )
 
 
@@ -91,7 +92,7 @@ def _holds_coarse(head: Linear, tensors: Tensors, found: Tensors) -> bool:
     n, k = tensors[head.weight].shape
     if not useful(k, shifted_bias(head, tensors)):
         return True
-    weight, start, length = (found.get(name) for name in coarse_names(head))
+    weight, start, length = (found.get(name) for name in coarse_keys(head))
     return (
         _is(weight, np.int8, coarse_shape(n, k))
         and _is(start, np.int32, (padded(n, BLOCK),))

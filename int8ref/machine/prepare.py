@@ -1,15 +1,29 @@
-"""Tensors in the form that kernels read: packed weights, start values, one factor a channel."""
+"""Tensors in the form that kernels read: packed weights, start values, one factor a channel.
+
+Native code reads addresses and checks nothing.  So each array that it is given is made for one use
+of a tensor, is kept under a key that says the tensor and the use, and has the extent that the
+kernel reads for this use (`Prepared`).
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.instruction import Instruction, ValueType
-from int8ref.kernels.gemm.coarse_layout import Coarse, pack_coarse, useful
-from int8ref.kernels.gemm.layout import WIDE, narrow, pack, start_values
+from int8ref.kernels.gemm.coarse_layout import BLOCK, Coarse, coarse_shape, pack_coarse, useful
+from int8ref.kernels.gemm.layout import (
+    PANEL,
+    WIDE,
+    narrow,
+    pack,
+    packed_shape,
+    padded,
+    start_values,
+)
 from int8ref.kernels.gemm.quads import OFFSET, usable
 from int8ref.program import Program, Tensors
 from int8ref.reference.linear import Linear
@@ -21,10 +35,12 @@ PER_CHANNEL = ("multiplier", "a_multiplier")
 """Operands given per tensor or per channel, which kernels take per channel; a shift without a
 multiplier is another.  (The other multiplier of `match_add` is mostly one number, and stays it.)"""
 
+Array = npt.NDArray[Any]
+
 
 class Prepared:
-    """The tensors of a valid Program as its kernels take them: each is made once, when first asked
-    for, and shared by all code of the Program.
+    """The tensors of a valid Program as its kernels take them: each form of a tensor is made once,
+    when first asked for, and shared by all code of the Program.
 
     `kept` are weights that were packed before, and their start values (see `packed`).  Not to be
     used from several threads at once.
@@ -32,70 +48,92 @@ class Prepared:
 
     def __init__(self, tensors: Tensors, types: dict[str, ValueType], kept: Tensors) -> None:
         self._tensors, self._types = tensors, types
-        self._weights = dict(kept)
-        self._found: dict[tuple[str, ...], dict[str, npt.NDArray[Any]]] = {}
+        self._made = dict(kept)
 
-    def of(self, instruction: Instruction, plain: bool) -> dict[str, npt.NDArray[Any]]:
+    def of(self, instruction: Instruction, plain: bool) -> dict[str, Array]:
         """Field -> array for the tensor operands of an instruction.
 
         With `plain`, a weight is not packed, and has start values in 32 bits.
         """
-        names = tuple(instruction.names("tensor"))
-        if names not in self._found:
-            self._found[names] = self._prepare(instruction)
-        found = self._found[names]
         if isinstance(instruction, Linear):
-            weight = self._tensors[instruction.weight] if plain else self.packed(instruction.weight)
-            bias = self._start(instruction, self.quads(instruction, plain), plain)
-            found = {**found, "weight": np.ascontiguousarray(weight), "bias": bias}
-        return found
+            weight = self._plain(instruction.weight) if plain else self.packed(instruction.weight)
+            product = {"weight": weight, "bias": self._start(instruction, plain)}
+            return {**self._others(instruction), **product}
+        return self._others(instruction)
 
-    def quads(self, instruction: Instruction, plain: bool) -> bool:
-        """Whether an instruction is a product that adds up quads in 16 bits (`kernels.gemm.quads`);
-        one whose weight is `plain` does not."""
-        if plain or not isinstance(instruction, Linear):
+    def quads(self, instruction: Linear, plain: bool) -> bool:
+        """Whether a product adds up quads in 16 bits (`kernels.gemm.quads`); one whose weight is
+        `plain` does not."""
+        if plain:
             return False
-        if start_name(instruction, True) in self._weights:
+        if start_key(instruction, quads=True) in self._made:
             return True
-        if start_name(instruction) in self._weights:
+        if start_key(instruction) in self._made:
             return False
         return usable(self._tensors[instruction.weight])
 
-    def _start(self, instruction: Linear, quads: bool, plain: bool) -> npt.NDArray[Any]:
-        name = start_name(instruction, quads, plain)
-        if name not in self._weights:
-            self._weights[name] = start(instruction, self._tensors, quads, plain)
-        return self._weights[name]
-
-    def _prepare(self, instruction: Instruction) -> dict[str, npt.NDArray[Any]]:
-        found = {
-            field: self._tensors[name]
-            for field, kind, name in instruction.operands()
-            if kind == "tensor" and name is not None
-        }
-        if isinstance(instruction, Linear):
-            del found["weight"], found["bias"]
-        width = self._types[instruction.names("result")[0]].width
-        fields = PER_CHANNEL if "multiplier" in found else (*PER_CHANNEL, "shift")
-        for field in found.keys() & fields:
-            found[field] = np.broadcast_to(found[field], (width,))
-        return {field: np.ascontiguousarray(array) for field, array in found.items()}
-
     def coarse(self, head: Linear) -> Coarse | None:
         """The coarse weights of the product that gives the logits, if they are of use."""
-        names = coarse_names(head)
-        if names[0] not in self._weights:  # nor are the others
-            self._weights |= coarse(head, self._tensors)
-        if names[0] not in self._weights:
+        keys = coarse_keys(head)
+        if keys[0] not in self._made:  # nor are the others
+            self._made |= coarse(head, self._tensors)
+        if keys[0] not in self._made:
             return None
-        weight, start, length = (self._weights[name] for name in names)
+        weight, start, length = (self._made[key] for key in keys)
+        n, k = self._tensors[head.weight].shape
+        _require_extent(weight, coarse_shape(n, k), np.int8)
+        _require_extent(start, (padded(n, BLOCK),), np.int32)
         return Coarse(weight, start, int(length[0]))
 
     def packed(self, name: str) -> npt.NDArray[np.int8]:
         """A weight as the products read it."""
-        if name not in self._weights:
-            self._weights[name] = pack(self._tensors[name])
-        return self._weights[name]
+        key = packed_key(name)
+        if key not in self._made:
+            self._made[key] = pack(self._tensors[name])
+        return _require_extent(self._made[key], packed_shape(*self._tensors[name].shape), np.int8)
+
+    def _start(self, instruction: Linear, plain: bool) -> Array:
+        quads = self.quads(instruction, plain)
+        key = start_key(instruction, quads, plain)
+        if key not in self._made:
+            self._made[key] = start(instruction, self._tensors, quads, plain)
+        size = padded(len(self._tensors[instruction.bias]), PANEL)
+        return _require_extent(self._made[key], (size,), np.int16, np.int32)
+
+    def _others(self, instruction: Instruction) -> dict[str, Array]:
+        """What is neither the weight nor the bias of a product."""
+        width = self._types[instruction.names("result")[0]].width
+        names = {f: name for f, kind, name in instruction.operands() if kind == "tensor" and name}
+        if isinstance(instruction, Linear):
+            del names["weight"], names["bias"]
+        channels = PER_CHANNEL if "multiplier" in names else (*PER_CHANNEL, "shift")
+        return {
+            field: self._per_channel(name, width) if field in channels else self._plain(name)
+            for field, name in names.items()
+        }
+
+    def _plain(self, name: str) -> Array:
+        """A tensor as it is, in one piece of memory."""
+        key = _key("plain", name)
+        if key not in self._made:
+            self._made[key] = np.ascontiguousarray(self._tensors[name])
+        return self._made[key]
+
+    def _per_channel(self, name: str, width: int) -> Array:
+        """A tensor of one element, or of `width`, as `width` elements."""
+        if self._tensors[name].shape == (width,):
+            return self._plain(name)
+        key = _key("per channel", name, width)
+        if key not in self._made:
+            self._made[key] = np.ascontiguousarray(np.broadcast_to(self._tensors[name], (width,)))
+        return self._made[key]
+
+
+def _require_extent(array: Array, shape: tuple[int, ...], *kinds: type[np.integer[Any]]) -> Array:
+    """`array`, if native code that reads this extent stays inside of it; else RuntimeError."""
+    if array.shape != shape or array.dtype not in kinds or not array.flags.c_contiguous:
+        raise RuntimeError(f"prepared: {array.dtype} {array.shape}, not {shape}")
+    return array
 
 
 def linears(program: Program) -> list[Linear]:
@@ -110,11 +148,21 @@ def head(program: Program) -> Linear:
     return found
 
 
-def start_name(instruction: Linear, quads: bool = False, plain: bool = False) -> str:
-    """A name for the start values of a product: of one that adds up quads, of one whose weight is
-    plain, or of another."""
-    name = f"{instruction.weight} + {instruction.bias} << {instruction.bias_shift}"
-    return f"{name}: plain" if plain else f"{name}: quads" if quads else name
+def _key(use: str, *parts: str | int) -> str:
+    """A name for a form of a tensor; no names of tensors make two forms share it."""
+    return json.dumps([use, *parts])
+
+
+def packed_key(weight: str) -> str:
+    """The key of a packed weight."""
+    return _key("packed", weight)
+
+
+def start_key(instruction: Linear, quads: bool = False, plain: bool = False) -> str:
+    """The key of the start values of a product: for a weight that is packed and has sums in
+    quads, for one that is plain, and for one that is packed without such sums."""
+    use = "plain start" if plain else "quads start" if quads else "start"
+    return _key(use, instruction.weight, instruction.bias, instruction.bias_shift)
 
 
 def start(
@@ -128,7 +176,7 @@ def start(
     return wide if units is None else units
 
 
-def start_shift(instruction: Linear, start: npt.NDArray[Any]) -> int:
+def start_shift(instruction: Linear, start: Array) -> int:
     """The unit of start values, for kernels."""
     return WIDE if start.dtype == np.int32 else instruction.bias_shift
 
@@ -138,17 +186,21 @@ def shifted_bias(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]
     return (tensors[instruction.bias].astype(np.int64) << instruction.bias_shift).astype(np.int32)
 
 
-def coarse_names(head: Linear) -> tuple[str, str, str]:
-    """Names for the parts of a `Coarse`."""
-    name = start_name(head)
-    return f"{name}: coarse weight", f"{name}: coarse start", f"{name}: coarse length"
+def coarse_keys(head: Linear) -> tuple[str, str, str]:
+    """Keys of the parts of a `Coarse`."""
+    parts = head.weight, head.bias, head.bias_shift
+    return (
+        _key("coarse weight", *parts),
+        _key("coarse start", *parts),
+        _key("coarse length", *parts),
+    )
 
 
 def coarse(head: Linear, tensors: Tensors) -> Tensors:
-    """The coarse weights of a product by `coarse_names`; nothing where they are of no use."""
+    """The coarse weights of a product by `coarse_keys`; nothing where they are of no use."""
     weight, bias = tensors[head.weight], shifted_bias(head, tensors)
     if not useful(weight.shape[1], bias):
         return {}
     found = pack_coarse(weight, bias)
     parts = found.weight, found.start, np.full(LENGTHS, found.length, np.int32)
-    return dict(zip(coarse_names(head), parts, strict=True))
+    return dict(zip(coarse_keys(head), parts, strict=True))

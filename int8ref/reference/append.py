@@ -11,6 +11,8 @@ from int8ref.instruction import Instruction, Result, Scope, Value
 class Append(Instruction, frozen=True):
     """next_history = append(x, history)."""
 
+    in_place = True
+
     x: Value
     column: int
     history: Value

@@ -16,6 +16,7 @@ from int8ref.instruction import (
     Result,
     Scope,
     Tensor,
+    Tensors,
     Value,
     ValueType,
 )
@@ -93,6 +94,9 @@ class Attention(Instruction, frozen=True, kw_only=True):
         self.check_weights(scope)
         dtype: DType = "int8" if self.limit <= DATA_MAX else "int16"
         scope.define(self.out, ValueType(queries.domain, dtype, width))
+
+    def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
+        return 2 * MAX_KEYS * self.heads * self.head_width
 
     def check_weights(self, scope: Scope) -> None:
         """Check the operands that turn scores into weights."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import INT32_MAX, bit_length, rounding_shift_right
-from int8ref.instruction import Scope, Tensor, largest_magnitude
+from int8ref.instruction import Scope, Tensor
 from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
 
 BASE_BITS = 15
@@ -29,8 +29,9 @@ class AttentionPolynomial(Attention, frozen=True, kw_only=True):
 
     def check_weights(self, scope: Scope) -> None:
         scope.constant("degree", self.degree, 1, MAX_DEGREE)
-        bias = scope.tensor(self.score_bias, "int32", (self.heads,))
-        largest = 128 * 128 * self.head_width + largest_magnitude(bias) + MAX_ROUNDING
+        scope.tensor(self.score_bias, "int32", (self.heads,))
+        bias = scope.facts.largest_magnitude(self.score_bias)
+        largest = 128 * 128 * self.head_width + bias + MAX_ROUNDING
         scope.require(largest <= INT32_MAX, f"scores may reach {largest}, over 32 bits")
         scope.tensor(self.score_shift, "int8", (self.heads,), 0, MAX_BASE_SHIFT)
         delta = scope.tensor(self.delta_multiplier, "int32", (self.heads,), 1)

@@ -13,7 +13,6 @@ from int8ref.instruction import (
     Tensor,
     Value,
     ValueType,
-    largest_magnitude,
 )
 from int8ref.reference.sinusoids import MAX_POSITIONS, QUARTER, sinusoids
 
@@ -52,25 +51,27 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
         if self.positions is not None:
             positions = scope.input(self.positions, "positions")
             scope.require(positions == rows, "ids and positions of other rows")
-            largest = largest_magnitude(self._check_positions(scope, table.shape[1]))
+            largest = scope.facts.largest_magnitude(self._check_positions(scope, table.shape[1]))
             bound += largest * self.position_multiplier
         scope.require(bound + 2 ** (self.shift - 1) < 2**31, "the sum may overflow 32 bits")
         scope.define(self.out, ValueType(rows.domain, "int8", table.shape[1]))
         scope.define(self.wide, ValueType(rows.domain, "int16", table.shape[1]))
 
-    def _check_positions(self, scope: Scope, width: int) -> npt.NDArray[np.int8]:
-        """The tensor that positions are made of: a table, or a wave."""
+    def _check_positions(self, scope: Scope, width: int) -> str:
+        """The name of the tensor that positions are made of: a table, or a wave."""
         if self.position_table is not None:
             alone = self.wave is None and self.frequencies is None
             scope.require(alone, "a table of positions beside a wave")
             scope.constant("max_positions", self.max_positions, 0, 0)
-            return scope.tensor(self.position_table, "int8", (None, width))
+            scope.tensor(self.position_table, "int8", (None, width))
+            return self.position_table
         if self.wave is None or self.frequencies is None:
             raise scope.fail("wave and frequencies need each other")
         scope.constant("max_positions", self.max_positions, 1, MAX_POSITIONS)
         scope.require(width % 2 == 0, f"a wave, but a width of {width}")
         scope.tensor(self.frequencies, "int32", (width // 2,), 0)
-        return scope.tensor(self.wave, "int8", (QUARTER,), -DATA_MAX)
+        scope.tensor(self.wave, "int8", (QUARTER,), -DATA_MAX)
+        return self.wave
 
 
 def embed(

@@ -16,6 +16,8 @@ ENTRIES = (1 << 16 - STEP_BITS) + 1
 class Interpolate(Instruction, frozen=True):
     """out = interpolate(x)."""
 
+    in_place = True
+
     x: Value
     table: Tensor
     out: Result

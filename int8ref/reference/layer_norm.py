@@ -21,7 +21,6 @@ from int8ref.instruction import (
     Tensor,
     Value,
     ValueType,
-    largest_magnitude,
 )
 
 FRACTION_BITS = 10
@@ -53,14 +52,14 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
         """Check all but the range of epsilon, where |t| <= bound, and define the results."""
         x = scope.value(self.x, "int16")
         scope.constant("width", x.width, 1, MAX_WIDTH)
-        gain = scope.tensor(self.gain, "int16", (x.width,))
-        bias = scope.tensor(self.bias, "int16", (x.width,))
+        scope.tensor(self.gain, "int16", (x.width,))
+        scope.tensor(self.bias, "int16", (x.width,))
         scope.constant("bias_shift", self.bias_shift, 0, MAX_BIAS_SHIFT)
         scope.constant("shift", self.shift, 1, 30)
         least, most = (0, 0) if self.wide is None else (1, min(self.shift, 15))
         scope.constant("wide_bits", self.wide_bits, least, most)
-        largest = bound * largest_magnitude(gain) + (largest_magnitude(bias) << self.bias_shift)
-        largest += 2 ** (self.shift - 1)
+        gain, bias = (scope.facts.largest_magnitude(name) for name in (self.gain, self.bias))
+        largest = bound * gain + (bias << self.bias_shift) + 2 ** (self.shift - 1)
         scope.require(largest <= INT32_MAX, f"gain and bias may reach {largest}, over 32 bits")
         scope.define(self.out, ValueType(x.domain, "int8", x.width))
         if self.wide is not None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import INT32_MAX, requantize, require_range
 from int8ref.instruction import (
     DType,
+    Facts,
     Instruction,
     Result,
     Scope,
     Tensor,
+    Tensors,
     Value,
     ValueType,
-    largest_magnitude,
 )
 
 MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT = 16, 46
@@ -47,9 +46,9 @@ class Linear(Instruction, frozen=True):
         weight = scope.tensor(self.weight, "int8", (None, None))
         n, k = weight.shape
         x = scope.value(self.x, "int8", k)
-        bias = scope.tensor(self.bias, "int16 int32", (n,))
+        scope.tensor(self.bias, "int16 int32", (n,))
         scope.constant("bias_shift", self.bias_shift, 0, 15)
-        bound = accumulator_bound(weight, bias, self.bias_shift)
+        bound = accumulator_bound(scope.facts, self)
         scope.require(bound <= INT32_MAX, f"accumulators may reach {bound}, over 32 bits")
         scope.constant("low", self.low, -127, 127)
         scope.constant("high", self.high, self.low, 127)
@@ -58,6 +57,9 @@ class Linear(Instruction, frozen=True):
         else:
             check_requantization(scope, self.multiplier, self.shift, n, bound)
         scope.define(self.out, ValueType(x.domain, self.dtype, n))
+
+    def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
+        return tensors[self.weight].size
 
 
 def check_requantization(
@@ -78,18 +80,17 @@ def check_requantization(
         scope.factors(multiplier, shift, n, MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT)
 
 
-def accumulator_bound(weight: npt.NDArray[Any], bias: npt.NDArray[Any], bias_shift: int) -> int:
+def accumulator_bound(facts: Facts, linear: Linear) -> int:
     """An upper bound of |x . weight^T + bias| over every int8 x.
 
     The cheap bound (every product at most 128 * 128) decides nearly always; where it does not, the
     real rows of the weight do.
     """
-    largest_bias = largest_magnitude(bias) << bias_shift
-    bound: int = 128 * 128 * weight.shape[1] + largest_bias
+    largest_bias = facts.largest_magnitude(linear.bias) << linear.bias_shift
+    bound: int = 128 * 128 * facts.tensors[linear.weight].shape[1] + largest_bias
     if bound <= INT32_MAX:
         return bound
-    sums = np.abs(weight.astype(np.int64)).sum(axis=1)
-    return 128 * int(sums.max()) + largest_bias
+    return 128 * facts.largest_row_sum(linear.weight) + largest_bias
 
 
 def linear(

@@ -13,6 +13,8 @@ from int8ref.instruction import DType, Instruction, Result, Scope, Tensor, Value
 class Lookup(Instruction, frozen=True):
     """out = lookup(x)."""
 
+    in_place = True
+
     x: Value
     table: Tensor
     out: Result

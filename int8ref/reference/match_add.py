@@ -18,6 +18,8 @@ MAX_RAISE = 30
 class MatchAdd(Instruction, frozen=True, kw_only=True):
     """out = match_add(a, b)."""
 
+    in_place = True
+
     a: Value
     b: Value
     a_multiplier: Tensor

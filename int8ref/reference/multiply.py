@@ -12,6 +12,8 @@ from int8ref.instruction import DType, Instruction, Result, Scope, Tensor, Value
 class Multiply(Instruction, frozen=True, kw_only=True):
     """out = multiply(a, b)."""
 
+    in_place = True
+
     a: Value
     b: Value
     multiplier: Tensor

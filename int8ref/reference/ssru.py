@@ -14,6 +14,8 @@ GATE_BITS = 15
 class Ssru(Instruction, frozen=True):
     """(next_state, out) = ssru(x, gate, state)."""
 
+    in_place = True
+
     x: Value
     gate: Value
     state: Value

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
 from int8ref.executor import Values, run_instruction
-from int8ref.instruction import Domain, Instruction, Scope, ValueType
+from int8ref.instruction import Domain, Facts, Instruction, Scope, ValueType
 from int8ref.program import Tensors
 from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MatchAdd
@@ -47,7 +47,7 @@ class Case:
             )
             for name, array in self.values.items()
         }
-        self.instruction.check(Scope("case", types, self.tensors))
+        self.instruction.check(Scope("case", types, Facts(self.tensors)))
         return types
 
     def results(self) -> list[tuple[str, tuple[int, ...], str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from int8ref.instruction import largest_magnitude
+from int8ref.instruction import Facts
 from int8ref.reference.layer_norm import MAX_WIDTH, LayerNorm
 from tests.ops.cases import Array, Case, integers
 
@@ -29,7 +29,7 @@ def norm_cases(
     room = 2**31 - 1 - 2 ** (shift - 1)
     most = min(32767, room // bound(width))
     gain = draw(integers("int16", (width,), -most, most))
-    rest = room - bound(width) * largest_magnitude(gain)
+    rest = room - bound(width) * Facts({"gain": gain}).largest_magnitude("gain")
     epsilon = draw(st.sampled_from([0, 1, most_epsilon]) | st.integers(0, most_epsilon))
     bits = draw(st.integers(0, min(shift, 15)))
     bias_shift = draw(st.integers(0, 15))

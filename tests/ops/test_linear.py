@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from int8ref.instruction import Facts, Tensors
 from int8ref.reference.linear import Linear, accumulator_bound, linear
 from int8ref.reference.requantize import requantize
 from tests.kernels.quad_weights import within_quads
@@ -76,18 +77,19 @@ def test_is_exact(case: Case) -> None:
 
 @given(cases())
 def test_bound_holds_for_every_input(case: Case) -> None:
-    weight, bias = case.tensors["weight"], case.tensors["bias"]
-    shift: int = case.instruction.bias_shift  # type: ignore[attr-defined]
-    worst = np.where(weight > 0, np.int8(-128), np.int8(127)).astype(np.int8)
+    op: Linear = case.instruction  # type: ignore[assignment]
+    worst = np.where(case.tensors["weight"] > 0, np.int8(-128), np.int8(127)).astype(np.int8)
     acc = exact_accumulators(Case(case.instruction, {"x": worst}, case.tensors))
-    assert max(abs(a) for a in acc.flat) <= accumulator_bound(weight, bias, shift)
+    assert max(abs(a) for a in acc.flat) <= accumulator_bound(Facts(case.tensors), op)
 
 
 def test_bound_from_the_weight_itself() -> None:
     """Where the cheap bound is too large, the rows decide."""
     weight = np.ones((2, 140_000), np.int8)
     assert 128 * 128 * weight.shape[1] > 2**31
-    assert accumulator_bound(weight, np.array([-7, 3], np.int32), 1) == 128 * 140_000 + 14
+    tensors: Tensors = {"weight": weight, "bias": np.array([-7, 3], np.int32)}
+    op = Linear(x="x", weight="weight", bias="bias", bias_shift=1, out="out")
+    assert accumulator_bound(Facts(tensors), op) == 128 * 140_000 + 14
 
 
 @given(cases())
