@@ -8,6 +8,7 @@ kernel reads for this use (`Prepared`).
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,26 +80,23 @@ class Prepared:
             self._made |= coarse(head, self._tensors)
         if keys[0] not in self._made:
             return None
-        weight, start, length = (self._made[key] for key in keys)
         n, k = self._tensors[head.weight].shape
-        _require_extent(weight, coarse_shape(n, k), np.int8)
-        _require_extent(start, (padded(n, BLOCK),), np.int32)
-        return Coarse(weight, start, int(length[0]))
+        weight = _of_extent(self._made[keys[0]], coarse_shape(n, k), np.int8)
+        start = _of_extent(self._made[keys[1]], (padded(n, BLOCK),), np.int32)
+        return Coarse(weight, start, int(self._made[keys[2]][0]))
 
     def packed(self, name: str) -> npt.NDArray[np.int8]:
         """A weight as the products read it."""
-        key = packed_key(name)
-        if key not in self._made:
-            self._made[key] = pack(self._tensors[name])
-        return _require_extent(self._made[key], packed_shape(*self._tensors[name].shape), np.int8)
+        tensor = self._tensors[name]
+        made = self._made_once(packed_key(name), lambda: pack(tensor))
+        return _of_extent(made, packed_shape(*tensor.shape), np.int8)
 
     def _start(self, instruction: Linear, plain: bool) -> Array:
-        quads = self.quads(instruction, plain)
+        quads, tensors = self.quads(instruction, plain), self._tensors
         key = start_key(instruction, quads, plain)
-        if key not in self._made:
-            self._made[key] = start(instruction, self._tensors, quads, plain)
-        size = padded(len(self._tensors[instruction.bias]), PANEL)
-        return _require_extent(self._made[key], (size,), np.int16, np.int32)
+        made = self._made_once(key, lambda: start(instruction, tensors, quads, plain))
+        size = padded(len(tensors[instruction.bias]), PANEL)
+        return _of_extent(made, (size,), np.int16, np.int32)
 
     def _others(self, instruction: Instruction) -> dict[str, Array]:
         """What is neither the weight nor the bias of a product."""
@@ -114,22 +112,25 @@ class Prepared:
 
     def _plain(self, name: str) -> Array:
         """A tensor as it is, in one piece of memory."""
-        key = _key("plain", name)
-        if key not in self._made:
-            self._made[key] = np.ascontiguousarray(self._tensors[name])
-        return self._made[key]
+        tensor = self._tensors[name]
+        made = self._made_once(_key("plain", name), lambda: np.ascontiguousarray(tensor))
+        return _of_extent(made, tensor.shape, tensor.dtype.type)
 
     def _per_channel(self, name: str, width: int) -> Array:
         """A tensor of one element, or of `width`, as `width` elements."""
-        if self._tensors[name].shape == (width,):
+        tensor = self._tensors[name]
+        if tensor.shape == (width,):
             return self._plain(name)
-        key = _key("per channel", name, width)
+        made = self._made_once(_key("per channel", name, width), lambda: np.repeat(tensor, width))
+        return _of_extent(made, (width,), tensor.dtype.type)
+
+    def _made_once(self, key: str, make: Callable[[], Array]) -> Array:
         if key not in self._made:
-            self._made[key] = np.ascontiguousarray(np.broadcast_to(self._tensors[name], (width,)))
+            self._made[key] = make()
         return self._made[key]
 
 
-def _require_extent(array: Array, shape: tuple[int, ...], *kinds: type[np.integer[Any]]) -> Array:
+def _of_extent(array: Array, shape: tuple[int, ...], *kinds: type[np.integer[Any]]) -> Array:
     """`array`, if native code that reads this extent stays inside of it; else RuntimeError."""
     if array.shape != shape or array.dtype not in kinds or not array.flags.c_contiguous:
         raise RuntimeError(f"prepared: {array.dtype} {array.shape}, not {shape}")

@@ -1,0 +1,123 @@
+"""Runs random valid Programs on both backends, natively between guard pages:
+
+python -m tests.fuzz.programs [--first N] [--count N]
+
+Every value of every instruction, and every search, must be equal.  A Program is known by its seed,
+which is printed before it runs, so that a crash tells it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import sys
+import time
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from int8ref.executor import Engine, Session, load_engine
+from int8ref.machine import engine as compiled
+from int8ref.machine.engine import CompiledEngine
+from int8ref.program import Program, decode, encode, takes_source, validate
+from int8ref.search import BeamOptions, Sampling
+from tests.fuzz.guarded import GuardedArrays, GuardedMemory, copied
+from tests.fuzz.random_programs import RandomProgram, UnfinishedError
+
+STEPS = 4
+Trace = list[tuple[str, NDArray[Any]]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--count", type=int, default=200, help="how many Programs")
+    options = parser.parse_args()
+    faulthandler.enable()
+    compiled.Memory = GuardedMemory  # type: ignore[assignment,misc]
+    began, ran, operations = time.monotonic(), 0, set[str]()
+    for seed in count(options.first):
+        if ran == options.count:
+            break
+        try:
+            made = RandomProgram(seed)
+        except UnfinishedError:
+            continue
+        print(f"\rseed {seed}", end="", file=sys.stderr, flush=True)
+        check(made, seed)
+        ran += 1
+        operations |= {i.op for i in (*made.program.encoder, *made.program.decoder)}
+    print(
+        f"\n{ran} programs are equal on both backends, with {len(operations)} operations,"
+        f" in {time.monotonic() - began:.0f} s: {', '.join(sorted(operations))}"
+    )
+    return 0
+
+
+def check(made: RandomProgram, seed: int) -> None:
+    """Run a Program on both backends; raises AssertionError where they differ."""
+    program, random = made.program, np.random.default_rng(seed)
+    assert decode(encode(program)) == program
+    validate(program, made.tensors)
+    tensors = {name: copied(tensor) for name, tensor in made.tensors.items()}
+    native = CompiledEngine(program, tensors)
+    native._prepared._made = GuardedArrays()
+    golden = load_engine(program, made.tensors, "reference")
+    batch = _batch(program, made.vocabulary, random)
+    found = [_results(engine, batch, made.vocabulary, seed) for engine in (golden, native)]
+    for one, two in zip(*found, strict=True):
+        assert _equal(one, two), f"seed {seed}: {one} is not {two}"
+
+
+def _equal(one: Any, two: Any) -> bool:
+    if isinstance(one, tuple) and isinstance(one[1], np.ndarray):
+        return bool(one[0] == two[0] and one[1].dtype == two[1].dtype and (one[1] == two[1]).all())
+    return bool(one == two)
+
+
+def _batch(program: Program, vocabulary: int, random: np.random.Generator) -> list[list[int]]:
+    size = int(random.integers(1, 5))
+    if not takes_source(program):
+        return [[]] * size
+    most = program.max_source_length - program.frame.size
+    return [
+        program.frame.around(random.integers(0, vocabulary, random.integers(1, most + 1)).tolist())
+        for _ in range(size)
+    ]
+
+
+def _results(engine: Engine, batch: list[list[int]], vocabulary: int, seed: int) -> list[Any]:
+    """All values, with rows moved between steps, and what the searches give."""
+    random = np.random.default_rng(seed)
+    program, rows = engine.program, len(batch)
+    trace: Trace = []
+    for observe in (lambda name, value: trace.append((name, value.copy())), None):
+        session: Session = engine.session(batch, observe)
+        size = rows
+        for _ in range(STEPS):
+            ids = random.integers(-1, vocabulary, size).astype(np.int32)
+            trace.append(("logits", session.step(ids)))
+            moved = random.integers(0, size, int(random.integers(1, 6)))
+            session.select(moved)
+            size = len(moved)
+    most = 6
+    limits = random.integers(1, most + 1, rows).tolist()
+    candidates = [np.unique(random.integers(0, vocabulary, 9)).astype(np.int32) for _ in batch]
+    prefixes = [random.integers(0, vocabulary, 2).tolist() for _ in batch]
+    paths = [random.integers(0, vocabulary, n).tolist() for n in limits]
+    beams = BeamOptions(int(random.integers(1, 5)))
+    return [
+        *trace,
+        engine.greedy(batch, limits),
+        engine.greedy(batch, limits, candidates, prefixes),
+        engine.sample(batch, limits, Sampling(seed=seed, top_k=3)),
+        engine.beam(batch, limits, beams),
+        engine.beam(batch, limits, beams, candidates),
+        engine.log_probabilities(batch, [program.start] * rows, paths),
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,141 @@
+"""Random Programs that are valid: every operation, any types that fit, names of tensors shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from int8ref.instruction import Facts, Instruction, ProgramError, Scope, ValueType, field_kinds
+from int8ref.program import (
+    SOURCE_INPUTS,
+    TARGET_INPUTS,
+    Frame,
+    Program,
+    State,
+    takes_source,
+)
+from int8ref.reference import instructions
+from int8ref.reference.append import Append
+from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
+from tests.fuzz.random_operands import POSITIONS, RandomOperands
+
+WIDTHS = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 96, 130, 260]
+MOST_INSTRUCTIONS = 14
+ADVANCING = ["ssru", "match_add", "multiply", "lookup", "interpolate", "linear", "embed"]
+
+
+class UnfinishedError(Exception):
+    """No instruction was found that a Program needs; another seed has one."""
+
+
+class RandomProgram(RandomOperands):
+    """One Program: `program`, its `tensors`, and `vocabulary`, below which all its ids lie.
+
+    An operation is tried with operands that it may take; where its own check refuses them, others
+    are tried.  Raises UnfinishedError.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, WIDTHS)
+        self.sequence: list[Instruction] = []
+        self.waiting: list[State] = []
+        self.values = dict(SOURCE_INPUTS)
+        self.encoder = self._part() if self.chance(0.7) else []
+        self.side, self.values = "target", {**self.values, **TARGET_INPUTS}
+        self._begin_states()
+        self.program = self._finish(self._part(must=["embed"]))
+
+    def add(self, op: str, operands: Callable[[], dict[str, Any]] | None = None) -> bool:
+        """Try to add an instruction, by default with the operands that its method here gives;
+        whether there are such operands, and its own check takes them."""
+        before = self._state()
+        try:
+            fields = (operands or getattr(self, op))()
+            kind = instructions()[op]
+            results = [name for name, role in field_kinds(kind) if role == "result"]
+            names = {name: f"{self.side}{len(self.sequence)}.{name}" for name in results}
+            instruction = kind(**{**names, **fields})
+            instruction.check(Scope("random", self.values, Facts(self.tensors)))
+        except (LookupError, ProgramError):
+            self._restore(before)
+            return False
+        self.sequence.append(instruction)
+        if isinstance(instruction, Append):  # the history is only read with the row of this step
+            del self.values[instruction.history]
+        return True
+
+    def _state(self) -> Any:
+        return list(self.sequence), dict(self.values), dict(self.tensors), list(self.states)
+
+    def _restore(self, state: Any) -> None:
+        self.sequence, self.values, self.tensors, self.states = state
+
+    def _part(self, must: Sequence[str] = ()) -> list[Instruction]:
+        for op in must or (["embed"] if self.side == "source" else []):
+            while not self.add(op):
+                pass
+        ops = sorted(instructions())
+        if self.side == "source":
+            ops.remove("append")
+        for _ in range(int(self.random.integers(MOST_INSTRUCTIONS))):
+            self.add(self.one_of(ops))
+            if self.waiting and self.chance(0.2):
+                self._advance(self.waiting.pop())
+        taken, self.sequence = self.sequence, []
+        return taken
+
+    def _begin_states(self) -> None:
+        for index in range(int(self.random.integers(4))):
+            dtype = self.one_of(["int16", "int16", "int8", "int32"])
+            state = State(f"state{index}", f"state{index}.next", dtype, self.one_of(self.widths))
+            self.waiting.append(state)
+            self.values[state.value] = ValueType("target", state.dtype, state.width)
+
+    def _advance(self, state: State) -> None:
+        """Compute the successor of a state, by what may write over it or by anything else; without
+        one, the state is as if it had not been."""
+        wanted = self.values[state.value]
+        for _ in range(300):
+            before = self._state()
+            if not self.add(self.one_of(ADVANCING)):
+                continue
+            made = self.sequence[-1]
+            fits = [name for name in made.names("result") if self.values[name] == wanted]
+            if fits and (made.in_place or state.value not in made.names("value")):
+                self.states.append(State(state.value, fits[0], state.dtype, state.width))
+                del self.values[state.value]
+                return
+            self._restore(before)
+        raise UnfinishedError
+
+    def _finish(self, decoder: list[Instruction]) -> Program:
+        self.sequence = decoder
+        while self.waiting:
+            self._advance(self.waiting.pop())
+        if not any(self.add("linear", lambda: self.linear(self.vocabulary)) for _ in range(100)):
+            raise UnfinishedError
+        logits = self.sequence[-1].names("result")[0]
+        factor = {"multiplier": self.number(1, MAX_MULTIPLIER), "shift": self.number(0, MAX_SHIFT)}
+        program = Program(
+            encoder=self.encoder,
+            decoder=self.sequence,
+            states=self.states,
+            logits=logits,
+            log_softmax=LogSoftmax(x=logits, out="log_softmax", **factor),
+            start=self.number(-1, self.vocabulary - 1),
+            eos=self.number(0, self.vocabulary - 1),
+            unk=self.number(0, self.vocabulary - 1),
+            max_source_length=0,
+            max_length_factor=0,
+            alpha=self.number(0, 1000),
+        )
+        used = {n for i in (*program.encoder, *program.decoder) for n in i.names("tensor")}
+        self.tensors = {name: t for name, t in self.tensors.items() if name in used}
+        if not takes_source(program):
+            return program
+        frame = Frame((), tuple([self.number(0, self.vocabulary - 1)] * self.number(0, 2)))
+        length = self.number(frame.size + 1, POSITIONS)
+        more = {"max_source_length": length, "max_length_factor": self.number(1, 300)}
+        return replace(program, source_frame=frame, **more)
