@@ -15,6 +15,7 @@ import mmap
 import os
 import stat
 import zlib
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -258,8 +259,8 @@ def _json(text: str, what: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"duplicate key {twice!r}")
     return found
 

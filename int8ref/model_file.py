@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from int8ref import arithmetic, cached, container, shortlist
+from int8ref import arithmetic, cached, container, sentencepiece_file, shortlist
 from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
 from int8ref.instruction import ProgramError
 from int8ref.program import Checked, Program, Tensors, validate
@@ -263,6 +263,7 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
         if name not in packed:
             raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
         unpacked[name] = np.frombuffer(container.decompress(name, packed[name]), np.uint8)
+        _check_tokenizer(name, unpacked[name].tobytes())
     for name in header.deflated:
         if name not in packed or name in unpacked:
             raise ModelFileError(f"the deflated tensor {name!r} is missing")
@@ -271,6 +272,14 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
     for name, entry in header.deflated.items():
         unpacked[name] = container.inflate(name, packed[name], entry.dtype, entry.shape)
     return unpacked
+
+
+def _check_tokenizer(name: str, model: bytes) -> None:
+    """Raises ModelFileError for what SentencePiece itself must not see."""
+    try:
+        sentencepiece_file.check(model)
+    except sentencepiece_file.UnsafeModelError as error:
+        raise ModelFileError(f"tensor {name!r} is a damaged SentencePiece model: {error}") from None
 
 
 def _encode_header(header: _Header) -> str:
