@@ -1,0 +1,128 @@
+"""Runs the commands on model files that were changed, with a true digest:
+
+python -m tests.fuzz.files [--first N] [--count N]
+
+A file either works, and then gives the same text on both backends, or is refused by one line with
+the exit status 1.  No file may end a process by a signal or an exception, take longer than
+SECONDS, or take more than MEMORY bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from int8ref import generate, translate
+from int8ref.machine.native import machine
+from int8ref.model_file import serialize
+from tests.conftest import build_tiny_model
+from tests.fuzz.mutations import mutated
+from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
+
+SECONDS = 60
+MEMORY = 4 << 30
+"""Address space beyond what the process has when it begins."""
+BLOCK = 50
+TRANSLATE = ["--max-length", "6", "--beam-size", "2"]
+GENERATE = ["--max-tokens", "6"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--count", type=int, default=2000, help="how many files")
+    options = parser.parse_args()
+    faulthandler.enable()
+    machine()
+    began, ends = time.monotonic(), Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["INT8REF_CACHE"] = folder
+        check = partial(_check, Path(folder), _originals())
+        seeds = range(options.first, options.first + options.count)
+        for at in range(0, len(seeds), BLOCK):
+            ends += _in_a_child(check, seeds[at : at + BLOCK])
+    print(f"{options.count} files in {time.monotonic() - began:.0f} s: {dict(ends)}")
+    return 0
+
+
+def _originals() -> list[tuple[bytes, bool]]:
+    """Bytes of the files, and whether their models translate."""
+    models = build_tiny_model(2), build_tiny_integer(), build_tiny_decoder(), build_tiny_rotary()
+    return [(serialize(model), bool(model.program.encoder)) for model in models]
+
+
+def _in_a_child(check: Callable[[int], str], seeds: range) -> Counter[str]:
+    """How the files of these seeds end, by a process that only this one's end can hurt."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
+        for seed in seeds:
+            os.write(write, f"{seed} ".encode())
+            signal.alarm(SECONDS)
+            os.write(write, f"{check(seed)}\n".encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        lines = pipe.read().splitlines()
+    _, status = os.waitpid(child, 0)
+    if status or len(lines) != len(seeds):
+        raise SystemExit(f"{lines[-1:]}: the process ended with the status {status}")
+    return Counter(line.split()[1] for line in lines)
+
+
+def _check(folder: Path, originals: list[tuple[bytes, bool]], seed: int) -> str:
+    """How a changed file ends; raises AssertionError, or anything else, where it should not."""
+    random = np.random.default_rng(seed)
+    content, translates = originals[int(random.integers(len(originals)))]
+    path = folder / "changed.safetensors"
+    path.write_bytes(mutated(content, random))
+    command, more = (translate.main, TRANSLATE) if translates else (generate.main, GENERATE)
+    found = []
+    for backend in ("compiled", "reference"):
+        arguments = ["-m", str(path), "--backend", backend, "--threads", "1", *more]
+        found.append(_run(partial(command, [*arguments, "The cat sat.", "A dog"]), folder))
+    (status, out, told), (other, text, _) = found
+    assert (status, out) == (other, text), f"seed {seed}: {found}"
+    assert status in (0, 1), f"seed {seed}: exit status {status}: {told!r}"
+    errors = [line for line in told.splitlines() if "error" in line]
+    assert len(errors) == status, f"seed {seed}: {told!r}"
+    for old in folder.glob("*-*"):
+        old.unlink()
+    return "works" if status == 0 else "refused"
+
+
+def _run(command: Callable[[], int], folder: Path) -> tuple[int, bytes, str]:
+    """Exit status, stdout and stderr of a command in this process."""
+    paths = [folder / name for name in ("out", "err")]
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    for descriptor, path in enumerate(paths, 1):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, descriptor)
+        os.close(file)
+    try:
+        status = command()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, old in enumerate(kept, 1):
+            os.dup2(old, descriptor)
+            os.close(old)
+    return status, paths[0].read_bytes(), paths[1].read_text()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
