@@ -33,7 +33,10 @@ class Cost:
         )
 
     def add_values(self, where: str, values: Mapping[str, ValueType], names: Sequence[str]) -> None:
-        """Count values that are defined `where`, which is said in the error."""
+        """Count values that are defined `where`, which is said in the error.
+
+        A state takes the place of its successor, which is among them.
+        """
         for name in names:
             kind = values[name]
             size = max(kind.width, 1) * np.dtype(kind.dtype).itemsize

@@ -169,7 +169,6 @@ def validate(program: Program, tensors: Tensors) -> Checked:
     source = dict(SOURCE_INPUTS)
     used = _walk("encoder", program.encoder, source, facts, cost)
     target = _decoder_inputs(program, source)
-    cost.add_values("states", target, [state.value for state in program.states])
     used |= _walk("decoder", program.decoder, target, facts, cost)
     unused = sorted(set(tensors) - used)
     _require(not unused, f"unused tensors: {_listed(unused)}")

@@ -15,6 +15,7 @@ from int8ref.model_file import Model
 from int8ref.options import OptionError, Options, hundredths
 from int8ref.program import (
     Program,
+    embedding_sizes,
     longest_translation,
     max_steps,
     max_target_length,
@@ -58,7 +59,7 @@ class Found(Struct, frozen=True):
 def source_size(model: Model) -> int:
     """How many tokens there are to embed a source with; of a decoder alone, all that it knows."""
     program, tensors = model.program, model.tensors
-    sizes = {len(tensors[i.names("tensor")[0]]) for i in program.encoder if i.op == "embed"}
+    sizes = embedding_sizes(program, tensors, "source")
     return min(sizes, default=vocabulary_size(program, tensors))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -245,22 +246,21 @@ def _allocate(
     shared = {s.next_value: s.value for s in program.states}
     places: dict[str, Place] = {}
     row_bytes: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)  # type: ignore[arg-type]
-    taken: dict[str, list[tuple[int, int, int, int]]] = {domain: [] for domain in DOMAINS}
+    living: dict[str, list[tuple[int, int, int]]] = {domain: [] for domain in DOMAINS}
     for name, (born, dies) in sorted(spans.items(), key=lambda item: item[1][0]):
         if name in shared:
             continue
         kind = types[name]
         item = np.dtype(kind.dtype).itemsize
         size = -(-max(kind.width, 1) * item // ALIGNMENT) * ALIGNMENT
-        busy = sorted(
-            (start, stop) for start, stop, b, d in taken[kind.domain] if b <= dies and born <= d
-        )
+        busy = [held for held in living[kind.domain] if held[2] >= born]  # in order of place
         prefix = 0
-        for start, stop in busy:
+        for start, stop, _ in busy:
             if prefix + size <= start:
                 break
-            prefix = max(prefix, stop)
-        taken[kind.domain].append((prefix, prefix + size, born, dies))
+            prefix = stop
+        insort(busy, (prefix, prefix + size, dies))
+        living[kind.domain] = busy
         row_bytes[kind.domain] = max(row_bytes[kind.domain], prefix + size)
         places[name] = Place(kind.domain, prefix, kind.width, item)
     places |= {name: places[origin] for name, origin in shared.items()}

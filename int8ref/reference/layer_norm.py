@@ -27,7 +27,7 @@ FRACTION_BITS = 10
 """Fraction bits of the normalised value, before gain and bias."""
 MAX_BIAS_SHIFT = 15
 MAX_WIDTH = 8192
-"""Widest row: n times a sum of n squares stays below 2^56, a centred value within 2^29."""
+"""Widest row: n times a sum of n squares is at most 2^56, |c| at most (n - 1) * 65535 < 2^29."""
 
 Int64 = npt.NDArray[np.int64]
 

@@ -80,10 +80,12 @@ def match_add(
         a[r, n] * am[n] * 2^exponent[r] + b[r, n] * bm[n] * 2^b_shift + bias[n] * 2^bias_shift
 
     for `b` int16, `bias_shift` in [0, 40], and the bias, int16 [n], that the products are without,
-    as it has no part in their exponent.
+    as it has no part in their exponent.  Raises ValueError for one of the two without the other.
     """
     products = a.astype(np.int64) * a_multiplier
     other = (b.astype(np.int64) * b_multiplier) << b_shift
+    if (exponent is None) != (bias is None):
+        raise ValueError("match_add: exponent and bias need each other")
     if exponent is not None and bias is not None:
         products = products << exponent[:, None].astype(np.int64)
         other = other + (bias.astype(np.int64) << bias_shift)

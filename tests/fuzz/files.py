@@ -3,8 +3,8 @@
 python -m tests.fuzz.files [--first N] [--count N]
 
 A file either works, and then gives the same text on both backends, or is refused by one line with
-the exit status 1.  No file may end a process by a signal or an exception, take longer than
-SECONDS, or take more than MEMORY bytes.
+the exit status 1.  No file may end a process by a signal or an exception, take more processor time
+than SECONDS, or take more than MEMORY bytes.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _in_a_child(check: Callable[[int], str], seeds: range) -> Counter[str]:
         resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
         for seed in seeds:
             os.write(write, f"{seed} ".encode())
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             os.write(write, f"{check(seed)}\n".encode())
         os._exit(0)
     os.close(write)

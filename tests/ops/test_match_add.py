@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.instruction import ProgramError
-from int8ref.reference.match_add import MAX_RAISE, MatchAdd
+from int8ref.reference.match_add import MAX_RAISE, MatchAdd, match_add
 from tests.ops.cases import Array, Case, integers, run_reference
 
 
@@ -139,3 +139,12 @@ def test_does_not_depend_on_the_order(case: Case) -> None:
     one = run_reference(Case(add, narrow, case.tensors))
     other = run_reference(Case(turned, narrow, case.tensors))
     np.testing.assert_array_equal(one["out"], other["out"])
+
+
+@pytest.mark.parametrize("given", ["exponent", "bias"])
+def test_an_exponent_and_a_bias_need_each_other(given: str) -> None:
+    operands = {"exponent": np.array([2], np.int8), "bias": np.array([0], np.int16)}
+    a, b, factor = np.array([[10]], np.int32), np.array([[0]], np.int16), np.array([3], np.int16)
+    with pytest.raises(ValueError, match="exponent and bias need each other"):
+        match_add(a, b, factor, factor, 0, 1, 32767, **{given: operands[given]})
+    assert match_add(a, b, factor, factor, 0, 1, 32767, **operands).tolist() == [[60]]
