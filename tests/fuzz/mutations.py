@@ -126,14 +126,19 @@ def _tensor(content: bytes, random: Random) -> bytes:
 def _tokenizer(content: bytes, random: Random) -> bytes:
     """Other bytes of the SentencePiece model inside its xz stream."""
     document, tensors = read_plainly(content)
-    name = document["source"]["tensor"]
-    model = bytearray(lzma.decompress(tensors[name].tobytes()))
+    model = bytearray(lzma.decompress(tensors[document["source"]["tensor"]].tobytes()))
     for _ in range(random.integers(1, 8)):
         model[int(random.integers(len(model)))] = int(random.integers(256))
     if random.random() < 0.1:
         model = model[: int(random.integers(1, len(model)))]
-    tensors[name] = np.frombuffer(lzma.compress(bytes(model)), np.uint8)
-    return _written(document, tensors)
+    return with_tokenizer(content, bytes(model))
+
+
+def with_tokenizer(content: bytes, model: bytes) -> bytes:
+    """The file with another SentencePiece model for its source."""
+    document, tensors = read_plainly(content)
+    packed = np.frombuffer(lzma.compress(model), np.uint8)
+    return _written(document, {**tensors, document["source"]["tensor"]: packed})
 
 
 KINDS: list[Callable[[bytes, Random], bytes]] = [
