@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.executor import BACKENDS, Engine, load_engine
+from int8ref.instruction import Domain
 from int8ref.machine import split
 from int8ref.machine.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Footprint
 from int8ref.search.hypothesis import BeamOptions
@@ -56,15 +57,30 @@ def test_large_weights_are_read_once() -> None:
 def test_footprint() -> None:
     """Keys and values of a token: each history is one of them; one layer sees the source."""
     model = build_tiny_integer()
-    found = Footprint.of(model.program, model.tensors)
+    found = Footprint.of(model.program, model.tensors, {})
     names = {i.weight for i in model.program.decoder if i.op == "linear"}
     assert found.weights == sum(model.tensors[name].size for name in names)
     histories = [s for s in model.program.states if s.domain == "history"]
     assert found.step == sum(s.width for s in histories)
     assert found.token == 2 * WIDTH
-    alone = Footprint.of((decoder := build_tiny_decoder(4)).program, decoder.tensors)
+    alone = Footprint.of((decoder := build_tiny_decoder(4)).program, decoder.tensors, {})
     assert alone.step > 0
     assert alone.token == 0
+
+
+@given(lengths, st.integers(1, 500), st.integers(1, 8), st.sampled_from([1, 99, 10_000, 1 << 26]))
+def test_memory_of_a_part_is_bounded(
+    lengths: list[int], limit: int, beam_size: int, size: int
+) -> None:
+    batch = [[1] * length for length in lengths]
+    bytes_of_rows: dict[Domain, int] = {"source": size, "target": 3 * size, "history": size}
+    footprint = Footprint(0, 0, 0, bytes_of_rows)
+    sentence = size * (max(lengths, default=0) + beam_size * (3 + limit))
+    parts = list(footprint.split(batch, [limit] * len(batch), beam_size))
+    assert [s for part in parts for s in batch[part]] == batch
+    assert all(
+        len(batch[part]) == 1 or len(batch[part]) * sentence <= 1 << 30 for part in parts if batch
+    )
 
 
 @pytest.mark.parametrize("kind", ["translation", "decoder"])
@@ -92,7 +108,7 @@ def test_no_result_tells_of_parts(kind: str, near: int, monkeypatch: pytest.Monk
 
     expected = everything(reference)
     monkeypatch.setattr(split, "NEAR_BYTES", near)
-    footprint = Footprint.of(model.program, model.tensors)
+    footprint = Footprint.of(model.program, model.tensors, {})
     assert len(list(footprint.split(batch, limits, 1))) > 1
     assert everything(compiled) == expected
 

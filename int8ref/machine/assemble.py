@@ -206,6 +206,11 @@ def _add_coarse(choice: Int64, coarse: Coarse) -> int:
     return coarse_workspace(coarse)
 
 
+def row_bytes(program: Program, types: dict[str, ValueType]) -> dict[Domain, int]:
+    """The bytes that a row of each domain takes while nobody looks at its values."""
+    return _allocate(program, types, _lifetimes(program, keep_values=False))[1]
+
+
 def _lifetimes(program: Program, keep_values: bool) -> dict[str, tuple[int, int]]:
     """First and last use of each value: encoder from time 0 on, decoder after it.
 

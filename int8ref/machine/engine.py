@@ -15,7 +15,7 @@ from int8ref.executor import Batch, Observer, ids_of_rows
 from int8ref.machine import call as word
 from int8ref.machine import packed
 from int8ref.machine.arena import Arena
-from int8ref.machine.assemble import Code, assemble
+from int8ref.machine.assemble import Code, assemble, row_bytes
 from int8ref.machine.bounds import Bounds
 from int8ref.machine.frame import CODE_WORDS, FRAME_WORDS
 from int8ref.machine.hypotheses import Hypotheses
@@ -60,7 +60,7 @@ class CompiledEngine:
         self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
-        self._footprint = Footprint.of(program, tensors)
+        self._footprint = Footprint.of(program, tensors, row_bytes(program, self._types))
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)

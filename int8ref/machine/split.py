@@ -14,11 +14,12 @@ What it brings a model of 5 MB of weights, and would cost one of 38 MB: docs/spe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from int8ref.executor import Batch
+from int8ref.instruction import Domain
 from int8ref.program import Program, Tensors
 from int8ref.reference.attention import Attention
 from int8ref.reference.linear import Linear
@@ -29,24 +30,28 @@ MOST_WEIGHTS = 4 * NEAR_BYTES
 """Beyond so many bytes of weights, these are better read once for all rows."""
 LEAST_ROWS = 4
 """Fewer rows would leave products without work for what they read."""
+MOST_BYTES = 1 << 30
+"""Most bytes of the values of a part of more than one sentence."""
 
 
 class Footprint(msgspec.Struct, frozen=True):
     """Bytes that a step of a Program's decoder reads: of weights, for each step so far of a row,
-    and for each token of its source."""
+    and for each token of its source; and the bytes of all values of a row of each domain."""
 
     weights: int
     step: int
     token: int
+    row_bytes: Mapping[Domain, int] = {}
 
     @classmethod
-    def of(cls, program: Program, tensors: Tensors) -> Footprint:
-        """That of a valid Program."""
+    def of(cls, program: Program, tensors: Tensors, row_bytes: Mapping[Domain, int]) -> Footprint:
+        """That of a valid Program; `row_bytes` are those of its code."""
         weights = {i.weight for i in program.decoder if isinstance(i, Linear)}
         found = [i for i in program.decoder if isinstance(i, Attention)]
         own = [2 * i.key_width for i in found if i.sentence is None]
         cross = [2 * i.key_width for i in found if i.sentence is not None]
-        return cls(sum(tensors[name].nbytes for name in weights), sum(own), sum(cross))
+        size = sum(tensors[name].nbytes for name in weights)
+        return cls(size, sum(own), sum(cross), row_bytes)
 
     def split(self, batch: Batch, limits: Sequence[int], beam_size: int) -> Iterator[slice]:
         """The parts of a batch that are decoded one after another: equal numbers of sentences, but
@@ -61,4 +66,14 @@ class Footprint(msgspec.Struct, frozen=True):
         needed = beam_size * steps * self.step + sum(map(len, batch)) * self.token
         parts = -(-needed // NEAR_BYTES) if self.weights <= MOST_WEIGHTS else 1
         size = max(-(-len(batch) // max(parts, 1)), -(-LEAST_ROWS // beam_size))
+        size = max(1, min(size, MOST_BYTES // self._sentence_bytes(batch, limits, beam_size)))
         return (slice(at, at + size) for at in range(0, max(len(batch), 1), size))
+
+    def _sentence_bytes(self, batch: Batch, limits: Sequence[int], beam_size: int) -> int:
+        """Most bytes of all values of a sentence."""
+        rows: dict[Domain, int] = {
+            "source": max(map(len, batch), default=0),
+            "target": beam_size,
+            "history": beam_size * max(limits, default=0),
+        }
+        return 1 + sum(self.row_bytes.get(domain, 0) * count for domain, count in rows.items())
