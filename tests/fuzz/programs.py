@@ -65,7 +65,7 @@ def check(made: RandomProgram, seed: int) -> None:
     native = CompiledEngine(program, tensors)
     native._prepared._made = GuardedArrays()
     golden = load_engine(program, made.tensors, "reference")
-    batch = _batch(program, made.vocabulary, random)
+    batch = _batch(program, made.source_vocabulary, random)
     found = [_results(engine, batch, made.vocabulary, seed) for engine in (golden, native)]
     for one, two in zip(*found, strict=True):
         assert _equal(one, two), f"seed {seed}: {one} is not {two}"

@@ -104,9 +104,10 @@ class RandomOperands:
     def embed(self) -> dict[str, Any]:
         side = self.one_of([self.side, "source"])
         width = self.one_of(self.widths)
-        sizes = [t for t in self.tensors.values() if t.ndim == 2 and t.dtype == np.int8]
-        rows = [len(t) for t in sizes if t.shape[1] == width and len(t) >= self.vocabulary]
-        size = self.one_of(rows) if rows and self.chance(0.7) else self.vocabulary
+        least = self.vocabulary if side == "target" else 1
+        tables = [t for t in self.tensors.values() if t.ndim == 2 and t.dtype == np.int8]
+        rows = [len(t) for t in tables if t.shape[1] == width and len(t) >= least]
+        size = self.one_of(rows) if rows and self.chance(0.7) else least + self.number(0, 40)
         shift = self.number(1, 30)
         fields: dict[str, Any] = {
             "ids": f"{side}.ids",

@@ -14,6 +14,7 @@ from int8ref.program import (
     Frame,
     Program,
     State,
+    embedding_sizes,
     takes_source,
 )
 from int8ref.reference import instructions
@@ -31,7 +32,8 @@ class UnfinishedError(Exception):
 
 
 class RandomProgram(RandomOperands):
-    """One Program: `program`, its `tensors`, and `vocabulary`, below which all its ids lie.
+    """One Program: `program`, its `tensors`, and the numbers of ids of its target (`vocabulary`)
+    and of its source (`source_vocabulary`).
 
     An operation is tried with operands that it may take; where its own check refuses them, others
     are tried.  Raises UnfinishedError.
@@ -41,6 +43,7 @@ class RandomProgram(RandomOperands):
         super().__init__(seed, WIDTHS)
         self.sequence: list[Instruction] = []
         self.waiting: list[State] = []
+        self.source_vocabulary = 0
         self.values = dict(SOURCE_INPUTS)
         self.encoder = self._part() if self.chance(0.7) else []
         self.side, self.values = "target", {**self.values, **TARGET_INPUTS}
@@ -135,7 +138,10 @@ class RandomProgram(RandomOperands):
         self.tensors = {name: t for name, t in self.tensors.items() if name in used}
         if not takes_source(program):
             return program
-        frame = Frame((), tuple([self.number(0, self.vocabulary - 1)] * self.number(0, 2)))
+        sizes = embedding_sizes(program, self.tensors, "source")
+        self.source_vocabulary = min(sizes, default=self.vocabulary)
+        ids = [self.number(0, self.source_vocabulary - 1) for _ in range(self.number(0, 2))]
+        frame = Frame((), tuple(ids))
         length = self.number(frame.size + 1, POSITIONS)
         more = {"max_source_length": length, "max_length_factor": self.number(1, 300)}
         return replace(program, source_frame=frame, **more)
