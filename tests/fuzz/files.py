@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from int8ref import generate, translate
+from int8ref import generate, perplexity, score, translate, vectors
 from int8ref.machine.native import machine
 from int8ref.model_file import serialize
 from tests.conftest import build_tiny_model
@@ -35,8 +35,22 @@ SECONDS = 60
 MEMORY = 4 << 30
 """Address space beyond what the process has when it begins."""
 BLOCK = 50
-TRANSLATE = ["--max-length", "6", "--beam-size", "2"]
-GENERATE = ["--max-tokens", "6"]
+TEXTS = ["The cat sat.", "A dog"]
+Command = tuple[Callable[[list[str]], int], list[str]]
+TRANSLATE: list[Command] = [
+    (translate.main, ["--max-length", "6", *TEXTS]),
+    (translate.main, ["--max-length", "6", "--beam-size", "3", "--n-best", "2", *TEXTS]),
+    (translate.main, ["--max-length", "6", "--scores", "token", "--alignment", "soft", *TEXTS]),
+    (translate.main, ["--max-length", "6", "--temperature", "0.9", "--top-k", "5", *TEXTS]),
+    (score.main, ["--scores", "token", "SOURCE", "TARGET"]),
+    (vectors.main, ["--steps", "3", "-o", "ARCHIVE", TEXTS[0]]),
+]
+GENERATE: list[Command] = [
+    (generate.main, ["--max-tokens", "6", *TEXTS]),
+    (generate.main, ["--max-tokens", "6", "--temperature", "0.9", *TEXTS]),
+    (perplexity.main, ["--window", "9", "-i", "SOURCE"]),
+    (vectors.main, ["--steps", "3", "-o", "ARCHIVE", TEXTS[0]]),
+]
 
 
 def main() -> int:
@@ -90,13 +104,20 @@ def _check(folder: Path, originals: list[tuple[bytes, bool]], seed: int) -> str:
     content, translates = originals[int(random.integers(len(originals)))]
     path = folder / "changed.safetensors"
     path.write_bytes(mutated(content, random))
-    command, more = (translate.main, TRANSLATE) if translates else (generate.main, GENERATE)
+    commands = TRANSLATE if translates else GENERATE
+    command, options = commands[int(random.integers(len(commands)))]
+    files = {name: folder / name.lower() for name in ("SOURCE", "TARGET", "ARCHIVE")}
+    for name, text in zip(("SOURCE", "TARGET"), (TEXTS, TEXTS[::-1]), strict=True):
+        files[name].write_text("\n".join(text) + "\n")
+    arguments = ["-m", str(path), *(str(files.get(option, option)) for option in options)]
     found = []
     for backend in ("compiled", "reference"):
-        arguments = ["-m", str(path), "--backend", backend, "--threads", "1", *more]
-        found.append(_run(partial(command, [*arguments, "The cat sat.", "A dog"]), folder))
-    (status, out, told), (other, text, _) = found
-    assert (status, out) == (other, text), f"seed {seed}: {found}"
+        files["ARCHIVE"].unlink(missing_ok=True)
+        status, out, told = _run(partial(command, [*arguments, "--backend", backend]), folder)
+        archive = files["ARCHIVE"].read_bytes() if files["ARCHIVE"].exists() else b""
+        found.append((status, out, archive, told))
+    (status, *results, told), (other, *others, _) = found
+    assert (status, results) == (other, others), f"seed {seed}: {found}"
     assert status in (0, 1), f"seed {seed}: exit status {status}: {told!r}"
     errors = [line for line in told.splitlines() if "error" in line]
     assert len(errors) == status, f"seed {seed}: {told!r}"
