@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from int8ref import generate, perplexity, score, translate, vectors
+from tests.processes import TIMEOUT
 from weights_import.__main__ import parser as import_parser
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +100,7 @@ def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str])
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
         check=False,
     )
     assert run.returncode == 0, run.stderr
@@ -125,7 +126,7 @@ def test_scores_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> No
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     assert len(out.splitlines()) == 3
 
@@ -210,7 +211,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=TIMEOUT,
         check=False,
     )
     assert run.returncode == 0, run.stderr
