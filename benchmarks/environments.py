@@ -80,7 +80,7 @@ def _candidates(version: str, given: Mapping[str, str]) -> Iterator[str]:
     found = shutil.which(f"python{version}")
     if found:
         yield found
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    root = Path(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")))
     yield from map(str, sorted(root.glob(f"versions/{version}.*/bin/python"), reverse=True))
 
 

@@ -60,7 +60,6 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--cache",
         type=Path,
-        default=default_cache(),
         help="environments, models (default: INT8REF_PEERS, else a folder in the user's cache)",
     )
     add(
@@ -91,10 +90,14 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [name for name in options.parts.split(",") if name not in PARTS]
     if unknown:
         made.error(f"no parts {', '.join(unknown)} (there are {', '.join(PARTS)})")
+    try:
+        cache = options.cache or default_cache()
+    except RuntimeError as error:  # a user without a home
+        made.error(f"say --cache FOLDER: {error}")
     cpus = machine.processors()
     first = cpus[-1] if options.cpu is None else options.cpu
     setting = Setting(
-        cache=options.cache.resolve(),
+        cache=cache.resolve(),
         shared=options.shared.resolve(),
         lines=options.lines,
         cpus=[first, *(cpu for cpu in cpus if cpu != first)],

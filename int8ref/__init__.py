@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from int8ref.results import Alignment, Result, Scores, Translation
     from int8ref.translator import Translator, load
 
+    __version__: str
+
 __all__ = [
     "Alignment", "Options", "Result", "Scores", "Translation", "Translator", "UserError", "load"
 ]  # fmt: skip
@@ -32,6 +34,8 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("int8ref.installed").ours()
     for module, names in _PLACES.items():
         if name in names:
             return getattr(importlib.import_module(f"int8ref.{module}"), name)
@@ -39,4 +43,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

@@ -124,8 +124,8 @@ def describe(weights: Int64, kind: AlignmentKind, frame: Frame) -> Alignment:
     Points are to tokens of the text, never to its frame.
     """
     own = weights[:, len(frame.before) : weights.shape[1] - len(frame.after)]
-    best = own.argmax(axis=1) if own.shape[1] else []
-    points = tuple((int(source), target) for target, source in enumerate(best))
+    best: list[int] = own.argmax(axis=1).tolist() if own.shape[1] else []
+    points = tuple((source, target) for target, source in enumerate(best))
     if kind == "hard":
         return Alignment(points)
     rows = [[int(weight) for weight in row] for row in weights]

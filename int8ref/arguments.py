@@ -231,19 +231,11 @@ def options_of(given: argparse.Namespace, **others: Any) -> Options:
     return Options(**{**named, **others})
 
 
-def version() -> str:
-    """The version that is installed."""
-    try:
-        return installed.version("int8ref")
-    except ModuleNotFoundError:
-        return "0 (not installed)"
-
-
 class _Version(argparse.Action):
     """Looks for the version when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"int8ref {version()}")
+        print(f"int8ref {installed.ours()}")
         parser.exit()
 
 

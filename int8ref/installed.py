@@ -39,5 +39,13 @@ def version(distribution: str) -> str:
     return importlib.metadata.version(distribution)
 
 
+def ours() -> str:
+    """The version of int8ref, which may lie on the import path without being installed."""
+    try:
+        return version("int8ref")
+    except ModuleNotFoundError:
+        return "0 (not installed)"
+
+
 def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

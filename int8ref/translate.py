@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref import arguments as shared
-from int8ref import command
+from int8ref import command, installed
 from int8ref.console import Console
 from int8ref.lines import LineWriter, split_arguments
 
@@ -118,7 +118,7 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     factor = options.max_length_factor or Decimal(program.max_length_factor) / 100
     alpha = Decimal(program.alpha) / 100 if options.alpha is None else options.alpha
     parts = {
-        "int8ref": shared.version(),
+        "int8ref": installed.ours(),
         "arithmetic": arithmetic.VERSION,
         "model": model.name,
         "sha256": model_hash(path),

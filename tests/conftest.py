@@ -41,6 +41,11 @@ SENTENCES = (
 )
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long value goes by its argument's name, because a test's id is put into the environment."""
+    return argname if isinstance(val, str | bytes) and len(val) > 100 else None
+
+
 @cache
 def sentencepiece_model() -> bytes:
     """A SentencePiece model of a few dozen pieces: </s> is 0, <unk> is 1."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 Command = list[str | bytes | Path]
+TIMEOUT = 900
+"""Seconds that only a hang takes, because a first run compiles and a machine may be busy."""
 
 
-def run(arguments: Command, stdin: bytes = b"", timeout: int = 60) -> tuple[int, bytes, str]:
+def run(arguments: Command, stdin: bytes = b"", timeout: int = TIMEOUT) -> tuple[int, bytes, str]:
     """Exit status, stdout, stderr."""
     done = subprocess.run(arguments, input=stdin, capture_output=True, timeout=timeout, check=False)
     return done.returncode, done.stdout, done.stderr.decode()

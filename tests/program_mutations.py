@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from hypothesis import reject
 from hypothesis import strategies as st
 
-from int8ref.instruction import field_kinds
-from int8ref.program import Program, Tensors, decode, encode
+from int8ref.instruction import ProgramError, field_kinds
+from int8ref.model_file import Model
+from int8ref.program import Program, Tensors, decode, encode, validate
 from int8ref.reference import instructions
 
 EXTREMES = [0, 1, -1, 2, 30, 31, 62, 63, 127, 128, 1024, 1 << 31, 1 << 63, 10**30]
@@ -70,6 +72,17 @@ def mutated(draw: st.DrawFn, program: Program) -> Program:
                 name = draw(st.sampled_from(HEADER))
                 plain[name] = draw(names if name == "logits" else st.sampled_from(EXTREMES))
     return decode(msgspec.json.encode(plain))
+
+
+def draw_valid(draw: st.DrawFn, model: Model) -> tuple[Program, Tensors]:
+    """A mutated program that passes validation, as one of four does, and the tensors it names."""
+    try:
+        program = draw(mutated(model.program))
+        tensors = used_tensors(program, model.tensors)
+        validate(program, tensors)
+    except ProgramError:
+        reject()
+    return program, tensors
 
 
 def used_tensors(program: Program, tensors: Tensors) -> Tensors:

@@ -17,6 +17,7 @@ from int8ref.reference import (
 )
 from int8ref.search import length
 from int8ref.search.hypothesis import MAX_TOKENS
+from tests.processes import TIMEOUT
 
 z3 = pytest.importorskip("z3")
 
@@ -24,7 +25,7 @@ z3 = pytest.importorskip("z3")
 def prove(claim: Any, *given: Any) -> None:
     """Fail unless `claim` holds wherever `given` holds; the message is the counterexample."""
     solver = z3.Solver()
-    solver.set("timeout", 30_000)
+    solver.set("timeout", 1000 * TIMEOUT)
     solver.add(*given)
     assert solver.check() == z3.sat, "nothing satisfies the premises"
     solver.add(z3.Not(claim))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from int8ref import batching
 from int8ref.batching import Limits, in_order, make_batches
+from tests.processes import TIMEOUT
 
 limits_strategy = st.builds(
     Limits,
@@ -65,7 +66,7 @@ def test_a_lone_item_is_answered_before_the_next_is_asked_for() -> None:
 
     def items() -> Iterator[int]:
         for number in range(20):
-            assert answered.acquire(timeout=20)
+            assert answered.acquire(timeout=TIMEOUT)
             yield number
 
     found = []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from int8ref.machine import cpu
-from tests.processes import python
+from tests.processes import TIMEOUT, python
 
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -87,5 +87,5 @@ def test_the_cpu_is_the_one_that_numba_compiles_for(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     run = python(NUMBA_CPU)
-    _, errors = run.communicate(timeout=60)
+    _, errors = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 0, errors

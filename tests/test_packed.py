@@ -22,7 +22,7 @@ from int8ref.program import Tensors
 from int8ref.worker import Worker
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
-from tests.processes import python
+from tests.processes import TIMEOUT, python
 
 BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
 
@@ -222,7 +222,7 @@ def test_two_processes_may_pack_at_once(model: Model, tiny_file: Path, tmp_path:
     """Each waits until both are at it, then both write."""
     racers = [python(RACER, tiny_file, tmp_path / f"started-{i}") for i in range(2)]
     for racer in racers:
-        _, errors = racer.communicate(timeout=60)
+        _, errors = racer.communicate(timeout=TIMEOUT)
         assert racer.returncode == 0, errors
     before = kept(model).stat()
     assert works(model)

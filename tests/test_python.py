@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import importlib.metadata
 import itertools
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from int8ref.alignment import AlignmentError
 from int8ref.model_file import save
 from int8ref.options import OptionError
 from tests.conftest import build_tiny_model
+from tests.processes import TIMEOUT
 from tests.test_whole_model import imported
 from tests.tiny_integer import build_tiny_decoder
 
@@ -49,8 +52,31 @@ int8ref.load({str(tiny_file)!r}).translate(["a cat", ""], int8ref.Options(alignm
 print("numpy" in sys.modules, "numba" in sys.modules)
 """
     for _ in range(2):
-        out = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=900)
+        out = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=TIMEOUT)
     assert out == "True False\n"
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    """It is looked up when it is asked for, without `importlib.metadata`, which is slow."""
+    program = """
+import sys
+import int8ref
+assert "int8ref.installed" not in sys.modules
+assert "__version__" in dir(int8ref)
+print(int8ref.__version__)
+assert "importlib.metadata" not in sys.modules
+"""
+    out = subprocess.check_output([sys.executable, "-P", "-c", program], text=True, timeout=TIMEOUT)
+    assert out == importlib.metadata.version("int8ref") + "\n"
+
+
+def test_a_folder_on_the_path_has_a_version_too(tmp_path: Path) -> None:
+    (tmp_path / "int8ref").mkdir()
+    for name in ("__init__.py", "installed.py"):
+        shutil.copy(Path(int8ref.__file__).with_name(name), tmp_path / "int8ref")
+    command = [sys.executable, "-S", "-c", "import int8ref; print(int8ref.__version__)"]
+    out = subprocess.check_output(command, text=True, cwd=tmp_path, timeout=TIMEOUT)
+    assert out == "0 (not installed)\n"
 
 
 def test_what_is_not_there_is_told() -> None:
@@ -131,7 +157,7 @@ def test_a_stream_answers_before_the_next_line(translator: Translator) -> None:
 
     def lines() -> Iterator[str]:
         for line in LINES:
-            assert answered.acquire(timeout=20)
+            assert answered.acquire(timeout=TIMEOUT)
             yield line
 
     found = []

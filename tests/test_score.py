@@ -59,7 +59,7 @@ def test_batches_and_threads_change_nothing(tiny: Command, scores: bytes, speed:
 
 def test_both_backends_give_the_same_bytes(tiny: Command, scores: bytes) -> None:
     command = [*tiny, "--scores=token", "--backend", "compiled"]
-    assert run(command, PAIRS, timeout=900)[:2] == (0, scores)
+    assert run(command, PAIRS)[:2] == (0, scores)
 
 
 def test_what_the_search_found_has_the_score_it_told(tiny: Command, tiny_file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import textwrap
@@ -44,6 +45,22 @@ def tokenizer(tiny_model: TinyModel) -> TextTokenizer:
 @pytest.fixture(scope="module")
 def processor(tiny_model: TinyModel) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_proto=tiny_model(1).source.model)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of a protobuf message: bytes, or a message of fewer than 128 bytes."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def test_of_equally_likely_pieces_the_longest_come_last() -> None:
+    """SentencePiece before 0.2.2 cuts this text into other pieces: the same model, other tokens."""
+    pieces = b"".join(
+        field(1, field(1, piece) + b"\x15" + struct.pack("<f", score) + bytes([3 << 3, kind]))
+        for piece, score, kind in [(b"<unk>", 0, 2), (b"a", -0.1, 1), (b"aa", -0.2, 1)]
+    )
+    unigram, as_it_is = field(2, b"\x18\x01"), field(3, field(1, b"identity") + b"\x18\x00")
+    tokenizer = build_tokenizer(Tokenizer("sentencepiece", pieces + unigram + as_it_is), 3)
+    assert tokenizer.encode("a" * 15) == [1, *[2] * 7]
 
 
 @given(st.text())

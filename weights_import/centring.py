@@ -8,6 +8,7 @@ constant again to a bias of its own: the model computes what it did, with as man
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,8 @@ def move_to_centre(ranges: Ranges, name: str, heads: tuple[int, int] = (1, 1)) -
     x = ranges.samples[name]
     high = x.max(axis=0).reshape(*heads, -1).max(axis=1, keepdims=True)
     low = x.min(axis=0).reshape(*heads, -1).min(axis=1, keepdims=True)
-    centre: Float32 = ((high + low) / 2).repeat(heads[1], axis=1).ravel()
+    middle: Any = (high + low) / 2  # float32, although NumPy 2.5 declares float64
+    centre: Float32 = middle.repeat(heads[1], axis=1).ravel()
     ranges.replace(name, x - centre)
     return centre
 

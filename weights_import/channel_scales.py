@@ -40,6 +40,6 @@ def channel_scales(maxima: Float32, spread: float, largest: int = DATA_MAX) -> F
     return scale
 
 
-def positive(clip: Float64) -> Float64:
+def positive(clip: Float64 | np.float64) -> Float64:
     """Thresholds with 1 in place of 0: a value that is always zero may have any scale."""
     return np.where(clip > 0, clip, 1.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,10 +111,12 @@ class _Pass:
         kind = self.model.architecture.norm
         epsilon = np.float32(self.model.architecture.norm_epsilon)
         y = x if kind == "rms" else x - x.mean(axis=-1, keepdims=True)
+        size: Any  # float32, although NumPy 2.5 declares float64
         if kind == "l1":
-            y = y / (np.abs(y).mean(axis=-1, keepdims=True) + epsilon)
+            size = np.abs(y).mean(axis=-1, keepdims=True) + epsilon
         else:
-            y = y / np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + epsilon)
+            size = np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + epsilon)
+        y = y / size
         y *= self.model.tensors[f"{name}.gain"]
         bias = self.model.tensors.get(f"{name}.bias")
         return self.see(name, y if bias is None else y + bias)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
 from benchmarks import environments, ops, peers, report
@@ -176,6 +177,23 @@ def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         peers.main(["--parts", "start,speed"])
     assert "no parts speed (there are start" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_is_asked_for_a_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def homeless(*_: str) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("INT8REF_PEERS", raising=False)
+    monkeypatch.delenv("PYENV_ROOT", raising=False)
+    monkeypatch.setattr(platformdirs, "user_cache_path", homeless)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(SystemExit) as ended:
+        peers.main(["--parts", "start"])
+    assert ended.value.code == 2
+    assert "say --cache FOLDER: could not determine" in capsys.readouterr().err
+    assert list(environments._candidates("0.1", {})) == []
 
 
 def test_what_is_missing_is_skipped_with_the_reason(

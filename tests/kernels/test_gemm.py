@@ -20,6 +20,7 @@ from int8ref.kernels.gemm.lowering import address
 from int8ref.kernels.gemm.packed_row import unpack_row
 from int8ref.kernels.gemm.target import TARGET
 from tests.kernels import gemm_cases as gc
+from tests.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 sizes = st.one_of(st.integers(1, 20), st.sampled_from([63, 64, 65, 127, 128, 129, 200]))
@@ -212,7 +213,7 @@ def test_without_jit() -> None:
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=TIMEOUT,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [TARGET.name, gc.digest(case.expected() for case in gc.cases())]

@@ -17,6 +17,7 @@ import pytest
 
 from int8ref.kernels.gemm.target import select
 from tests.kernels import gemm_cases as gc
+from tests.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
@@ -29,7 +30,11 @@ def python(*arguments: str, cpu: str | None = None, features: str = "") -> str:
     if cpu:
         environment |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
     run = subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     assert run.returncode == 0, run.stderr
     return run.stdout

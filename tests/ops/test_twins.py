@@ -15,7 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import int8ref.kernels
@@ -69,8 +69,7 @@ def test_rows_do_not_see_each_other(op: str, data: st.DataObject) -> None:
     alike = {"target", "history"} if out_domain in ("target", "history") else {out_domain}
     row_values = [n for n in case.values if kinds[n].domain in alike]
     keys = getattr(case.instruction, "key", None), getattr(case.instruction, "value", None)
-    if out_domain == "source" and any(keys):
-        return  # self-attention: its rows are its keys
+    assume(out_domain != "source" or not any(keys))  # the rows of self-attention are its keys
     whole = run_reference(case)
     rows = len(case.values[row_values[0]])
     row = data.draw(st.integers(0, rows - 1))

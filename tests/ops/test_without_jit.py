@@ -10,6 +10,8 @@ from pathlib import Path
 import numba
 import pytest
 
+from tests.processes import TIMEOUT
+
 ROOT = Path(__file__).parents[2]
 FILES = ("tests/ops/test_twins.py::test_same_bits", "tests/test_arithmetic.py")
 
@@ -22,7 +24,7 @@ def test_every_kernel_without_jit() -> None:
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=TIMEOUT,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
