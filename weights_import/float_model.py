@@ -238,6 +238,12 @@ class FloatModel:
     tokenizers  "source" and "target" -> the bytes of a SentencePiece model
     provenance  file, sha256, format, and licence where it is known
     languages   codes of source and target language, where the checkpoint tells them
+    frames      what may stand around a source, by the names that a user asks for it; empty where
+                the format leaves no choice
+    doubt       why the frame must be asked for, empty where the checkpoint tells it
+    wanted      what the files of its tokenizers may be called, where not as `sources.tokenizers`
+                has it
+    warnings    what the model does not do as its checkpoint says, a sentence each
     """
 
     architecture: Architecture
@@ -247,6 +253,10 @@ class FloatModel:
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, str] | None = None
+    frames: dict[str, Frame] = field(default_factory=dict)
+    doubt: str = ""
+    wanted: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def nbytes(self) -> int:

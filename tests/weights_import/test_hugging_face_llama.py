@@ -90,7 +90,12 @@ def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "gemma"}, "model_type"),
+        ({"model_type": "gemma"}, "a model of kind 'gemma', which is not read; the kinds"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "partial_rotary_factor"),
+        ({"architectures": ["LlamaForSequenceClassification"]}, "labels texts"),
+        ({"auto_map": {"AutoModelForCausalLM": "x.Y"}}, "code of its own (auto_map)"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantised by gptq"),
         ({"hidden_act": "relu6"}, "hidden_act"),
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_parameters.rope_type"),
@@ -111,6 +116,8 @@ def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"attention_bias": True}, "0 biases for 8 matrices of self_attn, where the conf"),
+        ({"mlp_bias": True}, "0 biases for 6 matrices of mlp, where the configuration tells of 6"),
         ({"hidden_size": 48}, "wrong shape target_embedding [13, 24], expected [13, 48]"),
         ({"num_key_value_heads": 4}, "wrong shape decoder.0.self.key.weight [12, 24], expected ["),
         ({"num_hidden_layers": 3}, "missing decoder.2.self.query.weight"),

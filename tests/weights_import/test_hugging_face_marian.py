@@ -98,15 +98,15 @@ def _parts(path: Path) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "mbart"}, "model_type"),
+        ({"model_type": "mbart"}, "a model of kind 'mbart', which is not read; the kinds"),
         ({"activation_function": "tanh"}, "activation_function"),
         ({"normalize_before": True}, "normalize_before"),
         ({"normalize_embedding": True}, "normalize_embedding"),
-        ({"share_encoder_decoder_embeddings": False}, "share_encoder_decoder_embeddings"),
-        ({"static_position_embeddings": None}, "static_position_embeddings"),
+        ({"static_position_embeddings": False}, "static_position_embeddings"),
+        ({"tie_word_embeddings": False}, "missing output.weight"),
         ({"d_model": "8"}, "d_model"),
-        ({"d_model": 16}, "model.shared.weight: [13, 8], expected [13, 16]"),
-        ({"pad_token_id": 1}, "both must be the last token, 12"),
+        ({"d_model": 16}, "wrong shape source_embedding [13, 8], expected [13, 16]"),
+        ({"pad_token_id": 1}, "both must be one token of 13"),
         ({"encoder_ffn_dim": 16}, "encoder_ffn_dim and decoder_ffn_dim differ"),
         ({"decoder_layers": 3}, "missing decoder.2.self.query.weight"),
         ({"decoder_layers": 1}, "unused model.decoder.layers.1.fc1.bias"),
@@ -121,13 +121,6 @@ def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) 
     assert str(path) in str(caught.value)
 
 
-def test_a_padding_token_with_an_embedding_is_refused(tmp_path: Path) -> None:
-    content = tiny.tensors()
-    content["model.shared.weight"][-1, 2] = 1
-    with pytest.raises(CheckpointError, match="the embedding of <pad> is not zero"):
-        sources.read(tiny.write(tmp_path, content))
-
-
 def test_tied_copies_are_ignored_and_strangers_are_not(tmp_path: Path) -> None:
     content = tiny.tensors()
     content["lm_head.weight"] = content["model.shared.weight"].copy()
@@ -140,7 +133,7 @@ def test_tied_copies_are_ignored_and_strangers_are_not(tmp_path: Path) -> None:
 def test_without_a_configuration_it_is_no_checkpoint(tmp_path: Path) -> None:
     path = tiny.write(tmp_path)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(CheckpointError, match="no checkpoint of a known format"):
+    with pytest.raises(CheckpointError, match=r"a safetensors without the config.json that tells"):
         sources.read(path)
 
 

@@ -29,10 +29,15 @@ def parse_file(path: Path) -> Any:
 
 def read(path: Path, kind: type[Kind]) -> Kind:
     """What is of a kind in a file; raises CheckpointError for what is not."""
+    return convert(parse_file(path), kind, path.name)
+
+
+def convert(told: Any, kind: type[Kind], name: str) -> Kind:
+    """What is of a kind in the JSON of a file of this name; raises CheckpointError likewise."""
     try:
-        return msgspec.convert(parse_file(path), kind)
-    except msgspec.ValidationError as error:
-        raise CheckpointError(f"{path.name}: {error}") from None
+        return msgspec.convert(told, kind)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise CheckpointError(f"{name}: {error}") from None
 
 
 def _refuse(constant: str) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sentencepiece
@@ -54,16 +54,20 @@ class Piece:
 
 
 def renumbered(
-    content: bytes, vocabulary: Mapping[str, int], eos: str = "</s>", unk: str = "<unk>"
+    content: bytes,
+    vocabulary: Mapping[str, int],
+    eos: str = "</s>",
+    unk: str = "<unk>",
+    controls: Collection[str] = (),
 ) -> bytes:
     """The SentencePiece model `content`, with the ids of `vocabulary`, which has one for each
-    number from 0 on.
+    number from 0 on; `controls` are pieces that stand for no text.
 
     Raises CheckpointError for ids with gaps, without `eos` or `unk`, or for a damaged model.
     """
     order = _ordered(vocabulary, (eos, unk))
     pieces, rest = _parsed(content)
-    known = dict(pieces)
+    known = dict(pieces) | dict.fromkeys(controls, Piece(type=CONTROL))
     known |= {eos: Piece(type=CONTROL), unk: Piece(type=UNKNOWN)}
     written = b"".join([*(_listed(name, known) for name in order), *rest])
     _check(written, vocabulary[eos], vocabulary[unk], len(order))
@@ -122,6 +126,11 @@ def padded(content: bytes, size: int) -> bytes:
         raise CheckpointError(f"SentencePiece model: {len(pieces)} pieces for {size} embeddings")
     more = (f"<unused{i}>" for i in range(len(pieces), size))
     return content + b"".join(_written(name, Piece(type=CONTROL)) for name in more)
+
+
+def pieces_of(content: bytes) -> dict[str, Piece]:
+    """The pieces of a SentencePiece model, in order; raises CheckpointError for a damaged one."""
+    return dict(_parsed(content)[0])
 
 
 def _model(
