@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,9 +21,10 @@ from int8ref.shortlist import Shortlist, beside, tokenizers_hash
 from int8ref.shortlist import load as load_shortlist
 from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
-from weights_import.arguments import CHOICES, PAIR, parser
+from weights_import.arguments import CHOICES, parser
 from weights_import.calibrate import calibrate, own_text, shipped_text
 from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.languages import codes_of, primary
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
@@ -44,8 +46,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
     checkpoint, *companions = sources.files(options.source)
     others = filter(None, (lists, options.calibration))
     check_output(options.output, [checkpoint, *companions, *others])
-    model = sources.read(checkpoint)
+    model = framed(sources.read(checkpoint), checkpoint, options.source_frame)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
+    for warning in model.warnings:
+        console.warning(f"{checkpoint.name}: {warning}")
     source, target = tokenizers(model, f"in {checkpoint.parent}")
     languages = languages_of(model, options.languages, name)
     shortlist = import_shortlist(lists, model, source, target) if lists else None
@@ -77,6 +81,22 @@ def run(options: argparse.Namespace, console: Console) -> None:
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
         f" {model.nbytes / size:.2f} times smaller than the weights in float32"
     )
+
+
+def framed(model: FloatModel, path: Path, asked: str | None) -> FloatModel:
+    """The model with what is `asked` for around its sources, which is its own where nothing is.
+
+    Raises UserError for a frame that it cannot have, CheckpointError where it must be asked for.
+    """
+    if asked is None:
+        if model.doubt:
+            raise CheckpointError(f"{path}: {model.doubt}")
+        return model
+    if asked not in model.frames:
+        known = f"one of {', '.join(model.frames)}" if model.frames else "told by the checkpoint"
+        raise UserError(f"--source-frame {asked}: for {path.name} it is {known}")
+    frame = model.frames[asked]
+    return replace(model, architecture=replace(model.architecture, source_frame=frame), doubt="")
 
 
 def write(output: Path, model: Model, compact: bool) -> int:
@@ -144,8 +164,8 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
             f"--languages {given[0]}: a model that translates has two, source and target, such as"
             " en-pt"
         )
-    named = tuple(name.split("-")) if PAIR.fullmatch(name) else ("und", "und")
-    codes = given or model.languages or named
+    named = codes_of(name.split("-"))
+    codes = given or model.languages or (named if len(named) == 2 else ("und",))
     return codes[0], codes[-1]
 
 
@@ -156,7 +176,7 @@ def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
     that are too long.
     """
     if path is None:
-        return shipped_text(language)
+        return shipped_text(primary(language))
     try:
         with path.open("rb") as file:
             lines = Lines(file, lambda message: warn(f"{path}: {message}"))
@@ -178,7 +198,7 @@ def tokenizers(
     if missing:
         raise CheckpointError(
             f"no SentencePiece model of the {' and the '.join(missing)} {where}: looked for"
-            f" {names_of_models(missing)}"
+            f" {model.wanted or names_of_models(missing)}"
         )
     source, target = (model.tokenizers[side] for side in sides)
     return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)

@@ -12,7 +12,7 @@ import msgspec
 from weights_import.float_model import CheckpointError
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_variables import Variables
-from weights_import.sources.tokenizers import SIDES, by_side, read_limited
+from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
 from weights_import.sources.vocabulary import of_characters, renumbered
 
 CONFIG = "config.json"
@@ -28,7 +28,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of config.json; other keys do not change what the model computes."""
 
     unk_token: str = "<unk>"
-    bos_token: str = "<s>"
+    bos_token: str | None = "<s>"
     eos_token: str = "</s>"
     decoder_start_token: str | None = "<s>"
     add_source_bos: bool = False
@@ -93,6 +93,13 @@ def tokenizer_files(folder: Path) -> list[Path]:
     """The SentencePiece models that `tokenizers` may read."""
     beside = [path for pattern in MODELS for path in folder.glob(pattern)]
     return beside or [folder.parent / ABOVE]
+
+
+def wanted(folder: Path) -> str:
+    """What the SentencePiece models may be called, and that other tokenizers are no help."""
+    named = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
+    others = [name for name in ("tokenizer.json", "vocab.json") if (folder / name).is_file()]
+    return named + (f"; {others[0]} is of a kind that is not read" if others else "")
 
 
 def tokenizers(
