@@ -43,6 +43,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "scale": tiny.WIDTH**0.5,
         "config": {"decoder_start_token": "<pad>", "bos_token": "<pad>"},
     },
+    "unknown": {
+        "spec": {"pre_norm": False},
+        "tables": True,
+        "scale": tiny.WIDTH**0.5,
+        "config": {"decoder_start_token": "</s>"},
+    },
     "M2M100": {
         "tables": True,
         "scale": tiny.WIDTH**0.5,

@@ -219,7 +219,10 @@ def test_any_file_name_gives_a_model_that_is_read(training: list[str], tmp_path:
     assert load(output).name == "mon-mod-le-1-"
 
 
-@pytest.mark.parametrize("languages", ["", "en_pt", "english-portuguese", "en-pt-de", "-", "en-"])
+@pytest.mark.parametrize(
+    "languages",
+    ["", "en-fr_", "english-portuguese", "en-pt-de", "-", "en-", "en-p", "en_pt_de", "1-2"],
+)
 @pytest.mark.usefixtures("unread")
 def test_languages_of_another_form(marian: Path, languages: str, capsys: Errors) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import real_ctranslate2 as real
+import tiny_training
 from log_probabilities import log_probabilities
 from real_ctranslate2 import SHARED
 
+from int8ref.model_file import load
+from int8ref.program import Frame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.float_model import CheckpointError, FloatModel
@@ -72,14 +75,27 @@ def test_models_of_many_languages_are_refused(code: str, tmp_path: Path) -> None
 def test_a_frame_that_nothing_tells_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = real.write(tmp_path / "model", "M2M100")
+    folder = real.write(tmp_path / "model", "unknown")
     (tmp_path / "text").write_text("abc\nhad a\ng h\nbad\n" * 9)
     out = tmp_path / "made.safetensors"
     arguments = [str(folder), "-o", str(out), "--calibration", str(tmp_path / "text"), "-q"]
     assert main(arguments) == 1
     assert "--source-frame" in capsys.readouterr().err
     assert main([*arguments, "--source-frame", "eos"]) == 0
-    assert out.is_file()
+    assert load(out).program.source_frame == Frame(after=(SHARED.index("</s>"),))
+    assert main([*arguments, "--source-frame", "bos-eos"]) == 0
+    assert load(out).program.source_frame == Frame((0,), (SHARED.index("</s>"),))
+    assert main([str(folder / "model.bin"), *arguments[1:], "--source-frame", "none"]) == 0
+    assert load(out).program.source_frame == Frame()
+
+
+def test_a_frame_is_asked_for_where_the_format_leaves_a_choice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_training.write(tmp_path)
+    arguments = [str(tmp_path), "-o", str(tmp_path / "x.safetensors"), "--source-frame", "eos"]
+    assert main(arguments) == 1
+    assert "for tiny.safetensors it is told by the checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,6 @@ def refuse_languages(vocabulary: Mapping[str, int]) -> None:
         shown = ", ".join(found[:3])
         raise CheckpointError(
             f"a model of many languages (its vocabulary has {shown}), such as NLLB, M2M100 or"
-            " mBART, is not supported, because each of its sentences needs the tokens of its languages;"
-            " import a model of one pair of languages"
+            " mBART, is not supported, because each of its sentences needs the tokens of its"
+            " languages; import a model of one pair of languages"
         )

@@ -29,6 +29,7 @@ from weights_import.sources.ctranslate2_frame import frame_of, frames, refuse_la
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
     Config,
+    languages,
     read_config,
     read_vocabulary,
     tokenizer_files,
@@ -108,6 +109,7 @@ def read(path: Path) -> FloatModel:
             canonical(shape, variables),
             tokenizers=tokenizers(path.parent, vocabularies, config),
             provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
+            languages=languages(path.parent),
             frames=frames(vocabularies["source"], config),
             doubt="" if frame_of(variables, config) else DOUBT,
             wanted=wanted(path.parent),
