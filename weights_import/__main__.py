@@ -14,7 +14,6 @@ from int8ref import command
 from int8ref.console import Console
 from int8ref.errors import UserError
 from int8ref.instruction import ProgramError
-from int8ref.lines import Lines, TextError, Warn
 from int8ref.model_file import MAX_NAME, NAME_CHARACTERS, Model, Tokenizer, save
 from int8ref.models import MODELS
 from int8ref.shortlist import Shortlist, beside, tokenizers_hash
@@ -22,9 +21,10 @@ from int8ref.shortlist import load as load_shortlist
 from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
 from weights_import.arguments import CHOICES, parser
-from weights_import.calibrate import calibrate, own_text, shipped_text
+from weights_import.calibrate import calibrate, own_text
+from weights_import.calibration_text import ADVICE, calibration_text, shortage
 from weights_import.float_model import CheckpointError, FloatModel
-from weights_import.languages import codes_of, primary
+from weights_import.languages import pair_in
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
@@ -56,15 +56,25 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if shortlist is None:
         check_old_shortlist(beside(options.output), source, target)
     sentences: list[str] | list[list[int]]
+    lacking = ""
     if options.calibration is None and not model.architecture.encoder_layers:
         console.info("writing texts to calibrate on ...")
         sentences = own_text(model)
     else:
         sentences = calibration_text(options.calibration, languages[0], console.warning)
+        lacking = shortage(model, sentences)
+    if lacking:
+        console.warning(f"{options.calibration or 'the text that ships'}: {lacking}; {ADVICE}")
     console.info(f"calibrating on {len(sentences)} sentences ...")
     ranges = calibrate(model, sentences, positions=options.positions)
     console.info("lowering ...")
-    program, tensors = lower(model, ranges, lowering)
+    try:
+        program, tensors = lower(model, ranges, lowering)
+    except LoweringError as error:
+        if not lacking:
+            raise
+        told = f"{lacking}, on which it cannot be calibrated ({error}); {ADVICE}"
+        raise UserError(f"{options.calibration or 'the text that ships'}: {told}") from None
     provenance = {
         **model.provenance,
         **ranges.provenance,
@@ -164,28 +174,8 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
             f"--languages {given[0]}: a model that translates has two, source and target, such as"
             " en-pt"
         )
-    named = codes_of(name.split("-"))
-    codes = given or model.languages or (named if len(named) == 2 else ("und",))
+    codes = given or model.languages or pair_in(name) or ("und",)
     return codes[0], codes[-1]
-
-
-def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
-    """The sentences of a calibration file, or those that ship for a language; no blank lines.
-
-    Raises UserError where there are none, and for a line that is not UTF-8; `warn` is told of lines
-    that are too long.
-    """
-    if path is None:
-        return shipped_text(primary(language))
-    try:
-        with path.open("rb") as file:
-            lines = Lines(file, lambda message: warn(f"{path}: {message}"))
-            sentences = [line for line in lines if line.strip()]
-    except TextError as error:
-        raise TextError(f"{path}: {error}") from None
-    if not sentences:
-        raise UserError(f"{path}: no sentences to calibrate on")
-    return sentences
 
 
 def tokenizers(

@@ -36,6 +36,14 @@ def codes_of(parts: Sequence[str]) -> tuple[str, ...]:
     return found if all(found) else ()
 
 
+def pair_in(name: str) -> tuple[str, ...]:
+    """Source and target as the name of a model tells them, such as en-pt; none where it is another
+    name, such as my-new-model, whose last part could be a variant."""
+    found = codes_of(name.split("-"))
+    plain = len(found) == 2 and not any(map(VARIANT.fullmatch, re.split("[-_]", name)))
+    return found if plain else ()
+
+
 def code(subtags: Sequence[str]) -> str:
     """A code of these subtags: a language, and perhaps script, region and variants; empty for what
     is none."""
