@@ -133,11 +133,11 @@ def read(path: Path) -> FloatModel:
         file = path.with_name(TOKENIZER)
         found, eos, unk = tokenizers(file, config.vocab_size, marks)
         shape = architecture(config, eos, unk)
+        old = filter(FREQUENCIES.fullmatch, stored)
         tensors = {name: matrix for name, matrix in words.items() if matrix is not None}
         model = FloatModel(
             shape,
-            tensors
-            | canonical(frequencies_checked(stored, shape), stored_names(shape), (EMBEDDING, HEAD)),
+            tensors | canonical(stored, stored_names(shape), {EMBEDDING, HEAD, *old}),
             tokenizers=found,
             provenance={
                 "file": path.name,
@@ -145,7 +145,7 @@ def read(path: Path) -> FloatModel:
                 "sha256": content.sha256,
             },
             wanted=wanted(path.parent),
-            warnings=marks.warnings + begun(path.parent),
+            warnings=[*marks.warnings, *begun(path.parent), *stored_frequencies(stored, shape)],
         )
         model.validate()
     except CheckpointError as error:
@@ -176,14 +176,15 @@ def check(config: _Config, stored: Tensors) -> None:
             )
 
 
-def frequencies_checked(stored: Tensors, shape: Architecture) -> Tensors:
-    """The tensors without the frequencies of positions, which older files store and which follow
-    from the configuration; raises CheckpointError where they do not."""
+def stored_frequencies(stored: Tensors, shape: Architecture) -> list[str]:
+    """What is to be said of the frequencies of positions, which older files store and transformers
+    no longer reads: they follow from the configuration."""
+    told = np.array(shape.rotary)
     for name in filter(FREQUENCIES.fullmatch, stored):
-        found, told = stored[name].ravel(), np.array(shape.rotary)
+        found = stored[name].ravel()
         if found.shape != told.shape or not np.allclose(found, told, rtol=ROUNDED, atol=1e-6):
-            raise CheckpointError(f"{name}: not the frequencies that the configuration tells")
-    return {n: value for n, value in stored.items() if not FREQUENCIES.fullmatch(n)}
+            return [f"{name} differs from the configuration, which counts"]
+    return []
 
 
 def tokenizers(path: Path, vocabulary: int, eos: Marks) -> tuple[dict[str, bytes], int, int]:
