@@ -26,8 +26,23 @@ SUPPORTED: dict[str, tuple[str, ...]] = {
 }
 
 
+MESSAGE_LENGTH = 8000
+
+
 class CheckpointError(UserError, ValueError):
-    """A checkpoint is damaged, or describes a model that is not supported; says what and where."""
+    """A checkpoint is damaged, or describes a model that is not supported; says what and where.
+
+    What a file says may stand in the message: it is in one line, of printable characters, and
+    not longer than a few thousand of them.
+    """
+
+    def __init__(self, message: str) -> None:
+        if len(message) > MESSAGE_LENGTH:
+            message = f"{message[:MESSAGE_LENGTH]} ..."
+        if not message.isprintable():
+            escaped = (c if c.isprintable() else ascii(c)[1:-1] for c in message)
+            message = "".join(escaped)
+        super().__init__(message)
 
 
 @dataclass(frozen=True)

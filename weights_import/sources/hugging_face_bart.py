@@ -24,6 +24,7 @@ from weights_import.sources.hugging_face import (
     TOLD,
     Shape,
     canonical,
+    check_words,
     embeddings,
     named,
     stored_names,
@@ -94,12 +95,15 @@ def read(path: Path) -> FloatModel:
             target_prefix=(config.first,),
         )
         content = contents(path)
+        tensors = _canonical(shape, config.tie_word_embeddings, named(content.tensors))
+        size = dict.fromkeys(("source_embedding", "target_embedding"), config.vocab_size)
+        check_words(tensors, size, config.d_model)
         found = characters(config, eos) or tokenizers_in(path.parent)
         known = {name for model in found.values() for name in pieces_of(model)}
         refuse_added(added_tokens(path.parent), known)
         model = FloatModel(
             shape,
-            _canonical(shape, config.tie_word_embeddings, named(content.tensors)),
+            tensors,
             tokenizers=found,
             provenance={
                 "file": path.name,

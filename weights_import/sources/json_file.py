@@ -36,7 +36,7 @@ def convert(told: Any, kind: type[Kind], name: str) -> Kind:
     """What is of a kind in the JSON of a file of this name; raises CheckpointError likewise."""
     try:
         return msgspec.convert(told, kind)
-    except (msgspec.ValidationError, OverflowError) as error:
+    except (msgspec.ValidationError, UnicodeEncodeError, OverflowError) as error:
         raise CheckpointError(f"{name}: {error}") from None
 
 

@@ -23,6 +23,7 @@ from weights_import.float_model import (
     FloatModel,
     declare,
 )
+from weights_import.sources.checkpoint_bytes import one_line
 from weights_import.sources.tokenizers import tokenizers_in
 
 OPTIONS = "special:model.yml"
@@ -141,7 +142,7 @@ def read_options(text: bytes) -> dict[str, object]:
     try:
         options = yaml.safe_load(text.rstrip(b"\0").decode())
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise CheckpointError(f"{OPTIONS}: {type(error).__name__}: {error}") from error
+        raise CheckpointError(f"{OPTIONS}: {one_line(error)}") from error
     if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
         raise CheckpointError(f"{OPTIONS}: not a mapping of option names")
     return options

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from weights_import.float_model import CheckpointError
+from weights_import.sources.checkpoint_bytes import one_line
 from weights_import.sources.signatures import HEAD_BYTES, stand_in
 from weights_import.sources.vocabulary import renumbered
 
@@ -106,6 +107,6 @@ def read_vocabulary(path: Path) -> dict[str, int]:
             values = json.loads(text)
         else:
             values = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
-        return {str(piece): int(number) for piece, number in values.items()}
+        return {str(piece): int(str(number)) for piece, number in values.items()}
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"not a list of pieces: {type(error).__name__}: {error}") from None
+        raise CheckpointError(f"not a list of pieces: {one_line(error)}") from None

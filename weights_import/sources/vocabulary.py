@@ -186,7 +186,10 @@ def _listed(name: str, known: Mapping[str, Piece]) -> bytes:
 
 def _written(name: str, piece: Piece) -> bytes:
     """A piece as a field of a model."""
-    body = _field(PIECE, BYTES, name.encode())
+    try:
+        body = _field(PIECE, BYTES, name.encode())
+    except UnicodeEncodeError:
+        raise CheckpointError(f"vocabulary: {name!r:.80} has half a surrogate pair") from None
     body += _field(SCORE, FOUR_BYTES, FLOAT.pack(piece.score))
     return _field(PIECES, BYTES, body + _field(TYPE, VARINT, _varint(piece.type)))
 
