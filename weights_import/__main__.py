@@ -28,7 +28,7 @@ from weights_import.languages import pair_in
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
-from weights_import.sources.tokenizers import names_of_models
+from weights_import.sources.tokenizers import names_of_models, unread_tokenizers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,15 +42,18 @@ def run(options: argparse.Namespace, console: Console) -> None:
     name = options.name or legal_name(options.output.stem)
     choices = {name: getattr(options, name) for name, _, _ in CHOICES}
     lowering = Options(positions=options.positions, **choices)
-    lists = options.shortlist or marian_shortlist.find(options.source)
     checkpoint, *companions = sources.files(options.source)
+    lists = options.shortlist or marian_shortlist.find(checkpoint)
     others = filter(None, (lists, options.calibration))
     check_output(options.output, [checkpoint, *companions, *others])
     model = framed(sources.read(checkpoint), checkpoint, options.source_frame)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
+    longest = model.architecture.max_positions
+    if longest > options.positions:
+        console.info(f"at most {options.positions} of its {longest} positions, see --positions")
     for warning in model.warnings:
         console.warning(f"{checkpoint.name}: {warning}")
-    source, target = tokenizers(model, f"in {checkpoint.parent}")
+    source, target = tokenizers(model, checkpoint.parent)
     languages = languages_of(model, options.languages, name)
     shortlist = import_shortlist(lists, model, source, target) if lists else None
     if shortlist is None:
@@ -178,17 +181,15 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
     return codes[0], codes[-1]
 
 
-def tokenizers(
-    model: FloatModel, where: str = "beside the checkpoint"
-) -> tuple[Tokenizer, Tokenizer]:
-    """Source and target tokenizer of a checkpoint, which must have both; without an encoder, that
-    of the target twice.  Raises CheckpointError that says what was looked for, and `where`."""
+def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tokenizer]:
+    """Source and target tokenizer of a checkpoint in a folder, which must have both; without an
+    encoder, that of the target twice.  Raises CheckpointError that says what was looked for."""
     sides = ("source", "target") if model.architecture.encoder_layers else ("target", "target")
     missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
         raise CheckpointError(
-            f"no SentencePiece model of the {' and the '.join(missing)} {where}: looked for"
-            f" {model.wanted or names_of_models(missing)}"
+            f"no SentencePiece model of the {' and the '.join(missing)} in {folder}: looked for"
+            f" {model.wanted or names_of_models(missing)}{unread_tokenizers(folder)}"
         )
     source, target = (model.tokenizers[side] for side in sides)
     return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)

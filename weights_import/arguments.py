@@ -12,8 +12,8 @@ from weights_import.lower import Options
 from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
-Import a Transformer as one int8 model file: a checkpoint of Marian, of transformers (Marian, BART),
-of CTranslate2 or of the training recipe, in floats or quantised.
+Import a Transformer as one int8 model file: a checkpoint of Marian, of transformers (Marian, BART,
+Llama, Mistral), of llama2.c, of CTranslate2 or of the training recipe, in floats or quantised.
 
 The activations' scales come from running the float model on a text in the source language: a few
 hundred sentences like those to be translated later.  No code of the checkpoint is run and no

@@ -205,7 +205,7 @@ def test_without_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str
     arguments = [str(tmp_path), "-o", str(tmp_path / "x.safetensors"), "-q"]
     assert main(arguments) == 1
     told = capsys.readouterr().err
-    assert "looked for tokenizer.model; tokenizer.json are of a kind" in told
+    assert "looked for tokenizer.model; tokenizer.json there cannot be used" in told
     assert ".spm" not in told
 
 

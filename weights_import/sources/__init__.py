@@ -16,8 +16,9 @@ from typing import Protocol, cast
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.sources.unreadable import reason
 
-DEPTH, MAXIMUM_FOLDERS = 3, 256
-"""How deep a checkpoint may lie in the folder that is given, and in how many it is looked for."""
+DEPTH, MAXIMUM_FOLDERS, MAXIMUM_FILES = 3, 64, 4096
+"""How deep a checkpoint may lie in the folder that is given, in how many folders of a depth it is
+looked for, and among how many files of each."""
 
 
 class Source(Protocol):
@@ -87,7 +88,7 @@ def _find(path: Path) -> tuple[Path, Source]:
 
 def _checkpoints(path: Path, known: list[Source]) -> list[tuple[Path, Source]]:
     """The checkpoints that a folder holds, or that a file is, and their formats."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = sorted(path.iterdir())[:MAXIMUM_FILES] if path.is_dir() else [path]
     return [
         (file, source)
         for file in files

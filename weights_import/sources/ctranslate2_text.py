@@ -24,6 +24,7 @@ MODELS = "*.spm", "*.model"
 ABOVE, METADATA = "sentencepiece.model", "metadata.json"
 """In the folder above the model's, where Argos Translate has it."""
 ENDINGS = ".json", ".txt"
+WANTED = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,13 +108,6 @@ def tokenizer_files(folder: Path) -> list[Path]:
     """The SentencePiece models that `tokenizers` may read."""
     beside = [path for pattern in MODELS for path in folder.glob(pattern)]
     return beside or [folder.parent / ABOVE]
-
-
-def wanted(folder: Path) -> str:
-    """What the SentencePiece models may be called, and that other tokenizers are no help."""
-    named = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
-    others = [name for name in ("tokenizer.json", "vocab.json") if (folder / name).is_file()]
-    return named + (f"; {others[0]} is of a kind that is not read" if others else "")
 
 
 def tokenizers(

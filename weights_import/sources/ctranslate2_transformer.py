@@ -28,6 +28,7 @@ from weights_import.sources.ctranslate2_file import contents, specification
 from weights_import.sources.ctranslate2_frame import frame_of, frames, refuse_languages
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
+    WANTED,
     Config,
     languages,
     read_config,
@@ -35,7 +36,6 @@ from weights_import.sources.ctranslate2_text import (
     tokenizer_files,
     tokenizers,
     vocabulary_files,
-    wanted,
 )
 from weights_import.sources.ctranslate2_variables import STACKS, Variables
 from weights_import.sources.vocabulary import require
@@ -112,7 +112,7 @@ def read(path: Path) -> FloatModel:
             languages=languages(path.parent),
             frames=frames(vocabularies["source"], config),
             doubt="" if frame_of(variables, config) else DOUBT,
-            wanted=wanted(path.parent),
+            wanted=WANTED,
             warnings=alignment(variables),
         )
         model.validate()

@@ -144,7 +144,7 @@ def read(path: Path) -> FloatModel:
                 "format": f"Hugging Face {config.model_type.capitalize()}",
                 "sha256": content.sha256,
             },
-            wanted=wanted(path.parent),
+            wanted=TOKENIZER,
             warnings=[*marks.warnings, *begun(path.parent), *stored_frequencies(stored, shape)],
         )
         model.validate()
@@ -209,13 +209,6 @@ def tokenizers(path: Path, vocabulary: int, eos: Marks) -> tuple[dict[str, bytes
         return {"target": made}, chosen, unk
     except CheckpointError as error:
         raise CheckpointError(f"{path.name}: {error}") from None
-
-
-def wanted(folder: Path) -> str:
-    """What the tokenizer is called, and that another one is no help."""
-    others = [name for name in ("tokenizer.json", "vocab.json") if (folder / name).is_file()]
-    told = f"; {' and '.join(others)} are of a kind that is not read" if others else ""
-    return TOKENIZER + told
 
 
 def architecture(config: _Config, eos: int, unk: int) -> Architecture:

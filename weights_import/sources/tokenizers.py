@@ -24,6 +24,7 @@ from weights_import.sources.vocabulary import renumbered
 MAXIMUM_TOKENIZER_BYTES = 1 << 26
 SIDES = {"source": ("src", "source"), "target": ("trg", "target")}
 MODELS = "*.spm"
+UNREAD = "tokenizer.json", "merges.txt", "bpe.codes"
 VOCABULARIES = "*vocab*.yml", "vocab.json", "target_vocab.json"
 
 
@@ -68,6 +69,12 @@ def vocabularies_in(folder: Path) -> dict[str, Path]:
 def tokenizer_files(folder: Path) -> list[Path]:
     """The files that `tokenizers_in` may read."""
     return [path for pattern in (MODELS, *VOCABULARIES) for path in folder.glob(pattern)]
+
+
+def unread_tokenizers(folder: Path) -> str:
+    """What is to be said of tokenizers in a folder that are of a kind that is not read."""
+    found = [name for name in UNREAD if (folder / name).is_file()]
+    return f"; {' and '.join(found)} there cannot be used, because only that is read" * bool(found)
 
 
 def names_of_models(sides: Collection[str]) -> str:

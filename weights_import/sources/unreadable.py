@@ -49,6 +49,8 @@ def reason(path: Path, kinds: Sequence[str]) -> str:
 
     `kinds`: the kinds of models of transformers that are read.
     """
+    if not path.is_dir() and not path.is_file():
+        return f"{path}: neither a regular file nor a folder"
     files = list(_files(path)) if path.is_dir() else [path]
     weights = [file for file in files if file.suffix not in TEXTS or file == path]
     looks = (
