@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         sentences = own_text(model)
     else:
         sentences = calibration_text(options.calibration, languages[0], console.warning)
-        lacking = shortage(model, sentences)
+        lacking = shortage(model, sentences, options.positions)
     if lacking:
         console.warning(f"{options.calibration or 'the text that ships'}: {lacking}; {ADVICE}")
     console.info(f"calibrating on {len(sentences)} sentences ...")

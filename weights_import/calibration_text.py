@@ -34,21 +34,24 @@ def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
     return sentences
 
 
-def shortage(model: FloatModel, sentences: list[str]) -> str:
-    """What a text lacks, to be a text to calibrate this model on; empty where it lacks nothing.
+def shortage(model: FloatModel, sentences: list[str], positions: int) -> str:
+    """What a text lacks, to be a text to calibrate this model on, of whose sources at most so many
+    `positions` are seen; empty where it lacks nothing.
 
     Raises CheckpointError where the model has no tokenizer for it.
     """
-    framed = tokenize(model, sentences)
-    counted = [len(ids) - model.architecture.frame.size for ids in framed]
-    tokens, lines = sum(counted), len(sentences)
+    different = list(dict.fromkeys(sentences))
+    architecture = model.architecture
+    framed = tokenize(model, different)
+    most = positions if architecture.encoder_layers else 1 << 30
+    tokens = sum(min(len(ids), most) - architecture.frame.size for ids in framed)
     if tokens < FEW_TOKENS:
-        return f"only {_number(lines, 'sentence')} of {_number(tokens, 'token')}"
-    special = model.architecture.source_special
-    unk = model.architecture.unk if special is None else special[1]
-    unknown = sum(ids.count(unk) for ids in framed)
-    if 3 * unknown > tokens:
-        return f"{unknown} of its {tokens} tokens are unknown to the model, as in another language"
+        return f"only {_number(len(different), 'sentence')} of {_number(tokens, 'token')}"
+    special = architecture.source_special
+    unk = architecture.unk if special is None else special[1]
+    total, unknown = sum(map(len, framed)), sum(ids.count(unk) for ids in framed)
+    if 3 * unknown > total:
+        return f"{unknown} of its {total} tokens are unknown to the model, as in another language"
     return ""
 
 

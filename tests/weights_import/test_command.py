@@ -328,7 +328,7 @@ def test_a_text_that_is_none(
     assert f"{text}: {why}" in told
 
 
-@pytest.mark.parametrize("text", ["The cat.\n", "\n \nThe cat.\n\n", "a\nb\n"])
+@pytest.mark.parametrize("text", ["The cat.\n", "\n \nThe cat.\n\n", "a\nb\n", "The cat.\n" * 500])
 def test_a_text_of_a_line_or_two_is_told(
     training: list[str], tmp_path: Path, text: str, capsys: Errors
 ) -> None:
@@ -359,7 +359,7 @@ def test_a_text_on_which_nothing_can_be_lowered(
 def test_a_text_in_another_language_is_told(
     training: list[str], tmp_path: Path, capsys: Errors
 ) -> None:
-    Path(training[2]).write_text("\u4eca \u65e5 \u306f " * 99 + "\n")
+    Path(training[2]).write_text("".join(f"{chr(0x4E00 + i)} \u65e5 \u306f\n" for i in range(99)))
     assert main([*training[:3], "-o", str(tmp_path / "x.safetensors")]) in (0, 1)
     assert "tokens are unknown to the model, as in another language" in capsys.readouterr().err
 

@@ -133,6 +133,14 @@ def test_what_a_model_says_of_itself(tmp_path: Path) -> None:
     assert sources.read(tmp_path).architecture.frame == Frame((0,), (1,))
 
 
+@pytest.mark.parametrize(("layer", "warned"), [(-1, False), (1, False), (0, True), (-2, True)])
+def test_alignment_by_another_layer_is_told(layer: int, warned: bool, tmp_path: Path) -> None:
+    content = {**T, **numbers(alignment_layer=np.int16(layer))}
+    found = sources.read(tiny.write(tmp_path, content)).warnings
+    assert len(found) == warned
+    assert all(f"aligns by layer {layer} of its decoder" in one for one in found)
+
+
 def test_matrices_with_an_alias_are_one(tmp_path: Path) -> None:
     for case in ("tied", "tied int8"):
         tiny.write(tmp_path, **CASES[case])

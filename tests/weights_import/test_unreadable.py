@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import pickle
 import re
 import struct
@@ -305,3 +306,8 @@ def test_an_unpacked_package_of_argos(tmp_path: Path) -> None:
     told["from_code"] = "../x"
     (tmp_path / "metadata.json").write_text(json.dumps(told))
     assert sources.read(tmp_path).languages is None
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "pipe: neither a regular file nor a folder" in refused(tmp_path / "pipe")

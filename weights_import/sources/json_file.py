@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from weights_import.float_model import CheckpointError
 from weights_import.sources.tokenizers import read_limited
 
 Kind = TypeVar("Kind")
+PLACED = re.compile(r"(.*) - at `\$\.?(.+)`", re.DOTALL)
+"""What msgspec says of a value, and where that is."""
 
 
 def parse(text: str | bytes) -> Any:
@@ -37,7 +40,9 @@ def convert(told: Any, kind: type[Kind], name: str) -> Kind:
     try:
         return msgspec.convert(told, kind)
     except (msgspec.ValidationError, UnicodeEncodeError, OverflowError) as error:
-        raise CheckpointError(f"{name}: {error}") from None
+        found = PLACED.fullmatch(str(error))
+        said = f"{found[2]}: {found[1]}, which is not read" if found else str(error)
+        raise CheckpointError(f"{name}: {said}") from None
 
 
 def _refuse(constant: str) -> None:

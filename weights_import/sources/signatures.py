@@ -11,7 +11,7 @@ from int8ref.model_file import METADATA
 HEAD_BYTES = 1 << 10
 """Of a file, that are looked at."""
 
-SAVE = "model.save_pretrained(FOLDER, safe_serialization=True)"
+SAVE = "model.save_pretrained(FOLDER)"
 PICKLE = (
     "a pickle, such as PyTorch writes (.bin, .pt, .pth, .ckpt), which runs code when it is read, so"
     f" it is not read; load it in a program that you trust and save it as safetensors: {SAVE}"
@@ -87,7 +87,7 @@ SIGNS = (
 
 MEMBERS = (
     (re.compile(r"(.*/)?(data\.pkl|constants\.pkl|byteorder)"), PICKLE),
-    (re.compile(r"[^/]+/metadata\.json"), f"a package of Argos Translate, a zip archive{UNPACK}"),
+    (re.compile(r"[^/]+/model/model\.bin"), f"a package of Argos Translate, a zip archive{UNPACK}"),
     (re.compile(r"(.*/)?model\.weights\.h5"), TENSORFLOW),
     (
         re.compile(r".*\.npy"),
