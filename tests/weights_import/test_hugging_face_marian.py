@@ -254,6 +254,25 @@ def test_what_nobody_asks_for_is_left_out(tmp_path: Path) -> None:
         sources.read(tiny.write(tmp_path, content))
 
 
+def test_what_a_configuration_says_is_not_believed_without_its_tensors(tmp_path: Path) -> None:
+    """Nothing is made as large as a configuration says before the tensors have said so too."""
+    content: dict[str, Any] = {n: v for n, v in tiny.tensors().items() if "shared" not in n}
+    huge = {"d_model": 1 << 24, "max_position_embeddings": 1 << 14, "vocab_size": 1 << 24}
+    path = tiny.write(tmp_path, content, **huge, pad_token_id=12, decoder_start_token_id=12)
+    with pytest.raises(CheckpointError, match="missing source_embedding"):
+        sources.read(path)
+
+
+def test_shapes_that_no_array_has(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, tiny.tensors() | {"x": np.zeros((0, 3), np.float32)})
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].replace(b"[0,3]", b"[0,4294967296,4294967296]")
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    with pytest.raises(CheckpointError, match="x: no array has the shape"):
+        sources.read(path)
+
+
 def test_a_stored_table_of_positions_counts_where_it_differs(tmp_path: Path) -> None:
     content = tiny.tensors()
     table = hugging_face_marian.sinusoids(64, tiny.WIDTH)

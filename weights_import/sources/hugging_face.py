@@ -106,9 +106,11 @@ def check_words(found: Tensors, sizes: Mapping[str, int], width: int) -> None:
     """Raises CheckpointError unless the matrices of `embeddings` have the `sizes` of their
     vocabularies, before anything is made as wide as the configuration says."""
     for name, size in sizes.items():
-        if name in found and found[name].shape != (size, width):
-            shape = list(found[name].shape)
-            raise CheckpointError(f"wrong shape {name} {shape}, expected {[size, width]}")
+        expected = [size, width]
+        if name not in found:
+            raise CheckpointError(f"missing {name} {expected}")
+        if (shape := list(found[name].shape)) != expected:
+            raise CheckpointError(f"wrong shape {name} {shape}, expected {expected}")
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):

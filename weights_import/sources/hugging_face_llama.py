@@ -21,6 +21,7 @@ from weights_import.sources.hugging_face import (
     HEAD,
     Layers,
     canonical,
+    check_words,
     named,
     one_matrix,
 )
@@ -156,11 +157,8 @@ def read(path: Path) -> FloatModel:
 def check(config: _Config, stored: Tensors) -> None:
     """Raises CheckpointError where the file contradicts the configuration in what would otherwise
     be taken from the one or the other."""
-    size = config.vocab_size, config.hidden_size
-    if EMBEDDING in stored and stored[EMBEDDING].shape != size:
-        raise CheckpointError(
-            f"wrong shape target_embedding {list(stored[EMBEDDING].shape)}, expected {list(size)}"
-        )
+    words = {"target_embedding": stored[EMBEDDING]} if EMBEDDING in stored else {}
+    check_words(words, {"target_embedding": config.vocab_size}, config.hidden_size)
     if not config.tie_word_embeddings and HEAD not in stored:
         raise CheckpointError(
             f"no {HEAD}: the file has the body of a model without its head, which writes no text;"

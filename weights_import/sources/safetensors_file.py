@@ -124,7 +124,10 @@ def _tensors(data: memoryview, entries: Mapping[str, _Entry]) -> Tensors:
             raise CheckpointError(
                 f"{name}: bytes {begin} to {stop} of {len(data)}, after {end}, for {entry.shape}"
             )
-        values = np.frombuffer(data[begin:stop], kind).reshape(entry.shape)
+        try:
+            values = np.frombuffer(data[begin:stop], kind).reshape(entry.shape)
+        except ValueError:
+            raise CheckpointError(f"{name}: no array has the shape {entry.shape}") from None
         found[name] = _widened(values, entry.dtype)
         end = stop
     if end != len(data):

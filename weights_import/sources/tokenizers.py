@@ -114,6 +114,13 @@ def read_vocabulary(path: Path) -> dict[str, int]:
             values = json.loads(text)
         else:
             values = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
-        return {str(piece): int(str(number)) for piece, number in values.items()}
+        return {str(piece): _number(number) for piece, number in values.items()}
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"not a list of pieces: {one_line(error)}") from None
+
+
+def _number(found: object) -> int:
+    """An integer, as JSON has it or as text; raises ValueError for anything else."""
+    if isinstance(found, bool) or not isinstance(found, int | str):
+        raise ValueError(f"an id is of type {type(found).__name__}")
+    return int(found)
