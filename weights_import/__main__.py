@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -13,20 +14,21 @@ from int8ref import command
 from int8ref.console import Console
 from int8ref.errors import UserError
 from int8ref.instruction import ProgramError
-from int8ref.lines import Lines, TextError, Warn
 from int8ref.model_file import MAX_NAME, NAME_CHARACTERS, Model, Tokenizer, save
 from int8ref.models import MODELS
 from int8ref.shortlist import Shortlist, beside, tokenizers_hash
 from int8ref.shortlist import load as load_shortlist
 from int8ref.shortlist import save as save_shortlist
 from weights_import import sources
-from weights_import.arguments import CHOICES, PAIR, parser
-from weights_import.calibrate import calibrate, own_text, shipped_text
+from weights_import.arguments import CHOICES, parser
+from weights_import.calibrate import calibrate, own_text
+from weights_import.calibration_text import ADVICE, calibration_text, shortage
 from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.languages import pair_in
 from weights_import.lower import Options, lower
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
-from weights_import.sources.tokenizers import names_of_models
+from weights_import.sources.tokenizers import names_of_models, unread_tokenizers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,27 +42,42 @@ def run(options: argparse.Namespace, console: Console) -> None:
     name = options.name or legal_name(options.output.stem)
     choices = {name: getattr(options, name) for name, _, _ in CHOICES}
     lowering = Options(positions=options.positions, **choices)
-    lists = options.shortlist or marian_shortlist.find(options.source)
     checkpoint, *companions = sources.files(options.source)
+    lists = options.shortlist or marian_shortlist.find(checkpoint)
     others = filter(None, (lists, options.calibration))
     check_output(options.output, [checkpoint, *companions, *others])
-    model = sources.read(checkpoint)
+    model = framed(sources.read(checkpoint), checkpoint, options.source_frame)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
-    source, target = tokenizers(model, f"in {checkpoint.parent}")
+    longest = model.architecture.max_positions
+    if longest > options.positions:
+        console.info(f"at most {options.positions} of its {longest} positions, see --positions")
+    for warning in model.warnings:
+        console.warning(f"{checkpoint.name}: {warning}")
+    source, target = tokenizers(model, checkpoint.parent)
     languages = languages_of(model, options.languages, name)
     shortlist = import_shortlist(lists, model, source, target) if lists else None
     if shortlist is None:
         check_old_shortlist(beside(options.output), source, target)
     sentences: list[str] | list[list[int]]
+    lacking = ""
     if options.calibration is None and not model.architecture.encoder_layers:
         console.info("writing texts to calibrate on ...")
         sentences = own_text(model)
     else:
         sentences = calibration_text(options.calibration, languages[0], console.warning)
+        lacking = shortage(model, sentences, options.positions)
+    if lacking:
+        console.warning(f"{options.calibration or 'the text that ships'}: {lacking}; {ADVICE}")
     console.info(f"calibrating on {len(sentences)} sentences ...")
     ranges = calibrate(model, sentences, positions=options.positions)
     console.info("lowering ...")
-    program, tensors = lower(model, ranges, lowering)
+    try:
+        program, tensors = lower(model, ranges, lowering)
+    except LoweringError as error:
+        if not lacking:
+            raise
+        told = f"{lacking}, on which it cannot be calibrated ({error}); {ADVICE}"
+        raise UserError(f"{options.calibration or 'the text that ships'}: {told}") from None
     provenance = {
         **model.provenance,
         **ranges.provenance,
@@ -77,6 +94,22 @@ def run(options: argparse.Namespace, console: Console) -> None:
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
         f" {model.nbytes / size:.2f} times smaller than the weights in float32"
     )
+
+
+def framed(model: FloatModel, path: Path, asked: str | None) -> FloatModel:
+    """The model with what is `asked` for around its sources, which is its own where nothing is.
+
+    Raises UserError for a frame that it cannot have, CheckpointError where it must be asked for.
+    """
+    if asked is None:
+        if model.doubt:
+            raise CheckpointError(f"{path}: {model.doubt}")
+        return model
+    if asked not in model.frames:
+        known = f"one of {', '.join(model.frames)}" if model.frames else "told by the checkpoint"
+        raise UserError(f"--source-frame {asked}: for {path.name} it is {known}")
+    frame = model.frames[asked]
+    return replace(model, architecture=replace(model.architecture, source_frame=frame), doubt="")
 
 
 def write(output: Path, model: Model, compact: bool) -> int:
@@ -144,41 +177,19 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
             f"--languages {given[0]}: a model that translates has two, source and target, such as"
             " en-pt"
         )
-    named = tuple(name.split("-")) if PAIR.fullmatch(name) else ("und", "und")
-    codes = given or model.languages or named
+    codes = given or model.languages or pair_in(name) or ("und",)
     return codes[0], codes[-1]
 
 
-def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
-    """The sentences of a calibration file, or those that ship for a language; no blank lines.
-
-    Raises UserError where there are none, and for a line that is not UTF-8; `warn` is told of lines
-    that are too long.
-    """
-    if path is None:
-        return shipped_text(language)
-    try:
-        with path.open("rb") as file:
-            lines = Lines(file, lambda message: warn(f"{path}: {message}"))
-            sentences = [line for line in lines if line.strip()]
-    except TextError as error:
-        raise TextError(f"{path}: {error}") from None
-    if not sentences:
-        raise UserError(f"{path}: no sentences to calibrate on")
-    return sentences
-
-
-def tokenizers(
-    model: FloatModel, where: str = "beside the checkpoint"
-) -> tuple[Tokenizer, Tokenizer]:
-    """Source and target tokenizer of a checkpoint, which must have both; without an encoder, that
-    of the target twice.  Raises CheckpointError that says what was looked for, and `where`."""
+def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tokenizer]:
+    """Source and target tokenizer of a checkpoint in a folder, which must have both; without an
+    encoder, that of the target twice.  Raises CheckpointError that says what was looked for."""
     sides = ("source", "target") if model.architecture.encoder_layers else ("target", "target")
     missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
         raise CheckpointError(
-            f"no SentencePiece model of the {' and the '.join(missing)} {where}: looked for"
-            f" {names_of_models(missing)}"
+            f"no SentencePiece model of the {' and the '.join(missing)} in {folder}: looked for"
+            f" {model.wanted or names_of_models(missing)}{unread_tokenizers(folder)}"
         )
     source, target = (model.tokenizers[side] for side in sides)
     return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)

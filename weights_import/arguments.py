@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 from int8ref.model_file import MAX_NAME, NAME_CHARACTERS
+from weights_import.languages import codes_of
 from weights_import.lower import Options
+from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
-Import a Transformer as one int8 model file: a checkpoint of Marian, of transformers (Marian, BART),
-of CTranslate2 or of the training recipe, in floats or quantised.
+Import a Transformer as one int8 model file: a checkpoint of Marian, of transformers (Marian, BART,
+Llama, Mistral), of llama2.c, of CTranslate2 or of the training recipe, in floats or quantised.
 
 The activations' scales come from running the float model on a text in the source language: a few
 hundred sentences like those to be translated later.  No code of the checkpoint is run and no
@@ -28,8 +30,6 @@ MODEL.shortlist.safetensors.
 """
 
 NAME = re.compile(rf"[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}")
-CODE = "[A-Za-z]{2,3}"  # ISO 639
-LANGUAGES, PAIR = re.compile(f"{CODE}(-{CODE})?"), re.compile(f"{CODE}-{CODE}")
 
 CHOICES: tuple[tuple[str, tuple[str, ...] | tuple[int, ...], str], ...] = (
     ("requantize", ("multiplier", "shift"), "how accumulators return to int8"),
@@ -102,8 +102,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--languages",
         type=language_codes,
-        help="source and target, such as en-pt, or the one of a language model, such as en"
-        " (default: the checkpoint's own, or from the name)",
+        help="source and target, such as en-pt or en-pt_BR, or the one of a language model, such as"
+        " en (default: the checkpoint's own, or from the name)",
+    )
+    p.add_argument(
+        "--source-frame",
+        choices=FRAMES,
+        help="what stands around a source, for models of CTranslate2 (default: what follows from"
+        " the checkpoint)",
     )
     p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
     return p
@@ -127,10 +133,11 @@ def model_name(text: str) -> str:
 
 
 def language_codes(text: str) -> tuple[str, ...]:
-    """("en", "pt") of "en-pt", ("en",) of "en"."""
-    if not LANGUAGES.fullmatch(text):
+    """("en", "pt-BR") of "en-pt_BR", ("en",) of "en"."""
+    found = codes_of(text.split("-"))
+    if not 1 <= len(found) <= 2:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither source and target, such as en-pt,"
+            f"{text!r} is neither source and target, such as en-pt or en-pt_BR,"
             " nor the one language of a language model, such as en"
         )
-    return tuple(text.split("-"))
+    return found

@@ -26,8 +26,23 @@ SUPPORTED: dict[str, tuple[str, ...]] = {
 }
 
 
+MESSAGE_LENGTH = 8000
+
+
 class CheckpointError(UserError, ValueError):
-    """A checkpoint is damaged, or describes a model that is not supported; says what and where."""
+    """A checkpoint is damaged, or describes a model that is not supported; says what and where.
+
+    What a file says may stand in the message: it is in one line, of printable characters, and
+    not longer than a few thousand of them.
+    """
+
+    def __init__(self, message: str) -> None:
+        if len(message) > MESSAGE_LENGTH:
+            message = f"{message[:MESSAGE_LENGTH]} ..."
+        if not message.isprintable():
+            escaped = (c if c.isprintable() else ascii(c)[1:-1] for c in message)
+            message = "".join(escaped)
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -238,6 +253,12 @@ class FloatModel:
     tokenizers  "source" and "target" -> the bytes of a SentencePiece model
     provenance  file, sha256, format, and licence where it is known
     languages   codes of source and target language, where the checkpoint tells them
+    frames      what may stand around a source, by the names that a user asks for it; empty where
+                the format leaves no choice
+    doubt       why the frame must be asked for, empty where the checkpoint tells it
+    wanted      what the files of its tokenizers may be called, where not as `sources.tokenizers`
+                has it
+    warnings    what the model does not do as its checkpoint says, a sentence each
     """
 
     architecture: Architecture
@@ -247,6 +268,10 @@ class FloatModel:
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, str] | None = None
+    frames: dict[str, Frame] = field(default_factory=dict)
+    doubt: str = ""
+    wanted: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def nbytes(self) -> int:

@@ -23,8 +23,11 @@ from int8ref.errors import UserError
 from int8ref.model_file import load
 from int8ref.shortlist import Shortlist, tokenizers_hash
 from int8ref.worker import Worker
+from weights_import import __main__ as importer
 from weights_import import sources
 from weights_import.__main__ import languages_of, legal_name, main
+from weights_import.arguments import parser
+from weights_import.scale_propagation import LoweringError
 
 Errors = pytest.CaptureFixture[str]
 
@@ -219,7 +222,10 @@ def test_any_file_name_gives_a_model_that_is_read(training: list[str], tmp_path:
     assert load(output).name == "mon-mod-le-1-"
 
 
-@pytest.mark.parametrize("languages", ["", "en_pt", "english-portuguese", "en-pt-de", "-", "en-"])
+@pytest.mark.parametrize(
+    "languages",
+    ["", "en-fr_", "english-portuguese", "en-pt-de", "-", "en-", "en-p", "en_pt_de", "1-2"],
+)
 @pytest.mark.usefixtures("unread")
 def test_languages_of_another_form(marian: Path, languages: str, capsys: Errors) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -230,11 +236,44 @@ def test_languages_of_another_form(marian: Path, languages: str, capsys: Errors)
     assert "such as en-pt" in told
 
 
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("en-pt", ("en", "pt")),
+        ("en-pt_BR", ("en", "pt-BR")),
+        ("en-pt-BR", ("en", "pt-BR")),
+        ("pt_br-en", ("pt-BR", "en")),
+        ("zh_hans", ("zh-Hans",)),
+        ("zh-Hans", ("zh-Hans",)),
+        ("en-zh-hant-TW", ("en", "zh-Hant-TW")),
+        ("eng_Latn-por_Latn", ("eng-Latn", "por-Latn")),
+        ("es-419", ("es-419",)),
+        ("ca_valencia-sl_rozaj", ("ca-valencia", "sl-rozaj")),
+        ("de-1996", ("de-1996",)),
+        ("fil-en", ("fil", "en")),
+        ("en", ("en",)),
+    ],
+)
+def test_codes_of_languages(text: str, codes: tuple[str, ...]) -> None:
+    found = parser().parse_args(["x", "-o", "y", f"--languages={text}"]).languages
+    assert found == codes
+
+
+def test_languages_that_a_model_file_holds(training: list[str], tmp_path: Path) -> None:
+    """The text that ships is that of the language without its region."""
+    output = tmp_path / "en-pt_BR.safetensors"
+    arguments = [training[0], "-q", "-o", str(output)]
+    assert main([*arguments, "--languages", "en_GB-zh_hans"]) == 0
+    assert load(output).languages == ("en-GB", "zh-Hans")
+
+
 def test_which_languages() -> None:
     model = tiny_marian.random_model(0)
     assert languages_of(model, ("en", "pt"), "de-en") == ("en", "pt")
     assert languages_of(model, None, "de-en") == ("de", "en")
     assert languages_of(model, None, "my-model") == ("und", "und")
+    assert languages_of(model, None, "my-new-model") == ("und", "und")
+    assert languages_of(model, None, "en-pt_BR") == ("en", "pt-BR")
     with pytest.raises(UserError, match=r"--languages fr: .*en-pt"):
         languages_of(model, ("fr",), "de-en")
     model.languages = "cs", "sk"
@@ -287,6 +326,42 @@ def test_a_text_that_is_none(
     text.write_bytes(content)
     told = refused([*training, "-o", tmp_path / "x.safetensors"], capsys)
     assert f"{text}: {why}" in told
+
+
+@pytest.mark.parametrize("text", ["The cat.\n", "\n \nThe cat.\n\n", "a\nb\n", "The cat.\n" * 500])
+def test_a_text_of_a_line_or_two_is_told(
+    training: list[str], tmp_path: Path, text: str, capsys: Errors
+) -> None:
+    """With a warning where the model can be lowered, in one sentence where it cannot."""
+    Path(training[2]).write_text(text)
+    arguments = [*training[:3], "-o", str(tmp_path / "x.safetensors")]
+    assert main(arguments) in (0, 1)
+    told = [line for line in capsys.readouterr().err.splitlines() if training[2] in line]
+    only, *_ = told
+    assert f"{training[2]}: only {2 if text[0] == 'a' else 1} sentence" in only
+    assert "give a few hundred sentences" in only
+
+
+def test_a_text_on_which_nothing_can_be_lowered(
+    training: list[str], tmp_path: Path, capsys: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise LoweringError("a ratio of 0")
+
+    monkeypatch.setattr(importer, "lower", fail)
+    assert "error: a ratio of 0" in refused([*training, "-o", tmp_path / "x"], capsys)
+    Path(training[2]).write_text("The cat.\n")
+    told = refused([*training, "-o", tmp_path / "x"], capsys)
+    assert f"{training[2]}: only 1 sentence of" in told
+    assert "cannot be calibrated (a ratio of 0); give a few hundred sentences" in told
+
+
+def test_a_text_in_another_language_is_told(
+    training: list[str], tmp_path: Path, capsys: Errors
+) -> None:
+    Path(training[2]).write_text("".join(f"{chr(0x4E00 + i)} \u65e5 \u306f\n" for i in range(99)))
+    assert main([*training[:3], "-o", str(tmp_path / "x.safetensors")]) in (0, 1)
+    assert "tokens are unknown to the model, as in another language" in capsys.readouterr().err
 
 
 def test_a_text_that_is_missing(training: list[str], tmp_path: Path, capsys: Errors) -> None:

@@ -72,3 +72,11 @@ def test_position_table() -> None:
             angle = position * 10000 ** (-i / 3)
             assert table[position, i] == pytest.approx(math.sin(angle), abs=1e-6)
             assert table[position, 4 + i] == pytest.approx(math.cos(angle), abs=1e-6)
+
+
+def test_a_message_is_one_line_of_printable_characters() -> None:
+    """Names of a file may stand in it: no line feed, no escape of a terminal, no half a pair."""
+    told = str(CheckpointError("unused a\nb\x1b[31m\ud800 \u00e9" + "x" * 10_000))
+    assert told.startswith("unused a\\nb\\x1b[31m\\ud800 \u00e9xxx")
+    assert told.isprintable()
+    assert len(told) < 9000

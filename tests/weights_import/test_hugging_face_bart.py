@@ -41,6 +41,7 @@ SCORES = {
     "relu": [-2.40994, -2.32472, -3.09023, -1.98244, -3.57771, -2.05796],
     "swish, scaled": [-2.41716, -2.3721, -3.11621, -1.95977, -3.64509, -2.07105],
 }
+UNTIED = [-4.11869, -1.72996, -2.49808, -3.56101, -2.41457, -2.88543]
 CHARACTERS = {"grapheme_chars": "____abcdef", "phoneme_chars": "____ABCDEFGHI"}
 
 
@@ -63,6 +64,51 @@ def test_characters_are_listed_in_the_configuration(tmp_path: Path) -> None:
     assert (made.vocab_size(), made.unk_id()) == (tiny.VOCABULARY, 3)
 
 
+def test_other_matrices_for_source_target_and_output(tmp_path: Path) -> None:
+    """log P by transformers 5.24, whose configuration does not tie them."""
+    content = tiny.bart_tensors()
+    random = np.random.default_rng(10)
+    names = ("lm_head", "model.encoder.embed_tokens", "model.decoder.embed_tokens")
+    for name in names:
+        table = random.normal(0, 0.7, (tiny.VOCABULARY, tiny.WIDTH))
+        content[f"{name}.weight"] = table.astype(np.float32)
+    changes = {"tie_word_embeddings": False, "activation_function": "gelu"}
+    model = sources.read(tiny.write(tmp_path, content, **(tiny.BART | changes)))
+    np.testing.assert_allclose(log_probabilities(model, SOURCE, TARGET), UNTIED, atol=2e-5)
+
+
+def test_a_tied_matrix_may_have_one_of_its_names_alone(tmp_path: Path) -> None:
+    wanted = sources.read(write(tmp_path)).tensors
+    content = tiny.bart_tensors()
+    content["model.decoder.embed_tokens.weight"] = content.pop("model.shared.weight")
+    found = sources.read(tiny.write(tmp_path, content, **tiny.BART)).tensors
+    assert found.keys() == wanted.keys()
+    np.testing.assert_array_equal(found["output.weight"], wanted["output.weight"])
+
+
+def test_the_body_alone(tmp_path: Path) -> None:
+    content = {n.removeprefix("model."): v for n, v in tiny.bart_tensors().items()}
+    content.pop("final_logits_bias")
+    model = sources.read(tiny.write(tmp_path, content, **tiny.BART))
+    assert "output.bias" not in model.tensors
+
+
+def test_the_token_that_a_search_forces_begins_translations(tmp_path: Path) -> None:
+    for changes, prefix in (
+        ({"forced_bos_token_id": None}, (1,)),
+        ({"forced_bos_token_id": 1}, (1,)),
+        ({"forced_bos_token_id": 7}, (7,)),
+    ):
+        model = sources.read(write(tmp_path, **changes))
+        assert model.architecture.target_prefix == prefix
+    (tmp_path / "generation_config.json").write_text('{"forced_bos_token_id": 9}')
+    assert sources.read(tmp_path).architecture.target_prefix == (9,)
+    assert tmp_path / "generation_config.json" in sources.files(tmp_path)
+    (tmp_path / "generation_config.json").write_text('{"forced_bos_token_id": "x"}')
+    with pytest.raises(CheckpointError, match="forced_bos_token_id"):
+        sources.read(tmp_path)
+
+
 def test_the_configuration_may_have_the_name_of_the_checkpoint(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "config.json").rename(tmp_path / "model_config.json")
@@ -77,8 +123,13 @@ def test_the_configuration_may_have_the_name_of_the_checkpoint(tmp_path: Path) -
         ({"normalize_before": True}, "normalize_before"),
         ({"normalize_embedding": False}, "normalize_embedding"),
         ({"static_position_embeddings": True}, "static_position_embeddings"),
-        ({"tie_word_embeddings": False}, "tie_word_embeddings"),
-        ({"forced_bos_token_id": 0}, "forced_bos_token_id"),
+        ({"tie_word_embeddings": False}, "missing output.weight [13, 8]"),
+        ({"forced_bos_token_id": 13}, "target_prefix=(13,) is outside the vocabulary"),
+        ({"forced_bos_token_id": -1}, "forced_bos_token_id"),
+        ({"extra_pos_embeddings": 0}, "extra_pos_embeddings"),
+        ({"tie_encoder_decoder": True}, "tie_encoder_decoder"),
+        ({"is_encoder_decoder": False}, "is_encoder_decoder"),
+        ({"architectures": ["BartForSequenceClassification"]}, "labels texts"),
         ({"bos_token_id": 13}, "source tokens [13, 2] are outside a vocabulary of 13"),
         ({"d_model": 16}, "wrong shape source_embedding [13, 8], expected [13, 16]"),
         ({"vocab_size": 12}, "wrong shape source_embedding [13, 8], expected [12, 8]"),

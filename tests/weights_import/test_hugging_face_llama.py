@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from damage import FUZZ, damage
 from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
+from safetensors.numpy import load_file, save_file
 from tiny_training import tokenizer
 
 from weights_import import sources
+from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
 from weights_import.float_model import CheckpointError
 from weights_import.sources import hugging_face_llama, llama2c
-from weights_import.sources.vocabulary import Piece, byte_pairs
+from weights_import.sources.vocabulary import Piece, byte_pairs, padded
 
 TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
 # log P of each token of TARGET after <s>, by transformers 4.57.6 in float32.
@@ -87,10 +90,134 @@ def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
         sources.read(path)
 
 
+def rewritten(path: Path, **more: Any) -> Path:
+    """The checkpoint with more tensors, under these names with __ for the points."""
+    content = load_file(path) | {name.replace("__", "."): value for name, value in more.items()}
+    save_file(content, path)
+    return path
+
+
+def test_frequencies_that_older_files_store(tmp_path: Path) -> None:
+    wanted = sources.read(tiny.write(tmp_path))
+    right = np.array(wanted.architecture.rotary, np.float16)
+    at = "model__layers__{}__self_attn__rotary_emb__inv_freq"
+    path = rewritten(tmp_path / "model.safetensors", **{at.format(0): right, at.format(1): right})
+    found = sources.read(path)
+    assert (found.tensors.keys(), found.warnings) == (wanted.tensors.keys(), [])
+    rewritten(path, **{at.format(1): right / 4})
+    (warning,) = sources.read(path).warnings
+    assert "layers.1.self_attn.rotary_emb.inv_freq differs from the configuration" in warning
+
+
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        {"type": "default"},
+        {"rope_type": "default"},
+        {"type": "dynamic", "factor": 4.0},
+        {"rope_type": "default", "type": "default", "rope_theta": 10000.0},
+    ],
+)
+def test_a_scaling_that_scales_nothing(scaling: dict[str, Any], tmp_path: Path) -> None:
+    wanted = sources.read(tiny.write(tmp_path)).architecture
+    assert sources.read(tiny.write(tmp_path, rope_scaling=scaling)).architecture == wanted
+
+
+def test_the_body_alone_is_a_model_where_the_head_is_tied(tmp_path: Path) -> None:
+    tied = tiny.CHANGES["tied, own heads"]
+    path = tiny.write(tmp_path, **tied)
+    wanted = sources.read(path).tensors
+    save_file({n.removeprefix("model."): v for n, v in load_file(path).items()}, path)
+    assert sources.read(path).tensors.keys() == wanted.keys()
+    (tmp_path / "config.json").write_text(json.dumps(tiny.CONFIG | {"num_key_value_heads": 4}))
+    with pytest.raises(CheckpointError, match=r"no lm_head.weight: the file has the body of a mod"):
+        sources.read(path)
+
+
+def test_a_head_that_is_not_the_embedding(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, **tiny.CHANGES["tied, own heads"])
+    table = load_file(path)["model.embed_tokens.weight"]
+    sources.read(rewritten(path, lm_head__weight=table))
+    with pytest.raises(CheckpointError, match="differ, but the configuration says that they are"):
+        sources.read(rewritten(path, lm_head__weight=table + 1))
+
+
+def test_several_end_marks(tmp_path: Path) -> None:
+    assert sources.read(tiny.write(tmp_path, eos_token_id=[2])).warnings == []
+    path = tiny.write(tmp_path, eos_token_id=[5, 2])
+    assert sources.read(path).architecture.eos == 5
+    write_tokenizer(tmp_path, 13)
+    model = sources.read(path)
+    assert model.architecture.eos == 2
+    assert model.warnings == ["eos_token_id lists 5, 2: token 2 alone ends a text"]
+    with pytest.raises(CheckpointError, match=r"its end mark is token 2, that of the model 5"):
+        sources.read(tiny.write(tmp_path, eos_token_id=5))
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
+    assert sources.read(path).warnings == ["eos_token_id lists 2, 7: token 2 alone ends a text"]
+
+
+def write_tokenizer(folder: Path, count: int) -> None:
+    """tokenizer.model with so many pieces."""
+    pieces = [*llama2c.NAMES.values(), "\u2581", *"abcdefghi"][:count]
+    names = {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
+    kept = {piece: Piece(-float(i)) for i, piece in enumerate(pieces)}
+    (folder / "tokenizer.model").write_bytes(byte_pairs(kept, **names))
+
+
+ADDED: dict[str, Any] = {
+    "added_tokens.json": {"<|im_start|>": 11, "<|im_end|>": 12},
+    "tokenizer.json": {"added_tokens": [{"id": 11, "content": "<|im_start|>", "special": True}]},
+    "tokenizer_config.json": {"added_tokens_decoder": {"11": {"content": "<|im_start|>"}}},
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_tokens_that_were_added_are_no_text(name: str, tmp_path: Path) -> None:
+    path = tiny.write(tmp_path)
+    write_tokenizer(tmp_path, 11)
+    harmless = [{"id": i, "content": t} for i, t in enumerate(["<unk>", "<s>", "</s>", "[PAD]"])]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": harmless}))
+    sources.read(path)
+    (tmp_path / name).write_text(json.dumps(ADDED[name]))
+    with pytest.raises(CheckpointError, match=r"tokens were added .*'<\|im_start\|>'.*copy of the"):
+        sources.read(path)
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(CheckpointError, match=f"{name}: not a JSON object"):
+        sources.read(path)
+
+
+def test_special_pieces_and_a_text_without_a_begin_are_told(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path)
+    names = {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
+    kept = {p: Piece(-float(i)) for i, p in enumerate([*llama2c.NAMES.values(), "\u2581", "a"])}
+    (tmp_path / "tokenizer.model").write_bytes(padded(byte_pairs(kept, **names), 6))
+    told = {"added_tokens_decoder": {"5": {"content": "<unused5>"}}, "add_bos_token": False}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(told))
+    found = sources.read(path).warnings
+    assert found[0] == "texts that hold '<unused5>' are cut like any text"
+    assert "add_bos_token" in found[1]
+
+
+def test_without_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.write(tmp_path)
+    (tmp_path / "target.spm").write_bytes(tokenizer())
+    (tmp_path / "tokenizer.json").write_text("{}")
+    arguments = [str(tmp_path), "-o", str(tmp_path / "x.safetensors"), "-q"]
+    assert main(arguments) == 1
+    told = capsys.readouterr().err
+    assert "looked for tokenizer.model; tokenizer.json there cannot be used" in told
+    assert ".spm" not in told
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "gemma"}, "model_type"),
+        ({"model_type": "gemma"}, "a model of kind 'gemma', which is not read; the kinds"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "partial_rotary_factor"),
+        ({"architectures": ["LlamaForSequenceClassification"]}, "labels texts"),
+        ({"auto_map": {"AutoModelForCausalLM": "x.Y"}}, "code of its own (auto_map)"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantised by gptq"),
         ({"hidden_act": "relu6"}, "hidden_act"),
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_parameters.rope_type"),
@@ -111,6 +238,8 @@ def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"attention_bias": True}, "0 biases for 8 matrices of self_attn, where the conf"),
+        ({"mlp_bias": True}, "0 biases for 6 matrices of mlp, where the configuration tells of 6"),
         ({"hidden_size": 48}, "wrong shape target_embedding [13, 24], expected [13, 48]"),
         ({"num_key_value_heads": 4}, "wrong shape decoder.0.self.key.weight [12, 24], expected ["),
         ({"num_hidden_layers": 3}, "missing decoder.2.self.query.weight"),

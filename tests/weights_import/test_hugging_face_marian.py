@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentencepiece
 import tiny_hugging_face as tiny
 import tiny_training
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from safetensors.numpy import save_file
 
 from int8ref.executor import load_engine
 from weights_import import sources
+from weights_import.__main__ import main
 from weights_import.calibrate import calibrate, tokenize
 from weights_import.float_forward import forced
 from weights_import.float_model import CheckpointError
@@ -98,15 +100,15 @@ def _parts(path: Path) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "mbart"}, "model_type"),
+        ({"model_type": "mbart"}, "a model of kind 'mbart', which is not read; the kinds"),
         ({"activation_function": "tanh"}, "activation_function"),
         ({"normalize_before": True}, "normalize_before"),
         ({"normalize_embedding": True}, "normalize_embedding"),
-        ({"share_encoder_decoder_embeddings": False}, "share_encoder_decoder_embeddings"),
-        ({"static_position_embeddings": None}, "static_position_embeddings"),
+        ({"static_position_embeddings": False}, "static_position_embeddings"),
+        ({"tie_word_embeddings": False}, "missing output.weight"),
         ({"d_model": "8"}, "d_model"),
-        ({"d_model": 16}, "model.shared.weight: [13, 8], expected [13, 16]"),
-        ({"pad_token_id": 1}, "both must be the last token, 12"),
+        ({"d_model": 16}, "wrong shape source_embedding [13, 8], expected [13, 16]"),
+        ({"pad_token_id": 1}, "both must be one token of 13"),
         ({"encoder_ffn_dim": 16}, "encoder_ffn_dim and decoder_ffn_dim differ"),
         ({"decoder_layers": 3}, "missing decoder.2.self.query.weight"),
         ({"decoder_layers": 1}, "unused model.decoder.layers.1.fc1.bias"),
@@ -121,11 +123,233 @@ def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) 
     assert str(path) in str(caught.value)
 
 
-def test_a_padding_token_with_an_embedding_is_refused(tmp_path: Path) -> None:
+def trained_padding() -> dict[str, Any]:
+    """After training in transformers, <pad> has an embedding of its own."""
+    content: dict[str, Any] = tiny.tensors()
+    content["model.shared.weight"][-1] = np.linspace(-0.4, 0.4, tiny.WIDTH, dtype=np.float32)
+    return content
+
+
+def unshared() -> dict[str, Any]:
+    """Source and target have their own embeddings."""
+    content: dict[str, Any] = tiny.tensors()
+    table = np.random.default_rng(9).normal(0, 0.7, (tiny.VOCABULARY, tiny.WIDTH))
+    table[-1] = 0
+    content["model.encoder.embed_tokens.weight"] = content.pop("model.shared.weight")
+    content["model.decoder.embed_tokens.weight"] = table.astype(np.float32)
+    return content
+
+
+def untied() -> dict[str, Any]:
+    """So has the output."""
+    head = np.random.default_rng(10).normal(0, 0.7, (tiny.VOCABULARY, tiny.WIDTH))
+    return unshared() | {"lm_head.weight": head.astype(np.float32)}
+
+
+# What is stored, changes to the configuration, and log P likewise by transformers 5.24, <pad> left
+# out.
+STORED: dict[str, tuple[dict[str, Any], dict[str, Any], list[float]]] = {
+    "a trained <pad>": (
+        trained_padding(),
+        {},
+        [-3.45022, -1.51004, -1.47971, -2.6659, -2.06084, -2.03084],
+    ),
+    "unshared": (
+        unshared(),
+        {"share_encoder_decoder_embeddings": False},
+        [-0.72481, -4.63513, -4.52528, -3.32137, -3.65273, -2.88156],
+    ),
+    "untied": (
+        untied(),
+        {"share_encoder_decoder_embeddings": False, "tie_word_embeddings": False},
+        [-2.8435, -2.39557, -1.71659, -2.45173, -3.51653, -1.90617],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STORED)
+def test_other_embeddings_are_those_of_transformers(case: str, tmp_path: Path) -> None:
+    content, changes, wanted = STORED[case]
+    model = sources.read(tiny.write(tmp_path, content, **changes))
+    np.testing.assert_allclose(log_probabilities(model, SOURCE, TARGET), wanted, atol=2e-5)
+
+
+def test_a_trained_padding_token_is_never_chosen(tmp_path: Path) -> None:
+    """Its logit is below that of the end mark, whatever the decoder says, in integers too."""
+    content = trained_padding()
+    content["model.shared.weight"][-1] = 40  # far likelier than any other
+    content["final_logits_bias"][0, -1] = 99
+    content["final_logits_bias"][0, 0] = -3
+    model = sources.read(tiny.write(tmp_path, content))
+    pad, eos = tiny.VOCABULARY - 1, 0
+    assert (model.architecture.start, model.architecture.target_vocabulary) == (pad, pad + 1)
+    assert model.tensors["output.weight"] is model.tensors["target_embedding"]
+    random = np.random.default_rng(3)
+    sentences = [[*ids.tolist(), 0] for ids in random.integers(2, 12, (30, 7))]
+    for logits in forced(model, sentences, [ids[:-1] for ids in sentences]):
+        assert np.all(logits[:, pad] < logits[:, eos] - 19)
+    program, tensors = lower(model, calibrate(model, sentences), Options())
+    engine = load_engine(program, tensors, "reference")
+    assert not any(pad in ids for ids in engine.greedy(sentences, limits=[9] * 30))
+
+
+def test_a_trained_padding_token_is_no_text(tmp_path: Path) -> None:
+    pieces = [
+        "</s>",
+        "<unk>",
+        "\u2581the",
+        "\u2581cat",
+        "s",
+        "a",
+        "t",
+        "\u2581",
+        "o",
+        "n",
+        "m",
+        "e",
+    ]
+    numbers = {piece: number for number, piece in enumerate([*pieces, "<pad>"])}
+    (tmp_path / "vocab.json").write_text(json.dumps(numbers))
+    for side in ("source", "target"):
+        (tmp_path / f"{side}.spm").write_bytes(tiny_training.tokenizer())
+    model = sources.read(tiny.write(tmp_path, trained_padding()))
+    made = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers["target"])
+    assert (made.vocab_size(), made.is_control(12), made.decode([5, 12])) == (13, True, "a")
+    (ids,) = tokenize(model, ["the cat<pad>"])
+    assert 12 not in ids
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight"],
+)
+def test_a_tied_matrix_may_have_one_of_its_names_alone(name: str, tmp_path: Path) -> None:
+    wanted = sources.read(tiny.write(tmp_path))
     content = tiny.tensors()
-    content["model.shared.weight"][-1, 2] = 1
-    with pytest.raises(CheckpointError, match="the embedding of <pad> is not zero"):
+    content[name] = content.pop("model.shared.weight")
+    found = sources.read(tiny.write(tmp_path, content))
+    assert found.tensors.keys() == wanted.tensors.keys()
+    for key, value in wanted.tensors.items():
+        np.testing.assert_array_equal(found.tensors[key], value)
+    content["model.shared.weight"] = content[name] + 1
+    with pytest.raises(CheckpointError, match="differ, but the configuration says that they are"):
         sources.read(tiny.write(tmp_path, content))
+
+
+def test_what_nobody_asks_for_is_left_out(tmp_path: Path) -> None:
+    content: dict[str, Any] = dict(tiny.tensors())
+    wanted = sources.read(tiny.write(tmp_path, content))
+    content |= {
+        "model.encoder.embeddings.position_ids": np.arange(64, dtype=np.int64)[None],
+        "model.encoder.version": np.full(1, 3, np.float32),
+        "model.decoder.layers.0.self_attn.masked_bias": np.array(-1e4, np.float32),
+        "model.decoder.layers.0.self_attn.bias": np.ones((1, 1, 4, 4), bool),
+        "model.decoder.steps": np.array(7),
+        "model.decoder.empty": np.zeros((0, 3), np.int32),
+    }
+    found = sources.read(tiny.write(tmp_path, content))
+    assert found.tensors.keys() == wanted.tensors.keys()
+    content["model.encoder.layers.0.fc1.weight"] = np.zeros((12, 8), np.int8)
+    with pytest.raises(CheckpointError, match=r"wrong type encoder.0.ffn.inner.weight int8, exp"):
+        sources.read(tiny.write(tmp_path, content))
+
+
+def test_what_a_configuration_says_is_not_believed_without_its_tensors(tmp_path: Path) -> None:
+    """Nothing is made as large as a configuration says before the tensors have said so too."""
+    content: dict[str, Any] = {n: v for n, v in tiny.tensors().items() if "shared" not in n}
+    huge = {"d_model": 1 << 24, "max_position_embeddings": 1 << 14, "vocab_size": 1 << 24}
+    path = tiny.write(tmp_path, content, **huge, pad_token_id=12, decoder_start_token_id=12)
+    with pytest.raises(CheckpointError, match="missing source_embedding"):
+        sources.read(path)
+
+
+def test_shapes_that_no_array_has(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, tiny.tensors() | {"x": np.zeros((0, 3), np.float32)})
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].replace(b"[0,3]", b"[0,4294967296,4294967296]")
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    with pytest.raises(CheckpointError, match="x: no array has the shape"):
+        sources.read(path)
+
+
+def test_a_stored_table_of_positions_counts_where_it_differs(tmp_path: Path) -> None:
+    content = tiny.tensors()
+    table = hugging_face_marian.sinusoids(64, tiny.WIDTH)
+    content["model.encoder.embed_positions.weight"] = table + 1e-3
+    content["model.decoder.embed_positions.weight"] = table
+    assert "target_positions" not in sources.read(tiny.write(tmp_path, content)).tensors
+    content["model.encoder.embed_positions.weight"] = table + 1
+    tensors = sources.read(tiny.write(tmp_path, content)).tensors
+    np.testing.assert_array_equal(tensors["positions"], table + 1)
+    np.testing.assert_array_equal(tensors["target_positions"], table)
+
+
+def test_the_configuration_of_a_model_that_was_never_marians(tmp_path: Path) -> None:
+    tiny.write(tmp_path, static_position_embeddings=None, scale_embedding=True, dropout=None)
+    assert sources.read(tmp_path).architecture.max_positions == 64
+
+
+def test_the_body_alone(tmp_path: Path) -> None:
+    wanted = sources.read(tiny.write(tmp_path)).tensors
+    content = {name.removeprefix("model."): value for name, value in tiny.tensors().items()}
+    found = sources.read(tiny.write(tmp_path, content)).tensors
+    assert found.keys() == wanted.keys()
+
+
+def test_several_end_marks(tmp_path: Path) -> None:
+    one = sources.read(tiny.write(tmp_path, eos_token_id=[0]))
+    assert (one.architecture.eos, one.warnings) == (0, [])
+    several = sources.read(tiny.write(tmp_path, eos_token_id=[3, 0]))
+    assert several.architecture.eos == 3
+    assert several.warnings == ["eos_token_id lists 3, 0: token 3 alone ends a text"]
+    pieces = ["</s>", "<unk>", *"abcdefghij", "<pad>"]
+    (tmp_path / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
+    assert sources.read(tmp_path).architecture.eos == 0
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": 0, "bos_token_id": null}')
+    assert sources.read(tmp_path).warnings == []
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_tokenizer_that_is_missing_is_not_that_of_the_other_side(
+    side: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write(tmp_path)
+    for one in ("source", "target"):
+        (tmp_path / f"{one}.spm").write_bytes(tiny_training.tokenizer())
+    (tmp_path / f"{side}.spm").unlink()
+    assert set(sources.read(tmp_path).tokenizers) == {"source", "target"} - {side}
+    arguments = [str(tmp_path), "-o", str(tmp_path / "x.safetensors"), "--languages", "en-pt", "-q"]
+    assert main(arguments) == 1
+    assert f"no SentencePiece model of the {side} in" in capsys.readouterr().err
+
+
+def test_a_vocabulary_of_each_side(tmp_path: Path) -> None:
+    rest = ["\u2581the", "\u2581cat", "s", "a", "t", "\u2581", "o", "n", "m", "e"]
+    for name, pieces in (("vocab.json", rest), ("target_vocab.json", rest[::-1])):
+        numbers = {p: i for i, p in enumerate(["</s>", "<unk>", *pieces, "<pad>"])}
+        (tmp_path / name).write_text(json.dumps(numbers))
+    for side in ("source", "target"):
+        (tmp_path / f"{side}.spm").write_bytes(tiny_training.tokenizer())
+    path = tiny.write(tmp_path, unshared(), share_encoder_decoder_embeddings=False)
+    made = {
+        side: sentencepiece.SentencePieceProcessor(model_proto=content)
+        for side, content in sources.read(path).tokenizers.items()
+    }
+    assert made["source"].id_to_piece(2) == made["target"].id_to_piece(11) == rest[0]
+    assert tmp_path / "target_vocab.json" in sources.files(tmp_path)
+    (tmp_path / "opus.vocab.yml").write_text("a: 0")
+    with pytest.raises(CheckpointError, match="several vocabularies"):
+        sources.read(path)
+
+
+def test_tokens_that_were_added(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path)
+    (tmp_path / "added_tokens.json").write_text('{"<pad>": 12, "<s>": 13}')
+    sources.read(path)
+    (tmp_path / "added_tokens.json").write_text('{">>xyz<<": 13}')
+    with pytest.raises(CheckpointError, match=r"tokens were added .*\('>>xyz<<'\)"):
+        sources.read(path)
 
 
 def test_tied_copies_are_ignored_and_strangers_are_not(tmp_path: Path) -> None:
@@ -140,7 +364,7 @@ def test_tied_copies_are_ignored_and_strangers_are_not(tmp_path: Path) -> None:
 def test_without_a_configuration_it_is_no_checkpoint(tmp_path: Path) -> None:
     path = tiny.write(tmp_path)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(CheckpointError, match="no checkpoint of a known format"):
+    with pytest.raises(CheckpointError, match=r"a safetensors without the config.json that tells"):
         sources.read(path)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import tiny_marian as tiny
 
+from weights_import import sources
 from weights_import.float_model import CheckpointError
 from weights_import.sources import marian
 
@@ -137,3 +139,58 @@ def test_hostile_yaml(text: str) -> None:
 def test_invalid_utf8() -> None:
     with pytest.raises(CheckpointError, match="UnicodeDecodeError"):
         marian.read_options(b"type: \xff")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("transformer-no-bias: true", "--transformer-no-bias true (not known)"),
+        ("transformer-heads-cross: 4", "--transformer-heads-cross 4 (not known)"),
+        ("transformer-train-positions: true", "--transformer-train-positions true (supported: fal"),
+        ("factors-combine: concat", "--factors-combine concat (supported: sum)"),
+        ("lemma-dependency: soft-transformer-layer", "--lemma-dependency soft-transformer-layer"),
+        ("lemma-dim-emb: 8", "--lemma-dim-emb 8 (supported: 0)"),
+        ("input-types: [class, sequence]", "--input-types [class, sequence]"),
+        ("right-left: true", "--right-left true (supported: false)"),
+    ],
+)
+def test_options_that_change_the_model_are_refused(line: str, told: str) -> None:
+    options = marian.read_options(f"{tiny.OPTIONS}{line}\n".encode())
+    with pytest.raises(CheckpointError) as caught:
+        marian.architecture(options, 50)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "transformer-no-bias: false",
+        "transformer-depth-scaling: true",
+        "transformer-aan-depth: 2",
+        "transformer-dropout: 0.1",
+        "input-types: [sequence, sequence]",
+        "output-omit-bias: true",
+        "lemma-dependency: ''",
+    ],
+)
+def test_options_that_change_nothing(line: str) -> None:
+    options = marian.read_options(f"{tiny.OPTIONS}{line}\n".encode())
+    assert marian.architecture(options, 50) == tiny.ARCHITECTURE
+
+
+@pytest.mark.parametrize(
+    ("layer", "warned"), [("last", False), ("2", False), ("1", True), ("none", True)]
+)
+def test_alignment_by_another_layer_is_told(layer: str, warned: bool, tmp_path: Path) -> None:
+    text = f"{tiny.OPTIONS}transformer-guided-alignment-layer: {layer}\n"
+    (tmp_path / "model.bin").write_bytes(tiny.write_bin(tiny.stored(0), text))
+    found = sources.read(tmp_path).warnings
+    assert len(found) == warned
+    assert all("--transformer-guided-alignment-layer), but alignments" in one for one in found)
+
+
+def test_a_vocabulary_of_factors_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(tiny.write_bin(tiny.stored(0)))
+    (tmp_path / "vocab.fsv").touch()
+    with pytest.raises(CheckpointError, match=r"vocab.fsv: a vocabulary of factors, which is not"):
+        sources.read(tmp_path)

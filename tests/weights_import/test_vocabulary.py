@@ -125,3 +125,29 @@ def test_what_is_no_list(text: str, tmp_path: Path) -> None:
     (tmp_path / "vocab.yml").write_text(text)
     with pytest.raises(CheckpointError, match=r"vocab\.spm with vocab\.yml"):
         tokenizers_in(tmp_path)
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
+    for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("vocab.json", '{"a": 1.5}', "an id is of type float"),
+        ("vocab.json", '{"a": true}', "an id is of type bool"),
+        ("vocab.json", '{"a": 1e400}', "an id is of type float"),
+        ("vocab.json", '{"\\ud800": 0, "</s>": 1, "<unk>": 2}', "half a surrogate pair"),
+        ("vocab.yml", LAUGHS, "an id is of type list"),
+        ("vocab.yml", "a: 0\0", "ReaderError: unacceptable character"),
+    ],
+)
+def test_lists_that_are_none(name: str, content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.spm").write_bytes(SPM)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        tokenizers_in(tmp_path)
+    assert f"x.spm with {name}" in str(caught.value)
+    assert len(str(caught.value)) < 1000

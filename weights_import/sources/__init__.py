@@ -2,7 +2,8 @@
 
 A format is a module in this folder with `FORMAT` (its name for people), `recognises(path)` (a look
 at the first bytes, which never raises for a readable file), `read(path)`, and `companions(path)`,
-the files beside it that `read` may read too.
+the files beside it that `read` may read too.  Where it is one of several kinds of models that the
+same configuration tells apart, `KINDS` are those.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.sources.unreadable import reason
+
+DEPTH, MAXIMUM_FOLDERS, MAXIMUM_FILES = 3, 64, 4096
+"""How deep a checkpoint may lie in the folder that is given, in how many folders of a depth it is
+looked for, and among how many files of each."""
 
 
 class Source(Protocol):
@@ -54,26 +60,46 @@ def files(path: Path) -> list[Path]:
 
 
 def _find(path: Path) -> tuple[Path, Source]:
-    """The checkpoint that `path` is or holds, and its format.
+    """The checkpoint that `path` is or holds, and its format; in a folder without one, that of the
+    folders in it, as packages of Argos Translate and downloads have it.
 
-    Raises CheckpointError if the format is unknown (and lists the known ones), or if a folder holds
-    none or several.
+    Raises CheckpointError if there is none, with the reason as far as it is known, or several.
     """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or folder")
     known = formats()
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    found = [
+    folders = [path]
+    for _ in range(1 + DEPTH):
+        found = [one for folder in folders for one in _checkpoints(folder, known)]
+        if found:
+            break
+        folders = [one for folder in folders for one in _folders(folder)][:MAXIMUM_FOLDERS]
+    if not found:
+        kinds = [kind for source in known for kind in getattr(source, "KINDS", ())]
+        if said := reason(path, kinds):
+            raise CheckpointError(said)
+        names = "; ".join(source.FORMAT for source in known)
+        raise CheckpointError(f"{path}: no checkpoint of a known format ({names})")
+    if len(found) > 1:
+        names = ", ".join(str(file.relative_to(path)) for file, _ in found)
+        raise CheckpointError(f"{path}: several checkpoints, name one of them: {names}")
+    return found[0]
+
+
+def _checkpoints(path: Path, known: list[Source]) -> list[tuple[Path, Source]]:
+    """The checkpoints that a folder holds, or that a file is, and their formats."""
+    files = sorted(path.iterdir())[:MAXIMUM_FILES] if path.is_dir() else [path]
+    return [
         (file, source)
         for file in files
         if file.is_file()
         for source in known
         if source.recognises(file)
     ]
-    if not found:
-        names = "; ".join(source.FORMAT for source in known)
-        raise CheckpointError(f"{path}: no checkpoint of a known format ({names})")
-    if len(found) > 1:
-        names = ", ".join(file.name for file, _ in found)
-        raise CheckpointError(f"{path}: several checkpoints, name one of them: {names}")
-    return found[0]
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, in order, but for hidden ones; none of a file."""
+    if not path.is_dir():
+        return []
+    return sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))

@@ -35,6 +35,11 @@ def from_bfloat16(halves: NDArray[np.uint16]) -> Float32:
     return words.view(np.float32)
 
 
+def one_line(error: Exception) -> str:
+    """What a library says of damage, in one line that is not too long for a message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.400}"
+
+
 class Cursor:
     """Reads forward through the content and never past its end."""
 

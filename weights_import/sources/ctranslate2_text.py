@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,25 +11,27 @@ from typing import Annotated, Any
 import msgspec
 
 from weights_import.float_model import CheckpointError
+from weights_import.languages import code
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_variables import Variables
-from weights_import.sources.tokenizers import SIDES, by_side, read_limited
+from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
 from weights_import.sources.vocabulary import of_characters, renumbered
 
 CONFIG = "config.json"
 CONFIGURED = 6
 """The version of a file from which on `config.json` says what variables said before."""
 MODELS = "*.spm", "*.model"
-ABOVE = "sentencepiece.model"
+ABOVE, METADATA = "sentencepiece.model", "metadata.json"
 """In the folder above the model's, where Argos Translate has it."""
 ENDINGS = ".json", ".txt"
+WANTED = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of config.json; other keys do not change what the model computes."""
 
     unk_token: str = "<unk>"
-    bos_token: str = "<s>"
+    bos_token: str | None = "<s>"
     eos_token: str = "</s>"
     decoder_start_token: str | None = "<s>"
     add_source_bos: bool = False
@@ -87,6 +90,18 @@ def _lines(text: str) -> list[str]:
     lines = text.removesuffix("\n").split("\n")
     both = all(line.endswith("\r") for line in lines)
     return [line[:-1] for line in lines] if both else lines
+
+
+def languages(folder: Path) -> tuple[str, str] | None:
+    """Source and target language, where the folder above is a package of Argos Translate, which
+    tells them; raises CheckpointError where what tells them is damaged."""
+    path = folder.parent / METADATA
+    if not path.is_file() or not (folder.parent / ABOVE).is_file():
+        return None
+    told = json_file.parse_file(path)
+    named = [told.get(key) for key in ("from_code", "to_code")] if isinstance(told, dict) else []
+    codes = [code(re.split("[-_]", name)) for name in named if isinstance(name, str)]
+    return (codes[0], codes[1]) if len(codes) == 2 and all(codes) else None
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from int8ref.program import Frame
 from weights_import.float_model import (
     Activation,
     Architecture,
@@ -26,9 +25,12 @@ from weights_import.float_model import (
     sinusoids,
 )
 from weights_import.sources.ctranslate2_file import contents, specification
+from weights_import.sources.ctranslate2_frame import frame_of, frames, refuse_languages
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
+    WANTED,
     Config,
+    languages,
     read_config,
     read_vocabulary,
     tokenizer_files,
@@ -45,6 +47,11 @@ REVISIONS = range(2, 8)
 ACTIVATIONS: dict[float, Activation] = {0: "relu", 2: "swish", 3: "gelu"}
 LAYER_NORM_EPSILON = 1e-5
 MAX_LENGTH_FACTOR = 3.0
+DOUBT = (
+    "its configuration does not tell what stands around a source, and its kind is not known; ask"
+    " for it by --source-frame, mostly eos"
+)
+UNTOLD = "none"
 POSITIONS = 1024
 """Of the sinusoids that a file without a table stands for, which begin with position 1."""
 
@@ -68,8 +75,9 @@ SCALES = (
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is one of CTranslate2's, with a Transformer in it."""
-    return specification(path).startswith("Transformer")
+    """Whether the file is one of CTranslate2's, with any model in it."""
+    named = specification(path)
+    return named in HEADS or named.endswith("Spec")
 
 
 def companions(path: Path) -> list[Path]:
@@ -85,8 +93,9 @@ def read(path: Path) -> FloatModel:
         content = contents(path)
         if content.specification not in HEADS or content.revision not in REVISIONS:
             raise CheckpointError(
-                f"{content.specification} of revision {content.revision}: supported are"
-                f" {', '.join(HEADS)} of revisions {REVISIONS[0]} to {REVISIONS[-1]}"
+                f"a model of CTranslate2's {content.specification} of revision {content.revision},"
+                f" which is not read; supported are {', '.join(HEADS)} of revisions {REVISIONS[0]}"
+                f" to {REVISIONS[-1]}, which have an encoder and a decoder"
             )
         variables = Variables(content.variables)
         config = read_config(path.parent, content.version, variables)
@@ -100,6 +109,11 @@ def read(path: Path) -> FloatModel:
             canonical(shape, variables),
             tokenizers=tokenizers(path.parent, vocabularies, config),
             provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
+            languages=languages(path.parent),
+            frames=frames(vocabularies["source"], config),
+            doubt="" if frame_of(variables, config) else DOUBT,
+            wanted=WANTED,
+            warnings=alignment(variables),
         )
         model.validate()
     except CheckpointError as error:
@@ -129,11 +143,9 @@ def architecture(
         known = ", ".join(f"{number:g} {name}" for number, name in ACTIVATIONS.items())
         raise CheckpointError(f"activation {activation:g} (supported: {known})")
     width = sizes["target"][1]
+    refuse_languages(vocabularies["target"])
     source, target = (special(vocabularies[side], config) for side in ("source", "target"))
-    frame = Frame(
-        before=(vocabularies["source"][config.bos_token],) if config.add_source_bos else (),
-        after=(source[0],) if config.add_source_eos else (),
-    )
+    named = frame_of(variables, config) or UNTOLD
     return Architecture(
         d_model=width,
         heads=int(variables.shared("num_heads", heads)),
@@ -154,7 +166,7 @@ def architecture(
         target_vocabulary=sizes["target"][0],
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=len(position_tables(variables, width)[0]),
-        source_frame=frame,
+        source_frame=frames(vocabularies["source"], config)[named],
         source_special=None if source == target else source,
         embedding_norm="encoder/layernorm_embedding/gamma" in variables,
     )
@@ -163,7 +175,8 @@ def architecture(
 def special(vocabulary: Mapping[str, int], config: Config) -> tuple[int, int]:
     """The ids of the end of a sentence and of what is unknown; raises CheckpointError without."""
     names = [config.eos_token, config.unk_token]
-    names += [config.bos_token] if config.add_source_bos else []
+    if config.add_source_bos:
+        names.append(config.bos_token or "begin of a sentence")
     require(vocabulary, names)
     return vocabulary[config.eos_token], vocabulary[config.unk_token]
 
@@ -174,9 +187,25 @@ def start(variables: Variables, config: Config, vocabulary: Mapping[str, int]) -
     if variables.number("decoder/start_from_zero_embedding", 0):
         return -1
     token = config.decoder_start_token
-    if token is None or token not in vocabulary:
+    if token is None:
+        raise CheckpointError(
+            "each translation begins with a token that is chosen for it, such as its language,"
+            " which is not supported; import a model of one pair of languages"
+        )
+    if token not in vocabulary:
         raise CheckpointError(f"the decoder begins with {token!r}, which is no token")
     return vocabulary[token]
+
+
+def alignment(variables: Variables) -> list[str]:
+    """What is to be said of a model that was trained to align in another layer than the last."""
+    layer, layers = variables.number("decoder/alignment_layer", -1), variables.layers("decoder")
+    if layer in (-1, layers - 1):
+        return []
+    return [
+        f"the model aligns by layer {layer:g} of its decoder (alignment_layer), but alignments here"
+        " are those of the last one"
+    ]
 
 
 def embedding(variables: Variables, stack: str) -> Float32 | None:

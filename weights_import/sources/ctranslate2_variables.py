@@ -20,8 +20,12 @@ IGNORED = (
     "scale_alibi",
 )
 """Ends of names of numbers that say nothing of what is computed here."""
-NEUTRAL = {"alibi": 0}
-"""Ends of names of numbers that must be these."""
+NEUTRAL = {
+    "alibi": (0, "positions as linear biases of attention"),
+    "multi_query_attention": (0, "one head of keys and values"),
+    "rms_norm": (0, "norms by the root of the mean square"),
+}
+"""Ends of names of numbers that must be these, and what others stand for."""
 
 
 class Variables:
@@ -92,11 +96,17 @@ class Variables:
         return wide
 
     def rest(self) -> dict[str, NDArray[Any]]:
-        """What nobody has asked for, and what may change the computation."""
+        """What nobody has asked for, and what may change the computation.
+
+        Raises CheckpointError for a number that stands for what is not read.
+        """
         ends = {name: name.rpartition("/")[2] for name in self._left}
-        return {
-            name: self._stored[name]
-            for name, end in sorted(ends.items())
-            if end not in IGNORED
-            and not (end in NEUTRAL and np.all(self._stored[name] == NEUTRAL[end]))
-        }
+        found = {}
+        for name, end in sorted(ends.items()):
+            if end in NEUTRAL:
+                value, meaning = NEUTRAL[end]
+                if not np.all(self._stored[name] == value):
+                    raise CheckpointError(f"{name}: {meaning}, which is not read")
+            elif end not in IGNORED:
+                found[name] = self._stored[name]
+        return found

@@ -16,24 +16,34 @@ from typing import Literal
 import numpy as np
 
 from int8ref.program import Frame
-from weights_import.float_model import Architecture, CheckpointError, Float32, FloatModel
+from weights_import.float_model import Architecture, CheckpointError, FloatModel
 from weights_import.sources.hugging_face import (
-    BART,
-    COPIES,
+    LAYER,
     LOGITS_BIAS,
-    SHARED,
-    Id,
+    POSITIONS,
+    TOLD,
     Shape,
-    config_file,
-    model_type,
-    read_config,
+    canonical,
+    check_words,
+    embeddings,
+    named,
     stored_names,
 )
-from weights_import.sources.safetensors_file import contents, renamed
+from weights_import.sources.hugging_face_config import (
+    Id,
+    Marks,
+    added_tokens,
+    beside,
+    model_type,
+    read_config,
+    refuse_added,
+)
+from weights_import.sources.safetensors_file import Tensors, contents
 from weights_import.sources.tokenizers import tokenizer_files, tokenizers_in
-from weights_import.sources.vocabulary import of_characters
+from weights_import.sources.vocabulary import of_characters, pieces_of
 
 FORMAT = "Hugging Face BART (.safetensors and config.json)"
+KINDS = ("bart",)
 UNUSED_POSITIONS = 2
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
 NO_CHARACTER = "_"
@@ -44,47 +54,63 @@ class _Config(Shape, frozen=True, kw_only=True):
 
     model_type: Literal["bart"]
     bos_token_id: Id
-    forced_bos_token_id: None = None
+    forced_bos_token_id: Id | None = None
     grapheme_chars: str | None = None
     normalize_embedding: Literal[True] = True
     phoneme_chars: str | None = None
     static_position_embeddings: Literal[False] = False
-    tie_word_embeddings: Literal[True] = True
     unk_token_id: Id = 3
+
+    @property
+    def first(self) -> int:
+        """The token that every translation begins with: the one that the search of transformers
+        forces, or that of training."""
+        forced = self.forced_bos_token_id
+        return self.bos_token_id if forced is None else forced
 
 
 def recognises(path: Path) -> bool:
     """Whether the file is a safetensors of this kind, with its configuration beside it."""
-    return model_type(path) == BART
+    return model_type(path, LAYER) in KINDS
 
 
 def companions(path: Path) -> list[Path]:
-    """Its configuration and its tokenizers."""
-    return [config_file(path), *tokenizer_files(path.parent)]
+    """Its configurations and its tokenizers."""
+    return [*beside(path), *tokenizer_files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
     try:
         config = read_config(path, _Config)
+        marks = Marks(config.eos_token_id)
+        eos = marks.chosen(None)
         shape = config.architecture(
             config.decoder_start_token_id,
+            eos,
             config.unk_token_id,
-            config.vocab_size,
-            source_frame=Frame((config.bos_token_id,), (config.eos_token_id,)),
+            (config.vocab_size, config.vocab_size),
+            source_frame=Frame((config.bos_token_id,), (eos,)),
             embedding_norm=True,
-            target_prefix=(config.bos_token_id,),
+            target_prefix=(config.first,),
         )
         content = contents(path)
+        tensors = _canonical(shape, config.tie_word_embeddings, named(content.tensors))
+        size = dict.fromkeys(("source_embedding", "target_embedding"), config.vocab_size)
+        check_words(tensors, size, config.d_model)
+        found = characters(config, eos) or tokenizers_in(path.parent)
+        known = {name for model in found.values() for name in pieces_of(model)}
+        refuse_added(added_tokens(path.parent), known)
         model = FloatModel(
             shape,
-            _canonical(shape, content.tensors),
-            tokenizers=characters(config) or tokenizers_in(path.parent),
+            tensors,
+            tokenizers=found,
             provenance={
                 "file": path.name,
                 "format": "Hugging Face BART",
                 "sha256": content.sha256,
             },
+            warnings=marks.warnings,
         )
         model.validate()
     except CheckpointError as error:
@@ -92,10 +118,10 @@ def read(path: Path) -> FloatModel:
     return model
 
 
-def characters(config: _Config) -> dict[str, bytes]:
+def characters(config: _Config, eos: int) -> dict[str, bytes]:
     """The tokenizers of a configuration that lists characters, none where it does not; raises
     CheckpointError for lists that fit the model not."""
-    named = {config.pad_token_id: PAD, config.bos_token_id: BOS, config.eos_token_id: EOS}
+    named = {config.pad_token_id: PAD, config.bos_token_id: BOS, eos: EOS}
     named |= {config.unk_token_id: UNK}
     found = {}
     for side, listed in (("source", config.grapheme_chars), ("target", config.phoneme_chars)):
@@ -113,17 +139,12 @@ def characters(config: _Config) -> dict[str, bytes]:
     return found
 
 
-def _canonical(architecture: Architecture, stored: dict[str, Float32]) -> dict[str, Float32]:
+def _canonical(architecture: Architecture, tied: bool, stored: Tensors) -> Tensors:
     """The tensors under their canonical names."""
-    tables = [f"model.{stack}.embed_positions.weight" for stack in ("encoder", "decoder")]
-    tensors: dict[str, Float32] = {}
-    if SHARED in stored:
-        words = ("source_embedding", "target_embedding", "output.weight")
-        tensors |= dict.fromkeys(words, stored[SHARED])
-    for name, table in zip(("positions", "target_positions"), tables, strict=True):
-        if table in stored:
+    tensors = embeddings(stored, tied)
+    for name, table in zip(("positions", "target_positions"), POSITIONS, strict=True):
+        if table in stored and stored[table].ndim:
             tensors[name] = np.ascontiguousarray(stored[table][UNUSED_POSITIONS:])
     if LOGITS_BIAS in stored:
         tensors["output.bias"] = stored[LOGITS_BIAS].ravel()
-    others = {SHARED, LOGITS_BIAS, *tables, *COPIES}
-    return tensors | renamed(stored, stored_names(architecture), others)
+    return tensors | canonical(stored, stored_names(architecture), TOLD)

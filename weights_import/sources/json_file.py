@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from weights_import.float_model import CheckpointError
 from weights_import.sources.tokenizers import read_limited
 
 Kind = TypeVar("Kind")
+PLACED = re.compile(r"(.*) - at `\$\.?(.+)`", re.DOTALL)
+"""What msgspec says of a value, and where that is."""
 
 
 def parse(text: str | bytes) -> Any:
@@ -29,10 +32,17 @@ def parse_file(path: Path) -> Any:
 
 def read(path: Path, kind: type[Kind]) -> Kind:
     """What is of a kind in a file; raises CheckpointError for what is not."""
+    return convert(parse_file(path), kind, path.name)
+
+
+def convert(told: Any, kind: type[Kind], name: str) -> Kind:
+    """What is of a kind in the JSON of a file of this name; raises CheckpointError likewise."""
     try:
-        return msgspec.convert(parse_file(path), kind)
-    except msgspec.ValidationError as error:
-        raise CheckpointError(f"{path.name}: {error}") from None
+        return msgspec.convert(told, kind)
+    except (msgspec.ValidationError, UnicodeEncodeError, OverflowError) as error:
+        found = PLACED.fullmatch(str(error))
+        said = f"{found[2]}: {found[1]}, which is not read" if found else str(error)
+        raise CheckpointError(f"{name}: {said}") from None
 
 
 def _refuse(constant: str) -> None:

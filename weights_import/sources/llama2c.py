@@ -152,6 +152,7 @@ def read(path: Path) -> FloatModel:
             architecture(told),
             canonical(told, parts),
             tokenizers=tokenizers(path, told.vocabulary),
+            wanted=" or ".join(TOKENIZERS),
             provenance={
                 "file": path.name,
                 "format": "llama2.c float32",

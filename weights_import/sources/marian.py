@@ -23,9 +23,11 @@ from weights_import.float_model import (
     FloatModel,
     declare,
 )
+from weights_import.sources.checkpoint_bytes import one_line
 from weights_import.sources.tokenizers import tokenizers_in
 
 OPTIONS = "special:model.yml"
+FACTORED = "*.fsv"
 MULTIPLIER = "_QuantMultA"
 MAXIMUM_ITEMS = 1 << 16
 MAXIMUM_OPTION_BYTES = 1 << 16
@@ -53,9 +55,12 @@ NORM_POSITIONS: dict[tuple[str, ...], Literal["post", "pre"]] = {
 # Options that change the computation: the supported values, and what Marian takes if it is absent.
 SUPPORTED: dict[str, tuple[list[object], object]] = {
     "type": (["transformer"], "amun"),
-    "input-types": ([[]], []),
+    "factors-combine": (["sum"], "sum"),
+    "input-types": ([[], ["sequence", "sequence"]], []),
     "layer-normalization": ([False], False),
+    "lemma-dependency": ([""], ""),
     "lemma-dim-emb": ([0], 0),
+    "output-omit-bias": ([False, True], False),
     "right-left": ([False], False),
     "transformer-decoder-autoreg": (["self-attention", "rnn"], "self-attention"),
     "transformer-decoder-dim-ffn": ([0], 0),
@@ -68,8 +73,27 @@ SUPPORTED: dict[str, tuple[list[object], object]] = {
     "transformer-rnn-projection": ([False], False),
     "transformer-tied-layers": ([[]], []),
     "transformer-train-position-embeddings": ([False], False),
+    "transformer-train-positions": ([False], False),
     "ulr": ([False], False),
 }
+
+SIZES = "dim-emb", "transformer-dim-ffn", "transformer-heads"
+ALIGNMENT = "transformer-guided-alignment-layer"
+HARMLESS = {
+    ALIGNMENT,
+    "transformer-aan-activation",
+    "transformer-aan-depth",
+    "transformer-aan-nogate",
+    "transformer-depth-scaling",
+    "transformer-dim-aan",
+    "transformer-dropout",
+    "transformer-dropout-attention",
+    "transformer-dropout-ffn",
+}
+"""Options that only training has, or other decoders than these."""
+OF_TRANSFORMERS = "transformer-"
+"""What options begin with that change the computation, unless they are known to be harmless."""
+OFF: tuple[object, ...] = (None, False, 0, "", [], "none")
 
 BLOCKS = {"self": "self", "cross": "context", "ffn": "ffn", "ssru": "rnn"}
 PARTS = {
@@ -118,7 +142,7 @@ def read_options(text: bytes) -> dict[str, object]:
     try:
         options = yaml.safe_load(text.rstrip(b"\0").decode())
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise CheckpointError(f"{OPTIONS}: {type(error).__name__}: {error}") from error
+        raise CheckpointError(f"{OPTIONS}: {one_line(error)}") from error
     if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
         raise CheckpointError(f"{OPTIONS}: not a mapping of option names")
     return options
@@ -141,6 +165,12 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
             known = " or ".join(_spelled(value) for value in supported)
             problems.append(f"--{name} {_spelled(value)} (supported: {known})")
 
+    known_names = {*wanted, *STEPS, *SIZES, *HARMLESS}
+    problems += [
+        f"--{name} {_spelled(value)} (not known)"
+        for name, value in options.items()
+        if name.startswith(OF_TRANSFORMERS) and name not in known_names and value not in OFF
+    ]
     position = norm_position(options)
     if position is None:
         spelled = " ".join(f"--{name} {_spelled(options.get(name, STEPS[name]))}" for name in STEPS)
@@ -152,10 +182,7 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
         problems.append(f"--{name} {_spelled(value)} (expected a number in 1..{limit})")
         return 0
 
-    sizes = {
-        name: number(name, options.get(name), 1 << 20)
-        for name in ("dim-emb", "transformer-dim-ffn", "transformer-heads")
-    }
+    sizes = {name: number(name, options.get(name), 1 << 20) for name in SIZES}
     depths = {name: number(name, options.get(name), tensors) for name in ("enc-depth", "dec-depth")}
     listed = options.get("dim-vocabs")
     pair = listed if isinstance(listed, list) and len(listed) == 2 else [listed, listed]
@@ -226,6 +253,17 @@ def stored_names(architecture: Architecture, options: Mapping[str, object]) -> d
     return names
 
 
+def alignment(options: Mapping[str, object], architecture: Architecture) -> list[str]:
+    """What is to be said of a model that was trained to align in another layer than the last."""
+    layer = options.get(ALIGNMENT, "last")
+    if layer in ("last", architecture.decoder_layers, str(architecture.decoder_layers)):
+        return []
+    return [
+        f"the model aligns by layer {_spelled(layer)} of its decoder (--{ALIGNMENT}), but"
+        " alignments here are those of the last one"
+    ]
+
+
 def assemble(
     stored: dict[str, StoredTensor], text: bytes, provenance: dict[str, str], folder: Path
 ) -> FloatModel:
@@ -233,7 +271,15 @@ def assemble(
     options = read_options(text)
     shape = architecture(options, len(stored))
     names = stored_names(shape, options)
-    model = FloatModel(shape, {}, tokenizers=tokenizers_in(folder), provenance=provenance)
+    if factored := sorted(folder.glob(FACTORED)):
+        raise CheckpointError(f"{factored[0].name}: a vocabulary of factors, which is not read")
+    model = FloatModel(
+        shape,
+        {},
+        tokenizers=tokenizers_in(folder),
+        provenance=provenance,
+        warnings=alignment(options, shape),
+    )
     oriented: dict[str, Float32] = {}
     for name, value in stored.items():
         if not name.endswith(MULTIPLIER):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.float_model import CheckpointError, FloatModel
-from weights_import.sources.checkpoint_bytes import MAXIMUM_BYTES, checked_size
+from weights_import.sources.checkpoint_bytes import MAXIMUM_BYTES, checked_size, one_line
 from weights_import.sources.marian import (
     MAXIMUM_ITEMS,
     OPTIONS,
@@ -90,7 +90,7 @@ def _members(path: Path, size: int) -> dict[str, bytes]:
     except CheckpointError:
         raise
     except DAMAGE as error:
-        raise CheckpointError(f"damaged zip: {error}") from error
+        raise CheckpointError(f"damaged zip: {one_line(error)}") from error
 
 
 def _check(members: list[zipfile.ZipInfo], size: int) -> None:
@@ -107,6 +107,8 @@ def _check(members: list[zipfile.ZipInfo], size: int) -> None:
                 f"{member.filename}: compression {member.compress_type}, "
                 "expected stored or deflated"
             )
+    if sum(member.compress_size for member in members) > size:
+        raise CheckpointError(f"damaged zip: its members are longer than its {size} bytes")
     expanded = sum(member.file_size for member in members)
     if expanded > min(MAXIMUM_BYTES, MAXIMUM_EXPANSION * size):
         raise CheckpointError(f"{size} bytes would expand to {expanded}")

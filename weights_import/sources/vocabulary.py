@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sentencepiece
@@ -54,16 +54,20 @@ class Piece:
 
 
 def renumbered(
-    content: bytes, vocabulary: Mapping[str, int], eos: str = "</s>", unk: str = "<unk>"
+    content: bytes,
+    vocabulary: Mapping[str, int],
+    eos: str = "</s>",
+    unk: str = "<unk>",
+    controls: Collection[str] = (),
 ) -> bytes:
     """The SentencePiece model `content`, with the ids of `vocabulary`, which has one for each
-    number from 0 on.
+    number from 0 on; `controls` are pieces that stand for no text.
 
     Raises CheckpointError for ids with gaps, without `eos` or `unk`, or for a damaged model.
     """
     order = _ordered(vocabulary, (eos, unk))
     pieces, rest = _parsed(content)
-    known = dict(pieces)
+    known = dict(pieces) | dict.fromkeys(controls, Piece(type=CONTROL))
     known |= {eos: Piece(type=CONTROL), unk: Piece(type=UNKNOWN)}
     written = b"".join([*(_listed(name, known) for name in order), *rest])
     _check(written, vocabulary[eos], vocabulary[unk], len(order))
@@ -124,6 +128,11 @@ def padded(content: bytes, size: int) -> bytes:
     return content + b"".join(_written(name, Piece(type=CONTROL)) for name in more)
 
 
+def pieces_of(content: bytes) -> dict[str, Piece]:
+    """The pieces of a SentencePiece model, in order; raises CheckpointError for a damaged one."""
+    return dict(_parsed(content)[0])
+
+
 def _model(
     pieces: Sequence[bytes],
     kind: bytes,
@@ -177,7 +186,10 @@ def _listed(name: str, known: Mapping[str, Piece]) -> bytes:
 
 def _written(name: str, piece: Piece) -> bytes:
     """A piece as a field of a model."""
-    body = _field(PIECE, BYTES, name.encode())
+    try:
+        body = _field(PIECE, BYTES, name.encode())
+    except UnicodeEncodeError:
+        raise CheckpointError(f"vocabulary: {name!r:.80} has half a surrogate pair") from None
     body += _field(SCORE, FOUR_BYTES, FLOAT.pack(piece.score))
     return _field(PIECES, BYTES, body + _field(TYPE, VARINT, _varint(piece.type)))
 

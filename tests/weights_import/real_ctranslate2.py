@@ -1,0 +1,159 @@
+"""Tiny random models that CTranslate2 itself writes, and what it says of a translation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tiny_ctranslate2 as tiny
+from ctranslate2 import Translator
+from ctranslate2.specs import common_spec, model_spec, transformer_spec
+
+SHARED = ["<s>", "<pad>", "</s>", "<unk>", *"abcdefgh"]
+QUANTISATIONS = ("float32", "float16", "bfloat16", "int8", "int8_float16", "int16")
+POSITIONS = 40
+KINDS: dict[str, dict[str, Any]] = {
+    "OpenNMT": {"config": {}},
+    "OpenNMT-tf": {"config": {"add_source_bos": True, "add_source_eos": True}},
+    "Marian": {
+        "spec": {"pre_norm": False, "activation": common_spec.Activation.SWISH},
+        "zero": True,
+        "config": {"add_source_eos": True},
+    },
+    "Marian of transformers": {
+        "spec": {"pre_norm": False, "activation": common_spec.Activation.SWISH},
+        "zero": True,
+        "tables": True,
+        "scale": tiny.WIDTH**0.5,
+        "config": {"decoder_start_token": "</s>"},
+    },
+    "BART": {
+        "spec": {
+            "pre_norm": False,
+            "activation": common_spec.Activation.GELU,
+            "layernorm_embedding": True,
+        },
+        "tables": True,
+        "scale": 1.0,
+        "config": {"decoder_start_token": "</s>"},
+    },
+    "Pegasus": {
+        "tables": True,
+        "scale": tiny.WIDTH**0.5,
+        "config": {"decoder_start_token": "<pad>", "bos_token": "<pad>"},
+    },
+    "unknown": {
+        "spec": {"pre_norm": False},
+        "tables": True,
+        "scale": tiny.WIDTH**0.5,
+        "config": {"decoder_start_token": "</s>"},
+    },
+    "M2M100": {
+        "tables": True,
+        "scale": tiny.WIDTH**0.5,
+        "config": {"decoder_start_token": "</s>"},
+    },
+}
+"""What CTranslate2's converters of each kind of model set, and leave as it is."""
+
+
+class Halves(model_spec.Variable):
+    """A variable in bfloat16, which CTranslate2 makes with PyTorch alone."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = "bfloat16"
+
+    shape: Any = ()
+    dtype: Any = ""
+
+    def numpy(self) -> Any:
+        return self.array
+
+    def num_bytes(self) -> int:
+        return 2 * int(self.array.size)
+
+    def to_bytes(self) -> bytes:
+        return bytes((self.array.view(np.uint32) >> 16).astype(np.uint16).tobytes())
+
+    def _to(self, dtype: str) -> Any:
+        raise NotImplementedError
+
+    def _equal(self, other: Any) -> bool:
+        return other is self
+
+
+def write(
+    folder: Path,
+    kind: str,
+    quantisation: str = "float32",
+    vocabulary: list[str] | None = None,
+    **spec: Any,
+) -> Path:
+    """A model of a kind in a folder, in CTranslate2's own writing."""
+    told = KINDS[kind]
+    made = transformer_spec.TransformerSpec.from_config(
+        (tiny.LAYERS, tiny.LAYERS), tiny.HEADS, **told.get("spec", {}), **spec
+    )
+    pieces = SHARED if vocabulary is None else vocabulary
+    random = np.random.default_rng(7)
+    words = random.normal(0, 0.7, (len(pieces), tiny.WIDTH)).astype(np.float32)
+    table = random.normal(0, 0.7, (POSITIONS, tiny.WIDTH)).astype(np.float32)
+    for name, value in tiny.tensors().items():
+        assign(made, name, value.copy())
+    for name in ("encoder/embeddings_0", "decoder/embeddings", "decoder/projection"):
+        assign(made, f"{name}/weight", words.copy())
+    bias = random.normal(0, 0.7, len(pieces)).astype(np.float32)
+    bias[pieces.index("</s>")] = -3  # few translations end at once
+    made.decoder.projection.bias = bias
+    for stack in (made.encoder, made.decoder):
+        if told.get("tables"):
+            stack.position_encodings.encodings = table.copy()
+        if "scale" in told:
+            stack.scale_embeddings = told["scale"]
+        if hasattr(stack, "layernorm_embedding"):
+            stack.layernorm_embedding.gamma = table[0] + 1
+            stack.layernorm_embedding.beta = table[1].copy()
+    made.decoder.start_from_zero_embedding = bool(told.get("zero"))
+    for key, value in told["config"].items():
+        setattr(made.config, key, value)
+    made.register_source_vocabulary(pieces)
+    made.register_target_vocabulary(pieces)
+    made.validate()
+    made.optimize("float32" if quantisation == "bfloat16" else quantisation)
+    if quantisation == "bfloat16":
+        made._visit(halve)
+    folder.mkdir(exist_ok=True)
+    made.save(str(folder))
+    return folder
+
+
+def assign(spec: Any, name: str, value: Any) -> None:
+    """Set a variable by its name, where the kind has one."""
+    *path, last = name.split("/")
+    for part in path:
+        if not hasattr(spec, part):
+            part, _, number = part.rpartition("_")
+            spec = getattr(spec, part, None)
+            if spec is None or not number.isdigit():
+                return  # a norm that post-norm models lack
+            spec = spec[int(number)]
+        else:
+            spec = getattr(spec, part)
+    setattr(spec, last, value)
+
+
+def halve(spec: Any, name: str, value: Any) -> None:
+    """Put a variable in bfloat16 in the place of one in float32."""
+    if isinstance(value, model_spec.Variable) and not value.is_scalar():
+        setattr(spec, name.rpartition("/")[2], Halves(value.numpy()))
+
+
+def scores(folder: Path, source: list[str], target: list[str]) -> list[float]:
+    """log P of each token of the target and of the end, by CTranslate2, which adds to a source what
+    its configuration says."""
+    translator = Translator(str(folder), device="cpu", compute_type="float32", intra_threads=1)
+    (found,) = translator.score_batch([source], [target])
+    return list(found.log_probs)

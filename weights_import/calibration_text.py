@@ -1,0 +1,59 @@
+"""The text that a model is calibrated on: which it is, and whether there is enough of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from int8ref.errors import UserError
+from int8ref.lines import Lines, TextError, Warn
+from weights_import.calibrate import shipped_text, tokenize
+from weights_import.float_model import FloatModel
+from weights_import.languages import primary
+
+FEW_TOKENS = 100
+"""Fewer tokens than this show little of what a model computes."""
+ADVICE = "give a few hundred sentences like those to be translated"
+
+
+def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
+    """The sentences of a calibration file, or those that ship for a language; no blank lines.
+
+    Raises UserError where there are none, and for a line that is not UTF-8; `warn` is told of lines
+    that are too long.
+    """
+    if path is None:
+        return shipped_text(primary(language))
+    try:
+        with path.open("rb") as file:
+            lines = Lines(file, lambda message: warn(f"{path}: {message}"))
+            sentences = [line for line in lines if line.strip()]
+    except TextError as error:
+        raise TextError(f"{path}: {error}") from None
+    if not sentences:
+        raise UserError(f"{path}: no sentences to calibrate on; {ADVICE}")
+    return sentences
+
+
+def shortage(model: FloatModel, sentences: list[str], positions: int) -> str:
+    """What a text lacks, to be a text to calibrate this model on, of whose sources at most so many
+    `positions` are seen; empty where it lacks nothing.
+
+    Raises CheckpointError where the model has no tokenizer for it.
+    """
+    different = list(dict.fromkeys(sentences))
+    architecture = model.architecture
+    framed = tokenize(model, different)
+    most = positions if architecture.encoder_layers else 1 << 30
+    tokens = sum(min(len(ids), most) - architecture.frame.size for ids in framed)
+    if tokens < FEW_TOKENS:
+        return f"only {_number(len(different), 'sentence')} of {_number(tokens, 'token')}"
+    special = architecture.source_special
+    unk = architecture.unk if special is None else special[1]
+    total, unknown = sum(map(len, framed)), sum(ids.count(unk) for ids in framed)
+    if 3 * unknown > total:
+        return f"{unknown} of its {total} tokens are unknown to the model, as in another language"
+    return ""
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

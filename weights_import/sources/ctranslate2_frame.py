@@ -1,0 +1,69 @@
+"""What stands around the source of a CTranslate2 model.
+
+Its configuration tells what CTranslate2 itself adds.  Its converter of transformers' models leaves
+that to the tokenizer of the caller, so for those the frame follows from the kind of model:
+
+    Marian      the decoder begins with the zero vector                 ... </s>
+    BART        learned positions, and a norm of what is embedded       <s> ... </s>
+    Pegasus     the decoder begins with <pad>                           ... </s>
+
+NLLB, M2M100 and mBART have tokens of languages, another one for each sentence; they are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from int8ref.program import Frame
+from weights_import.float_model import CheckpointError
+from weights_import.sources.ctranslate2_text import Config
+from weights_import.sources.ctranslate2_variables import STACKS, Variables
+
+NAMES = "none", "bos", "eos", "bos-eos"
+PAD = "<pad>"
+LANGUAGE = re.compile(r"__[a-z]{2,3}__|[a-z]{3}_[A-Z][a-z]{3}|[a-z]{2}_[A-Z]{2}")
+"""A language as M2M100, NLLB and mBART name it."""
+LANGUAGES = 2
+"""So many tokens of languages make a model one that needs them."""
+
+
+def frames(vocabulary: Mapping[str, int], config: Config) -> dict[str, Frame]:
+    """The frames that the vocabulary of a source allows, by the names that a user asks for."""
+    marks = {"bos": config.bos_token, "eos": config.eos_token}
+    ids = {name: vocabulary[t] for name, t in marks.items() if t is not None and t in vocabulary}
+    found = {}
+    for name in NAMES:
+        parts = [] if name == "none" else name.split("-")
+        if all(part in ids for part in parts):
+            before = (ids["bos"],) if "bos" in parts else ()
+            found[name] = Frame(before, (ids["eos"],) if "eos" in parts else ())
+    return found
+
+
+def frame_of(variables: Variables, config: Config) -> str:
+    """The name of the frame that the model was trained with; empty where nothing tells it."""
+    if config.add_source_bos or config.add_source_eos:
+        told = {"bos": config.add_source_bos, "eos": config.add_source_eos}
+        return "-".join(name for name, added in told.items() if added)
+    if variables.number("decoder/start_from_zero_embedding", 0):
+        return "eos"
+    tables = any(f"{stack}/position_encodings/encodings" in variables for stack in STACKS)
+    if tables and "encoder/layernorm_embedding/gamma" in variables:
+        return "bos-eos"
+    if config.decoder_start_token == PAD:
+        return "eos"
+    by_transformers = tables or config.decoder_start_token == config.eos_token
+    return "" if by_transformers else "none"
+
+
+def refuse_languages(vocabulary: Mapping[str, int]) -> None:
+    """Raises CheckpointError for a model whose sentences begin with tokens of their languages."""
+    found = [token for token in vocabulary if LANGUAGE.fullmatch(token)]
+    if len(found) >= LANGUAGES:
+        shown = ", ".join(found[:3])
+        raise CheckpointError(
+            f"a model of many languages (its vocabulary has {shown}), such as NLLB, M2M100 or"
+            " mBART, is not supported, because each of its sentences needs the tokens of its"
+            " languages; import a model of one pair of languages"
+        )

@@ -1,0 +1,178 @@
+"""What lies beside a safetensors of Hugging Face's transformers: the configuration of the model and
+of its generation, and what a tokenizer has added to its vocabulary.
+
+What changes the model and is not read is refused here where it may stand in every configuration;
+where it belongs to one kind of model, by that kind's `msgspec.Struct`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from weights_import.float_model import CheckpointError
+from weights_import.sources import json_file
+from weights_import.sources.json_file import Kind
+from weights_import.sources.safetensors_file import header_bytes
+
+Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1 << 10)]
+
+CONFIG, GENERATION = "config.json", "generation_config.json"
+GENERATED = "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id"
+"""What the configuration of the generation says anew; transformers 5 writes some only there."""
+ADDED = "added_tokens.json", "tokenizer.json", "tokenizer_config.json"
+"""Where a tokenizer tells what it has added to its vocabulary."""
+PART = re.compile(r"-\d{5}-of-\d{5}\.")
+"""In the name of a checkpoint's part."""
+TASKS = re.compile(r".*(Classification|QuestionAnswering|MultipleChoice|RewardModel)")
+HARMLESS = re.compile(r"(?i)[<\[]/?(pad|s|unk|mask|bos|eos|cls|sep)[>\]]|\u2581*")
+"""Tokens that stand in no text."""
+
+
+def config_file(path: Path) -> Path:
+    """The configuration of a checkpoint: config.json beside it, or NAME_config.json."""
+    own = path.with_name(f"{path.stem}_config.json")
+    return own if own.is_file() else path.with_name(CONFIG)
+
+
+def beside(path: Path) -> list[Path]:
+    """The configurations that `read_config` reads, and what `added_tokens` looks at."""
+    named = [path.with_name(name) for name in (GENERATION, *ADDED)]
+    return [file for file in (config_file(path), *named) if file.is_file()]
+
+
+def model_type(path: Path, tensor: str) -> str:
+    """The kind of model that the configuration beside a safetensors tells, if the file is a whole
+    checkpoint with a tensor of this name, which may have a prefix; else empty.  A look that never
+    raises for readable files."""
+    if f'{tensor}"'.encode() not in header_bytes(path) or is_part(path):
+        return ""
+    try:
+        return str(configuration(path).get("model_type", ""))
+    except CheckpointError:
+        return ""
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is named as one of several that make up a checkpoint."""
+    return PART.search(path.name) is not None
+
+
+def configuration(path: Path) -> dict[str, Any]:
+    """The configuration of a checkpoint, without what is null; raises CheckpointError for none."""
+    return _object(config_file(path))
+
+
+def read_config(path: Path, kind: type[Kind]) -> Kind:
+    """The configuration of a checkpoint, with what that of the generation says; raises
+    CheckpointError for what is not one of its kind, and for what no reader reads."""
+    told = configuration(path)
+    file = config_file(path)
+    if problem := unread(told):
+        raise CheckpointError(f"{file.name}: {problem}")
+    generation = path.with_name(GENERATION)
+    if file.name == CONFIG and generation.is_file():
+        said = _object(generation)
+        told |= {name: said[name] for name in GENERATED if name in said}
+    return json_file.convert(told, kind, file.name)
+
+
+def unread(told: Mapping[str, Any]) -> str:
+    """What a configuration of any kind says that no reader reads, or nothing."""
+    for name in ("quantization_config", "quantization"):
+        if isinstance(found := told.get(name), dict):
+            method = found.get("quant_method", "its own method")
+            return (
+                f"the weights are quantised by {method!s:.40}, which is not read; import the"
+                " checkpoint in floats that they were made of"
+            )
+    code = told.get("auto_map")
+    if isinstance(code, dict) and any(str(name).startswith("AutoModel") for name in code):
+        return (
+            "the model is computed by code of its own (auto_map), which is not run; where it is"
+            " one of the kinds that are read, remove auto_map"
+        )
+    listed = told.get("architectures")
+    for name in listed if isinstance(listed, list) else []:
+        if isinstance(name, str) and TASKS.fullmatch(name):
+            return f"{name:.60} labels texts; models that write texts are read"
+    return ""
+
+
+class Marks:
+    """The tokens that a configuration ends a text with, one or a list, of which a model has one."""
+
+    def __init__(self, told: int | list[int]) -> None:
+        self._told = list(dict.fromkeys([told] if isinstance(told, int) else told))
+        self.warnings: list[str] = []
+
+    def chosen(self, own: int | None) -> int:
+        """Of several, the `own` one of the tokenizer, or else the first; that the others end no
+        text is a warning."""
+        found = own if own in self._told else self._told[0]
+        if len(self._told) > 1:
+            listed = ", ".join(map(str, self._told[:8]))
+            self.warnings.append(f"eos_token_id lists {listed}: token {found} alone ends a text")
+        return found
+
+
+def begun(folder: Path) -> list[str]:
+    """What is to be said of a language model whose tokenizer does not begin texts with a mark."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file() or _object(path).get("add_bos_token") is not False:
+        return []
+    return [f"{path.name} says add_bos_token: false, but a text begins with that token here"]
+
+
+def added_tokens(folder: Path) -> list[str]:
+    """The texts of the tokens that a tokenizer has beside its vocabulary, and of the special ones
+    in it, but for those that stand in no text; raises CheckpointError for damaged files."""
+    texts: list[object] = []
+    for name in ADDED:
+        if not (folder / name).is_file():
+            continue
+        told = _object(folder / name)
+        listed, decoder = told.get("added_tokens"), told.get("added_tokens_decoder")
+        if name == ADDED[0]:
+            texts += told
+        for one in (listed if isinstance(listed, list) else []) + _values(decoder):
+            texts.append(one.get("content") if isinstance(one, dict) else None)
+    found = dict.fromkeys(text for text in texts if isinstance(text, str))
+    return [text for text in found if not HARMLESS.fullmatch(text)]
+
+
+def refuse_added(added: Collection[str], known: Collection[str]) -> None:
+    """Raises CheckpointError where texts may hold tokens that are not `known` to the model of the
+    tokenizer, which would cut them like any text."""
+    unknown = [token for token in added if token not in known]
+    if unknown:
+        raise CheckpointError(
+            f"{len(unknown)} tokens were added to the tokenizer ({shown(unknown)}), which is not"
+            " supported, because its SentencePiece model cuts them like any text; if no text will"
+            f" hold them, import a copy of the folder without {', '.join(ADDED)}"
+        )
+
+
+def shown(tokens: Sequence[str]) -> str:
+    """The first of some tokens, for a message."""
+    listed = ", ".join(repr(token)[:40] for token in tokens[:4])
+    return listed + (" ..." if len(tokens) > 4 else "")
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A JSON object without what is null; raises CheckpointError for what is none."""
+    if not path.is_file():
+        raise CheckpointError(f"no {path.name} beside it")
+    told = json_file.parse_file(path)
+    if not isinstance(told, dict):
+        raise CheckpointError(f"{path.name}: not a JSON object")
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _values(told: object) -> list[Any]:
+    return list(told.values()) if isinstance(told, dict) else []

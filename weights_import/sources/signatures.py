@@ -1,0 +1,131 @@
+"""How files that no reader reads are recognised, and what is said of them: one sentence that tells
+what was found and the way round."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from int8ref.model_file import METADATA
+
+HEAD_BYTES = 1 << 10
+"""Of a file, that are looked at."""
+
+SAVE = "model.save_pretrained(FOLDER)"
+PICKLE = (
+    "a pickle, such as PyTorch writes (.bin, .pt, .pth, .ckpt), which runs code when it is read, so"
+    f" it is not read; load it in a program that you trust and save it as safetensors: {SAVE}"
+)
+UNPACK = "; unpack it and give the folder or the file inside"
+TENSORFLOW = (
+    "a model of TensorFlow, which is not read; where transformers can load it, save it as"
+    f" safetensors: {SAVE}"
+)
+FLAX = TENSORFLOW.replace("TensorFlow", "Flax")
+POINTER = (
+    "a pointer of {}, not the file itself; fetch the file first, for example by `git {} {}`, or"
+    " download it again"
+)
+
+
+class Sign(NamedTuple):
+    """What a file begins with, as a regular expression, and what is said of it."""
+
+    start: re.Pattern[bytes]
+    said: str
+
+
+def _sign(start: bytes, said: str) -> Sign:
+    return Sign(re.compile(start, re.DOTALL | re.IGNORECASE), said)
+
+
+EVERYWHERE = (
+    _sign(rb"version https://git-lfs", POINTER.format("Git LFS", "lfs", "pull")),
+    _sign(rb"(\.\./)*(\.git)?/?annex/objects/", POINTER.format("git-annex", "annex", "get")),
+    _sign(
+        rb"\s*(<!doctype html|<html)",
+        "a page of the web, not a checkpoint; download the file itself, not the page that shows it",
+    ),
+    _sign(
+        rb"\s*(<\?xml|<net )",
+        "XML, such as OpenVINO writes, which is not read; import the model that it was made of",
+    ),
+    _sign(rb"\x1f\x8b", f"packed by gzip{UNPACK}"),
+    _sign(rb"\xfd7zXZ\0", f"packed by xz{UNPACK}"),
+    _sign(rb"BZh[1-9]1AY&SY", f"packed by bzip2{UNPACK}"),
+    _sign(rb"\x28\xb5\x2f\xfd", f"packed by zstd{UNPACK}"),
+    _sign(rb"\x04\x22\x4d\x18", f"packed by lz4{UNPACK}"),
+    _sign(rb"7z\xbc\xaf\x27\x1c", f"packed by 7-Zip{UNPACK}"),
+    _sign(rb"Rar!\x1a\x07", f"packed by RAR{UNPACK}"),
+    _sign(rb".{257}ustar", f"a tar archive{UNPACK}"),
+)
+"""What may stand in the place of any file, a tokenizer too, in the order in which it is tried."""
+
+SIGNS = (
+    *EVERYWHERE,
+    _sign(
+        rb"GGUF|GGML|lmgg|fmgg|tjgg|algg",
+        "a model of llama.cpp (GGUF or GGML), which is not read, because its weights are quantised"
+        " already; import the checkpoint in floats that it was made of",
+    ),
+    _sign(rb"\x89HDF\r\n\x1a\n", TENSORFLOW),
+    _sign(rb".{4}TFL3", "a model of TensorFlow Lite, which is not read; import its source"),
+    _sign(rb"\x08\x01\x12", TENSORFLOW),
+    _sign(
+        rb"\x08[\x02-\x1f][\x12\x1a\x22\x2a\x30\x3a]",
+        "an ONNX model, which is not read, because it holds a graph and not an architecture; import"
+        " the checkpoint that it was exported from",
+    ),
+    _sign(rb"\x80[\x01-\x05]|\(dp\d|\(lp\d|ccopy_reg\n|c__builtin__\n", PICKLE),
+    _sign(rb"[\x81-\x8f\xde\xdf].{0,4}[\xa1-\xbf\xd9]", FLAX),
+    _sign(
+        rb"\x93NUMPY",
+        "one array of NumPy; a checkpoint has many, as in Marian's .npz with its options",
+    ),
+)
+"""In the order in which they are tried."""
+
+MEMBERS = (
+    (re.compile(r"(.*/)?(data\.pkl|constants\.pkl|byteorder)"), PICKLE),
+    (re.compile(r"[^/]+/model/model\.bin"), f"a package of Argos Translate, a zip archive{UNPACK}"),
+    (re.compile(r"(.*/)?model\.weights\.h5"), TENSORFLOW),
+    (
+        re.compile(r".*\.npy"),
+        "arrays of NumPy without the options of a Marian model (special:model.yml), so nothing"
+        " tells which model they are of",
+    ),
+    (re.compile(r".*"), f"a zip archive{UNPACK}"),
+)
+"""What is said of a zip by a member of it."""
+
+TENSORFLOW_INDEX = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+"""What a table of LevelDB ends with, in which TensorFlow keeps a checkpoint's index."""
+
+HEADERS = (
+    (
+        re.compile(rb'\.lora_|"base_model\.model\.'),
+        "an adapter (LoRA), which is a change to another model; merge it into that one"
+        " (merge_and_unload of the library peft), save the whole as safetensors and import that",
+    ),
+    (
+        re.compile(rb'"[^"]*\.(qweight|qzeros|absmax|weight_packed|weight_scale_inv|SCB)"'),
+        "weights that are quantised already (such as GPTQ, AWQ, bitsandbytes), which are not read;"
+        " import the checkpoint in floats that they were made of",
+    ),
+    (
+        re.compile(rb'"(tok_embeddings|layers\.0\.attention\.wq)\.weight"'),
+        "the names of Meta's and Mistral's own programs; import the files of the same model for"
+        " transformers",
+    ),
+)
+"""What is said of a safetensors by its header."""
+
+ADAPTER = HEADERS[0][1]
+OWN = re.compile(rf'"{METADATA}"'.encode())
+IMPORTED = "a model file of int8ref already, which translates as it is: give it to -m"
+
+
+def stand_in(start: bytes) -> str:
+    """What a file is that stands where another one should, such as a pointer or a packed file, by
+    its first bytes; empty for what it is none of."""
+    return next((sign.said for sign in EVERYWHERE if sign.start.match(start)), "")

@@ -1,0 +1,189 @@
+"""Why nothing is read of a file or a folder: what the table of `signatures` says of it.
+
+A file is told by its content; a name counts where the content is that of a format that is read.
+Nothing is opened further than its first bytes, the list of members of a zip, and the
+configurations beside it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from weights_import.float_model import CheckpointError
+from weights_import.sources import json_file
+from weights_import.sources.hugging_face_config import CONFIG, config_file, is_part, unread
+from weights_import.sources.safetensors_file import header_bytes
+from weights_import.sources.signatures import (
+    ADAPTER,
+    HEAD_BYTES,
+    HEADERS,
+    IMPORTED,
+    MEMBERS,
+    OWN,
+    SAVE,
+    SIGNS,
+    TENSORFLOW,
+    TENSORFLOW_INDEX,
+)
+
+MAXIMUM_MEMBERS = 1 << 16
+MAXIMUM_FILES = 1 << 12
+"""Of a folder, that are looked at."""
+TEXTS = (".json", ".txt", ".md", ".spm", ".vocab", ".yml", ".yaml", ".py")
+"""Files of these names are no weights, whatever they begin with, unless one is asked for."""
+INDEX = ".index.json"
+PARTS = (
+    "a checkpoint in parts ({}), which is not read; load it in transformers and save it in one"
+    f" file: {SAVE[:-1]}, max_shard_size='1000GB')"
+)
+TOKENIZERS = "tokenizer.json", "vocab.json", "tokenizer.model"
+
+
+def reason(path: Path, kinds: Sequence[str]) -> str:
+    """Why nothing is read of a file, or of a folder that holds no checkpoint, and the way round, in
+    one sentence that names the file; empty where that is not known.
+
+    `kinds`: the kinds of models of transformers that are read.
+    """
+    if not path.is_dir() and not path.is_file():
+        return f"{path}: neither a regular file nor a folder"
+    files = list(_files(path)) if path.is_dir() else [path]
+    weights = [file for file in files if file.suffix not in TEXTS or file == path]
+    looks = (
+        (weights, _of_header),
+        (weights, partial(_of_kind, kinds=kinds)),
+        (weights, _of_bytes),
+        (files, partial(_of_name, kinds=kinds)),
+        (weights, _of_own),
+    )
+    for looked_at, look in looks:
+        for file in looked_at:
+            if said := look(file):
+                return f"{file}: {said}"
+    return ""
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files of a folder that may be meant, the largest first."""
+    found = [file for file, _ in zip(folder.iterdir(), range(MAXIMUM_FILES), strict=False)]
+    yield from sorted((f for f in found if f.is_file()), key=lambda f: (-f.stat().st_size, f.name))
+
+
+def _is_safetensors(header: bytes) -> bool:
+    return header.lstrip().startswith(b'{"') and not OWN.search(header)
+
+
+def _of_header(path: Path) -> str:
+    """What the header of a safetensors tells of its weights."""
+    header = header_bytes(path)
+    if not _is_safetensors(header):
+        return ""
+    for known, said in HEADERS:
+        if known.search(header):
+            return said
+    index = _index_of(path)
+    return PARTS.format(index) if index else ""
+
+
+def _of_kind(path: Path, kinds: Sequence[str]) -> str:
+    """What the configuration beside weights tells of a model that is not read."""
+    safetensors, file = _is_safetensors(header_bytes(path)), config_file(path)
+    if not safetensors and not _of_bytes(path):
+        return ""
+    if not file.is_file():
+        if not safetensors:
+            return ""
+        return (
+            f"a safetensors without the {CONFIG} that tells which model its tensors are of; put"
+            " that file beside it"
+        )
+    if said := _of_config(file, kinds):
+        return said
+    if not safetensors:
+        return ""
+    return f"its tensors are not those of the model that {file.name} tells of"
+
+
+def _of_config(file: Path, kinds: Sequence[str]) -> str:
+    """What a configuration tells of a model that is not read; empty for one of the `kinds`, and for
+    those of other programs."""
+    try:
+        told = json_file.parse_file(file)
+    except CheckpointError as error:
+        return f"its configuration is damaged: {error}"
+    if not isinstance(told, dict):
+        return f"its configuration is damaged: {file.name}: not a JSON object"
+    found = told.get("model_type")
+    if not isinstance(found, str):
+        return ""
+    if found not in kinds:
+        speech = ", because it takes sound and not text" if "whisper" in found else ""
+        return (
+            f"{file.name} tells of a model of kind {found!r:.60}, which is not read{speech}; the"
+            f" kinds that are read are {', '.join(kinds)}"
+        )
+    problem = unread(told)
+    return f"{file.name}: {problem}" if problem else ""
+
+
+def _index_of(path: Path) -> str:
+    """The name of the index that lists a file as a part of a checkpoint, or what else tells so."""
+    for index in sorted(path.parent.glob(f"*{INDEX}")):
+        try:
+            listed = json_file.parse_file(index).get("weight_map")
+        except (CheckpointError, AttributeError):
+            continue
+        if isinstance(listed, dict) and path.name in listed.values():
+            return index.name
+    return path.name if is_part(path) else ""
+
+
+def _of_bytes(path: Path) -> str:
+    """What the first bytes of a file tell, or the last, or the members of a zip."""
+    with path.open("rb") as file:
+        start = file.read(HEAD_BYTES)
+        file.seek(max(0, path.stat().st_size - len(TENSORFLOW_INDEX)))
+        end = file.read(len(TENSORFLOW_INDEX))
+    if not start:
+        return "an empty file; download it again"
+    for sign in SIGNS:
+        if sign.start.match(start):
+            return sign.said
+    if end == TENSORFLOW_INDEX:
+        return TENSORFLOW
+    return _of_zip(path) if start.startswith(b"PK") else ""
+
+
+def _of_zip(path: Path) -> str:
+    """What the names of the members of a zip tell."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()[:MAXIMUM_MEMBERS]
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        return f"a damaged zip archive ({error}); download it again"
+    for known, said in MEMBERS:
+        if any(known.fullmatch(name) for name in names):
+            return said
+    return "an empty zip archive"
+
+
+def _of_name(path: Path, kinds: Sequence[str]) -> str:
+    """What a file tells that lies beside weights, where there are none."""
+    if path.name == "adapter_config.json":
+        return ADAPTER
+    if path.name.endswith(INDEX):
+        return PARTS.format(path.name)
+    if path.name == CONFIG:
+        return _of_config(path, kinds) or "a configuration alone; no weights are beside it"
+    if path.name in TOKENIZERS:
+        return "a tokenizer alone; no weights are beside it"
+    return ""
+
+
+def _of_own(path: Path) -> str:
+    """That a file is one of those that the importer writes."""
+    return IMPORTED if OWN.search(header_bytes(path)) else ""
