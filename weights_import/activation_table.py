@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from int8ref.reference.interpolate import ENTRIES, STEP_BITS
 from weights_import.float_model import Float32
+from weights_import.least_scales import SMALLEST
 from weights_import.scale_propagation import DATA_MAX, WIDE_MAX, Float64
 
 Function = Callable[[NDArray[np.floating]], NDArray[np.floating]]
@@ -32,9 +33,9 @@ class Interval:
     zero: int
 
     @classmethod
-    def of(cls, low: float, high: float) -> Interval:
-        """From `low` to `high`, moved so that 0 is an integer."""
-        scale = max(high - low, 1e-9) / (2 * DATA_MAX)
+    def of(cls, low: float, high: float, least: float = SMALLEST) -> Interval:
+        """From `low` to `high`, moved so that 0 is an integer; with at least a scale of `least`."""
+        scale = max((high - low) / (2 * DATA_MAX), least)
         return cls(scale, -DATA_MAX - round(low / scale))
 
     def integers(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -63,15 +64,18 @@ class ActivationTable:
         return self.after.reals(found.astype(np.int64))
 
 
-def activation_table(function: Function, sample: Float32) -> ActivationTable:
+def activation_table(
+    function: Function, sample: Float32, least: float = SMALLEST
+) -> ActivationTable:
     """The table of `function` whose results are nearest to the exact ones, in the mean of squares,
-    on a sample of what comes before it; one end of the interval is chosen after the other."""
+    on a sample of what comes before it, with a scale of that from `least` on; one end of the
+    interval is chosen after the other."""
     values = sample.ravel()
     tried = values[:: max(1, values.size // SAMPLED)].astype(np.float64)
     exact = function(tried)
 
     def error(low: float, high: float) -> float:
-        table = tabulate(function, Interval.of(low, high))
+        table = tabulate(function, Interval.of(low, high, least))
         return float(np.square(table.apply(tried) - exact).sum())
 
     lows = min(float(values.min()), 0.0) * SHARES
@@ -80,14 +84,14 @@ def activation_table(function: Function, sample: Float32) -> ActivationTable:
     for _ in range(2):
         low = min(lows.tolist(), key=lambda end: error(end, high))
         high = min(highs.tolist(), key=lambda end: error(low, end))
-    return tabulate(function, Interval.of(low, high))
+    return tabulate(function, Interval.of(low, high, least))
 
 
 def wide_table(function: Function, unit: float) -> tuple[NDArray[np.int16], float]:
     """The table of `interpolate` for a function of 16-bit integers that stand for so many units,
     and what one unit of its results stands for; 0 is 0."""
     results = function((np.arange(ENTRIES) * 2.0**STEP_BITS - 2.0**15) * unit)
-    found = max(float(np.abs(results).max()), 1e-9) / WIDE_MAX
+    found = max(float(np.abs(results).max()) / WIDE_MAX, SMALLEST)
     return np.rint(results / found).astype(np.int16), found
 
 
