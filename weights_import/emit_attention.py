@@ -15,7 +15,7 @@ from int8ref.reference.rotary import ANGLE_BITS, Rotary
 from weights_import.calibrate import Ranges
 from weights_import.emitter import WIDE_BITS, Emitter, Scaled
 from weights_import.float_model import Float32, FloatModel
-from weights_import.least_scales import SMALLEST, at_least, least_result
+from weights_import.least_scales import MARGIN, SMALLEST, at_least, least_result
 from weights_import.options import Options
 from weights_import.scale_propagation import DATA_MAX, Float64, dyadic, fixed_point
 
@@ -29,7 +29,7 @@ LARGEST_DELTA = 2.0**28
 """Of a polynomial's |delta|, in its units."""
 LEAST_UNIT = 2.0**-28
 """Of a score, as a share of a polynomial's bias, and of the root of its |delta|."""
-LEAST_CONTEXT, LEAST_VALUE = 2.0**-10, 2.0**-30
+LEAST_CONTEXT, LEAST_VALUE = 2.0**-11 * MARGIN, 2.0**-30
 """Of the scale of a context beside that of its values, and the other way round."""
 LEAST_OPERAND = 1e-3
 """The largest query or key that a channel is given which has smaller ones, if others have not."""

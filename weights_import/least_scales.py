@@ -13,7 +13,7 @@ import numpy as np
 
 from int8ref.reference.layer_norm import FRACTION_BITS
 from int8ref.reference.match_add import MAX_RAISE
-from weights_import.scale_propagation import START_BITS, WIDE_MAX, Float64, Real
+from weights_import.scale_propagation import BIAS_BITS, WIDE_MAX, Float64, Real
 
 MARGIN = 1.001
 """So that no rounding of a float leads beyond a limit."""
@@ -44,8 +44,8 @@ def least_result(scale: Float64, shift: int) -> Float64:
 
 
 def least_row(bias: Real) -> Float64:
-    """Of the row of a weight whose accumulators begin with `bias`."""
-    reach = float(WIDE_MAX << START_BITS)
+    """Of the row of a weight whose accumulators begin with `bias`: 2^27 units at most."""
+    reach = float(WIDE_MAX << BIAS_BITS)
     return np.abs(np.asarray(bias, np.float64)) * (MARGIN / reach)
 
 
