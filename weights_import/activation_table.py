@@ -82,9 +82,15 @@ def activation_table(
     highs = max(float(values.max()), 0.0) * SHARES
     low, high = float(lows[0]), float(highs[0])
     for _ in range(2):
-        low = min(lows.tolist(), key=lambda end: error(end, high))
-        high = min(highs.tolist(), key=lambda end: error(low, end))
+        low = best_end(lows, lambda end: error(end, high))
+        high = best_end(highs, lambda end: error(low, end))
     return tabulate(function, Interval.of(low, high, least))
+
+
+def best_end(ends: Float64, error: Callable[[float], float]) -> float:
+    """The end of the least error; where that is the last one, more are tried behind it."""
+    best = min(ends.tolist(), key=error)
+    return best if best in (0, *ends[:-1]) else best_end(ends * SHARES[-1], error)
 
 
 def wide_table(function: Function, unit: float) -> tuple[NDArray[np.int16], float]:
