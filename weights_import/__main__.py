@@ -24,6 +24,7 @@ from weights_import.arguments import CHOICES, PAIR, parser
 from weights_import.calibrate import calibrate, own_text, shipped_text
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.lower import Options, lower
+from weights_import.outliers import outliers
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
 from weights_import.sources.tokenizers import names_of_models
@@ -46,6 +47,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
     check_output(options.output, [checkpoint, *companions, *others])
     model = sources.read(checkpoint)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
+    for warning in outliers(model):
+        console.warning(f"{checkpoint.name}: {warning}")
     source, target = tokenizers(model, f"in {checkpoint.parent}")
     languages = languages_of(model, options.languages, name)
     shortlist = import_shortlist(lists, model, source, target) if lists else None

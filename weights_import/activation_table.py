@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +83,8 @@ def activation_table(
     highs = max(float(values.max()), 0.0) * SHARES
     low, high = float(lows[0]), float(highs[0])
     for _ in range(2):
-        low = best_end(lows, lambda end: error(end, high))
-        high = best_end(highs, lambda end: error(low, end))
+        low = best_end(lows, partial(error, high=high))
+        high = best_end(highs, partial(error, low))
     return tabulate(function, Interval.of(low, high, least))
 
 

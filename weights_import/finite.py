@@ -8,6 +8,8 @@ import numpy as np
 
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 
+quietly = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+"""NumPy's warnings come where a number leaves float32; `require_finite` says what they do not."""
 NAMED = 3
 """The most weights that a message names."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.activations import ACTIVATIONS, sigmoid
-from weights_import.finite import require_finite
+from weights_import.finite import quietly, require_finite
 from weights_import.float_model import Architecture, Float32, FloatModel
 
 Ids = Sequence[int]
@@ -22,8 +22,6 @@ Observer = Callable[[str, Float32], None]
 Mask = NDArray[np.bool_]
 
 ZERO_VECTOR = -1
-quietly = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-"""NumPy's warnings come where a number leaves float32; `_Pass.see` raises what says where."""
 
 
 @dataclass
@@ -196,8 +194,7 @@ class _Pass:
         weights += np.abs(tensors[f"{block}.delta"])[:, None, None]
         weights *= mask
         total = weights.sum(axis=-1, keepdims=True)
-        total[np.isinf(total)] = np.nan  # or else all weights would be 0
-        weights /= total
+        weights /= np.where(np.isinf(total), np.float32(np.nan), total)  # or they would all be 0
         return weights
 
     def attention(

@@ -7,7 +7,8 @@ instruction turns the scales of its operands and of its result into integers (`e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from weights_import.calibrate import Ranges
 from weights_import.centring import centre_values
 from weights_import.emit_attention import AttentionEmitter, Operands
 from weights_import.emitter import HEADROOM, WIDE_BITS, Scaled, wide_form
+from weights_import.finite import quietly, require_finite
 from weights_import.float_model import Architecture, FloatModel
 from weights_import.head_basis import balance_heads
 from weights_import.integer_weights import in_one_scale
@@ -38,6 +40,7 @@ from weights_import.oscillator import frequencies, wave
 from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
+    LoweringError,
     Quantized,
     fixed_point,
     largest_shift,
@@ -70,10 +73,14 @@ def easier(
     model: FloatModel, ranges: Ranges, products: dict[str, list[str]]
 ) -> tuple[FloatModel, Ranges]:
     """A model that computes the same, of values that lose less in 8 bits; and their ranges."""
+    given = model
     model = replace(model, tensors=dict(model.tensors), grids=dict(model.grids))
     ranges = replace(ranges, maxima=dict(ranges.maxima), samples=dict(ranges.samples))
-    balance_heads(model, ranges)
-    centre_values(model, ranges, products)
+    with quietly:
+        balance_heads(model, ranges)
+        centre_values(model, ranges, products)
+    for name, x in (model.tensors | ranges.maxima).items():
+        require_finite(given, name, x)
     return model, ranges
 
 
@@ -136,6 +143,15 @@ def log_softmax(logits: Scaled) -> LogSoftmax:
         shift=shift,
         out="decoder.log_softmax",
     )
+
+
+@contextmanager
+def told_where(name: str) -> Iterator[None]:
+    """Names the part of the model in an error."""
+    try:
+        yield
+    except LoweringError as error:
+        raise LoweringError(f"{name}: {error}") from None
 
 
 class _Lowering(AttentionEmitter):
@@ -269,11 +285,12 @@ class _Lowering(AttentionEmitter):
         post-norm: norm(x + branch(x)), x in 8 bits with a wide form for the sum;
         pre-norm: x + branch(norm(x)), x the sum itself.
         """
-        if self.pre_norm:
-            y = self.norm(f"{name}.norm", x, wide=False)
-            return self.add_residual(name, branch(y), x)
-        total = self.add_residual(name, branch(x), self.stream(x))
-        return self.norm(f"{name}.norm", total, wide=self.wide_residual)
+        with told_where(name):
+            if self.pre_norm:
+                y = self.norm(f"{name}.norm", x, wide=False)
+                return self.add_residual(name, branch(y), x)
+            total = self.add_residual(name, branch(x), self.stream(x))
+            return self.norm(f"{name}.norm", total, wide=self.wide_residual)
 
     def finish(self, stack: str, x: Scaled) -> Scaled:
         """What follows the last layer: a norm where the layers are pre-norm."""
