@@ -69,6 +69,7 @@ def last_norm(architecture: Architecture) -> str:
     return "decoder.norm" if pre else f"decoder.{architecture.decoder_layers - 1}.ffn.norm"
 
 
+@quietly
 def easier(
     model: FloatModel, ranges: Ranges, products: dict[str, list[str]]
 ) -> tuple[FloatModel, Ranges]:
@@ -76,9 +77,8 @@ def easier(
     given = model
     model = replace(model, tensors=dict(model.tensors), grids=dict(model.grids))
     ranges = replace(ranges, maxima=dict(ranges.maxima), samples=dict(ranges.samples))
-    with quietly:
-        balance_heads(model, ranges)
-        centre_values(model, ranges, products)
+    balance_heads(model, ranges)
+    centre_values(model, ranges, products)
     for name, x in (model.tensors | ranges.maxima).items():
         require_finite(given, name, x)
     return model, ranges
