@@ -25,8 +25,8 @@ from weights_import.scale_propagation import (
 )
 from weights_import.weight_rounding import Inputs, round_weight
 
-LARGEST_SHARE, WIDE_REACH = 8.0, 2.0
-"""Of the scale of a table, in scales of the values that are made of it."""
+OVERFULL = 4.0
+"""How far beyond full 16 bits a table reaches before it is cut: less is common in rare tokens."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ class IntegerWeights:
         scales, shift = shift_scales(rows.scale, wanted)
         return self._rounded(np.concatenate(rows.folded), scales, rows), shift
 
-    def table(self, name: str, sum_scale: float | None = None) -> Quantized:
-        """An embedding or output matrix in one scale; `sum_scale` as in `in_one_scale`."""
-        return in_one_scale(self._weight(name), self._model.grids.get(name), sum_scale)
+    def table(self, name: str, least: float = SMALLEST, most: float = np.inf) -> Quantized:
+        """An embedding or output matrix in one scale; `least` and `most` as in `in_one_scale`."""
+        return in_one_scale(self._weight(name), self._model.grids.get(name), least, most)
 
     def _weight(self, name: str) -> Real:
         return self._model.tensors[name]
@@ -149,14 +149,17 @@ def side_by_side(weights: list[Quantized]) -> Quantized:
     )
 
 
-def in_one_scale(w: Real, grid: float | None, sum_scale: float | None = None) -> Quantized:
-    """A table in one scale: its own `grid` if it has one, else that of its largest element.
+def in_one_scale(
+    w: Real, grid: float | None = None, least: float = SMALLEST, most: float = np.inf
+) -> Quantized:
+    """A table in one scale, from `least` on: its own `grid` if it has one, else that of its largest
+    element.
 
-    With `sum_scale`, which the values have that its rows become, a scale of more than LARGEST_SHARE
-    times as much is that of a row that calibration did not see, and that leaves no bits to the
-    others: then its elements reach as far as those values do in 16 bits, and larger ones saturate.
+    `most` is the scale at which the rows fill the 16 bits of the values that are made of them.  A
+    table with several times that has a row which calibration did not see, and which leaves no bits
+    to the others: it is brought to `most`, and that row saturates.
     """
     scale = np.array([grid]) if grid else row_scales(w).max(keepdims=True)
-    if sum_scale is not None and scale[0] > LARGEST_SHARE * sum_scale:
-        scale = np.array([WIDE_REACH * sum_scale])
-    return quantize(w, np.maximum(scale, SMALLEST))
+    if scale[0] > OVERFULL * most:
+        scale = np.array([most])
+    return quantize(w, np.maximum(scale, least))

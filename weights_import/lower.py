@@ -7,8 +7,7 @@ instruction turns the scales of its operands and of its result into integers (`e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -40,17 +39,22 @@ from weights_import.oscillator import frequencies, wave
 from weights_import.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
-    LoweringError,
     Quantized,
     fixed_point,
     largest_shift,
     logit_bias,
+    told_where,
 )
 
 __all__ = ["Options", "lower"]
 
 RELU_ZERO = -DATA_MAX
 """The integer that stands for 0 where nothing is negative: 255 integers instead of 128."""
+
+WIDE_REACH = 2.0
+"""How far the 16 bits of an embedding reach, in those of its 8 bits."""
+LEAST_LOGIT = 2.0**-24
+"""Of the unit of the logits, as a share of their usual bias."""
 
 
 def lower(model: FloatModel, ranges: Ranges, options: Options) -> tuple[Program, Tensors]:
@@ -143,15 +147,6 @@ def log_softmax(logits: Scaled) -> LogSoftmax:
         shift=shift,
         out="decoder.log_softmax",
     )
-
-
-@contextmanager
-def told_where(name: str) -> Iterator[None]:
-    """Names the part of the model in an error."""
-    try:
-        yield
-    except LoweringError as error:
-        raise LoweringError(f"{name}: {error}") from None
 
 
 class _Lowering(AttentionEmitter):
@@ -315,9 +310,10 @@ class _Lowering(AttentionEmitter):
         scale = self.stream_scale(name) if wide_only else self.data_scale(name)
         scale = at_least(scale, self.least_stream)
         embedded = self.model.architecture.embedding_scale
-        table = self.weights.table(f"{domain}_embedding", float(scale[0]) / embedded)
+        full = WIDE_REACH * float(scale[0])
+        table = self.weights.table(f"{domain}_embedding", most=full / max(embedded, SMALLEST))
         factor = embedded * float(table.scale[0]) / float(scale[0])
-        added, position_scale = self.positions_of(domain, float(scale[0]))
+        added, position_scale = self.positions_of(domain, full)
         position_factor = position_scale / float(scale[0])
         shift = largest_shift(128 * (factor + position_factor), 2**30, 30)
         kept = self.embedding_name(domain, table)
@@ -337,10 +333,10 @@ class _Lowering(AttentionEmitter):
         )
         return Scaled(name, scale, f"{name}.wide")
 
-    def positions_of(self, domain: str, sum_scale: float) -> tuple[dict[str, Any], float]:
+    def positions_of(self, domain: str, most: float) -> tuple[dict[str, Any], float]:
         """Fields for what is added for the positions, and its scale: a wave where they are
-        sinusoids, else a table; nothing where they turn queries and keys instead.  `sum_scale` is
-        that of what they are added to."""
+        sinusoids, else a table, with a scale as in `in_one_scale`; nothing where they turn queries
+        and keys instead."""
         if self.model.architecture.rotary:
             return {}, 0.0
         name = self.model.position_name(domain)
@@ -351,14 +347,19 @@ class _Lowering(AttentionEmitter):
             fields["frequencies"] = self.tensor(f"{name}.frequencies", found)
             fields["wave"] = self.tensor("wave", wave())
             return fields | {"max_positions": len(exact)}, 1 / DATA_MAX
-        table = in_one_scale(exact, None, sum_scale)
+        table = in_one_scale(exact, most=most)
         return fields | {"position_table": self.tensor(name, table.x)}, float(table.scale[0])
 
     def logits(self, x: Scaled) -> Scaled:
-        """Logits are accumulators: one scale for all, so that they compare as they are."""
-        table = self.weights.table("output.weight")
+        """Logits are accumulators: one scale for all, so that they compare as they are.
+
+        It is such that most biases fit in 32 bits, as a matrix may be zero or nearly so.
+        """
+        bias = self.bias("output")
+        usual = float(np.median(np.abs(bias))) * LEAST_LOGIT
+        table = self.weights.table("output.weight", least=max(usual / float(x.scale[0]), SMALLEST))
         weight = Quantized(table.x, table.scale * x.scale)
-        start = logit_bias(self.bias("output"), weight.scale, weight.x)
+        start = logit_bias(bias, weight.scale, weight.x)
         name = self.embedding_name("output", table)
         return self.emit_linear("decoder.logits", name, weight, start, x)
 

@@ -8,6 +8,8 @@ of them are dyadic numbers multiplier * 2^-shift.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +35,15 @@ BIAS_BITS = 12
 
 class LoweringError(UserError, ValueError):
     """A float model that cannot be brought to integers as asked: the message says where and why."""
+
+
+@contextmanager
+def told_where(name: str) -> Iterator[None]:
+    """Names the part of the model in an error."""
+    try:
+        yield
+    except LoweringError as error:
+        raise LoweringError(f"{name}: {error}") from None
 
 
 @dataclass(frozen=True)
