@@ -26,6 +26,7 @@ from weights_import.calibration_text import ADVICE, calibration_text, shortage
 from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.languages import pair_in
 from weights_import.lower import Options, lower
+from weights_import.outliers import outliers
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
 from weights_import.sources.tokenizers import names_of_models, unread_tokenizers
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     longest = model.architecture.max_positions
     if longest > options.positions:
         console.info(f"at most {options.positions} of its {longest} positions, see --positions")
-    for warning in model.warnings:
+    for warning in (*model.warnings, *outliers(model)):
         console.warning(f"{checkpoint.name}: {warning}")
     source, target = tokenizers(model, checkpoint.parent)
     languages = languages_of(model, options.languages, name)

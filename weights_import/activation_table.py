@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.reference.interpolate import ENTRIES, STEP_BITS
 from weights_import.float_model import Float32
+from weights_import.least_scales import SMALLEST
 from weights_import.scale_propagation import DATA_MAX, WIDE_MAX, Float64
 
 Function = Callable[[NDArray[np.floating]], NDArray[np.floating]]
@@ -32,9 +34,9 @@ class Interval:
     zero: int
 
     @classmethod
-    def of(cls, low: float, high: float) -> Interval:
-        """From `low` to `high`, moved so that 0 is an integer."""
-        scale = max(high - low, 1e-9) / (2 * DATA_MAX)
+    def of(cls, low: float, high: float, least: float = SMALLEST) -> Interval:
+        """From `low` to `high`, moved so that 0 is an integer; with at least a scale of `least`."""
+        scale = max((high - low) / (2 * DATA_MAX), least)
         return cls(scale, -DATA_MAX - round(low / scale))
 
     def integers(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -63,31 +65,40 @@ class ActivationTable:
         return self.after.reals(found.astype(np.int64))
 
 
-def activation_table(function: Function, sample: Float32) -> ActivationTable:
+def activation_table(
+    function: Function, sample: Float32, least: float = SMALLEST
+) -> ActivationTable:
     """The table of `function` whose results are nearest to the exact ones, in the mean of squares,
-    on a sample of what comes before it; one end of the interval is chosen after the other."""
+    on a sample of what comes before it, with a scale of that from `least` on; one end of the
+    interval is chosen after the other."""
     values = sample.ravel()
     tried = values[:: max(1, values.size // SAMPLED)].astype(np.float64)
     exact = function(tried)
 
     def error(low: float, high: float) -> float:
-        table = tabulate(function, Interval.of(low, high))
+        table = tabulate(function, Interval.of(low, high, least))
         return float(np.square(table.apply(tried) - exact).sum())
 
     lows = min(float(values.min()), 0.0) * SHARES
     highs = max(float(values.max()), 0.0) * SHARES
     low, high = float(lows[0]), float(highs[0])
     for _ in range(2):
-        low = min(lows.tolist(), key=lambda end: error(end, high))
-        high = min(highs.tolist(), key=lambda end: error(low, end))
-    return tabulate(function, Interval.of(low, high))
+        low = best_end(lows, partial(error, high=high))
+        high = best_end(highs, partial(error, low))
+    return tabulate(function, Interval.of(low, high, least))
+
+
+def best_end(ends: Float64, error: Callable[[float], float]) -> float:
+    """The end of the least error; where that is the last one, more are tried behind it."""
+    best = min(ends.tolist(), key=error)
+    return best if best in (0, *ends[:-1]) else best_end(ends * SHARES[-1], error)
 
 
 def wide_table(function: Function, unit: float) -> tuple[NDArray[np.int16], float]:
     """The table of `interpolate` for a function of 16-bit integers that stand for so many units,
     and what one unit of its results stands for; 0 is 0."""
     results = function((np.arange(ENTRIES) * 2.0**STEP_BITS - 2.0**15) * unit)
-    found = max(float(np.abs(results).max()), 1e-9) / WIDE_MAX
+    found = max(float(np.abs(results).max()) / WIDE_MAX, SMALLEST)
     return np.rint(results / found).astype(np.int16), found
 
 

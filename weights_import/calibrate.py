@@ -30,6 +30,8 @@ SAMPLE_VALUES = 1 << 23  # Of one tensor; wide ones, such as logits, keep fewer 
 BINS = 8192
 CANDIDATES = 2.0 ** -(np.arange(193) / 32)  # Thresholds tried, as a share of the maximum.
 COARSE = 8
+TINY, RAISED = 2.0**-100, 64
+"""Values below are counted as if they were larger by so many bits."""
 OWN_TEXTS, OWN_TOKENS = 100, 256
 """Texts that a language model writes to be calibrated on, and the most tokens of each."""
 
@@ -161,6 +163,8 @@ def mse_threshold(magnitudes: Float32) -> float:
     largest = float(magnitudes.max(initial=0))
     if largest == 0:
         return 0.0
+    if largest < TINY:  # whose inverse is not a float32
+        return mse_threshold(np.ldexp(magnitudes, RAISED)) * 2.0**-RAISED
     bins = (magnitudes * ((BINS - 1) / largest)).astype(np.intp)
     counts = np.bincount(bins)
     filled = np.flatnonzero(counts)

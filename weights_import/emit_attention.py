@@ -14,7 +14,8 @@ from int8ref.reference.attention_softmax import AttentionSoftmax
 from int8ref.reference.rotary import ANGLE_BITS, Rotary
 from weights_import.calibrate import Ranges
 from weights_import.emitter import WIDE_BITS, Emitter, Scaled
-from weights_import.float_model import FloatModel
+from weights_import.float_model import Float32, FloatModel
+from weights_import.least_scales import MARGIN, SMALLEST, at_least, least_result
 from weights_import.options import Options
 from weights_import.scale_propagation import DATA_MAX, Float64, dyadic, fixed_point
 
@@ -26,6 +27,12 @@ SCORE_HEADROOM = 1.1
 the weights, so none may be clipped."""
 LARGEST_DELTA = 2.0**28
 """Of a polynomial's |delta|, in its units."""
+LEAST_UNIT = 2.0**-28
+"""Of a score, as a share of a polynomial's bias, and of the root of its |delta|."""
+LEAST_CONTEXT, LEAST_VALUE = 2.0**-11 * MARGIN, 2.0**-30
+"""Of the scale of a context beside that of its values, and the other way round."""
+LEAST_OPERAND = 1e-3
+"""The largest query or key that a channel is given which has smaller ones, if others have not."""
 
 
 @dataclass(frozen=True)
@@ -60,31 +67,35 @@ class AttentionEmitter(Emitter):
 
     def attention_operands(self, name: str, parts: tuple[str, ...], x: Scaled) -> Operands:
         """Queries, keys and values in one product; one scale a head."""
-        scales = [self.operand_scale(name, part) for part in parts]
+        scale = np.concatenate([self.operand_scale(name, part) for part in parts])
         out = f"{name}.{'_'.join(parts)}"
         products = [f"{name}.{part}" for part in parts]
         if self.model.architecture.rotary:
-            self.turned(out, products, x, np.concatenate(scales))
+            made = self.turned(out, products, x, scale)
         else:
-            self.linear(out, products, x, np.concatenate(scales))
-        columns = np.cumsum([0, *map(len, scales[:-1])]).tolist()
+            made = self.linear(out, products, x, scale, group=self.head_size)
+        widths = [self.width if part == "query" else self.key_width for part in parts]
+        columns = np.cumsum([0, *widths]).tolist()
+        every = np.broadcast_to(made.scale, (columns[-1],))
         return {
-            part: Operand(out, column, scale)
-            for part, column, scale in zip(parts, columns, scales, strict=True)
+            part: Operand(out, column, every[column : column + width])
+            for part, column, width in zip(parts, columns, widths, strict=False)
         }
 
-    def turned(self, out: str, products: list[str], x: Scaled, scale: Float64) -> None:
+    def turned(self, out: str, products: list[str], x: Scaled, scale: Float64) -> Scaled:
         """Queries, keys and values, the first two turned by their positions: rounded to 16 bits
         before, where both columns of a pair have one scale, and to 8 behind."""
         rotary, heads = self.model.architecture.rotary, self.heads + self.heads // self.group
+        rows = self.rows(products, x)
+        scale = at_least(scale, least_result(rows.scale, 1) * 2.0**WIDE_BITS, self.head_size)
         before = self.of_pairs(scale, heads) * 2.0**-WIDE_BITS
-        wide = self.requantize(f"{out}.wide", self.accumulate(out, x, products, before), before)
+        wide = self.wide(f"{out}.wide", out, rows, x, before)
         angles = np.outer(np.arange(self.positions), rotary)
         fields: dict[str, Any] = {
             name: self.tensor(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
             for name, f in (("cosine", np.cos), ("sine", np.sin))
         }
-        fields |= self.factors(out, before / scale * 2.0**-ANGLE_BITS, 1)
+        fields |= self.factors(out, wide.scale / scale * 2.0**-ANGLE_BITS, 1)
         self.add(
             Rotary(
                 x=wide.name,
@@ -96,6 +107,7 @@ class AttentionEmitter(Emitter):
                 **fields,
             )
         )
+        return Scaled(out, scale)
 
     def of_pairs(self, scale: Float64, heads: int) -> Float64:
         """The larger scale of both columns of a pair that rotary positions turn, in so many heads;
@@ -135,9 +147,11 @@ class AttentionEmitter(Emitter):
         """Rows of `domain` over the source; without one, target rows over their histories."""
         query, key, value = (operands[part] for part in ("query", "key", "value"))
         out = f"{name}.context"
-        found, limit = self.before_products(out, self.context_scale(name))
+        shared = self.shared(value.scale)
+        least = shared * LEAST_CONTEXT
+        found, limit = self.before_products(out, self.context_scale(name), least, self.head_size)
         head = slice(None, None, self.head_size)
-        context = dyadic((self.shared(value.scale) / found.scale)[head], 20, 38)
+        context = dyadic((shared / found.scale)[head], 20, 38)
         fields: dict[str, Any] = {
             "query": query.value,
             "key": key.value,
@@ -164,9 +178,14 @@ class AttentionEmitter(Emitter):
         return self.narrow(out, found)
 
     def softmax(self, name: str, score: Float64) -> dict[str, Any]:
-        """Operands of the softmax, for the scale of query . key a head."""
+        """Operands of the softmax, for the scale of query . key a head.
+
+        Where a unit of the score is more than SCORE_RANGE, all keys but the largest weigh nothing,
+        as they do with a multiplier for which it is just that.
+        """
         temperature = np.sqrt(self.head_size) / np.log2(np.e)
-        multiplier = np.maximum(fixed_point(score / temperature * 2**10, SCORE_SHIFT), 1)
+        unit = np.minimum(score / temperature * 2**10, SCORE_RANGE)
+        multiplier = np.maximum(fixed_point(unit, SCORE_SHIFT), 1)
         limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
         return {
             "score_multiplier": self.tensor(f"{name}.score_multiplier", multiplier),
@@ -203,25 +222,38 @@ class AttentionEmitter(Emitter):
         """
         if self.options.scales == "tensor":
             width = self.width if part == "query" else self.key_width
-            return np.broadcast_to(self.data_scale(f"{name}.{part}"), (width,))
+            common = np.broadcast_to(self.data_scale(f"{name}.{part}"), (width,))
+            return common if part == "value" else at_least(common, np.sqrt(self.least_score(name)))
         if part == "value":
             context = self.common(np.broadcast_to(self.context_scale(name), (self.width,)))
-            clip = self.group_scales(f"{name}.value", self.key_width)
+            clip = self.ranges.clip(f"{name}.value", self.options.clip, self.key_width) / DATA_MAX
             fit = (clip / context).reshape(-1, self.head_size).max(axis=1)
+            fit = np.maximum(np.where(fit > 0, fit, 1.0), LEAST_VALUE)
             values: Float64 = context * np.repeat(fit, self.head_size)
             return values
-        query, key = (
-            np.maximum(self.ranges.maxima[f"{name}.{p}"].astype(np.float64), 1e-3)
-            for p in ("query", "key")
-        )
+        query, key = (not_zero(self.ranges.maxima[f"{name}.{p}"]) for p in ("query", "key"))
         if part == "query":
             mine, others = self.alike(query), self.shared(key)
         else:
             mine, others = key, self.common(query)
         largest = np.sqrt(mine * others).reshape(-1, self.head_size).max(axis=1)
         reach = SCORE_HEADROOM * np.repeat(largest, self.head_size)
+        reach = at_least(reach, DATA_MAX * np.sqrt(self.least_score(name)))
         scale: Float64 = reach * np.sqrt(mine / others) / DATA_MAX
         return scale
+
+    def least_score(self, name: str) -> float:
+        """The least product of the scales of queries and keys: a polynomial's bias and |delta| must
+        fit in 32 bits of its units."""
+        if self.model.architecture.attention == "softmax":
+            return SMALLEST
+        degree = self.model.architecture.degree
+        bias, delta = (
+            float(np.abs(self.model.tensors[f"{name}.{part}"]).max())
+            for part in ("score_bias", "delta")
+        )
+        largest = max(bias, delta ** (1 / degree)) * LEAST_UNIT
+        return float(max(largest * self.head_size**0.5, SMALLEST))
 
     def shared(self, x: Float64) -> Float64:
         """What keys or values have a channel, for each head of queries that uses it."""
@@ -245,3 +277,11 @@ class AttentionEmitter(Emitter):
         if scale.size == 1:
             return scale
         return self.alike(np.broadcast_to(scale, (self.width,)))
+
+
+def not_zero(maxima: Float32) -> Float64:
+    """The largest query or key of each channel; in place of small ones LEAST_OPERAND, or the
+    largest of all where that is less."""
+    exact = maxima.astype(np.float64)
+    largest = float(exact.max()) or LEAST_OPERAND
+    return np.maximum(exact, min(largest, LEAST_OPERAND))

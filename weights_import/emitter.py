@@ -29,7 +29,16 @@ from weights_import.channel_scales import (
     positive,
 )
 from weights_import.float_model import FloatModel
-from weights_import.integer_weights import IntegerWeights
+from weights_import.integer_weights import IntegerWeights, Rows
+from weights_import.least_scales import (
+    BRANCH_BIAS_BITS,
+    SMALLEST,
+    at_least,
+    least_norm,
+    least_result,
+    least_stream,
+    least_sum,
+)
 from weights_import.options import Options
 from weights_import.scale_propagation import (
     DATA_MAX,
@@ -49,6 +58,10 @@ SPREADS = {"norm": NORM_SPREAD, "product": PRODUCT_SPREAD}
 """How scales of a channel differ, by the last part of a value's name."""
 HEADROOM = 2.0
 """How far beyond the largest calibrated residual sum or recurrent state 16 bits reach."""
+
+
+Start = tuple[NDArray[np.integer], int]
+"""A bias in integers, and its shift."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +88,19 @@ def wide_form(x: Scaled) -> Scaled:
 
 @dataclass(frozen=True)
 class Norm:
-    """A kind of layer norm: its instruction, the bound of its normalised values, and the power of
-    the residual's scale in which its epsilon counts."""
+    """A kind of layer norm: its instruction, the bound of its normalised values, the power of the
+    residual's scale in which its epsilon counts, and the largest epsilon."""
 
     instruction: type[LayerNorm]
     normalized_bound: Callable[[int], int]
     power: int
+    largest_epsilon: int
 
 
 NORMS = {
-    "l2": Norm(LayerNormL2, layer_norm_l2.normalized_bound, 2),
-    "l1": Norm(LayerNormL1, layer_norm_l1.normalized_bound, 1),
-    "rms": Norm(RmsNorm, layer_norm_l2.normalized_bound, 2),
+    "l2": Norm(LayerNormL2, layer_norm_l2.normalized_bound, 2, 2**60),
+    "l1": Norm(LayerNormL1, layer_norm_l1.normalized_bound, 1, 2**30),
+    "rms": Norm(RmsNorm, layer_norm_l2.normalized_bound, 2, 2**60),
 }
 
 
@@ -140,15 +154,19 @@ class Emitter:
 
     def add_residual(self, name: str, branch: Scaled, stream: Scaled) -> Scaled:
         """branch + stream in the bits of the residual; the stream is a residual sum or `stream`."""
-        largest = max(self.ranges.maximum(f"{name}.sum"), 1e-9)
         limit, headroom = (WIDE_MAX, HEADROOM) if self.wide_residual else (DATA_MAX, 1.0)
-        scale = np.array([largest * headroom / limit])
+        largest = self.ranges.maximum(f"{name}.sum")
+        least = max(self.least_stream, least_sum(branch.scale, stream.scale, branch.bias))
+        scale = np.array([max(largest * headroom / limit, least)])
         ratios = branch.scale / scale, stream.scale / scale
         largest_a, largest_b = (float(ratio.max()) for ratio in ratios)
         shift = min(
             largest_shift(largest_a, WIDE_MAX, 61),
             largest_shift(largest_b, WIDE_MAX << MAX_RAISE, 61),
         )
+        if branch.bias is not None:
+            largest_bias = float(np.abs(branch.bias).max()) / float(scale[0])
+            shift = min(shift, largest_shift(largest_bias, WIDE_MAX << BRANCH_BIAS_BITS, 61))
         b_shift = max(0, shift - largest_shift(largest_b, WIDE_MAX, 61))
         multipliers = [
             fixed_point(ratio, bits).astype(np.int16)
@@ -156,7 +174,7 @@ class Emitter:
         ]
         raised: dict[str, Any] = {}
         if branch.bias is not None:
-            bias, bits = integer_bias(branch.bias, scale * 2.0**-shift, 40)
+            bias, bits = integer_bias(branch.bias, scale * 2.0**-shift, BRANCH_BIAS_BITS)
             raised = {"exponent": branch.exponent, "bias_shift": bits}
             raised["bias"] = self.tensor(f"{name}.branch_bias", bias)
         self.add(
@@ -177,13 +195,16 @@ class Emitter:
     def norm(self, name: str, x: Scaled, wide: bool) -> Scaled:
         """Layer norm of a residual sum to 8 bits, and if `wide` to 16 bits beside them."""
         architecture = self.model.architecture
-        scale = self.input_scale(name)
-        gain = self.model.tensors[f"{name}.gain"].astype(np.float64) / scale
-        zeros = np.zeros(self.width, np.float32)
-        bias = self.model.tensors.get(f"{name}.bias", zeros).astype(np.float64) / scale
-        unit = 2.0**-FRACTION_BITS
         kind = NORMS[architecture.norm]
-        bound = kind.normalized_bound(self.width) * np.abs(gain).max() * unit + np.abs(bias).max()
+        normalized = kind.normalized_bound(self.width)
+        gain = self.model.tensors[f"{name}.gain"].astype(np.float64)
+        zeros = np.zeros(self.width, np.float32)
+        bias = self.model.tensors.get(f"{name}.bias", zeros).astype(np.float64)
+        least = least_norm(gain, bias, normalized, WIDE_BITS if wide else 1)
+        scale = at_least(self.input_scale(name), least)
+        gain, bias = gain / scale, bias / scale
+        unit = 2.0**-FRACTION_BITS
+        bound = normalized * np.abs(gain).max() * unit + np.abs(bias).max()
         shift = min(
             largest_shift(float(np.abs(gain).max()) * unit, WIDE_MAX, 30),
             largest_shift(float(bound), 2**30, 30),
@@ -198,7 +219,7 @@ class Emitter:
                 bias=self.tensor(f"{name}.bias", biases),
                 bias_shift=bias_shift,
                 shift=shift,
-                epsilon=round(epsilon),
+                epsilon=min(round(epsilon), kind.largest_epsilon),
                 wide_bits=WIDE_BITS if wide else 0,
                 out=name,
                 wide=f"{name}.wide" if wide else None,
@@ -206,35 +227,46 @@ class Emitter:
         )
         return Scaled(name, scale, f"{name}.wide" if wide else "")
 
-    def accumulate(
-        self,
-        name: str,
-        x: Scaled,
-        parts: list[str] | None = None,
-        wanted: Float64 | None = None,
-    ) -> Scaled:
-        """x times a weight, or several side by side, as accumulators; `wanted`, if given, is the
-        scale that they are requantised to."""
-        parts = parts or [name]
-        weight = self.weights.beside(parts, x.name, x.scale, wanted)
-        kept = self.tensor(f"{name}.weight", weight.x)
-        bias = np.concatenate([self.bias(part) for part in parts])
-        without = None if x.exponent else bias
-        product = self.emit_linear(f"{name}.accumulator", kept, weight, without, x)
-        return replace(product, exponent=x.exponent, bias=bias) if x.exponent else product
+    def rows(self, parts: list[str], x: Scaled, free: bool = False) -> Rows:
+        """One or more weights side by side, which multiply x, and their bias."""
+        rows = self.weights.rows(parts, x.name, x.scale, free)
+        return rows.biased(np.concatenate([self.bias(part) for part in parts]))
 
-    def requantize(self, out: str, x: Scaled, scale: Float64) -> Scaled:
-        """Accumulators in 16 bits."""
-        fields = self.factors(out, x.scale / scale, 1)
-        self.add(Requantize(x=x.name, limit=WIDE_MAX, out=out, **fields))
+    def accumulate(self, name: str, x: Scaled) -> Scaled:
+        """x times a weight, as accumulators; without the bias where each row of x has an exponent
+        of its own."""
+        if not x.exponent:
+            return self.accumulated(name, self.rows([name], x), x)
+        product = self.accumulated(name, self.weights.rows([name], x.name, x.scale), x)
+        return replace(product, exponent=x.exponent, bias=self.bias(name))
+
+    def accumulated(
+        self, name: str, rows: Rows, x: Scaled, wanted: Float64 | None = None
+    ) -> Scaled:
+        """x times rows, as accumulators; `wanted`, if given, is the scale that they are requantised
+        to."""
+        weight = self.weights.beside(rows, wanted)
+        kept = self.tensor(f"{name}.weight", weight.x)
+        start = self.start(weight, rows.bias, x)
+        return self.emit_linear(f"{name}.accumulator", kept, weight, start, x)
+
+    def wide(self, out: str, name: str, rows: Rows, x: Scaled, scale: Float64) -> Scaled:
+        """x times rows in 16 bits, by the accumulators of `name`; on a scale that is reached."""
+        scale = at_least(scale, least_result(rows.scale, 1))
+        product = self.accumulated(name, rows, x, scale)
+        fields = self.factors(out, product.scale / scale, 1)
+        self.add(Requantize(x=product.name, limit=WIDE_MAX, out=out, **fields))
         return Scaled(out, scale)
 
-    def before_products(self, out: str, scale: Float64) -> tuple[Scaled, int]:
-        """How an instruction gives what products take in: the value, and its limit.  It has 8 bits
-        and is `out`, or with dynamic re-scaling 16, and another name, until it is `narrow`."""
+    def before_products(
+        self, out: str, scale: Float64, least: Float64, group: int = 1
+    ) -> tuple[Scaled, int]:
+        """How an instruction gives what products take in: the value, and its limit; on a scale that
+        is `at_least` another.  It has 8 bits and is `out`, or with dynamic re-scaling 16, and
+        another name, until it is `narrow`."""
         if self.options.rescaling == "static":
-            return Scaled(out, scale), DATA_MAX
-        return Scaled(f"{out}.wide", scale * 2.0**-WIDE_BITS), WIDE_MAX
+            return Scaled(out, at_least(scale, least, group)), DATA_MAX
+        return Scaled(f"{out}.wide", at_least(scale * 2.0**-WIDE_BITS, least, group)), WIDE_MAX
 
     def narrow(self, out: str, x: Scaled) -> Scaled:
         """A value from `before_products` as products take it."""
@@ -247,35 +279,42 @@ class Emitter:
         return Scaled(out, x.scale, exponent=exponent)
 
     def linear(
-        self, out: str, parts: list[str], x: Scaled, out_scale: Float64, zero: int = 0
+        self,
+        out: str,
+        parts: list[str],
+        x: Scaled,
+        out_scale: Float64,
+        zero: int = 0,
+        group: int = 1,
     ) -> Scaled:
-        """x times one or more weights side by side, requantised to `out_scale`.
+        """x times one or more weights side by side, requantised to `out_scale`, or a larger one
+        that is reached; the scales of each `group` of channels keep their proportions.
 
         `zero` is the integer that stands for 0.  With -127 nothing is negative: that is ReLU.
         """
-        if self.options.requantize == "shift":
-            weight, shift = self.weights.shifted(parts, x.name, x.scale, out_scale)
+        by_shift = self.options.requantize == "shift"
+        rows = self.rows(parts, x, free=by_shift)
+        out_scale = at_least(out_scale, least_result(rows.scale, MIN_FACTOR_SHIFT), group)
+        rows = rows.biased(zero * out_scale)
+        if by_shift:
+            weight, shift = self.weights.shifted(rows, out_scale)
             fields = {"shift": self.tensor(f"{out}.shift", shift)}
         else:
-            weight = self.weights.beside(parts, x.name, x.scale, out_scale)
+            weight = self.weights.beside(rows, out_scale)
             fields = self.factors(out, weight.scale / out_scale, MIN_FACTOR_SHIFT)
-        bias = np.concatenate([self.bias(part) for part in parts]) + zero * out_scale
         name = self.tensor(f"{out}.weight", weight.x)
-        self.emit_linear(out, name, weight, bias, x, **fields)
+        self.emit_linear(out, name, weight, self.start(weight, rows.bias, x), x, **fields)
         return Scaled(out, out_scale, zero=zero)
 
-    def emit_linear(
-        self,
-        out: str,
-        weight_name: str,
-        weight: Quantized,
-        bias: NDArray[Any] | None,
-        x: Scaled,
-        **fields: Any,
-    ) -> Scaled:
-        real = np.zeros(len(weight.x)) if bias is None else bias
+    def start(self, weight: Quantized, bias: Real, x: Scaled) -> Start:
+        """What the accumulators of x times a weight begin with, and its shift."""
         sums = weight.x.sum(axis=1, dtype=np.int64)
-        integers, shift = integer_bias(real - x.zero * sums * weight.scale, weight.scale, sums=sums)
+        return integer_bias(bias - x.zero * sums * weight.scale, weight.scale, sums=sums)
+
+    def emit_linear(
+        self, out: str, weight_name: str, weight: Quantized, start: Start, x: Scaled, **fields: Any
+    ) -> Scaled:
+        integers, shift = start
         self.add(
             Linear(
                 x=x.name,
@@ -306,8 +345,15 @@ class Emitter:
 
     def stream_scale(self, name: str) -> Float64:
         """The scale of a value of which only the wide form is used: it holds HEADROOM and more."""
-        largest = max(self.ranges.maximum(name), 1e-9)
-        return np.array([largest * HEADROOM / WIDE_MAX * 2.0**WIDE_BITS])
+        largest = self.ranges.maximum(name) * HEADROOM / WIDE_MAX
+        return np.array([max(largest, SMALLEST) * 2.0**WIDE_BITS])
+
+    @property
+    def least_stream(self) -> float:
+        """The least scale of what a norm takes."""
+        architecture = self.model.architecture
+        kind, epsilon = NORMS[architecture.norm], architecture.norm_epsilon
+        return max(least_stream(self.width, epsilon, kind.power, kind.largest_epsilon), SMALLEST)
 
     def group_scales(self, name: str, groups: int) -> Float64:
         return positive(self.ranges.clip(name, self.options.clip, groups)) / DATA_MAX

@@ -1,5 +1,6 @@
 """The forward pass of a FloatModel in NumPy float32: encoder, decoder, teacher forcing.
 
+A value that leaves float32 raises CheckpointError that names it, and the weights to look at.
 Token ids of a source are in their frame (`eos` after them).  Sentences of a batch are padded to its
 longest one; the padding is masked in every attention and never observed.
 """
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.activations import ACTIVATIONS, sigmoid
+from weights_import.finite import quietly, require_finite
 from weights_import.float_model import Architecture, Float32, FloatModel
 
 Ids = Sequence[int]
@@ -66,9 +68,15 @@ class _Pass:
     observe: Observer | None
 
     def see(self, name: str, x: Float32) -> Float32:
+        """A value that must be finite at real tokens, shown to the observer."""
+        self.check(name, x)
         if self.observe is not None:
             self.observe(name, x[self.mask])
         return x
+
+    def check(self, name: str, x: Float32) -> None:
+        if not np.isfinite(x).all():
+            require_finite(self.model, name, x[self.mask])
 
     def linear(self, name: str, x: Float32) -> Float32:
         """y = x W^T + b for a W of [out, in]; b may be absent."""
@@ -116,6 +124,7 @@ class _Pass:
             size = np.abs(y).mean(axis=-1, keepdims=True) + epsilon
         else:
             size = np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + epsilon)
+        self.check(name, size)
         y = y / size
         y *= self.model.tensors[f"{name}.gain"]
         bias = self.model.tensors.get(f"{name}.bias")
@@ -186,7 +195,8 @@ class _Pass:
         weights: Float32 = np.maximum(scores, 0, out=scores) ** degree
         weights += np.abs(tensors[f"{block}.delta"])[:, None, None]
         weights *= mask
-        weights /= weights.sum(axis=-1, keepdims=True)
+        total = weights.sum(axis=-1, keepdims=True)
+        weights /= np.where(np.isinf(total), np.float32(np.nan), total)  # or they would all be 0
         return weights
 
     def attention(
@@ -280,6 +290,7 @@ def check_ids(what: str, sequences: Sequence[Ids], vocabulary: int) -> None:
             raise ValueError(f"{what} {i}: a token id is outside 0..{vocabulary - 1}")
 
 
+@quietly
 def encode(model: FloatModel, sources: Sequence[Ids], observe: Observer | None = None) -> Memory:
     """Encodes a batch of id lists, each of them in its frame (else ValueError).
 
@@ -320,6 +331,7 @@ def start_state(model: FloatModel, batch: int) -> DecoderState:
     return DecoderState(0, [cell] * architecture.decoder_layers)
 
 
+@quietly
 def decode(
     model: FloatModel,
     memory: Memory,
@@ -353,9 +365,11 @@ def decode(
     return run.finish("decoder", x), DecoderState(state.position + length, cells)
 
 
+@quietly
 def logits(model: FloatModel, x: Float32) -> Float32:
     """The output layer: [..., d_model] to [..., vocabulary]."""
-    return _Pass(model, np.ones(x.shape[:-1], bool), None).linear("output", x)
+    run = _Pass(model, np.ones(x.shape[:-1], bool), None)
+    return run.see("output", run.linear("output", x))
 
 
 def teach(

@@ -18,6 +18,7 @@ from int8ref.arithmetic import LOG_BITS
 from int8ref.program import Program, State, Tensors
 from int8ref.reference.embed import Embed
 from int8ref.reference.interpolate import Interpolate
+from int8ref.reference.linear import MIN_FACTOR_SHIFT
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
 from int8ref.reference.lookup import Lookup
 from int8ref.reference.multiply import Multiply
@@ -28,8 +29,11 @@ from weights_import.calibrate import Ranges
 from weights_import.centring import centre_values
 from weights_import.emit_attention import AttentionEmitter, Operands
 from weights_import.emitter import HEADROOM, WIDE_BITS, Scaled, wide_form
+from weights_import.finite import quietly, require_finite
 from weights_import.float_model import Architecture, FloatModel
 from weights_import.head_basis import balance_heads
+from weights_import.integer_weights import in_one_scale
+from weights_import.least_scales import SMALLEST, at_least, least_result
 from weights_import.options import Options
 from weights_import.oscillator import frequencies, wave
 from weights_import.scale_propagation import (
@@ -38,13 +42,19 @@ from weights_import.scale_propagation import (
     Quantized,
     fixed_point,
     largest_shift,
-    quantize,
+    logit_bias,
+    told_where,
 )
 
 __all__ = ["Options", "lower"]
 
 RELU_ZERO = -DATA_MAX
 """The integer that stands for 0 where nothing is negative: 255 integers instead of 128."""
+
+WIDE_REACH = 2.0
+"""How far the 16 bits of an embedding reach, in those of its 8 bits."""
+LEAST_LOGIT = 2.0**-24
+"""Of the unit of the logits, as a share of their usual bias."""
 
 
 def lower(model: FloatModel, ranges: Ranges, options: Options) -> tuple[Program, Tensors]:
@@ -63,14 +73,18 @@ def last_norm(architecture: Architecture) -> str:
     return "decoder.norm" if pre else f"decoder.{architecture.decoder_layers - 1}.ffn.norm"
 
 
+@quietly
 def easier(
     model: FloatModel, ranges: Ranges, products: dict[str, list[str]]
 ) -> tuple[FloatModel, Ranges]:
     """A model that computes the same, of values that lose less in 8 bits; and their ranges."""
+    given = model
     model = replace(model, tensors=dict(model.tensors), grids=dict(model.grids))
     ranges = replace(ranges, maxima=dict(ranges.maxima), samples=dict(ranges.samples))
     balance_heads(model, ranges)
     centre_values(model, ranges, products)
+    for name, x in (model.tensors | ranges.maxima).items():
+        require_finite(given, name, x)
     return model, ranges
 
 
@@ -118,13 +132,18 @@ def consumers(architecture: Architecture) -> dict[str, list[str]]:
 
 
 def log_softmax(logits: Scaled) -> LogSoftmax:
-    """What makes log-probabilities of logits, which have one scale."""
+    """What makes log-probabilities of logits, which have one scale.
+
+    A unit of the largest multiplier is 1,024 octaves, beyond which a probability is 0 anyway; one
+    of the smallest is 2^-36 of a unit of the result.
+    """
     (scale,) = logits.scale
     factor = float(scale) * np.log2(np.e) * 2**LOG_BITS
-    shift = largest_shift(factor, MAX_MULTIPLIER, MAX_SHIFT)
+    shift = max(largest_shift(factor, MAX_MULTIPLIER, MAX_SHIFT), 0)
+    multiplier = int(fixed_point(np.array(min(factor, MAX_MULTIPLIER)), shift))
     return LogSoftmax(
         x=logits.name,
-        multiplier=int(fixed_point(np.array(factor), shift)),
+        multiplier=max(multiplier, 1),
         shift=shift,
         out="decoder.log_softmax",
     )
@@ -208,8 +227,9 @@ class _Lowering(AttentionEmitter):
         channels = 1 if self.options.scales == "tensor" else self.model.architecture.d_ffn
         opened = self.opened(gate, x)
         linear = self.linear(inner, [inner], x, self.group_scales(inner, channels))
-        found, limit = self.before_products(out, self.input_scale(out))
-        fields = self.factors(out, opened.scale * linear.scale / found.scale, 1)
+        product = opened.scale * linear.scale
+        found, limit = self.before_products(out, self.input_scale(out), least_result(product, 1))
+        fields = self.factors(out, product / found.scale, 1)
         self.add(
             Multiply(
                 a=opened.name,
@@ -223,10 +243,11 @@ class _Lowering(AttentionEmitter):
 
     def opened(self, name: str, x: Scaled) -> Scaled:
         """A gate after its activation, all in 16 bits, as it is multiplied before it is rounded."""
-        largest = max(self.ranges.maximum(f"{name}.before"), 1e-9)
+        largest = max(self.ranges.maximum(f"{name}.before"), SMALLEST)
         scale = np.array([largest * HEADROOM / WIDE_MAX])
-        before = self.requantize(f"{name}.before", self.accumulate(name, x, wanted=scale), scale)
-        table, unit = wide_table(ACTIVATIONS[self.model.architecture.activation], float(scale[0]))
+        before = self.wide(f"{name}.before", name, self.rows([name], x), x, scale)
+        function = ACTIVATIONS[self.model.architecture.activation]
+        table, unit = wide_table(function, float(before.scale[0]))
         kept = self.tensor(f"{name}.activation", table)
         self.add(Interpolate(x=before.name, table=kept, out=name))
         return Scaled(name, np.array([unit]))
@@ -238,13 +259,14 @@ class _Lowering(AttentionEmitter):
         if self.options.rescaling == "static":
             return self.linear(name, [name], x, self.input_scale(name, RELU_ZERO), RELU_ZERO)
         scale = self.input_scale(name) * 2.0**-WIDE_BITS
-        wide = self.requantize(f"{name}.wide", self.accumulate(name, x, wanted=scale), scale)
+        wide = self.wide(f"{name}.wide", name, self.rows([name], x), x, scale)
         return self.rescale(name, wide, low=0)
 
     def activated(self, name: str, x: Scaled) -> Scaled:
         """A hidden layer whose activation is a table of the 255 integers that come before it."""
         function = ACTIVATIONS[self.model.architecture.activation]
-        made = activation_table(function, self.ranges.samples[f"{name}.before"])
+        least = least_result(self.rows([name], x).scale.max(), MIN_FACTOR_SHIFT)
+        made = activation_table(function, self.ranges.samples[f"{name}.before"], float(least))
         scale, after = np.array([made.before.scale]), made.after
         before = self.linear(f"{name}.before", [name], x, scale, made.before.zero)
         self.add(
@@ -258,11 +280,12 @@ class _Lowering(AttentionEmitter):
         post-norm: norm(x + branch(x)), x in 8 bits with a wide form for the sum;
         pre-norm: x + branch(norm(x)), x the sum itself.
         """
-        if self.pre_norm:
-            y = self.norm(f"{name}.norm", x, wide=False)
-            return self.add_residual(name, branch(y), x)
-        total = self.add_residual(name, branch(x), self.stream(x))
-        return self.norm(f"{name}.norm", total, wide=self.wide_residual)
+        with told_where(name):
+            if self.pre_norm:
+                y = self.norm(f"{name}.norm", x, wide=False)
+                return self.add_residual(name, branch(y), x)
+            total = self.add_residual(name, branch(x), self.stream(x))
+            return self.norm(f"{name}.norm", total, wide=self.wide_residual)
 
     def finish(self, stack: str, x: Scaled) -> Scaled:
         """What follows the last layer: a norm where the layers are pre-norm."""
@@ -284,10 +307,13 @@ class _Lowering(AttentionEmitter):
 
     def embedding(self, name: str, domain: str, wide_only: bool) -> Scaled:
         """Embedding times its scale, plus position; only its wide form is used, or both are."""
-        table = self.weights.table(f"{domain}_embedding")
         scale = self.stream_scale(name) if wide_only else self.data_scale(name)
-        factor = self.model.architecture.embedding_scale * float(table.scale[0]) / float(scale[0])
-        added, position_scale = self.positions_of(domain)
+        scale = at_least(scale, self.least_stream)
+        embedded = self.model.architecture.embedding_scale
+        full = WIDE_REACH * float(scale[0])
+        table = self.weights.table(f"{domain}_embedding", most=full / max(embedded, SMALLEST))
+        factor = embedded * float(table.scale[0]) / float(scale[0])
+        added, position_scale = self.positions_of(domain, full)
         position_factor = position_scale / float(scale[0])
         shift = largest_shift(128 * (factor + position_factor), 2**30, 30)
         kept = self.embedding_name(domain, table)
@@ -307,9 +333,10 @@ class _Lowering(AttentionEmitter):
         )
         return Scaled(name, scale, f"{name}.wide")
 
-    def positions_of(self, domain: str) -> tuple[dict[str, Any], float]:
+    def positions_of(self, domain: str, most: float) -> tuple[dict[str, Any], float]:
         """Fields for what is added for the positions, and its scale: a wave where they are
-        sinusoids, else a table; nothing where they turn queries and keys instead."""
+        sinusoids, else a table, with a scale as in `in_one_scale`; nothing where they turn queries
+        and keys instead."""
         if self.model.architecture.rotary:
             return {}, 0.0
         name = self.model.position_name(domain)
@@ -320,24 +347,29 @@ class _Lowering(AttentionEmitter):
             fields["frequencies"] = self.tensor(f"{name}.frequencies", found)
             fields["wave"] = self.tensor("wave", wave())
             return fields | {"max_positions": len(exact)}, 1 / DATA_MAX
-        scale = max(float(np.abs(exact).max()), 1e-9) / DATA_MAX
-        table = quantize(exact, np.array([scale]))
-        return fields | {"position_table": self.tensor(name, table.x)}, scale
+        table = in_one_scale(exact, most=most)
+        return fields | {"position_table": self.tensor(name, table.x)}, float(table.scale[0])
 
     def logits(self, x: Scaled) -> Scaled:
-        """Logits are accumulators: one scale for all, so that they compare as they are."""
-        table = self.weights.table("output.weight")
+        """Logits are accumulators: one scale for all, so that they compare as they are.
+
+        It is such that most biases fit in 32 bits, as a matrix may be zero or nearly so.
+        """
+        bias = self.bias("output")
+        usual = float(np.median(np.abs(bias))) * LEAST_LOGIT
+        table = self.weights.table("output.weight", least=max(usual / float(x.scale[0]), SMALLEST))
         weight = Quantized(table.x, table.scale * x.scale)
-        bias = self.model.tensors.get("output.bias")
+        start = logit_bias(bias, weight.scale, weight.x)
         name = self.embedding_name("output", table)
-        return self.emit_linear("decoder.logits", name, weight, bias, x)
+        return self.emit_linear("decoder.logits", name, weight, start, x)
 
     def ssru(self, name: str, x: Scaled) -> Scaled:
         """The recurrent cell: a gate by table, and a state of 16 bits."""
         gate_scale = self.data_scale(f"{name}.gate")
         gate = self.linear(f"{name}.gate", [f"{name}.gate"], x, gate_scale)
         codes = np.arange(-128, 128) * gate_scale[0]
-        table = np.minimum(np.rint(2**GATE_BITS / (1 + np.exp(-codes))), WIDE_MAX)
+        with np.errstate(over="ignore"):  # of exp(-x), which is as good as infinite there
+            table = np.minimum(np.rint(2**GATE_BITS / (1 + np.exp(-codes))), WIDE_MAX)
         opened = f"{name}.opened"
         self.add(
             Lookup(
@@ -347,9 +379,9 @@ class _Lowering(AttentionEmitter):
             )
         )
         largest = max(self.ranges.maximum(f"{name}.{part}") for part in ("cell", "state"))
-        scale = np.array([max(largest, 1e-9) * HEADROOM / WIDE_MAX])
-        cell = self.accumulate(f"{name}.cell", x, wanted=scale)
-        self.requantize(f"{name}.input", cell, scale)
+        scale = np.array([max(largest, SMALLEST) * HEADROOM / WIDE_MAX])
+        cell = f"{name}.cell"
+        scale = self.wide(f"{name}.input", cell, self.rows([cell], x), x, scale).scale
         state = State(f"{name}.state", f"{name}.next_state", "int16", self.width)
         self.states.append(state)
         self.add(

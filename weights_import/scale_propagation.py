@@ -8,6 +8,8 @@ of them are dyadic numbers multiplier * 2^-shift.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +29,21 @@ START_BITS = OFFSET.bit_length() - 1
 """Largest shift of a bias with which start values are whole numbers of its unit."""
 
 
+BIAS_BITS = 12
+"""Largest shift that one large bias brings upon the others beside it, of 16 bits each."""
+
+
 class LoweringError(UserError, ValueError):
     """A float model that cannot be brought to integers as asked: the message says where and why."""
+
+
+@contextmanager
+def told_where(name: str) -> Iterator[None]:
+    """Names the part of the model in an error."""
+    try:
+        yield
+    except LoweringError as error:
+        raise LoweringError(f"{name}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -107,22 +122,27 @@ def quantize(w: Real, scale: Real) -> Quantized:
 
 def row_scales(w: Real, quads: bool = False) -> Float64:
     """The scale of each row of a weight at which its largest element becomes 127; with `quads`, at
-    which no sum of four products leaves 16 bits either (`int8ref.kernels.gemm.quads`)."""
+    which no sum of four products leaves 16 bits either (`int8ref.kernels.gemm.quads`).
+
+    A row of zeros has the largest scale of the others, which any factor suits that suits them;
+    rows that are all zero have 0.
+    """
     largest = np.abs(w).max(axis=1).astype(np.float64) / DATA_MAX
     if quads:
         largest = np.maximum(largest, largest_sums(w.astype(np.float64)) / LARGEST_SUM)
-    return np.where(largest > 0, largest, 1.0 / DATA_MAX)
+    scales: Float64 = np.where(largest > 0, largest, largest.max())
+    return scales
 
 
-def shift_scales(w: Real, out_scale: Real, quads: bool = False) -> tuple[Float64, NDArray[np.int8]]:
+def shift_scales(finest: Float64, out_scale: Real) -> tuple[Float64, NDArray[np.int8]]:
     """Row scales and shifts for which scale / out_scale is exactly 2^-shift.
 
-    `w` has the scales of its input folded in, so that its scale is that of the accumulators.  The
-    shift-only re-scaling of the paper without a loss in the activations: their scales stay free,
-    and the weight of each channel is quantised on the grid that the shift demands, at most twice
-    as coarse as the finest one that holds the row, or its quads.
+    The `finest` scales are those of the accumulators.  The shift-only re-scaling of the paper
+    without a loss in the activations: their scales stay free, and the weight of each channel is
+    quantised on the grid that the shift demands, at most twice as coarse as the finest one that
+    holds the row, or its quads.
     """
-    shift = np.floor(np.log2(out_scale / row_scales(w, quads))).astype(np.int64)
+    shift = np.floor(np.log2(out_scale / finest)).astype(np.int64)
     if np.any(shift < 1):
         raise LoweringError("a weight is too large for a shift-only re-scaling")
     shift = np.minimum(shift, 30)
@@ -146,6 +166,22 @@ def integer_bias(
         started = max(shift, _bias_shift(exact - OFFSET * sums))
         shift = started if started <= START_BITS else shift
     return np.rint(np.ldexp(exact, -shift)).astype(np.int16), shift
+
+
+def logit_bias(
+    bias: Real, scale: Float64, weight: NDArray[np.int8]
+) -> tuple[NDArray[np.integer], int]:
+    """The `integer_bias` of logits, whose one `scale` no bias can change.
+
+    One that is large beside the weight, as where a token is forbidden by -1e9, would leave no bits
+    to the others: then all have 32 bits, less what the products may add.  A bias that saturates
+    there outweighs all products.
+    """
+    exact = np.rint(np.asarray(bias, np.float64) / scale)
+    if _bias_shift(exact) <= BIAS_BITS:
+        return integer_bias(bias, scale, sums=weight.sum(axis=1, dtype=np.int64))
+    room = 2**31 - 1 - OFFSET * OFFSET * weight.shape[1]
+    return np.clip(exact, -room, room).astype(np.int32), 0
 
 
 def _bias_shift(exact: Float64) -> int:

@@ -22,6 +22,8 @@ from weights_import.scale_propagation import DATA_MAX, Float64, Quantized, Real
 DAMPING = 0.1
 """Added to X^T X, as a share of its mean diagonal: other texts correlate a little otherwise."""
 BLOCK = 64
+LARGEST_UNIT = 2.0**40
+"""Of an input, which saturates long before: sums of squares stay within float32."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Inputs:
     @classmethod
     def of(cls, x: NDArray[np.float32], scale: Float64) -> Inputs:
         """Of the inputs `x` [rows, k] in units of their scale, [1] or [k]."""
-        units = (x / scale).astype(np.float32)
+        units = (x / scale).clip(-LARGEST_UNIT, LARGEST_UNIT).astype(np.float32)
         gram = (units.T @ units).astype(np.float64) / len(x)
         power = np.diag(gram)
         order = np.argsort(power, kind="stable")
