@@ -21,6 +21,8 @@ from typing import Any
 
 from int8ref import storage
 
+PATIENCE_SECONDS = 0.5
+"""How long a child may take to end when its input does."""
 NONE: Mapping[str, str | None] = {}
 
 _given: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -66,9 +68,18 @@ def running(
     try:
         yield process
     finally:
-        process.kill()
-        with process:  # which waits, and closes its pipes
-            pass
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a child: at its own will, else by force."""
+    assert process.stdin is not None
+    process.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_SECONDS)
+    process.kill()
+    with process:  # which waits, and closes its pipes
+        pass
 
 
 def _apart() -> dict[str, Any]:

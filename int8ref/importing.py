@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 
-from int8ref import child, shortlist
+from int8ref import child, shortlist, temporary
 from int8ref.errors import ModelError
 from int8ref.progress import Steps
 from int8ref.storage import keep
-from int8ref.temporary import temporary_folder
 
 ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
@@ -34,24 +32,34 @@ def import_model(name: str, checkpoint: Path, cached: Path) -> Path:
     there, and lasts as long as this process.  Raises `ModelError`.
     """
     try:
-        workplace = temporary_folder(cached.parent)
-        made = Path(tempfile.mkdtemp(dir=workplace)) / cached.name
-        _run(name, checkpoint, made, workplace)
-        lists = shortlist.beside(made)
-        kept = not lists.exists() or keep(shortlist.beside(cached), lists.read_bytes())
-        return cached if kept and keep(cached, made.read_bytes()) else made
+        workplace = temporary.make(cached.parent)
+        try:
+            made = workplace / cached.name
+            _run(name, checkpoint, made)
+            kept = _keep(shortlist.beside(made), shortlist.beside(cached)) and _keep(made, cached)
+        except BaseException:
+            temporary.remove(workplace)
+            raise
+        if kept:
+            temporary.remove(workplace)
+        return cached if kept else made
     except OSError as error:
         raise ModelError(f"importing {name} failed: {error}") from None
 
 
-def _run(name: str, checkpoint: Path, output: Path, workplace: Path) -> None:
+def _keep(path: Path, cached: Path) -> bool:
+    """Put a file, if there is one, into the cache; whether that was possible."""
+    return not path.exists() or keep(cached, path.read_bytes())
+
+
+def _run(name: str, checkpoint: Path, output: Path) -> None:
     """Run the importer, and log what it tells."""
     unset = {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
     with child.running(
         "weights_import",
         *(str(checkpoint), "-o", str(output), "--name", name),
         changes={"PYTHONIOENCODING": "utf-8:backslashreplace", **unset},
-        workplace=str(workplace),
+        workplace=str(output.parent),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
@@ -65,13 +73,13 @@ def _follow(process: subprocess.Popen[bytes], what: str) -> list[str]:
     """Log the lines of a process, each as a step of `what`; the lines."""
     steps, lines = Steps(_log), list[str]()
 
-    def read() -> None:
-        assert process.stdout is not None
-        for line in io.TextIOWrapper(process.stdout, "utf-8", errors="replace"):
-            lines.append(line.rstrip().removeprefix("int8ref: ").removeprefix("error: "))
+    def read(output: IO[bytes]) -> None:
+        for line in output:
+            text = line.decode(errors="replace").rstrip()
+            lines.append(text.removeprefix("int8ref: ").removeprefix("error: "))
             steps.tell(logging.INFO, what + lines[-1])
         steps.end()
 
-    threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
     steps.follow()
     return lines

@@ -9,6 +9,7 @@ import secrets
 import sys
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from int8ref import locks
@@ -31,11 +32,17 @@ def cache_folder() -> Path:
     """
     folder = _absolute(os.environ.get("INT8REF_CACHE") or _users_cache())
     if folder is None:
-        from int8ref.temporary import temporary_folder
-
-        folder = temporary_folder()
+        folder = _temporary(os.getpid())
         complain(folder, "the user has no home folder")
     return folder
+
+
+@cache
+def _temporary(process: int) -> Path:
+    """A folder that lasts as long as this process; a forked one has its own."""
+    from int8ref import temporary
+
+    return temporary.make()
 
 
 def _users_cache() -> str:

@@ -1,6 +1,6 @@
-"""A folder for files of this process, which is removed with it.
+"""Folders for files of this process, which are removed with it.
 
-The process keeps a file in it locked.  So a folder that a killed process has left is known, and the
+The process keeps a file in each locked.  So a folder that a killed process has left is known, and the
 next process that needs one removes it.
 """
 
@@ -12,7 +12,6 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from int8ref import locks
@@ -22,22 +21,33 @@ LOCK = "lock"
 ENOUGH_BYTES = 1 << 25
 """Room that an imported model takes, and some."""
 
-
-def temporary_folder(otherwise: Path | None = None) -> Path:
-    """The folder of this process: where the system has temporary files, or in `otherwise`, where
-    there is no room.  Raises OSError where it can be made nowhere."""
-    return _made(os.getpid(), otherwise)
+_held: dict[Path, tuple[int, int]] = {}
+"""The folders of this process: its number, and the descriptor of the locked file."""
 
 
-@cache
-def _made(process: int, otherwise: Path | None) -> Path:
-    """`process`: a forked process has a folder of its own."""
+def make(otherwise: Path | None = None) -> Path:
+    """A new folder: where the system has temporary files, or in `otherwise`, where there is no
+    room.  Raises OSError where it can be made nowhere."""
     parent = _parent(otherwise)
     _remove_abandoned(parent)
     folders = (Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)) for _ in itertools.count())
     descriptor, file = locks.locked_file(folder / LOCK for folder in folders)
-    atexit.register(_remove, process, file.parent, descriptor)
+    _held[file.parent] = os.getpid(), descriptor
     return file.parent
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder before the process ends."""
+    process, descriptor = _held.pop(folder)
+    os.close(descriptor)
+    if os.getpid() == process:  # and no fork of it
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@atexit.register
+def _remove_all() -> None:
+    for folder in list(_held):
+        remove(folder)
 
 
 def _parent(otherwise: Path | None) -> Path:
@@ -50,12 +60,6 @@ def _parent(otherwise: Path | None) -> Path:
         raise FileNotFoundError("there is no folder for temporary files (TMPDIR names one)")
     otherwise.mkdir(parents=True, exist_ok=True)
     return otherwise
-
-
-def _remove(process: int, folder: Path, descriptor: int) -> None:
-    if os.getpid() == process:
-        os.close(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_abandoned(parent: Path) -> None:

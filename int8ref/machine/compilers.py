@@ -20,6 +20,10 @@ from int8ref.machine.cpu import SETTINGS
 from int8ref.machine.native import Part
 
 LENGTH_BYTES = 8
+PATIENCE_SECONDS = 60
+"""How long a process may take to end that tells no more."""
+MAX_BYTES = 1 << 26
+"""Most of what is told at once."""
 MAX_PARTS = 256
 """A part's number is a byte."""
 CRASHES = {
@@ -71,6 +75,8 @@ class _Work:
                 stderr=subprocess.DEVNULL,
             ) as process:
                 self._share_with(process)
+        except subprocess.TimeoutExpired as error:
+            self.errors.append(ValueError(str(error)))
         except Exception as error:
             self.errors.append(error)
 
@@ -85,7 +91,7 @@ class _Work:
                 self.parts.append(receive(process.stdout, Part))
                 self._tell(len(self.parts), total)
         except (EOFError, BrokenPipeError):
-            status = process.wait()
+            status = process.wait(PATIENCE_SECONDS)
             ended_by = signal.Signals(-status).name if status < 0 else ""
             if ended_by in CRASHES:
                 raise CrashError(ended_by) from None
@@ -109,6 +115,8 @@ def send(output: BinaryIO, content: Any) -> None:
 def receive(source: Any, kind: type[T]) -> T:
     """What `send` has sent.  Raises EOFError where it is not whole, ValueError for another kind."""
     length = int.from_bytes(_read(source, LENGTH_BYTES), "little")
+    if length > MAX_BYTES:
+        raise ValueError("the process tells something else")
     return msgspec.msgpack.decode(_read(source, length), type=kind)
 
 
