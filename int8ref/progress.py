@@ -39,7 +39,7 @@ class Steps:
                 told = self._told.get(timeout=INTERVAL_SECONDS)
             except queue.Empty:
                 seconds = time.monotonic() - begun
-                self._log.log(PROGRESS, "%s %d s", text, int(seconds))
+                self._log.log(PROGRESS, "%s (%d s)", text, int(seconds))
                 continue
             if told is None:
                 return

@@ -1,7 +1,7 @@
 """Folders for files of this process, which are removed with it.
 
-The process keeps a file in each locked.  So a folder that a killed process has left is known, and the
-next process that needs one removes it.
+The process keeps a file in each locked.  So a folder that a killed process has left is known, and
+the next process that needs one removes it.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from int8ref import installed, storage
+from int8ref.errors import UserError
 from int8ref.machine import arm
 
 WITHOUT_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
@@ -85,10 +86,31 @@ def _asked() -> tuple[str, str, str]:
     import llvmlite.binding as llvm
 
     triple = llvm.get_process_triple()
-    name = os.environ.get("NUMBA_CPU_NAME", llvm.get_host_cpu_name())
-    default = "" if name.lower() == "generic" else None
+    given = os.environ.get("NUMBA_CPU_NAME")
+    name = llvm.get_host_cpu_name() if given is None else given
+    default = "" if given is not None and given.lower() == "generic" else None
     chosen = os.environ.get("NUMBA_CPU_FEATURES", default)
-    return triple, name, _features(triple, name) if chosen is None else chosen
+    if chosen is None:
+        return triple, name, _features(triple, name)
+    if any(feature[:1] not in ("+", "-") for feature in filter(None, chosen.split(","))):
+        raise UserError(f"NUMBA_CPU_FEATURES is {chosen!r}, not a list such as +avx2,-avx512f")
+    return triple, name, chosen
+
+
+def lacking() -> list[str]:
+    """The features of `cpu` that this CPU does not have: code that uses one would crash."""
+    if "NUMBA_CPU_FEATURES" not in os.environ:
+        return []
+    import llvmlite.binding as llvm
+
+    has = dict(feature[::-1] for feature in _split(_features(llvm.get_process_triple(), "")))
+    wanted = [name for sign, name in _split(cpu()[2]) if sign == "+"]
+    return [name for name in wanted if has.get(name) == "-"]
+
+
+def _split(features: str) -> list[tuple[str, str]]:
+    """("+", "avx2") and so on, of "+avx2,-avx512f"."""
+    return [(feature[0], feature[1:]) for feature in features.split(",") if feature]
 
 
 def identity() -> list[str]:

@@ -23,7 +23,7 @@ import msgspec
 from int8ref import locks
 from int8ref.errors import UserError
 from int8ref.machine import executable, image
-from int8ref.machine.cpu import compilers, cpu, identity
+from int8ref.machine.cpu import compilers, cpu, identity, lacking
 from int8ref.machine.image import Image
 from int8ref.processors import processors
 from int8ref.progress import PROGRESS, Steps
@@ -159,6 +159,8 @@ def compile_machine(tell: Callable[[int, int], object] = lambda done, total: Non
     """
     from int8ref.machine import compilers
 
+    if missing := lacking():
+        raise CompilerError(f"NUMBA_CPU_FEATURES has {', '.join(missing)}, which this CPU lacks")
     try:
         parts = compilers.compile_elsewhere(min(processors(), MAX_PROCESSES), tell)
     except compilers.CrashError as signal:
