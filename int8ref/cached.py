@@ -59,7 +59,7 @@ def _read(path: Path, kind: str, key: str, sound: Callable[[Tensors], bool]) -> 
     try:
         contents = container.unpack(container.map_file(path), metadata(kind))
     except ModelFileError as error:
-        if os.path.exists(path):  # and can be seen
+        if os.access(path, os.R_OK):
             _log.info("%s: %s; making it again", path, error)
         return None
     return contents.tensors if contents.document == key and sound(contents.tensors) else None

@@ -48,12 +48,15 @@ def _temporary(process: int) -> Path:
 def _users_cache() -> str:
     import platformdirs
 
-    return platformdirs.user_cache_dir("int8ref")
+    try:
+        return platformdirs.user_cache_dir("int8ref")
+    except RuntimeError:  # there is no home folder
+        return "~"
 
 
 def _absolute(path: str) -> Path | None:
     """The path with a home folder for `~`; None where there is none, or no current folder."""
-    expanded = os.path.expanduser(path)
+    expanded = os.path.expanduser(path)  # as it is, where there is no home folder
     if expanded.startswith("~"):
         return None
     try:

@@ -1,6 +1,7 @@
-"""A process that is forbidden to make memory executable, as hardened systems do it.
+"""Systems that forbid something, on Linux.
 
-Linux on x86-64 only: a filter of system calls, which stays for the process and its children.
+`forbid`: memory that is made executable, as hardened systems do it; on x86-64 only, by a filter of
+system calls, which stays for the process and its children.  `mounted`: a small disk.
 """
 
 from __future__ import annotations
@@ -8,7 +9,13 @@ from __future__ import annotations
 import ctypes
 import platform
 import struct
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 MMAP, MPROTECT = 9, 10
 SUPPORTED = sys.platform == "linux" and platform.machine() == "x86_64"
@@ -35,3 +42,27 @@ def forbid(*calls: int) -> None:
     told = ctypes.create_string_buffer(filters, len(filters))
     if library.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0) or library.prctl(SECCOMP, FILTER, told, 0, 0):
         raise OSError(ctypes.get_errno(), "no filter of system calls")
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[list[str]]:
+    """A full file system in memory, at a folder, for a command: what to put before it.
+
+    Skips the test where none can be mounted.
+    """
+    folder.mkdir()
+    fill = 'head -c 1G /dev/zero 2>&- > "$0/fill"'
+    script = f'mount -t tmpfs -o {options} tmpfs "$0" && {fill}; exec "$@"'
+    enter = ["unshare", "--mount", "sh", "-c", script, str(folder)]
+    try:
+        able = (
+            subprocess.run(
+                [*enter, "mountpoint", "-q", folder], capture_output=True, check=False
+            ).returncode
+            == 0
+        )
+    except OSError:
+        able = False
+    if not able:
+        pytest.skip("no file system can be mounted here")
+    yield enter

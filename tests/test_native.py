@@ -15,10 +15,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from int8ref import locks, storage
+from int8ref import child, locks, storage
 from int8ref.executor import load_engine
 from int8ref.machine import compilers, cpu, image, native
 from int8ref.machine.native import Part
+from tests import forbidding
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
 from tests.processes import python
@@ -391,6 +392,116 @@ def test_code_that_is_begun_ahead_is_told_when_it_is_waited_for(
         f"{native.COMPILING} (only now, some 10 to 60 seconds) ...",
         f"{native.COMPILING}: done",
     ]
+
+
+def test_a_compiler_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends another process would end this one."""
+    (tmp_path / "python").write_text("#!/bin/sh\nkill -SEGV $$\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(native.CompilerError, match="ended by SIGSEGV; --backend reference"):
+        native.compile_machine()
+
+
+SETTINGS = {
+    "NUMBA_DISABLE_JIT": "1",
+    "NUMBA_OPT": "0",
+    "NUMBA_BOUNDSCHECK": "1",
+    "NUMBA_DEBUG": "1",
+    "NUMBA_DUMP_ASSEMBLY": "1",
+}
+
+
+def test_settings_of_numba_change_no_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Which the digest does not cover; nor does its file in the current folder."""
+
+    def last_part() -> Part:
+        with child.running(
+            "int8ref.machine.build",
+            changes=compilers.settings(),
+            cwd=Path(native.__file__).parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdin is not None
+            total = compilers.receive(process.stdout, int)
+            process.stdin.write(bytes([total - 1]))
+            return compilers.receive(process.stdout, Part)
+
+    usual = last_part()
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / ".numba_config.yaml").write_text("opt: 0\ndisable_jit: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert last_part() == usual
+
+
+def test_without_other_processes_and_numba_the_reason_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from numba.core import config
+
+    monkeypatch.setattr(sys, "executable", None)
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    with pytest.raises(native.CompilerError, match="NUMBA_DISABLE_JIT is set; --backend reference"):
+        native.compile_machine()
+
+
+# Systems that forbid memory to be made executable.
+
+FORBIDDEN = """
+import sys
+from pathlib import Path
+from int8ref import errors
+from int8ref.executor import load_engine
+from int8ref.machine import engine, native
+from int8ref.model_file import load
+from tests.forbidding import MMAP, MPROTECT, forbid
+model, code = load(sys.argv[1]), Path(sys.argv[2]).read_bytes()
+forbid(*{"mprotect": [MPROTECT], "all": [MPROTECT, MMAP]}[sys.argv[3]])
+native._read = lambda path: code
+try:
+    print(load_engine(model.program, model.tensors).greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+except errors.UserError as error:
+    print(error)
+"""
+REFUSED = (
+    "there is no compiled code: the system forbids to run it (Operation not permitted);"
+    ' --backend reference (in Python: backend="reference") gives the same results, slowly'
+)
+needs_filter = pytest.mark.skipif(not forbidding.SUPPORTED, reason="no filter of system calls here")
+
+
+def forbidden(tiny_file: Path, code: Path, what: str) -> str:
+    """What a process prints that uses this code and is forbidden something."""
+    run = python(FORBIDDEN, tiny_file, code, Path(what))
+    out, errors = run.communicate(timeout=60)
+    assert run.returncode == 0, errors
+    return out.strip()
+
+
+@needs_filter
+def test_code_is_mapped_where_memory_may_not_be_made_executable(
+    cache: Cache, tiny_file: Path
+) -> None:
+    assert cache.works()
+    result = str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+    assert forbidden(tiny_file, cache.file, "mprotect") == result
+
+
+@needs_filter
+def test_where_no_memory_is_executable_the_way_round_is_told(cache: Cache, tiny_file: Path) -> None:
+    assert cache.works()
+    assert forbidden(tiny_file, cache.file, "all") == REFUSED
+
+
+@needs_filter
+def test_object_files_are_not_run_where_llvm_would_crash(
+    tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, "supported", lambda: False)
+    (tmp_path / "code").write_bytes(native.encode([small_part("add i64 40, 2")]))
+    assert forbidden(tiny_file, tmp_path / "code", "mprotect") == REFUSED
 
 
 WITHOUT_COMPILER = """
