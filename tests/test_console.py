@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -73,6 +74,9 @@ def test_any_stream_will_do(stream: Callable[[], object], monkeypatch: pytest.Mo
     LOG.log(PROGRESS, "a step")
     made.progress(str)
     made.clear()
+    if isinstance(found, io.TextIOWrapper):
+        with suppress(OSError):
+            found.buffer.close()
     if isinstance(found, OnlyWrite):
         assert found.text == "int8ref: a message\nint8ref: error: a message\n"
 
@@ -92,11 +96,11 @@ def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     LOG.log(PROGRESS, "compiling: 1 of 33 parts")
     LOG.log(PROGRESS, "x" * 100)
     made.info("done")
-    first, second, cleared, rest, last = terminal.getvalue().split("\r")[1:] + [""]
+    _, first, second, cleared, last = terminal.getvalue().split("\r")
     assert first == "int8ref: compiling: 1 of 33 p"
     assert second == "int8ref: " + "x" * 20
     assert cleared == " " * 29
-    assert rest + last == "int8ref: done\n"
+    assert last == "int8ref: done\n"
 
 
 def test_elsewhere_a_long_step_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
