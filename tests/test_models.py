@@ -159,6 +159,13 @@ def test_a_first_use_without_streams(machine: Machine, closed: str) -> None:
     assert len(machine.cached()) == 1
 
 
+def test_a_first_use_leaves_nothing_open(machine: Machine) -> None:
+    machine.environment |= {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "always"}
+    status, _, errors = machine.run("a cat")
+    assert status == 0
+    assert "Warning" not in errors
+
+
 def test_steps_are_told_in_order_by_their_final_names(machine: Machine) -> None:
     _, _, errors = machine.run("a cat")
     first, read, done = errors.splitlines()

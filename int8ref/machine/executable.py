@@ -27,8 +27,11 @@ def address(memory: mmap.mmap) -> int:
 
 
 def check() -> None:
-    """Raises OSError where the system lets no process run what it has written to memory."""
-    if sys.platform != "win32":
+    """Raises OSError where Linux lets no process run what it has written to memory.
+
+    Elsewhere LLVM may have ways of its own.
+    """
+    if sys.platform == "linux":
         _protect(mmap.mmap(-1, mmap.PAGESIZE))
 
 
