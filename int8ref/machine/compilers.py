@@ -26,9 +26,7 @@ MAX_BYTES = 1 << 26
 """Most of what is told at once."""
 MAX_PARTS = 256
 """A part's number is a byte."""
-CRASHES = {
-    getattr(signal, name, 0) for name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE")
-}
+CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE")
 
 Told = Callable[[int, int], object]
 """Is told how many parts are done, and how many there are."""
