@@ -80,15 +80,19 @@ def locked_file(paths: Iterator[Path]) -> tuple[int, Path]:
 
 
 def remove_abandoned(path: Path) -> bool:
-    """Remove a file of `locked_file` that has outlived its process; whether it had."""
+    """Remove a file that has outlived the process that kept it locked; whether it had."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDWR)
         try:
-            if lock(descriptor):
+            if not lock(descriptor):
+                return False
+            if sys.platform != "win32":
                 os.unlink(path)
-                return True
         finally:
             os.close(descriptor)
+        if sys.platform == "win32":  # no file can be removed there that is open
+            os.unlink(path)
+        return True
     return False
 
 

@@ -133,7 +133,7 @@ def _tidy(folder: Path) -> None:
         return
     _tidied.add(folder)
     with suppress(OSError):
-        for path in folder.glob(f"{TEMPORARY}*"):
+        for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob("*.lock")):
             if not locks.remove_abandoned(path) and _age(path) > STALE_SECONDS:
                 path.unlink()
 

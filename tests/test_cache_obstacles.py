@@ -263,7 +263,8 @@ def test_what_killed_processes_left_is_removed(
 ) -> None:
     """But not what a process is writing."""
     left, written = (tmp_path / f"{storage.TEMPORARY}{number}" for number in (1, 2))
-    left.touch()
+    for path in (left, tmp_path / "a.lock"):
+        path.touch()
     descriptor, _ = storage.locks.locked_file(iter([written]))
     monkeypatch.setattr(storage, "_tidied", set())
     assert storage.keep(tmp_path / "file", b"content")
