@@ -84,7 +84,7 @@ def find_model(
         return found
     published = MODELS.get(name)
     if published is None:
-        if not os.path.lexists(name):
+        if not _is_there(name):
             known = ", ".join([*MODELS, *embedded.names()])
             raise ModelError(f"no model file {name!r}, nor one of the names {known}")
         return Path(name)
@@ -129,6 +129,17 @@ def default_model() -> str:
         _log.error("no model is named, and %s; using %s, which comes with int8ref", error, name)
         return name
     return DEFAULT
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file, or something else that reading it will tell of."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _seen(path: Path) -> Seen:

@@ -186,6 +186,28 @@ def test_a_model_is_imported_without_a_cache(machine: Machine) -> None:
         assert list(machine.temporary.iterdir()) == []
 
 
+def test_what_cannot_be_replaced_in_the_cache_is_left_there(machine: Machine) -> None:
+    _, out, _ = machine.run("a cat")
+    (path,) = machine.cached()
+    path.unlink()
+    path.mkdir()
+    status, again, errors = machine.run("a cat")
+    assert (status, again) == (0, out)
+    assert "not a regular file; importing it again" in errors
+    assert errors.count("nothing can be kept in the cache folder") == 1
+    assert path.is_dir()
+
+
+def test_a_path_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    for name, reason in ((tmp_path / "link", "No such file"), (tmp_path / ("x" * 300), "too long")):
+        with pytest.raises(ModelFileError, match=reason):
+            load_model(str(name), pytest.fail)
+    for name in ("a\0b", str(tmp_path / "absent"), ""):
+        with pytest.raises(ModelError, match="no model file"):
+            load_model(name, pytest.fail)
+
+
 def test_a_model_is_imported_without_temporary_files(machine: Machine) -> None:
     """In the cache, where else there is no room."""
     with mounted(machine.folder / "small", "size=8k") as enter:
