@@ -13,6 +13,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from int8ref import missing
+
+missing.tell()
+
 if TYPE_CHECKING:
     from int8ref.errors import UserError
     from int8ref.options import Options

@@ -39,12 +39,22 @@ def command_parser(program: str, description: str, epilog: str) -> argparse.Argu
     )
 
 
+def add_model(add: Callable[..., Any]) -> None:
+    """Which model, by `add`, that of a group."""
+    add(
+        "-m",
+        "--model",
+        help="model file, or a name (default: en-pt; where that is not installed, one that comes"
+        " with int8ref, which is told)",
+    )
+
+
 def add_streams(
     parser: argparse.ArgumentParser, content: str, formats: Sequence[str], usual: str
 ) -> None:
     """Model, input and output; `content`: a line of the input; `usual`: which format by default."""
     add = parser.add_argument_group("model, input, output").add_argument
-    add("-m", "--model", default="en-pt", help="model file, or a name (default: en-pt)")
+    add_model(add)
     add("-i", "--input", metavar="FILE", help=f"{content} (default: -, stdin)")
     add("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     add("--output-format", choices=formats, help=f"form of a line (default: {usual})")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _read(path: Path, kind: str, key: str, sound: Callable[[Tensors], bool]) -> 
     try:
         contents = container.unpack(container.map_file(path), metadata(kind))
     except ModelFileError as error:
-        if path.exists():
+        if os.access(path, os.R_OK):
             _log.info("%s: %s; making it again", path, error)
         return None
     return contents.tensors if contents.document == key and sound(contents.tensors) else None
@@ -71,7 +72,7 @@ def _write(path: Path, kind: str, key: str, arrays: Tensors) -> bool:
     except ModelFileError as error:
         _log.info("%s cannot be kept: %s", path, error)
         return False
-    return storage.keep(path, content, path.name)
+    return storage.keep(path, content)
 
 
 def _remove_older(path: Path) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+from int8ref.progress import PROGRESS
 
 INTERVAL_SECONDS = 0.2
+HEARTBEAT_SECONDS = 10
+"""How often is told how far a long step is where there is no terminal, on which a line moves."""
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -24,6 +30,8 @@ class Console(logging.Handler):
         self._width = 0
         log = logging.getLogger("int8ref")
         log.handlers, log.propagate = [self], False
+        if self.level == logging.INFO:
+            self.setLevel(PROGRESS)
         log.setLevel(self.level)
         self.debug, self.info, self.warning = log.debug, log.info, log.warning
 
@@ -33,18 +41,22 @@ class Console(logging.Handler):
 
     def say(self, message: str) -> None:
         """What was asked for, and so is told at every level."""
-        if sys.stderr is not None:
-            self.clear()
-            print(f"int8ref: {message}", file=sys.stderr, flush=True)
+        self.clear()
+        self._told = time.monotonic()
+        _write(f"int8ref: {message}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler.emit`."""
-        self.say(record.getMessage())
+        if record.levelno != PROGRESS:
+            self.say(record.getMessage())
+        elif _on_terminal():
+            self._rewrite(f"int8ref: {record.getMessage()}")
+        elif time.monotonic() - self._told >= HEARTBEAT_SECONDS:
+            self.say(record.getMessage())
 
     def start_progress(self, wanted: bool) -> None:
         """From now on show progress, if `wanted` and there is a terminal to show it on."""
-        terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._shown = wanted and terminal and self.level <= logging.INFO
+        self._shown = wanted and _on_terminal() and self.level <= logging.INFO
         self._begun = time.monotonic()
 
     def progress(self, describe: Callable[[float], str]) -> None:
@@ -58,10 +70,28 @@ class Console(logging.Handler):
         """Take the progress line away."""
         if self._width:
             self._rewrite("")
-            sys.stderr.write("\r")
-            sys.stderr.flush()
+            _write("\r")
 
     def _rewrite(self, text: str) -> None:
-        sys.stderr.write("\r" + text.ljust(self._width))
-        sys.stderr.flush()
+        """Another text on the line, as much of it as the terminal has room for."""
+        text = text[: shutil.get_terminal_size().columns - 1]
+        _write("\r" + text.ljust(self._width))
         self._width = len(text)
+
+
+def _on_terminal() -> bool:
+    """Whether stderr is a terminal."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # there is no stderr, or it is closed
+        return False
+
+
+def _write(text: str) -> None:
+    """Write to stderr, if that can be: who cannot hear is not told."""
+    with suppress(AttributeError, OSError, ValueError):
+        try:
+            sys.stderr.write(text)
+        except UnicodeEncodeError:  # not of Python's own stderr, but one in its place
+            sys.stderr.write(text.encode("ascii", "backslashreplace").decode())
+        sys.stderr.flush()

@@ -133,11 +133,11 @@ class Engine(Protocol):
 
 
 def prepare_backend(backend: Backend) -> None:
-    """Do ahead what every first engine of a backend in a process does: get the native code."""
+    """Begin ahead what every first engine of a backend in a process waits for: the native code."""
     if backend == "compiled":
-        from int8ref.machine.native import machine
+        from int8ref.machine.native import prepare
 
-        machine()
+        prepare()
 
 
 def load_engine(

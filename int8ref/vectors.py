@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = shared.command_parser(PROGRAM, "Write golden vectors of one sentence.", EXAMPLES)
     add = made.add_argument_group("model, input, output").add_argument
-    add("-m", "--model", default="en-pt", help="model file, or a name (default: en-pt)")
+    shared.add_model(add)
     add("-o", "--output", metavar="FILE", required=True, help="the archive (.npz)")
     add("text", metavar="TEXT", help="a sentence; a model without a source reads it as its own")
     add = made.add_argument_group("what is written").add_argument

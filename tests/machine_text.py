@@ -21,7 +21,7 @@ def machine_text() -> tuple[str, str]:
     kept = [place.with_suffix(f".{kind}.gz") for kind in ("ll", "s")]
     if not all(path.exists() for path in (place, *kept)):
         code, texts = _compile()
-        keep(place, code, "compiled code")
+        keep(place, code)
         for path, text in zip(kept, texts, strict=True):
             path.write_bytes(gzip.compress(text.encode()))
     ir, assembly = (gzip.decompress(path.read_bytes()).decode() for path in kept)

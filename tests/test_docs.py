@@ -250,3 +250,51 @@ def test_the_limits_of_the_model_file() -> None:
 
 def test_no_figure_is_missing() -> None:
     assert "{{" not in README.read_text("utf-8")
+
+
+def test_the_first_blocks_are_typed_one_after_the_other() -> None:
+    """`python` is there as soon as the environment is active, and not before."""
+    lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    active = next(i for i, line in enumerate(lines) if line == ". .venv/bin/activate")
+    assert lines[active - 1] == "python3 -m venv .venv"
+    assert lines[active + 1] == 'python -m pip install ".[models]"'
+    assert not any(re.search(r"\bpython\b", line) for line in lines[:active])
+    assert not any(".venv/bin/p" in line for line in lines)
+    windows = README.read_text("utf-8")
+    assert "`py -m venv .venv` and `.venv\\Scripts\\activate`" in windows
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell types it")
+def test_a_newcomer_types_the_first_block(tmp_path: Path) -> None:
+    """In a new copy of the project, with a new home folder, and no other Python than python3."""
+    project, home, programs = (tmp_path / name for name in ("int8ref", "home", "bin"))
+    copied = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, project, ignore=copied)
+    home.mkdir()
+    programs.mkdir()
+    (programs / "python3").symlink_to(Path(sys.executable).resolve())
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("INT8REF")}
+    environment = {**kept, "HOME": str(home), "PATH": f"{programs}:/usr/bin:/bin"}
+    for name in ("PYTHONPATH", "VIRTUAL_ENV", "XDG_CACHE_HOME", "PYTHONHOME"):
+        environment.pop(name, None)
+
+    def typed(text: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["sh", "-e"],
+            input=text.encode(),
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+
+    reached = typed("python3 -m pip download --quiet --no-deps --dest there platformdirs")
+    if reached.returncode:
+        pytest.skip(f"no packages can be installed: {reached.stderr.decode()[-200:]}")
+    done = typed(blocks(README, "sh")[0])
+    assert done.returncode == 0, done.stderr.decode()
+    told = done.stderr.decode()
+    assert "Traceback" not in told
+    assert told.splitlines()[-1].endswith("done")
+    assert done.stdout.decode().splitlines()[-1] == "Bom dia."

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib.util
 import logging
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from int8ref import child, locks, storage
 from int8ref.executor import load_engine
-from int8ref.machine import cpu, image, native
+from int8ref.machine import compilers, cpu, image, native
 from int8ref.machine.native import Part
+from tests import forbidding
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
 from tests.processes import TIMEOUT, python
@@ -40,7 +45,7 @@ class Cache:
         self.compiled = 0
         self._code = code
 
-    def compile(self) -> bytes:
+    def compile(self, tell: Callable[[int, int], object]) -> bytes:
         self.compiled += 1
         return self._code
 
@@ -59,6 +64,8 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, object_code: b
     monkeypatch.setenv("INT8REF_CACHE", str(found.folder))
     monkeypatch.setattr(native, "compile_machine", found.compile)
     monkeypatch.setattr(native, "_loaded", list(native._loaded))
+    monkeypatch.setattr(native, "_begun", [])
+    monkeypatch.setattr(storage, "_complained", set())
     return found
 
 
@@ -189,7 +196,7 @@ def test_works_without_a_folder_to_write_to(
     caplog.set_level(logging.WARNING)
     assert cache.works()
     assert cache.compiled == 1
-    assert "compiled code cannot be kept in" in caplog.text
+    assert caplog.text.count("nothing can be kept in the cache folder") == 1
     if cache.folder.is_dir():
         assert list(cache.folder.iterdir()) == [cache.file], "nothing is left lying about"
 
@@ -198,14 +205,12 @@ def test_works_without_a_folder_to_write_to(
 
 HELPER = """#!{python}
 import os, sys, time
-import msgspec
+from int8ref.machine.compilers import send
 from int8ref.machine.native import Part
-taken = []
+send(sys.stdout.buffer, 40)
 while byte := os.read(0, 1):
-    taken.append(byte[0])
-    time.sleep(0.001)
-parts = [Part(str(number), b"code", [], []) for number in taken]
-sys.stdout.buffer.write(msgspec.msgpack.encode(parts))
+    time.sleep(0.01)
+    send(sys.stdout.buffer, Part(f"{{byte[0]}} {{os.getpid()}}", b"code", [], []))
 """
 
 
@@ -214,14 +219,20 @@ def test_processes_share_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     helper.write_text(HELPER.format(python=sys.executable))
     helper.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(helper))
-    parts = native._compile_elsewhere(3)
-    assert sorted(int(part.name) for part in parts) == list(range(native.MAX_PARTS))
+    told: list[tuple[int, int]] = []
+    parts = compilers.compile_elsewhere(3, lambda *numbers: told.append(numbers))
+    numbers, processes = zip(*(part.name.split() for part in parts), strict=True)
+    assert sorted(map(int, numbers)) == list(range(40))
+    assert len(set(processes)) == 3
+    assert sorted(told) == [(done, 40) for done in range(1, 41)]
 
 
 FAILING = {
     "there is none": None,
     "it fails": "#!/bin/sh\nexit 1\n",
     "it writes something else": "#!/bin/sh\necho something else\n",
+    "it writes half of it": "#!/bin/sh\nprintf '\\001\\000\\000'\n",
+    "it writes another type": "#!/bin/sh\nprintf '\\001\\000\\000\\000\\000\\000\\000\\000\\300'\n",
 }
 
 
@@ -290,30 +301,207 @@ def test_parts_that_miss_a_function_are_refused() -> None:
 
 
 RACER = """
-import sys, time
+import logging, os, sys, time
 from pathlib import Path
 from int8ref.machine import native
-code = Path(sys.argv[1]).read_bytes()
-def compile_machine():
-    Path(sys.argv[2]).touch()
-    while len(list(Path(sys.argv[2]).parent.glob("started-*"))) < 2:
+code, folder = Path(sys.argv[1]), Path(sys.argv[2])
+def compile_machine(tell):
+    (folder / f"compiling-{os.getpid()}").touch()
+    while not (folder / "go").exists():
         time.sleep(0.01)
-    return code
+    return code.read_bytes()
 native.compile_machine = compile_machine
 native.machine()
 """
 
 
-def test_two_processes_may_compile_at_once(cache: Cache, tmp_path: Path) -> None:
-    """Each waits until both are at it, then both write."""
-    (tmp_path / "code").write_bytes(cache._code)
-    racers = [python(RACER, tmp_path / "code", tmp_path / f"started-{i}") for i in range(2)]
-    for racer in racers:
+def until(condition: Callable[[], object]) -> None:
+    """Wait."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Race:
+    """Two processes without kept code, of which the first compiles and the second waits."""
+
+    def __init__(self, cache: Cache, folder: Path) -> None:
+        self.folder = folder
+        (folder / "code").write_bytes(cache._code)
+        self.first = self._racer()
+        until(self.compiling)
+        self.second = self._racer()
+        assert self.second.stderr is not None
+        assert "waiting for another process" in self.second.stderr.readline()
+
+    def _racer(self) -> subprocess.Popen[str]:
+        return python(RACER, self.folder / "code", self.folder)
+
+    def compiling(self) -> list[Path]:
+        """A file for each process that has begun to compile."""
+        return list(self.folder.glob("compiling-*"))
+
+
+def test_of_two_processes_one_waits_for_the_other_to_compile(cache: Cache, tmp_path: Path) -> None:
+    race = Race(cache, tmp_path)
+    (tmp_path / "go").touch()
+    for racer in (race.first, race.second):
         _, errors = racer.communicate(timeout=TIMEOUT)
         assert racer.returncode == 0, errors
+    assert len(race.compiling()) == 1
     assert list(cache.folder.iterdir()) == [cache.file]
     assert cache.works()
     assert cache.compiled == 0
+
+
+def test_who_waits_compiles_when_the_other_is_killed(cache: Cache, tmp_path: Path) -> None:
+    race = Race(cache, tmp_path)
+    race.first.kill()
+    race.first.communicate()
+    until(lambda: len(race.compiling()) == 2)
+    (tmp_path / "go").touch()
+    _, errors = race.second.communicate(timeout=60)
+    assert race.second.returncode == 0, errors
+    assert "only now" in errors
+    assert list(cache.folder.iterdir()) == [cache.file]
+
+
+def test_without_locks_both_compile(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> bool:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(locks, "lock", refuse)
+    assert cache.works()
+    assert cache.compiled == 1
+    assert cache.file.exists()
+
+
+def test_code_that_is_begun_ahead_is_told_when_it_is_waited_for(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    native._loaded.clear()
+    native.prepare()
+    until(cache.file.exists)
+    assert not caplog.text
+    native.prepare()
+    native.machine()
+    native.prepare()
+    assert cache.compiled == 1
+    assert [record.message for record in caplog.records] == [
+        f"{native.COMPILING} (only now, some 10 to 60 seconds) ...",
+        f"{native.COMPILING}: done",
+    ]
+
+
+def test_a_compiler_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends another process would end this one."""
+    (tmp_path / "python").write_text("#!/bin/sh\nkill -SEGV $$\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(native.CompilerError, match="ended by SIGSEGV; --backend reference"):
+        native.compile_machine()
+
+
+SETTINGS = {
+    "NUMBA_DISABLE_JIT": "1",
+    "NUMBA_OPT": "0",
+    "NUMBA_BOUNDSCHECK": "1",
+    "NUMBA_DEBUG": "1",
+    "NUMBA_DUMP_ASSEMBLY": "1",
+}
+
+
+def test_settings_of_numba_change_no_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Which the digest does not cover; nor does its file in the current folder."""
+
+    def last_part() -> Part:
+        with child.running(
+            "int8ref.machine.build",
+            changes=compilers.settings(),
+            cwd=Path(native.__file__).parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdin is not None
+            total = compilers.receive(process.stdout, int)
+            process.stdin.write(bytes([total - 1]))
+            return compilers.receive(process.stdout, Part)
+
+    usual = last_part()
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / ".numba_config.yaml").write_text("opt: 0\ndisable_jit: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert last_part() == usual
+
+
+def test_without_other_processes_and_numba_the_reason_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from numba.core import config
+
+    monkeypatch.setattr(sys, "executable", None)
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    with pytest.raises(native.CompilerError, match="NUMBA_DISABLE_JIT is set; --backend reference"):
+        native.compile_machine()
+
+
+# Systems that forbid memory to be made executable.
+
+FORBIDDEN = """
+import sys
+from pathlib import Path
+from int8ref import errors
+from int8ref.executor import load_engine
+from int8ref.machine import engine, native
+from int8ref.model_file import load
+from tests.forbidding import MMAP, MPROTECT, forbid
+model, code = load(sys.argv[1]), Path(sys.argv[2]).read_bytes()
+forbid(*{"mprotect": [MPROTECT], "all": [MPROTECT, MMAP]}[sys.argv[3]])
+native._read = lambda path: code
+try:
+    print(load_engine(model.program, model.tensors).greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+except errors.UserError as error:
+    print(error)
+"""
+REFUSED = (
+    "there is no compiled code: the system forbids to run it (Operation not permitted);"
+    ' --backend reference (in Python: backend="reference") gives the same results, slowly'
+)
+needs_filter = pytest.mark.skipif(not forbidding.SUPPORTED, reason="no filter of system calls here")
+
+
+def forbidden(tiny_file: Path, code: Path, what: str) -> str:
+    """What a process prints that uses this code and is forbidden something."""
+    run = python(FORBIDDEN, tiny_file, code, Path(what))
+    out, errors = run.communicate(timeout=60)
+    assert run.returncode == 0, errors
+    return out.strip()
+
+
+@needs_filter
+def test_code_is_mapped_where_memory_may_not_be_made_executable(
+    cache: Cache, tiny_file: Path
+) -> None:
+    assert cache.works()
+    result = str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+    assert forbidden(tiny_file, cache.file, "mprotect") == result
+
+
+@needs_filter
+def test_where_no_memory_is_executable_the_way_round_is_told(cache: Cache, tiny_file: Path) -> None:
+    assert cache.works()
+    assert forbidden(tiny_file, cache.file, "all") == REFUSED
+
+
+@needs_filter
+def test_object_files_are_not_run_where_llvm_would_crash(
+    tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, "supported", lambda: False)
+    (tmp_path / "code").write_bytes(native.encode([small_part("add i64 40, 2")]))
+    assert forbidden(tiny_file, tmp_path / "code", "mprotect") == REFUSED
 
 
 WITHOUT_COMPILER = """

@@ -7,6 +7,8 @@ imports this package before NumPy, as `python -m weights_import` does.
 
 import os
 
+import int8ref  # noqa: F401, tells what is missing
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
             "VECLIB_MAXIMUM_THREADS")  # fmt: skip
 os.environ.update(dict.fromkeys(_THREADS, "1"))

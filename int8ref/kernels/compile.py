@@ -13,7 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+from numba import config, njit
+
+from int8ref.machine.cpu import cpu
+
+_, config.CPU_NAME, config.CPU_FEATURES = cpu()  # of which Numba may not know all
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 

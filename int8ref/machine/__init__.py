@@ -17,9 +17,11 @@ beam.py         beam search, with choice.py (the likeliest tokens of a row) and 
 hypotheses.py   the memory of a beam search
 part.py         functions that are compiled on their own
 entry.py        the one native function: does what a call asks for
-cpu.py          the CPU that code is compiled for
+cpu.py          the CPU that code is compiled for, with arm.py (what LLVM does not tell of it)
 build.py        compiles the interpreter and the operations with Numba
+compilers.py    several processes that do so together
 image.py        links object code to an image that is loaded without a compiler
-native.py       compiles in several processes, keeps the code, loads it
+executable.py   memory that code is run from
+native.py       compiles, keeps the code, loads it
 engine.py       CompiledEngine
 """

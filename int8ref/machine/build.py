@@ -1,8 +1,7 @@
 """Compiles the machine: a native function an operation, and the interpreter that calls them.
 
-As a program of its own (see `native.compile_machine`) it compiles the parts whose numbers it reads
-from standard input, a byte each, and writes them to standard output.  Several that read from one
-pipe share the work.
+As a child (see `compilers`) it first tells the number of parts.  Then it compiles the parts whose
+numbers it is given.  What it tells goes to standard output, each with its length before it.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -13,45 +12,45 @@ import gc
 import importlib
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
-import msgspec
 from llvmlite import ir
-from numba.core import types
+from numba.core import config, types
 from numba.core.compiler import Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
+from int8ref import child
 from int8ref.kernels.compile import OPTIONS
 from int8ref.kernels.gemm.lowering import I64
 from int8ref.machine import image
 from int8ref.machine.assemble import OPCODES
+from int8ref.machine.compilers import send
 from int8ref.machine.cpu import cpu
 from int8ref.machine.entry import call_machine
-from int8ref.machine.native import ENTRY, Part
+from int8ref.machine.native import ENTRY, CompilerError, Part
 from int8ref.machine.part import PARTS, symbol
 
 GARBAGE = 100_000
 """New objects after which garbage is collected: Numba makes so many that it takes long."""
 
 
-def compile_parts(numbers: Iterable[int]) -> list[Part]:
+def compile_parts(numbers: Iterable[int]) -> Iterator[Part]:
     """Those parts of the machine that have these numbers; there may be fewer.
 
-    Raises RuntimeError where Numba compiles for another CPU than `cpu` tells, as the weights would
-    be packed for the wrong one.
+    Raises `CompilerError` where Numba does not compile, or for another CPU than `cpu` tells, as the
+    weights would be packed for the wrong one.
     """
+    if config.DISABLE_JIT:
+        raise CompilerError("NUMBA_DISABLE_JIT is set")
     told = cpu_target.target_context.codegen().magic_tuple()
     if told != cpu():
-        raise RuntimeError(
-            f"Numba compiles for {told}, not for {cpu()}: is it configured by a file?"
-        )
+        raise CompilerError(f"Numba compiles for {told}, not for {cpu()}")
     parts = list(functions().items())
-    chosen = (parts[number] for number in numbers if number < len(parts))
-    return [part_of(name, module(name, function)) for name, function in chosen]
+    for name, function in (parts[number] for number in numbers if number < len(parts)):
+        yield part_of(name, module(name, function))
 
 
 def functions() -> dict[str, Callable[..., Any]]:
@@ -127,15 +126,17 @@ def module(name: str, function: Callable[..., Any]) -> Any:
     return library._final_module
 
 
-def _given() -> Iterator[int]:
-    """The numbers on standard input, as long as whoever started this process is there."""
-    parent = os.getppid()
-    while os.getppid() == parent and (byte := os.read(0, 1)):
-        yield byte[0]
-
-
-if __name__ == "__main__":
+def main() -> None:
+    """The child, see above."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing else gets in between
     gc.set_threshold(GARBAGE)
     if hasattr(os, "nice"):
         os.nice(5)  # an import at the same time has one thread, and takes longest
-    sys.stdout.buffer.write(msgspec.msgpack.encode(compile_parts(_given())))
+    send(output, len(functions()))
+    for part in compile_parts(child.given()):
+        send(output, part)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from int8ref import installed, storage
+from int8ref.errors import UserError
+from int8ref.machine import arm
 
 WITHOUT_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
 """CPUs on which Numba uses no AVX unless NUMBA_ENABLE_AVX says so."""
 SETTINGS = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
 
+ARM = ("aarch64", "arm64")
 DESCRIPTION = Path("/proc/cpuinfo")
 TELLING = {
     "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
     "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
 }  # fmt: skip
 """What Linux says of a processor that LLVM's name and features of it could follow from."""
+FORMAT = 2
+"""Version of what is kept of a CPU."""
 ENOUGH = 1 << 14
 """Bytes that hold the description of one processor."""
 
@@ -38,14 +42,14 @@ def cpu() -> tuple[str, str, str]:
     described = _described()
     if not described:
         return _asked()
-    state = json.dumps([*compilers(), *_settings(), *described]).encode()
+    state = json.dumps([FORMAT, *compilers(), *_settings(), *described]).encode()
     path = storage.cache_folder().joinpath(f"cpu-{hashlib.sha256(state).hexdigest()[:32]}")
     found = _read(path)
     if found is None:
         found = _asked()
         text = "\n".join(found).encode()
         content = hashlib.sha256(text).hexdigest().encode() + b"\n" + text
-        storage.keep(path, content, "what LLVM says of the CPU", logging.DEBUG)
+        storage.keep(path, content)
     return found
 
 
@@ -78,14 +82,35 @@ def _read(path: Path) -> tuple[str, str, str] | None:
 
 
 def _asked() -> tuple[str, str, str]:
-    """What LLVM says."""
+    """What LLVM says, and the system, which knows of more."""
     import llvmlite.binding as llvm
 
-    host = llvm.get_host_cpu_name()
-    name = os.environ.get("NUMBA_CPU_NAME", host)
-    default = "" if name.lower() == "generic" else None
+    triple = llvm.get_process_triple()
+    given = os.environ.get("NUMBA_CPU_NAME")
+    name = llvm.get_host_cpu_name() if given is None else given
+    default = "" if given is not None and given.lower() == "generic" else None
     chosen = os.environ.get("NUMBA_CPU_FEATURES", default)
-    return llvm.get_process_triple(), name, _features(name) if chosen is None else chosen
+    if chosen is None:
+        return triple, name, _features(triple, name)
+    if any(feature[:1] not in ("+", "-") for feature in filter(None, chosen.split(","))):
+        raise UserError(f"NUMBA_CPU_FEATURES is {chosen!r}, not a list such as +avx2,-avx512f")
+    return triple, name, chosen
+
+
+def lacking() -> list[str]:
+    """The features of `cpu` that this CPU does not have: code that uses one would crash."""
+    if "NUMBA_CPU_FEATURES" not in os.environ:
+        return []
+    import llvmlite.binding as llvm
+
+    has = dict(feature[::-1] for feature in _split(_features(llvm.get_process_triple(), "")))
+    wanted = [name for sign, name in _split(cpu()[2]) if sign == "+"]
+    return [name for name in wanted if has.get(name) == "-"]
+
+
+def _split(features: str) -> list[tuple[str, str]]:
+    """("+", "avx2") and so on, of "+avx2,-avx512f"."""
+    return [(feature[0], feature[1:]) for feature in features.split(",") if feature]
 
 
 def identity() -> list[str]:
@@ -113,11 +138,25 @@ def _described() -> list[str]:
     return lines if known & {"flags", "Features"} else []
 
 
-def _features(name: str) -> str:
+def _features(triple: str, name: str) -> str:
+    """The features of this CPU as LLVM writes them."""
     import llvmlite.binding as llvm
 
-    features = llvm.get_host_cpu_features()
-    if not int(os.environ.get("NUMBA_ENABLE_AVX", name not in WITHOUT_AVX)):
+    try:
+        features = llvm.get_host_cpu_features()
+    except RuntimeError:  # LLVM cannot tell
+        features = llvm.FeatureMap()
+    if not _avx(name):
         features.update({feature: False for feature in features if feature.startswith("avx")})
+    if triple.split("-")[0] in ARM and arm.has_dot_products(_described()):
+        features["dotprod"] = True
     flat: str = features.flatten()
     return flat
+
+
+def _avx(name: str) -> bool:
+    """Whether Numba uses AVX; what it cannot read of its settings, it leaves at the default."""
+    try:
+        return bool(int(os.environ["NUMBA_ENABLE_AVX"]))
+    except (KeyError, ValueError):
+        return name not in WITHOUT_AVX

@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from int8ref.machine import executable
+
 IMPORTS = ("memcpy", "memmove", "memset")
 """Functions of the C library that LLVM may call of its own accord."""
 
@@ -142,17 +144,14 @@ def load(image: Image) -> tuple[int, mmap.mmap]:
     """
     memory = mmap.mmap(-1, len(image.code), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.write(image.code)
-    library = ctypes.CDLL(None, use_errno=True)
-    base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    library = ctypes.CDLL(None)
+    base = executable.address(memory)
     for at, offset in image.addresses:
         struct.pack_into("<Q", memory, at, base + offset)
     for name, at in image.imports.items():
         found = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
         struct.pack_into("<Q", memory, at, found)
-    size = -(-len(image.code) // mmap.PAGESIZE) * mmap.PAGESIZE
-    rights = mmap.PROT_READ | mmap.PROT_EXEC
-    if library.mprotect(ctypes.c_void_p(base), ctypes.c_size_t(size), rights):
-        raise OSError(ctypes.get_errno(), "memory cannot be made executable")
+    executable.make(memory)
     return base + image.entry, memory
 
 

@@ -12,18 +12,21 @@ import ctypes
 import hashlib
 import json
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from int8ref.machine import image
-from int8ref.machine.cpu import compilers, cpu, identity
+from int8ref import locks
+from int8ref.errors import UserError
+from int8ref.machine import executable, image
+from int8ref.machine.cpu import compilers, cpu, identity, lacking
 from int8ref.machine.image import Image
 from int8ref.processors import processors
+from int8ref.progress import PROGRESS, Steps
 from int8ref.storage import cache_folder, keep
 
 Machine = Callable[[int], None]
@@ -31,13 +34,24 @@ Machine = Callable[[int], None]
 
 ENTRY = "int8ref.machine"
 MAX_PROCESSES = 8
-MAX_PARTS = 256
+COMPILING = "compiling for this CPU"
 MAGIC = b"int8ref machine 3\n"
 SOURCES = ("kernels", "machine", "reference", "search", "arithmetic.py", "instruction.py")
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _loaded: list[tuple[Machine, object]] = []
+_begun: list[_Job] = []
+
+
+class CompilerError(UserError, RuntimeError):
+    """There is no native code: the message says why, and what else there is."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"there is no compiled code: {reason}; --backend reference (in Python:"
+            ' backend="reference") gives the same results, slowly'
+        )
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,17 +70,68 @@ class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True)
 
 
 def machine() -> Machine:
-    """The native machine of this process: loaded from the cache, or compiled and kept there."""
+    """The native machine of this process: loaded from the cache, or compiled and kept there.
+
+    Raises `CompilerError`.
+    """
     with _lock:
         if not _loaded:
+            job = _begun.pop() if _begun else _Job()
+            _loaded.append(_load(job.code()))
+        return _loaded[0][0]
+
+
+def prepare() -> None:
+    """Begin to do, in a thread, what the first call of `machine` then waits for."""
+    if _lock.acquire(blocking=False):
+        try:
+            if not _loaded and not _begun:
+                _begun.append(_Job())
+        finally:
+            _lock.release()
+
+
+class _Job(threading.Thread):
+    """Reads the code, or compiles it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._steps = Steps(_log)
+        self._code = b""
+        self._error: Exception | None = None
+        self.start()
+
+    def code(self) -> bytes:
+        """What it has made; its steps are logged meanwhile."""
+        self._steps.follow()
+        if self._error is not None:
+            raise self._error
+        return self._code
+
+    def run(self) -> None:
+        """See `threading.Thread.run`."""
+        try:
             path = place()
+            self._code = _read(path) or self._make(path)
+        except Exception as error:
+            self._error = error
+        finally:
+            self._steps.end()
+
+    def _make(self, path: Path) -> bytes:
+        """Compile, unless another process is doing that."""
+        tell = self._steps.tell
+        waiting = partial(tell, logging.WARNING, f"{COMPILING}: waiting for another process ...")
+        with locks.alone(path.with_suffix(".lock"), waiting):
             code = _read(path)
             if code is None:
-                _log.warning("compiling for this CPU (only now, some 10 to 60 seconds) ...")
-                code = compile_machine()
-                keep(path, code, "compiled code", logging.WARNING)
-            _loaded.append(_load(code))
-        return _loaded[0][0]
+                tell(logging.WARNING, f"{COMPILING} (only now, some 10 to 60 seconds) ...")
+                code = compile_machine(
+                    lambda done, total: tell(PROGRESS, f"{COMPILING}: {done} of {total} parts")
+                )
+                keep(path, code)
+                tell(logging.WARNING, f"{COMPILING}: done")
+        return code
 
 
 def place() -> Path:
@@ -85,69 +150,48 @@ def digest() -> str:
     return state.hexdigest()[:32]
 
 
-def compile_machine() -> bytes:
+def compile_machine(tell: Callable[[int, int], object] = lambda done, total: None) -> bytes:
     """The machine as it is kept.
 
     It is compiled by a process for each processor, as one takes long, and much memory; where that
-    fails, by this process, which then tells what is wrong.  Raises RuntimeError.
+    fails, by this process, which then tells what is wrong.  `tell`: how many parts are done, and
+    how many there are.  Raises `CompilerError`.
     """
+    from int8ref.machine import compilers
+
+    if missing := lacking():
+        raise CompilerError(f"NUMBA_CPU_FEATURES has {', '.join(missing)}, which this CPU lacks")
     try:
-        parts = _compile_elsewhere(min(processors(), MAX_PROCESSES))
+        parts = compilers.compile_elsewhere(min(processors(), MAX_PROCESSES), tell)
+    except compilers.CrashError as signal:
+        raise CompilerError(f"the compiler was ended by {signal}") from None
     except (OSError, ValueError) as error:
         _log.info("compiling in this process, as others cannot: %s", error)
-        from int8ref.machine.build import compile_parts
-
-        parts = compile_parts(range(MAX_PARTS))
+        parts = _compile_here()
     return encode(parts)
 
 
-def _compile_elsewhere(count: int) -> list[Part]:
-    """All parts, compiled by so many processes; each takes the next part from a pipe.
-
-    Raises OSError and ValueError where one of them fails.
-    """
-    import subprocess
-
-    from int8ref import child
-
-    read, write = os.pipe()
-    os.write(write, bytes(range(MAX_PARTS)))
-    os.close(write)
-    command, environment = child.program("int8ref.machine.build")
-    started: list[subprocess.Popen[bytes]] = []
-    parts: list[Part] = []
+def _compile_here() -> list[Part]:
     try:
-        for _ in range(count):
-            started.append(
-                subprocess.Popen(
-                    command,
-                    env=environment,
-                    stdin=read,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
-        for process in started:
-            parts += msgspec.msgpack.decode(process.communicate()[0], type=list[Part])
-    finally:
-        os.close(read)
-        for process in started:
-            process.kill()
-            with process:  # which waits, and closes its pipe
-                pass
-    return parts
+        from int8ref.machine import build, compilers
+
+        return list(build.compile_parts(range(compilers.MAX_PARTS)))
+    except CompilerError:
+        raise
+    except Exception as error:
+        raise CompilerError(f"{type(error).__name__}: {error}") from error
 
 
 def encode(parts: Sequence[Part]) -> bytes:
     """The parts of the machine as they are kept: as an image, where that is possible.
 
-    Raises RuntimeError where they refer to anything but each other and what an image may import:
+    Raises `CompilerError` where they refer to anything but each other and what an image may import:
     what is loaded without Numba must need nothing of it, and LLVM does not tell what it cannot
     resolve.
     """
     missing = {n for p in parts for n in p.needed} - {n for p in parts for n in p.defined}
     if missing:
-        raise RuntimeError(f"compiled code needs symbols that nobody defines: {sorted(missing)}")
+        raise CompilerError(f"symbols that nobody defines: {sorted(missing)}")
     objects = [part.code for part in sorted(parts, key=lambda part: part.name)]
     code: Image | Objects = Objects(objects)
     if image.supported():
@@ -169,11 +213,15 @@ def _decode(content: bytes) -> Image | Objects:
 
 def _load(code: bytes) -> tuple[Machine, object]:
     found = _decode(code)
-    address, kept = image.load(found) if isinstance(found, Image) else _load_objects(found)
+    try:
+        address, kept = image.load(found) if isinstance(found, Image) else _load_objects(found)
+    except OSError as error:
+        raise CompilerError(f"the system forbids to run it ({error.strerror})") from None
     return ctypes.CFUNCTYPE(None, ctypes.c_int64)(address), kept
 
 
 def _load_objects(objects: Objects) -> tuple[int, object]:
+    executable.check()  # LLVM does not, and its code would crash
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()

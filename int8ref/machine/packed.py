@@ -36,6 +36,8 @@ from int8ref.reference.linear import Linear
 
 KIND = "packed"
 SOURCES = (
+    "machine/arm.py",
+    "machine/cpu.py",
     "machine/prepare.py",
     "kernels/gemm/layout.py",
     "kernels/gemm/quads.py",

@@ -1,0 +1,30 @@
+"""`python -m int8ref`: tells what commands there are."""
+
+from __future__ import annotations
+
+import sys
+
+COMMANDS = {
+    "int8ref.translate": "translates text",
+    "int8ref.score": "scores given translations",
+    "int8ref.generate": "writes on, with a language model",
+    "int8ref.perplexity": "measures how well a language model predicts a text",
+    "int8ref.vectors": "writes golden vectors: what goes into every operation, and what comes out",
+    "weights_import": "imports a checkpoint as a model file",
+}
+EXAMPLE = 'python -m int8ref.translate "Good morning."'
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status: 2 where a command was meant to be run."""
+    lines = [f"  python -m {name:20} {told}" for name, told in COMMANDS.items()]
+    text = "\n".join(["commands:", *lines, "", f"example: {EXAMPLE}", "Each has --help."])
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(text)
+        return 0
+    print(f"int8ref: error: there is no command {arguments[0]!r} here\n{text}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
