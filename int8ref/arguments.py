@@ -6,13 +6,15 @@ Nothing is imported here that takes time: help and errors of usage must answer a
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from int8ref import installed
 from int8ref.console import LEVELS
+from int8ref.errors import UserError
 from int8ref.options import (
     ALIGNMENTS,
     MAX_LENGTH,
@@ -23,15 +25,40 @@ from int8ref.options import (
 )
 from int8ref.processors import processors
 from int8ref.search.hypothesis import MAX_BEAM, MAX_SEED
+from int8ref.streams import described, standard_output, tell
 
 BATCH_SIZE = 32
 MAX_COUNT = 4096
 SCORES = ("sentence", "token")
 
 
-def command_parser(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser whose exit status is right also where nobody can be told.
+
+    What `print` leaves to the end of the process fails there, with a traceback and the status 120.
+    """
+
+    def print_help(self, file: Any = None) -> None:
+        """See `argparse.ArgumentParser`; always on stdout."""
+        self.answer(self.format_help())
+
+    def answer(self, text: str) -> None:
+        """Write to stdout; where that fails, end with an error."""
+        try:
+            standard_output().write_all(text.encode())
+        except (OSError, UserError) as error:
+            tell(f"int8ref: error: {described(error)}\n")
+            self.exit(1)
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser`."""
+        tell(f"{self.format_usage()}{self.prog}: error: {message}\n")
+        sys.exit(2)
+
+
+def command_parser(program: str, description: str, epilog: str) -> Parser:
     """A parser whose help shows examples as they stand."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog=program,
         description=description,
         epilog=epilog,
@@ -243,7 +270,8 @@ class _Version(argparse.Action):
     """Looks for the version when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"int8ref {version()}")
+        assert isinstance(parser, Parser)
+        parser.answer(f"int8ref {version()}\n")
         parser.exit()
 
 

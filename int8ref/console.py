@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from int8ref.streams import tell
+
 INTERVAL_SECONDS = 0.2
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -33,9 +35,8 @@ class Console(logging.Handler):
 
     def say(self, message: str) -> None:
         """What was asked for, and so is told at every level."""
-        if sys.stderr is not None:
-            self.clear()
-            print(f"int8ref: {message}", file=sys.stderr, flush=True)
+        self.clear()
+        tell(f"int8ref: {message}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler.emit`."""
@@ -58,10 +59,8 @@ class Console(logging.Handler):
         """Take the progress line away."""
         if self._width:
             self._rewrite("")
-            sys.stderr.write("\r")
-            sys.stderr.flush()
+            tell("\r")
 
     def _rewrite(self, text: str) -> None:
-        sys.stderr.write("\r" + text.ljust(self._width))
-        sys.stderr.flush()
+        tell("\r" + text.ljust(self._width))
         self._width = len(text)

@@ -14,7 +14,7 @@ from int8ref import arguments as shared
 from int8ref import command
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
-from int8ref.lines import LineWriter, split_arguments
+from int8ref.lines import split_arguments
 from int8ref.options import MAX_LENGTH
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace, console: Console) -> None:
     complain = command.complaints(given.strict, console)
-    inputs = [] if given.text else [command.InputFile("input", given.input or "-", complain)]
+    inputs = [] if given.text else [command.InputFile("input", given.input, complain)]
     texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
 
     from int8ref.executor import prepare_backend
@@ -188,21 +188,18 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     sampling = shared.options_of(given).sampling
     speed = given.backend, given.batch_size, given.threads, given.buffer_size
     found = generate(model, texts, sampling, given.max_tokens, *speed, complain)
-    writer = LineWriter(command.open_results(given.output, inputs, path))
-    command.invite(inputs, console)
-    written, added, begun = (
-        {"text": line, "json": document}[given.output_format],
-        0,
-        time.monotonic(),
-    )
-    for results in found:
-        writer.write([written(result) for result in results])
-        added += sum(len(result.ids) for result in results)
+    written = {"text": line, "json": document}[given.output_format]
+    added, begun = 0, time.monotonic()
+    with command.open_results(given.output, inputs, path) as writer:
+        command.invite(inputs, console)
+        for results in found:
+            writer.write([written(result) for result in results])
+            added += sum(len(result.ids) for result in results)
     if given.stats:
         seconds = time.monotonic() - begun
         console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s")
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

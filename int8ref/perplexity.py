@@ -18,6 +18,7 @@ from int8ref.batching import Limits, in_order
 from int8ref.console import Console
 from int8ref.errors import UserError
 from int8ref.lines import LineWriter
+from int8ref.streams import standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend, Engine
@@ -190,12 +191,12 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         f"word perplexity   {found.of_words} ({found.words} words)",
         f"token perplexity  {found.of_tokens} ({found.tokens} tokens)",
     ]
-    LineWriter(command.standard_output()).write(lines)
+    LineWriter(standard_output()).write(lines)
     if given.stats:
         seconds = time.monotonic() - begun
         console.say(f"{seconds:.2f} s: {found.tokens / seconds:.1f} tokens/s")
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

@@ -61,7 +61,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         ]
         pairs = _side_by_side(*(file.lines for file in inputs))
     else:
-        inputs = [command.InputFile("input", given.input or "-", complain)]
+        inputs = [command.InputFile("input", given.input, complain)]
         pairs = _around_tabs(inputs[0].lines)
     options = shared.options_of(given, scores=True)
 
@@ -100,5 +100,5 @@ def _around_tabs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

@@ -12,6 +12,7 @@ from int8ref import arguments as shared
 from int8ref import command
 from int8ref.console import Console
 from int8ref.lines import LineWriter, split_arguments
+from int8ref.streams import standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from pathlib import Path
@@ -77,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace, console: Console) -> None:
     complain = command.complaints(given.strict, console)
-    inputs = [] if given.text else [command.InputFile("input", given.input or "-", complain)]
+    inputs = (
+        [] if given.text or given.signature else [command.InputFile("input", given.input, complain)]
+    )
     lines: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
     several = given.n_best is not None
     kind = given.output_format or ("nbest" if several else "text")
@@ -90,7 +93,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     if given.signature:
         line = signature(path, model, options, given.backend)
-        LineWriter(command.standard_output()).write([line])
+        LineWriter(standard_output()).write([line])
         return
 
     from int8ref import output
@@ -144,5 +147,5 @@ def _shortlist_hash(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

@@ -71,5 +71,5 @@ def _run(given: argparse.Namespace, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())
