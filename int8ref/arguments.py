@@ -19,6 +19,7 @@ from int8ref.options import (
     ALIGNMENTS,
     MAX_LENGTH,
     NORMALIZATIONS,
+    SAMPLING,
     OptionError,
     Options,
     hundredths,
@@ -102,7 +103,6 @@ def add_scores(
     add(
         "--normalization",
         choices=NORMALIZATIONS,
-        default=normalization,
         help="what the log-probability is divided by: length, n^alpha; gnmt,"
         f" ((5 + n) / 6)^alpha; none (default: {normalization})",
     )
@@ -203,6 +203,11 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         help="translations of each line, at most --beam-size (default: 1)",
     )
     add(
+        "--distinct",
+        action="store_true",
+        help="in a list, keep the best of translations with the same text; there may be fewer then",
+    )
+    add(
         "--shortlist",
         action=argparse.BooleanOptionalAction,
         default=Options.shortlist,
@@ -239,23 +244,38 @@ def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
         "--top-k",
         type=count(1 << 20),
         metavar="N",
-        default=0,
         help="draw from the N likeliest tokens (default: from all)",
     )
     add(
         "--top-p",
         type=decimal("top_p"),
         metavar="X",
-        default=1,
         help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
     )
-    add("--seed", type=seed, metavar="N", default=0, help="of what is drawn (default: 0)")
+    add("--seed", type=seed, metavar="N", help="of what is drawn (default: 0)")
+
+
+def check_sampling(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse what says how tokens are drawn, where none are."""
+    for name in SAMPLING:
+        if getattr(given, name) is not None and not given.temperature:
+            parser.error(f"--{name.replace('_', '-')} does nothing without --temperature")
+
+
+def check_normalization(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse what tells how scores are normalised, where they are not."""
+    if given.alpha and given.normalization == "none":
+        parser.error("--alpha does nothing with --normalization none")
+    if given.alpha == 0 and given.normalization not in (None, "none"):
+        told = f"--normalization {given.normalization} does nothing with --alpha 0"
+        parser.error(f"{told}: give another --alpha, such as 1")
 
 
 def options_of(given: argparse.Namespace, **others: Any) -> Options:
     """The options of a translation that a command line gives, and others."""
-    named = {f.name: getattr(given, f.name) for f in fields(Options) if hasattr(given, f.name)}
-    return Options(**{**named, **others})
+    named = {f.name: getattr(given, f.name, None) for f in fields(Options)}
+    chosen = {name: value for name, value in named.items() if value is not None}
+    return Options(**{**chosen, **others})
 
 
 def version() -> str:

@@ -14,6 +14,7 @@ from int8ref.console import Console
 from int8ref.counts import Counts
 from int8ref.errors import UserError
 from int8ref.lines import Lines, LineWriter, TextError, Warn, open_output
+from int8ref.options import OptionError
 from int8ref.streams import STDIN, described, hold_closed_descriptors, open_input, standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
@@ -73,11 +74,14 @@ def deliver(
     with open_results(given.output, inputs, path) as writer:
         invite(inputs, console)
         console.start_progress(not writer.terminal)
-        for results in found:
-            numbered = enumerate(results, counts.lines)
-            writer.write([line for number, result in numbered for line in lines_of(number, result)])
-            counts.add(results)
-            console.progress(partial(_progress, counts.lines, inputs))
+        try:
+            for results in found:
+                numbered = enumerate(results, counts.lines)
+                writer.write([line for n, result in numbered for line in lines_of(n, result)])
+                counts.add(results)
+                console.progress(partial(_progress, counts.lines, inputs))
+        finally:
+            counts.unknown.tell(console.warning)
     console.clear()
     if given.stats:
         console.say(counts.describe())
@@ -109,13 +113,14 @@ def _progress(done: int, inputs: Sequence[InputFile], seconds: float) -> str:
 
 
 def run(body: Callable[[Console], None], log_level: str) -> int:
-    """The exit status of `body`: 0, or 1 after an error, which is told in one line."""
+    """The exit status of `body`: 0, or 1 after an error, which is told in one line; 2 where it is
+    options that do not suit the model."""
     console = Console(log_level)
     try:
         body(console)
     except (OSError, UserError) as error:
         console.error(described(error))
-        return 1
+        return 2 if isinstance(error, OptionError) else 1
     except KeyboardInterrupt:
         console.clear()
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -3,3 +3,15 @@
 
 class UserError(Exception):
     """Input that cannot be used, whoever made it: the message says what, where, and what helps."""
+
+
+class WrongTypeError(UserError, TypeError):
+    """An argument of another type than the one it is for."""
+
+
+class WrongValueError(UserError, ValueError):
+    """An argument of the right type that cannot be."""
+
+
+class OutOfRangeError(UserError, IndexError):
+    """A token or a position that the model does not have."""

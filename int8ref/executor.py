@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.errors import OutOfRangeError, WrongValueError
 from int8ref.instruction import Instruction
 from int8ref.program import Checked, Program, Tensors, max_steps, takes_source, vocabulary_size
 from int8ref.reference import operation
@@ -239,7 +240,7 @@ class ReferenceEngine:
         program, tensors = self.program, self.tensors
         positions = max_steps(program, tensors)
         if max(steps, default=0) > positions:
-            raise IndexError(f"positions must lie in [0, {positions})")
+            raise OutOfRangeError(f"positions must lie in [0, {positions})")
         if candidates is not None:
             check_candidates(candidates, len(batch), vocabulary_size(program, tensors))
 
@@ -301,7 +302,7 @@ def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray
     """What a step of a session is given: an integer for each row, else it raises ValueError."""
     found = np.asarray(ids)
     if found.shape != (rows,) or found.dtype.kind != "i":
-        raise ValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
+        raise WrongValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
     return found.astype(np.int32, copy=False)
 
 
@@ -331,9 +332,9 @@ def source_inputs(batch: Batch, taken: bool) -> Values:
     """
     lengths = [len(sentence) for sentence in batch]
     if not lengths or (taken and 0 in lengths):
-        raise ValueError("a batch needs sentences, and a sentence tokens")
+        raise WrongValueError("a batch needs sentences, and a sentence tokens")
     if not taken and any(lengths):
-        raise ValueError("the program takes no source: its sentences must be empty")
+        raise WrongValueError("the program takes no source: its sentences must be empty")
     offsets = np.zeros(len(batch) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     sentence = np.repeat(np.arange(len(batch), dtype=np.int32), lengths)

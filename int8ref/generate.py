@@ -14,6 +14,7 @@ from int8ref import arguments as shared
 from int8ref import command
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
+from int8ref.counts import UnknownCharacters
 from int8ref.lines import split_arguments
 from int8ref.options import MAX_LENGTH
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer a
     from int8ref.executor import Backend
     from int8ref.language_model import LanguageModel
     from int8ref.model_file import Model
+    from int8ref.results import Unknown
     from int8ref.search import Sampling
 
 PROGRAM = "python -m int8ref.generate"
@@ -39,18 +41,21 @@ text for every backend, batch size, number of threads and machine.
 
 @dataclass(frozen=True)
 class Prompt:
-    """The beginning of a text: its number, from 0, its token ids, and whether it had to be cut."""
+    """The beginning of a text: its number, from 0, its token ids, whether it had to be cut, and
+    what the vocabulary lacks of it."""
 
     number: int
     text: str
     ids: list[int]
     truncated: bool
+    unknown: Unknown
 
 
 @dataclass(frozen=True)
 class Continued:
     """A text and how it went on: `text` is all of it, `ids` what was added, `complete` whether it
-    came to its end before its limit."""
+    came to its end before its limit, `unknown` what the vocabulary lacks of the beginning, by the
+    places in all tokens of it."""
 
     number: int
     prompt: str
@@ -59,6 +64,7 @@ class Continued:
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
     complete: bool
+    unknown: Unknown = ()
 
 
 def generate(
@@ -95,12 +101,13 @@ def _prompts(
     """The beginnings of texts, half of the positions long where they leave none."""
     for number, text in enumerate(texts):
         ids = model.tokenizer.encode(text)
+        unknown = tuple(model.tokenizer.unknown(text, ids))
         truncated = len(ids) >= model.positions
         if truncated:
             kept = model.positions // 2
             warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
             ids = ids[-kept:]
-        yield Prompt(number, text, ids, truncated)
+        yield Prompt(number, text, ids, truncated, unknown)
 
 
 def _continue(
@@ -124,6 +131,7 @@ def _continue(
             tuple(model.tokenizer.pieces(added)),
             tuple(added),
             len(added) < limit,
+            prompt.unknown,
         )
         for prompt, added, limit in zip(batch, found, limits, strict=True)
     ]
@@ -142,6 +150,7 @@ def document(result: Continued) -> str:
 
     members = {"id": result.number, "prompt": result.prompt, "truncated": result.truncated}
     members |= {"text": result.text, "tokens": result.tokens, "complete": result.complete}
+    members |= {"unknown": result.unknown} if result.unknown else {}
     return msgspec.json.encode(members).decode()
 
 
@@ -171,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
     made = parser()
     given = made.parse_args(arguments)
+    shared.check_sampling(made, given)
     if given.text and given.input is not None:
         made.error("text as arguments and --input exclude each other")
     return command.run(partial(_run, given), given.log_level)
@@ -189,12 +199,15 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     speed = given.backend, given.batch_size, given.threads, given.buffer_size
     found = generate(model, texts, sampling, given.max_tokens, *speed, complain)
     written = {"text": line, "json": document}[given.output_format]
-    added, begun = 0, time.monotonic()
+    added, unknown, begun = 0, UnknownCharacters(), time.monotonic()
     with command.open_results(given.output, inputs, path) as writer:
         command.invite(inputs, console)
         for results in found:
             writer.write([written(result) for result in results])
             added += sum(len(result.ids) for result in results)
+            for result in results:
+                unknown.add(result.unknown)
+    unknown.tell(console.warning)
     if given.stats:
         seconds = time.monotonic() - begun
         console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s")

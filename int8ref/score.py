@@ -17,7 +17,7 @@ PROGRAM = "python -m int8ref.score"
 FORMATS = ("text", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} -m en-pt lines.en.txt lines.pt.txt
-  {PROGRAM} -m en-pt --normalization length < pairs.tsv
+  {PROGRAM} -m en-pt --normalization length --alpha 1 < pairs.tsv
   {PROGRAM} -m en-pt --scores=token --output-format json -i pairs.tsv -o scores.jsonl
 
 A line of the output for each pair: log P(translation | source), the sum over the tokens of the
@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
     made = parser()
     given = made.parse_args(arguments)
+    given.normalization = given.normalization or "none"
+    shared.check_normalization(made, given)
     if len(given.files) not in (0, 2):
         made.error("give two files, of sources and of translations, or none")
     if given.files and given.input is not None:

@@ -22,7 +22,7 @@ Buffer = TypeVar("Buffer")
 
 
 class RawFile(io.RawIOBase):
-    """A file without a buffer, by its path or its descriptor, which stays open unless it is `owned`.
+    """A file without a buffer, by its path or its descriptor; that stays open unless it is `owned`.
 
     A descriptor that another program has made non-blocking (node, ssh and expect do) is waited for.
     On Windows a console is given and gives its text as UTF-8, whatever its code page is.
@@ -32,7 +32,8 @@ class RawFile(io.RawIOBase):
     def __init__(self, file: str | int, mode: str, name: str, owned: bool = False) -> None:
         self._name = name
         with self._named():
-            self._raw: Any = open(file, mode, 0, closefd=owned or isinstance(file, str))
+            closefd = owned or isinstance(file, str)
+            self._raw: Any = open(file, mode, 0, closefd=closefd)  # noqa: SIM115
 
     def fileno(self) -> int:
         """See `io.IOBase`."""

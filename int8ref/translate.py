@@ -36,6 +36,8 @@ the same model file.
 
 n-best lists are in the form of Moses: number of the line from 0 ||| translation ||| alignment |||
 F0= log-probability ||| score.  Logarithms are natural and never positive; the score is normalised.
+Translations that were cut at their greatest length come last, whatever their scores are, and have
+Cut= 1 after the log-probability; a text that was there before has Repeated= 1 (see --distinct).
 
 Models by name (en-pt, pt-en) come with pip install 'int8ref[models]'.  The first use imports one
 into the cache folder (INT8REF_CACHE, or the user's own).
@@ -69,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error("--beam-size and --temperature exclude each other")
     if given.temperature and given.shortlist:
         made.error("--shortlist and --temperature exclude each other")
+    shared.check_sampling(made, given)
+    shared.check_normalization(made, given)
+    if given.distinct and given.n_best is None:
+        made.error("--distinct does nothing without --n-best")
     if (given.n_best or 1) > given.beam_size and not given.temperature:
         made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
     if (given.n_best or 1) > 1 and given.output_format == "text":
@@ -126,13 +132,15 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         "model": model.name,
         "sha256": model_hash(path),
         "beam-size": options.beam_size,
-        "normalization": options.normalization,
+        "normalization": options.normalization or "length",
         "alpha": alpha,
         "shortlist": _shortlist_hash(path) if options.shortlist else "none",
         "max-length": options.max_length or "none",
         "max-length-factor": factor,
         "backend": backend,
     }
+    if options.distinct:
+        parts["distinct"] = "yes"
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed")
         parts |= {name.replace("_", "-"): getattr(options, name) for name in drawn}

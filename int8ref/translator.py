@@ -203,6 +203,11 @@ def _check(model: Model, options: Options) -> None:
         raise UserError(f"model {model.name} has no shortlist beside it")
     if options.alignment is not None:
         aligning_attention(model.program)
+    if options.alpha is None and options.normalization != "none":
+        try:
+            options.check_alpha(model.program.alpha)
+        except OptionError as error:
+            raise OptionError(f"model {model.name}: {error}") from None
 
 
 def _size(sentence: Sentence) -> int:

@@ -117,7 +117,8 @@ def test_an_output_is_binary_where_the_system_makes_a_difference(
     """Windows writes two bytes for a line feed unless it is told not to."""
     monkeypatch.setattr(os, "O_BINARY", os.O_SYNC, raising=False)
     flags = importlib.util.find_spec("int8ref.lines")
-    assert flags is not None and flags.loader is not None
+    assert flags is not None
+    assert flags.loader is not None
     windows = importlib.util.module_from_spec(flags)
     flags.loader.exec_module(windows)
     with windows.open_output(str(tmp_path / "out"), {}) as writer:

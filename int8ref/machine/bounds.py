@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.errors import OutOfRangeError
 from int8ref.instruction import Instruction
 from int8ref.program import Tensors, position_limits
 from int8ref.reference.embed import Embed
@@ -30,9 +31,9 @@ class Bounds:
         """Raises IndexError for a token id outside of the table."""
         found = np.asarray(ids)
         if found.size and (found.min() < -1 or found.max() >= self.ids):
-            raise IndexError(f"token ids must lie in [-1, {self.ids})")
+            raise OutOfRangeError(f"token ids must lie in [-1, {self.ids})")
 
     def check_length(self, length: int) -> None:
         """Raises IndexError where a sentence of so many tokens has no position for its last."""
         if length > self.positions:
-            raise IndexError(f"positions must lie in [0, {self.positions})")
+            raise OutOfRangeError(f"positions must lie in [0, {self.positions})")

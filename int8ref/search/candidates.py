@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.errors import WrongValueError
+
 Candidates = Sequence[npt.NDArray[np.int32]]
 """The tokens that each sentence of a batch may be translated with, rising (`shortlist`)."""
 
@@ -14,9 +16,9 @@ Candidates = Sequence[npt.NDArray[np.int32]]
 def check_candidates(candidates: Candidates, sentences: int, vocabulary: int) -> None:
     """Raises ValueError unless there are rising token ids for each sentence."""
     if len(candidates) != sentences:
-        raise ValueError(f"candidates of {len(candidates)} sentences for {sentences}")
+        raise WrongValueError(f"candidates of {len(candidates)} sentences for {sentences}")
     for tokens in candidates:
         if tokens.ndim != 1 or tokens.dtype != np.int32 or len(tokens) == 0:
-            raise ValueError("candidates are not a vector of int32 with at least one token")
+            raise WrongValueError("candidates are not a vector of int32 with at least one token")
         if tokens[0] < 0 or tokens[-1] >= vocabulary or np.any(tokens[1:] <= tokens[:-1]):
-            raise ValueError(f"candidates are not rising token ids in [0, {vocabulary})")
+            raise WrongValueError(f"candidates are not rising token ids in [0, {vocabulary})")

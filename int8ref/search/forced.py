@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from int8ref.errors import WrongValueError
 from int8ref.reference.log_softmax import log_softmax
 from int8ref.search.hypothesis import MAX_TOKENS, BeamOptions, Hypothesis, check_tokens
 from int8ref.search.length import normalized, penalty
@@ -78,10 +79,12 @@ def check_targets(
 ) -> None:
     """Raises ValueError for targets that cannot be translations of so many sentences."""
     if len(targets) != sentences:
-        raise ValueError(f"{len(targets)} targets for {sentences} sentences")
+        raise WrongValueError(f"{len(targets)} targets for {sentences} sentences")
     for index, target in enumerate(targets):
         if len(target) >= MAX_TOKENS:
-            raise ValueError(f"target {index} has {len(target)} tokens, more than {MAX_TOKENS - 1}")
+            raise WrongValueError(
+                f"target {index} has {len(target)} tokens, more than {MAX_TOKENS - 1}"
+            )
         check_tokens(f"target {index}", target, vocabulary, eos)
 
 
@@ -90,8 +93,10 @@ def check_paths(
 ) -> None:
     """Raises ValueError for paths that cannot be followed from so many sentences."""
     if not len(starts) == len(paths) == sentences:
-        raise ValueError(f"{len(starts)} starts and {len(paths)} paths for {sentences} sentences")
+        raise WrongValueError(
+            f"{len(starts)} starts and {len(paths)} paths for {sentences} sentences"
+        )
     for index, path in enumerate(paths):
         if not 1 <= len(path) <= MAX_TOKENS:
-            raise ValueError(f"path {index} has {len(path)} tokens, not 1 to {MAX_TOKENS}")
+            raise WrongValueError(f"path {index} has {len(path)} tokens, not 1 to {MAX_TOKENS}")
         check_tokens(f"path {index}", path, vocabulary)

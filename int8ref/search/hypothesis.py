@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
+
+from int8ref.errors import WrongValueError
 
 Normalization = Literal["length", "gnmt", "none"]
 
@@ -59,7 +62,7 @@ class BeamOptions:
         _require("alpha", self.alpha, 0, MAX_ALPHA)
         known = get_args(Normalization)
         if self.normalization not in known:
-            raise ValueError(f"normalization {self.normalization!r} is not one of {known}")
+            raise WrongValueError(f"normalization {self.normalization!r} is not one of {known}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,16 @@ class Sampling:
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise WrongValueError(f"{name} is {value!r}, not an integer")
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, outside [{low}, {high}]")
+        raise WrongValueError(f"{name} is {value}, outside [{low}, {high}]")
 
 
 def check_limits(limits: Sequence[int], sentences: int) -> None:
     """Raises ValueError unless there is a limit in [1, MAX_TOKENS] for each sentence."""
     if len(limits) != sentences:
-        raise ValueError(f"{len(limits)} limits for {sentences} sentences")
+        raise WrongValueError(f"{len(limits)} limits for {sentences} sentences")
     for limit in limits:
         _require("a limit", limit, 1, MAX_TOKENS)
 
@@ -105,4 +110,4 @@ def check_tokens(name: str, tokens: Sequence[int], vocabulary: int, eos: int | N
     """Raises ValueError where `name` has what is no token, or `eos`, if it is given."""
     for token in tokens:
         if token not in range(vocabulary) or token == eos:
-            raise ValueError(f"{name} has the token id {token}")
+            raise WrongValueError(f"{name} has the token id {token}")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
+from int8ref.errors import WrongValueError
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, LogSoftmax
 from int8ref.search.hypothesis import ALL, Sampling
 
@@ -33,10 +34,10 @@ def numbered(texts: Sequence[int] | None, sentences: int) -> Sequence[int]:
     if texts is None:
         return range(sentences)
     if len(texts) != sentences:
-        raise ValueError(f"{len(texts)} numbers for {sentences} sentences")
+        raise WrongValueError(f"{len(texts)} numbers for {sentences} sentences")
     for number in texts:
         if number not in range(MAX_TEXTS):
-            raise ValueError(f"a text has the number {number}")
+            raise WrongValueError(f"a text has the number {number}")
     return texts
 
 
