@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref import arguments as shared
-from int8ref import command
+from int8ref import command, expect
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
 from int8ref.counts import UnknownCharacters
 from int8ref.lines import split_arguments
-from int8ref.options import MAX_LENGTH
+from int8ref.options import MAX_LENGTH, OptionError
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend
@@ -87,7 +87,12 @@ def generate(
     thread.  Raises `UserError` for a model that takes a source.
     """
     from int8ref.language_model import LanguageModel
+    from int8ref.search import Sampling as Kind
 
+    if sampling is not None:
+        expect.instance("sampling", sampling, Kind)
+    if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
+        raise OptionError(f"max_tokens is {max_tokens!r}, not a positive integer")
     found = LanguageModel.of(model, backend)
     most = found.positions
     limits = Limits(batch_size, batch_size * most, buffer_size or 16 * batch_size, threads)
@@ -99,7 +104,7 @@ def _prompts(
     model: LanguageModel, texts: Iterable[str], warn: Callable[[str], None]
 ) -> Iterator[Prompt]:
     """The beginnings of texts, half of the positions long where they leave none."""
-    for number, text in enumerate(texts):
+    for number, text in enumerate(expect.texts("texts", texts)):
         ids = model.tokenizer.encode(text)
         unknown = tuple(model.tokenizer.unknown(text, ids))
         truncated = len(ids) >= model.positions

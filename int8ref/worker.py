@@ -95,7 +95,7 @@ class Worker:
 
     def __init__(self, model: Model, backend: Backend) -> None:
         program, tensors = model.program, model.tensors
-        if backend not in BACKENDS:
+        if not isinstance(backend, str) or backend not in BACKENDS:
             raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
         if not program.encoder:
             raise UserError(f"model {model.name}: a decoder alone, which translates nothing")

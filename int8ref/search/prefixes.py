@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from int8ref.errors import WrongValueError
-from int8ref.search.hypothesis import check_limits, check_tokens
+from int8ref.search.hypothesis import check_limits, check_sequence, check_tokens
 
 if TYPE_CHECKING:
     from int8ref.executor import Batch
@@ -23,6 +23,7 @@ def begun(
     """
     check_limits(limits, sentences)
     first: Batch = [()] * sentences if prefixes is None else prefixes
+    check_sequence("prefixes", first)
     if len(first) != sentences:
         raise WrongValueError(f"{len(first)} prefixes for {sentences} sentences")
     for index, prefix in enumerate(first):
