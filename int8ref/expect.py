@@ -22,8 +22,8 @@ def text(name: str, value: object) -> str:
 def items(name: str, values: object, wanted: str) -> Iterator[tuple[str, object]]:
     """What there may be many of, such as texts: each with the name that it has for users.
 
-    `wanted`: what the values should be.  Raises `WrongTypeError` for what has no items, for text and bytes, whose items are no texts, and
-    for what has no order.
+    `wanted`: what the values should be.  Raises `WrongTypeError` for what has no items, for text
+    and bytes, whose items are no texts, and for what has no order.
     """
     if isinstance(values, (str, bytes, bytearray, memoryview, Mapping, Set)):
         raise _wrong(name, values, wanted)
