@@ -135,7 +135,7 @@ def test_json_there_and_back(
     assert document["truncated"] is truncated
 
 
-AWKWARD = "a\0b\x1b[31m\x7f\u0085\u2028\u2029\ufeff\ufffe\\"'/\t{}\U0001f408 ||| </script>"
+AWKWARD = "a\0b\x1b[31m\x7f\u0085\u2028\u2029\ufeff\ufffe\\\"'/\t{}\U0001f408 ||| </script>"
 
 
 def test_every_line_of_json_is_one_document_of_standard_json() -> None:
