@@ -6,32 +6,60 @@ Nothing is imported here that takes time: help and errors of usage must answer a
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from int8ref import installed
 from int8ref.console import LEVELS
+from int8ref.errors import UserError
 from int8ref.options import (
     ALIGNMENTS,
     MAX_LENGTH,
     NORMALIZATIONS,
+    SAMPLING,
     OptionError,
     Options,
     hundredths,
 )
 from int8ref.processors import processors
 from int8ref.search.hypothesis import MAX_BEAM, MAX_SEED
+from int8ref.streams import described, standard_output, tell
 
 BATCH_SIZE = 32
 MAX_COUNT = 4096
 SCORES = ("sentence", "token")
 
 
-def command_parser(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser whose exit status is right also where nobody can be told.
+
+    What `print` leaves to the end of the process fails there, with a traceback and the status 120.
+    """
+
+    def print_help(self, file: Any = None) -> None:
+        """See `argparse.ArgumentParser`; always on stdout."""
+        self.answer(self.format_help())
+
+    def answer(self, text: str) -> None:
+        """Write to stdout; where that fails, end with an error."""
+        try:
+            standard_output().write_all(text.encode())
+        except (OSError, UserError) as error:
+            tell(f"int8ref: error: {described(error)}\n")
+            self.exit(1)
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser`."""
+        tell(f"{self.format_usage()}{self.prog}: error: {message}\n")
+        sys.exit(2)
+
+
+def command_parser(program: str, description: str, epilog: str) -> Parser:
     """A parser whose help shows examples as they stand."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog=program,
         description=description,
         epilog=epilog,
@@ -85,7 +113,6 @@ def add_scores(
     add(
         "--normalization",
         choices=NORMALIZATIONS,
-        default=normalization,
         help="what the log-probability is divided by: length, n^alpha; gnmt,"
         f" ((5 + n) / 6)^alpha; none (default: {normalization})",
     )
@@ -186,6 +213,11 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         help="translations of each line, at most --beam-size (default: 1)",
     )
     add(
+        "--distinct",
+        action="store_true",
+        help="in a list, keep the best of translations with the same text; there may be fewer then",
+    )
+    add(
         "--shortlist",
         action=argparse.BooleanOptionalAction,
         default=Options.shortlist,
@@ -222,30 +254,46 @@ def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
         "--top-k",
         type=count(1 << 20),
         metavar="N",
-        default=0,
         help="draw from the N likeliest tokens (default: from all)",
     )
     add(
         "--top-p",
         type=decimal("top_p"),
         metavar="X",
-        default=1,
         help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
     )
-    add("--seed", type=seed, metavar="N", default=0, help="of what is drawn (default: 0)")
+    add("--seed", type=seed, metavar="N", help="of what is drawn (default: 0)")
+
+
+def check_sampling(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse what says how tokens are drawn, where none are."""
+    for name in SAMPLING:
+        if getattr(given, name) is not None and not given.temperature:
+            parser.error(f"--{name.replace('_', '-')} does nothing without --temperature")
+
+
+def check_normalization(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse what tells how scores are normalised, where they are not."""
+    if given.alpha and given.normalization == "none":
+        parser.error("--alpha does nothing with --normalization none")
+    if given.alpha == 0 and given.normalization not in (None, "none"):
+        told = f"--normalization {given.normalization} does nothing with --alpha 0"
+        parser.error(f"{told}: give another --alpha, such as 1")
 
 
 def options_of(given: argparse.Namespace, **others: Any) -> Options:
     """The options of a translation that a command line gives, and others."""
-    named = {f.name: getattr(given, f.name) for f in fields(Options) if hasattr(given, f.name)}
-    return Options(**{**named, **others})
+    named = {f.name: getattr(given, f.name, None) for f in fields(Options)}
+    chosen = {name: value for name, value in named.items() if value is not None}
+    return Options(**{**chosen, **others})
 
 
 class _Version(argparse.Action):
     """Looks for the version when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"int8ref {installed.ours()}")
+        assert isinstance(parser, Parser)
+        parser.answer(f"int8ref {installed.ours()}\n")
         parser.exit()
 
 

@@ -6,15 +6,16 @@ import argparse
 import os
 import signal
 import stat
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from int8ref.console import Console
 from int8ref.counts import Counts
 from int8ref.errors import UserError
 from int8ref.lines import Lines, LineWriter, TextError, Warn, open_output
+from int8ref.options import OptionError
+from int8ref.streams import STDIN, described, hold_closed_descriptors, open_input, standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from pathlib import Path
@@ -25,30 +26,23 @@ if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer a
 
 
 class InputFile:
-    """A file, or stdin for "-", as lines; `complain` is told of lines that are too long.
+    """A file, or stdin for "-" and None, as lines; `complain` is told of lines that are too long.
 
     `what`: what the file is to the user, such as "input".
     """
 
-    def __init__(self, what: str, path: str, complain: Warn) -> None:
-        file = _open_input(path)
+    def __init__(self, what: str, path: str | None, complain: Warn) -> None:
+        path = STDIN if path is None else path
+        file = open_input(path)
         self.what = what
         self.status = os.fstat(file.fileno())
         self.terminal = file.isatty()
-        self.lines = Lines(file, complain)
+        self.lines = Lines(file, complain, None if path == STDIN else path)
 
     @property
     def size(self) -> int:
         """Bytes of the file, 0 where that is not known."""
         return self.status.st_size if stat.S_ISREG(self.status.st_mode) else 0
-
-
-def _open_input(path: str) -> BinaryIO:
-    if path != "-":
-        return open(path, "rb")
-    if sys.stdin is None:
-        raise UserError("there is no standard input")
-    return open(sys.stdin.fileno(), "rb", closefd=False)
 
 
 def complaints(strict: bool, console: Console) -> Warn:
@@ -74,16 +68,20 @@ def deliver(
     path, content = model
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     translator = Translator(content, given.backend, speed)
-    output = open_results(given.output, inputs, path)
+    found = results_of(translator)  # before an output is emptied: it may refuse the options
     console.debug(f"model {content.name} from {path}, {given.backend} backend, {speed}")
-    invite(inputs, console)
-    console.start_progress(not os.isatty(output))
-    writer, counts = LineWriter(output), Counts()
-    for results in results_of(translator):
-        numbered = enumerate(results, counts.lines)
-        writer.write([line for number, result in numbered for line in lines_of(number, result)])
-        counts.add(results)
-        console.progress(partial(_progress, counts.lines, inputs))
+    counts = Counts()
+    with open_results(given.output, inputs, path) as writer:
+        invite(inputs, console)
+        console.start_progress(not writer.terminal)
+        try:
+            for results in found:
+                numbered = enumerate(results, counts.lines)
+                writer.write([line for n, result in numbered for line in lines_of(n, result)])
+                counts.add(results)
+                console.progress(partial(_progress, counts.lines, inputs))
+        finally:
+            counts.unknown.tell(console.warning)
     console.clear()
     if given.stats:
         console.say(counts.describe())
@@ -95,19 +93,16 @@ def invite(inputs: Sequence[InputFile], console: Console) -> None:
         console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
 
 
-def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> int:
-    """A descriptor of the output, stdout for "-"; raises UserError where it is another file of the
+def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> LineWriter:
+    """A writer of the output, stdout for "-"; raises UserError where it is another file of the
     run."""
-    if path != "-":
-        return open_output(path, {**{i.what: i.status for i in inputs}, "model": model.stat()})
-    return standard_output()
+    if path == "-":
+        return LineWriter(standard_output())
+    from int8ref.shortlist import beside
 
-
-def standard_output() -> int:
-    """The descriptor of stdout.  What `print` cannot write is told too late for an exit status."""
-    if sys.stdout is None:
-        raise UserError("there is no standard output")
-    return sys.stdout.fileno()
+    taken = {file.what: file.status for file in inputs} | {"model": model.stat()}
+    lists = beside(model)
+    return open_output(path, taken | ({"shortlist": lists.stat()} if lists.exists() else {}))
 
 
 def _progress(done: int, inputs: Sequence[InputFile], seconds: float) -> str:
@@ -118,16 +113,14 @@ def _progress(done: int, inputs: Sequence[InputFile], seconds: float) -> str:
 
 
 def run(body: Callable[[Console], None], log_level: str) -> int:
-    """The exit status of `body`: 0, or 1 after an error, which is told in one line."""
+    """The exit status of `body`: 0, or 1 after an error, which is told in one line; 2 where it is
+    options that do not suit the model."""
     console = Console(log_level)
     try:
         body(console)
-    except OSError as error:
-        console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        return 1
-    except UserError as error:
-        console.error(str(error))
-        return 1
+    except (OSError, UserError) as error:
+        console.error(described(error))
+        return 2 if isinstance(error, OptionError) else 1
     except KeyboardInterrupt:
         console.clear()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -135,7 +128,8 @@ def run(body: Callable[[Console], None], log_level: str) -> int:
     return 0
 
 
-def end_quietly_with_the_reader() -> None:
-    """A reader that leaves ends this process, without a word."""
+def begin() -> None:
+    """What a process does before its command: a reader that leaves ends it, without a word."""
+    hold_closed_descriptors()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

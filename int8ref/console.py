@@ -7,9 +7,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from int8ref.progress import PROGRESS
+from int8ref.streams import tell
 
 INTERVAL_SECONDS = 0.2
 HEARTBEAT_SECONDS = 10
@@ -43,7 +43,7 @@ class Console(logging.Handler):
         """What was asked for, and so is told at every level."""
         self.clear()
         self._told = time.monotonic()
-        _write(f"int8ref: {message}\n")
+        tell(f"int8ref: {message}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler.emit`."""
@@ -70,12 +70,12 @@ class Console(logging.Handler):
         """Take the progress line away."""
         if self._width:
             self._rewrite("")
-            _write("\r")
+            tell("\r")
 
     def _rewrite(self, text: str) -> None:
         """Another text on the line, as much of it as the terminal has room for."""
         text = text[: shutil.get_terminal_size().columns - 1]
-        _write("\r" + text.ljust(self._width))
+        tell("\r" + text.ljust(self._width))
         self._width = len(text)
 
 
@@ -85,13 +85,3 @@ def _on_terminal() -> bool:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):  # there is no stderr, or it is closed
         return False
-
-
-def _write(text: str) -> None:
-    """Write to stderr, if that can be: who cannot hear is not told."""
-    with suppress(AttributeError, OSError, ValueError):
-        try:
-            sys.stderr.write(text)
-        except UnicodeEncodeError:  # not of Python's own stderr, but one in its place
-            sys.stderr.write(text.encode("ascii", "backslashreplace").decode())
-        sys.stderr.flush()

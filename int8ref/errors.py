@@ -7,3 +7,15 @@ class UserError(Exception):
 
 class ModelError(UserError):
     """A model that cannot be found or imported."""
+
+
+class WrongTypeError(UserError, TypeError):
+    """An argument of another type than the one it is for."""
+
+
+class WrongValueError(UserError, ValueError):
+    """An argument of the right type that cannot be."""
+
+
+class OutOfRangeError(UserError, IndexError):
+    """A token or a position that the model does not have."""

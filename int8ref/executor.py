@@ -13,14 +13,17 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.errors import OutOfRangeError, WrongValueError
 from int8ref.instruction import Instruction
+from int8ref.machine.bounds import Bounds
 from int8ref.program import Checked, Program, Tensors, max_steps, takes_source, vocabulary_size
 from int8ref.reference import operation
+from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.beam import beam
 from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
 from int8ref.search.greedy import greedy
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits, sentences
 from int8ref.search.prefixes import begun
 from int8ref.search.sample import sample
 from int8ref.search.sampling import numbered
@@ -167,10 +170,16 @@ class ReferenceEngine:
     def __init__(self, program: Program, tensors: Tensors) -> None:
         self.program = program
         self.tensors = tensors
+        self._source = Bounds.of(program.encoder, tensors, MAX_KEYS)
+        self._target = Bounds.of(program.decoder, tensors, max_steps(program, tensors))
 
     def session(self, batch: Batch, observe: Observer | None = None) -> ReferenceSession:
         """See `Engine.session`."""
-        return ReferenceSession(self.program, self.tensors, batch, observe)
+        sentences(batch)
+        for sentence in batch:
+            self._source.check_ids(sentence)
+            self._source.check_length(len(sentence), "a source")
+        return ReferenceSession(self.program, self.tensors, batch, observe, self._target)
 
     def greedy(
         self,
@@ -203,7 +212,7 @@ class ReferenceEngine:
         candidates: Candidates | None = None,
     ) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
-        check_limits(limits, len(batch))
+        check_limits(limits, sentences(batch))
         self._check(batch, limits, candidates)
         return beam(self, batch, limits, options, candidates)
 
@@ -212,14 +221,17 @@ class ReferenceEngine:
     ) -> list[Hypothesis]:
         """See `Engine.score`."""
         vocabulary = vocabulary_size(self.program, self.tensors)
-        check_targets(targets, len(batch), self.program.eos, vocabulary)
+        check_targets(targets, sentences(batch), self.program.eos, vocabulary)
+        self._check(batch, [len(target) + 1 for target in targets], None)
         return forced(self, batch, targets, options)
 
     def log_probabilities(
         self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
     ) -> list[list[int]]:
         """See `Engine.log_probabilities`."""
-        check_paths(starts, paths, len(batch), vocabulary_size(self.program, self.tensors))
+        vocabulary = vocabulary_size(self.program, self.tensors)
+        check_paths(starts, paths, sentences(batch), vocabulary)
+        self._check(batch, [len(path) for path in paths], None)
         return log_probabilities(self, batch, starts, paths)
 
     def _begun(
@@ -231,15 +243,13 @@ class ReferenceEngine:
     ) -> Batch:
         """The prefix of each sentence of a request that can be answered."""
         vocabulary = vocabulary_size(self.program, self.tensors)
-        first, steps = begun(len(batch), limits, prefixes, vocabulary)
+        first, steps = begun(sentences(batch), limits, prefixes, vocabulary)
         self._check(batch, steps, candidates)
         return first
 
     def _check(self, batch: Batch, steps: Sequence[int], candidates: Candidates | None) -> None:
         program, tensors = self.program, self.tensors
-        positions = max_steps(program, tensors)
-        if max(steps, default=0) > positions:
-            raise IndexError(f"positions must lie in [0, {positions})")
+        self._target.check_length(max(steps, default=0))
         if candidates is not None:
             check_candidates(candidates, len(batch), vocabulary_size(program, tensors))
 
@@ -248,8 +258,14 @@ class ReferenceSession:
     """The golden session: every value of the Program is an array in a dictionary."""
 
     def __init__(
-        self, program: Program, tensors: Tensors, batch: Batch, observe: Observer | None
+        self,
+        program: Program,
+        tensors: Tensors,
+        batch: Batch,
+        observe: Observer | None,
+        bounds: Bounds,
     ) -> None:
+        self._bounds = bounds
         self._program = program
         self._tensors = tensors
         self._observe = observe
@@ -262,6 +278,8 @@ class ReferenceSession:
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
         ids = ids_of_rows(ids, len(self._sentence))
+        self._bounds.check_ids(ids)
+        self._bounds.check_length(self._position + 1, "a translation")
         inputs = target_inputs(ids, self._position, self._sentence)
         values = {**self._memory, **self._states, **inputs}
         self._run(self._program.decoder, values)
@@ -271,6 +289,7 @@ class ReferenceSession:
 
     def select(self, rows: npt.NDArray[np.int64]) -> None:
         """See `Session.select`."""
+        rows = places_of_rows(rows, len(self._sentence))
         self._sentence = self._sentence[rows]
         self._states = {name: state[rows] for name, state in self._states.items()}
 
@@ -301,8 +320,19 @@ def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray
     """What a step of a session is given: an integer for each row, else it raises ValueError."""
     found = np.asarray(ids)
     if found.shape != (rows,) or found.dtype.kind != "i":
-        raise ValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
-    return found.astype(np.int32, copy=False)
+        raise WrongValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
+    clipped = np.clip(found, -(2**31), 2**31 - 1)  # which no vocabulary has: else 2^32 becomes 0
+    return np.asarray(clipped, np.int32)
+
+
+def places_of_rows(places: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]:
+    """What rows are selected by: integers in [0, rows), else it raises IndexError."""
+    found = np.asarray(places)
+    if found.ndim != 1 or (found.size and found.dtype.kind != "i"):
+        raise OutOfRangeError(f"{found.dtype} of shape {found.shape} as numbers of rows")
+    if found.size and (found.min() < 0 or found.max() >= rows):
+        raise OutOfRangeError(f"numbers of rows must lie in [0, {rows})")
+    return found.astype(np.int64, copy=False)
 
 
 def target_inputs(ids: npt.NDArray[np.int32], position: int, sentence: npt.NDArray[Any]) -> Values:
@@ -331,9 +361,9 @@ def source_inputs(batch: Batch, taken: bool) -> Values:
     """
     lengths = [len(sentence) for sentence in batch]
     if not lengths or (taken and 0 in lengths):
-        raise ValueError("a batch needs sentences, and a sentence tokens")
+        raise WrongValueError("a batch needs sentences, and a sentence tokens")
     if not taken and any(lengths):
-        raise ValueError("the program takes no source: its sentences must be empty")
+        raise WrongValueError("the program takes no source: its sentences must be empty")
     offsets = np.zeros(len(batch) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     sentence = np.repeat(np.arange(len(batch), dtype=np.int32), lengths)

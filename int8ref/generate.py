@@ -11,16 +11,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref import arguments as shared
-from int8ref import command
+from int8ref import command, expect
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
-from int8ref.lines import LineWriter, split_arguments
-from int8ref.options import MAX_LENGTH
+from int8ref.counts import UnknownCharacters
+from int8ref.lines import split_arguments
+from int8ref.options import MAX_LENGTH, OptionError
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend
     from int8ref.language_model import LanguageModel
     from int8ref.model_file import Model
+    from int8ref.results import Unknown
     from int8ref.search import Sampling
 
 PROGRAM = "python -m int8ref.generate"
@@ -39,18 +41,21 @@ text for every backend, batch size, number of threads and machine.
 
 @dataclass(frozen=True)
 class Prompt:
-    """The beginning of a text: its number, from 0, its token ids, and whether it had to be cut."""
+    """The beginning of a text: its number, from 0, its token ids, whether it had to be cut, and
+    what the vocabulary lacks of it."""
 
     number: int
     text: str
     ids: list[int]
     truncated: bool
+    unknown: Unknown
 
 
 @dataclass(frozen=True)
 class Continued:
     """A text and how it went on: `text` is all of it, `ids` what was added, `complete` whether it
-    came to its end before its limit."""
+    came to its end before its limit, `unknown` what the vocabulary lacks of the beginning, by the
+    places in all tokens of it."""
 
     number: int
     prompt: str
@@ -59,6 +64,7 @@ class Continued:
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
     complete: bool
+    unknown: Unknown = ()
 
 
 def generate(
@@ -81,7 +87,12 @@ def generate(
     thread.  Raises `UserError` for a model that takes a source.
     """
     from int8ref.language_model import LanguageModel
+    from int8ref.search import Sampling as Kind
 
+    if sampling is not None:
+        expect.instance("sampling", sampling, Kind)
+    if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
+        raise OptionError(f"max_tokens is {max_tokens!r}, not a positive integer")
     found = LanguageModel.of(model, backend)
     most = found.positions
     limits = Limits(batch_size, batch_size * most, buffer_size or 16 * batch_size, threads)
@@ -93,14 +104,15 @@ def _prompts(
     model: LanguageModel, texts: Iterable[str], warn: Callable[[str], None]
 ) -> Iterator[Prompt]:
     """The beginnings of texts, half of the positions long where they leave none."""
-    for number, text in enumerate(texts):
+    for number, text in enumerate(expect.texts("texts", texts)):
         ids = model.tokenizer.encode(text)
+        unknown = tuple(model.tokenizer.unknown(text, ids))
         truncated = len(ids) >= model.positions
         if truncated:
             kept = model.positions // 2
             warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
             ids = ids[-kept:]
-        yield Prompt(number, text, ids, truncated)
+        yield Prompt(number, text, ids, truncated, unknown)
 
 
 def _continue(
@@ -124,6 +136,7 @@ def _continue(
             tuple(model.tokenizer.pieces(added)),
             tuple(added),
             len(added) < limit,
+            prompt.unknown,
         )
         for prompt, added, limit in zip(batch, found, limits, strict=True)
     ]
@@ -142,6 +155,7 @@ def document(result: Continued) -> str:
 
     members = {"id": result.number, "prompt": result.prompt, "truncated": result.truncated}
     members |= {"text": result.text, "tokens": result.tokens, "complete": result.complete}
+    members |= {"unknown": result.unknown} if result.unknown else {}
     return msgspec.json.encode(members).decode()
 
 
@@ -171,6 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
     made = parser()
     given = made.parse_args(arguments)
+    shared.check_sampling(made, given)
     if given.text and given.input is not None:
         made.error("text as arguments and --input exclude each other")
     return command.run(partial(_run, given), given.log_level)
@@ -178,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace, console: Console) -> None:
     complain = command.complaints(given.strict, console)
-    inputs = [] if given.text else [command.InputFile("input", given.input or "-", complain)]
+    inputs = [] if given.text else [command.InputFile("input", given.input, complain)]
     texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
 
     from int8ref.executor import prepare_backend
@@ -188,21 +203,21 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     sampling = shared.options_of(given).sampling
     speed = given.backend, given.batch_size, given.threads, given.buffer_size
     found = generate(model, texts, sampling, given.max_tokens, *speed, complain)
-    writer = LineWriter(command.open_results(given.output, inputs, path))
-    command.invite(inputs, console)
-    written, added, begun = (
-        {"text": line, "json": document}[given.output_format],
-        0,
-        time.monotonic(),
-    )
-    for results in found:
-        writer.write([written(result) for result in results])
-        added += sum(len(result.ids) for result in results)
+    written = {"text": line, "json": document}[given.output_format]
+    added, unknown, begun = 0, UnknownCharacters(), time.monotonic()
+    with command.open_results(given.output, inputs, path) as writer:
+        command.invite(inputs, console)
+        for results in found:
+            writer.write([written(result) for result in results])
+            added += sum(len(result.ids) for result in results)
+            for result in results:
+                unknown.add(result.unknown)
+    unknown.tell(console.warning)
     if given.stats:
         seconds = time.monotonic() - begun
         console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s")
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from int8ref import arithmetic, cached, container, sentencepiece_file, shortlist
+from int8ref import arithmetic, cached, container, foreign, sentencepiece_file, shortlist
 from int8ref.container import DIGEST, DIGEST_BYTES, ModelFileError
 from int8ref.instruction import ProgramError
 from int8ref.program import Checked, Program, Tensors, validate
@@ -203,7 +203,8 @@ def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
         tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
         types = validate(header.program, tensors)
     except (ModelFileError, ProgramError) as error:
-        raise ModelFileError(f"{os.fspath(path)}: {error}") from None
+        told = foreign.told(path) or error
+        raise ModelFileError(f"{os.fspath(path)}: {told}") from None
     model = Model(
         name=header.name,
         languages=header.languages,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, DefaultContext, localcontext
 from typing import Literal, get_args
 
 from int8ref.errors import UserError
@@ -34,6 +35,10 @@ RANGES = {
 """Ranges of decimal numbers, in hundredths."""
 
 
+SAMPLING = ("top_k", "top_p", "seed")
+"""Options that say how tokens are drawn."""
+
+
 class OptionError(UserError, ValueError):
     """An option that cannot be: the message says which and why."""
 
@@ -41,12 +46,10 @@ class OptionError(UserError, ValueError):
 def hundredths(name: str, value: Number) -> int:
     """100 times the decimal number `value` of option `name`.  Raises `OptionError`."""
     low, high = RANGES[name]
-    try:
+    with contextlib.suppress(ArithmeticError), localcontext(DefaultContext):
         number = Decimal(str(value)).scaleb(2)
         if low <= number <= high and number == int(number):
             return int(number)
-    except ArithmeticError:
-        pass
     lowest, highest = Decimal(low) / 100, Decimal(high) / 100
     raise OptionError(f"{name} is {value!r}, not a number from {lowest} to {highest}, by 0.01")
 
@@ -57,9 +60,11 @@ class Options:
 
     beam_size          hypotheses kept in each step; 1 is greedy search
     n_best             translations of each sentence, at most beam_size
-    normalization      how sums of unlike length are compared: see `Scores`
+    distinct           of translations of equal text only the best is kept: n_best texts, or fewer
+                       where the beam (or what is drawn) has no more
+    normalization      how sums of unlike length are compared: see `Scores`; by default "length"
     alpha              exponent of the length in the normalisation, from 0 to 10 in hundredths, such
-                       as 0.6; by default the model's own
+                       as 0.6; by default the model's own, which may be 0: no normalisation
     scores             whether scores are told
     alignment          whether source and target tokens are aligned: "hard" one source token each,
                        "soft" also the weights
@@ -76,12 +81,13 @@ class Options:
                        probability, in hundredths up to 1
     seed               of what is drawn, in [0, 2^63)
 
-    Raises `OptionError`.
+    What would do nothing is refused: top_k, top_p and seed without temperature, alpha with the
+    normalization "none", a normalization with an alpha of 0.  Raises `OptionError`.
     """
 
     beam_size: int = 1
     n_best: int = 1
-    normalization: Normalization = "length"
+    normalization: Normalization | None = None
     alpha: Number | None = None
     scores: bool = False
     alignment: AlignmentKind | None = None
@@ -92,22 +98,41 @@ class Options:
     top_k: int = 0
     top_p: Number = 1
     seed: int = 0
+    distinct: bool = False
 
     def __post_init__(self) -> None:
         _require_range("beam_size", self.beam_size, MAX_BEAM)
         _require_range("n_best", self.n_best, MAX_BEAM if self.sampling else self.beam_size)
-        _require("normalization", self.normalization, NORMALIZATIONS)
+        _require("normalization", self.normalization, (None, *NORMALIZATIONS))
         _require("alignment", self.alignment, (None, *ALIGNMENTS))
-        _require("scores", self.scores, (False, True))
-        _require("shortlist", self.shortlist, (False, True))
+        for name in ("scores", "shortlist", "distinct"):
+            _require(name, getattr(self, name), (False, True))
         if self.sampling and (self.beam_size > 1 or self.shortlist):
             raise OptionError("temperature excludes beam_size and shortlist: it draws, from all")
+        if not self.sampling:
+            self._check_no_sampling()
         if self.alpha is not None:
-            hundredths("alpha", self.alpha)
+            self.check_alpha(hundredths("alpha", self.alpha))
         if self.max_length is not None:
             _require_range("max_length", self.max_length, MAX_LENGTH)
         if self.max_length_factor is not None:
             hundredths("max_length_factor", self.max_length_factor)
+
+    def _check_no_sampling(self) -> None:
+        """Refuse what says how tokens are drawn, where none are."""
+        top_p = hundredths("top_p", self.top_p)
+        says = {"top_k": self.top_k != 0, "top_p": top_p != ALL, "seed": self.seed != 0}
+        for name in SAMPLING:
+            if says[name]:
+                raise OptionError(f"{name} does nothing without temperature")
+
+    def check_alpha(self, alpha: int) -> None:
+        """Refuse an exponent, in hundredths, with which the normalisation would do nothing."""
+        if self.normalization == "none" and alpha:
+            raise OptionError('alpha does nothing with the normalization "none"')
+        if self.normalization not in (None, "none") and not alpha:
+            told = f'the normalization "{self.normalization}" does nothing with an alpha of 0'
+            raise OptionError(f"{told}: give another alpha, such as 1")
 
     @property
     def rows(self) -> int:
@@ -133,5 +158,5 @@ def _require_range(name: str, value: int, most: int) -> None:
 
 
 def _require(name: str, value: object, allowed: Collection[object]) -> None:
-    if value not in allowed:
+    if not any(type(value) is type(one) and value == one for one in allowed):
         raise OptionError(f"{name} is {value!r}, not one of {allowed}")

@@ -33,11 +33,15 @@ def text(number: int, result: Result, shown: Shown) -> list[str]:
 
 
 def n_best(number: int, result: Result, shown: Shown) -> list[str]:
-    """number ||| text [||| alignment] [||| WordScores= ...] ||| F0= log-probability ||| score"""
+    """number ||| text [||| alignment] [||| WordScores= ...] ||| F0= log-probability ||| score
+
+    After the log-probability, `Cut= 1` and `Repeated= 1` are features as Moses has sparse ones:
+    they are told where they are not 0.
+    """
     told = Shown(shown.scores or "sentence", shown.alignment)
     return [
-        SEPARATOR.join([str(number), translation.text, *_fields(translation, told)])
-        for translation in result.translations
+        SEPARATOR.join([str(number), translation.text, *_fields(translation, told, again)])
+        for translation, again in zip(result.translations, _repeated(result), strict=True)
     ]
 
 
@@ -56,8 +60,13 @@ def json(number: int, result: Result, shown: Shown) -> list[str]:
         "source_tokens": result.source_tokens,
         "truncated": result.truncated,
     }
+    if result.unknown:
+        document["source_unknown"] = result.unknown
     if shown.several:
-        document["translations"] = [_members(t, shown) for t in result.translations]
+        document["translations"] = [
+            _members(t, shown) | ({"repeated": True} if again else {})
+            for t, again in zip(result.translations, _repeated(result), strict=True)
+        ]
     else:
         document |= _members(result.best, shown)
     return [_JSON.encode(document).decode()]
@@ -66,7 +75,13 @@ def json(number: int, result: Result, shown: Shown) -> list[str]:
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-def _fields(translation: Translation, shown: Shown) -> list[str]:
+def _repeated(result: Result) -> list[bool]:
+    """Of each translation whether one before it has the same text."""
+    texts = [translation.text for translation in result.translations]
+    return [text in texts[:place] for place, text in enumerate(texts)]
+
+
+def _fields(translation: Translation, shown: Shown, repeated: bool = False) -> list[str]:
     fields = []
     found, scores = translation.alignment, translation.scores
     if shown.alignment and found is not None:
@@ -77,7 +92,9 @@ def _fields(translation: Translation, shown: Shown) -> list[str]:
     if shown.scores and scores is not None:
         if shown.scores == "token":
             fields.append(" ".join(["WordScores=", *map(str, scores.tokens)]))
-        fields += [f"F0= {scores.log_probability}", str(scores.score)]
+        marks = {"Cut= 1": not scores.complete, "Repeated= 1": repeated}
+        features = [f"F0= {scores.log_probability}", *(mark for mark in marks if marks[mark])]
+        fields += [" ".join(features), str(scores.score)]
     return fields
 
 
@@ -88,6 +105,8 @@ def _members(translation: Translation, shown: Shown) -> dict[str, Any]:
         members |= {"score": scores.score, "log_probability": scores.log_probability}
         members |= {"complete": scores.complete}
         members |= {"token_scores": scores.tokens} if shown.scores == "token" else {}
+    if translation.unknown:
+        members["unknown"] = translation.unknown
     if found is not None:
         members["alignment"] = found.points
         members |= {"alignment_weights": found.weights} if found.weights is not None else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import partial
@@ -16,8 +16,10 @@ from int8ref import arguments as shared
 from int8ref import command
 from int8ref.batching import Limits, in_order
 from int8ref.console import Console
+from int8ref.counts import UnknownCharacters
 from int8ref.errors import UserError
 from int8ref.lines import LineWriter
+from int8ref.streams import standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from int8ref.executor import Backend, Engine
@@ -104,12 +106,16 @@ class Reader:
     def __init__(self, lines: Iterable[str], tokenizer: TextTokenizer, eos: int) -> None:
         self._lines, self._tokenizer, self._eos = lines, tokenizer, eos
         self.words = self.tokens = 0
+        self.unknown = UnknownCharacters()
 
     def __iter__(self) -> Iterator[int]:
         return chain.from_iterable(map(self._line, self._lines))
 
     def _line(self, line: str) -> list[int]:
-        ids = [*self._tokenizer.encode(line.strip()), self._eos]
+        text = line.strip()
+        ids = self._tokenizer.encode(text)
+        self.unknown.add(tuple(self._tokenizer.unknown(text, ids)))
+        ids = [*ids, self._eos]
         self.words += len(line.split()) + 1
         self.tokens += len(ids)
         return ids
@@ -123,12 +129,14 @@ def measure(
     batch_size: int = shared.BATCH_SIZE,
     threads: int = 1,
     buffer_size: int | None = None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Perplexity:
     """The perplexity of a text; `window`: tokens of a window, by default as many as the model has
     positions for.
 
     `batch_size`: most windows computed together; `buffer_size`: most of them read ahead.  Neither
     these nor the backend or the threads change the result.  `lines` is iterated in another thread.
+    `warn` is told, at the end, how many characters the vocabulary lacks.
     Raises `UserError` for a model that takes a source, for a window that it has no positions for,
     and for a text without lines.
     """
@@ -146,6 +154,7 @@ def measure(
     total = sum(chain.from_iterable(in_order(pieces, work, lambda w: len(w.tokens), limits)))
     if not reader.tokens:
         raise UserError("there is no text to measure")
+    reader.unknown.tell(warn)
     return Perplexity(reader.words, reader.tokens, total)
 
 
@@ -185,17 +194,17 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     _, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     speed = given.batch_size, given.threads, given.buffer_size
     begun = time.monotonic()
-    found = measure(model, file.lines, given.window, given.backend, *speed)
+    found = measure(model, file.lines, given.window, given.backend, *speed, console.warning)
     lines = [
         f"word perplexity   {found.of_words} ({found.words} words)",
         f"token perplexity  {found.of_tokens} ({found.tokens} tokens)",
     ]
-    LineWriter(command.standard_output()).write(lines)
+    LineWriter(standard_output()).write(lines)
     if given.stats:
         seconds = time.monotonic() - begun
         console.say(f"{seconds:.2f} s: {found.tokens / seconds:.1f} tokens/s")
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

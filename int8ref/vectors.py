@@ -11,6 +11,7 @@ from functools import partial
 from int8ref import arguments as shared
 from int8ref import command
 from int8ref.console import Console
+from int8ref.counts import UnknownCharacters
 from int8ref.errors import UserError
 from int8ref.lines import split_arguments
 
@@ -56,6 +57,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     from int8ref.model_file import model_hash
     from int8ref.models import load_model
     from int8ref.recording import record
+    from int8ref.shortlist import beside
     from int8ref.storage import write_whole
 
     lines = split_arguments([given.text])
@@ -64,12 +66,16 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     found = record(model, lines[0], given.steps, given.op, given.backend)
     content = found.archive(model.name, model_hash(path))
-    if os.path.exists(given.output) and os.path.samefile(given.output, path):
-        raise UserError(f"{given.output}: the output is the model file")
+    for what, used in (("model", path), ("shortlist", beside(path))):
+        if all(map(os.path.exists, (given.output, used))) and os.path.samefile(given.output, used):
+            raise UserError(f"{given.output}: the output is the {what} file")
     write_whole(given.output, content)
+    unknown = UnknownCharacters()
+    unknown.add(found.unknown)
+    unknown.tell(console.warning)
     console.info(f"{len(found.records)} operations, {len(found.arrays)} arrays")
 
 
 if __name__ == "__main__":
-    command.end_quietly_with_the_reader()
+    command.begin()
     sys.exit(main())

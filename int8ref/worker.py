@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from int8ref.program import (
     max_target_length,
     vocabulary_size,
 )
-from int8ref.results import Alignment, Result, Scores, Translation
+from int8ref.results import Alignment, Result, Scores, Translation, Unknown
 from int8ref.search import BeamOptions, Hypothesis, Sampling
 from int8ref.search.forced import scored
 from int8ref.search.hypothesis import MAX_BEAM
@@ -35,12 +35,14 @@ CERTAIN = Scores((), natural_log(0), natural_log(0), True)
 
 
 class Sentence(Struct, frozen=True):
-    """Text and its token ids, without eos; `truncated` where ids had to be left out; `number` tells
-    what is drawn for it from what is drawn for others."""
+    """Text and its token ids, without eos; `truncated` where ids had to be left out; `unknown`:
+    what the vocabulary lacks of it; `number` tells what is drawn for it from what is drawn for
+    others."""
 
     text: str
     ids: tuple[int, ...]
     truncated: bool
+    unknown: Unknown = ()
     number: int = 0
 
 
@@ -54,6 +56,7 @@ class Found(Struct, frozen=True):
     text: str
     ids: Sequence[int]
     scores: Scores | None
+    unknown: Unknown = ()
 
 
 def source_size(model: Model) -> int:
@@ -93,7 +96,7 @@ class Worker:
 
     def __init__(self, model: Model, backend: Backend) -> None:
         program, tensors = model.program, model.tensors
-        if backend not in BACKENDS:
+        if not isinstance(backend, str) or backend not in BACKENDS:
             raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
         if not program.encoder:
             raise UserError(f"model {model.name}: a decoder alone, which translates nothing")
@@ -125,7 +128,8 @@ class Worker:
         if target.ids and not sentence.ids and not self._frame.size:
             raise UserError(f"{where}: a translation of no token, which this model cannot score")
         if target.ids or sentence.ids:
-            target = replace(target, ids=(*prefix, *target.ids))
+            unknown = tuple((len(prefix) + place, text) for place, text in target.unknown)
+            target = replace(target, ids=(*prefix, *target.ids), unknown=unknown)
         return sentence, target
 
     def translate(self, batch: Sequence[Sentence], options: Options) -> list[Result]:
@@ -150,7 +154,7 @@ class Worker:
         targets = [target.ids for _, target in full]
         scored = self._engine.score(sources, targets, _beam(self._program, options)) if full else []
         found = [
-            [Found(target.text, target.ids, _scores(hypothesis))]
+            [Found(target.text, target.ids, _scores(hypothesis), target.unknown)]
             for (_, target), hypothesis in zip(full, scored, strict=True)
         ]
         aligned = iter(self._translations(sources, found, options))
@@ -173,7 +177,7 @@ class Worker:
             greedy = self._engine.greedy(sources, limits, candidates)
             return [[Found(decode(ids), ids, None)] for ids in greedy]
         beams = self._engine.beam(sources, limits, _beam(self._program, options), candidates)
-        return [[self._found(hypothesis) for hypothesis in some] for some in beams]
+        return [_wanted(map(self._found, some), options) for some in beams]
 
     def _drawn(
         self,
@@ -198,7 +202,7 @@ class Worker:
             found = [self._found(h) for h in scored(self._engine, each, paths, scoring)]
         else:
             found = [Found(self._target.decode(ids), ids, None) for ids in drawn]
-        return [found[i : i + count] for i in range(0, len(found), count)]
+        return [_wanted(found[i : i + count], options) for i in range(0, len(found), count)]
 
     def _found(self, hypothesis: Hypothesis) -> Found:
         return Found(self._target.decode(hypothesis.ids), hypothesis.ids, _scores(hypothesis))
@@ -227,7 +231,9 @@ class Worker:
         pieces = self._target.pieces
         return [
             [
-                Translation(f.text, tuple(pieces(f.ids)), tuple(f.ids), f.scores, next(each))
+                Translation(
+                    f.text, tuple(pieces(f.ids)), tuple(f.ids), f.scores, next(each), f.unknown
+                )
                 for f in some
             ]
             for some in found
@@ -237,7 +243,7 @@ class Worker:
         self, source: Sentence, translations: Sequence[Translation], truncated: bool
     ) -> Result:
         pieces = tuple(self._source.pieces(source.ids))
-        return Result(source.text, pieces, truncated, tuple(translations))
+        return Result(source.text, pieces, truncated, tuple(translations), source.unknown)
 
 
 def _encode(
@@ -246,12 +252,26 @@ def _encode(
     ids = tokenizer.encode(text)
     if len(ids) > most and warn is not None:
         warn(f"{where}: only the first {most} of {len(ids)} tokens are used")
-    return Sentence(text, tuple(ids[:most]), len(ids) > most)
+    kept = tuple(ids[:most])
+    return Sentence(text, kept, len(ids) > most, tuple(tokenizer.unknown(text, kept)))
+
+
+def _wanted(found: Iterable[Found], options: Options) -> list[Found]:
+    """Of what was found of a sentence, best first, what was asked for."""
+    if options.distinct:
+        first: dict[str, Found] = {}
+        for translation in found:
+            first.setdefault(translation.text, translation)
+        found = first.values()
+    return [*found][: options.n_best]
 
 
 def _beam(program: Program, options: Options) -> BeamOptions:
+    """How to search.  Of what is distinct there may be less than of what is found."""
+    wanted = options.rows if options.distinct else options.n_best
+    normalization = options.normalization or "length"
     alpha = program.alpha if options.alpha is None else hundredths("alpha", options.alpha)
-    return BeamOptions(options.rows, options.n_best, options.normalization, alpha)
+    return BeamOptions(options.rows, wanted, normalization, alpha)
 
 
 def _scores(hypothesis: Hypothesis) -> Scores:

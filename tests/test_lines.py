@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import gzip
+import importlib.util
 import io
+import lzma
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +24,7 @@ from int8ref.lines import (
     open_output,
     split_arguments,
 )
+from int8ref.streams import RawFile
 
 
 def read(content: bytes) -> tuple[list[str], list[str]]:
@@ -82,12 +88,16 @@ def test_arguments() -> None:
         split_arguments(["a", os.fsdecode(b"\xff")])
 
 
-def test_writer_writes_all_even_in_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[:3]))
-    descriptor = open_output(str(tmp_path / "out"), {})
-    LineWriter(descriptor).write(["The cat", "", "sat \u00e9"])
-    os.close(descriptor)
+class Pieces(RawFile):
+    """A file that takes three bytes at a time, as a console or a full pipe may."""
+
+    def write(self, data: Any) -> int:
+        return super().write(data[:3])
+
+
+def test_writer_writes_all_even_in_pieces(tmp_path: Path) -> None:
+    with LineWriter(Pieces(str(tmp_path / "out"), "wb", "out")) as writer:
+        writer.write(["The cat", "", "sat \u00e9"])
     assert (tmp_path / "out").read_bytes() == "The cat\n\nsat \u00e9\n".encode()
 
 
@@ -97,5 +107,49 @@ def test_output_is_emptied_unless_it_is_in_use(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the output is the input file"):
         open_output(str(tmp_path / "link"), {"input": (tmp_path / "a").stat()})
     assert (tmp_path / "a").read_text() == "content"
-    os.close(open_output(str(tmp_path / "a"), {}))
-    assert (tmp_path / "a").read_text() == ""
+    with open_output(str(tmp_path / "a"), {}):
+        assert (tmp_path / "a").read_text() == ""
+
+
+def test_an_output_is_binary_where_the_system_makes_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows writes two bytes for a line feed unless it is told not to."""
+    monkeypatch.setattr(os, "O_BINARY", os.O_SYNC, raising=False)
+    flags = importlib.util.find_spec("int8ref.lines")
+    assert flags is not None
+    assert flags.loader is not None
+    windows = importlib.util.module_from_spec(flags)
+    flags.loader.exec_module(windows)
+    with windows.open_output(str(tmp_path / "out"), {}) as writer:
+        assert fcntl.fcntl(writer._file.fileno(), fcntl.F_GETFL) & os.O_SYNC == os.O_SYNC
+
+
+def test_a_byte_order_mark_is_not_text() -> None:
+    assert read(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n\xef\xbb\xbf") == (["a", "\ufeffb", "\ufeff"], [])
+    assert read(b"\xef\xbb\xbf") == ([""], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "guess"),
+    [
+        (gzip.compress(b"a cat"), "compressed by gzip"),
+        (lzma.compress(b"a cat"), "compressed by xz"),
+        ("a cat".encode("utf-16"), "probably UTF-16"),
+        ("a cat".encode("utf-16-be").join([b"\xfe\xff", b""]), "probably UTF-16"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "compressed by zstd"),
+    ],
+)
+def test_what_is_given_for_a_text_is_recognised(content: bytes, guess: str) -> None:
+    with pytest.raises(TextError, match=f"^line 1 is not UTF-8: .*; the file is {guess}"):
+        list(Lines(io.BytesIO(content), pytest.fail))
+    with pytest.raises(TextError, match=r"^a\.gz: line 2 is not UTF-8: byte [0-9]* [^;]*$"):
+        list(Lines(io.BytesIO(b"\n" + content.replace(b"\n", b"")), pytest.fail, "a.gz"))
+
+
+def test_a_file_with_a_name_is_named() -> None:
+    told: list[str] = []
+    lines = Lines(io.BytesIO(b"a" * (MAX_LINE_BYTES + 1) + b"\n\xff"), told.append, "b.pt")
+    with pytest.raises(TextError, match=r"^b\.pt: line 2 is not UTF-8"):
+        list(lines)
+    assert told == [f"b.pt: line 1: only the first {MAX_LINE_BYTES} bytes are read"]

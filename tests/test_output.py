@@ -69,7 +69,7 @@ def test_text(result: Result, scores: str | None, alignment: str | None, line: s
 def test_n_best_is_the_form_of_moses() -> None:
     assert output.n_best(3, RESULT, Shown(None, None)) == [
         "3 ||| O gato ||| F0= -0.750000 ||| -0.25",
-        "3 ||| Um gato ||| F0= -1.500000 ||| -1.500000",
+        "3 ||| Um gato ||| F0= -1.500000 Cut= 1 ||| -1.500000",
     ]
     assert output.n_best(0, HARD, Shown(None, "hard")) == ["0 ||| O gato ||| 0-0 1-1"]
 
@@ -133,3 +133,36 @@ def test_json_there_and_back(
     assert document["text"] == text
     assert document["token_scores"] == tokens
     assert document["truncated"] is truncated
+
+
+AWKWARD = "a\0b\x1b[31m\x7f\u0085\u2028\u2029\ufeff\ufffe\\\"'/\t{}\U0001f408 ||| </script>"
+
+
+def test_every_line_of_json_is_one_document_of_standard_json() -> None:
+    """Without NaN or Infinity, whatever the text is."""
+    unknown = ((0, AWKWARD),)
+    translation = Translation(AWKWARD, (AWKWARD,), (5,), BEST.scores, BEST.alignment, unknown)
+    result = Result(AWKWARD, (AWKWARD,), False, (translation, translation), unknown)
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    for several in (True, False):
+        (line,) = output.json(0, result, Shown("token", "soft", several=several))
+        assert line.splitlines() == [line] or set(line) & set("\u0085\u2028\u2029")
+        assert "\n" not in line
+        assert not any(ord(character) < 32 for character in line)
+        document = json.loads(line, parse_constant=refuse)
+        told = document["translations"][0] if several else document
+        assert document["source"] == told["text"] == AWKWARD
+        assert document["source_unknown"] == told["unknown"] == [[0, AWKWARD]]
+
+
+def test_json_tells_what_is_repeated() -> None:
+    result = Result("The cat", (), False, (BEST, SECOND, BEST))
+    (line,) = output.json(0, result, Shown(None, None, several=True))
+    told = json.loads(line)["translations"]
+    assert [t.get("repeated", False) for t in told] == [False, False, True]
+    assert [line.split(" ||| ")[2] for line in output.n_best(0, result, Shown(None, None))] == [
+        "F0= -0.750000", "F0= -1.500000 Cut= 1", "F0= -0.750000 Repeated= 1",
+    ]  # fmt: skip

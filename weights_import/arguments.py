@@ -6,6 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
+from int8ref.arguments import command_parser
 from int8ref.model_file import MAX_NAME, NAME_CHARACTERS
 from weights_import.languages import codes_of
 from weights_import.lower import Options
@@ -57,12 +58,7 @@ CHOICES: tuple[tuple[str, tuple[str, ...] | tuple[int, ...], str], ...] = (
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m weights_import",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = command_parser("python -m weights_import", DESCRIPTION, EXAMPLES)
     p.add_argument("source", type=Path, help="checkpoint: a file, or a folder that holds one")
     p.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
     p.add_argument(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.errors import OutOfRangeError, WrongTypeError
 from int8ref.program import Program, Side, Tensors, embedding_sizes, position_limits
 
 
@@ -27,12 +29,18 @@ class Bounds:
         return cls(min(sizes, default=2**31), positions)
 
     def check_ids(self, ids: Sequence[int] | npt.NDArray[np.int32]) -> None:
-        """Raises IndexError for a token id outside of the table."""
-        found = np.asarray(ids)
+        """Raises IndexError for a token id outside of the table, TypeError for what is none."""
+        try:
+            found = np.asarray(ids)
+        except ValueError:  # sequences of sequences of unlike length
+            found = np.asarray(None)
+        if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+            raise WrongTypeError(f"token ids are {reprlib.repr(ids)}, not integers")
         if found.size and (found.min() < -1 or found.max() >= self.ids):
-            raise IndexError(f"token ids must lie in [-1, {self.ids})")
+            raise OutOfRangeError(f"token ids must lie in [-1, {self.ids})")
 
-    def check_length(self, length: int) -> None:
-        """Raises IndexError where a sentence of so many tokens has no position for its last."""
+    def check_length(self, length: int, what: str = "a limit and a prefix") -> None:
+        """Raises IndexError where so many tokens of `what` have no position for the last."""
         if length > self.positions:
-            raise IndexError(f"positions must lie in [0, {self.positions})")
+            told = f"{what} of {length} tokens"
+            raise OutOfRangeError(f"{told}: positions must lie in [0, {self.positions})")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch, Observer, ids_of_rows
+from int8ref.executor import Batch, Observer, ids_of_rows, places_of_rows
 from int8ref.machine import call as word
 from int8ref.machine import packed
 from int8ref.machine.arena import Arena
@@ -27,7 +27,7 @@ from int8ref.program import Checked, Program, Tensors, max_steps, validate, voca
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.candidates import Candidates, check_candidates
 from int8ref.search.forced import check_paths, check_targets, forced
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits, sentences
 from int8ref.search.length import penalties
 from int8ref.search.prefixes import begun
 from int8ref.search.sampling import numbered, random_numbers, scaled
@@ -82,6 +82,7 @@ class CompiledEngine:
 
     def session(self, batch: Batch, observe: Observer | None = None) -> CompiledSession:
         """See `Engine.session`."""
+        sentences(batch)
         self._check(batch)
         code = self.code(keep_values=observe is not None)
         return CompiledSession(self.program, code, self._target, batch, observe)
@@ -94,7 +95,7 @@ class CompiledEngine:
         prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.greedy`."""
-        first, steps = begun(len(batch), limits, prefixes, self._vocabulary)
+        first, steps = begun(sentences(batch), limits, prefixes, self._vocabulary)
         found: list[list[int]] = []
         for part, sources, most, own in self._parts(batch, steps, candidates, 1):
             found += self._greedy(sources, most, own, limits[part], first[part])
@@ -121,7 +122,7 @@ class CompiledEngine:
         prefixes: Batch | None = None,
     ) -> list[list[int]]:
         """See `Engine.sample`."""
-        first, steps = begun(len(batch), limits, prefixes, self._vocabulary)
+        first, steps = begun(sentences(batch), limits, prefixes, self._vocabulary)
         numbers = numbered(texts, len(batch))
         found: list[list[int]] = []
         for part, sources, most, _ in self._parts(batch, steps, None, 1):
@@ -155,7 +156,7 @@ class CompiledEngine:
         candidates: Candidates | None = None,
     ) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
-        check_limits(limits, len(batch))
+        check_limits(limits, sentences(batch))
         found: list[list[Hypothesis]] = []
         for _, sources, most, own in self._parts(batch, limits, candidates, options.beam_size):
             found += self._beam(sources, most, own, options)
@@ -182,14 +183,14 @@ class CompiledEngine:
         self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
     ) -> list[Hypothesis]:
         """See `Engine.score`."""
-        check_targets(targets, len(batch), self.program.eos, self._vocabulary)
+        check_targets(targets, sentences(batch), self.program.eos, self._vocabulary)
         return forced(self, batch, targets, options)
 
     def log_probabilities(
         self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
     ) -> list[list[int]]:
         """See `Engine.log_probabilities`."""
-        check_paths(starts, paths, len(batch), self._vocabulary)
+        check_paths(starts, paths, sentences(batch), self._vocabulary)
         self._target.check_ids(starts)
         parts = self._footprint.split(batch, [len(path) for path in paths], 1)
         return [
@@ -279,7 +280,7 @@ class CompiledEngine:
     def _check(self, batch: Batch) -> None:
         for sentence in batch:
             self._source.check_ids(sentence)
-            self._source.check_length(len(sentence))
+            self._source.check_length(len(sentence), "a source")
 
 
 def _rows(found: npt.NDArray[np.int32], lengths: Iterable[int]) -> list[list[int]]:
@@ -361,7 +362,7 @@ class CompiledSession:
         """See `Session.step`."""
         ids = ids_of_rows(ids, len(self._sentence))
         self._bounds.check_ids(ids)
-        self._bounds.check_length(self._position + 1)
+        self._bounds.check_length(self._position + 1, "a translation")
         arena, rows = self._arena, len(self._sentence)
         arena.set_rows("target", rows)
         arena.reserve_steps(self._position + 1)
@@ -376,6 +377,7 @@ class CompiledSession:
 
     def select(self, rows: npt.NDArray[np.int64]) -> None:
         """See `Session.select`."""
+        rows = places_of_rows(rows, len(self._sentence))
         states = {
             s.value: self._arena.value(s.value, len(self._sentence))[rows].copy()
             for s in self._program.states

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from int8ref.errors import WrongValueError
 from int8ref.reference.log_softmax import log_softmax
-from int8ref.search.hypothesis import MAX_TOKENS, BeamOptions, Hypothesis, check_tokens
+from int8ref.search.hypothesis import (
+    MAX_TOKENS,
+    BeamOptions,
+    Hypothesis,
+    check_sequence,
+    check_tokens,
+    is_integer,
+)
 from int8ref.search.length import normalized, penalty
 
 if TYPE_CHECKING:
@@ -77,11 +85,15 @@ def check_targets(
     targets: Sequence[Sequence[int]], sentences: int, eos: int, vocabulary: int
 ) -> None:
     """Raises ValueError for targets that cannot be translations of so many sentences."""
+    check_sequence("targets", targets)
     if len(targets) != sentences:
-        raise ValueError(f"{len(targets)} targets for {sentences} sentences")
+        raise WrongValueError(f"{len(targets)} targets for {sentences} sentences")
     for index, target in enumerate(targets):
+        check_sequence(f"target {index}", target)
         if len(target) >= MAX_TOKENS:
-            raise ValueError(f"target {index} has {len(target)} tokens, more than {MAX_TOKENS - 1}")
+            raise WrongValueError(
+                f"target {index} has {len(target)} tokens, more than {MAX_TOKENS - 1}"
+            )
         check_tokens(f"target {index}", target, vocabulary, eos)
 
 
@@ -89,9 +101,16 @@ def check_paths(
     starts: Sequence[int], paths: Sequence[Sequence[int]], sentences: int, vocabulary: int
 ) -> None:
     """Raises ValueError for paths that cannot be followed from so many sentences."""
+    for name, given in (("starts", starts), ("paths", paths)):
+        check_sequence(name, given)
     if not len(starts) == len(paths) == sentences:
-        raise ValueError(f"{len(starts)} starts and {len(paths)} paths for {sentences} sentences")
-    for index, path in enumerate(paths):
+        raise WrongValueError(
+            f"{len(starts)} starts and {len(paths)} paths for {sentences} sentences"
+        )
+    for index, (start, path) in enumerate(zip(starts, paths, strict=True)):
+        check_sequence(f"path {index}", path)
+        if not is_integer(start):
+            raise WrongValueError(f"start {index} is {start!r}, not an integer")
         if not 1 <= len(path) <= MAX_TOKENS:
-            raise ValueError(f"path {index} has {len(path)} tokens, not 1 to {MAX_TOKENS}")
+            raise WrongValueError(f"path {index} has {len(path)} tokens, not 1 to {MAX_TOKENS}")
         check_tokens(f"path {index}", path, vocabulary)

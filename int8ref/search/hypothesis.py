@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
+
+from int8ref.errors import WrongTypeError, WrongValueError
 
 Normalization = Literal["length", "gnmt", "none"]
 
@@ -59,7 +63,7 @@ class BeamOptions:
         _require("alpha", self.alpha, 0, MAX_ALPHA)
         known = get_args(Normalization)
         if self.normalization not in known:
-            raise ValueError(f"normalization {self.normalization!r} is not one of {known}")
+            raise WrongValueError(f"normalization {self.normalization!r} is not one of {known}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +93,44 @@ class Sampling:
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:
+    if not is_integer(value):
+        raise WrongValueError(f"{name} is {value!r}, not an integer")
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, outside [{low}, {high}]")
+        raise WrongValueError(f"{name} is {value}, outside [{low}, {high}]")
+
+
+def is_integer(value: object) -> bool:
+    """Whether this is an integer, of NumPy's too; a truth value is none."""
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+
+
+def check_sequence(name: str, value: object) -> None:
+    """Raises TypeError for what is no sequence, and for text, which is one of characters."""
+    sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    if not sequence or isinstance(value, (str, bytes, dict)):
+        raise WrongTypeError(f"{name} is {reprlib.repr(value)}, not a sequence of integers")
+
+
+def sentences(batch: Sequence[Sequence[int]]) -> int:
+    """How many sentences a batch has; raises TypeError for what is no batch."""
+    check_sequence("the batch", batch)
+    for index, sentence in enumerate(batch):
+        check_sequence(f"sentence {index}", sentence)
+    return len(batch)
 
 
 def check_limits(limits: Sequence[int], sentences: int) -> None:
     """Raises ValueError unless there is a limit in [1, MAX_TOKENS] for each sentence."""
+    check_sequence("limits", limits)
     if len(limits) != sentences:
-        raise ValueError(f"{len(limits)} limits for {sentences} sentences")
+        raise WrongValueError(f"{len(limits)} limits for {sentences} sentences")
     for limit in limits:
         _require("a limit", limit, 1, MAX_TOKENS)
 
 
 def check_tokens(name: str, tokens: Sequence[int], vocabulary: int, eos: int | None = None) -> None:
     """Raises ValueError where `name` has what is no token, or `eos`, if it is given."""
+    check_sequence(name, tokens)
     for token in tokens:
-        if token not in range(vocabulary) or token == eos:
-            raise ValueError(f"{name} has the token id {token}")
+        if not is_integer(token) or not 0 <= token < vocabulary or token == eos:
+            raise WrongValueError(f"{name} has the token id {token}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from int8ref.search.hypothesis import check_limits, check_tokens
+from int8ref.errors import WrongValueError
+from int8ref.search.hypothesis import check_limits, check_sequence, check_tokens
 
 if TYPE_CHECKING:
     from int8ref.executor import Batch
@@ -22,8 +23,9 @@ def begun(
     """
     check_limits(limits, sentences)
     first: Batch = [()] * sentences if prefixes is None else prefixes
+    check_sequence("prefixes", first)
     if len(first) != sentences:
-        raise ValueError(f"{len(first)} prefixes for {sentences} sentences")
+        raise WrongValueError(f"{len(first)} prefixes for {sentences} sentences")
     for index, prefix in enumerate(first):
         check_tokens(f"prefix {index}", prefix, vocabulary)
     return first, [most + len(prefix) for most, prefix in zip(limits, first, strict=True)]

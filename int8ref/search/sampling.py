@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
+from int8ref.errors import WrongValueError
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, LogSoftmax
-from int8ref.search.hypothesis import ALL, Sampling
+from int8ref.search.hypothesis import ALL, Sampling, check_sequence, is_integer
 
 RANDOM_BITS = 31
 LOW_BITS = 21
@@ -32,11 +33,12 @@ def numbered(texts: Sequence[int] | None, sentences: int) -> Sequence[int]:
     sentences, or out of range."""
     if texts is None:
         return range(sentences)
+    check_sequence("texts", texts)
     if len(texts) != sentences:
-        raise ValueError(f"{len(texts)} numbers for {sentences} sentences")
+        raise WrongValueError(f"{len(texts)} numbers for {sentences} sentences")
     for number in texts:
-        if number not in range(MAX_TEXTS):
-            raise ValueError(f"a text has the number {number}")
+        if not is_integer(number) or not 0 <= number < MAX_TEXTS:
+            raise WrongValueError(f"a text has the number {number}")
     return texts
 
 

@@ -1,0 +1,69 @@
+"""What users hand over from Python: the type of each argument, checked before anything is done."""
+
+from __future__ import annotations
+
+import os
+import reprlib
+from collections.abc import Iterator, Mapping, Set
+from typing import TypeVar
+
+from int8ref.errors import WrongTypeError
+
+Kind = TypeVar("Kind")
+
+
+def text(name: str, value: object) -> str:
+    """A text.  Raises `WrongTypeError` that names the argument."""
+    if isinstance(value, str):
+        return str.__str__(value)  # of NumPy's strings, too, the text alone
+    raise _wrong(name, value, "a str")
+
+
+def items(name: str, values: object, wanted: str) -> Iterator[tuple[str, object]]:
+    """What there may be many of, such as texts: each with the name that it has for users.
+
+    `wanted`: what the values should be.  Raises `WrongTypeError` for what has no items, for text
+    and bytes, whose items are no texts, and for what has no order.
+    """
+    if isinstance(values, (str, bytes, bytearray, memoryview, Mapping, Set)):
+        raise _wrong(name, values, wanted)
+    try:
+        each = iter(values)  # type: ignore[call-overload]
+    except TypeError:
+        raise _wrong(name, values, wanted) from None
+    return ((f"{name}[{place}]", value) for place, value in enumerate(each))
+
+
+def texts(name: str, values: object, wanted: str = "a list of str") -> Iterator[str]:
+    """Many texts."""
+    return (text(place, value) for place, value in items(name, values, wanted))
+
+
+def pairs(name: str, values: object) -> Iterator[tuple[str, str]]:
+    """Many pairs of texts."""
+    return (_pair(place, value) for place, value in items(name, values, "a list of pairs of str"))
+
+
+def _pair(name: str, value: object) -> tuple[str, str]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise _wrong(name, value, "a pair of str")
+    return text(f"{name}[0]", value[0]), text(f"{name}[1]", value[1])
+
+
+def instance(name: str, value: object, kind: type[Kind]) -> Kind:
+    """A value of this kind.  Raises `WrongTypeError` that names the argument."""
+    if isinstance(value, kind):
+        return value
+    raise _wrong(name, value, f"of the type {kind.__name__}")
+
+
+def path(name: str, value: object) -> str:
+    """A path, or a name, as text.  Raises `WrongTypeError` that names the argument."""
+    try:
+        return os.fsdecode(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise _wrong(name, value, "a str or a path") from None
+
+
+def _wrong(name: str, value: object, wanted: str) -> WrongTypeError:
+    return WrongTypeError(f"{name} is {reprlib.repr(value)}, not {wanted}")
