@@ -170,8 +170,8 @@ class ReferenceEngine:
     def __init__(self, program: Program, tensors: Tensors) -> None:
         self.program = program
         self.tensors = tensors
-        self._source = Bounds.of(program.encoder, tensors, MAX_KEYS)
-        self._target = Bounds.of(program.decoder, tensors, max_steps(program, tensors))
+        self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
+        self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
 
     def session(self, batch: Batch, observe: Observer | None = None) -> ReferenceSession:
         """See `Engine.session`."""
