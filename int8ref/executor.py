@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.bounds import Bounds
 from int8ref.errors import OutOfRangeError, WrongValueError
 from int8ref.instruction import Instruction
-from int8ref.machine.bounds import Bounds
 from int8ref.program import Checked, Program, Tensors, max_steps, takes_source, vocabulary_size
 from int8ref.reference import operation
 from int8ref.reference.attention import MAX_KEYS

@@ -27,6 +27,7 @@ from weights_import.float_model import CheckpointError, FloatModel
 from weights_import.languages import pair_in
 from weights_import.lower import Options, lower
 from weights_import.outliers import outliers
+from weights_import.processor import processor
 from weights_import.scale_propagation import LoweringError
 from weights_import.sources import marian_shortlist
 from weights_import.sources.tokenizers import names_of_models, unread_tokenizers
@@ -193,6 +194,8 @@ def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tok
             f" {model.wanted or names_of_models(missing)}{unread_tokenizers(folder)}"
         )
     source, target = (model.tokenizers[side] for side in sides)
+    for content in {source, target}:
+        processor(content)
     return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)
 
 

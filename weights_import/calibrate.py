@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import sentencepiece
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
@@ -22,6 +21,7 @@ from int8ref.program import Frame
 from weights_import.float_forward import Ids, teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import batches, greedy, sample
+from weights_import.processor import processor
 
 DATA = Path(__file__).parent / "data"
 LARGEST = 127
@@ -267,10 +267,10 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
     if side not in model.tokenizers:
         raise CheckpointError(f"the model has no {side} tokenizer: pass id lists instead")
     try:
-        processor = sentencepiece.SentencePieceProcessor(model_proto=model.tokenizers[side])
-    except RuntimeError as error:
-        raise CheckpointError(f"{side} tokenizer: not a SentencePiece model: {error}") from None
-    found = (processor.vocab_size(), processor.eos_id(), processor.unk_id())
+        reader = processor(model.tokenizers[side])
+    except CheckpointError as error:
+        raise CheckpointError(f"{side} tokenizer: {error}") from None
+    found = (reader.vocab_size(), reader.eos_id(), reader.unk_id())
     special = architecture.eos, architecture.unk
     if side == "source" and architecture.source_special is not None:
         special = architecture.source_special
@@ -279,7 +279,7 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
         raise CheckpointError(
             f"{side} tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
         )
-    return [architecture.frame.around(ids) for ids in processor.encode(list(sentences))]
+    return [architecture.frame.around(ids) for ids in reader.encode(list(sentences))]
 
 
 def own_text(model: FloatModel) -> list[list[int]]:

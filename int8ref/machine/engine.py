@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.bounds import Bounds
 from int8ref.executor import Batch, Observer, ids_of_rows, places_of_rows
 from int8ref.machine import call as word
 from int8ref.machine import packed
 from int8ref.machine.arena import Arena
 from int8ref.machine.assemble import Code, assemble, row_bytes
-from int8ref.machine.bounds import Bounds
 from int8ref.machine.frame import CODE_WORDS, FRAME_WORDS
 from int8ref.machine.hypotheses import Hypotheses
 from int8ref.machine.memory import Memory

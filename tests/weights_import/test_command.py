@@ -282,12 +282,21 @@ def test_which_languages() -> None:
     assert languages_of(alone, ("en",), "x") == ("en", "en")
 
 
+def test_a_damaged_tokenizer_is_told_before_the_library_sees_it(
+    marian: Path, tmp_path: Path, capsys: Errors
+) -> None:
+    (marian / "vocab.yml").unlink()
+    told = refused([marian, "-q", "-o", tmp_path / "x.safetensors"], capsys)
+    assert "not a SentencePiece model: wire type" in told
+
+
 @pytest.mark.parametrize("languages", [[], ["--languages", "fr-en"]])
 def test_a_language_without_a_text_names_the_options(
     marian: Path, tmp_path: Path, languages: list[str], capsys: Errors
 ) -> None:
     for name in ("vocab.yml", "lex.s2t.bin"):
         (marian / name).unlink()
+    (marian / "vocab.spm").write_bytes(sentencepiece_model())
     told = refused([marian, "-q", "-o", tmp_path / "x.safetensors", *languages], capsys)
     assert ("'fr'" if languages else "'und'") in told
     assert "--languages" in told

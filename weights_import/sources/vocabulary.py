@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import sentencepiece
-
+from int8ref.protobuf import BYTES, FOUR_BYTES, VARINT, field, fields, varint
 from weights_import.float_model import CheckpointError
+from weights_import.processor import processor
 
 # sentencepiece_model.proto: message ModelProto, SentencePiece and the types of the latter; the kind
 # in TrainerSpec and the names there; what NormalizerSpec does to white space.
@@ -35,8 +35,6 @@ BYTE_FALLBACK, UNK_PIECE, BOS_PIECE, EOS_PIECE = 35, 45, 46, 47
 DUMMY_PREFIX, EXTRA_SPACES = 3, 4
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
-VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
-SIZES = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
 FLOAT = struct.Struct("<f")
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 NAMED = re.compile(r"<.+>")
@@ -104,7 +102,7 @@ def byte_pairs(pieces: Mapping[str, Piece], unk: str, bos: str, eos: str) -> byt
     """
     require(dict.fromkeys(pieces, 0), (unk, bos, eos))
     kinds = dict.fromkeys(filter(NAMED_BYTE.fullmatch, pieces), BYTE)
-    fallback = _field(BYTE_FALLBACK, VARINT, b"\1") if kinds else b""
+    fallback = field(BYTE_FALLBACK, VARINT, b"\1") if kinds else b""
     kinds |= dict.fromkeys(filter(CONTROLS.__contains__, pieces), CONTROL)
     kinds |= {bos: CONTROL, eos: CONTROL, unk: UNKNOWN}
     listed = [_written(n, Piece(p.score, kinds.get(n, NORMAL))) for n, p in pieces.items()]
@@ -141,10 +139,10 @@ def _model(
     fallback: bytes = b"",
 ) -> bytes:
     """A model of these pieces: its kind, what is done to white space, the names of special ones."""
-    trainer = _field(KIND, VARINT, kind) + fallback
-    trainer += b"".join(_field(number, BYTES, name.encode()) for number, name in names.items())
-    normalizer = b"".join(_field(number, VARINT, bytes([on])) for number, on in spaces.items())
-    rest = [_field(TRAINER, BYTES, trainer), _field(NORMALIZER, BYTES, normalizer)]
+    trainer = field(KIND, VARINT, kind) + fallback
+    trainer += b"".join(field(number, BYTES, name.encode()) for number, name in names.items())
+    normalizer = b"".join(field(number, VARINT, bytes([on])) for number, on in spaces.items())
+    rest = [field(TRAINER, BYTES, trainer), field(NORMALIZER, BYTES, normalizer)]
     return b"".join([*pieces, *rest])
 
 
@@ -167,12 +165,8 @@ def require(vocabulary: Mapping[str, int], names: Sequence[str]) -> None:
 
 def _check(content: bytes, eos: int, unk: int, size: int) -> None:
     """Raises CheckpointError unless SentencePiece reads the model as it was meant."""
-    processor = sentencepiece.SentencePieceProcessor()
-    try:
-        processor.LoadFromSerializedProto(content)
-    except RuntimeError as error:
-        raise CheckpointError(f"SentencePiece model: {error}") from None
-    found = processor.vocab_size(), processor.eos_id(), processor.unk_id()
+    read = processor(content)
+    found = read.vocab_size(), read.eos_id(), read.unk_id()
     if found != (size, eos, unk):
         raise CheckpointError(f"SentencePiece model: {found} instead of {(size, eos, unk)}")
 
@@ -187,78 +181,27 @@ def _listed(name: str, known: Mapping[str, Piece]) -> bytes:
 def _written(name: str, piece: Piece) -> bytes:
     """A piece as a field of a model."""
     try:
-        body = _field(PIECE, BYTES, name.encode())
+        body = field(PIECE, BYTES, name.encode())
     except UnicodeEncodeError:
         raise CheckpointError(f"vocabulary: {name!r:.80} has half a surrogate pair") from None
-    body += _field(SCORE, FOUR_BYTES, FLOAT.pack(piece.score))
-    return _field(PIECES, BYTES, body + _field(TYPE, VARINT, _varint(piece.type)))
+    body += field(SCORE, FOUR_BYTES, FLOAT.pack(piece.score))
+    return field(PIECES, BYTES, body + field(TYPE, VARINT, varint(piece.type)))
 
 
 def _parsed(content: bytes) -> tuple[list[tuple[str, Piece]], list[bytes]]:
     """The pieces of a model in order, and its other fields; raises CheckpointError for a damaged
     one."""
     try:
-        fields = list(_fields(content))
-        pieces = [_piece(value) for number, _, value in fields if number == PIECES]
-        return pieces, [_field(*field) for field in fields if field[0] != PIECES]
+        found = list(fields(content))
+        pieces = [_piece(value) for number, _, value in found if number == PIECES]
+        return pieces, [field(*other) for other in found if other[0] != PIECES]
     except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
         raise CheckpointError(f"SentencePiece model: {type(error).__name__}: {error}") from None
 
 
 def _piece(body: bytes) -> tuple[str, Piece]:
     """Name and properties of a piece."""
-    values = {number: value for number, _, value in _fields(body)}
+    values = {number: value for number, _, value in fields(body)}
     (score,) = FLOAT.unpack(values.get(SCORE, bytes(FLOAT.size)))
     kind = values.get(TYPE, b"\x01")
     return values[PIECE].decode(), Piece(score, kind[0])
-
-
-def _fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Number, wire type and value of each field of a message; raises IndexError where one is cut.
-
-    A varint is its bytes as they are; of the others only the value is.
-    """
-    at = 0
-    while at < len(content):
-        tag, at = _read_varint(content, at)
-        kind = tag & 7
-        start = at
-        if kind == VARINT:
-            _, end = _read_varint(content, at)
-        elif kind == BYTES:
-            size, start = _read_varint(content, at)
-            end = start + size
-        elif kind in SIZES:
-            end = at + SIZES[kind]
-        else:
-            raise IndexError(f"wire type {kind} at byte {at}")
-        if end > len(content):
-            raise IndexError(f"a field from byte {at} to {end} of {len(content)}")
-        yield tag >> 3, kind, content[start:end]
-        at = end
-
-
-def _field(number: int, kind: int, value: bytes) -> bytes:
-    """The inverse of `_fields`."""
-    size = _varint(len(value)) if kind == BYTES else b""
-    return _varint(number << 3 | kind) + size + value
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; all but the last byte have the top bit."""
-    found = bytearray()
-    while number >= 0x80:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
-
-
-def _read_varint(content: bytes, at: int) -> tuple[int, int]:
-    """A number of at most 10 bytes, and where it ends."""
-    number = 0
-    for i in range(10):
-        byte = content[at + i]
-        number |= (byte & 0x7F) << 7 * i
-        if byte < 0x80:
-            return number, at + i + 1
-    raise IndexError(f"a number of more than 10 bytes at byte {at}")
