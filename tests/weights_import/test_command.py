@@ -23,6 +23,7 @@ from int8ref.errors import UserError
 from int8ref.model_file import load
 from int8ref.shortlist import Shortlist, tokenizers_hash
 from int8ref.worker import Worker
+from tests.conftest import sentencepiece_model
 from weights_import import __main__ as importer
 from weights_import import sources
 from weights_import.__main__ import languages_of, legal_name, main
