@@ -165,7 +165,7 @@ def compile_machine(tell: Callable[[int, int], object] = lambda done, total: Non
         parts = compilers.compile_elsewhere(min(processors(), MAX_PROCESSES), tell)
     except compilers.CrashError as signal:
         raise CompilerError(f"the compiler was ended by {signal}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         _log.info("compiling in this process, as others cannot: %s", error)
         parts = _compile_here()
     return encode(parts)
@@ -204,7 +204,7 @@ def encode(parts: Sequence[Part]) -> bytes:
 
 
 def _decode(content: bytes) -> Image | Objects:
-    """Inverse of `encode`.  Raises ValueError."""
+    """Inverse of `encode`.  Raises ValueError and msgspec.MsgspecError."""
     head, code = content[: len(MAGIC) + 32], content[len(MAGIC) + 32 :]
     if head != MAGIC + hashlib.sha256(code).digest():
         raise ValueError("damaged code")
@@ -242,6 +242,6 @@ def _read(path: Path) -> bytes | None:
     try:
         content = path.read_bytes()
         _decode(content)
-    except (OSError, ValueError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
     return content
