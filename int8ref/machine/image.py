@@ -96,7 +96,7 @@ def link(objects: Sequence[bytes], entry: str) -> Image:
     """
     try:
         return _link(objects, entry)
-    except (struct.error, IndexError, StopIteration, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, OverflowError, StopIteration, UnicodeDecodeError) as error:
         raise LinkError(f"a damaged object file: {error}") from None
 
 

@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import json
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -42,6 +43,8 @@ _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _loaded: list[tuple[Machine, object]] = []
 _begun: list[_Job] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begun.clear)  # a fork has no threads
 
 
 class CompilerError(UserError, RuntimeError):
