@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.errors import UserError
-from weights_import.float_model import CheckpointError, Float32, FloatModel
+from weights_import.float_model import Float32, FloatModel
 
 NAMES = {kind: sorted(random_model(kind).tensors) for kind in KINDS}
 
