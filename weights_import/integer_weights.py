@@ -49,7 +49,8 @@ class Rows:
     def biased(self, more: Real) -> Rows:
         """With `more` added to the bias, and scales in which that fits."""
         bias = self.bias + more
-        scale = np.maximum(self.scale, least_row(bias))
+        depth = self.folded[0].shape[1]
+        scale = np.maximum(self.scale, least_row(bias, self.scale, depth))
         parts = np.split(scale, self.ends)
         own = [
             found if found is None or np.array_equal(found.scale, part) else None

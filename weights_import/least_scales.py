@@ -13,12 +13,14 @@ import numpy as np
 
 from int8ref.reference.layer_norm import FRACTION_BITS
 from int8ref.reference.match_add import MAX_RAISE
-from weights_import.scale_propagation import BIAS_BITS, WIDE_MAX, Float64, Real
+from weights_import.scale_propagation import BIAS_BITS, DATA_MAX, WIDE_MAX, Float64, Real
 
 MARGIN = 1.001
 """So that no rounding of a float leads beyond a limit."""
 SMALLEST = 2.0**-120
 """Of all scales: that of a value or a weight that is zero, and of any that is smaller."""
+VANISHING = 2.0**-16
+"""Of what is added to a bias."""
 LARGEST_ROW = 2.0**30
 """Of the results of a norm, in units of 2^-shift."""
 BRANCH_BIAS_BITS = 40
@@ -43,10 +45,16 @@ def least_result(scale: Float64, shift: int) -> Float64:
     return scale * (2.0**shift * MARGIN / WIDE_MAX)
 
 
-def least_row(bias: Real) -> Float64:
-    """Of the row of a weight whose accumulators begin with `bias`: 2^27 units at most."""
-    reach = float(WIDE_MAX << BIAS_BITS)
-    return np.abs(np.asarray(bias, np.float64)) * (MARGIN / reach)
+def least_row(bias: Real, scale: Float64, depth: int) -> Float64:
+    """Of the row of a weight whose accumulators begin with `bias`; `scale` is its finest.
+
+    All rows of an instruction have one shift of their biases, which costs the others bits.  So a
+    bias has BIAS_BITS at most, and none where the `depth` products of its row vanish beside it.
+    """
+    size = np.abs(np.asarray(bias, np.float64))
+    alone = scale * depth * DATA_MAX**2 < size * VANISHING
+    reach: Float64 = WIDE_MAX * np.where(alone, 1.0, 2.0**BIAS_BITS)
+    return size * MARGIN / reach
 
 
 def least_sum(branch: Float64, stream: Float64, bias: Real | None) -> float:

@@ -29,8 +29,9 @@ START_BITS = OFFSET.bit_length() - 1
 """Largest shift of a bias with which start values are whole numbers of its unit."""
 
 
-BIAS_BITS = 12
-"""Largest shift that one large bias brings upon the others beside it, of 16 bits each."""
+BIAS_BITS, LOGIT_BITS = 8, 12
+"""Largest shift that one large bias brings upon the others beside it, of 16 bits each; of logits,
+whose products reach farther."""
 
 
 class LoweringError(UserError, ValueError):
@@ -178,7 +179,7 @@ def logit_bias(
     there outweighs all products.
     """
     exact = np.rint(np.asarray(bias, np.float64) / scale)
-    if _bias_shift(exact) <= BIAS_BITS:
+    if _bias_shift(exact) <= LOGIT_BITS:
         return integer_bias(bias, scale, sums=weight.sum(axis=1, dtype=np.int64))
     room = 2**31 - 1 - OFFSET * OFFSET * weight.shape[1]
     return np.clip(exact, -room, room).astype(np.int32), 0
