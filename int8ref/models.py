@@ -90,7 +90,7 @@ def find_model(name_or_path: str, say: Say, meanwhile: Meanwhile | None = None) 
     published = MODELS.get(name_or_path)
     if published is None:
         path = Path(name_or_path)
-        if not path.exists():
+        if not name_or_path or not path.exists():
             known = ", ".join([*MODELS, *embedded.names()])
             raise ModelError(f"no model file {name_or_path!r}, nor one of the names {known}")
         return path

@@ -16,7 +16,8 @@ from int8ref.errors import UserError
 
 PAUSE_SECONDS = 0.01
 STANDARD_ERROR = 2
-STDIN = "-"
+STANDARD = "-"
+"""The path that stands for stdin, or stdout."""
 
 Buffer = TypeVar("Buffer")
 
@@ -103,7 +104,7 @@ def _wait(readers: list[Any], writers: list[Any]) -> None:
 
 def open_input(path: str) -> io.BufferedReader:
     """A file to read, stdin for "-"."""
-    if path != STDIN:
+    if path != STANDARD:
         return io.BufferedReader(RawFile(path, "rb", path))
     if sys.stdin is None:
         raise UserError("there is no standard input")
