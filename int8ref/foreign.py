@@ -11,6 +11,8 @@ from pathlib import Path
 
 HEAD_BYTES = 1 << 16
 """What is looked at: an int8ref model names itself in its first bytes."""
+MAX_TENSORS = 1 << 16
+"""Of a checkpoint of Marian's."""
 MARK = b'{"__metadata__":{"int8ref":'
 IMPORT = "import it with: python -m weights_import"
 PICKLE = "export the weights as safetensors, then"
@@ -90,7 +92,8 @@ def _archive(place: Path, head: bytes) -> str:
 
 def _is_checkpoint(head: bytes) -> bool:
     """Whether this begins as a file of Marian (.bin) or of CTranslate2 (model.bin) does."""
-    marian = head.startswith((1).to_bytes(8, "little"))
+    version, tensors = (int.from_bytes(head[at : at + 8], "little") for at in (0, 8))
+    marian = version == 1 and 0 < tensors <= MAX_TENSORS
     length = int.from_bytes(head[4:6], "little")
     return marian or head[6 : 6 + length].rstrip(b"\0").endswith(b"Spec")
 
