@@ -102,7 +102,7 @@ def invite(inputs: Sequence[InputFile], console: Console) -> None:
 def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> LineWriter:
     """A writer of the output, stdout for "-"; raises UserError where it is another file of the
     run."""
-    if path == "-":
+    if path == STANDARD:
         return LineWriter(standard_output())
     from int8ref.shortlist import beside
 
