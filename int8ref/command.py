@@ -15,7 +15,13 @@ from int8ref.counts import Counts
 from int8ref.errors import UserError
 from int8ref.lines import Lines, LineWriter, TextError, Warn, open_output
 from int8ref.options import OptionError
-from int8ref.streams import STDIN, described, hold_closed_descriptors, open_input, standard_output
+from int8ref.streams import (
+    STANDARD,
+    described,
+    hold_closed_descriptors,
+    open_input,
+    standard_output,
+)
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from pathlib import Path
@@ -32,12 +38,12 @@ class InputFile:
     """
 
     def __init__(self, what: str, path: str | None, complain: Warn) -> None:
-        path = STDIN if path is None else path
+        path = STANDARD if path is None else path
         file = open_input(path)
         self.what = what
         self.status = os.fstat(file.fileno())
         self.terminal = file.isatty()
-        self.lines = Lines(file, complain, None if path == STDIN else path)
+        self.lines = Lines(file, complain, None if path == STANDARD else path)
 
     @property
     def size(self) -> int:
@@ -96,7 +102,7 @@ def invite(inputs: Sequence[InputFile], console: Console) -> None:
 def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> LineWriter:
     """A writer of the output, stdout for "-"; raises UserError where it is another file of the
     run."""
-    if path == "-":
+    if path == STANDARD:
         return LineWriter(standard_output())
     from int8ref.shortlist import beside
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 HEAD_BYTES = 1 << 16
 """What is looked at: an int8ref model names itself in its first bytes."""
+MAX_TENSORS = 1 << 16
+"""Of a checkpoint of Marian's."""
 MARK = b'{"__metadata__":{"int8ref":'
 IMPORT = "import it with: python -m weights_import"
 PICKLE = "export the weights as safetensors, then"
@@ -35,19 +37,27 @@ CHECKPOINT_FILES = ("config.json", "model.bin", "model.safetensors", "params.jso
 CHECKPOINT_ENDINGS = (".npz", ".bin", ".safetensors")
 
 
-def told(path: str | os.PathLike[str]) -> str | None:
-    """What a file or folder is that is no model of int8ref; None where that is not clear."""
+def told(path: str | os.PathLike[str], error: str) -> str:
+    """What is wrong with a file that is given for a model, and was found to have this error.
+
+    It is what the file is, if that is another thing, else the error, and what may help.
+    """
     place = Path(path)
     try:
         if place.is_dir():
-            return _folder(place)
-        if not place.is_file():
-            return None
+            return _folder(place) or error
+        if not place.is_file():  # a pipe, which nobody may ever write to
+            return error
         with place.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except OSError:
-        return None
-    return _file(place, head)
+        return error
+    if kind := _file(place, head):
+        return kind
+    if head[8:9] == b"{" and not head.startswith(MARK, 8):
+        of = place.parent if (place.parent / "config.json").exists() else place
+        return f"{error}; if it is a checkpoint in safetensors, {_command(of)}"
+    return error if head else f"an empty file: {error}"
 
 
 def _folder(place: Path) -> str | None:
@@ -58,19 +68,14 @@ def _folder(place: Path) -> str | None:
 
 
 def _file(place: Path, head: bytes) -> str | None:
-    if not head:
-        return "an empty file"
     for offset, mark, kind in KINDS:
         if head.startswith(mark, offset):
             return kind
     if head.startswith(b"PK\x03\x04"):
         return _archive(place, head)
-    if head[8:9] == b"{" and not head.startswith(MARK, 8):
-        of = place.parent if (place.parent / "config.json").exists() else place
-        return f"safetensors of another kind than int8ref's; if it is a checkpoint, {_command(of)}"
     if _is_checkpoint(head):
         return f"a checkpoint, not a model file: {_command(place)}"
-    if _is_text(head):
+    if head and _is_text(head):
         return "a text, not a model file"
     return None
 
@@ -87,7 +92,8 @@ def _archive(place: Path, head: bytes) -> str:
 
 def _is_checkpoint(head: bytes) -> bool:
     """Whether this begins as a file of Marian (.bin) or of CTranslate2 (model.bin) does."""
-    marian = head.startswith((1).to_bytes(8, "little"))
+    version, tensors = (int.from_bytes(head[at : at + 8], "little") for at in (0, 8))
+    marian = version == 1 and 0 < tensors <= MAX_TENSORS
     length = int.from_bytes(head[4:6], "little")
     return marian or head[6 : 6 + length].rstrip(b"\0").endswith(b"Spec")
 

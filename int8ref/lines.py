@@ -44,8 +44,12 @@ class Lines:
     def __init__(self, file: BinaryIO, warn: Warn, name: str | None = None) -> None:
         self._file = file
         self._warn = warn
-        self._where = "line" if name is None else f"{name}: line"
+        self._name = name
         self.position = 0
+
+    def where(self, number: int) -> str:
+        """What a line is called, numbers from 1 on."""
+        return f"line {number}" if self._name is None else f"{self._name}: line {number}"
 
     def __iter__(self) -> Iterator[str]:
         number = 0
@@ -55,14 +59,14 @@ class Lines:
             cut = len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n") and self._skip_rest()
             if cut:
                 told = f"only the first {MAX_LINE_BYTES} bytes are read"
-                self._warn(f"{self._where} {number}: {told}")
+                self._warn(f"{self.where(number)}: {told}")
             if number == 1:
                 raw = raw.removeprefix(codecs.BOM_UTF8)
             try:
                 text = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not cut)
             except UnicodeDecodeError as error:
                 reason = f"byte {error.start + 1} (0x{raw[error.start]:02x}): {error.reason}"
-                told = f"{self._where} {number} is not UTF-8: {reason}{_guess(number, raw)}"
+                told = f"{self.where(number)} is not UTF-8: {reason}{_guess(number, raw)}"
                 raise TextError(told) from None
             yield text.removesuffix("\n").removesuffix("\r")
 

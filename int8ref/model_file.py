@@ -203,8 +203,7 @@ def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
         tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
         types = validate(header.program, tensors)
     except (ModelFileError, ProgramError) as error:
-        told = foreign.told(path) or error
-        raise ModelFileError(f"{os.fspath(path)}: {told}") from None
+        raise ModelFileError(f"{os.fspath(path)}: {foreign.told(path, str(error))}") from None
     model = Model(
         name=header.name,
         languages=header.languages,

@@ -84,7 +84,7 @@ def find_model(
         return found
     published = MODELS.get(name)
     if published is None:
-        if not _is_there(name):
+        if not name or not _is_there(name):
             known = ", ".join([*MODELS, *embedded.names()])
             raise ModelError(f"no model file {name!r}, nor one of the names {known}")
         return Path(name)

@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shared.check_normalization(made, given)
     if len(given.files) not in (0, 2):
         made.error("give two files, of sources and of translations, or none")
+    if given.files == ["-", "-"]:
+        made.error("one of the two files may be -, stdin, not both")
     if given.files and given.input is not None:
         made.error("files as arguments and --input exclude each other")
     return command.run(partial(_run, given), given.log_level)
@@ -64,7 +66,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         pairs = _side_by_side(*(file.lines for file in inputs))
     else:
         inputs = [command.InputFile("input", given.input, complain)]
-        pairs = _around_tabs(inputs[0].lines)
+        pairs = _around_tabs(inputs[0])
     options = shared.options_of(given, scores=True)
 
     from int8ref.executor import prepare_backend
@@ -93,10 +95,10 @@ def _side_by_side(sources: Iterable[str], translations: Iterable[str]) -> Iterat
         yield source, translation
 
 
-def _around_tabs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(lines, start=1):
+def _around_tabs(file: command.InputFile) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(file.lines, start=1):
         if line.count("\t") != 1:
-            raise TextError(f"line {number} has {line.count(chr(9))} tabs, not one")
+            raise TextError(f"{file.lines.where(number)} has {line.count(chr(9))} tabs, not one")
         source, _, translation = line.partition("\t")
         yield source, translation
 

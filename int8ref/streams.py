@@ -16,7 +16,8 @@ from int8ref.errors import UserError
 
 PAUSE_SECONDS = 0.01
 STANDARD_ERROR = 2
-STDIN = "-"
+STANDARD = "-"
+"""The path that stands for stdin, or stdout."""
 
 Buffer = TypeVar("Buffer")
 
@@ -103,19 +104,42 @@ def _wait(readers: list[Any], writers: list[Any]) -> None:
 
 def open_input(path: str) -> io.BufferedReader:
     """A file to read, stdin for "-"."""
-    if path != STDIN:
+    if path != STANDARD:
         return io.BufferedReader(RawFile(path, "rb", path))
     if sys.stdin is None:
         raise UserError("there is no standard input")
     return io.BufferedReader(RawFile(sys.stdin.fileno(), "rb", "standard input"))
 
 
+class Memory(RawFile):
+    """A stream of text without a descriptor, such as that of a notebook or of `redirect_stdout`."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def isatty(self) -> bool:
+        """See `io.IOBase`."""
+        return False
+
+    def write(self, data: Any) -> int:
+        """See `io.RawIOBase`; `data` is whole characters."""
+        self._stream.write(bytes(data).decode())
+        return len(data)
+
+    def close(self) -> None:
+        """Leave the stream open: it is not ours."""
+
+
 def standard_output() -> RawFile:
-    """The descriptor of stdout.  What `print` cannot write is told too late for an exit status."""
+    """Stdout.  What `print` cannot write is told too late for an exit status."""
     if sys.stdout is None:
         raise UserError("there is no standard output")
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, AttributeError):
+        return Memory(sys.stdout)
     sys.stdout.flush()
-    return RawFile(sys.stdout.fileno(), "wb", "standard output")
+    return RawFile(descriptor, "wb", "standard output")
 
 
 def tell(text: str) -> None:

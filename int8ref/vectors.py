@@ -14,6 +14,7 @@ from int8ref.console import Console
 from int8ref.counts import UnknownCharacters
 from int8ref.errors import UserError
 from int8ref.lines import split_arguments
+from int8ref.streams import STANDARD, standard_output
 
 PROGRAM = "python -m int8ref.vectors"
 EXAMPLES = f"""examples:
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made = shared.command_parser(PROGRAM, "Write golden vectors of one sentence.", EXAMPLES)
     add = made.add_argument_group("model, input, output").add_argument
     shared.add_model(add)
-    add("-o", "--output", metavar="FILE", required=True, help="the archive (.npz)")
+    add("-o", "--output", metavar="FILE", required=True, help="the archive (.npz); -: stdout")
     add("text", metavar="TEXT", help="a sentence; a model without a source reads it as its own")
     add = made.add_argument_group("what is written").add_argument
     add("--op", action="append", metavar="NAME", help="only this operation; may be repeated")
@@ -69,7 +70,10 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     for what, used in (("model", path), ("shortlist", beside(path))):
         if all(map(os.path.exists, (given.output, used))) and os.path.samefile(given.output, used):
             raise UserError(f"{given.output}: the output is the {what} file")
-    write_whole(given.output, content)
+    if given.output == STANDARD:
+        standard_output().write_all(content)
+    else:
+        write_whole(given.output, content)
     unknown = UnknownCharacters()
     unknown.add(found.unknown)
     unknown.tell(console.warning)

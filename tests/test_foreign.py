@@ -57,7 +57,9 @@ FILES = {
     archive("archive/data.pkl"): "a pickle, which is never opened",
     archive("translate-en_pt-1_0/metadata.json"): "a zip archive",
     npz(): f"a checkpoint, not a model file: {IMPORT} FILE",
-    container.pack({"a": np.zeros(4, np.int8)}, "format", '"pt"'): "safetensors of another kind",
+    container.pack(
+        {"a": np.zeros(4, np.int8)}, "format", '"pt"'
+    ): "not an int8ref model: the metadata is not one text",
     "# Modelo\nÁgua não é café.\n".encode(): "a text, not a model file",
     ("á" * foreign.HEAD_BYTES).encode()[1:]: "",
     ("a" + "á" * foreign.HEAD_BYTES).encode(): "a text, not a model file",

@@ -126,6 +126,18 @@ def test_lines_that_are_no_pairs(tiny: Command, line: str, tabs: int) -> None:
     assert errors == f"int8ref: error: line 6 has {tabs} tabs, not one\n"
 
 
+@pytest.mark.parametrize("wrong", ["source", "target"])
+def test_the_file_with_the_wrong_byte_is_named(tiny: Command, tmp_path: Path, wrong: str) -> None:
+    for name in ("source", "target"):
+        (tmp_path / name).write_bytes(b"a\nb\xff\n" if name == wrong else b"a\nb\n")
+    status, out, errors = run([*tiny, tmp_path / "source", tmp_path / "target"])
+    assert (status, len(out.splitlines())) == (1, 1)
+    where = f"{tmp_path / wrong}: line 2"
+    assert errors == f"int8ref: error: {where} is not UTF-8: byte 2 (0xff): invalid start byte\n"
+    status, _, errors = run([*tiny, "-i", tmp_path / "source"])
+    assert errors == f"int8ref: error: {tmp_path / 'source'}: line 1 has 0 tabs, not one\n"
+
+
 @pytest.mark.parametrize("side", ["line 1", "line 1, translation"])
 def test_long_ones_are_cut_and_told(tiny: Command, side: str) -> None:
     long = "the cat sat " * 40
@@ -170,6 +182,7 @@ def test_a_coprocess_gets_each_score_before_it_sends_the_next(tiny: Command, sco
         (["one"], 2, "give two files"),
         (["one", "two", "three"], 2, "give two files"),
         (["one", "two", "-i", "three"], 2, "exclude each other"),
+        (["-", "-"], 2, "may be -, stdin, not both"),
         (["--output-format", "nbest"], 2, "invalid choice"),
         (["/no/such", os.devnull], 1, "/no/such: No such file"),
         (["-m", "xx-yy"], 1, "no model file 'xx-yy'"),

@@ -342,3 +342,16 @@ def test_a_file_waits_where_the_system_cannot_tell(monkeypatch: pytest.MonkeyPat
     os.close(writer)
     assert RawFile(reader, "rb", "pipe").readinto(buffer) == 0
     os.close(reader)
+
+
+def test_a_command_may_be_called_where_stdout_is_no_file(tiny_file: Path) -> None:
+    """As in a notebook."""
+    program = (
+        "import contextlib, io, sys; from int8ref import translate\n"
+        "out, told = io.StringIO(), io.StringIO()\n"
+        "with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):\n"
+        "    status = translate.main([*sys.argv[1:], 'the {cat', 'a'])\n"
+        "print(status, len(out.getvalue().splitlines()), 'vocabulary lacks' in told.getvalue())"
+    )
+    few: Command = ["-m", tiny_file, "--backend", "reference"]
+    assert run([sys.executable, "-c", program, *few]) == (0, b"0 2 True\n", "")

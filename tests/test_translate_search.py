@@ -61,10 +61,14 @@ def text_of(hypothesis: Hypothesis) -> str:
     return text
 
 
+def cut(hypothesis: Hypothesis) -> str:
+    return "" if hypothesis.complete else " Cut= 1"
+
+
 def lists(size: int, n_best: int) -> bytes:
     """n-best lists as Moses has them."""
     return "".join(
-        f"{number} ||| {text_of(h)} ||| F0= {nats(sum(h.tokens))} ||| {nats(h.score)}\n"
+        f"{number} ||| {text_of(h)} ||| F0= {nats(sum(h.tokens))}{cut(h)} ||| {nats(h.score)}\n"
         for number, some in enumerate(searched(size, n_best))
         for h in some
     ).encode()

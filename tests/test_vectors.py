@@ -15,10 +15,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from int8ref import arithmetic
+from int8ref import arithmetic, shortlist, worker
 from int8ref.errors import UserError
 from int8ref.executor import BACKENDS, Backend, load_engine
 from int8ref.model_file import Model, model_hash, save
+from int8ref.program import vocabulary_size
 from int8ref.recording import INDEX, Vectors, record
 from int8ref.reference import operation
 from tests.conftest import SENTENCES, build_tiny_model
@@ -160,6 +161,32 @@ def test_command(command: Command, tmp_path: Path, backend: Backend) -> None:
     assert told.startswith(f"int8ref: {len(recorded('integer').records)} operations, ")
     digest = model_hash(tmp_path / "model.safetensors")
     assert output.read_bytes() == recorded("integer").archive("tiny-translation", digest)
+
+
+def test_the_archive_on_stdout(command: Command, tmp_path: Path) -> None:
+    """As -o - is for every other command."""
+    status, out, told = run([*command, "-o", "-", TEXT])
+    digest = model_hash(tmp_path / "model.safetensors")
+    assert (status, out) == (0, recorded("integer").archive("tiny-translation", digest))
+    assert told.startswith("int8ref: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_the_shortlist_is_not_written_over(command: Command, tmp_path: Path) -> None:
+    lists = shortlist.beside(tmp_path / "model.safetensors")
+    model = MODELS["integer"]
+    sizes = worker.source_size(model), vocabulary_size(model.program, model.tensors)
+    tokens = np.arange(2, 2 + sizes[0], dtype=np.int32) % sizes[1]
+    offsets = np.arange(sizes[0] + 1, dtype=np.int32)
+    digest = shortlist.tokenizers_hash(model.source.model, model.target.model)
+    shortlist.save(lists, shortlist.Shortlist(2, True, digest, offsets, tokens, {}))
+    before = lists.read_bytes()
+    status, _, told = run([*command, "-o", lists, TEXT])
+    assert (status, told) == (1, f"int8ref: error: {lists}: the output is the shortlist file\n")
+    translate: Command = [command[0], "-m", "int8ref.translate", *command[3:], "-o", lists, TEXT]
+    status, _, told = run([*translate, "--backend", "reference"])
+    assert (status, told) == (1, f"int8ref: error: {lists}: the output is the shortlist file\n")
+    assert lists.read_bytes() == before
 
 
 def test_command_errors(command: Command, tmp_path: Path) -> None:
