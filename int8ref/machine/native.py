@@ -93,7 +93,7 @@ def compile_machine() -> bytes:
     """
     try:
         parts = _compile_elsewhere(min(processors(), MAX_PROCESSES))
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError) as error:
         _log.info("compiling in this process, as others cannot: %s", error)
         from int8ref.machine.build import compile_parts
 
@@ -104,7 +104,7 @@ def compile_machine() -> bytes:
 def _compile_elsewhere(count: int) -> list[Part]:
     """All parts, compiled by so many processes; each takes the next part from a pipe.
 
-    Raises OSError and msgspec.MsgspecError where one of them fails.
+    Raises OSError and ValueError where one of them fails.
     """
     import subprocess
 
@@ -160,7 +160,7 @@ def encode(parts: Sequence[Part]) -> bytes:
 
 
 def _decode(content: bytes) -> Image | Objects:
-    """Inverse of `encode`.  Raises ValueError and msgspec.MsgspecError."""
+    """Inverse of `encode`.  Raises ValueError."""
     head, code = content[: len(MAGIC) + 32], content[len(MAGIC) + 32 :]
     if head != MAGIC + hashlib.sha256(code).digest():
         raise ValueError("damaged code")
@@ -194,6 +194,6 @@ def _read(path: Path) -> bytes | None:
     try:
         content = path.read_bytes()
         _decode(content)
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError):
         return None
     return content
