@@ -40,8 +40,7 @@ class CrashError(Exception):
 def compile_elsewhere(count: int, tell: Told) -> list[Part]:
     """All parts, compiled by so many processes.
 
-    Raises OSError, ValueError and msgspec.MsgspecError where one of them fails; `CrashError` where
-    a signal ends it.
+    Raises OSError and ValueError where one of them fails; `CrashError` where a signal ends it.
     """
     work = _Work(tell)
     threads = [threading.Thread(target=work.share, daemon=True) for _ in range(count)]

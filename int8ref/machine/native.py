@@ -168,7 +168,7 @@ def compile_machine(tell: Callable[[int, int], object] = lambda done, total: Non
         parts = compilers.compile_elsewhere(min(processors(), MAX_PROCESSES), tell)
     except compilers.CrashError as signal:
         raise CompilerError(f"the compiler was ended by {signal}") from None
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError) as error:
         _log.info("compiling in this process, as others cannot: %s", error)
         parts = _compile_here()
     return encode(parts)
@@ -245,6 +245,6 @@ def _read(path: Path) -> bytes | None:
     try:
         content = path.read_bytes()
         _decode(content)
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError):
         return None
     return content
