@@ -156,9 +156,8 @@ def test_options_exist(page: Path) -> None:
 def test_installing_is_what_the_project_says() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     first, second = blocks(README, "sh")[:2]
-    for block, extra in ((first, "models"), (second, "test")):
-        assert block.startswith("python3 -m venv .venv && .venv/bin/pip install ")
-        assert f"'.[{extra}]'" in block
+    for block, install, extra in ((first, "", "models"), (second, "-e ", "test")):
+        assert f'python -m pip install {install}".[{extra}]"\n' in block
         assert extra in project["optional-dependencies"]
     least = project["requires-python"].removeprefix(">=")
     assert f"Python {least}" in README.read_text("utf-8")
@@ -169,7 +168,7 @@ def test_installing_is_what_the_project_says() -> None:
 def test_ci_runs_the_tests_as_the_readme_does() -> None:
     ci = (ROOT / ".ci" / "run").read_text()
     *_, test = (words for words in commands(README) if "pytest" in words)
-    assert test[0] == ".venv/bin/python"
+    assert test[0] == "python"
     assert f"\npython {' '.join(test[1:])} " in ci
     assert '-e ".[test]"' in ci
 
