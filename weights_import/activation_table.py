@@ -93,7 +93,7 @@ def activation_table(
 def best_end(ends: Float64, error: Callable[[float], float], more: int = DEEPER) -> float:
     """The end of the least error; where the last one is no worse, shares of it are tried as well,
     so many times."""
-    best = min(ends.tolist(), key=error)
+    best: float = min(ends.tolist(), key=error)
     if not more or best == 0 or error(float(ends[-1])) > error(best):
         return best
     return min(best, best_end(ends * SHARES[-1], error, more - 1), key=error)
