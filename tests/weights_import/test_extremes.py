@@ -288,15 +288,18 @@ def test_an_error_of_the_lowering_names_its_sublayer(monkeypatch: pytest.MonkeyP
 def test_large_weights_are_told_all_at_once() -> None:
     model = random_model("pre-norm")
     assert not [*outliers(model)]
-    for name in ("decoder.1.ffn.inner.weight", "output.weight"):
+    for name in ("decoder.1.ffn.inner.weight", "output.weight", "encoder.0.ffn.norm.bias"):
         model.tensors[name] = one(model.tensors[name], -1e6)
-    inner, output = outliers(model)
+    model.tensors["encoder.1.ffn.norm.bias"] = one(np.zeros(8, np.float32), 999)
+    model.tensors["output.bias"][4] = -1e9
+    inner, norm, output = outliers(model)
+    assert norm.startswith("encoder.0.ffn.norm.bias[4] is -1e+06, ")
     assert inner.startswith(
         "decoder.1.ffn.inner.weight[6, 4] is -1e+06, the other weights about 0."
     )
     assert output.startswith("output.weight[5, 4] is -1e+06, ")
     model.tensors["output.weight"] = one(np.zeros_like(model.tensors["output.weight"]), 1e6)
-    assert len([*outliers(model)]) == 1
+    assert len([*outliers(model)]) == 2
 
 
 def changed(folder: Path, name: str, change: Callable[[Float32], Float32]) -> list[str]:
