@@ -24,6 +24,8 @@ SAMPLED = 1 << 14
 """Values that intervals are tried on."""
 SHARES = 2.0 ** -(np.arange(33) / 4)
 """Ends that are tried, as shares of the least and of the largest value."""
+DEEPER = 4
+"""How often smaller ones are tried, where all these are as bad: a channel is large by far."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,13 @@ def activation_table(
     return tabulate(function, Interval.of(low, high, least))
 
 
-def best_end(ends: Float64, error: Callable[[float], float]) -> float:
-    """The end of the least error; where that is the last one, more are tried behind it."""
-    best = min(ends.tolist(), key=error)
-    return best if best in (0, *ends[:-1]) else best_end(ends * SHARES[-1], error)
+def best_end(ends: Float64, error: Callable[[float], float], more: int = DEEPER) -> float:
+    """The end of the least error; where the last one is no worse, shares of it are tried as well,
+    so many times."""
+    best: float = min(ends.tolist(), key=error)
+    if not more or best == 0 or error(float(ends[-1])) > error(best):
+        return best
+    return min(best, best_end(ends * SHARES[-1], error, more - 1), key=error)
 
 
 def wide_table(function: Function, unit: float) -> tuple[NDArray[np.int16], float]:

@@ -9,27 +9,31 @@ import numpy as np
 from weights_import.float_model import Float32, FloatModel
 
 LARGEST_RATIO = 1000.0
-"""Of the largest weight to the root mean square of the others, without a warning; that of trained
-models is below 100."""
+"""Of the largest weight to the root mean square of the others, without a warning; it is below 100
+in trained matrices."""
 
 
 def outliers(model: FloatModel) -> Iterator[str]:
-    """A warning for every matrix in which one weight is so large that integers of 8 bits may not
-    hold the others beside it: the importer keeps the large one."""
-    matrices = {id(x): (name, x) for name, x in model.tensors.items() if x.ndim == 2}
-    for name, matrix in sorted(matrices.values(), key=lambda named: named[0]):
-        at, others = beside_the_largest(matrix)
-        if others and abs(float(matrix[at])) > LARGEST_RATIO * others:
+    """A warning for every tensor in which one weight is so large that integers of 8 bits may not
+    hold the others beside it: the importer keeps the large one.
+
+    Biases and gains are taken to be about 1 at least.  A bias of the output may be anything.
+    """
+    tensors = {id(x): (name, x) for name, x in model.tensors.items() if name != "output.bias"}
+    for name, tensor in sorted(tensors.values(), key=lambda named: named[0]):
+        at, others = beside_the_largest(tensor)
+        usual = max(others, 1.0) if tensor.ndim == 1 else others
+        if usual and abs(float(tensor[at])) > LARGEST_RATIO * usual:
             yield (
-                f"{name}[{', '.join(map(str, at))}] is {matrix[at]:.6g}, the other weights about"
+                f"{name}[{', '.join(map(str, at))}] is {tensor[at]:.6g}, the other weights about"
                 f" {others:.2g}: 8 bits may not hold them beside it, and the model may be worse"
                 " for it; if this weight is damaged, repair it"
             )
 
 
-def beside_the_largest(matrix: Float32) -> tuple[tuple[int, ...], float]:
+def beside_the_largest(tensor: Float32) -> tuple[tuple[int, ...], float]:
     """Where the largest magnitude is, and the root mean square of the rest, 0 where that is 0."""
-    sizes = np.abs(matrix)
+    sizes = np.abs(tensor)
     at = tuple(map(int, np.unravel_index(sizes.argmax(), sizes.shape)))
     sizes[at] = 0
     second = float(sizes.max())

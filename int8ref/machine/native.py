@@ -207,7 +207,7 @@ def encode(parts: Sequence[Part]) -> bytes:
 
 
 def _decode(content: bytes) -> Image | Objects:
-    """Inverse of `encode`.  Raises ValueError and msgspec.MsgspecError."""
+    """Inverse of `encode`.  Raises ValueError."""
     head, code = content[: len(MAGIC) + 32], content[len(MAGIC) + 32 :]
     if head != MAGIC + hashlib.sha256(code).digest():
         raise ValueError("damaged code")

@@ -74,3 +74,18 @@ def test_the_interval_leaves_out_what_matters_little(name: Activation) -> None:
 def test_nothing_but_zeros() -> None:
     made = activation_table(ACTIVATIONS["swish"], np.zeros((3, 4), np.float32))
     assert made.apply(np.zeros(3)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["swish", "gelu"])
+@pytest.mark.parametrize("size", [200, 1e4, 1e8])
+def test_the_interval_leaves_out_ends_of_any_size(name: Activation, size: float) -> None:
+    """However far a channel lies below zero, where the activation makes it 0."""
+    sample = np.random.default_rng(0).normal(0, 2, (1000, 16)).astype(np.float32)
+    sample[:, 5] = -size
+    made = activation_table(ACTIVATIONS[name], sample)
+    assert made.before.scale * 254 < 20
+
+
+def test_the_interval_has_the_least_scale_that_is_asked_for() -> None:
+    sample = np.random.default_rng(0).normal(0, 2, (100, 16)).astype(np.float32)
+    assert activation_table(ACTIVATIONS["gelu"], sample, 0.5).before.scale == 0.5

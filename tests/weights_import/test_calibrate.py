@@ -57,6 +57,12 @@ def test_mse_threshold_is_nearly_the_best_of_all(kind: str, seed: int) -> None:
     assert found <= limit * best
 
 
+@pytest.mark.parametrize("size", [1e-36, 1e-44])
+def test_mse_threshold_of_the_smallest_numbers(size: float) -> None:
+    x = np.abs(np.array([1, 0.9, 0.5]) * size).astype(np.float32)
+    assert 0.8 * size < mse_threshold(x) <= 1.3 * size
+
+
 def test_clip_by_group_is_clip_of_each_group() -> None:
     random = np.random.default_rng(0)
     rows = (random.standard_t(3, (500, 12)) * np.arange(12)).astype(np.float32)

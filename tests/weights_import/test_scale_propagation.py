@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from int8ref.kernels.gemm.layout import narrow, start_values
 from int8ref.reference.linear import MAX_FACTOR_SHIFT
+from weights_import.least_scales import at_least
 from weights_import.scale_propagation import (
     START_BITS,
     LoweringError,
     factors,
     integer_bias,
+    row_scales,
     whole_factors,
 )
 
@@ -87,3 +89,20 @@ def test_start_values_fit_where_a_small_shift_suffices(seed: int, depth: int) ->
     assume(shift <= START_BITS)
     assume(np.abs(np.rint(bias) - 128 * sums).max() <= 32767 << START_BITS)
     assert all(units is not None for units in kept)
+
+
+@given(positive(-30, 10), positive(-30, 10), st.sampled_from([1, 2]))
+def test_scales_are_raised_to_what_is_reached(scale: Float64, least: Float64, group: int) -> None:
+    scale = np.resize(scale, 6)
+    least = np.resize(least, 6)
+    raised = at_least(scale, least, group)
+    assert (raised >= np.maximum(scale, least) * (1 - 1e-15)).all()
+    factor = (raised / scale).reshape(-1, group)
+    np.testing.assert_allclose(factor, factor[:, :1].repeat(group, axis=1), rtol=1e-12)
+    enough = (scale >= least).reshape(-1, group).all(axis=1).repeat(group)
+    np.testing.assert_array_equal(raised[enough], scale[enough])
+
+
+def test_a_row_of_zeros_has_a_scale_that_suits_the_others() -> None:
+    w = np.array([[0.0, 0.0], [1e-6, 0.0], [0.0, 127e-6]])
+    np.testing.assert_allclose(row_scales(w), [1e-6, 1e-6 / 127, 1e-6])
