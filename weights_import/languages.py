@@ -16,7 +16,8 @@ SCRIPT = re.compile(r"[A-Za-z]{4}")  # ISO 15924
 REGION = re.compile(r"[A-Za-z]{2}|[0-9]{3}")  # ISO 3166-1, UN M.49
 VARIANT = re.compile(r"[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}")
 UPPER = re.compile(r"[A-Z]{2}|[0-9]{3}")
-"""A region that a hyphen may join: a language would be in lower case."""
+"""A region that a hyphen may join to a language in lower case: a language would be in lower case
+too."""
 
 
 def codes_of(parts: Sequence[str]) -> tuple[str, ...]:
@@ -25,9 +26,8 @@ def codes_of(parts: Sequence[str]) -> tuple[str, ...]:
     groups: list[list[str]] = []
     for part in parts:
         first, *rest = part.split("_")
-        joined = groups and (
-            SCRIPT.fullmatch(first) or UPPER.fullmatch(first) or VARIANT.fullmatch(first)
-        )
+        region = groups and groups[-1][0].islower() and UPPER.fullmatch(first)
+        joined = groups and (SCRIPT.fullmatch(first) or region or VARIANT.fullmatch(first))
         if joined:
             groups[-1] += [first, *rest]
         else:

@@ -253,6 +253,8 @@ def test_languages_of_another_form(marian: Path, languages: str, capsys: Errors)
         ("de-1996", ("de-1996",)),
         ("fil-en", ("fil", "en")),
         ("en", ("en",)),
+        ("EN-PT", ("en", "pt")),
+        ("pt-br", ("pt", "br")),
     ],
 )
 def test_codes_of_languages(text: str, codes: tuple[str, ...]) -> None:
