@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sacrebleu
@@ -50,8 +51,16 @@ def test_gives_the_bits_it_gave(name: str, backend: str) -> None:
     found = translator.translate(list(SENTENCES[name]), Options())
     assert [result.text for result in found] == list(SENTENCES[name].values())
     everything = Options(beam_size=4, n_best=4, scores=True, alignment="soft")
-    told = [astuple(result) for result in translator.translate(list(SENTENCES[name]), everything)]
+    told = [all_of(result) for result in translator.translate(list(SENTENCES[name]), everything)]
     assert hashlib.sha256(repr(told).encode()).hexdigest() == DIGESTS[name]
+
+
+def all_of(result: int8ref.Result) -> tuple[Any, ...]:
+    """What a result says, but for the characters that the vocabulary lacks, of which there are
+    none: the digest is older than that member."""
+    *head, translations, unknown = astuple(result)
+    assert (unknown, {t[-1] for t in translations}) == ((), {()})
+    return (*head, tuple(t[:-1] for t in translations))
 
 
 @pytest.mark.slow
