@@ -23,8 +23,9 @@ for package in ("int8ref", "weights_import"):
     assert files(package).joinpath("py.typed").is_file(), package
 """
 
-nox.needs_version = ">=2025.2.9"
+nox.needs_version = ">=2025.10.16"
 nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib.util
 import logging
 import sys
@@ -82,6 +83,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "name": lambda whole: whole[:60] + b"X" + whole[61:],
     "no magic": lambda whole: b"X" + whole[1:],
     "other": lambda whole: b"\x7fELF" * 1000,
+    "sealed": lambda whole: native.MAGIC + hashlib.sha256(b"other").digest() + b"other",
 }
 
 
