@@ -88,7 +88,8 @@ def test_hash_is_that_of_the_file(tiny_file: Path) -> None:
 
 
 def test_two_tokenizers(tmp_path: Path, tiny_model: TinyModel) -> None:
-    model = replace(tiny_model(1), target=replace(tiny_model(1).target, model=b"another"))
+    tokenizer = tiny_model(1).target
+    model = replace(tiny_model(1), target=replace(tokenizer, model=tokenizer.model + b"\x78\x01"))
     save(tmp_path / "model", model)
     found = load(tmp_path / "model")
     assert (found.source, found.target) == (model.source, model.target)

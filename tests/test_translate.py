@@ -276,7 +276,7 @@ def test_errors(tiny: Command, arguments: list[str], status: int, why: str) -> N
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (lambda sound: b"hostile", "not a SentencePiece model"),
+        (lambda sound: b"\x78\x01", "not a SentencePiece model"),
         (lambda sound: sound + ONE_MORE_PIECE, "pieces for a vocabulary of"),
     ],
 )
