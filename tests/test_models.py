@@ -162,7 +162,7 @@ def slow_import(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
     """A first use whose importer has written half a file."""
     (machine.folder / "slow").touch()
     with machine.start("a cat") as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + TIMEOUT
         while not (machine.cache.exists() and machine.cached()):
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -192,7 +192,7 @@ def test_an_interrupt_in_the_first_import_leaves_nothing(
     machine: Machine, slow_import: subprocess.Popen[bytes]
 ) -> None:
     os.killpg(slow_import.pid, signal.SIGINT)
-    assert slow_import.wait(60) == -signal.SIGINT
+    assert slow_import.wait(TIMEOUT) == -signal.SIGINT
     assert machine.cached() == []
 
 
@@ -243,7 +243,7 @@ def test_other_work_is_done_meanwhile(machine: Machine, monkeypatch: pytest.Monk
         raise RuntimeError("that no one hears of")
 
     path = find_model("en-pt", lambda line: None, work)
-    assert done.wait(60)
+    assert done.wait(TIMEOUT)
     assert machine.imports() == 1
     assert find_model("en-pt", pytest.fail, pytest.fail) == path
 
