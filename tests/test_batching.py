@@ -157,7 +157,7 @@ def test_leaving_early_ends_the_threads() -> None:
 
 
 def wait_for_threads(count: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + TIMEOUT
     while threading.active_count() > count:
         assert time.monotonic() < deadline, threading.enumerate()
         time.sleep(0.01)

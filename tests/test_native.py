@@ -3,71 +3,27 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import hashlib
 import importlib.util
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from int8ref import child, locks, storage
-from int8ref.executor import load_engine
+from int8ref import child
 from int8ref.machine import compilers, cpu, image, native
 from int8ref.machine.native import Part
-from tests import forbidding
-from tests.conftest import build_tiny_model
-from tests.machine_text import machine_text
-from tests.processes import TIMEOUT, python
-
-MODEL = build_tiny_model(2)
-REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")
-
-
-@pytest.fixture(scope="module")
-def object_code() -> bytes:
-    """The machine's real code, compiled at most once for all tests."""
-    machine_text()
-    code = native._read(native.place())
-    return native.compile_machine() if code is None else code
-
-
-class Cache:
-    """A cache folder of its own; compiling is replaced by handing out the code, and counted."""
-
-    def __init__(self, folder: Path, code: bytes) -> None:
-        self.folder = folder
-        self.file = folder / native.place().name
-        self.compiled = 0
-        self._code = code
-
-    def compile(self, tell: Callable[[int, int], object]) -> bytes:
-        self.compiled += 1
-        return self._code
-
-    def works(self) -> bool:
-        """A fresh process's first use of the machine, in this one."""
-        native._loaded.clear()
-        batch, limits = [[5, 9, 3, 0], [7, 0]], [9, 9]
-        engine = load_engine(MODEL.program, MODEL.tensors)
-        return engine.greedy(batch, limits) == REFERENCE.greedy(batch, limits)
+from tests.native_cache import REFERENCE, Cache, new_cache, small_part
+from tests.processes import TIMEOUT, python, until
 
 
 @pytest.fixture(name="cache")
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, object_code: bytes) -> Cache:
-    """The cache, empty."""
-    found = Cache(tmp_path / "cache", object_code)
-    monkeypatch.setenv("INT8REF_CACHE", str(found.folder))
-    monkeypatch.setattr(native, "compile_machine", found.compile)
-    monkeypatch.setattr(native, "_loaded", list(native._loaded))
-    monkeypatch.setattr(native, "_begun", [])
-    monkeypatch.setattr(storage, "_complained", set())
-    return found
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    return new_cache(tmp_path, monkeypatch)
 
 
 def test_compiled_code_is_kept(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
@@ -256,21 +212,6 @@ def test_this_process_compiles_where_another_cannot(
 # Both forms of kept code.
 
 
-def small_part(value: str) -> Part:
-    """A machine that puts an expression's value where its argument points to."""
-    import llvmlite.binding as llvm
-
-    from int8ref.machine.build import target_machine
-
-    module = llvm.parse_assembly(f"""
-define void @"{native.ENTRY}"(ptr %address) {{
-    %value = {value}
-    store i64 %value, ptr %address
-    ret void
-}}""")
-    return Part(native.ENTRY, target_machine().emit_object(module), [native.ENTRY], [])
-
-
 @pytest.mark.parametrize("images", [True, False])
 def test_images_and_objects_run(images: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if images and not image.supported():
@@ -300,83 +241,6 @@ def test_parts_that_miss_a_function_are_refused() -> None:
     part = msgspec.structs.replace(small_part("add i64 40, 2"), needed=["int8ref.part.missing"])
     with pytest.raises(RuntimeError, match=r"int8ref\.part\.missing"):
         native.encode([part])
-
-
-RACER = """
-import logging, os, sys, time
-from pathlib import Path
-from int8ref.machine import native
-code, folder = Path(sys.argv[1]), Path(sys.argv[2])
-def compile_machine(tell):
-    (folder / f"compiling-{os.getpid()}").touch()
-    while not (folder / "go").exists():
-        time.sleep(0.01)
-    return code.read_bytes()
-native.compile_machine = compile_machine
-native.machine()
-"""
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait."""
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-class Race:
-    """Two processes without kept code, of which the first compiles and the second waits."""
-
-    def __init__(self, cache: Cache, folder: Path) -> None:
-        self.folder = folder
-        (folder / "code").write_bytes(cache._code)
-        self.first = self._racer()
-        until(self.compiling)
-        self.second = self._racer()
-        assert self.second.stderr is not None
-        assert "waiting for another process" in self.second.stderr.readline()
-
-    def _racer(self) -> subprocess.Popen[str]:
-        return python(RACER, self.folder / "code", self.folder)
-
-    def compiling(self) -> list[Path]:
-        """A file for each process that has begun to compile."""
-        return list(self.folder.glob("compiling-*"))
-
-
-def test_of_two_processes_one_waits_for_the_other_to_compile(cache: Cache, tmp_path: Path) -> None:
-    race = Race(cache, tmp_path)
-    (tmp_path / "go").touch()
-    for racer in (race.first, race.second):
-        _, errors = racer.communicate(timeout=TIMEOUT)
-        assert racer.returncode == 0, errors
-    assert len(race.compiling()) == 1
-    assert list(cache.folder.iterdir()) == [cache.file]
-    assert cache.works()
-    assert cache.compiled == 0
-
-
-def test_who_waits_compiles_when_the_other_is_killed(cache: Cache, tmp_path: Path) -> None:
-    race = Race(cache, tmp_path)
-    race.first.kill()
-    race.first.communicate()
-    until(lambda: len(race.compiling()) == 2)
-    (tmp_path / "go").touch()
-    _, errors = race.second.communicate(timeout=60)
-    assert race.second.returncode == 0, errors
-    assert "only now" in errors
-    assert list(cache.folder.iterdir()) == [cache.file]
-
-
-def test_without_locks_both_compile(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(descriptor: int) -> bool:
-        raise OSError(errno.ENOLCK, "no locks available")
-
-    monkeypatch.setattr(locks, "lock", refuse)
-    assert cache.works()
-    assert cache.compiled == 1
-    assert cache.file.exists()
 
 
 def test_code_that_is_begun_ahead_is_told_when_it_is_waited_for(
@@ -447,63 +311,6 @@ def test_without_other_processes_and_numba_the_reason_is_told(
     monkeypatch.setattr(config, "DISABLE_JIT", 1)
     with pytest.raises(native.CompilerError, match="NUMBA_DISABLE_JIT is set; --backend reference"):
         native.compile_machine()
-
-
-# Systems that forbid memory to be made executable.
-
-FORBIDDEN = """
-import sys
-from pathlib import Path
-from int8ref import errors
-from int8ref.executor import load_engine
-from int8ref.machine import engine, native
-from int8ref.model_file import load
-from tests.forbidding import MMAP, MPROTECT, forbid
-model, code = load(sys.argv[1]), Path(sys.argv[2]).read_bytes()
-forbid(*{"mprotect": [MPROTECT], "all": [MPROTECT, MMAP]}[sys.argv[3]])
-native._read = lambda path: code
-try:
-    print(load_engine(model.program, model.tensors).greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
-except errors.UserError as error:
-    print(error)
-"""
-REFUSED = (
-    "there is no compiled code: the system forbids to run it (Operation not permitted);"
-    ' --backend reference (in Python: backend="reference") gives the same results, slowly'
-)
-needs_filter = pytest.mark.skipif(not forbidding.SUPPORTED, reason="no filter of system calls here")
-
-
-def forbidden(tiny_file: Path, code: Path, what: str) -> str:
-    """What a process prints that uses this code and is forbidden something."""
-    run = python(FORBIDDEN, tiny_file, code, Path(what))
-    out, errors = run.communicate(timeout=60)
-    assert run.returncode == 0, errors
-    return out.strip()
-
-
-@needs_filter
-def test_code_is_mapped_where_memory_may_not_be_made_executable(
-    cache: Cache, tiny_file: Path
-) -> None:
-    assert cache.works()
-    result = str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
-    assert forbidden(tiny_file, cache.file, "mprotect") == result
-
-
-@needs_filter
-def test_where_no_memory_is_executable_the_way_round_is_told(cache: Cache, tiny_file: Path) -> None:
-    assert cache.works()
-    assert forbidden(tiny_file, cache.file, "all") == REFUSED
-
-
-@needs_filter
-def test_object_files_are_not_run_where_llvm_would_crash(
-    tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(image, "supported", lambda: False)
-    (tmp_path / "code").write_bytes(native.encode([small_part("add i64 40, 2")]))
-    assert forbidden(tiny_file, tmp_path / "code", "mprotect") == REFUSED
 
 
 WITHOUT_COMPILER = """

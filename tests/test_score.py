@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from int8ref import score
-from tests.processes import Command, run, start
+from tests.processes import TIMEOUT, Command, run, start
 
 SOURCES = ["The cat sat on the mat.", "", "a", "O sol nasceu", "We like fish"]
 TARGETS = ["O gato comeu o peixe.", "", "", "the sun", "a dog \u2028 ran"]
@@ -173,7 +173,7 @@ def test_a_coprocess_gets_each_score_before_it_sends_the_next(tiny: Command, sco
         process.stdout.close()
         process.stdin.write(b"a\tb\n")
         process.stdin.flush()
-        assert process.wait(20) == -signal.SIGPIPE
+        assert process.wait(TIMEOUT) == -signal.SIGPIPE
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from int8ref import arithmetic
 from int8ref.executor import load_engine
 from int8ref.model_file import Model, load, model_hash, save
 from int8ref.program import max_target_length
-from tests.processes import Command, run, start
+from tests.processes import TIMEOUT, Command, run, start
 
 TEXT = """\
 The cat sat on the mat.
@@ -192,7 +192,7 @@ def test_a_coprocess_gets_each_line_before_it_sends_the_next(
             process.stdin.flush()
             assert process.stdout.readline() == wanted
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(TIMEOUT) == 0
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(tiny: Command) -> None:
@@ -206,7 +206,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(tiny: Command) -> None:
         process.stdout.close()
         process.stdin.write(b"a cat\n")
         process.stdin.flush()
-        assert process.wait(60) == -signal.SIGPIPE
+        assert process.wait(TIMEOUT) == -signal.SIGPIPE
         assert process.stderr.read() == b""
 
 
@@ -225,7 +225,7 @@ def test_an_interrupted_run_leaves_whole_lines(
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(ending)
-        assert process.wait(60) == -ending
+        assert process.wait(TIMEOUT) == -ending
         assert process.stderr.read() == b""
     written = out.read_bytes()
     assert written.endswith(b"\n")
@@ -374,7 +374,7 @@ def test_progress_is_for_terminals(
             assert process.stdout.readline() == wanted
             time.sleep(0.25)
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(TIMEOUT) == 0
         if terminal:
             try:
                 told = os.read(leader, 1000)

@@ -24,6 +24,7 @@ from int8ref.model_file import load
 from int8ref.shortlist import Shortlist, tokenizers_hash
 from int8ref.worker import Worker
 from tests.conftest import sentencepiece_model
+from tests.processes import TIMEOUT
 from weights_import import __main__ as importer
 from weights_import import sources
 from weights_import.__main__ import languages_of, legal_name, main
@@ -417,5 +418,5 @@ def test_an_interrupt_ends_without_a_word(training: list[str], tmp_path: Path) -
                 break
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == ""
-        assert process.wait(60) == -signal.SIGINT
+        assert process.wait(TIMEOUT) == -signal.SIGINT
     assert not output.exists()

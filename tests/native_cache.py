@@ -1,0 +1,74 @@
+"""The machine's code in a cache of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from int8ref import storage
+from int8ref.executor import load_engine
+from int8ref.machine import native
+from int8ref.machine.native import Part
+from tests.conftest import build_tiny_model
+from tests.machine_text import machine_text
+
+MODEL = build_tiny_model(2)
+REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")
+
+
+@cache
+def object_code() -> bytes:
+    """The machine's real code, compiled at most once for all tests."""
+    machine_text()
+    code = native._read(native.place())
+    return native.compile_machine() if code is None else code
+
+
+class Cache:
+    """A cache folder of its own; compiling is replaced by handing out the code, and counted."""
+
+    def __init__(self, folder: Path, code: bytes) -> None:
+        self.folder = folder
+        self.file = folder / native.place().name
+        self.compiled = 0
+        self._code = code
+
+    def compile(self, tell: Callable[[int, int], object]) -> bytes:
+        self.compiled += 1
+        return self._code
+
+    def works(self) -> bool:
+        """A fresh process's first use of the machine, in this one."""
+        native._loaded.clear()
+        batch, limits = [[5, 9, 3, 0], [7, 0]], [9, 9]
+        engine = load_engine(MODEL.program, MODEL.tensors)
+        return engine.greedy(batch, limits) == REFERENCE.greedy(batch, limits)
+
+
+def new_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    """The cache, empty."""
+    found = Cache(folder / "cache", object_code())
+    monkeypatch.setenv("INT8REF_CACHE", str(found.folder))
+    monkeypatch.setattr(native, "compile_machine", found.compile)
+    monkeypatch.setattr(native, "_loaded", list(native._loaded))
+    monkeypatch.setattr(native, "_begun", [])
+    monkeypatch.setattr(storage, "_complained", set())
+    return found
+
+
+def small_part(value: str) -> Part:
+    """A machine that puts an expression's value where its argument points to."""
+    import llvmlite.binding as llvm
+
+    from int8ref.machine.build import target_machine
+
+    module = llvm.parse_assembly(f"""
+define void @"{native.ENTRY}"(ptr %address) {{
+    %value = {value}
+    store i64 %value, ptr %address
+    ret void
+}}""")
+    return Part(native.ENTRY, target_machine().emit_object(module), [native.ENTRY], [])
