@@ -7,6 +7,7 @@ any threshold (per tensor, per head, per channel) is computed from these afterwa
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -22,6 +23,8 @@ from weights_import.float_forward import Ids, teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import batches, greedy, sample
 from weights_import.processor import processor
+
+_log = logging.getLogger("int8ref.weights_import")
 
 DATA = Path(__file__).parent / "data"
 LARGEST = 127
@@ -202,8 +205,8 @@ def calibrate(
     to `positions` tokens, or as many as the model has positions for.  A decoder alone is observed
     on the sentences themselves, one after another in pieces of so many tokens: at every position.
     The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
-    Raises CalibrationError for no sentences, and CheckpointError where text finds no tokenizer or
-    all translations are empty, which would show nothing of the decoder.
+    Where all translations are empty, which would show nothing of the decoder, they may not end.
+    Raises CalibrationError for no sentences, and CheckpointError where text finds no tokenizer.
     """
     if not sentences:
         raise CalibrationError("no sentences to calibrate on")
@@ -233,7 +236,12 @@ def translated(
     room = model.architecture.max_positions or None
     targets = [ids[: room and room - 1] for ids in greedy(model, sources)]
     if not any(targets):
-        raise CheckpointError("every calibration sentence is translated into nothing")
+        _log.warning(
+            "every calibration sentence is translated into nothing; calibrating on translations"
+            " that do not end before the length of their source"
+        )
+        targets = greedy(model, sources, max_length_factor=1, ends=False)
+        targets = [ids[: room and room - 1] for ids in targets]
     return sources, targets
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,10 @@ def greedy(
     max_length_factor: float | None = None,
     observe: Observer | None = None,
     batch_size: int = 64,
+    ends: bool = True,
 ) -> list[list[int]]:
-    """The likeliest token at every step, until `eos`; ties go to the smallest id.
+    """The likeliest token at every step, until `eos`; ties go to the smallest id.  Without `ends`,
+    `eos` is never chosen, and only the greatest length ends a translation.
 
     Sources are in their frame; translations come in the order of the sources, without `eos`.
     A source of n tokens takes at most max(1, floor(max_length_factor * n)) steps (default: the
@@ -38,10 +41,11 @@ def greedy(
     """
     check_sources(model, sources)
     translations: list[list[int]] = [[] for _ in sources]
+    choose = likeliest if ends else partial(likeliest, but=model.architecture.eos)
     for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
         limits = _limits(model, chosen, max_length_factor)
-        found = _follow(model, chosen, limits, likeliest, observe)
+        found = _follow(model, chosen, limits, choose, observe)
         for i, translation in zip(batch, found, strict=True):
             translations[i] = translation
     return translations
@@ -64,8 +68,11 @@ def sample(model: FloatModel, count: int, length: int, seed: int = 0) -> list[li
     return _follow(model, [[]] * count, np.full(count, most), drawn, None)
 
 
-def likeliest(scores: Float32) -> NDArray[np.int64]:
-    """The token of the largest logit of each row."""
+def likeliest(scores: Float32, but: int | None = None) -> NDArray[np.int64]:
+    """The token of the largest logit of each row, `but` for one."""
+    if but is not None:
+        scores = scores.copy()
+        scores[:, but] = -np.inf
     found: NDArray[np.int64] = scores.argmax(axis=-1)
     return found
 
