@@ -32,9 +32,10 @@ class RawFile(io.RawIOBase):
 
     def __init__(self, file: str | int, mode: str, name: str, owned: bool = False) -> None:
         self._name = name
+        self._raw: Any = None  # until there is one: what is not opened is closed too
         with self._named():
             closefd = owned or isinstance(file, str)
-            self._raw: Any = open(file, mode, 0, closefd=closefd)  # noqa: SIM115
+            self._raw = open(file, mode, 0, closefd=closefd)  # noqa: SIM115
 
     def fileno(self) -> int:
         """See `io.IOBase`."""
@@ -70,8 +71,9 @@ class RawFile(io.RawIOBase):
         """See `io.IOBase`."""
         if not self.closed:
             super().close()
-            with self._named():
-                self._raw.close()
+            if self._raw is not None:
+                with self._named():
+                    self._raw.close()
 
     def _now(
         self,

@@ -12,7 +12,7 @@ import pytest
 from tests.machine_text import machine_text
 from tests.processes import start
 
-PROGRAMS, FILES = 200, 500
+PROGRAMS, FILES = 200, 300
 MANY_PROGRAMS, MANY_FILES = 10_000, 2_000
 FAR = 1_000_000
 """A seed beyond those of the first process."""
