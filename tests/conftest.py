@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 # Shells start background jobs deaf to interrupts, and processes started here would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def messages() -> Iterator[None]:
+    """A command that runs in this process takes the messages of the library for itself."""
+    log = logging.getLogger("int8ref")
+    before = log.handlers, log.propagate, log.level
+    yield
+    log.handlers, log.propagate, _ = before
+    log.setLevel(before[2])
+
 
 WIDTH, HEADS, INNER, POSITIONS = 16, 2, 32, 64
 SENTENCES = (
