@@ -28,6 +28,12 @@ class Bounds:
         positions = min([most, *position_limits(program, tensors, side)])
         return cls(min(sizes, default=2**31), positions)
 
+    def check_sources(self, batch: Sequence[Sequence[int]]) -> None:
+        """See `check_ids` and `check_length`, for every sentence of a batch."""
+        for sentence in batch:
+            self.check_ids(sentence)
+            self.check_length(len(sentence), "a source")
+
     def check_ids(self, ids: Sequence[int] | npt.NDArray[np.int32]) -> None:
         """Raises IndexError for a token id outside of the table, TypeError for what is none."""
         try:

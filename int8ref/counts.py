@@ -38,13 +38,14 @@ class UnknownCharacters:
             return
         first = [*self._first]
         shown = " ".join(first[:SHOWN]) + " ..." * (len(first) > SHOWN)
-        characters = _counted(self.characters, "character")
-        lines = _counted(self.lines, "line")
+        characters = counted(self.characters, "character")
+        lines = counted(self.lines, "line")
         told = f"the model's vocabulary lacks {characters} in {lines}, each is read as unknown"
         warn(f"{told}: {shown}")
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Such as `1 line` and `2 lines`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

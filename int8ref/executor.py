@@ -176,9 +176,7 @@ class ReferenceEngine:
     def session(self, batch: Batch, observe: Observer | None = None) -> ReferenceSession:
         """See `Engine.session`."""
         sentences(batch)
-        for sentence in batch:
-            self._source.check_ids(sentence)
-            self._source.check_length(len(sentence), "a source")
+        self._source.check_sources(batch)
         return ReferenceSession(self.program, self.tensors, batch, observe, self._target)
 
     def greedy(

@@ -27,7 +27,7 @@ MOST_BYTES = 1024
 """Longest key of a character map."""
 
 HAS_LEAF, WIDE_OFFSET = np.uint32(1 << 8), np.uint32(1 << 9)
-LABEL, VALUE = np.uint32(1 << 31 | 0xFF), np.uint32((1 << 31) - 1)
+VALUE = np.uint32((1 << 31) - 1)
 
 Units = npt.NDArray[np.uint32]
 Places = npt.NDArray[np.int64]
@@ -61,12 +61,12 @@ def _values(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _check_prefixes(pieces: Iterable[bytes]) -> None:
     """No text may begin with more user-defined pieces than there is room for."""
-    chain: list[bytes] = []
+    prefixes: list[bytes] = []
     for piece in sorted(set(pieces)):
-        while chain and not piece.startswith(chain[-1]):
-            chain.pop()
-        chain.append(piece)
-        if len(chain) > MOST_PREFIXES:
+        while prefixes and not piece.startswith(prefixes[-1]):
+            prefixes.pop()
+        prefixes.append(piece)
+        if len(prefixes) > MOST_PREFIXES:
             raise UnsafeModelError(f"more than {MOST_PREFIXES} user-defined pieces begin alike")
 
 

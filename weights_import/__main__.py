@@ -60,6 +60,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     shortlist = import_shortlist(lists, model, source, target) if lists else None
     if shortlist is None:
         check_old_shortlist(beside(options.output), source, target)
+    text = options.calibration or "the text that ships"
     sentences: list[str] | list[list[int]]
     lacking = ""
     if options.calibration is None and not model.architecture.encoder_layers:
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         sentences = calibration_text(options.calibration, languages[0], console.warning)
         lacking = shortage(model, sentences, options.positions)
     if lacking:
-        console.warning(f"{options.calibration or 'the text that ships'}: {lacking}; {ADVICE}")
+        console.warning(f"{text}: {lacking}; {ADVICE}")
     console.info(f"calibrating on {len(sentences)} sentences ...")
     ranges = calibrate(model, sentences, positions=options.positions)
     console.info("lowering ...")
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         if not lacking:
             raise
         told = f"{lacking}, on which it cannot be calibrated ({error}); {ADVICE}"
-        raise UserError(f"{options.calibration or 'the text that ships'}: {told}") from None
+        raise UserError(f"{text}: {told}") from None
     provenance = {
         **model.provenance,
         **ranges.provenance,

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from int8ref.errors import UserError
 from int8ref.program import Frame
-from weights_import.float_forward import Ids, teach
+from weights_import.float_forward import teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import batches, greedy, sample
+from weights_import.id_batch import Ids
 from weights_import.processor import processor
 
 _log = logging.getLogger("int8ref.weights_import")

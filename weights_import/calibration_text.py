@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from int8ref.counts import counted
 from int8ref.errors import UserError
 from int8ref.lines import Lines, TextError, Warn
 from weights_import.calibrate import shipped_text, tokenize
@@ -46,14 +47,10 @@ def shortage(model: FloatModel, sentences: list[str], positions: int) -> str:
     most = positions if architecture.encoder_layers else 1 << 30
     tokens = sum(min(len(ids), most) - architecture.frame.size for ids in framed)
     if tokens < FEW_TOKENS:
-        return f"only {_number(len(different), 'sentence')} of {_number(tokens, 'token')}"
+        return f"only {counted(len(different), 'sentence')} of {counted(tokens, 'token')}"
     special = architecture.source_special
     unk = architecture.unk if special is None else special[1]
     total, unknown = sum(map(len, framed)), sum(ids.count(unk) for ids in framed)
     if 3 * unknown > total:
         return f"{unknown} of its {total} tokens are unknown to the model, as in another language"
     return ""
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from weights_import.activations import ACTIVATIONS, sigmoid
 from weights_import.finite import quietly, require_finite
 from weights_import.float_model import Architecture, Float32, FloatModel
+from weights_import.id_batch import Ids, Mask, check_ids, check_sources, pad
 
-Ids = Sequence[int]
 Observer = Callable[[str, Float32], None]
-Mask = NDArray[np.bool_]
 
 ZERO_VECTOR = -1
 
@@ -260,34 +259,6 @@ def softmax(x: Float32) -> Float32:
     weights: Float32 = np.exp(x - x.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
-
-
-def pad(sequences: Sequence[Ids]) -> tuple[NDArray[np.int64], Mask]:
-    """Ids [batch, longest] filled up with 0, and the mask of the real ones."""
-    lengths = np.array([len(sequence) for sequence in sequences])
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.zeros(mask.shape, np.int64)
-    ids[mask] = np.concatenate([np.asarray(s, np.int64) for s in sequences])
-    return ids, mask
-
-
-def check_sources(model: FloatModel, sources: Sequence[Ids]) -> None:
-    """Raises ValueError on an id outside the vocabulary, or a source without its frame or without
-    any token; on one that is not empty, where the model takes none."""
-    architecture = model.architecture
-    check_ids("source", sources, architecture.source_vocabulary)
-    before, after = map(list, (architecture.frame.before, architecture.frame.after))
-    for i, source in enumerate(sources) if architecture.encoder_layers else ():
-        inner = list(source)[len(before) : len(source) - len(after)]
-        if not source or list(source) != [*before, *inner, *after]:
-            raise ValueError(f"source {i} is not framed by {before} and {after}")
-
-
-def check_ids(what: str, sequences: Sequence[Ids], vocabulary: int) -> None:
-    """Raises ValueError on an id outside the vocabulary."""
-    for i, sequence in enumerate(sequences):
-        if not all(0 <= token < vocabulary for token in sequence):
-            raise ValueError(f"{what} {i}: a token id is outside 0..{vocabulary - 1}")
 
 
 @quietly

@@ -83,7 +83,7 @@ class CompiledEngine:
     def session(self, batch: Batch, observe: Observer | None = None) -> CompiledSession:
         """See `Engine.session`."""
         sentences(batch)
-        self._check(batch)
+        self._source.check_sources(batch)
         code = self.code(keep_values=observe is not None)
         return CompiledSession(self.program, code, self._target, batch, observe)
 
@@ -249,7 +249,7 @@ class CompiledEngine:
         candidates: Candidates | None = None,
     ) -> Call:
         """A call that decodes a batch, with so many rows a sentence, up to the limits."""
-        self._check(batch)
+        self._source.check_sources(batch)
         most = max(limits, default=0)
         self._target.check_length(most)
         fused = mode == word.GREEDY and candidates is None
@@ -276,11 +276,6 @@ class CompiledEngine:
             words = [*places, code.targets.ctypes.data, *constants]
             self._decodings[candidates, fused] = code, words
         return self._decodings[candidates, fused]
-
-    def _check(self, batch: Batch) -> None:
-        for sentence in batch:
-            self._source.check_ids(sentence)
-            self._source.check_length(len(sentence), "a source")
 
 
 def _rows(found: npt.NDArray[np.int32], lengths: Iterable[int]) -> list[list[int]]:

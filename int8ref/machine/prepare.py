@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,15 +89,15 @@ class Prepared:
     def packed(self, name: str) -> npt.NDArray[np.int8]:
         """A weight as the products read it."""
         tensor = self._tensors[name]
-        made = self._made_once(packed_key(name), lambda: pack(tensor))
-        return _of_extent(made, packed_shape(*tensor.shape), np.int8)
+        shape = packed_shape(*tensor.shape)
+        return self._made_once(packed_key(name), partial(pack, tensor), shape, np.int8)
 
     def _start(self, instruction: Linear, plain: bool) -> Array:
         quads, tensors = self.quads(instruction, plain), self._tensors
         key = start_key(instruction, quads, plain)
-        made = self._made_once(key, lambda: start(instruction, tensors, quads, plain))
-        size = padded(len(tensors[instruction.bias]), PANEL)
-        return _of_extent(made, (size,), np.int16, np.int32)
+        shape = (padded(len(tensors[instruction.bias]), PANEL),)
+        make = partial(start, instruction, tensors, quads, plain)
+        return self._made_once(key, make, shape, np.int16, np.int32)
 
     def _others(self, instruction: Instruction) -> dict[str, Array]:
         """What is neither the weight nor the bias of a product."""
@@ -113,21 +114,28 @@ class Prepared:
     def _plain(self, name: str) -> Array:
         """A tensor as it is, in one piece of memory."""
         tensor = self._tensors[name]
-        made = self._made_once(_key("plain", name), lambda: np.ascontiguousarray(tensor))
-        return _of_extent(made, tensor.shape, tensor.dtype.type)
+        make = partial(np.ascontiguousarray, tensor)
+        return self._made_once(_key("plain", name), make, tensor.shape, tensor.dtype.type)
 
     def _per_channel(self, name: str, width: int) -> Array:
         """A tensor of one element, or of `width`, as `width` elements."""
         tensor = self._tensors[name]
         if tensor.shape == (width,):
             return self._plain(name)
-        made = self._made_once(_key("per channel", name, width), lambda: np.repeat(tensor, width))
-        return _of_extent(made, (width,), tensor.dtype.type)
+        key, make = _key("per channel", name, width), partial(np.repeat, tensor, width)
+        return self._made_once(key, make, (width,), tensor.dtype.type)
 
-    def _made_once(self, key: str, make: Callable[[], Array]) -> Array:
+    def _made_once(
+        self,
+        key: str,
+        make: Callable[[], Array],
+        shape: tuple[int, ...],
+        *kinds: type[np.integer[Any]],
+    ) -> Array:
+        """What is kept under this key, or is made now; see `_of_extent`."""
         if key not in self._made:
             self._made[key] = make()
-        return self._made[key]
+        return _of_extent(self._made[key], shape, *kinds)
 
 
 def _of_extent(array: Array, shape: tuple[int, ...], *kinds: type[np.integer[Any]]) -> Array:

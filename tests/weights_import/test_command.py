@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_hugging_face
-import tiny_marian
 import tiny_training
 
 from int8ref import child, shortlist
@@ -27,37 +26,10 @@ from tests.conftest import sentencepiece_model
 from tests.processes import TIMEOUT
 from weights_import import __main__ as importer
 from weights_import import sources
-from weights_import.__main__ import languages_of, legal_name, main
-from weights_import.arguments import parser
+from weights_import.__main__ import legal_name, main
 from weights_import.scale_propagation import LoweringError
 
 Errors = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def marian(tmp_path: Path) -> Path:
-    """A folder with a checkpoint of Marian's and all that may lie beside it, as names."""
-    folder = tmp_path / "marian"
-    folder.mkdir()
-    (folder / "model.bin").write_bytes(tiny_marian.write_bin(tiny_marian.stored(0)))
-    for name in ("vocab.spm", "vocab.yml", "lex.s2t.bin", "text", "x.shortlist.safetensors"):
-        (folder / name).write_text(f"this is {name}")
-    return folder
-
-
-@pytest.fixture
-def unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No checkpoint may be read."""
-    monkeypatch.setattr(sources, "read", lambda path: pytest.fail(f"{path} was read"))
-
-
-@pytest.fixture
-def training(tmp_path: Path) -> list[str]:
-    """Checkpoint and calibration text of a model that the command imports, as its arguments."""
-    folder = tmp_path / "training"
-    folder.mkdir()
-    (folder / "text").write_text("".join(f"{line}\n" for line in tiny_training.SENTENCES))
-    return [str(tiny_training.write(folder)), "--calibration", str(folder / "text"), "-q"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -188,7 +160,7 @@ def test_only_a_shortlist_of_its_own_stays_beside_the_output(
         Worker(load(output), "reference")
 
 
-# Names and languages
+# Names, and languages without a text
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a|b:c", "../../evil", "modèle", "a\n", "a" * 65])
@@ -222,68 +194,6 @@ def test_any_file_name_gives_a_model_that_is_read(training: list[str], tmp_path:
     output = tmp_path / "mon modèle (1).safetensors"
     assert main([*training, "-o", str(output)]) == 0
     assert load(output).name == "mon-mod-le-1-"
-
-
-@pytest.mark.parametrize(
-    "languages",
-    ["", "en-fr_", "english-portuguese", "en-pt-de", "-", "en-", "en-p", "en_pt_de", "1-2"],
-)
-@pytest.mark.usefixtures("unread")
-def test_languages_of_another_form(marian: Path, languages: str, capsys: Errors) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main([str(marian), "-o", str(marian / "y"), f"--languages={languages}"])
-    assert caught.value.code == 2
-    told = capsys.readouterr().err
-    assert "argument --languages: " in told
-    assert "such as en-pt" in told
-
-
-@pytest.mark.parametrize(
-    ("text", "codes"),
-    [
-        ("en-pt", ("en", "pt")),
-        ("en-pt_BR", ("en", "pt-BR")),
-        ("en-pt-BR", ("en", "pt-BR")),
-        ("pt_br-en", ("pt-BR", "en")),
-        ("zh_hans", ("zh-Hans",)),
-        ("zh-Hans", ("zh-Hans",)),
-        ("en-zh-hant-TW", ("en", "zh-Hant-TW")),
-        ("eng_Latn-por_Latn", ("eng-Latn", "por-Latn")),
-        ("es-419", ("es-419",)),
-        ("ca_valencia-sl_rozaj", ("ca-valencia", "sl-rozaj")),
-        ("de-1996", ("de-1996",)),
-        ("fil-en", ("fil", "en")),
-        ("en", ("en",)),
-        ("EN-PT", ("en", "pt")),
-        ("pt-br", ("pt", "br")),
-    ],
-)
-def test_codes_of_languages(text: str, codes: tuple[str, ...]) -> None:
-    found = parser().parse_args(["x", "-o", "y", f"--languages={text}"]).languages
-    assert found == codes
-
-
-def test_languages_that_a_model_file_holds(training: list[str], tmp_path: Path) -> None:
-    """The text that ships is that of the language without its region."""
-    output = tmp_path / "en-pt_BR.safetensors"
-    arguments = [training[0], "-q", "-o", str(output)]
-    assert main([*arguments, "--languages", "en_GB-zh_hans"]) == 0
-    assert load(output).languages == ("en-GB", "zh-Hans")
-
-
-def test_which_languages() -> None:
-    model = tiny_marian.random_model(0)
-    assert languages_of(model, ("en", "pt"), "de-en") == ("en", "pt")
-    assert languages_of(model, None, "de-en") == ("de", "en")
-    assert languages_of(model, None, "my-model") == ("und", "und")
-    assert languages_of(model, None, "my-new-model") == ("und", "und")
-    assert languages_of(model, None, "en-pt_BR") == ("en", "pt-BR")
-    with pytest.raises(UserError, match=r"--languages fr: .*en-pt"):
-        languages_of(model, ("fr",), "de-en")
-    model.languages = "cs", "sk"
-    assert languages_of(model, None, "de-en") == ("cs", "sk")
-    alone = tiny_marian.random_model(0, encoder_layers=0, source_vocabulary=0)
-    assert languages_of(alone, ("en",), "x") == ("en", "en")
 
 
 def test_a_damaged_tokenizer_is_told_before_the_library_sees_it(
