@@ -19,11 +19,12 @@ import numpy as np
 import sacrebleu
 from numpy.typing import NDArray
 
-from int8ref.arithmetic import LOG_BITS
-from int8ref.executor import load_engine
-from int8ref.program import max_target_length, validate
+from int8ref.engines.backends import load_engine
+from int8ref.program.sizes import max_target_length
+from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
-from int8ref.text import TextTokenizer, build_tokenizer
+from int8ref.spec.arithmetic import LOG_BITS
+from int8ref.text.tokenizers import TextTokenizer, build_tokenizer
 from weights_import import sources
 from weights_import.__main__ import tokenizers
 from weights_import.calibrate import Ranges, calibrate, tokenize

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch
-from int8ref.instruction import Instruction
-from int8ref.machine import call as word
-from int8ref.machine.arena import Arena
-from int8ref.machine.assemble import Code
-from int8ref.machine.memory import Memory
-from int8ref.machine.native import machine
-from int8ref.program import Program, Tensors
+from int8ref.abi import call as word
+from int8ref.machine.memory.aligned import Memory
+from int8ref.machine.memory.arena import Arena
+from int8ref.machine.model.assemble import Code
+from int8ref.machine.toolchain.native import machine
+from int8ref.program.inputs import Batch
+from int8ref.program.program import Program, Tensors
 from int8ref.reference.linear import Linear
+from int8ref.spec.instruction import Instruction
 
 REPEATS = 200
 """Most repeats of an instruction in one call of the machine."""

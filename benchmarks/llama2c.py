@@ -28,7 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.summary import paired_ratio, summarize
-from int8ref.executor import Engine, load_engine
+from int8ref.engines.backends import load_engine
+from int8ref.engines.engine import Engine
 from weights_import import sources
 from weights_import.calibrate import calibrate
 from weights_import.float_model import FloatModel

@@ -14,7 +14,7 @@ class Loop:
     In a line {x} and {y} are factors, {ones} is a third, {t} and {u} are temporaries and {a} the
     accumulator of a step.  A step does `products` multiply-adds.  `exact` is whether they give the
     sums of int8 values: vpmaddubsw saturates, but for weights whose sums of four products stay
-    within 16 bits (`int8ref.kernels.gemm.quads`), and products alone are no sums.
+    within 16 bits (`int8ref.spec.pair_sums`), and products alone are no sums.
     """
 
     feature: str

@@ -23,8 +23,8 @@ from benchmarks.peers import default_cache
 from benchmarks.setting import Setting
 from benchmarks.shapes import SHAPES, random_batch
 from benchmarks.tables import table
-from int8ref.machine.engine import CompiledEngine
-from int8ref.model_file import load
+from int8ref.engines.compiled import CompiledEngine
+from int8ref.files.model_file import load
 
 WINDOWS, WINDOW_SECONDS = 20, 0.002
 TOLERANCE = 15

@@ -18,9 +18,9 @@ from pathlib import Path
 from benchmarks.prepare.int8ref_model import lowered
 from benchmarks.prepare.random_weights import weights
 from benchmarks.shapes import SHAPES
-from int8ref.machine.engine import CompiledEngine
-from int8ref.model_file import Model, load, serialize
-from int8ref.program import position_limits
+from int8ref.engines.compiled import CompiledEngine
+from int8ref.files.model_file import Model, load, serialize
+from int8ref.program.sizes import position_limits
 from weights_import import sources
 from weights_import.float_model import FloatModel
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from int8ref import missing
+from int8ref.host import missing
 
 missing.tell()
 
@@ -39,7 +39,7 @@ _PLACES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return importlib.import_module("int8ref.installed").ours()
+        return importlib.import_module("int8ref.host.installed").ours()
     for module, names in _PLACES.items():
         if name in names:
             return getattr(importlib.import_module(f"int8ref.{module}"), name)

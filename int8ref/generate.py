@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref import arguments as shared
-from int8ref import command, expect
-from int8ref.batching import Limits, in_order
-from int8ref.console import Console
-from int8ref.counts import UnknownCharacters
-from int8ref.lines import split_arguments
+from int8ref.commands import arguments as shared
+from int8ref.commands import command
+from int8ref.commands.console import Console
+from int8ref.commands.counts import UnknownCharacters
 from int8ref.options import MAX_LENGTH, OptionError
+from int8ref.text.batching import Limits, in_order
+from int8ref.text.lines import split_arguments
+from int8ref.translation import expect
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
-    from int8ref.executor import Backend
+    from int8ref.engines.backends import Backend
+    from int8ref.files.model_file import Model
     from int8ref.language_model import LanguageModel
-    from int8ref.model_file import Model
     from int8ref.results import Unknown
     from int8ref.search import Sampling
 
@@ -144,7 +145,7 @@ def _continue(
 
 def line(result: Continued) -> str:
     """All of the text, on one line."""
-    from int8ref.text import in_one_line
+    from int8ref.text.tokenizers import in_one_line
 
     return in_one_line(result.text)
 
@@ -196,8 +197,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     inputs = [] if given.text else [command.InputFile("input", given.input, complain)]
     texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
 
-    from int8ref.executor import prepare_backend
-    from int8ref.models import load_model
+    from int8ref.engines.backends import prepare_backend
+    from int8ref.files.models import load_model
 
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     sampling = shared.options_of(given).sampling

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from int8ref.engines.backends import Backend, load_engine
+from int8ref.engines.engine import Engine
 from int8ref.errors import UserError
-from int8ref.executor import Backend, Engine, load_engine
-from int8ref.model_file import Model
-from int8ref.program import Program, max_steps, takes_source, vocabulary_size
-from int8ref.text import TextTokenizer, build_tokenizer
+from int8ref.files.model_file import Model
+from int8ref.program.program import Program, takes_source
+from int8ref.program.sizes import max_steps, vocabulary_size
+from int8ref.text.tokenizers import TextTokenizer, build_tokenizer
 
 
 @dataclass(frozen=True)

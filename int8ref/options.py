@@ -9,14 +9,8 @@ from decimal import Decimal, DefaultContext, localcontext
 from typing import Literal, get_args
 
 from int8ref.errors import UserError
-from int8ref.search.hypothesis import (
-    ALL,
-    MAX_ALPHA,
-    MAX_BEAM,
-    MAX_TEMPERATURE,
-    Normalization,
-    Sampling,
-)
+from int8ref.search.hypothesis import Normalization, Sampling
+from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_TEMPERATURE
 
 AlignmentKind = Literal["hard", "soft"]
 Number = Decimal | int | float | str

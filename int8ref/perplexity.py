@@ -12,19 +12,20 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from int8ref import arguments as shared
-from int8ref import command
-from int8ref.batching import Limits, in_order
-from int8ref.console import Console
-from int8ref.counts import UnknownCharacters
+from int8ref.commands import arguments as shared
+from int8ref.commands import command
+from int8ref.commands.console import Console
+from int8ref.commands.counts import UnknownCharacters
 from int8ref.errors import UserError
-from int8ref.lines import LineWriter
-from int8ref.streams import standard_output
+from int8ref.text.batching import Limits, in_order
+from int8ref.text.lines import LineWriter
+from int8ref.text.streams import standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
-    from int8ref.executor import Backend, Engine
-    from int8ref.model_file import Model
-    from int8ref.text import TextTokenizer
+    from int8ref.engines.backends import Backend
+    from int8ref.engines.engine import Engine
+    from int8ref.files.model_file import Model
+    from int8ref.text.tokenizers import TextTokenizer
 
 PROGRAM = "python -m int8ref.perplexity"
 EXAMPLES = f"""examples:
@@ -74,7 +75,7 @@ class Perplexity:
 
 def power_of_two(log2: int, count: int) -> Decimal:
     """2^(log2 * 2^-20 / count), rounded to six decimal places."""
-    from int8ref.arithmetic import LOG_BITS
+    from int8ref.spec.arithmetic import LOG_BITS
 
     whole = (log2 >> LOG_BITS) // count // 3  # at least as many digits as it has before the point
     with localcontext(prec=PRECISION + whole):
@@ -188,8 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace, console: Console) -> None:
     file = command.InputFile("input", given.input, command.complaints(given.strict, console))
 
-    from int8ref.executor import prepare_backend
-    from int8ref.models import load_model
+    from int8ref.engines.backends import prepare_backend
+    from int8ref.files.models import load_model
 
     _, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     speed = given.batch_size, given.threads, given.buffer_size

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
 
-from int8ref import arguments as shared
-from int8ref import command
-from int8ref.console import Console
-from int8ref.lines import TextError
+from int8ref.commands import arguments as shared
+from int8ref.commands import command
+from int8ref.commands.console import Console
+from int8ref.text.lines import TextError
 
 PROGRAM = "python -m int8ref.score"
 FORMATS = ("text", "json")
@@ -69,12 +69,12 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         pairs = _around_tabs(inputs[0])
     options = shared.options_of(given, scores=True)
 
-    from int8ref.executor import prepare_backend
-    from int8ref.models import load_model
+    from int8ref.engines.backends import prepare_backend
+    from int8ref.files.models import load_model
 
     model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
 
-    from int8ref import output
+    from int8ref.commands import output
 
     lines_of = {"text": output.scores, "json": output.json}[given.output_format or "text"]
     command.deliver(

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref import arguments as shared
-from int8ref import command, installed
-from int8ref.console import Console
-from int8ref.lines import LineWriter, split_arguments
-from int8ref.streams import standard_output
+from int8ref.commands import arguments as shared
+from int8ref.commands import command
+from int8ref.commands.console import Console
+from int8ref.host import installed
+from int8ref.text.lines import LineWriter, split_arguments
+from int8ref.text.streams import standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
     from pathlib import Path
 
-    from int8ref.model_file import Model
+    from int8ref.files.model_file import Model
     from int8ref.options import Options
 
 PROGRAM = "python -m int8ref.translate"
@@ -93,8 +94,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     scores = several or kind == "nbest" or given.scores is not None
     options = shared.options_of(given, n_best=given.n_best or 1, scores=scores)
 
-    from int8ref.executor import prepare_backend
-    from int8ref.models import load_model
+    from int8ref.engines.backends import prepare_backend
+    from int8ref.files.models import load_model
 
     path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
     if given.signature:
@@ -102,7 +103,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         LineWriter(standard_output()).write([line])
         return
 
-    from int8ref import output
+    from int8ref.commands import output
 
     lines_of = {"text": output.text, "nbest": output.n_best, "json": output.json}[kind]
     shown = output.Shown(given.scores, given.alignment, several)
@@ -120,8 +121,8 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     """What was run, in one line; two runs that differ in the backend alone give the same bytes."""
     from decimal import Decimal
 
-    from int8ref import arithmetic
-    from int8ref.model_file import model_hash
+    from int8ref.files.model_file import model_hash
+    from int8ref.spec import arithmetic
 
     program = model.program
     factor = options.max_length_factor or Decimal(program.max_length_factor) / 100
@@ -148,8 +149,8 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
 
 
 def _shortlist_hash(path: Path) -> str:
-    from int8ref.container import file_hash
-    from int8ref.shortlist import beside
+    from int8ref.files.container import file_hash
+    from int8ref.files.shortlist import beside
 
     return file_hash(beside(path))
 

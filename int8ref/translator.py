@@ -11,19 +11,20 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, overload
 
-from int8ref import expect, model_file
-from int8ref.alignment import aligning_attention
-from int8ref.batching import Limits, in_order
-from int8ref.container import DIGEST_BYTES, map_file
+from int8ref.engines.backends import Backend, prepare_backend
 from int8ref.errors import UserError
-from int8ref.executor import Backend, prepare_backend
-from int8ref.model_file import Model
-from int8ref.models import load_model
+from int8ref.files import model_file
+from int8ref.files.container import DIGEST_BYTES, map_file
+from int8ref.files.model_file import Model
+from int8ref.files.models import load_model
+from int8ref.files.shortlist import beside
 from int8ref.options import OptionError, Options
 from int8ref.results import Result
-from int8ref.shortlist import beside
-from int8ref.streams import described
-from int8ref.worker import Sentence, Warn, Worker
+from int8ref.text.batching import Limits, in_order
+from int8ref.text.streams import described
+from int8ref.translation import expect
+from int8ref.translation.alignment import aligning_attention
+from int8ref.translation.worker import Sentence, Warn, Worker
 
 MAX_BATCH_TOKENS = 4096
 """Most source tokens of a batch, counted once for each hypothesis that is kept."""

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from int8ref import arguments as shared
-from int8ref import command
-from int8ref.console import Console
-from int8ref.counts import UnknownCharacters
+from int8ref.commands import arguments as shared
+from int8ref.commands import command
+from int8ref.commands.console import Console
+from int8ref.commands.counts import UnknownCharacters
 from int8ref.errors import UserError
-from int8ref.lines import split_arguments
-from int8ref.streams import STANDARD, standard_output
+from int8ref.text.lines import split_arguments
+from int8ref.text.streams import STANDARD, standard_output
 
 PROGRAM = "python -m int8ref.vectors"
 EXAMPLES = f"""examples:
@@ -54,12 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
-    from int8ref.executor import prepare_backend
-    from int8ref.model_file import model_hash
-    from int8ref.models import load_model
-    from int8ref.recording import record
-    from int8ref.shortlist import beside
-    from int8ref.storage import write_whole
+    from int8ref.engines.backends import prepare_backend
+    from int8ref.files.model_file import model_hash
+    from int8ref.files.models import load_model
+    from int8ref.files.shortlist import beside
+    from int8ref.host.storage import write_whole
+    from int8ref.translation.recording import record
 
     lines = split_arguments([given.text])
     if len(lines) > 1:

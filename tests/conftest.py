@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pytest
 import sentencepiece
 
-from int8ref.executor import load_engine
-from int8ref.instruction import Instruction
-from int8ref.model_file import Model, Tokenizer, save
-from int8ref.program import Program, State, Tensors
+from int8ref.engines.backends import load_engine
+from int8ref.files.model_file import Model, Tokenizer, save
+from int8ref.program.program import Program, State, Tensors
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
+from int8ref.spec.instruction import Instruction
 
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)

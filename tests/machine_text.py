@@ -6,9 +6,9 @@ import gzip
 from functools import cache
 from typing import Any
 
-from int8ref.machine import native
-from int8ref.machine.native import Part
-from int8ref.storage import keep
+from int8ref.host.storage import keep
+from int8ref.machine.toolchain import native, objects
+from int8ref.machine.toolchain.objects import Part
 
 
 @cache
@@ -30,16 +30,16 @@ def machine_text() -> tuple[str, str]:
 
 def _compile() -> tuple[bytes, tuple[str, str]]:
     """The code as `native` keeps it, and the text of the modules that it was made from."""
-    from int8ref.machine import build
+    from int8ref.machine.toolchain import build
 
     modules = {name: build.module(name, function) for name, function in build.functions().items()}
     parts: list[Part] = [build.part_of(name, module) for name, module in modules.items()]
     irs, assemblies = zip(*map(text_of, modules.values()), strict=True)
-    return native.encode(parts), ("\n".join(irs), "\n".join(assemblies))
+    return objects.encode(parts), ("\n".join(irs), "\n".join(assemblies))
 
 
 def text_of(module: Any) -> tuple[str, str]:
     """(LLVM IR, assembly) of a module."""
-    from int8ref.machine.build import target_machine
+    from int8ref.machine.toolchain.build import target_machine
 
     return str(module), target_machine().emit_assembly(module)

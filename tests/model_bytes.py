@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from int8ref.model_file import Model, ModelFileError, load
+from int8ref.files.model_file import Model, ModelFileError, load
 
 Header = dict[str, Any]
 

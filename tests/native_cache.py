@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import storage
-from int8ref.executor import load_engine
-from int8ref.machine import native
-from int8ref.machine.native import Part
+from int8ref.engines.backends import load_engine
+from int8ref.host import storage
+from int8ref.machine.toolchain import native, objects
+from int8ref.machine.toolchain.objects import Part
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
 
@@ -63,12 +63,12 @@ def small_part(value: str) -> Part:
     """A machine that puts an expression's value where its argument points to."""
     import llvmlite.binding as llvm
 
-    from int8ref.machine.build import target_machine
+    from int8ref.machine.toolchain.build import target_machine
 
     module = llvm.parse_assembly(f"""
-define void @"{native.ENTRY}"(ptr %address) {{
+define void @"{objects.ENTRY}"(ptr %address) {{
     %value = {value}
     store i64 %value, ptr %address
     ret void
 }}""")
-    return Part(native.ENTRY, target_machine().emit_object(module), [native.ENTRY], [])
+    return Part(objects.ENTRY, target_machine().emit_object(module), [native.ENTRY], [])

@@ -8,10 +8,11 @@ import msgspec
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from int8ref.instruction import ProgramError, field_kinds
-from int8ref.model_file import Model
-from int8ref.program import Program, Tensors, decode, encode, validate
+from int8ref.files.model_file import Model
+from int8ref.program.program import Program, Tensors, decode, encode
+from int8ref.program.validate import validate
 from int8ref.reference import instructions
+from int8ref.spec.instruction import ProgramError, field_kinds
 
 EXTREMES = [0, 1, -1, 2, 30, 31, 62, 63, 127, 128, 1024, 1 << 31, 1 << 63, 10**30]
 HEADER = ["logits", "start", "eos", "unk", "max_source_length", "max_length_factor", "alpha"]

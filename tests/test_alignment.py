@@ -14,18 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from int8ref.alignment import (
+from int8ref.engines.backends import load_engine
+from int8ref.engines.engine import Engine
+from int8ref.engines.reference import run_instruction
+from int8ref.files.model_file import Model
+from int8ref.options import Options
+from int8ref.program.program import Frame
+from int8ref.spec.arithmetic import exp2_negative
+from int8ref.translation.alignment import (
     SHARE_BITS,
     AlignmentError,
     aligning_attention,
     alignment_weights,
     describe,
 )
-from int8ref.arithmetic import exp2_negative
-from int8ref.executor import Engine, load_engine, run_instruction
-from int8ref.model_file import Model
-from int8ref.options import Options
-from int8ref.program import Frame
 from int8ref.translator import Translator
 from tests.conftest import build_tiny_model
 from tests.test_whole_model import imported
@@ -116,7 +118,9 @@ def test_the_mean_of_all_heads_where_none_was_trained(monkeypatch: pytest.Monkey
     assert (attention.out, list(heads)) == ("cross.mix", [0])
     plain = [i for i in MODEL.program.decoder if i.op != "ssru"]
     assert list(aligning_attention(replace(MODEL.program, decoder=plain))[1]) == [0, 1]
-    monkeypatch.setattr("int8ref.alignment.aligning_attention", lambda program: (attention, [0, 1]))
+    monkeypatch.setattr(
+        "int8ref.translation.alignment.aligning_attention", lambda program: (attention, [0, 1])
+    )
     source, target = [5, 9, 3, 0], [7, 11]
     (found,) = alignment_weights(engine("reference"), MODEL.tensors, [source], [0], [target])
     heads_of = [weights_of_a_head(source, target, head) for head in (0, 1)]

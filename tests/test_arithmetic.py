@@ -18,9 +18,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from int8ref import arithmetic as a
-from int8ref.kernels import arithmetic as k
 from int8ref.kernels.attention_softmax import softmax_weights
+from int8ref.kernels.ir import arithmetic as k
+from int8ref.spec import arithmetic as a
 
 INT64 = (-(2**63), 2**63 - 1)
 int32 = st.integers(-(2**31), 2**31 - 1) | st.sampled_from([-(2**31), -1, 0, 1, 2**31 - 1])

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from int8ref import arithmetic
-from int8ref.instruction import MAX_WIDTH
 from int8ref.reference import (
     attention,
     attention_polynomial,
@@ -16,7 +14,9 @@ from int8ref.reference import (
     rotary,
 )
 from int8ref.search import length
-from int8ref.search.hypothesis import MAX_TOKENS
+from int8ref.spec import arithmetic
+from int8ref.spec.instruction import MAX_WIDTH
+from int8ref.spec.limits import MAX_TOKENS
 from tests.processes import TIMEOUT
 
 z3 = pytest.importorskip("z3")

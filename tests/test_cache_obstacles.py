@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from int8ref import storage
+from int8ref.host import storage
 from tests.forbidding import mounted
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,11 @@ def give_away(*paths: Path) -> bool:
 def cache(user: User) -> Path:
     """Where the cache is below the home folder, on this system."""
     told = subprocess.run(
-        [sys.executable, "-c", "from int8ref.storage import cache_folder; print(cache_folder())"],
+        [
+            sys.executable,
+            "-c",
+            "from int8ref.host.storage import cache_folder; print(cache_folder())",
+        ],
         env=user.environment,
         cwd=user.home,
         capture_output=True,

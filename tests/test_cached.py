@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref import cached
-from int8ref.program import Tensors
+from int8ref.files import cached
+from int8ref.program.program import Tensors
 
 OLD, NEW, OTHER = "0" * 64, "1" * 64, "2" * 64
 

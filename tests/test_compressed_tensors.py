@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref import container
-from int8ref.model_file import ModelFileError, load, save, serialize
+from int8ref.files import container
+from int8ref.files.model_file import ModelFileError, load, save, serialize
 from tests.model_bytes import read_plainly, refused
 
 DEFLATED = "encoder.qkv.bias"

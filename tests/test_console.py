@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import pytest
 
-from int8ref import console
-from int8ref.console import Console
-from int8ref.progress import PROGRESS, Steps
+from int8ref.commands import console
+from int8ref.commands.console import Console
+from int8ref.host.progress import PROGRESS, Steps
 
 LOG = logging.getLogger("int8ref")
 
@@ -126,7 +126,7 @@ def test_quiet_is_quiet(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_steps_are_followed(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("int8ref.progress.INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr("int8ref.host.progress.INTERVAL_SECONDS", 0.01)
     caplog.set_level(PROGRESS)
     steps = Steps(logging.getLogger("test"))
     steps.tell(logging.INFO, "one")

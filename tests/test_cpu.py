@@ -11,8 +11,9 @@ import llvmlite.binding as llvm
 import pytest
 
 from int8ref.errors import UserError
+from int8ref.host import arm, cpu
 from int8ref.kernels.gemm.target import select
-from int8ref.machine import arm, cpu, native
+from int8ref.machine.toolchain import native, objects
 from tests.processes import TIMEOUT, python
 
 CPUINFO = """processor\t: 0
@@ -218,7 +219,7 @@ def test_features_that_the_cpu_lacks_are_refused(fake: Fake) -> None:
     fake.patch.setattr(llvm, "get_host_cpu_features", lambda: llvm.FeatureMap({"avx512f": False}))
     fake.patch.setenv("NUMBA_CPU_FEATURES", "+avx2,+avx512f,-avx512vl,+nonsense")
     assert cpu.lacking() == ["avx512f"]
-    with pytest.raises(native.CompilerError, match="has avx512f, which this CPU lacks"):
+    with pytest.raises(objects.CompilerError, match="has avx512f, which this CPU lacks"):
         native.compile_machine()
 
 
@@ -243,9 +244,9 @@ def test_numba_is_handed_what_the_system_told(
 
 
 NUMBA_CPU = """
-import int8ref.kernels.compile
+import int8ref.kernels.ir.compile
 from numba.core.registry import cpu_target
-from int8ref.machine.cpu import cpu
+from int8ref.host.cpu import cpu
 assert cpu() == cpu_target.target_context.codegen().magic_tuple(), cpu()
 """
 

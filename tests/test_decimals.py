@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.decimals import DIGITS, LN2, LN2_BITS, natural_log, share
+from int8ref.text.decimals import DIGITS, LN2, LN2_BITS, natural_log, share
 
 EXACT_LN2 = Context(prec=80).ln(2)
 

@@ -188,9 +188,9 @@ def test_links_and_paths_exist(page: Path) -> None:
 def test_names_in_contributing_exist() -> None:
     """Constants and functions that a contributor is sent to."""
     for path, names in {
-        "int8ref/arithmetic.py": ["VERSION"],
-        "int8ref/model_file.py": ["FORMAT"],
-        "int8ref/machine/prepare.py": ["PER_CHANNEL"],
+        "int8ref/spec/arithmetic.py": ["VERSION"],
+        "int8ref/files/model_file.py": ["FORMAT"],
+        "int8ref/machine/model/prepare.py": ["PER_CHANNEL"],
         "weights_import/float_model.py": ["SUPPORTED", "declare", "validate"],
     }.items():
         source = (ROOT / path).read_text()
@@ -230,7 +230,7 @@ def test_the_examples_of_the_model_file(
 
 
 def test_the_limits_of_the_model_file() -> None:
-    from int8ref import container
+    from int8ref.files import container
 
     page = (ROOT / "docs" / "model-file.md").read_text("utf-8")
     for told, limit in (

@@ -12,8 +12,8 @@ import pytest
 import sacrebleu
 
 import int8ref
-from int8ref import embedded
-from int8ref.models import load_model
+from int8ref.files import embedded
+from int8ref.files.models import load_model
 from int8ref.options import Options
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from int8ref.model_file import load
+from int8ref.files.model_file import load
 from tests.first_use import Machine, new_machine
 from tests.processes import TIMEOUT, until
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref import container, foreign, model_file
-from int8ref.model_file import ModelFileError
+from int8ref.files import container, foreign, model_file
+from int8ref.files.model_file import ModelFileError
 from tests.processes import Command, run
 from tests.weights_import import tiny_ctranslate2, tiny_hugging_face, tiny_marian
 

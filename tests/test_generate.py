@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from int8ref.errors import UserError
+from int8ref.files.model_file import save
 from int8ref.generate import Continued, generate
-from int8ref.model_file import save
-from int8ref.program import max_steps
+from int8ref.program.sizes import max_steps
 from int8ref.search import Sampling
 from tests.conftest import POSITIONS, SENTENCES
 from tests.machine_text import machine_text

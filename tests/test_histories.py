@@ -11,12 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from int8ref.executor import BACKENDS, Engine, load_engine
-from int8ref.instruction import ProgramError
-from int8ref.model_file import Model
-from int8ref.program import State, max_target_length, takes_source, validate
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.engines.engine import Engine
+from int8ref.files.model_file import Model
+from int8ref.program.program import State, takes_source
+from int8ref.program.sizes import max_target_length
+from int8ref.program.validate import validate
 from int8ref.reference.append import Append
 from int8ref.search.hypothesis import BeamOptions
+from int8ref.spec.instruction import ProgramError
 from tests.program_mutations import draw_valid
 from tests.test_machine import Batch, Trace, engines, follow
 from tests.tiny_integer import (

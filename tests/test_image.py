@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.machine import image
-from int8ref.machine.image import LinkError, link, load
+from int8ref.machine.toolchain import image
+from int8ref.machine.toolchain.image import LinkError, link, load
 
 pytestmark = pytest.mark.skipif(not image.supported(), reason="no images on this machine")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import installed
+from int8ref.host import installed
 
 
 def test_versions_are_those_of_importlib() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from int8ref.instruction import Facts, Instruction, ProgramError, Scope, ValueType, snake_case
 from int8ref.reference import instructions
+from int8ref.spec.instruction import Facts, Instruction, ProgramError, Scope, ValueType, snake_case
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.errors import UserError
-from int8ref.lines import (
+from int8ref.text.lines import (
     MAX_LINE_BYTES,
     Lines,
     LineWriter,
@@ -24,7 +24,7 @@ from int8ref.lines import (
     open_output,
     split_arguments,
 )
-from int8ref.streams import RawFile
+from int8ref.text.streams import RawFile
 
 
 def read(content: bytes) -> tuple[list[str], list[str]]:
@@ -116,7 +116,7 @@ def test_an_output_is_binary_where_the_system_makes_a_difference(
 ) -> None:
     """Windows writes two bytes for a line feed unless it is told not to."""
     monkeypatch.setattr(os, "O_BINARY", os.O_SYNC, raising=False)
-    flags = importlib.util.find_spec("int8ref.lines")
+    flags = importlib.util.find_spec("int8ref.text.lines")
     assert flags is not None
     assert flags.loader is not None
     windows = importlib.util.module_from_spec(flags)

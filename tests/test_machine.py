@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from int8ref.executor import BACKENDS, Engine, Session, load_engine
-from int8ref.instruction import ProgramError
-from int8ref.machine.engine import CompiledEngine
-from int8ref.model_file import Model
-from int8ref.program import Program, Tensors, validate
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.engines.compiled import CompiledEngine
+from int8ref.engines.engine import Engine
+from int8ref.files.model_file import Model
+from int8ref.program.program import Program, Tensors
+from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
+from int8ref.search.decoder import Session
+from int8ref.spec.instruction import ProgramError
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
 from tests.program_mutations import draw_valid, used_tensors

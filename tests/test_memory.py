@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from int8ref.executor import Engine
-from int8ref.machine.memory import ALIGNMENT, Memory
+from int8ref.engines.engine import Engine
+from int8ref.machine.memory.aligned import ALIGNMENT, Memory
 from int8ref.search.hypothesis import BeamOptions
 from tests.conftest import build_tiny_model
 from tests.test_machine import engines

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from int8ref import __main__ as overview
-from int8ref import missing
+from int8ref.host import missing
 from tests.test_docs import PARSERS
 
 ROOT = Path(__file__).parents[1]

@@ -21,10 +21,11 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref import arithmetic, container
-from int8ref.instruction import ProgramError
-from int8ref.model_file import Model, ModelFileError, load, model_hash, save, serialize
-from int8ref.program import Program
+from int8ref.files import container
+from int8ref.files.model_file import Model, ModelFileError, load, model_hash, save, serialize
+from int8ref.program.program import Program
+from int8ref.spec import arithmetic
+from int8ref.spec.instruction import ProgramError
 from tests.model_bytes import Header, load_bytes, parts, read_plainly, refused, write_plainly
 
 TinyModel = Callable[[int], Model]

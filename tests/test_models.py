@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import models
-from int8ref.model_file import Model, ModelFileError, load, save
-from int8ref.models import MODELS, ModelError, find_model, load_model
-from int8ref.storage import cache_folder
+from int8ref.files import models
+from int8ref.files.model_file import Model, ModelFileError, load, save
+from int8ref.files.models import MODELS, ModelError, find_model, load_model
+from int8ref.host.storage import cache_folder
 from tests.first_use import IMPORTER, ROOT, TRANSLATE, Machine, new_machine
 from tests.forbidding import mounted
 

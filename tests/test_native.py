@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from int8ref import child
-from int8ref.machine import compilers, cpu, image, native
-from int8ref.machine.native import Part
+from int8ref.host import child, cpu, installed
+from int8ref.machine.toolchain import compilers, image, native, objects, sources
+from int8ref.machine.toolchain.objects import Part
 from tests.native_cache import REFERENCE, Cache, new_cache, small_part
 from tests.processes import TIMEOUT, python, until
 
@@ -46,7 +46,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "name": lambda whole: whole[:60] + b"X" + whole[61:],
     "no magic": lambda whole: b"X" + whole[1:],
     "other": lambda whole: b"\x7fELF" * 1000,
-    "sealed": lambda whole: native.MAGIC + hashlib.sha256(b"other").digest() + b"other",
+    "sealed": lambda whole: objects.MAGIC + hashlib.sha256(b"other").digest() + b"other",
 }
 
 
@@ -72,45 +72,45 @@ def test_code_of_another_digest_is_left_alone(
 
 
 def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = native.digest()
-    assert native.digest() == mine
+    mine = sources.digest()
+    assert sources.digest() == mine
     with monkeypatch.context() as patch:
         patch.setenv("NUMBA_CPU_FEATURES", "+sse2")
-        assert native.digest() != mine
+        assert sources.digest() != mine
     with monkeypatch.context() as patch:
         patch.setenv("NUMBA_CPU_NAME", "generic")
-        assert native.digest() != mine
-    root = Path(native.__file__).parents[1]
+        assert sources.digest() != mine
+    root = installed.PACKAGE
     for path in root.rglob("*.py"):
         copy = tmp_path / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    monkeypatch.setattr(native, "__file__", str(tmp_path / "machine" / "native.py"))
-    assert native.digest() == mine
+    monkeypatch.setattr(installed, "PACKAGE", tmp_path)
+    assert sources.digest() == mine
     for name in (
-        "arithmetic.py",
+        "spec/arithmetic.py",
         "kernels/ssru.py",
         "kernels/gemm/tile.py",
-        "machine/frame.py",
+        "abi/frame.py",
         "search/length.py",
         "search/sampling.py",
     ):
-        before = native.digest()
-        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
-        assert native.digest() != before, name
+        before = sources.digest()
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\nNEW = 1\n")
+        assert sources.digest() != before, name
     (tmp_path / "translate.py").write_bytes(b"")
-    before = native.digest()
+    before = sources.digest()
     (tmp_path / "kernels" / "new_op.py").write_bytes(b"")
-    assert native.digest() != before
+    assert sources.digest() != before
 
 
 @pytest.fixture
 def fresh_digest() -> Iterator[Callable[[], str]]:
-    """`native.digest` as a new process has it."""
+    """`sources.digest` as a new process has it."""
 
     def digest() -> str:
         cpu.compilers.cache_clear()
-        return native.digest()
+        return sources.digest()
 
     yield digest
     cpu.compilers.cache_clear()
@@ -163,8 +163,8 @@ def test_works_without_a_folder_to_write_to(
 
 HELPER = """#!{python}
 import os, sys, time
-from int8ref.machine.compilers import send
-from int8ref.machine.native import Part
+from int8ref.machine.toolchain.compilers import send
+from int8ref.machine.toolchain.objects import Part
 send(sys.stdout.buffer, 40)
 while byte := os.read(0, 1):
     time.sleep(0.01)
@@ -198,7 +198,7 @@ FAILING = {
 def test_this_process_compiles_where_another_cannot(
     script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from int8ref.machine import build
+    from int8ref.machine.toolchain import build
 
     part = small_part("add i64 40, 2")
     monkeypatch.setattr(build, "compile_parts", lambda numbers: [part])
@@ -206,7 +206,7 @@ def test_this_process_compiles_where_another_cannot(
     if script is not None:
         (tmp_path / "python").write_text(script)
         (tmp_path / "python").chmod(0o755)
-    assert native.compile_machine() == native.encode([part])
+    assert native.compile_machine() == objects.encode([part])
 
 
 # Both forms of kept code.
@@ -218,8 +218,8 @@ def test_images_and_objects_run(images: bool, monkeypatch: pytest.MonkeyPatch) -
         pytest.skip("no images on this machine")
     part = small_part("add i64 40, 2")
     monkeypatch.setattr(image, "supported", lambda: images)
-    code = native.encode([part])
-    assert isinstance(native._decode(code), image.Image) == images
+    code = objects.encode([part])
+    assert isinstance(objects.decode(code), image.Image) == images
     run, kept = native._load(code)
     word = ctypes.c_int64()
     run(ctypes.addressof(word))
@@ -234,13 +234,13 @@ def test_what_cannot_be_an_image_is_kept_as_objects(monkeypatch: pytest.MonkeyPa
 
     part = small_part("add i64 40, 2")
     monkeypatch.setattr(image, "link", refuse)
-    assert native._decode(native.encode([part])) == native.Objects([part.code])
+    assert objects.decode(objects.encode([part])) == objects.Objects([part.code])
 
 
 def test_parts_that_miss_a_function_are_refused() -> None:
     part = msgspec.structs.replace(small_part("add i64 40, 2"), needed=["int8ref.part.missing"])
     with pytest.raises(RuntimeError, match=r"int8ref\.part\.missing"):
-        native.encode([part])
+        objects.encode([part])
 
 
 def test_code_that_is_begun_ahead_is_told_when_it_is_waited_for(
@@ -265,7 +265,7 @@ def test_a_compiler_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "python").write_text("#!/bin/sh\nkill -SEGV $$\n")
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(native.CompilerError, match="ended by SIGSEGV; --backend reference"):
+    with pytest.raises(objects.CompilerError, match="ended by SIGSEGV; --backend reference"):
         native.compile_machine()
 
 
@@ -283,7 +283,7 @@ def test_settings_of_numba_change_no_code(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     def last_part() -> Part:
         with child.running(
-            "int8ref.machine.build",
+            "int8ref.machine.toolchain.build",
             changes=compilers.settings(),
             cwd=Path(native.__file__).parent,
             stdout=subprocess.PIPE,
@@ -309,14 +309,16 @@ def test_without_other_processes_and_numba_the_reason_is_told(
 
     monkeypatch.setattr(sys, "executable", None)
     monkeypatch.setattr(config, "DISABLE_JIT", 1)
-    with pytest.raises(native.CompilerError, match="NUMBA_DISABLE_JIT is set; --backend reference"):
+    with pytest.raises(
+        objects.CompilerError, match="NUMBA_DISABLE_JIT is set; --backend reference"
+    ):
         native.compile_machine()
 
 
 WITHOUT_COMPILER = """
 import sys
-from int8ref.executor import load_engine
-from int8ref.model_file import load
+from int8ref.engines.backends import load_engine
+from int8ref.files.model_file import load
 model = load(sys.argv[1])
 engine = load_engine(model.program, model.tensors, "compiled", model.types, model.digest)
 print(engine.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import locks
-from int8ref.machine import image, native
+from int8ref.host import locks
+from int8ref.machine.toolchain import image, objects
 from tests import forbidding
 from tests.native_cache import REFERENCE, Cache, new_cache, small_part
 from tests.processes import TIMEOUT, python, until
@@ -23,7 +23,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
 RACER = """
 import logging, os, sys, time
 from pathlib import Path
-from int8ref.machine import native
+from int8ref.machine.toolchain import native
 code, folder = Path(sys.argv[1]), Path(sys.argv[2])
 def compile_machine(tell):
     (folder / f"compiling-{os.getpid()}").touch()
@@ -95,9 +95,9 @@ FORBIDDEN = """
 import sys
 from pathlib import Path
 from int8ref import errors
-from int8ref.executor import load_engine
+from int8ref.engines.backends import load_engine
 from int8ref.machine import engine, native
-from int8ref.model_file import load
+from int8ref.files.model_file import load
 from tests.forbidding import MMAP, MPROTECT, forbid
 model, code = load(sys.argv[1]), Path(sys.argv[2]).read_bytes()
 forbid(*{"mprotect": [MPROTECT], "all": [MPROTECT, MMAP]}[sys.argv[3]])
@@ -142,5 +142,5 @@ def test_object_files_are_not_run_where_llvm_would_crash(
     tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image, "supported", lambda: False)
-    (tmp_path / "code").write_bytes(native.encode([small_part("add i64 40, 2")]))
+    (tmp_path / "code").write_bytes(objects.encode([small_part("add i64 40, 2")]))
     assert forbidden(tiny_file, tmp_path / "code", "mprotect") == REFUSED

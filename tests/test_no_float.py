@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import int8ref.engines
+import int8ref.program
 import int8ref.reference
 import int8ref.search
-from int8ref import arithmetic, executor, instruction, program
-from int8ref.executor import Engine, ReferenceEngine
-from int8ref.model_file import Model
-from int8ref.program import Tensors
+import int8ref.spec
+from int8ref.engines.engine import Engine
+from int8ref.engines.reference import ReferenceEngine
+from int8ref.files.model_file import Model
+from int8ref.program.program import Tensors
 from int8ref.reference import operation
 from int8ref.search import BeamOptions, Hypothesis, Sampling
 from tests.conftest import build_tiny_model
@@ -94,11 +97,13 @@ class GuardedNumPy:
         return call
 
 
+PACKAGES = (
+    int8ref.spec, int8ref.program, int8ref.reference, int8ref.search, int8ref.engines
+)  # fmt: skip
 REFERENCE_MODULES = [
-    arithmetic, executor, instruction, program,
     *(
         importlib.import_module(f"{package.__name__}.{module.name}")
-        for package in (int8ref.reference, int8ref.search)
+        for package in PACKAGES
         for module in pkgutil.iter_modules(package.__path__)
     ),
 ]  # fmt: skip
@@ -229,7 +234,7 @@ def floats_in_assembly(text: str) -> list[str]:
 
 def compiled(function: Callable[..., Any]) -> tuple[str, str]:
     """LLVM IR and assembly of a function of an int64, compiled as the machine is."""
-    from int8ref.machine.build import module
+    from int8ref.machine.toolchain.build import module
 
     return text_of(module("probe", function))
 

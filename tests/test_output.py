@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref import output
-from int8ref.output import Shown
+from int8ref.commands import output
+from int8ref.commands.output import Shown
 from int8ref.results import Alignment, Result, Scores, Translation
 
 

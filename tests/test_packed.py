@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref import cached, container
-from int8ref.executor import load_engine
+from int8ref.engines.backends import load_engine
+from int8ref.engines.compiled import CompiledEngine
+from int8ref.files import cached, container
+from int8ref.files.model_file import Model, load, save
 from int8ref.kernels.gemm.layout import pack
-from int8ref.machine import packed, prepare
-from int8ref.machine.engine import CompiledEngine
-from int8ref.machine.prepare import Prepared, coarse_keys, linears, packed_key, start_key
-from int8ref.model_file import Model, load, save
-from int8ref.program import Tensors
-from int8ref.worker import Worker
+from int8ref.machine.model import packed, prepare
+from int8ref.machine.model.prepare import Prepared, coarse_keys, linears, packed_key, start_key
+from int8ref.program.program import Tensors
+from int8ref.translation.worker import Worker
 from tests.conftest import build_tiny_model
 from tests.machine_text import machine_text
 from tests.processes import TIMEOUT, python
@@ -205,7 +205,7 @@ RACER = """
 import sys
 from pathlib import Path
 from int8ref.machine import packed
-from int8ref.model_file import load
+from int8ref.files.model_file import load
 made = packed._pack
 def both(program, tensors):
     Path(sys.argv[2]).touch()

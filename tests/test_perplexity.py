@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.errors import UserError
-from int8ref.executor import BACKENDS, load_engine
-from int8ref.model_file import Model, save
+from int8ref.files.model_file import Model, save
 from int8ref.perplexity import Perplexity, Window, measure, windows
 from tests.conftest import SENTENCES, build_tiny_model
 from tests.machine_text import machine_text
@@ -71,7 +71,7 @@ def test_neither_backend_nor_batches_nor_threads_change_it(window: int | None) -
 
 def float_log2(model: Model, lines: list[str], length: int) -> float:
     """The sum in floats, from the reference's logits: a window at a time, stepped by hand."""
-    from int8ref.text import build_tokenizer
+    from int8ref.text.tokenizers import build_tokenizer
 
     program = model.program
     tokenizer = build_tokenizer(model.target, len(model.tensors["embeddings"]))

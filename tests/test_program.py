@@ -11,21 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from int8ref.instruction import Instruction, ProgramError, ValueType
-from int8ref.program import (
-    Frame,
-    Program,
-    State,
-    Tensors,
-    decode,
-    encode,
-    max_steps,
-    max_target_length,
-    parameter_count,
-    validate,
-)
+from int8ref.program.program import Frame, Program, State, Tensors, decode, encode
+from int8ref.program.sizes import max_steps, max_target_length, parameter_count
+from int8ref.program.validate import validate
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
+from int8ref.spec.instruction import Instruction, ProgramError, ValueType
 from tests.conftest import build_tiny_model
 from tests.tiny_integer import build_tiny_integer, build_tiny_rotary
 

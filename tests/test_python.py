@@ -20,9 +20,9 @@ import pytest
 
 import int8ref
 from int8ref import Options, Translator
-from int8ref.alignment import AlignmentError
-from int8ref.model_file import save
+from int8ref.files.model_file import save
 from int8ref.options import OptionError
+from int8ref.translation.alignment import AlignmentError
 from tests.conftest import build_tiny_model
 from tests.processes import TIMEOUT
 from tests.test_whole_model import imported
@@ -61,7 +61,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
     program = """
 import sys
 import int8ref
-assert "int8ref.installed" not in sys.modules
+assert "int8ref.host.installed" not in sys.modules
 assert "__version__" in dir(int8ref)
 print(int8ref.__version__)
 assert "importlib.metadata" not in sys.modules
@@ -71,9 +71,9 @@ assert "importlib.metadata" not in sys.modules
 
 
 def test_a_folder_on_the_path_has_a_version_too(tmp_path: Path) -> None:
-    (tmp_path / "int8ref").mkdir()
-    for name in ("__init__.py", "installed.py", "missing.py"):
-        shutil.copy(Path(int8ref.__file__).with_name(name), tmp_path / "int8ref")
+    (tmp_path / "int8ref" / "host").mkdir(parents=True)
+    for name in ("__init__.py", "host/__init__.py", "host/installed.py", "host/missing.py"):
+        shutil.copy(Path(int8ref.__file__).with_name(name), tmp_path / "int8ref" / name)
     command = [sys.executable, "-S", "-c", "import int8ref; print(int8ref.__version__)"]
     out = subprocess.check_output(command, text=True, cwd=tmp_path, timeout=TIMEOUT)
     assert out == "0 (not installed)\n"

@@ -9,12 +9,13 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from int8ref.executor import BACKENDS, load_engine
-from int8ref.instruction import Instruction, ProgramError
-from int8ref.limits import MAX_INSTRUCTIONS, MAX_SENTENCE_BYTES, MAX_STATES, MAX_WORK
-from int8ref.machine.prepare import Prepared, linears, packed_key, start_key
-from int8ref.program import Program, State, Tensors, validate
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.machine.model.prepare import Prepared, linears, packed_key, start_key
+from int8ref.program.cost import MAX_INSTRUCTIONS, MAX_SENTENCE_BYTES, MAX_STATES, MAX_WORK
+from int8ref.program.program import Program, State, Tensors
+from int8ref.program.validate import validate
 from int8ref.reference import instructions
+from int8ref.spec.instruction import Instruction, ProgramError
 from tests.conftest import WIDTH, build_tiny_model
 from tests.machine_text import machine_text
 from tests.program_mutations import used_tensors

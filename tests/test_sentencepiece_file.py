@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from int8ref import protobuf
-from int8ref.model_file import ModelFileError, serialize
-from int8ref.sentencepiece_file import UnsafeModelError, check
+from int8ref.files import protobuf
+from int8ref.files.model_file import ModelFileError, serialize
+from int8ref.files.sentencepiece_file import UnsafeModelError, check
 from tests.conftest import SENTENCES, build_tiny_model
 from tests.fuzz.mutations import with_tokenizer
 from tests.model_bytes import load_bytes

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref import shortlist
-from int8ref.container import ModelFileError
-from int8ref.shortlist import Shortlist
+from int8ref.files import shortlist
+from int8ref.files.container import ModelFileError
+from int8ref.files.shortlist import Shortlist
 
 VOCABULARY = 30
 OWN = shortlist.tokenizers_hash(b"source", b"target")
@@ -109,7 +109,7 @@ def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_model_file_is_no_shortlist_and_says_so(tmp_path: Path) -> None:
-    from int8ref import container
+    from int8ref.files import container
 
     path = tmp_path / "x.safetensors"
     path.write_bytes(container.pack({"a": np.ones(3, np.int8)}, "int8ref", "{}"))

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from int8ref.decimals import natural_log
+from int8ref.engines.backends import load_engine
 from int8ref.errors import UserError
-from int8ref.executor import load_engine
-from int8ref.model_file import Model
+from int8ref.files.model_file import Model
 from int8ref.options import Options
-from int8ref.program import Frame, decode, encode, max_target_length, validate
-from int8ref.recording import record
+from int8ref.program.program import Frame, decode, encode
+from int8ref.program.sizes import max_target_length
+from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
+from int8ref.text.decimals import natural_log
+from int8ref.translation.recording import record
 from int8ref.translator import Translator
 from tests.conftest import SENTENCES, build_tiny_model
 

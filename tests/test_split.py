@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.executor import BACKENDS, Engine, load_engine
-from int8ref.instruction import Domain
-from int8ref.machine import split
-from int8ref.machine.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Footprint
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.engines.engine import Engine
+from int8ref.machine.model import split
+from int8ref.machine.model.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Footprint
 from int8ref.search.hypothesis import BeamOptions
+from int8ref.spec.instruction import Domain
 from tests.conftest import WIDTH
 from tests.test_machine import engines
 from tests.tiny_integer import DECODER_BATCH, build_tiny_decoder, build_tiny_integer

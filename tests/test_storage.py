@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from int8ref.storage import write_whole
+from int8ref.host.storage import write_whole
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:

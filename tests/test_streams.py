@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from int8ref.model_file import save
-from int8ref.streams import RawFile
+from int8ref.files.model_file import save
+from int8ref.text.streams import RawFile
 from tests.processes import Command, run
 from tests.tiny_integer import build_tiny_decoder
 

@@ -16,9 +16,9 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.lines import TextError
-from int8ref.model_file import Model, Tokenizer
-from int8ref.text import TextTokenizer, TokenizerError, build_tokenizer
+from int8ref.files.model_file import Model, Tokenizer
+from int8ref.text.lines import TextError
+from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
 
 TinyModel = Callable[[int], Model]
 ODD_LINES = [
@@ -125,7 +125,7 @@ def test_damaged_tokenizers_end_in_an_error_or_work(tmp_path: Path, tiny_model: 
     program = textwrap.dedent(
         """
         import random, sys
-        from int8ref.text import SentencePiece, TokenizerError
+        from int8ref.text.tokenizers import SentencePiece, TokenizerError
         sound = open(sys.argv[1], "rb").read()
         for seed in range(3000):
             chance = random.Random(seed)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import sentencepiece
 
-from int8ref import arithmetic
-from int8ref.executor import load_engine
-from int8ref.model_file import Model, load, model_hash, save
-from int8ref.program import max_target_length
+from int8ref.engines.backends import load_engine
+from int8ref.files.model_file import Model, load, model_hash, save
+from int8ref.program.sizes import max_target_length
+from int8ref.spec import arithmetic
 from tests.processes import TIMEOUT, Command, run, start
 
 TEXT = """\

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import int8ref
-from int8ref.decimals import natural_log
-from int8ref.executor import load_engine
+from int8ref.engines.backends import load_engine
 from int8ref.options import Options
-from int8ref.program import max_target_length
+from int8ref.program.sizes import max_target_length
 from int8ref.search import BeamOptions, Hypothesis, Sampling
-from int8ref.text import build_tokenizer
+from int8ref.text.decimals import natural_log
+from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translator import Translator
 from tests.conftest import build_tiny_model
 from tests.processes import Command, run

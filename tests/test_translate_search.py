@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import sentencepiece
 
-from int8ref.executor import load_engine
-from int8ref.program import max_target_length
+from int8ref.engines.backends import load_engine
+from int8ref.program.sizes import max_target_length
 from int8ref.search import BeamOptions, Hypothesis
 from tests.conftest import build_tiny_model
 from tests.processes import Command, run
@@ -204,9 +204,9 @@ def test_stats_are_told_on_stderr_even_if_quiet(tiny: Command) -> None:
 def test_levels_hold_for_the_library_too(level: str, told: str) -> None:
     """The notice that code is compiled is such a message of the library."""
     program = (
-        "import logging\nfrom int8ref.console import Console\n"
+        "import logging\nfrom int8ref.commands.console import Console\n"
         f"console = Console('{level}')\n"
-        "log = logging.getLogger('int8ref.machine.native')\n"
+        "log = logging.getLogger('int8ref.machine.toolchain.native')\n"
         "log.debug('a debug'), console.info('b info'), log.warning('%s warning', 'c')\n"
         "console.error('it failed')"
     )

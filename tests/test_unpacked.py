@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref import cached, container
-from int8ref.model_file import UNPACKED, Model, ModelFileError, load
+from int8ref.files import cached, container
+from int8ref.files.model_file import UNPACKED, Model, ModelFileError, load
 
 METADATA = cached.metadata(UNPACKED)
 

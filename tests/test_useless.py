@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from int8ref import Options, Translator
-from int8ref.model_file import save
+from int8ref.files.model_file import save
 from int8ref.options import OptionError
 from tests.conftest import build_tiny_model
 from tests.processes import Command, run

@@ -15,13 +15,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from int8ref import arithmetic, shortlist, worker
+from int8ref.engines.backends import BACKENDS, Backend, load_engine
 from int8ref.errors import UserError
-from int8ref.executor import BACKENDS, Backend, load_engine
-from int8ref.model_file import Model, model_hash, save
-from int8ref.program import vocabulary_size
-from int8ref.recording import INDEX, Vectors, record
+from int8ref.files import shortlist
+from int8ref.files.model_file import Model, model_hash, save
+from int8ref.program.sizes import vocabulary_size
 from int8ref.reference import operation
+from int8ref.spec import arithmetic
+from int8ref.translation import worker
+from int8ref.translation.recording import INDEX, Vectors, record
 from tests.conftest import SENTENCES, build_tiny_model
 from tests.machine_text import machine_text
 from tests.processes import Command, run

@@ -20,13 +20,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref.executor import Engine, load_engine
-from int8ref.model_file import Model
-from int8ref.models import MODELS, load_model
+from int8ref.engines.backends import load_engine
+from int8ref.engines.engine import Engine
+from int8ref.files.model_file import Model
+from int8ref.files.models import MODELS, load_model
 from int8ref.options import Options
-from int8ref.program import max_target_length, validate
+from int8ref.program.sizes import max_target_length
+from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
-from int8ref.text import build_tokenizer
+from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translator import Speed, Translator
 
 SHORT_SENTENCES = 100

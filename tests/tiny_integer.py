@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from int8ref.model_file import Model
-from int8ref.program import Program, State
+from int8ref.files.model_file import Model
+from int8ref.program.program import Program, State
 from int8ref.reference.append import Append
 from int8ref.reference.log_softmax import LogSoftmax
 from tests.conftest import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from int8ref import model_file, perplexity
+from int8ref import perplexity
+from int8ref.files import model_file
 from training import evaluate, translators
 from training.run_files import (
     INTEGER_SCORES,

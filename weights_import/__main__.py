@@ -10,15 +10,15 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from int8ref import command
-from int8ref.console import Console
+from int8ref.commands import command
+from int8ref.commands.console import Console
 from int8ref.errors import UserError
-from int8ref.instruction import ProgramError
-from int8ref.model_file import MAX_NAME, NAME_CHARACTERS, Model, Tokenizer, save
-from int8ref.models import MODELS
-from int8ref.shortlist import Shortlist, beside, tokenizers_hash
-from int8ref.shortlist import load as load_shortlist
-from int8ref.shortlist import save as save_shortlist
+from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS, Model, Tokenizer, save
+from int8ref.files.models import MODELS
+from int8ref.files.shortlist import Shortlist, beside, tokenizers_hash
+from int8ref.files.shortlist import load as load_shortlist
+from int8ref.files.shortlist import save as save_shortlist
+from int8ref.spec.instruction import ProgramError
 from weights_import import sources
 from weights_import.arguments import CHOICES, parser
 from weights_import.calibrate import calibrate, own_text

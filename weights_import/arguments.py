@@ -6,8 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
-from int8ref.arguments import command_parser
-from int8ref.model_file import MAX_NAME, NAME_CHARACTERS
+from int8ref.commands.arguments import command_parser
+from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
 from weights_import.languages import codes_of
 from weights_import.lower import Options
 from weights_import.sources.ctranslate2_frame import NAMES as FRAMES

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
-from int8ref.program import Frame
+from int8ref.program.program import Frame
 from weights_import.float_forward import teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import batches, greedy, sample

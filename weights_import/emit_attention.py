@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from int8ref.program import State
+from int8ref.program.program import State
 from int8ref.reference.append import Append
 from int8ref.reference.attention_polynomial import BASE_BITS, AttentionPolynomial
 from int8ref.reference.attention_softmax import AttentionSoftmax

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.instruction import Instruction
-from int8ref.program import Tensors
+from int8ref.program.program import Tensors
 from int8ref.reference import layer_norm_l1, layer_norm_l2
 from int8ref.reference.layer_norm import FRACTION_BITS, MAX_BIAS_SHIFT, LayerNorm
 from int8ref.reference.layer_norm_l1 import LayerNormL1
@@ -20,6 +19,7 @@ from int8ref.reference.match_add import MAX_RAISE, MatchAdd
 from int8ref.reference.requantize import Requantize
 from int8ref.reference.rescale import Rescale
 from int8ref.reference.rms_norm import RmsNorm
+from int8ref.spec.instruction import Instruction
 from weights_import.calibrate import Ranges
 from weights_import.channel_scales import (
     NORM_SPREAD,

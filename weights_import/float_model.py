@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
-from int8ref.program import Frame
+from int8ref.program.program import Frame
 from int8ref.reference.attention_polynomial import MAX_DEGREE
 
 Float32 = NDArray[np.float32]

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.arithmetic import LOG_BITS
 from int8ref.search.beam import Choices, SentenceSearch
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
+from int8ref.spec.arithmetic import LOG_BITS
 from weights_import.float_forward import Observer, decode, encode, logits, start_state
 from weights_import.float_model import Float32, FloatModel
 from weights_import.id_batch import Ids, check_sources

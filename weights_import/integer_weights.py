@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.kernels.gemm.quads import fits
+from int8ref.spec.pair_sums import fits
 from weights_import.calibrate import Ranges
 from weights_import.float_model import FloatModel
 from weights_import.least_scales import SMALLEST, least_row

@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from int8ref.arithmetic import LOG_BITS
-from int8ref.program import Program, State, Tensors
+from int8ref.program.program import Program, State, Tensors
 from int8ref.reference.embed import Embed
 from int8ref.reference.interpolate import Interpolate
 from int8ref.reference.linear import MIN_FACTOR_SHIFT
@@ -23,6 +22,7 @@ from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
 from int8ref.reference.lookup import Lookup
 from int8ref.reference.multiply import Multiply
 from int8ref.reference.ssru import GATE_BITS, Ssru
+from int8ref.spec.arithmetic import LOG_BITS
 from weights_import.activation_table import activation_table, wide_table
 from weights_import.activations import ACTIVATIONS
 from weights_import.calibrate import Ranges

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sentencepiece
 
-from int8ref.sentencepiece_file import UnsafeModelError, check
+from int8ref.files.sentencepiece_file import UnsafeModelError, check
 from weights_import.float_model import CheckpointError
 
 

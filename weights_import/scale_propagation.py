@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
-from int8ref.kernels.gemm.quads import LARGEST_SUM, OFFSET, largest_sums
 from int8ref.reference.linear import MAX_FACTOR_SHIFT
+from int8ref.spec.pair_sums import LARGEST_SUM, OFFSET, largest_sums
 
 Float64 = NDArray[np.float64]
 Real = NDArray[np.floating[Any]]
@@ -123,7 +123,7 @@ def quantize(w: Real, scale: Real) -> Quantized:
 
 def row_scales(w: Real, quads: bool = False) -> Float64:
     """The scale of each row of a weight at which its largest element becomes 127; with `quads`, at
-    which no sum of four products leaves 16 bits either (`int8ref.kernels.gemm.quads`).
+    which no sum of four products leaves 16 bits either (`int8ref.spec.pair_sums`).
 
     A row of zeros has the largest scale of the others, which any factor suits that suits them;
     rows that are all zero have 0.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.kernels.gemm.quads import LARGEST_SUM, quad_of, quads
+from int8ref.spec.pair_sums import LARGEST_SUM, quad_of, quads
 from weights_import.float_model import Float32
 from weights_import.scale_propagation import DATA_MAX, Float64, Quantized, Real
 
@@ -60,7 +60,7 @@ def round_weight(w: Real, scale: Float64, inputs: Inputs, in_quads: bool = False
 
     in float32, rounding half to even.  Uncorrelated inputs give the nearest integers.  With
     `in_quads` an element takes no more than is left of the sums of its quad
-    (`int8ref.kernels.gemm.quads`): with the scales of `row_scales` seldom less than it wants.
+    (`int8ref.spec.pair_sums`): with the scales of `row_scales` seldom less than it wants.
     """
     exact = (w[:, inputs.order] / scale.reshape(-1, 1)).T.astype(np.float32)
     taken = (inputs.factor / np.diag(inputs.factor)).astype(np.float32)

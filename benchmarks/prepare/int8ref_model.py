@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shapes import EOS, POSITIONS, SHAPES, UNK, Shape, random_batch
-from int8ref.executor import load_engine
-from int8ref.model_file import Model, Tokenizer, save
+from int8ref.engines.backends import load_engine
+from int8ref.files.model_file import Model, Tokenizer, save
 from weights_import.calibrate import calibrate
 from weights_import.float_model import Architecture, Float32, FloatModel
 from weights_import.lower import Options, lower

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instructions import instructions
+from int8ref.engines.compiled import CompiledEngine
+from int8ref.files.model_file import load
 from int8ref.kernels.gemm.target import TARGET
-from int8ref.machine.engine import CompiledEngine
-from int8ref.model_file import load
 
 PACKAGES = ("int8ref", "numba", "numpy")
 

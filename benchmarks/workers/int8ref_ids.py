@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from int8ref.executor import load_engine
+from int8ref.engines.backends import load_engine
+from int8ref.files.model_file import load
 from int8ref.kernels.gemm.target import TARGET
-from int8ref.model_file import load
 from int8ref.search.hypothesis import BeamOptions
 
 PACKAGES = ("int8ref", "numba", "numpy")

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import address
-from int8ref.kernels.memory import copy_bytes
-from int8ref.kernels.views import address_of, array, matrix, word
-from int8ref.machine.frame import (
+from int8ref.abi.frame import (
     CAPACITY,
     HISTORY,
     MAX_STEPS,
@@ -17,6 +13,10 @@ from int8ref.machine.frame import (
     WIDTH,
     operands_at,
 )
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import address
+from int8ref.kernels.ir.memory import copy_bytes
+from int8ref.kernels.views import address_of, array, matrix, word
 from int8ref.reference.append import Append
 
 AT = operands_at(Append)

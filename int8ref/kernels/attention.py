@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import reciprocal
+from int8ref.abi.frame import ADDRESS, HISTORY, MAX_STEPS, ROWS, WIDTH, operands_at
+from int8ref.abi.frame import ITEM as SIZE
+from int8ref.abi.frame import WORKSPACE as FRAME_WORKSPACE
 from int8ref.kernels.attention_products import dot_products, fetch_rows, scale_sums, weighted_sum
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import address, int32_at
+from int8ref.kernels.ir.arithmetic import reciprocal
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import address, int32_at
 from int8ref.kernels.views import address_of, array, rows_of, word
-from int8ref.machine.frame import ADDRESS, HISTORY, MAX_STEPS, ROWS, WIDTH, operands_at
-from int8ref.machine.frame import ITEM as SIZE
-from int8ref.machine.frame import WORKSPACE as FRAME_WORKSPACE
 from int8ref.reference import attention as meaning
 
 MULTIPLIER_BITS = np.int64(meaning.MULTIPLIER_BITS)

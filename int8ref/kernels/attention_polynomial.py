@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from int8ref.kernels.arithmetic import bit_length, rounding_shift_right
+from int8ref.abi.frame import ADDRESS, operands_at
 from int8ref.kernels.attention import HEADS, attend_arrays, attend_code
 from int8ref.kernels.attention_scores import (
     ALL,
@@ -17,9 +17,10 @@ from int8ref.kernels.attention_scores import (
     largest_score,
     rounded,
 )
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import I32, I64, address, lowers, view
-from int8ref.kernels.gemm.vector import (
+from int8ref.kernels.ir.arithmetic import bit_length, rounding_shift_right
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
+from int8ref.kernels.ir.vector import (
     constant,
     load,
     maximum,
@@ -29,7 +30,6 @@ from int8ref.kernels.gemm.vector import (
     variable,
 )
 from int8ref.kernels.views import array, word
-from int8ref.machine.frame import ADDRESS, operands_at
 from int8ref.reference import attention_polynomial as meaning
 from int8ref.reference.attention import WEIGHT_BITS
 

@@ -6,8 +6,8 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.attention_scores import KEYS
-from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
-from int8ref.kernels.gemm.vector import (
+from int8ref.kernels.ir.lowering import I8, I16, I32, I64, lowers, view
+from int8ref.kernels.ir.vector import (
     add_pairs,
     constant,
     load,

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 from llvmlite import ir
 
-from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
-from int8ref.kernels.gemm.vector import (
+from int8ref.kernels.ir.lowering import I32, I64, lowers, view
+from int8ref.kernels.ir.vector import (
     constant,
     greatest_lane,
     load,

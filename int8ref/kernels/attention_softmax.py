@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from int8ref import arithmetic
-from int8ref.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
+from int8ref.abi.frame import ADDRESS, operands_at
 from int8ref.kernels.attention import HEADS, attend_arrays, attend_code
 from int8ref.kernels.attention_scores import (
     ALL,
@@ -15,9 +14,9 @@ from int8ref.kernels.attention_scores import (
     largest_score_ir,
     rounded,
 )
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import I32, I64, address, lowers, view
-from int8ref.kernels.gemm.vector import (
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
+from int8ref.kernels.ir.vector import (
     constant,
     load,
     minimum,
@@ -27,8 +26,9 @@ from int8ref.kernels.gemm.vector import (
     variable,
 )
 from int8ref.kernels.views import array, word
-from int8ref.machine.frame import ADDRESS, operands_at
 from int8ref.reference.attention_softmax import AttentionSoftmax
+from int8ref.spec import arithmetic
+from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
 
 AT = operands_at(AttentionSoftmax)
 SCORE_MULTIPLIER, SCORE_LIMIT, SCORE_SHIFT = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import shift_right
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import ADDRESS, ITEM, PACKED, WIDTH, WORKSPACE, operands_at
 from int8ref.kernels.gemm.layout import DEPTH
 from int8ref.kernels.gemm.packed_row import unpack_row
+from int8ref.kernels.ir.arithmetic import shift_right
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.sinusoids import QUARTER, sinusoids
 from int8ref.kernels.views import array, column, matrix, word
-from int8ref.machine.frame import ADDRESS, ITEM, PACKED, WIDTH, WORKSPACE, operands_at
 from int8ref.reference.embed import Embed
 
 AT = operands_at(Embed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import reciprocal, shift_left, shift_right
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import ADDRESS, WIDTH, WORKSPACE, operands_at
+from int8ref.kernels.ir.arithmetic import reciprocal, shift_left, shift_right
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import array, matrix, word
-from int8ref.machine.frame import ADDRESS, WIDTH, WORKSPACE, operands_at
 from int8ref.reference import layer_norm as meaning
 
 FRACTION_BITS = np.int64(meaning.FRACTION_BITS)

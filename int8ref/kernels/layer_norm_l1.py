@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.compile import kernel
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.layer_norm import centred, divide_and_scale, layer_norm_code, sum_of
 
 

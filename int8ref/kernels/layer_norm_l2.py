@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import isqrt
-from int8ref.kernels.compile import kernel
+from int8ref.kernels.ir.arithmetic import isqrt
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.layer_norm import divide_and_scale, layer_norm_code, sum_of, sum_of_squares
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import (
+    ADDRESS,
+    ITEM,
+    QUADS,
+    START_SHIFT,
+    WIDTH,
+    WORKSPACE,
+    operands_at,
+)
 from int8ref.kernels.gemm.coarse import coarse_argmax
 from int8ref.kernels.gemm.driver import (
     ARGMAX,
@@ -15,16 +23,8 @@ from int8ref.kernels.gemm.driver import (
     workspace_bytes,
 )
 from int8ref.kernels.gemm.driver import SHIFT as SHIFT_ONLY
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import address_of, rows_of, word
-from int8ref.machine.frame import (
-    ADDRESS,
-    ITEM,
-    QUADS,
-    START_SHIFT,
-    WIDTH,
-    WORKSPACE,
-    operands_at,
-)
 from int8ref.reference.linear import Linear
 
 AT = operands_at(Linear)

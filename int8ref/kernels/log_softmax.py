@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from int8ref import arithmetic
-from int8ref.arithmetic import LOG_BITS, POWER_BITS, POWER_COEFFICIENTS, POWER_MAX_INPUT
-from int8ref.kernels.arithmetic import log2, rounding_shift_right
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import I32, I64, address, lowers, view
-from int8ref.kernels.gemm.vector import constant, load, loop, offset, pieces, splat, vector
+from int8ref.abi.frame import operands_at
+from int8ref.kernels.ir.arithmetic import log2, rounding_shift_right
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
+from int8ref.kernels.ir.vector import constant, load, loop, offset, pieces, splat, vector
 from int8ref.kernels.views import matrix, word
-from int8ref.machine.frame import operands_at
 from int8ref.reference.log_softmax import LogSoftmax
+from int8ref.spec import arithmetic
+from int8ref.spec.arithmetic import LOG_BITS, POWER_BITS, POWER_COEFFICIENTS, POWER_MAX_INPUT
 
 FARTHEST = np.int64(POWER_MAX_INPUT)
 ONE = np.int64(POWER_BITS << LOG_BITS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import ADDRESS, ITEM, operands_at
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import array, matrix, word
-from int8ref.machine.frame import ADDRESS, ITEM, operands_at
 from int8ref.reference.lookup import Lookup
 
 AT = operands_at(Lookup)

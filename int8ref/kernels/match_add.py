@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import ADDRESS, ITEM, LENGTH, WIDTH, WORKSPACE, operands_at
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import address_of, array, matrix, rows_of, word
-from int8ref.machine.frame import ADDRESS, ITEM, LENGTH, WIDTH, WORKSPACE, operands_at
 from int8ref.reference.match_add import MatchAdd
 
 AT = operands_at(MatchAdd)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import requantize
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import ADDRESS, ITEM, WIDTH, operands_at
+from int8ref.kernels.ir.arithmetic import requantize
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import array, matrix, word
-from int8ref.machine.frame import ADDRESS, ITEM, WIDTH, operands_at
 from int8ref.reference.multiply import Multiply
 
 AT = operands_at(Multiply)

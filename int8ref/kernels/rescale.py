@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import bit_length, shift_right
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import operands_at
+from int8ref.kernels.ir.arithmetic import bit_length, shift_right
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import address_of, array, matrix, word
-from int8ref.machine.frame import operands_at
 from int8ref.reference import rescale as meaning
 
 DATA_BITS = meaning.DATA_BITS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.arithmetic import requantize
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import ADDRESS, LENGTH, WIDTH, operands_at
+from int8ref.kernels.ir.arithmetic import requantize
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import array, column, matrix, word
-from int8ref.machine.frame import ADDRESS, LENGTH, WIDTH, operands_at
 from int8ref.reference import rotary as meaning
 
 ONE = np.int32(1 << meaning.ANGLE_BITS)

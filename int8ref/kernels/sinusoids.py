@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.compile import kernel
+from int8ref.kernels.ir.compile import kernel
 from int8ref.reference import sinusoids as meaning
 
 QUARTER = np.int64(meaning.QUARTER)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.kernels.compile import kernel
+from int8ref.abi.frame import operands_at
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.views import matrix
-from int8ref.machine.frame import operands_at
 from int8ref.reference.ssru import Ssru
 
 AT = operands_at(Ssru)

@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from int8ref.machine.frame import BASE, CAPACITY, DOMAIN, PREFIX, ROWS, WIDTH
+from int8ref.abi.frame import BASE, CAPACITY, DOMAIN, PREFIX, ROWS, WIDTH
 
 I64 = ir.IntType(64)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from int8ref.instruction import Instruction, snake_case
+from int8ref.spec.instruction import Instruction, snake_case
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.instruction import Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.instruction import Instruction, Result, Scope, Value, ValueType
 
 
 class Argmax(Instruction, frozen=True):

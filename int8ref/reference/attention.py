@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
-from int8ref.instruction import (
+from int8ref.spec.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
+from int8ref.spec.instruction import (
     Domain,
     DType,
     Instruction,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import INT32_MAX, bit_length, rounding_shift_right
-from int8ref.instruction import Scope, Tensor
 from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
+from int8ref.spec.arithmetic import INT32_MAX, bit_length, rounding_shift_right
+from int8ref.spec.instruction import Scope, Tensor
 
 BASE_BITS = 15
 """Bits of the base of the power: its square has 30, and so have the higher powers, re-scaled."""

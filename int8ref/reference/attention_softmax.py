@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import (
+from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
+from int8ref.spec.arithmetic import (
     EXP2_FRACTION_BITS,
     EXP2_MAX_INPUT,
     EXP2_ONE,
@@ -14,8 +15,7 @@ from int8ref.arithmetic import (
     exp2_negative,
     rounding_shift_right,
 )
-from int8ref.instruction import Scope, Tensor
-from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
+from int8ref.spec.instruction import Scope, Tensor
 
 
 class AttentionSoftmax(Attention, frozen=True, kw_only=True):

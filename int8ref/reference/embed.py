@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import DATA_MAX, WIDE_MAX, rounding_shift_right, saturate
-from int8ref.instruction import (
+from int8ref.reference.sinusoids import MAX_POSITIONS, QUARTER, sinusoids
+from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, rounding_shift_right, saturate
+from int8ref.spec.instruction import (
     Instruction,
     Result,
     Scope,
@@ -14,7 +15,6 @@ from int8ref.instruction import (
     Value,
     ValueType,
 )
-from int8ref.reference.sinusoids import MAX_POSITIONS, QUARTER, sinusoids
 
 
 class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):

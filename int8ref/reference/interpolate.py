@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import rounding_shift_right
-from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.arithmetic import rounding_shift_right
+from int8ref.spec.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
 
 STEP_BITS = 7
 """An entry of the table stands for every 2^7th integer."""

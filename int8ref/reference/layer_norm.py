@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import (
+from int8ref.spec.arithmetic import (
     DATA_MAX,
     INT32_MAX,
     WIDE_MAX,
@@ -14,7 +14,7 @@ from int8ref.arithmetic import (
     rounding_shift_right,
     saturate,
 )
-from int8ref.instruction import (
+from int8ref.spec.instruction import (
     Instruction,
     Result,
     Scope,

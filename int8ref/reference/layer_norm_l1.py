@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.instruction import Scope
 from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm, centre, divide_and_scale
+from int8ref.spec.instruction import Scope
 
 
 class LayerNormL1(LayerNorm, frozen=True):

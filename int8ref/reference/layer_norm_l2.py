@@ -7,8 +7,6 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import isqrt
-from int8ref.instruction import Scope
 from int8ref.reference.layer_norm import (
     FRACTION_BITS,
     LayerNorm,
@@ -16,6 +14,8 @@ from int8ref.reference.layer_norm import (
     divide_and_scale,
     sum_of_squares,
 )
+from int8ref.spec.arithmetic import isqrt
+from int8ref.spec.instruction import Scope
 
 
 class LayerNormL2(LayerNorm, frozen=True):

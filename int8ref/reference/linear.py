@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import INT32_MAX, requantize, require_range
-from int8ref.instruction import (
+from int8ref.spec.arithmetic import INT32_MAX, requantize, require_range
+from int8ref.spec.instruction import (
     DType,
     Facts,
     Instruction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import (
+from int8ref.spec.arithmetic import (
     LOG_BITS,
     POWER_BITS,
     POWER_MAX_INPUT,
@@ -14,7 +14,7 @@ from int8ref.arithmetic import (
     require_range,
     rounding_shift_right,
 )
-from int8ref.instruction import MAX_WIDTH, Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.instruction import MAX_WIDTH, Instruction, Result, Scope, Value, ValueType
 
 MAX_MULTIPLIER = (1 << 30) - 1
 MAX_SHIFT = 36

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
 
 
 class Lookup(Instruction, frozen=True):

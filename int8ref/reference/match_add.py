@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import WIDE_MAX, rounding_shift_right, saturate
-from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
 from int8ref.reference.rescale import MAX_EXPONENT
+from int8ref.spec.arithmetic import WIDE_MAX, rounding_shift_right, saturate
+from int8ref.spec.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
 
 MAX_RAISE = 30
 """Largest `b_shift`: the products of `b` stay below 2^60."""

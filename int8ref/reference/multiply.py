@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import DATA_MAX, WIDE_MAX, requantize
-from int8ref.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, requantize
+from int8ref.spec.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
 
 
 class Multiply(Instruction, frozen=True, kw_only=True):

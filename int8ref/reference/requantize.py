@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref import arithmetic
-from int8ref.arithmetic import WIDE_MAX
-from int8ref.instruction import (
+from int8ref.spec import arithmetic
+from int8ref.spec.arithmetic import WIDE_MAX
+from int8ref.spec.instruction import (
     Instruction,
     Result,
     Scope,

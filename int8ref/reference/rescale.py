@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import (
+from int8ref.spec.arithmetic import (
     DATA_MAX,
     WIDE_MAX,
     bit_length,
     rounding_shift_right,
     saturate,
 )
-from int8ref.instruction import Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.instruction import Instruction, Result, Scope, Value, ValueType
 
 DATA_BITS = 7
 MAX_EXPONENT = 9

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import isqrt
-from int8ref.instruction import Scope
 from int8ref.reference.layer_norm import LayerNorm, divide_and_scale, sum_of_squares
 from int8ref.reference.layer_norm_l2 import normalized_bound
+from int8ref.spec.arithmetic import isqrt
+from int8ref.spec.instruction import Scope
 
 __all__ = ["RmsNorm", "normalized_bound", "rms_norm"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import DATA_MAX, requantize
-from int8ref.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.arithmetic import DATA_MAX, requantize
+from int8ref.spec.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
 
 ANGLE_BITS = 14
 """Fraction bits of sines and cosines."""

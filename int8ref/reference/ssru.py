@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import rounding_shift_right
-from int8ref.instruction import Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.arithmetic import rounding_shift_right
+from int8ref.spec.instruction import Instruction, Result, Scope, Value, ValueType
 
 GATE_BITS = 15
 

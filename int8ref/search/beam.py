@@ -27,34 +27,32 @@ With a beam of one this is greedy search: the likeliest token lives on until it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.program.inputs import Batch
 from int8ref.reference.log_softmax import LogSoftmax, log_softmax
 from int8ref.search.candidates import Candidates
+from int8ref.search.decoder import Decoder
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
 from int8ref.search.length import normalized, penalties
-
-if TYPE_CHECKING:
-    from int8ref.executor import Batch, Engine
 
 Choices = Sequence[tuple[int, int]]
 """(token, log-probability) of the likeliest tokens of a row, best first."""
 
 
 def beam(
-    engine: Engine,
+    decoder: Decoder,
     batch: Batch,
     limits: Sequence[int],
     options: BeamOptions,
     candidates: Candidates | None = None,
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each sentence, best first; see `Engine.beam`."""
-    program = engine.program
+    program = decoder.program
     check_limits(limits, len(batch))
-    session = engine.session(batch)
+    session = decoder.session(batch)
     searches = [SentenceSearch(program.eos, limit, options) for limit in limits]
     ids = np.full(len(batch), program.start, np.int32)
     going = list(range(len(batch)))

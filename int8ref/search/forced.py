@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from int8ref.errors import WrongValueError
+from int8ref.program.inputs import Batch
 from int8ref.reference.log_softmax import log_softmax
+from int8ref.search.decoder import Decoder, Scorer
 from int8ref.search.hypothesis import (
-    MAX_TOKENS,
     BeamOptions,
     Hypothesis,
     check_sequence,
@@ -18,13 +18,11 @@ from int8ref.search.hypothesis import (
     is_integer,
 )
 from int8ref.search.length import normalized, penalty
-
-if TYPE_CHECKING:
-    from int8ref.executor import Batch, Engine
+from int8ref.spec.limits import MAX_TOKENS
 
 
 def forced(
-    engine: Engine, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
+    scorer: Scorer, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
 ) -> list[Hypothesis]:
     """The log-probability of each target and of the eos after it.
 
@@ -32,18 +30,18 @@ def forced(
     normalisation counts.  Every hypothesis that a beam search ends with eos gets its own numbers
     again.
     """
-    return scored(engine, batch, [[*target, engine.program.eos] for target in targets], options)
+    return scored(scorer, batch, [[*target, scorer.program.eos] for target in targets], options)
 
 
 def scored(
-    engine: Engine, batch: Batch, paths: Sequence[Sequence[int]], options: BeamOptions
+    scorer: Scorer, batch: Batch, paths: Sequence[Sequence[int]], options: BeamOptions
 ) -> list[Hypothesis]:
     """The log-probability of the tokens of each path; one that ends with eos is complete.
 
     There are one token and more; of `options`, only the normalisation counts.
     """
-    program = engine.program
-    found = engine.log_probabilities(batch, [program.start] * len(paths), paths)
+    program = scorer.program
+    found = scorer.log_probabilities(batch, [program.start] * len(paths), paths)
     return [
         _scored(path, tokens, program.eos, options)
         for path, tokens in zip(paths, found, strict=True)
@@ -51,11 +49,11 @@ def scored(
 
 
 def log_probabilities(
-    engine: Engine, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+    decoder: Decoder, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
 ) -> list[list[int]]:
     """See `Engine.log_probabilities`."""
-    step = engine.program.log_softmax
-    session = engine.session(batch)
+    step = decoder.program.log_softmax
+    session = decoder.session(batch)
     tokens: list[list[int]] = [[] for _ in paths]
     sentence = np.arange(len(paths))
     ids = np.array(starts, np.int32)

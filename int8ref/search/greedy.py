@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from int8ref.program.inputs import Batch
 from int8ref.reference.argmax import argmax
-
-if TYPE_CHECKING:
-    from int8ref.executor import Batch, Engine
-    from int8ref.search.candidates import Candidates
+from int8ref.search.candidates import Candidates
+from int8ref.search.decoder import Decoder
 
 
 def greedy(
-    engine: Engine,
+    decoder: Decoder,
     batch: Batch,
     limits: Sequence[int],
     candidates: Candidates | None,
@@ -29,8 +27,8 @@ def greedy(
     Rows that are done leave the batch; a row's result does not depend on its neighbours.  The ids
     of the translations, without prefix and eos.
     """
-    program = engine.program
-    session = engine.session(batch)
+    program = decoder.program
+    session = decoder.session(batch)
     sentence = np.arange(len(batch))
     ids = np.full(len(batch), program.start, np.int32)
     most = np.asarray(limits)

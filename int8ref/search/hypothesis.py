@@ -9,18 +9,17 @@ from numbers import Integral
 from typing import Literal, get_args
 
 from int8ref.errors import WrongTypeError, WrongValueError
+from int8ref.spec.limits import (
+    ALL,
+    MAX_ALPHA,
+    MAX_BEAM,
+    MAX_SEED,
+    MAX_TEMPERATURE,
+    MAX_TOKENS,
+    MAX_TOP_K,
+)
 
 Normalization = Literal["length", "gnmt", "none"]
-
-MAX_BEAM = 64
-MAX_ALPHA = 1000
-MAX_TOKENS = 1 << 13
-"""Most tokens of a hypothesis: the sum of their log-probabilities stays below 2^43."""
-MAX_TEMPERATURE = 10_000
-"""In hundredths, as shares are."""
-ALL = 100
-MAX_TOP_K = 2**31
-MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)

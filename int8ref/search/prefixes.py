@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from int8ref.errors import WrongValueError
+from int8ref.program.inputs import Batch
 from int8ref.search.hypothesis import check_limits, check_sequence, check_tokens
-
-if TYPE_CHECKING:
-    from int8ref.executor import Batch
 
 
 def begun(

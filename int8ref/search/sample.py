@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from int8ref.program.inputs import Batch
+from int8ref.search.decoder import Decoder
 from int8ref.search.hypothesis import Sampling
 from int8ref.search.sampling import drawn, random_numbers, weights
 
-if TYPE_CHECKING:
-    from int8ref.executor import Batch, Engine
-
 
 def sample(
-    engine: Engine,
+    decoder: Decoder,
     batch: Batch,
     limits: Sequence[int],
     sampling: Sampling,
@@ -28,8 +26,8 @@ def sample(
     that is done leaves the batch, and none depends on its neighbours.  The ids that were drawn,
     without eos.
     """
-    program = engine.program
-    session = engine.session(batch)
+    program = decoder.program
+    session = decoder.session(batch)
     sentence = np.arange(len(batch))
     ids = np.full(len(batch), program.start, np.int32)
     random = random_numbers(sampling.seed, texts, max(limits, default=0))

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
 from int8ref.errors import WrongValueError
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, LogSoftmax
-from int8ref.search.hypothesis import ALL, Sampling, check_sequence, is_integer
+from int8ref.search.hypothesis import Sampling, check_sequence, is_integer
+from int8ref.spec.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
+from int8ref.spec.limits import ALL
 
 RANDOM_BITS = 31
 LOW_BITS = 21

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import ops
 from benchmarks.instructions import REPEATS, instructions
-from int8ref.machine.engine import CompiledEngine
+from int8ref.engines.compiled import CompiledEngine
 from tests.conftest import build_tiny_model
 
 

@@ -17,10 +17,10 @@ from benchmarks.setting import Setting
 from benchmarks.shapes import EOS, POSITIONS, SHAPES, Shape, random_batch
 from benchmarks.workers import lean_search, peak, reading
 from benchmarks.workers.marian import Engine as MarianEngine
-from int8ref.machine.engine import CompiledEngine
-from int8ref.machine.frame import PACKED, operands_at
-from int8ref.models import MODELS
-from int8ref.program import max_steps
+from int8ref.abi.frame import PACKED, operands_at
+from int8ref.engines.compiled import CompiledEngine
+from int8ref.files.models import MODELS
+from int8ref.program.sizes import max_steps
 from int8ref.reference.embed import Embed
 from int8ref.reference.linear import Linear
 from tests.conftest import build_tiny_model

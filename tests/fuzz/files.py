@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from int8ref import generate, perplexity, score, translate, vectors
-from int8ref.machine.native import machine
-from int8ref.model_file import serialize
+from int8ref.files.model_file import serialize
+from int8ref.machine.toolchain.native import machine
 from tests.conftest import build_tiny_model
 from tests.fuzz.mutations import mutated
 from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary

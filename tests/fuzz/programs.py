@@ -18,11 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.executor import Engine, Session, load_engine
-from int8ref.machine import engine as compiled
-from int8ref.machine.engine import CompiledEngine
-from int8ref.program import Program, decode, encode, takes_source, validate
+from int8ref.engines import compiled
+from int8ref.engines.backends import load_engine
+from int8ref.engines.compiled import CompiledEngine
+from int8ref.engines.engine import Engine
+from int8ref.program.program import Program, decode, encode, takes_source
+from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Sampling
+from int8ref.search.decoder import Session
 from tests.fuzz.guarded import GuardedArrays, GuardedMemory, copied
 from tests.fuzz.random_programs import RandomProgram, UnfinishedError
 

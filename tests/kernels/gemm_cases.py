@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.machine import cpu
+from int8ref.host import cpu
 from tests.kernels.quad_weights import within_quads
 
 SHAPES = [
@@ -106,7 +106,8 @@ class Case:
         """The product with a weight that has sums of four products in 16 bits, by these where the
         CPU takes them."""
         from int8ref.kernels import gemm
-        from int8ref.kernels.gemm.quads import OFFSET, usable
+        from int8ref.kernels.gemm.quads import usable
+        from int8ref.spec.pair_sums import OFFSET
 
         weight = within_quads(self.weight)
         quads = usable(weight)
@@ -192,7 +193,7 @@ def pretend(triple: str, features: str) -> None:
     from llvmlite import ir
 
     from int8ref.kernels.gemm import dot, target
-    from int8ref.kernels.gemm.vector import add_pairs
+    from int8ref.kernels.ir.vector import add_pairs
 
     def step(self: Any, builder: ir.IRBuilder, sums: Any, left: Any, right: Any) -> Any:
         count = self.columns * 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.kernels.gemm.quads import LARGEST_SUM, quad_of, quads
+from int8ref.spec.pair_sums import LARGEST_SUM, quad_of, quads
 
 
 def within_quads(weight: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -15,10 +15,10 @@ from numba.core.errors import TypingError
 from numpy.typing import NDArray
 
 from int8ref.kernels import gemm
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import address
 from int8ref.kernels.gemm.packed_row import unpack_row
 from int8ref.kernels.gemm.target import TARGET
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import address
 from tests.kernels import gemm_cases as gc
 from tests.processes import TIMEOUT
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from int8ref.executor import Values
-from int8ref.instruction import Domain
-from int8ref.program import Tensors
+from int8ref.program.inputs import Values
+from int8ref.program.program import Tensors
 from int8ref.reference.attention import Attention
+from int8ref.spec.instruction import Domain
 from tests.ops.cases import Array, Case, integers
 
 DOMAINS: dict[str, Domain] = {

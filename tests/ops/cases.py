@@ -15,11 +15,12 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-from int8ref.executor import Values, run_instruction
-from int8ref.instruction import Domain, Facts, Instruction, Scope, ValueType
-from int8ref.program import Tensors
+from int8ref.engines.reference import run_instruction
+from int8ref.program.inputs import Values
+from int8ref.program.program import Tensors
 from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MatchAdd
+from int8ref.spec.instruction import Domain, Facts, Instruction, Scope, ValueType
 
 Array = NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
@@ -76,7 +77,7 @@ def run_reference(case: Case) -> dict[str, Array]:
 
 def run_kernel(case: Case) -> dict[str, Array]:
     """Field -> result, by a call of the kernel: compiled, or not under NUMBA_DISABLE_JIT."""
-    from int8ref.machine.prepare import Prepared, start
+    from int8ref.machine.model.prepare import Prepared, start
 
     op, types = case.instruction.op, case.types()
     kernel = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
@@ -117,7 +118,7 @@ def callable_kernel(kernel: Any, tensors: Tensors) -> Any:
     if hasattr(kernel, "py_func") or numba.config.DISABLE_JIT:
         return kernel
     variant = importlib.import_module(kernel.__module__)._variant
-    from int8ref.kernels.compile import kernel as compiled
+    from int8ref.kernels.ir.compile import kernel as compiled
 
     choice = "multiplier" in tensors, "shift" in tensors
     return _VARIANTS.setdefault(choice, compiled(variant(*choice)))
@@ -128,9 +129,8 @@ _VARIANTS: dict[tuple[bool, bool], Any] = {}
 
 def run_machine(case: Case) -> dict[str, Array]:
     """Field -> result, by the native machine: the object code that translations run."""
-    from int8ref.machine import call as word
-    from int8ref.machine.assemble import OPCODES
-    from int8ref.machine.frame import (
+    from int8ref.abi import call as word
+    from int8ref.abi.frame import (
         CAPACITY,
         CODE_WORDS,
         DOMAINS,
@@ -144,8 +144,9 @@ def run_machine(case: Case) -> dict[str, Array]:
         WORKSPACE,
         operands_at,
     )
-    from int8ref.machine.native import machine
-    from int8ref.machine.prepare import Prepared, start_shift
+    from int8ref.machine.model.assemble import OPCODES
+    from int8ref.machine.model.prepare import Prepared, start_shift
+    from int8ref.machine.toolchain.native import machine
     from tests.machine_text import machine_text
 
     machine_text()

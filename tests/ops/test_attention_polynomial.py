@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.instruction import ProgramError
 from int8ref.reference.attention_polynomial import AttentionPolynomial
+from int8ref.spec.instruction import ProgramError
 from tests.ops.attention_cases import DOMAINS, float_attention, operands, self_attention
 from tests.ops.cases import Array, Case, integers, run_reference
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.executor import Values
-from int8ref.instruction import ProgramError
+from int8ref.program.inputs import Values
 from int8ref.reference.embed import Embed, embed
 from int8ref.reference.sinusoids import QUARTER, sinusoids
+from int8ref.spec.instruction import ProgramError
 from tests.ops.cases import Array, Case, integers, run_reference
 from weights_import.oscillator import wave
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.instruction import ProgramError
 from int8ref.reference.match_add import MAX_RAISE, MatchAdd, match_add
+from int8ref.spec.instruction import ProgramError
 from tests.ops.cases import Array, Case, integers, run_reference
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.instruction import ProgramError
 from int8ref.reference.rescale import MAX_EXPONENT, Rescale, rescale
+from int8ref.spec.instruction import ProgramError
 from tests.ops.cases import Case, integers, run_reference
 
 

@@ -17,7 +17,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.executor import Batch, Engine
+from int8ref.engines.engine import Engine
+from int8ref.program.inputs import Batch
 from int8ref.reference.log_softmax import log_softmax
 from int8ref.search import BeamOptions, Hypothesis
 from int8ref.search.beam import beam

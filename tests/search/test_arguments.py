@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.engines.engine import Engine
 from int8ref.errors import UserError
-from int8ref.executor import BACKENDS, Engine, load_engine
 from int8ref.search import BeamOptions, Sampling
 from tests.conftest import POSITIONS, build_tiny_model
 from tests.machine_text import machine_text

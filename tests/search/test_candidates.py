@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.executor import Engine
+from int8ref.engines.engine import Engine
 from int8ref.search import BeamOptions
 from int8ref.search.candidates import Candidates
 from tests.search.test_beam import beam_options

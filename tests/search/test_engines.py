@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.executor import BACKENDS
-from int8ref.machine.hypotheses import BLOCK
-from int8ref.machine.steps import HEAD_ROWS
-from int8ref.program import validate
+from int8ref.engines.backends import BACKENDS
+from int8ref.machine.loop.steps import HEAD_ROWS
+from int8ref.machine.memory.hypotheses import BLOCK
+from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Hypothesis
 from tests.search.test_beam import beam_options
 from tests.test_machine import (
@@ -179,7 +179,7 @@ def test_threads_share_an_engine() -> None:
 )
 def test_the_likeliest_of_a_row(width: int, count: int, spread: int, seed: int) -> None:
     """With few different logits among them, so that most are ties; ends of the range too."""
-    from int8ref.machine.choice import likeliest
+    from int8ref.machine.loop.choice import likeliest
 
     count = min(count, width)
     random = np.random.default_rng(seed)

@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from int8ref.search import BeamOptions, Normalization
-from int8ref.search.hypothesis import MAX_ALPHA, MAX_TOKENS, check_limits
+from int8ref.search.hypothesis import check_limits
 from int8ref.search.length import MAX_PENALTY, normalized, penalties, penalty
+from int8ref.spec.limits import MAX_ALPHA, MAX_TOKENS
 
 normalizations = st.sampled_from(get_args(Normalization))
 alphas = st.integers(0, MAX_ALPHA) | st.sampled_from([0, 50, 60, 100, 150, 200, MAX_ALPHA])

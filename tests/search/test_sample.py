@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.executor import Engine
-from int8ref.search.hypothesis import ALL, Sampling
+from int8ref.engines.engine import Engine
+from int8ref.search.hypothesis import Sampling
 from int8ref.search.sampling import drawn, random_numbers, weights
+from int8ref.spec.limits import ALL
 from tests.conftest import build_tiny_model
 from tests.test_machine import engines
 from tests.tiny_integer import build_tiny_decoder, build_tiny_rotary

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from int8ref.reference.log_softmax import LogSoftmax
-from int8ref.search.hypothesis import MAX_TEMPERATURE, Sampling
+from int8ref.search.hypothesis import Sampling
 from int8ref.search.sampling import (
     STEP,
     drawn,
@@ -20,6 +20,7 @@ from int8ref.search.sampling import (
     scaled,
     weights,
 )
+from int8ref.spec.limits import MAX_TEMPERATURE
 
 UNIT = LogSoftmax(x="x", multiplier=1 << 20, shift=10, out="out")
 """A unit of a logit is 2^-10 octaves."""

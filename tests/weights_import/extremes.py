@@ -10,8 +10,9 @@ import numpy as np
 import tiny_marian
 from numpy.typing import NDArray
 
-from int8ref.executor import BACKENDS, load_engine
-from int8ref.program import Program, Tensors, validate
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.program.program import Program, Tensors
+from int8ref.program.validate import validate
 from tests.machine_text import machine_text
 from weights_import.calibrate import calibrate
 from weights_import.float_forward import forced

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from int8ref.program import Frame
+from int8ref.program.program import Frame
 from weights_import import calibrate as calibration
 from weights_import.calibrate import (
     CalibrationError,

@@ -17,11 +17,12 @@ import pytest
 import tiny_hugging_face
 import tiny_training
 
-from int8ref import child, shortlist
 from int8ref.errors import UserError
-from int8ref.model_file import load
-from int8ref.shortlist import Shortlist, tokenizers_hash
-from int8ref.worker import Worker
+from int8ref.files import shortlist
+from int8ref.files.model_file import load
+from int8ref.files.shortlist import Shortlist, tokenizers_hash
+from int8ref.host import child
+from int8ref.translation.worker import Worker
 from tests.conftest import sentencepiece_model
 from tests.processes import TIMEOUT
 from weights_import import __main__ as importer

@@ -19,7 +19,7 @@ from log_probabilities import log_probabilities
 from tiny_ctranslate2 import numbers, quantised, tensors, without_final_norms
 
 import int8ref
-from int8ref.program import Frame
+from int8ref.program.program import Frame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize

@@ -12,8 +12,8 @@ import tiny_training
 from log_probabilities import log_probabilities
 from real_ctranslate2 import SHARED
 
-from int8ref.model_file import load
-from int8ref.program import Frame
+from int8ref.files.model_file import load
+from int8ref.program.program import Frame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.float_model import CheckpointError, FloatModel

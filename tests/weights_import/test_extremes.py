@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from int8ref.errors import UserError
-from int8ref.model_file import load
+from int8ref.files.model_file import load
 from int8ref.reference.linear import Linear
 from weights_import import emitter
 from weights_import.__main__ import main

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 
 import int8ref
-from int8ref.program import Frame
+from int8ref.program.program import Frame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize

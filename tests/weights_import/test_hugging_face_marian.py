@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 from safetensors.numpy import save_file
 
-from int8ref.executor import load_engine
+from int8ref.engines.backends import load_engine
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import calibrate, tokenize

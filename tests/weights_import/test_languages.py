@@ -8,7 +8,7 @@ import pytest
 import tiny_marian
 
 from int8ref.errors import UserError
-from int8ref.model_file import load
+from int8ref.files.model_file import load
 from weights_import.__main__ import languages_of, main
 from weights_import.arguments import parser
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 
-from int8ref.executor import load_engine
-from int8ref.model_file import load
+from int8ref.engines.backends import load_engine
+from int8ref.files.model_file import load
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize

@@ -15,13 +15,15 @@ import tiny_marian
 import tiny_training as tiny
 from numpy.typing import NDArray
 
-from int8ref import container
-from int8ref.executor import BACKENDS, load_engine
-from int8ref.kernels.gemm.quads import fits
-from int8ref.machine.prepare import linears
-from int8ref.model_file import load, serialize
-from int8ref.program import Frame, Program, Tensors, max_steps, validate
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.files import container
+from int8ref.files.model_file import load, serialize
+from int8ref.machine.model.prepare import linears
+from int8ref.program.program import Frame, Program, Tensors
+from int8ref.program.sizes import max_steps
+from int8ref.program.validate import validate
 from int8ref.reference.attention_softmax import AttentionSoftmax
+from int8ref.spec.pair_sums import fits
 from tests.machine_text import machine_text
 from weights_import import sources
 from weights_import.__main__ import main

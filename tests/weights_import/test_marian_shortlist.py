@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from int8ref.shortlist import tokenizers_hash
+from int8ref.files.shortlist import tokenizers_hash
 from weights_import.float_model import CheckpointError
 from weights_import.sources import marian_shortlist
 

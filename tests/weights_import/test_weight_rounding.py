@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from int8ref.kernels.gemm.quads import fits
+from int8ref.spec.pair_sums import fits
 from tests.kernels.quad_weights import within_quads
 from weights_import.scale_propagation import quantize, row_scales
 from weights_import.weight_rounding import BLOCK, Inputs, round_weight

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from same_model import sentences, tiny_model
 
-from int8ref.executor import load_engine
+from int8ref.engines.backends import load_engine
 from weights_import.calibrate import calibrate
 from weights_import.emitter import Emitter, Scaled
 from weights_import.float_forward import encode

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from int8ref.program import Frame
+from int8ref.program.program import Frame
 from weights_import.float_model import CheckpointError
 from weights_import.sources.ctranslate2_text import Config
 from weights_import.sources.ctranslate2_variables import STACKS, Variables

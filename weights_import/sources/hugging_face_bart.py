@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from int8ref.program import Frame
+from int8ref.program.program import Frame
 from weights_import.float_model import Architecture, CheckpointError, FloatModel
 from weights_import.sources.hugging_face import (
     LAYER,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from int8ref.container import ModelFileError
-from int8ref.shortlist import Shortlist, tokenizers_hash
+from int8ref.files.container import ModelFileError
+from int8ref.files.shortlist import Shortlist, tokenizers_hash
 from weights_import.float_model import CheckpointError
 
 PATTERN = "*.s2t.bin"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from int8ref.model_file import METADATA
+from int8ref.files.model_file import METADATA
 
 HEAD_BYTES = 1 << 10
 """Of a file, that are looked at."""

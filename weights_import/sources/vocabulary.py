@@ -22,7 +22,7 @@ import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from int8ref.protobuf import BYTES, FOUR_BYTES, VARINT, field, fields, varint
+from int8ref.files.protobuf import BYTES, FOUR_BYTES, VARINT, field, fields, varint
 from weights_import.float_model import CheckpointError
 from weights_import.processor import processor
 

@@ -13,13 +13,13 @@ import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm.dot import dot
 from int8ref.kernels.gemm.layout import GROUP
-from int8ref.kernels.gemm.lowering import I8, I32, I64, address, lowers, view
 from int8ref.kernels.gemm.operands import prepare
 from int8ref.kernels.gemm.target import OPERAND, TARGET
-from int8ref.kernels.gemm.vector import (
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import I8, I32, I64, address, lowers, view
+from int8ref.kernels.ir.vector import (
     call,
     constant,
     load,

@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.kernels.arithmetic import isqrt
-from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm import epilogue
 from int8ref.kernels.gemm.chosen import column_dots
 from int8ref.kernels.gemm.coarse_layout import (
@@ -22,8 +20,10 @@ from int8ref.kernels.gemm.coarse_layout import (
 from int8ref.kernels.gemm.coarse_tile import coarse_maxima, next_block, sum_of_squares
 from int8ref.kernels.gemm.driver import raised_row_pitch, row_pitch
 from int8ref.kernels.gemm.heights import split_rows
-from int8ref.kernels.gemm.lowering import address, int32_at
 from int8ref.kernels.gemm.operands import prepare, raise_rows
+from int8ref.kernels.ir.arithmetic import isqrt
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import address, int32_at
 
 LOWEST = -(2**31)
 

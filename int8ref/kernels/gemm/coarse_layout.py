@@ -21,10 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.arithmetic import isqrt
 from int8ref.kernels.gemm.layout import DEPTH, GROUP, padded
-from int8ref.kernels.gemm.quads import OFFSET, raised_pitch
+from int8ref.kernels.gemm.quads import raised_pitch
 from int8ref.kernels.gemm.target import TARGET
+from int8ref.spec.arithmetic import isqrt
+from int8ref.spec.pair_sums import OFFSET
 
 STEP = 4
 REGISTERS = 2  # registers of columns that share a maximum

@@ -9,9 +9,9 @@ from int8ref.kernels.gemm.coarse_layout import BLOCK, REGISTERS, STEP
 from int8ref.kernels.gemm.dot import QuadProducts
 from int8ref.kernels.gemm.heights import call_by_height, height_function
 from int8ref.kernels.gemm.layout import DEPTH, GROUP
-from int8ref.kernels.gemm.lowering import I8, I32, I64, lowers, view
 from int8ref.kernels.gemm.target import TARGET
-from int8ref.kernels.gemm.vector import (
+from int8ref.kernels.ir.lowering import I8, I32, I64, lowers, view
+from int8ref.kernels.ir.vector import (
     constant,
     greatest_lane,
     load,

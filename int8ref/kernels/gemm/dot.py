@@ -13,10 +13,10 @@ from functools import reduce
 from llvmlite import ir
 
 from int8ref.kernels.gemm.layout import GROUP
-from int8ref.kernels.gemm.lowering import I8, I16, I32, I64
 from int8ref.kernels.gemm.quads import PAIRS
 from int8ref.kernels.gemm.target import InstructionSet
-from int8ref.kernels.gemm.vector import add_pairs, call, constant, load, offset, splat, vector
+from int8ref.kernels.ir.lowering import I8, I16, I32, I64
+from int8ref.kernels.ir.vector import add_pairs, call, constant, load, offset, splat, vector
 
 
 class FourWay:

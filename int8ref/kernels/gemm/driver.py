@@ -25,16 +25,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.kernels.compile import kernel
 from int8ref.kernels.gemm import epilogue
 from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL, WIDE
-from int8ref.kernels.gemm.lowering import address, int8_at
 from int8ref.kernels.gemm.operands import prepare, raise_rows
 from int8ref.kernels.gemm.quads import raised_pitch
 from int8ref.kernels.gemm.starts import widen
 from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
 from int8ref.kernels.gemm.tile import multiply, multiply_quads
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import address, int8_at
 
 TILE_BYTES = TILE_ROWS * PANEL * 4
 START_BYTES = PANEL * 4  # of a panel; there is room for two

@@ -8,8 +8,8 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.layout import PANEL
-from int8ref.kernels.gemm.lowering import I8, I16, I32, I64, lowers, view
-from int8ref.kernels.gemm.vector import (
+from int8ref.kernels.ir.lowering import I8, I16, I32, I64, lowers, view
+from int8ref.kernels.ir.vector import (
     by_parity,
     constant,
     greatest_lane,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from int8ref.kernels.compile import kernel
-from int8ref.kernels.gemm.lowering import I64
 from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import I64
 
 PARAMETERS = 7
 """Addresses and sizes that a micro-kernel takes."""

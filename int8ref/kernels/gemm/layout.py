@@ -12,10 +12,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from int8ref.spec.pair_sums import QUAD, SPAN
+
 PANEL = 64  # output columns in a panel
-GROUP = 4  # consecutive k that one dot-product instruction consumes
-UNROLL = 2  # groups that one turn of the innermost loop may take
-DEPTH = GROUP * UNROLL  # K is padded to a multiple of it
+GROUP = QUAD  # consecutive k that one dot-product instruction consumes
+DEPTH = SPAN  # K is padded to a multiple of it: two groups are one turn of the innermost loop
 WIDE = -1
 """In place of the shift of start values in 16 bits (`narrow`): they have 32."""
 

@@ -8,10 +8,10 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.layout import DEPTH
-from int8ref.kernels.gemm.lowering import I8, I16, I64, lowers, view
-from int8ref.kernels.gemm.quads import OFFSET
 from int8ref.kernels.gemm.target import OPERANDS, TARGET
-from int8ref.kernels.gemm.vector import constant, load, loop, offset, store, vector
+from int8ref.kernels.ir.lowering import I8, I16, I64, lowers, view
+from int8ref.kernels.ir.vector import constant, load, loop, offset, store, vector
+from int8ref.spec.pair_sums import OFFSET
 
 
 def prepare(x: int, rows: int, depth: int, prepared: int, pitch: int) -> None:

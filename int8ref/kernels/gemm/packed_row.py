@@ -6,9 +6,9 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.layout import DEPTH, GROUP, padded
-from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
 from int8ref.kernels.gemm.target import TARGET
-from int8ref.kernels.gemm.vector import load, loop, offset, store
+from int8ref.kernels.ir.lowering import I32, I64, lowers, view
+from int8ref.kernels.ir.vector import load, loop, offset, store
 
 
 def unpack_row(packed: int, depth: int, row: int, out: int) -> None:

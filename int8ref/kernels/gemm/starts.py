@@ -6,8 +6,8 @@ import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.layout import PANEL
-from int8ref.kernels.gemm.lowering import I16, I32, lowers, view
-from int8ref.kernels.gemm.vector import load, loop, offset, splat, store, vector
+from int8ref.kernels.ir.lowering import I16, I32, lowers, view
+from int8ref.kernels.ir.vector import load, loop, offset, splat, store, vector
 
 LANES = 16
 

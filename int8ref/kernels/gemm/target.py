@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from int8ref.machine.cpu import cpu
+from int8ref.host.cpu import cpu
 
 TILE_ROWS = 6  # rows of the tallest tile of accumulators
 

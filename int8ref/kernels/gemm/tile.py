@@ -14,10 +14,10 @@ from llvmlite import ir
 
 from int8ref.kernels.gemm.dot import QuadProducts, Step, dot
 from int8ref.kernels.gemm.heights import call_by_height, height_function
-from int8ref.kernels.gemm.layout import GROUP, PANEL, UNROLL
-from int8ref.kernels.gemm.lowering import I32, I64, lowers, view
+from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL
 from int8ref.kernels.gemm.target import OPERAND, TARGET
-from int8ref.kernels.gemm.vector import load, loop, offset, prefetch, store, vector
+from int8ref.kernels.ir.lowering import I32, I64, lowers, view
+from int8ref.kernels.ir.vector import load, loop, offset, prefetch, store, vector
 
 
 def multiply(
@@ -144,7 +144,7 @@ def _over_k(
 ) -> list[ir.Value]:
     """The loop over k: accumulators [row][register across], which start as `firsts`."""
     across = len(firsts) // len(rows)
-    unroll = UNROLL // step.groups if step.unrolled or len(rows) == 1 else 1
+    unroll = DEPTH // GROUP // step.groups if step.unrolled or len(rows) == 1 else 1
     before, body = builder.block, builder.append_basic_block("k.body")
     builder.branch(body)
     builder.position_at_end(body)

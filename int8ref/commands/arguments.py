@@ -1,0 +1,329 @@
+"""Options that the commands share: what they are called, what they take, what they become.
+
+Nothing is imported here that takes time: help and errors of usage must answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from int8ref.commands.console import LEVELS
+from int8ref.errors import UserError
+from int8ref.host import installed
+from int8ref.host.processors import processors
+from int8ref.options import (
+    ALIGNMENTS,
+    MAX_LENGTH,
+    NORMALIZATIONS,
+    SAMPLING,
+    OptionError,
+    Options,
+    hundredths,
+)
+from int8ref.spec.limits import MAX_BEAM, MAX_SEED
+from int8ref.text.streams import described, standard_output, tell
+
+BATCH_SIZE = 32
+MAX_COUNT = 4096
+SCORES = ("sentence", "token")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose exit status is right also where nobody can be told.
+
+    What `print` leaves to the end of the process fails there, with a traceback and the status 120.
+    """
+
+    def print_help(self, file: Any = None) -> None:
+        """See `argparse.ArgumentParser`; always on stdout."""
+        self.answer(self.format_help())
+
+    def answer(self, text: str) -> None:
+        """Write to stdout; where that fails, end with an error."""
+        try:
+            standard_output().write_all(text.encode())
+        except (OSError, UserError) as error:
+            tell(f"int8ref: error: {described(error)}\n")
+            self.exit(1)
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser`."""
+        tell(f"{self.format_usage()}{self.prog}: error: {message}\n")
+        sys.exit(2)
+
+
+def command_parser(program: str, description: str, epilog: str) -> Parser:
+    """A parser whose help shows examples as they stand."""
+    return Parser(
+        prog=program,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_model(add: Callable[..., Any]) -> None:
+    """Which model, by `add`, that of a group."""
+    add(
+        "-m",
+        "--model",
+        help="model file, or a name (default: en-pt; where that is not installed, one that comes"
+        " with int8ref, which is told)",
+    )
+
+
+def add_streams(
+    parser: argparse.ArgumentParser, content: str, formats: Sequence[str], usual: str
+) -> None:
+    """Model, input and output; `content`: a line of the input; `usual`: which format by default."""
+    add = parser.add_argument_group("model, input, output").add_argument
+    add_model(add)
+    add("-i", "--input", metavar="FILE", help=f"{content} (default: -, stdin)")
+    add("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
+    add("--output-format", choices=formats, help=f"form of a line (default: {usual})")
+
+
+def add_scores(
+    parser: argparse.ArgumentParser, normalization: str, scores: str | None = None
+) -> None:
+    """What is told about a translation; `normalization` and `scores` are the defaults."""
+    add = parser.add_argument_group("scores and alignment").add_argument
+    add(
+        "--scores",
+        nargs="?",
+        choices=SCORES,
+        const="sentence",
+        default=scores,
+        help="tell scores: of the sentence, or of each token too"
+        f" (default: {scores or 'none'}; without a word: sentence)",
+    )
+    add(
+        "--alignment",
+        nargs="?",
+        choices=ALIGNMENTS,
+        const="hard",
+        help="align tokens: hard, a source token for each token, or soft, weights"
+        " (default: none; without a word: hard)",
+    )
+    add(
+        "--normalization",
+        choices=NORMALIZATIONS,
+        help="what the log-probability is divided by: length, n^alpha; gnmt,"
+        f" ((5 + n) / 6)^alpha; none (default: {normalization})",
+    )
+    add(
+        "--alpha",
+        "--length-penalty",
+        type=decimal("alpha"),
+        metavar="X",
+        help="see --normalization (default: the model's own)",
+    )
+
+
+def add_backend(add: Callable[..., Any], usual: str) -> None:
+    """Which backend, by `add`, that of a group; `usual`: which by default."""
+    add(
+        "--backend",
+        choices=("compiled", "reference"),
+        default=usual,
+        help=f"compiled: fast; reference: plain NumPy (default: {usual})",
+    )
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    """What changes the speed, and no result."""
+    add = parser.add_argument_group("speed (these change no result)").add_argument
+    add_backend(add, "compiled")
+    add(
+        "--batch-size",
+        type=count(MAX_COUNT),
+        metavar="N",
+        default=BATCH_SIZE,
+        help=f"most sentences computed together (default: {BATCH_SIZE})",
+    )
+    add(
+        "--buffer-size",
+        type=count(MAX_COUNT * 16),
+        metavar="N",
+        help="most lines read ahead; 1: line by line.  No line waits for another, whatever N is"
+        " (default: 16 times the batch size)",
+    )
+    add(
+        "--threads",
+        type=count(MAX_COUNT),
+        metavar="N",
+        default=processors(),
+        help=f"batches computed at once (default: the processors, here {processors()})",
+    )
+
+
+def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What is told on stderr, and what is an error."""
+    group = parser.add_argument_group("messages")
+    add = group.add_argument
+    add(
+        "--strict",
+        action="store_true",
+        help="a line that is too long ends the run; without, it is cut and a warning says so",
+    )
+    add("--stats", action="store_true", help="at the end, tell counts and speed on stderr")
+    add_log_level(add)
+    return group
+
+
+def add_log_level(add: Callable[..., Any]) -> None:
+    """What is told on stderr, by `add`, that of a group; and the version."""
+    add(
+        "--log-level",
+        choices=LEVELS,
+        default="info",
+        help="least level of what is told on stderr (default: info)",
+    )
+    add(
+        "-q",
+        "--quiet",
+        action="store_const",
+        const="error",
+        dest="log_level",
+        help="no progress and no warnings, as --log-level error",
+    )
+    add("--version", action=_Version, nargs=0, help="tell the version, and end")
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """How translations are found."""
+    add = parser.add_argument_group("search").add_argument
+    add(
+        "-b",
+        "--beam-size",
+        type=count(MAX_BEAM),
+        metavar="N",
+        default=1,
+        help="hypotheses kept in each step; 1 is greedy search (default: 1)",
+    )
+    add(
+        "--n-best",
+        type=count(MAX_BEAM),
+        metavar="N",
+        help="translations of each line, at most --beam-size (default: 1)",
+    )
+    add(
+        "--distinct",
+        action="store_true",
+        help="in a list, keep the best of translations with the same text; there may be fewer then",
+    )
+    add(
+        "--shortlist",
+        action=argparse.BooleanOptionalAction,
+        default=Options.shortlist,
+        help="consider only the tokens that the model's lexical shortlist has for the line: faster,"
+        " and a little worse (default: --no-shortlist)",
+    )
+    add(
+        "--max-length",
+        type=count(MAX_LENGTH),
+        metavar="N",
+        help="most tokens of a translation (default: no limit but that of the next option)",
+    )
+    add(
+        "--max-length-factor",
+        type=decimal("max_length_factor"),
+        metavar="X",
+        help="most tokens of a translation, as a multiple of its source's"
+        " (default: the model's own, usually 2.5)",
+    )
+
+
+def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
+    """Tokens that are drawn; `n_best` says what else that changes."""
+    add = parser.add_argument_group("sampling").add_argument
+    add(
+        "--temperature",
+        type=decimal("temperature"),
+        metavar="X",
+        default=0,
+        help="draw tokens by their probability, after logits are divided by X"
+        f"{n_best}; 0: do not (default: 0)",
+    )
+    add(
+        "--top-k",
+        type=count(1 << 20),
+        metavar="N",
+        help="draw from the N likeliest tokens (default: from all)",
+    )
+    add(
+        "--top-p",
+        type=decimal("top_p"),
+        metavar="X",
+        help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
+    )
+    add("--seed", type=seed, metavar="N", help="of what is drawn (default: 0)")
+
+
+def check_sampling(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse what says how tokens are drawn, where none are."""
+    for name in SAMPLING:
+        if getattr(given, name) is not None and not given.temperature:
+            parser.error(f"--{name.replace('_', '-')} does nothing without --temperature")
+
+
+def check_normalization(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse what tells how scores are normalised, where they are not."""
+    if given.alpha and given.normalization == "none":
+        parser.error("--alpha does nothing with --normalization none")
+    if given.alpha == 0 and given.normalization not in (None, "none"):
+        told = f"--normalization {given.normalization} does nothing with --alpha 0"
+        parser.error(f"{told}: give another --alpha, such as 1")
+
+
+def options_of(given: argparse.Namespace, **others: Any) -> Options:
+    """The options of a translation that a command line gives, and others."""
+    named = {f.name: getattr(given, f.name, None) for f in fields(Options)}
+    chosen = {name: value for name, value in named.items() if value is not None}
+    return Options(**{**chosen, **others})
+
+
+class _Version(argparse.Action):
+    """Looks for the version when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        assert isinstance(parser, Parser)
+        parser.answer(f"int8ref {installed.ours()}\n")
+        parser.exit()
+
+
+def seed(text: str) -> int:
+    """The type of an option that random numbers begin with."""
+    number = int(text)
+    if not 0 <= number <= MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{number} is not between 0 and 2^63 - 1")
+    return number
+
+
+def count(most: int) -> Callable[[str], int]:
+    """The type of an option that is a number from 1 to `most`."""
+
+    def number(text: str) -> int:
+        number = int(text)
+        if not 1 <= number <= most:
+            raise argparse.ArgumentTypeError(f"{number} is not between 1 and {most}")
+        return number
+
+    return number
+
+
+def decimal(name: str) -> Callable[[str], Decimal]:
+    """The type of an option that is a decimal number in hundredths, see `options.RANGES`."""
+
+    def number(text: str) -> Decimal:
+        try:
+            return Decimal(hundredths(name, text)) / 100
+        except OptionError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return number

@@ -1,0 +1,141 @@
+"""What the commands have in common: streams in, results out, errors, signals, exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from int8ref.commands.console import Console
+from int8ref.commands.counts import Counts
+from int8ref.errors import UserError
+from int8ref.options import OptionError
+from int8ref.text.lines import Lines, LineWriter, TextError, Warn, open_output
+from int8ref.text.streams import (
+    STANDARD,
+    described,
+    hold_closed_descriptors,
+    open_input,
+    standard_output,
+)
+
+if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
+    from pathlib import Path
+
+    from int8ref.files.model_file import Model
+    from int8ref.results import Result
+    from int8ref.translator import Translator
+
+
+class InputFile:
+    """A file, or stdin for "-" and None, as lines; `complain` is told of lines that are too long.
+
+    `what`: what the file is to the user, such as "input".
+    """
+
+    def __init__(self, what: str, path: str | None, complain: Warn) -> None:
+        path = STANDARD if path is None else path
+        file = open_input(path)
+        self.what = what
+        self.status = os.fstat(file.fileno())
+        self.terminal = file.isatty()
+        self.lines = Lines(file, complain, None if path == STANDARD else path)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, 0 where that is not known."""
+        return self.status.st_size if stat.S_ISREG(self.status.st_mode) else 0
+
+
+def complaints(strict: bool, console: Console) -> Warn:
+    """What becomes of a line that is too long: a warning, or the end of the run."""
+
+    def refuse(message: str) -> None:
+        raise TextError(f"{message}; --strict ends the run")
+
+    return refuse if strict else console.warning
+
+
+def deliver(
+    given: argparse.Namespace,
+    console: Console,
+    inputs: Sequence[InputFile],
+    model: tuple[Path, Model],
+    results_of: Callable[[Translator], Iterator[list[Result]]],
+    lines_of: Callable[[int, Result], list[str]],
+) -> None:
+    """Write the lines of all results, as they come."""
+    from int8ref.translator import Speed, Translator
+
+    path, content = model
+    speed = Speed(given.batch_size, given.threads, given.buffer_size)
+    translator = Translator(content, given.backend, speed)
+    found = results_of(translator)  # before an output is emptied: it may refuse the options
+    console.debug(f"model {content.name} from {path}, {given.backend} backend, {speed}")
+    counts = Counts()
+    with open_results(given.output, inputs, path) as writer:
+        invite(inputs, console)
+        console.start_progress(not writer.terminal)
+        try:
+            for results in found:
+                numbered = enumerate(results, counts.lines)
+                writer.write([line for n, result in numbered for line in lines_of(n, result)])
+                counts.add(results)
+                console.progress(partial(_progress, counts.lines, inputs))
+        finally:
+            counts.unknown.tell(console.warning)
+    console.clear()
+    if given.stats:
+        console.say(counts.describe())
+
+
+def invite(inputs: Sequence[InputFile], console: Console) -> None:
+    """Tell who sits at a terminal that input is waited for."""
+    if any(file.terminal for file in inputs):
+        console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
+
+
+def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> LineWriter:
+    """A writer of the output, stdout for "-"; raises UserError where it is another file of the
+    run."""
+    if path == STANDARD:
+        return LineWriter(standard_output())
+    from int8ref.files.shortlist import beside
+
+    taken = {file.what: file.status for file in inputs} | {"model": model.stat()}
+    lists = beside(model)
+    return open_output(path, taken | ({"shortlist": lists.stat()} if lists.exists() else {}))
+
+
+def _progress(done: int, inputs: Sequence[InputFile], seconds: float) -> str:
+    read = sum(file.lines.position for file in inputs)
+    size = sum(file.size for file in inputs)
+    share = f", {100 * read // size} % of the input read" if size else ""
+    return f"{done} lines, {done / seconds:.1f} lines/s{share}"
+
+
+def run(body: Callable[[Console], None], log_level: str) -> int:
+    """The exit status of `body`: 0, or 1 after an error, which is told in one line; 2 where it is
+    options that do not suit the model."""
+    console = Console(log_level)
+    try:
+        body(console)
+    except (OSError, UserError) as error:
+        console.error(described(error))
+        return 2 if isinstance(error, OptionError) else 1
+    except KeyboardInterrupt:
+        console.clear()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    return 0
+
+
+def begin() -> None:
+    """What a process does before its command: a reader that leaves ends it, without a word."""
+    hold_closed_descriptors()
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -1,0 +1,183 @@
+"""The golden backend: plain NumPy, one call an instruction, every value an array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.program.bounds import Bounds
+from int8ref.program.inputs import (
+    Batch,
+    Observer,
+    Values,
+    first_states,
+    ids_of_rows,
+    places_of_rows,
+    source_inputs,
+    target_inputs,
+)
+from int8ref.program.program import Program, Tensors, takes_source
+from int8ref.program.sizes import max_steps, vocabulary_size
+from int8ref.reference import operation
+from int8ref.reference.attention import MAX_KEYS
+from int8ref.search.beam import beam
+from int8ref.search.candidates import Candidates, check_candidates
+from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
+from int8ref.search.greedy import greedy
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits, sentences
+from int8ref.search.prefixes import begun
+from int8ref.search.sample import sample
+from int8ref.search.sampling import numbered
+from int8ref.spec.instruction import Instruction
+
+
+class ReferenceEngine:
+    """The golden backend."""
+
+    def __init__(self, program: Program, tensors: Tensors) -> None:
+        self.program = program
+        self.tensors = tensors
+        self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
+        self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
+
+    def session(self, batch: Batch, observe: Observer | None = None) -> ReferenceSession:
+        """See `Engine.session`."""
+        sentences(batch)
+        self._source.check_sources(batch)
+        return ReferenceSession(self.program, self.tensors, batch, observe, self._target)
+
+    def greedy(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None = None,
+        prefixes: Batch | None = None,
+    ) -> list[list[int]]:
+        """See `Engine.greedy`."""
+        first = self._begun(batch, limits, candidates, prefixes)
+        return greedy(self, batch, limits, candidates, first)
+
+    def sample(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        sampling: Sampling,
+        texts: Sequence[int] | None = None,
+        prefixes: Batch | None = None,
+    ) -> list[list[int]]:
+        """See `Engine.sample`."""
+        first = self._begun(batch, limits, None, prefixes)
+        return sample(self, batch, limits, sampling, numbered(texts, len(batch)), first)
+
+    def beam(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        options: BeamOptions,
+        candidates: Candidates | None = None,
+    ) -> list[list[Hypothesis]]:
+        """See `Engine.beam`."""
+        check_limits(limits, sentences(batch))
+        self._check(batch, limits, candidates)
+        return beam(self, batch, limits, options, candidates)
+
+    def score(
+        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
+    ) -> list[Hypothesis]:
+        """See `Engine.score`."""
+        vocabulary = vocabulary_size(self.program, self.tensors)
+        check_targets(targets, sentences(batch), self.program.eos, vocabulary)
+        self._check(batch, [len(target) + 1 for target in targets], None)
+        return forced(self, batch, targets, options)
+
+    def log_probabilities(
+        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
+        """See `Engine.log_probabilities`."""
+        vocabulary = vocabulary_size(self.program, self.tensors)
+        check_paths(starts, paths, sentences(batch), vocabulary)
+        self._check(batch, [len(path) for path in paths], None)
+        return log_probabilities(self, batch, starts, paths)
+
+    def _begun(
+        self,
+        batch: Batch,
+        limits: Sequence[int],
+        candidates: Candidates | None,
+        prefixes: Batch | None,
+    ) -> Batch:
+        """The prefix of each sentence of a request that can be answered."""
+        vocabulary = vocabulary_size(self.program, self.tensors)
+        first, steps = begun(sentences(batch), limits, prefixes, vocabulary)
+        self._check(batch, steps, candidates)
+        return first
+
+    def _check(self, batch: Batch, steps: Sequence[int], candidates: Candidates | None) -> None:
+        program, tensors = self.program, self.tensors
+        self._target.check_length(max(steps, default=0))
+        if candidates is not None:
+            check_candidates(candidates, len(batch), vocabulary_size(program, tensors))
+
+
+class ReferenceSession:
+    """The golden session: every value of the Program is an array in a dictionary."""
+
+    def __init__(
+        self,
+        program: Program,
+        tensors: Tensors,
+        batch: Batch,
+        observe: Observer | None,
+        bounds: Bounds,
+    ) -> None:
+        self._bounds = bounds
+        self._program = program
+        self._tensors = tensors
+        self._observe = observe
+        self._memory = source_inputs(batch, takes_source(program))
+        self._run(program.encoder, self._memory)
+        self._sentence = np.arange(len(batch), dtype=np.int32)
+        self._states = first_states(program, len(batch))
+        self._position = 0
+
+    def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """See `Session.step`."""
+        ids = ids_of_rows(ids, len(self._sentence))
+        self._bounds.check_ids(ids)
+        self._bounds.check_length(self._position + 1, "a translation")
+        inputs = target_inputs(ids, self._position, self._sentence)
+        values = {**self._memory, **self._states, **inputs}
+        self._run(self._program.decoder, values)
+        self._states = {s.value: values[s.next_value] for s in self._program.states}
+        self._position += 1
+        return values[self._program.logits]
+
+    def select(self, rows: npt.NDArray[np.int64]) -> None:
+        """See `Session.select`."""
+        rows = places_of_rows(rows, len(self._sentence))
+        self._sentence = self._sentence[rows]
+        self._states = {name: state[rows] for name, state in self._states.items()}
+
+    def _run(self, sequence: Sequence[Instruction], values: Values) -> None:
+        for instruction in sequence:
+            results = run_instruction(instruction, values, self._tensors)
+            values.update(results)
+            if self._observe is not None:
+                for name, value in results.items():
+                    self._observe(name, value)
+
+
+def run_instruction(instruction: Instruction, values: Values, tensors: Tensors) -> Values:
+    """The results of one instruction on the reference, by name."""
+    sources = {"value": values, "tensor": tensors}
+    arguments = {
+        field: sources[kind][content] if kind in sources and content is not None else content
+        for field, kind, content in instruction.operands()
+        if kind != "result"
+    }
+    results = operation(instruction.op)(**arguments)
+    names = [content for _, kind, content in instruction.operands() if kind == "result"]
+    pairs = zip(names, results if len(names) > 1 else (results,), strict=True)
+    return {name: result for name, result in pairs if name is not None}

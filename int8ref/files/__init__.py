@@ -1,0 +1,1 @@
+"""What is kept in files: models, shortlists, packed weights, and where models are found."""

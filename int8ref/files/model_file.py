@@ -1,0 +1,318 @@
+"""One file a model: a `.safetensors` container with a strictly checked header.
+
+    u64 length | JSON header, padded | tensors of the program | tokenizers (xz) | sha256
+
+Any safetensors reader can read the tensors.  The metadata value `int8ref` holds one JSON document:
+format and arithmetic version, the Program, which tensor is which tokenizer, which small tensors are
+zlib streams, and where the weights come from.  The last 32 bytes are the SHA-256 of everything
+before them, so that a damaged file is told from a sound one in the pass that also gives the file's
+hash.
+
+A file is data from a stranger.  Nothing in it is executed, sizes are checked before memory is
+taken, and whatever is wrong raises `ModelFileError` that names the file and the fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from int8ref.files import cached, container, foreign, sentencepiece_file, shortlist
+from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError
+from int8ref.files.shortlist import Shortlist
+from int8ref.host.storage import write_whole
+from int8ref.program.program import Program, Tensors
+from int8ref.program.validate import Checked, validate
+from int8ref.spec import arithmetic
+from int8ref.spec.instruction import ProgramError
+
+FORMAT = 1
+"""Version of the file's layout; the arithmetic has a version of its own."""
+SOURCE_TOKENIZER: Literal["tokenizer.source"] = "tokenizer.source"
+TARGET_TOKENIZER: Literal["tokenizer.target"] = "tokenizer.target"
+METADATA = "int8ref"
+UNPACKED = "unpacked"
+"""What a file holds compressed, kept as it is used: to unpack it takes a tenth of a start."""
+
+NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
+"""What names and languages in a header consist of, as in a regular expression; most of them."""
+
+_Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
+
+__all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save", "serialize"]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """How text becomes token ids: the kind of tokenizer, and its model's bytes."""
+
+    kind: Literal["sentencepiece"]
+    model: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """All that a translation needs.
+
+    name         short name, such as en-pt
+    languages    codes of source and target language
+    program      what is computed
+    tensors      the constants the program names; read-only
+    source, target   tokenizers, often the same
+    provenance   where the weights come from, as text by key: source, source_sha256,
+                 calibration_sha256, licence, origin, importer options
+    shortlist    lexical shortlist, if there is one; it is kept in a file of its own
+    """
+
+    name: str
+    languages: tuple[str, str]
+    program: Program
+    tensors: Tensors
+    source: Tokenizer
+    target: Tokenizer
+    provenance: dict[str, str]
+    shortlist: Shortlist | None = None
+    _read: _Read | None = field(default=None, init=False, repr=False)
+
+    @property
+    def types(self) -> Checked:
+        """Types of all values of the program.  Raises `ProgramError` where it is not sound."""
+        known = self._as_read()
+        return known.types if known else validate(self.program, self.tensors)
+
+    @property
+    def digest(self) -> str | None:
+        """The digest at the end of the file that all tensors are of; None where they are others."""
+        known = self._as_read()
+        return known.digest if known else None
+
+    def _as_read(self) -> _Read | None:
+        """What was found when the file was read, if nothing has changed since."""
+        known, tensors = self._read, self.tensors
+        if known is None or known.tensors.keys() != tensors.keys():
+            return None
+        same = all(known.tensors[n] is t and not t.flags.writeable for n, t in tensors.items())
+        return known if same else None
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """What reading a file has found: its digest, its tensors, and the types of its program."""
+
+    digest: str
+    tensors: Tensors
+    types: Checked
+
+
+class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Literal["sentencepiece"]
+    tensor: Literal["tokenizer.source", "tokenizer.target"]
+
+
+class _Versions(msgspec.Struct, frozen=True):
+    format: int
+    arithmetic: int
+
+
+class _Deflated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tensor that the container holds as a zlib stream becomes."""
+
+    dtype: container.Code
+    shape: container.Shape
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    format: int
+    arithmetic: int
+    name: _Word
+    languages: tuple[_Word, _Word]
+    program: Program
+    source: _TokenizerEntry
+    target: _TokenizerEntry
+    deflated: dict[str, _Deflated]
+    provenance: dict[str, str]
+
+
+def serialize(model: Model, compact: bool = False) -> bytes:
+    """The model as the bytes of its file: the same model gives the same bytes.
+
+    `compact`: a smaller file, with the weights as zlib streams too; see `container.deflate`.
+    Raises `ProgramError` for an unsound program, `ModelFileError` for what a file cannot hold: the
+    header is held to what the reader demands.
+    """
+    validate(model.program, model.tensors)
+    reserved = sorted({SOURCE_TOKENIZER, TARGET_TOKENIZER, DIGEST} & model.tensors.keys())
+    if reserved:
+        raise ModelFileError(f"reserved tensor names: {', '.join(reserved)}")
+    shared = model.source == model.target
+    target = SOURCE_TOKENIZER if shared else TARGET_TOKENIZER
+    tensors, deflated = _deflate(model.tensors, compact)
+    header = _Header(
+        format=FORMAT,
+        arithmetic=arithmetic.VERSION,
+        name=model.name,
+        languages=model.languages,
+        program=model.program,
+        source=_TokenizerEntry(model.source.kind, SOURCE_TOKENIZER),
+        target=_TokenizerEntry(model.target.kind, target),
+        deflated=deflated,
+        provenance=dict(sorted(model.provenance.items())),
+    )
+    tensors[SOURCE_TOKENIZER] = container.compress(model.source.model)
+    if not shared:
+        tensors[target] = container.compress(model.target.model)
+    return container.pack(tensors, METADATA, _encode_header(header))
+
+
+def save(path: str | os.PathLike[str], model: Model, compact: bool = False) -> None:
+    """Write the model's file, whole or not at all (see `storage.write_whole`, `serialize`).
+
+    Raises what `serialize` raises, and `OSError` where the folder cannot be written.
+    """
+    write_whole(path, serialize(model, compact))
+
+
+def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
+    """Read and check a model's file; its tensors are read-only views of the mapped file.
+
+    A shortlist beside it (`shortlist.beside`) is read too.  The files must not be changed while the
+    model is in use (replacing them by a rename is safe).  With `keep_unpacked`, what the file holds
+    compressed is kept in the cache, for the next time.  Raises `ModelFileError`.
+    """
+    try:
+        contents = container.unpack(container.map_file(path), METADATA)
+        header = _decode_header(contents.document)
+        unpack = partial(_unpack, header, contents.tensors)
+        sides: set[str] = {header.source.tensor, header.target.tensor}
+        wanted = sides | header.deflated.keys()
+        if keep_unpacked:
+            unpacked = cached.kept(
+                UNPACKED,
+                header.name,
+                contents.digest,
+                lambda found: found.keys() == wanted,
+                unpack,
+            )
+        else:
+            unpacked = unpack()
+        tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
+        types = validate(header.program, tensors)
+    except (ModelFileError, ProgramError) as error:
+        raise ModelFileError(f"{os.fspath(path)}: {foreign.told(path, str(error))}") from None
+    model = Model(
+        name=header.name,
+        languages=header.languages,
+        program=header.program,
+        tensors=tensors,
+        source=Tokenizer(header.source.kind, unpacked[header.source.tensor].tobytes()),
+        target=Tokenizer(header.target.kind, unpacked[header.target.tensor].tobytes()),
+        provenance=header.provenance,
+        shortlist=shortlist.load(lists) if (lists := shortlist.beside(path)).exists() else None,
+    )
+    object.__setattr__(model, "_read", _Read(contents.digest, dict(tensors), types))
+    return model
+
+
+def model_hash(model: Model | str | os.PathLike[str]) -> str:
+    """SHA-256, in hexadecimal, of the whole file: of one on disk, or of the one `save` would write.
+
+    A file is only read, not checked.  Raises `ModelFileError`.
+    """
+    if isinstance(model, Model):
+        return hashlib.sha256(serialize(model)).hexdigest()
+    return container.file_hash(model)
+
+
+def _deflate(tensors: Tensors, compact: bool) -> tuple[Tensors, dict[str, _Deflated]]:
+    """The tensors as the container holds them, and what those it holds as zlib streams become."""
+    stored = dict(tensors)
+    deflated: dict[str, _Deflated] = {}
+    codes = {np.dtype(kind): code for code, kind in container.DTYPES.items()}
+    room = container.MAX_INFLATED_BYTES
+    for name, tensor in sorted(tensors.items()):
+        packed = container.deflate(tensor, compact) if tensor.dtype in codes else None
+        if packed is None:
+            continue
+        left = room + container.MAX_INFLATION * packed.nbytes - tensor.nbytes
+        if left >= 0:  # else a reader would refuse the file, see `_excess`
+            room, stored[name] = left, packed
+            deflated[name] = _Deflated(codes[tensor.dtype], list(tensor.shape))
+    return stored, deflated
+
+
+def _excess(deflated: dict[str, _Deflated], packed: Tensors) -> int:
+    """Bytes that the deflated tensors unpack to beyond what the size of their streams allows."""
+    unpacked = sum(
+        np.dtype(container.DTYPES[entry.dtype]).itemsize * math.prod(entry.shape)
+        for entry in deflated.values()
+    )
+    streams = sum(packed[name].nbytes for name in deflated)
+    return unpacked - container.MAX_INFLATED_BYTES - container.MAX_INFLATION * streams
+
+
+def _unpack(header: _Header, packed: Tensors) -> Tensors:
+    """What is compressed: tokenizers as bytes, and deflated tensors."""
+    unpacked: Tensors = {}
+    sides: set[str] = {header.source.tensor, header.target.tensor}
+    for name in sorted(sides):
+        if name not in packed:
+            raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
+        unpacked[name] = np.frombuffer(container.decompress(name, packed[name]), np.uint8)
+        _check_tokenizer(name, unpacked[name].tobytes())
+    for name in header.deflated:
+        if name not in packed or name in unpacked:
+            raise ModelFileError(f"the deflated tensor {name!r} is missing")
+    if (excess := _excess(header.deflated, packed)) > 0:
+        raise ModelFileError(f"deflated tensors unpack to {excess} bytes more than a file may hold")
+    for name, entry in header.deflated.items():
+        unpacked[name] = container.inflate(name, packed[name], entry.dtype, entry.shape)
+    return unpacked
+
+
+def _check_tokenizer(name: str, model: bytes) -> None:
+    """Raises ModelFileError for what SentencePiece itself must not see."""
+    try:
+        sentencepiece_file.check(model)
+    except sentencepiece_file.UnsafeModelError as error:
+        raise ModelFileError(f"tensor {name!r} is a damaged SentencePiece model: {error}") from None
+
+
+def _encode_header(header: _Header) -> str:
+    """The inverse of `_decode_header`, which must take it; raises `ModelFileError` that says why
+    not."""
+    _decode_header(msgspec.to_builtins(header))
+    try:
+        return msgspec.json.encode(header).decode()
+    except UnicodeEncodeError as error:  # of a file's name in the provenance
+        raise ModelFileError(f"header: {error.object!r} is not UTF-8") from None
+
+
+def _decode_header(document: Any) -> _Header:
+    try:
+        versions = msgspec.convert(document, _Versions)
+    except msgspec.ValidationError as error:
+        raise ModelFileError(f"header: {error}") from None
+    for what, found, known in (
+        ("format", versions.format, FORMAT),
+        ("arithmetic", versions.arithmetic, arithmetic.VERSION),
+    ):
+        if found != known:
+            raise ModelFileError(
+                f"{what} version {found}, but this int8ref has {what} version {known}:"
+                " import the model again"
+            )
+    try:
+        return msgspec.convert(document, _Header)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ModelFileError(f"header: {error}") from None
+
+
+assert hashlib.sha256().digest_size == DIGEST_BYTES
+assert sys.byteorder == "little", "the tensors are mapped as they lie in the file: little endian"

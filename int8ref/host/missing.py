@@ -1,0 +1,59 @@
+"""What is said to whoever runs a command without what int8ref needs: one sentence, no traceback.
+
+It is for a Python, or an environment, that int8ref has not been installed for, and that finds it in
+the current folder.  Python older than 3.11 reads this file, too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+DEPENDENCIES = {
+    "msgspec": "msgspec",
+    "numba": "numba",
+    "numpy": "numpy",
+    "platformdirs": "platformdirs",
+    "sentencepiece": "sentencepiece",
+    "yaml": "PyYAML",
+}
+"""What is installed with int8ref: the name of the module, and that of the distribution."""
+OLDEST = (3, 11)
+
+
+def tell() -> None:
+    """Tell it in place of a traceback, if this process is a command; and if Python is too old."""
+    command = sys.argv[:1] == ["-m"]  # so it is while `python -m` imports the package
+    if sys.version_info[:2] < OLDEST:
+        told = f"int8ref needs Python 3.{OLDEST[1]} or later; this is {sys.version.split()[0]}"
+        if command:
+            sys.exit(f"int8ref: error: {told} ({sys.executable})")
+        raise ImportError(told)
+    if command:
+        sys.excepthook = _hook
+
+
+def _hook(kind: Any, error: Any, trace: Any) -> None:
+    """See `sys.excepthook`."""
+    name = getattr(error, "name", None)
+    if isinstance(error, ModuleNotFoundError) and name in DEPENDENCIES:
+        print("int8ref: error: " + advice(name), file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def advice(module: str) -> str:
+    """What to type where a module is missing."""
+    python = sys.executable
+    told = f"the package {DEPENDENCIES[module]} is not installed for {python}: type "
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if not os.path.exists(os.path.join(folder, "pyproject.toml")):
+        return told + f"{python} -m pip install {DEPENDENCIES[module]}"
+    own = os.path.join(folder, ".venv", "Scripts" if os.name == "nt" else "bin", "python")
+    if os.path.exists(own) or os.path.exists(own + ".exe"):
+        return told + f"{own} instead"
+    if sys.prefix == sys.base_prefix:
+        told += f'{python} -m venv "{os.path.join(folder, ".venv")}", then '
+        python = own
+    return told + f'{python} -m pip install "{folder}[models]", and then use {python}'

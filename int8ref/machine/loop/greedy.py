@@ -1,0 +1,32 @@
+"""Greedy search in native code."""
+
+from __future__ import annotations
+
+from int8ref.abi.call import CANDIDATES, DECODER_ROWS
+from int8ref.kernels.argmax import first_largest
+from int8ref.kernels.views import word
+from int8ref.machine.loop.part import part
+from int8ref.machine.loop.rows import target_input
+from int8ref.machine.loop.steps import advance, begin, candidate_logits, candidates, follow
+
+
+@part
+def greedy(frame: int, call: int) -> None:
+    """Twin of `search.greedy`: encode, then step until every row is done.
+
+    The last instruction puts the ids, unless only candidates count: then it is left out.
+    """
+    chosen = word(call, CANDIDATES) != 0
+    instructions = word(call, DECODER_ROWS) - (1 if chosen else 0)
+    sentences = begin(frame, call)
+    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
+    step = 0
+    rows = sentences
+    while rows > 0:
+        advance(frame, call, rows, step, instructions)
+        if chosen:
+            for row in range(rows):
+                tokens = candidates(call, sentence[row])
+                ids[row] = tokens[first_largest(candidate_logits(frame, call, row))]
+        rows = follow(frame, call, rows, step)
+        step += 1

@@ -1,0 +1,42 @@
+"""The loop over instructions: each is a call of the native function of its operation."""
+
+from __future__ import annotations
+
+import importlib
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from int8ref.abi.frame import CODE_WORDS
+from int8ref.kernels.ir.lowering import I64, lowers
+from int8ref.kernels.views import word
+from int8ref.machine.loop.part import part, symbol
+from int8ref.machine.model.assemble import OPCODES
+
+
+def dispatch(opcode: int, frame: int, code: int) -> None:
+    """Run the instruction at `code`: a call of the native function of its operation."""
+    op = next(op for op, index in OPCODES.items() if index == opcode)
+    importlib.import_module(f"int8ref.kernels.{op}").step(frame, code)
+
+
+@lowers(dispatch)
+def _dispatch_ir(builder: ir.IRBuilder, opcode: ir.Value, frame: ir.Value, code: ir.Value) -> None:
+    done = builder.append_basic_block("dispatch.done")
+    switch = builder.switch(opcode, done)
+    kind = ir.FunctionType(ir.VoidType(), [I64, I64])
+    for op, index in OPCODES.items():
+        with builder.goto_block(builder.append_basic_block(op)):
+            switch.add_case(index, builder.block)
+            step = cgutils.get_or_insert_function(builder.module, kind, symbol(op))
+            builder.call(step, [frame, code])
+            builder.branch(done)
+    builder.position_at_end(done)
+
+
+@part
+def run(address: int, rows: int, frame: int) -> None:
+    """Run `rows` instructions of code."""
+    for row in range(rows):
+        code = address + row * CODE_WORDS * 8
+        dispatch(word(code, 0), frame, code)

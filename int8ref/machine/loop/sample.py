@@ -1,0 +1,118 @@
+"""Sampling in native code."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from int8ref.abi.call import (
+    DECODER_ROWS,
+    GIVEN_LENGTHS,
+    MULTIPLIER,
+    PITCH,
+    RANDOM,
+    SHIFT,
+    TOP_K,
+    TOP_P,
+    WEIGHTS,
+)
+from int8ref.kernels.ir.arithmetic import exp2_precise, rounding_shift_right
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.log_softmax import FARTHEST, largest
+from int8ref.kernels.views import array, word
+from int8ref.machine.loop.part import part
+from int8ref.machine.loop.rows import target_input
+from int8ref.machine.loop.steps import HEAD_ROWS, advance, begin, follow, head_logits, head_width
+from int8ref.search import sampling as meaning
+from int8ref.spec import limits
+
+ALL = np.int64(limits.ALL)
+LOW_BITS = np.int64(meaning.LOW_BITS)
+LOW = (np.int64(1) << LOW_BITS) - np.int64(1)
+BITS = np.int64(meaning.RANDOM_BITS)
+
+
+@part
+def sample(frame: int, call: int) -> None:
+    """Twin of `search.sample`: encode, then step until every row is done."""
+    sentences = begin(frame, call)
+    random = array(word(call, RANDOM), (sentences, word(call, PITCH)), np.int32)
+    given_lengths = array(word(call, GIVEN_LENGTHS), (sentences,), np.int32)
+    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
+    width = head_width(call)
+    step = 0
+    rows = sentences
+    while rows > 0:
+        advance(frame, call, rows, step, word(call, DECODER_ROWS) - 1)
+        for first in range(0, rows, HEAD_ROWS):
+            count = min(HEAD_ROWS, rows - first)
+            logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
+            for r in range(count):
+                index = sentence[first + r]
+                at = step - given_lengths[index]
+                if at >= 0:
+                    token = draw(call, logits[r], random[index, at])
+                    ids[first + r] = np.int32(token)
+        rows = follow(frame, call, rows, step)
+        step += 1
+
+
+@kernel
+def draw(call, row, number):
+    """The token of a row of logits for a random number."""
+    top, multiplier, shift = largest(row), word(call, MULTIPLIER), word(call, SHIFT)
+    weights = array(word(call, WEIGHTS), (len(row),), np.int64)
+    least = kth_largest(row, top, word(call, TOP_K))
+    for n in range(len(row)):
+        product = (np.int64(top) - np.int64(row[n])) * multiplier
+        weight = exp2_precise(min(rounding_shift_right(product, shift), FARTHEST))
+        weights[n] = weight if np.int64(row[n]) >= least else np.int64(0)
+    least = threshold(weights, word(call, TOP_P))
+    total = sum_from(weights, least)
+    bound = (np.int64(number) * (total >> LOW_BITS)) >> (BITS - LOW_BITS)
+    bound += (np.int64(number) * (total & LOW)) >> BITS
+    reached, token = np.int64(0), 0
+    for n in range(len(weights)):
+        reached += weights[n] if weights[n] >= least else np.int64(0)
+        if reached > bound:
+            token = n
+            break
+    return token
+
+
+@kernel
+def kth_largest(row, top, k):
+    """The k-th largest logit, found bit by bit; the least there may be for a k of 0."""
+    low, high = np.int64(-(2**31)), np.int64(top)
+    while low < high and k > 0:
+        middle = (low + high + np.int64(1)) >> np.int64(1)
+        count = 0
+        for n in range(len(row)):
+            count += 1 if np.int64(row[n]) >= middle else 0
+        if count >= k:
+            low = middle
+        else:
+            high = middle - np.int64(1)
+    return low
+
+
+@kernel
+def threshold(weights, share):
+    """The largest v for which the weights of at least v have the share, in hundredths, of all."""
+    low, high = np.int64(0), np.int64(2**32)
+    wanted = sum_from(weights, low) * share
+    while low < high and share < ALL:
+        middle = (low + high + np.int64(1)) >> np.int64(1)
+        if sum_from(weights, middle) * ALL >= wanted:
+            low = middle
+        else:
+            high = middle - np.int64(1)
+    return low
+
+
+@kernel
+def sum_from(weights, least):
+    """The sum of the weights of at least `least`."""
+    total = np.int64(0)
+    for n in range(len(weights)):
+        total += weights[n] if weights[n] >= least else np.int64(0)
+    return total

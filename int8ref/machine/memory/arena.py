@@ -1,0 +1,115 @@
+"""The values of one batch: a piece of memory for each domain, the workspace, and a frame that says
+where they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.abi.frame import (
+    BASE,
+    CAPACITY,
+    DOMAINS,
+    FRAME_WORDS,
+    HISTORY,
+    MAX_STEPS,
+    ROWS,
+    TARGET,
+    WORKSPACE,
+)
+from int8ref.machine.memory.aligned import Memory
+from int8ref.machine.model.assemble import Code
+from int8ref.program.inputs import Batch, source_inputs
+from int8ref.spec.instruction import Domain
+
+ROW_ALIGNMENT = 16
+
+
+class Arena:
+    """Room for all values of a batch, with its source inputs filled in; `address` is the frame's.
+
+    Histories have room for `max_steps` steps (none where the program has no history).
+    """
+
+    def __init__(
+        self, code: Code, memory: Memory, batch: Batch, target_rows: int, max_steps: int
+    ) -> None:
+        self._code = code
+        self._memory = memory
+        self.frame, self.address = memory.array((FRAME_WORDS,), np.int64)
+        self.frame[HISTORY + ROWS] = 0
+        self._pieces: dict[Domain, npt.NDArray[np.uint8]] = {}
+        inputs = source_inputs(batch, code.takes_source)
+        tokens = len(inputs["source.ids"])
+        self._reserve("source", tokens)
+        self._reserve("sentence", len(batch) + 1)
+        self._reserve("target", target_rows)
+        self._reserve_history(max_steps)
+        for name, array in inputs.items():
+            self.value(name)[...] = array
+        self._workspace_bytes = 0
+        self._reserve_workspace(max(tokens, target_rows))
+
+    def set_rows(self, domain: Domain, rows: int) -> None:
+        """How many rows of a domain are in use; of a history, how many steps."""
+        self.frame[3 * DOMAINS.index(domain) + ROWS] = rows
+
+    def reserve_targets(self, rows: int) -> None:
+        """Room for so many target rows; their values are lost if there was not."""
+        if rows > self.frame[TARGET + CAPACITY]:
+            self._reserve("target", rows)
+            self._reserve_history(int(self.frame[MAX_STEPS]))
+            self._reserve_workspace(rows)
+        self.set_rows("target", rows)
+
+    def reserve_steps(self, steps: int) -> None:
+        """Room for so many steps of every history: twice as many as there was, if need be."""
+        most = int(self.frame[MAX_STEPS])
+        if steps > most and self._code.row_bytes["history"]:
+            places = self._code.places.items()
+            names = {place.prefix: name for name, place in places if place.domain == "history"}
+            kept = {name: self.value(name).copy() for name in names.values()}
+            self._reserve_history(max(steps, 2 * most))
+            for name, array in kept.items():
+                self.value(name)[...] = array
+
+    def value(self, name: str, rows: int | None = None) -> npt.NDArray[Any]:
+        """A value as a view of the arena: [rows, width], or [rows] where its width is 0.
+
+        A history is [rows, steps, width].
+        """
+        place = self._code.places[name]
+        history = place.domain == "history"
+        at = 3 * DOMAINS.index(place.domain)
+        capacity, current = self.frame[at + CAPACITY : at + ROWS + 1].tolist()
+        per_row, steps = (int(self.frame[MAX_STEPS]), current) if history else (1, 1)
+        count = int(self.frame[TARGET + ROWS] if history else current) if rows is None else rows
+        start = place.prefix * capacity
+        size = count * per_row * max(place.width, 1) * place.item
+        flat = self._pieces[place.domain][start : start + size].view(f"i{place.item}")
+        if history:
+            return flat.reshape(count, per_row, place.width)[:, :steps]
+        return flat.reshape(count, place.width) if place.width else flat
+
+    def _reserve_history(self, steps: int) -> None:
+        """Room for so many steps of each target row; what was there is lost."""
+        used = self.frame[HISTORY + ROWS]
+        most = steps if self._code.row_bytes["history"] else 0
+        self._reserve("history", int(self.frame[TARGET + CAPACITY]) * most)
+        self.frame[HISTORY + ROWS], self.frame[MAX_STEPS] = used, most
+
+    def _reserve(self, domain: Domain, rows: int) -> None:
+        capacity = -(-max(rows, 1) // ROW_ALIGNMENT) * ROW_ALIGNMENT
+        size = capacity * self._code.row_bytes[domain]
+        self._pieces[domain], address = self._memory.array((size,), np.uint8)
+        at = 3 * DOMAINS.index(domain)
+        self.frame[at + BASE : at + ROWS + 1] = address, capacity, rows
+
+    def _reserve_workspace(self, rows: int) -> None:
+        """Scratch memory for so many rows, unless there is more."""
+        size = self._code.workspace_bytes(rows)
+        if size > self._workspace_bytes:
+            self._workspace_bytes = size
+            _, self.frame[WORKSPACE] = self._memory.array((size,), np.uint8)

@@ -1,0 +1,105 @@
+"""Weights in packed form, kept in the cache: packed once, then mapped, and shared by processes.
+
+A file is of one model (the digest of its file), one layout (the sources that pack), and one CPU,
+which the start values depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+
+import numpy as np
+
+from int8ref.files import cached
+from int8ref.files.container import Array
+from int8ref.host import installed
+from int8ref.host.cpu import identity
+from int8ref.kernels.gemm.coarse_layout import BLOCK, coarse_shape, useful
+from int8ref.kernels.gemm.layout import PANEL, pack, packed_shape, padded
+from int8ref.kernels.gemm.quads import usable
+from int8ref.machine.model.prepare import (
+    LENGTHS,
+    coarse,
+    coarse_keys,
+    head,
+    linears,
+    packed_key,
+    shifted_bias,
+    start,
+    start_key,
+)
+from int8ref.program.program import Program, Tensors
+from int8ref.reference.linear import Linear
+
+KIND = "packed"
+SOURCES = (
+    "host/arm.py",
+    "host/cpu.py",
+    "machine/model/prepare.py",
+    "kernels/gemm/layout.py",
+    "spec/pair_sums.py",
+    "kernels/gemm/coarse_layout.py",
+    "kernels/gemm/target.py",
+)
+
+
+def weights(program: Program, tensors: Tensors, digest: str, name: str) -> Tensors:
+    """Packed weights by `prepare.packed_key`, start values by `prepare.start_key`, and the coarse
+    weights of the head by `prepare.coarse_keys`.
+
+    They are views of a mapped file, or, where none can be kept, arrays.  `digest` and `name` are
+    those of the model.
+    """
+    wanted, make = partial(_holds, program, tensors), partial(_pack, program, tensors)
+    return cached.kept(KIND, name, _key(digest), wanted, make)
+
+
+def _key(digest: str) -> str:
+    """Digest of the model's file and of what else packed weights depend on."""
+    root = installed.PACKAGE
+    sources = [hashlib.sha256(root.joinpath(name).read_bytes()).hexdigest() for name in SOURCES]
+    return hashlib.sha256(json.dumps([digest, *sources, *identity()]).encode()).hexdigest()
+
+
+def _pack(program: Program, tensors: Tensors) -> Tensors:
+    found: Tensors = {}
+    for product in linears(program):
+        if packed_key(product.weight) not in found:
+            found[packed_key(product.weight)] = pack(tensors[product.weight])
+        quads = usable(tensors[product.weight])
+        found[start_key(product, quads)] = start(product, tensors, quads)
+    last = head(program)  # is also used as it is in the model's file
+    found[start_key(last, plain=True)] = start(last, tensors, plain=True)
+    return found | coarse(last, tensors)
+
+
+def _holds(program: Program, tensors: Tensors, found: Tensors) -> bool:
+    """Whether these are the packed weights of a program, as far as their shapes tell."""
+    return _holds_coarse(head(program), tensors, found) and all(
+        _is(found.get(packed_key(product.weight)), np.int8, packed_shape(n, k))
+        and any(
+            _is(found.get(start_key(product, quads)), dtype, (padded(n, PANEL),))
+            for quads in (False, True)
+            for dtype in (np.int16, np.int32)
+        )
+        for product in linears(program)
+        for n, k in [tensors[product.weight].shape]
+    )
+
+
+def _holds_coarse(head: Linear, tensors: Tensors, found: Tensors) -> bool:
+    n, k = tensors[head.weight].shape
+    if not useful(k, shifted_bias(head, tensors)):
+        return True
+    weight, start, length = (found.get(name) for name in coarse_keys(head))
+    return (
+        _is(weight, np.int8, coarse_shape(n, k))
+        and _is(start, np.int32, (padded(n, BLOCK),))
+        and _is(length, np.int32, (LENGTHS,))
+    )
+
+
+def _is(array: Array | None, dtype: type, shape: tuple[int, ...]) -> bool:
+    return array is not None and array.dtype == dtype and array.shape == shape

@@ -1,0 +1,216 @@
+"""Tensors in the form that kernels read: packed weights, start values, one factor a channel.
+
+Native code reads addresses and checks nothing.  So each array that it is given is made for one use
+of a tensor, is kept under a key that says the tensor and the use, and has the extent that the
+kernel reads for this use (`Prepared`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.kernels.gemm.coarse_layout import BLOCK, Coarse, coarse_shape, pack_coarse, useful
+from int8ref.kernels.gemm.layout import (
+    PANEL,
+    WIDE,
+    narrow,
+    pack,
+    packed_shape,
+    padded,
+    start_values,
+)
+from int8ref.kernels.gemm.quads import usable
+from int8ref.program.program import Program, Tensors
+from int8ref.reference.linear import Linear
+from int8ref.spec.instruction import Instruction, ValueType
+from int8ref.spec.pair_sums import OFFSET
+
+LENGTHS = 16
+"""How often the length of coarse weights is kept: what lies behind it in a file stays aligned."""
+
+PER_CHANNEL = ("multiplier", "a_multiplier")
+"""Operands given per tensor or per channel, which kernels take per channel; a shift without a
+multiplier is another.  (The other multiplier of `match_add` is mostly one number, and stays it.)"""
+
+Array = npt.NDArray[Any]
+
+
+class Prepared:
+    """The tensors of a valid Program as its kernels take them: each form of a tensor is made once,
+    when first asked for, and shared by all code of the Program.
+
+    `kept` are weights that were packed before, and their start values (see `packed`).  Not to be
+    used from several threads at once.
+    """
+
+    def __init__(self, tensors: Tensors, types: dict[str, ValueType], kept: Tensors) -> None:
+        self._tensors, self._types = tensors, types
+        self._made = dict(kept)
+
+    def of(self, instruction: Instruction, plain: bool) -> dict[str, Array]:
+        """Field -> array for the tensor operands of an instruction.
+
+        With `plain`, a weight is not packed, and has start values in 32 bits.
+        """
+        if isinstance(instruction, Linear):
+            weight = self._plain(instruction.weight) if plain else self.packed(instruction.weight)
+            product = {"weight": weight, "bias": self._start(instruction, plain)}
+            return {**self._others(instruction), **product}
+        return self._others(instruction)
+
+    def quads(self, instruction: Linear, plain: bool) -> bool:
+        """Whether a product adds up quads in 16 bits (`kernels.gemm.quads`); one whose weight is
+        `plain` does not."""
+        if plain:
+            return False
+        if start_key(instruction, quads=True) in self._made:
+            return True
+        if start_key(instruction) in self._made:
+            return False
+        return usable(self._tensors[instruction.weight])
+
+    def coarse(self, head: Linear) -> Coarse | None:
+        """The coarse weights of the product that gives the logits, if they are of use."""
+        keys = coarse_keys(head)
+        if keys[0] not in self._made:  # nor are the others
+            self._made |= coarse(head, self._tensors)
+        if keys[0] not in self._made:
+            return None
+        n, k = self._tensors[head.weight].shape
+        weight = _of_extent(self._made[keys[0]], coarse_shape(n, k), np.int8)
+        start = _of_extent(self._made[keys[1]], (padded(n, BLOCK),), np.int32)
+        return Coarse(weight, start, int(self._made[keys[2]][0]))
+
+    def packed(self, name: str) -> npt.NDArray[np.int8]:
+        """A weight as the products read it."""
+        tensor = self._tensors[name]
+        shape = packed_shape(*tensor.shape)
+        return self._made_once(packed_key(name), partial(pack, tensor), shape, np.int8)
+
+    def _start(self, instruction: Linear, plain: bool) -> Array:
+        quads, tensors = self.quads(instruction, plain), self._tensors
+        key = start_key(instruction, quads, plain)
+        shape = (padded(len(tensors[instruction.bias]), PANEL),)
+        make = partial(start, instruction, tensors, quads, plain)
+        return self._made_once(key, make, shape, np.int16, np.int32)
+
+    def _others(self, instruction: Instruction) -> dict[str, Array]:
+        """What is neither the weight nor the bias of a product."""
+        width = self._types[instruction.names("result")[0]].width
+        names = {f: name for f, kind, name in instruction.operands() if kind == "tensor" and name}
+        if isinstance(instruction, Linear):
+            del names["weight"], names["bias"]
+        channels = PER_CHANNEL if "multiplier" in names else (*PER_CHANNEL, "shift")
+        return {
+            field: self._per_channel(name, width) if field in channels else self._plain(name)
+            for field, name in names.items()
+        }
+
+    def _plain(self, name: str) -> Array:
+        """A tensor as it is, in one piece of memory."""
+        tensor = self._tensors[name]
+        make = partial(np.ascontiguousarray, tensor)
+        return self._made_once(_key("plain", name), make, tensor.shape, tensor.dtype.type)
+
+    def _per_channel(self, name: str, width: int) -> Array:
+        """A tensor of one element, or of `width`, as `width` elements."""
+        tensor = self._tensors[name]
+        if tensor.shape == (width,):
+            return self._plain(name)
+        key, make = _key("per channel", name, width), partial(np.repeat, tensor, width)
+        return self._made_once(key, make, (width,), tensor.dtype.type)
+
+    def _made_once(
+        self,
+        key: str,
+        make: Callable[[], Array],
+        shape: tuple[int, ...],
+        *kinds: type[np.integer[Any]],
+    ) -> Array:
+        """What is kept under this key, or is made now; see `_of_extent`."""
+        if key not in self._made:
+            self._made[key] = make()
+        return _of_extent(self._made[key], shape, *kinds)
+
+
+def _of_extent(array: Array, shape: tuple[int, ...], *kinds: type[np.integer[Any]]) -> Array:
+    """`array`, if native code that reads this extent stays inside of it; else RuntimeError."""
+    if array.shape != shape or array.dtype not in kinds or not array.flags.c_contiguous:
+        raise RuntimeError(f"prepared: {array.dtype} {array.shape}, not {shape}")
+    return array
+
+
+def linears(program: Program) -> list[Linear]:
+    """The matrix products of a Program."""
+    return [i for i in (*program.encoder, *program.decoder) if isinstance(i, Linear)]
+
+
+def head(program: Program) -> Linear:
+    """The product that gives the logits."""
+    found = program.decoder[-1]
+    assert isinstance(found, Linear)
+    return found
+
+
+def _key(use: str, *parts: str | int) -> str:
+    """A name for a form of a tensor; no names of tensors make two forms share it."""
+    return json.dumps([use, *parts])
+
+
+def packed_key(weight: str) -> str:
+    """The key of a packed weight."""
+    return _key("packed", weight)
+
+
+def start_key(instruction: Linear, quads: bool = False, plain: bool = False) -> str:
+    """The key of the start values of a product: for a weight that is packed and has sums in
+    quads, for one that is plain, and for one that is packed without such sums."""
+    use = "plain start" if plain else "quads start" if quads else "start"
+    return _key(use, instruction.weight, instruction.bias, instruction.bias_shift)
+
+
+def start(
+    instruction: Linear, tensors: Tensors, quads: bool = False, plain: bool = False
+) -> npt.NDArray[np.int32] | npt.NDArray[np.int16]:
+    """What the accumulators of a product start from (`kernels.gemm.layout.start_values`): in 16
+    bits, in units of 2^bias_shift, where they fit, but for a plain weight."""
+    bias = shifted_bias(instruction, tensors)
+    wide = start_values(tensors[instruction.weight], bias, OFFSET if quads else None)
+    units = None if plain else narrow(wide, instruction.bias_shift)
+    return wide if units is None else units
+
+
+def start_shift(instruction: Linear, start: Array) -> int:
+    """The unit of start values, for kernels."""
+    return WIDE if start.dtype == np.int32 else instruction.bias_shift
+
+
+def shifted_bias(instruction: Linear, tensors: Tensors) -> npt.NDArray[np.int32]:
+    """The bias of a product in units of its accumulators."""
+    return (tensors[instruction.bias].astype(np.int64) << instruction.bias_shift).astype(np.int32)
+
+
+def coarse_keys(head: Linear) -> tuple[str, str, str]:
+    """Keys of the parts of a `Coarse`."""
+    parts = head.weight, head.bias, head.bias_shift
+    return (
+        _key("coarse weight", *parts),
+        _key("coarse start", *parts),
+        _key("coarse length", *parts),
+    )
+
+
+def coarse(head: Linear, tensors: Tensors) -> Tensors:
+    """The coarse weights of a product by `coarse_keys`; nothing where they are of no use."""
+    weight, bias = tensors[head.weight], shifted_bias(head, tensors)
+    if not useful(weight.shape[1], bias):
+        return {}
+    found = pack_coarse(weight, bias)
+    parts = found.weight, found.start, np.full(LENGTHS, found.length, np.int32)
+    return dict(zip(coarse_keys(head), parts, strict=True))

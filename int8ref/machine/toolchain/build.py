@@ -1,0 +1,142 @@
+"""Compiles the machine: a native function an operation, and the interpreter that calls them.
+
+As a child (see `compilers`) it first tells the number of parts.  Then it compiles the parts whose
+numbers it is given.  What it tells goes to standard output, each with its length before it.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import gc
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import config, types
+from numba.core.compiler import Flags, compile_extra
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+from int8ref.host import child
+from int8ref.host.cpu import cpu
+from int8ref.kernels.ir.compile import OPTIONS
+from int8ref.kernels.ir.lowering import I64
+from int8ref.machine.loop.entry import call_machine
+from int8ref.machine.loop.part import PARTS, symbol
+from int8ref.machine.model.assemble import OPCODES
+from int8ref.machine.toolchain import image
+from int8ref.machine.toolchain.compilers import send
+from int8ref.machine.toolchain.objects import ENTRY, CompilerError, Part
+
+GARBAGE = 100_000
+"""New objects after which garbage is collected: Numba makes so many that it takes long."""
+
+
+def compile_parts(numbers: Iterable[int]) -> Iterator[Part]:
+    """Those parts of the machine that have these numbers; there may be fewer.
+
+    Raises `CompilerError` where Numba does not compile, or for another CPU than `cpu` tells, as the
+    weights would be packed for the wrong one.
+    """
+    if config.DISABLE_JIT:
+        raise CompilerError("NUMBA_DISABLE_JIT is set")
+    told = cpu_target.target_context.codegen().magic_tuple()
+    if told != cpu():
+        raise CompilerError(f"Numba compiles for {told}, not for {cpu()}")
+    parts = list(functions().items())
+    for name, function in (parts[number] for number in numbers if number < len(parts)):
+        yield part_of(name, module(name, function))
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Name of the native function -> what it is compiled from.
+
+    What takes longest is not among the last, which processes that share the work then wait for.
+    """
+    steps = {op: importlib.import_module(f"int8ref.kernels.{op}").step for op in OPCODES}
+    return {
+        ENTRY: call_machine,
+        **{symbol(f"part.{part.__name__}"): part for part in PARTS[::-1]},
+        **{symbol(op): step.py_func for op, step in reversed(steps.items())},
+    }
+
+
+def part_of(name: str, compiled: Any) -> Part:
+    """Object code of the module of one part."""
+    defined = {f.name for f in compiled.functions if not f.is_declaration}
+    needed = {f.name for f in compiled.functions if not f.name.startswith("llvm.")} - defined
+    return Part(name, target_machine().emit_object(compiled), sorted(defined), sorted(needed))
+
+
+def target_machine() -> Any:
+    """LLVM's code generator for this CPU: such code as can become an image, where that is for it.
+
+    Elsewhere such code as LLVM itself can load.
+    """
+    _, name, features = cpu()
+    forms = {"reloc": "pic", "codemodel": "small"}
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=3, **(forms if image.supported() else {"jit": True})
+    )
+
+
+@global_compiler_lock
+def module(name: str, function: Callable[..., Any]) -> Any:
+    """LLVM's optimised module of `function` of int64, compiled under `name`.
+
+    It is a C function with its result, int64 or none, and reports no errors, because kernels raise
+    none.  Numba would also load the module, and could not: other parts are not there.
+    """
+    told = inspect.signature(function)
+    parameters = len(told.parameters)
+    result = types.int64 if told.return_annotation == "int" else types.void
+    target = cpu_target.target_context
+    flags = Flags()
+    cpu_target.options.parse_as_flags(flags, OPTIONS | {"nopython": True})
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
+    found = compile_extra(
+        cpu_target.typing_context,
+        target,
+        function,
+        [types.int64] * parameters,
+        result,
+        flags,
+        locals={},
+    )
+    outer = target.create_module(name)
+    kind = target.call_conv.get_function_type(found.fndesc.restype, found.fndesc.argtypes)
+    body = ir.Function(outer, kind, found.fndesc.llvm_func_name)
+    returned = I64 if result is types.int64 else ir.VoidType()
+    entry = ir.Function(outer, ir.FunctionType(returned, [I64] * parameters), name)
+    builder = ir.IRBuilder(entry.append_basic_block())
+    _, value = target.call_conv.call_function(
+        builder, body, found.fndesc.restype, found.fndesc.argtypes, entry.args
+    )
+    builder.ret(value) if result is types.int64 else builder.ret_void()
+    library = found.library
+    library.add_ir_module(outer)
+    for used in library._linking_libraries:
+        library._final_module.link_in(used._get_module_for_linking(), preserve=True)
+    library._optimize_final_module()
+    return library._final_module
+
+
+def main() -> None:
+    """The child, see above."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing else gets in between
+    gc.set_threshold(GARBAGE)
+    if hasattr(os, "nice"):
+        os.nice(5)  # an import at the same time has one thread, and takes longest
+    send(output, len(functions()))
+    for part in compile_parts(child.given()):
+        send(output, part)
+
+
+if __name__ == "__main__":
+    main()

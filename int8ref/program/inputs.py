@@ -1,0 +1,81 @@
+"""The arrays that a Program starts from: of a source, and of a step of the decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.errors import OutOfRangeError, WrongValueError
+from int8ref.program.program import Program
+
+Batch = Sequence[Sequence[int]]
+
+
+Values = dict[str, npt.NDArray[Any]]
+
+
+Observer = Callable[[str, npt.NDArray[Any]], None]
+"""Called with every value and its name as it is computed.  Observation changes nothing."""
+
+
+def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray[np.int32]:
+    """What a step of a session is given: an integer for each row, else it raises ValueError."""
+    found = np.asarray(ids)
+    if found.shape != (rows,) or found.dtype.kind != "i":
+        raise WrongValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
+    clipped = np.clip(found, -(2**31), 2**31 - 1)  # which no vocabulary has: else 2^32 becomes 0
+    return np.asarray(clipped, np.int32)
+
+
+def places_of_rows(places: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]:
+    """What rows are selected by: integers in [0, rows), else it raises IndexError."""
+    found = np.asarray(places)
+    if found.ndim != 1 or (found.size and found.dtype.kind != "i"):
+        raise OutOfRangeError(f"{found.dtype} of shape {found.shape} as numbers of rows")
+    if found.size and (found.min() < 0 or found.max() >= rows):
+        raise OutOfRangeError(f"numbers of rows must lie in [0, {rows})")
+    return found.astype(np.int64, copy=False)
+
+
+def target_inputs(ids: npt.NDArray[np.int32], position: int, sentence: npt.NDArray[Any]) -> Values:
+    """The inputs of a decoder step: the token before it, its position, the sentence of each row."""
+    return {
+        "target.ids": ids,
+        "target.positions": np.full(len(ids), position, np.int32),
+        "target.sentence": sentence,
+    }
+
+
+def first_states(program: Program, rows: int) -> Values:
+    """The states before the first step: zero, histories without a step."""
+    shapes = {
+        state.value: (rows, 0, state.width) if state.domain == "history" else (rows, state.width)
+        for state in program.states
+    }
+    return {s.value: np.zeros(shapes[s.value], s.dtype) for s in program.states}
+
+
+def source_inputs(batch: Batch, taken: bool) -> Values:
+    """The encoder's inputs: sentences one after the other, without padding.
+
+    Raises ValueError for a batch without sentences or a sentence without tokens; where no source is
+    taken, for a sentence with any.
+    """
+    lengths = [len(sentence) for sentence in batch]
+    if not lengths or (taken and 0 in lengths):
+        raise WrongValueError("a batch needs sentences, and a sentence tokens")
+    if not taken and any(lengths):
+        raise WrongValueError("the program takes no source: its sentences must be empty")
+    offsets = np.zeros(len(batch) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    sentence = np.repeat(np.arange(len(batch), dtype=np.int32), lengths)
+    return {
+        "source.ids": np.array(list(chain.from_iterable(batch)), np.int32),
+        "source.positions": np.arange(len(sentence), dtype=np.int32) - offsets[sentence],
+        "source.sentence": sentence,
+        "source.offsets": offsets,
+    }

@@ -1,0 +1,79 @@
+"""Sizes of a Program: its vocabulary, its positions, its longest translation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Union
+
+import numpy as np
+
+from int8ref.reference import instructions
+from int8ref.reference.attention import MAX_KEYS
+from int8ref.reference.embed import Embed
+from int8ref.reference.rotary import Rotary
+from int8ref.spec.instruction import (
+    Instruction,
+)
+from int8ref.spec.instruction import Tensors as Tensors
+
+if TYPE_CHECKING:
+    AnyInstruction = Instruction
+else:
+    AnyInstruction = Union[tuple(instructions().values())]  # noqa: UP007 - known at run time only
+from int8ref.program.program import Program, takes_source
+
+Side = Literal["source", "target"]
+
+
+def _embeds(program: Program, side: Side) -> list[Embed]:
+    """Instructions that look up token ids of a side, in the encoder or in the decoder."""
+    both = (*program.encoder, *program.decoder)
+    return [i for i in both if isinstance(i, Embed) and i.ids == f"{side}.ids"]
+
+
+def embedding_sizes(program: Program, tensors: Tensors, side: Side) -> list[int]:
+    """How many token ids each instruction knows that looks up those of a side."""
+    return [len(tensors[i.table]) for i in _embeds(program, side)]
+
+
+def position_limits(program: Program, tensors: Tensors, side: Side) -> list[int]:
+    """How many positions each instruction knows that adds or turns by those of a side."""
+    embeds, both = _embeds(program, side), (*program.encoder, *program.decoder)
+    tables = [i.position_table for i in embeds if i.position_table is not None]
+    turned = (i for i in both if isinstance(i, Rotary) and i.positions == f"{side}.positions")
+    tables += [i.cosine for i in turned]
+    made = [i.max_positions for i in embeds if i.wave is not None]
+    return [len(tensors[name]) for name in tables] + made
+
+
+def max_steps(program: Program, tensors: Tensors) -> int:
+    """Most steps a decoder may take: its positions, and the keys that attention takes."""
+    limits = position_limits(program, tensors, "target")
+    limited = not limits or any(state.domain == "history" for state in program.states)
+    return min(limits + [MAX_KEYS] * limited)
+
+
+def max_target_length(program: Program, tensors: Tensors, source_length: int) -> int:
+    """Most tokens a translation of a source of so many tokens (with its frame) may have.
+
+    floor(source_length * max_length_factor / 100), at least 1, at most `max_steps`; as many as
+    those where there is no source.
+    """
+    most = max_steps(program, tensors)
+    if not takes_source(program):
+        return most
+    return longest_translation(source_length, program.max_length_factor, most)
+
+
+def longest_translation(source_length: int, factor: int, most: int) -> int:
+    """floor(source_length * factor / 100), at least 1, at most `most`."""
+    return max(1, min(source_length * factor // 100, most))
+
+
+def vocabulary_size(program: Program, tensors: Tensors) -> int:
+    """How many tokens a logit is given to, by the last instruction of the decoder."""
+    return len(tensors[program.decoder[-1].names("tensor")[0]])
+
+
+def parameter_count(tensors: Tensors) -> int:
+    """Number of elements of all tensors."""
+    return int(sum(np.prod(t.shape) for t in tensors.values()))

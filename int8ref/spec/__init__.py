@@ -1,0 +1,1 @@
+"""What the integers are: arithmetic, the form of an instruction, and limits."""

@@ -1,0 +1,196 @@
+"""The arithmetic contract: the few integer primitives that every operation is built from.
+
+Data is two's complement: int8 between operations (symmetric, [-127, 127]), int16 for residual sums
+and recurrent state, int32 for accumulators.  Inside a primitive every value is int64, and each
+primitive says which inputs it accepts; outside of that range it raises `OverflowError` instead of
+wrapping, so that a result which exists is always the mathematical one.
+
+There is one rounding rule, round half up (ties towards +infinity), wherever a shift drops bits:
+
+    rounding_shift_right(x, s) = floor(x / 2^s + 1/2)                                      (A1)
+
+and divisions say their own.  `int8ref.kernels.ir.arithmetic` holds the compiled twins of these
+functions, for scalars; the two are tested to be equal on every input they accept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION = 3
+"""Arithmetic version: raised whenever any operation gives any other bit than before."""
+
+Integers = npt.NDArray[np.integer]
+Int64 = npt.NDArray[np.int64]
+
+DATA_MAX = 127
+"""Largest magnitude of int8 data: the range is symmetric, so that negation never saturates."""
+WIDE_MAX = 32767
+"""Largest magnitude of int16 data (residual sums, recurrent state)."""
+INT32_MAX = 2**31 - 1
+
+EXP2_FRACTION_BITS = 10
+EXP2_ONE = 1 << 14
+EXP2_COEFFICIENTS = (1048576, -726726, 251070, -55780, 7150)
+"""2^-f on [0, 1) as a polynomial of degree 4 in f, coefficients in units of 2^-20, lowest first."""
+EXP2_MAX_INPUT = 16 << EXP2_FRACTION_BITS
+RECIPROCAL_BITS = 29
+
+LOG_BITS = 20
+"""Fraction bits of logarithms: a unit is 2^-20 of an octave."""
+POWER_BITS = 32
+"""Fraction bits of the powers that are summed."""
+POWER_COEFFICIENTS = (2147483648, 1488514807, 515782930, 118750173, 19769302, 2029166)
+"""2^-f on [0, 1) as c0 - f (c1 - f (c2 - ...)), in units of 2^-31, lowest first."""
+POWER_MAX_INPUT = 1 << 30
+
+
+def require_range(x: Integers | int, low: int, high: int, what: str) -> Int64:
+    """`x` widened to int64, after a check that every element lies in [low, high].
+
+    Raises `OverflowError` that names `what`, the offending value and the range.
+    """
+    wide = np.asarray(x).astype(np.int64)
+    if wide.size and (wide.min() < low or wide.max() > high):
+        worst = wide.min() if wide.min() < low else wide.max()
+        raise OverflowError(f"{what}: {worst} is outside [{low}, {high}]")
+    return wide
+
+
+def rounding_shift_right(x: Integers, shift: Integers | int) -> Int64:
+    """floor(x / 2^shift + 1/2): the one rounding of the contract (A1), round half up.
+
+    `x` in (-2^63 + 2^(shift-1), 2^63 - 2^(shift-1)), `shift` in [0, 62]; the arrays broadcast.
+    shift = 0 returns x.
+    """
+    s = require_range(shift, 0, 62, "shift")
+    wide = np.asarray(x).astype(np.int64)
+    half = (np.int64(1) << s) >> 1
+    limit = np.int64(2**63 - 1) - half
+    if wide.size and (np.any(wide > limit) or np.any(wide < -limit)):
+        raise OverflowError("rounding_shift_right: the rounding constant would overflow 64 bits")
+    return (wide + half) >> s
+
+
+def saturate(x: Integers, low: int, high: int) -> Int64:
+    """min(max(x, low), high), elementwise: saturation of data.  Accumulators never saturate."""
+    return np.clip(np.asarray(x).astype(np.int64), low, high)
+
+
+def requantize(
+    acc: Integers,
+    multiplier: Integers | int,
+    shift: Integers | int,
+    low: int = -DATA_MAX,
+    high: int = DATA_MAX,
+) -> Int64:
+    """saturate(rounding_shift_right(acc * multiplier, shift)): an accumulator on a new scale.  (A2)
+
+    A real factor M = scale_in / scale_out becomes the dyadic number multiplier * 2^-shift.
+    `acc` int32; `multiplier` in [0, 2^31); `shift` in [0, 62]; the product is exact in int64 and
+    is rounded once.  multiplier = 1 is the shift-only re-scaling of Lin et al. 2020 (Eq. 10).
+    """
+    a = require_range(acc, -INT32_MAX - 1, INT32_MAX, "requantize: accumulator")
+    m = require_range(multiplier, 0, INT32_MAX, "requantize: multiplier")
+    return saturate(rounding_shift_right(a * m, shift), low, high)
+
+
+def bit_length(x: Integers) -> Int64:
+    """Number of bits of x: the e with 2^(e-1) <= x < 2^e, and 0 for x = 0.  `x` in [0, 2^63)."""
+    rest = require_range(x, 0, 2**63 - 1, "bit_length")
+    bits = np.zeros_like(rest)
+    for step in (32, 16, 8, 4, 2, 1):
+        high = rest >> step
+        bits += np.where(high > 0, step, 0)
+        rest = np.where(high > 0, high, rest)
+    return bits + rest
+
+
+def isqrt(x: Integers) -> Int64:
+    """floor(sqrt(x)), exact, for x in [0, 2^62): one bit of the root at a time."""
+    rest = require_range(x, 0, 2**62 - 1, "isqrt")
+    root = np.zeros_like(rest)
+    for bit in range(60, -1, -2):
+        trial = root + (np.int64(1) << bit)
+        fits = rest >= trial
+        rest = np.where(fits, rest - trial, rest)
+        root = np.where(fits, (root >> 1) + (np.int64(1) << bit), root >> 1)
+    return root
+
+
+def reciprocal(x: Integers) -> tuple[Int64, Int64]:
+    """(r, k) with r = floor(2^k / x) and k = bit_length(x) + 29, so that 1/x = r * 2^-k.      (A3)
+
+    `x` in [1, 2^32); r in [2^29, 2^30]: the relative error is below 2^-29
+    and never positive.  The one division of a row.
+    """
+    wide = require_range(x, 1, 2**32 - 1, "reciprocal")
+    k = bit_length(wide) + RECIPROCAL_BITS
+    return (np.int64(1) << k) // wide, k
+
+
+def exp2_negative(z: Integers) -> Int64:
+    """2^14 * 2^(-z / 2^10), rounded half up after a polynomial of degree 4.                   (A4)
+
+    `z` in [0, 2^14], fixed point with 10 fraction bits; the result lies in [0, 2^14], falls
+    monotonically, and is exactly 2^14 at z = 0.  With z = i * 2^10 + f:
+
+        t = c0 + (f * (c1 + (f * (c2 + (f * (c3 + (f * c4 >> 10)) >> 10)) >> 10)) >> 10)
+        result = rounding_shift_right(t, 6 + i)
+
+    The inner shifts round down.  Every intermediate fits in int32.  The largest error against the
+    exact power, over all inputs, is 0.541 of a unit in the last place.
+    """
+    wide = require_range(z, 0, EXP2_MAX_INPUT, "exp2_negative")
+    fraction = wide & ((1 << EXP2_FRACTION_BITS) - 1)
+    t = np.full_like(wide, EXP2_COEFFICIENTS[-1])
+    for coefficient in EXP2_COEFFICIENTS[-2::-1]:
+        t = coefficient + ((t * fraction) >> EXP2_FRACTION_BITS)
+    return rounding_shift_right(t, 6 + (wide >> EXP2_FRACTION_BITS))
+
+
+def exp2_precise(z: Integers) -> Int64:
+    """2^32 * 2^(-z / 2^20), rounded down after a polynomial of degree 5.                      (A5)
+
+    `z` in [0, 2^30], fixed point with 20 fraction bits; the result lies in [0, 2^32], falls
+    monotonically, is exactly 2^32 at z = 0 and 0 from z = 2^25 + 1 on.  With z = i * 2^20 + f:
+
+        t = c0 - (f * (c1 - (f * (c2 - (f * (c3 - (f * (c4 - (f * c5 >> 20)) >> 20)) ... >> 20)
+        result = (2 * t) >> i
+
+    All shifts round down; t lies in [2^30, 2^31], every factor in [0, 2^32), and every product
+    below 2^52.  Over all f, 2^-31 * t is the exact power but for a relative error below 8.7e-8.
+    """
+    wide = require_range(z, 0, POWER_MAX_INPUT, "exp2_precise")
+    fraction = wide & ((1 << LOG_BITS) - 1)
+    t = np.full_like(wide, POWER_COEFFICIENTS[-1])
+    for coefficient in POWER_COEFFICIENTS[-2::-1]:
+        t = coefficient - ((t * fraction) >> LOG_BITS)
+    power: Int64 = (2 * t) >> np.minimum(wide >> LOG_BITS, 62)
+    return power
+
+
+def log2(x: Integers) -> Int64:
+    """2^20 * log2(x), rounded half up: a bit of the fraction at a time, by squaring.           (A6)
+
+    `x` in [1, 2^62).  With e = bit_length(x) - 1 and y = x * 2^(30 - e), rounded down, in
+    [2^30, 2^31):
+
+        result = e
+        21 times: y = y^2 >> 30;  bit = y >> 31;  y = y >> bit;  result = 2 * result + bit
+        result = (result + 1) >> 1
+
+    The square of y has twice its logarithm, whose integer part is the next bit.  The largest error
+    over all x is below 0.51 of a unit; a power of two is exact.  Rises monotonically.
+    """
+    wide = require_range(x, 1, 2**62 - 1, "log2")
+    result = bit_length(wide) - 1
+    spare = 30 - result
+    y = (wide << np.maximum(spare, 0)) >> np.maximum(-spare, 0)
+    for _ in range(LOG_BITS + 1):
+        y = (y * y) >> 30
+        bit = y >> 31
+        y = y >> bit
+        result = 2 * result + bit
+    return (result + 1) >> 1

@@ -1,0 +1,1 @@
+"""From texts to results, with scores and alignments, and golden vectors of a sentence."""

@@ -1,0 +1,133 @@
+"""Which source token each target token looks at: the weights of the decoder's attention.
+
+The attention is the last one of the decoder whose keys are the source.  Where the decoder is
+recurrent (SSRU) its first head is taken: Marian trains that head of its small models on alignments
+(guided alignment).  Of other models it is the mean of all heads.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.engines.engine import Engine
+from int8ref.errors import UserError
+from int8ref.options import AlignmentKind
+from int8ref.program.inputs import Batch
+from int8ref.program.program import Frame, Program, Tensors
+from int8ref.reference.attention import Attention
+from int8ref.reference.attention_polynomial import polynomial_weights
+from int8ref.reference.attention_softmax import attention_weights
+from int8ref.results import Alignment
+from int8ref.text.decimals import share
+
+SHARE_BITS = 30
+"""Bits of a head's share: enough that no two weights of a head become equal."""
+
+Int64 = npt.NDArray[np.int64]
+
+
+class AlignmentError(UserError, ValueError):
+    """A model that cannot align: the message says why."""
+
+
+def aligning_attention(program: Program) -> tuple[Any, range]:
+    """The attention that aligns, and those of its heads that count.  Raises `AlignmentError`."""
+    found = [i for i in program.decoder if isinstance(i, Attention) and i.key_offsets is not None]
+    if not found:
+        raise AlignmentError("nothing to align by: the decoder has no attention to the source")
+    recurrent = any(instruction.op == "ssru" for instruction in program.decoder)
+    return found[-1], range(1 if recurrent else found[-1].heads)
+
+
+def alignment_weights(
+    engine: Engine,
+    tensors: Tensors,
+    sources: Batch,
+    owners: Sequence[int],
+    targets: Sequence[Sequence[int]],
+) -> list[Int64]:
+    """Weights of each target: int64 [its tokens, tokens of its source with their frame].
+
+    The decoder is run over the targets, which are given; `owners`: the index of each target's
+    source.  A weight is the sum over the heads of floor(2^30 * p / sum(p)), p being the weights of
+    a head, so that each head counts alike.
+    """
+    attention, heads = aligning_attention(engine.program)
+    seen: dict[str, npt.NDArray[Any]] = {}
+
+    def observe(name: str, value: npt.NDArray[Any]) -> None:
+        if name in (attention.query, attention.key):
+            seen[name] = value
+
+    out = [
+        np.zeros((len(target), len(sources[owner])), np.int64)
+        for target, owner in zip(targets, owners, strict=True)
+    ]
+    begins = [0, *itertools.accumulate(len(source) for source in sources)]
+    session = engine.session(sources, observe)
+    rows = [row for row, target in enumerate(targets) if target]
+    session.select(np.array([owners[row] for row in rows], np.int64))
+    ids = [engine.program.start] * len(rows)
+    for step in itertools.count():
+        if not rows:
+            break
+        session.step(np.array(ids, np.int32))
+        for row, query in zip(rows, seen[attention.query], strict=True):
+            keys = seen[attention.key][slice(*begins[owners[row] : owners[row] + 2])]
+            for head in heads:
+                weights = _head_weights(attention, tensors, head, query, keys)
+                out[row][step] += (weights << SHARE_BITS) // weights.sum()
+        going = [place for place, row in enumerate(rows) if len(targets[row]) > step + 1]
+        rows = [rows[place] for place in going]
+        ids = [targets[row][step] for row in rows]
+        session.select(np.array(going, np.int64))
+    return out
+
+
+def _head_weights(
+    attention: Any,
+    tensors: Tensors,
+    head: int,
+    query: npt.NDArray[np.int8],
+    keys: npt.NDArray[np.int8],
+) -> Int64:
+    """Weights of one head for one row of queries: int64 [keys]."""
+    width, shared = attention.head_width, head // (attention.group or 1)
+    q, k = attention.query_column + head * width, attention.key_column + shared * width
+    columns = query[None, q : q + width].astype(np.int64), keys[:, k : k + width].astype(np.int64)
+    weights: Int64 = WEIGHTS[attention.op](attention, tensors, head, *columns)[0]
+    return weights
+
+
+def _softmax(attention: Any, tensors: Tensors, head: int, query: Int64, keys: Int64) -> Int64:
+    multiplier, limit = tensors[attention.score_multiplier], tensors[attention.score_limit]
+    return attention_weights(query, keys, multiplier[head], limit[head], attention.score_shift)
+
+
+def _polynomial(attention: Any, tensors: Tensors, head: int, query: Int64, keys: Int64) -> Int64:
+    names = ("score_bias", "score_shift", "delta_multiplier", "delta_shift")
+    per_head = (int(tensors[getattr(attention, name)][head]) for name in names)
+    return polynomial_weights(query, keys, attention.degree, *per_head)
+
+
+WEIGHTS = {"attention_softmax": _softmax, "attention_polynomial": _polynomial}
+"""Operation -> the weights of one head, from its queries and keys."""
+
+
+def describe(weights: Int64, kind: AlignmentKind, frame: Frame) -> Alignment:
+    """What is told of the weights of a translation, int64 [its tokens, source tokens with `frame`].
+
+    Points are to tokens of the text, never to its frame.
+    """
+    own = weights[:, len(frame.before) : weights.shape[1] - len(frame.after)]
+    best: list[int] = own.argmax(axis=1).tolist() if own.shape[1] else []
+    points = tuple((source, target) for target, source in enumerate(best))
+    if kind == "hard":
+        return Alignment(points)
+    rows = [[int(weight) for weight in row] for row in weights]
+    return Alignment(points, tuple(tuple(share(w, sum(row)) for w in row) for row in rows))

@@ -1,0 +1,214 @@
+"""What an engine computes for a sentence, operation by operation: golden vectors."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from int8ref.engines.backends import Backend, load_engine
+from int8ref.engines.reference import run_instruction
+from int8ref.errors import UserError
+from int8ref.files.model_file import Model
+from int8ref.program.inputs import Values, first_states, source_inputs, target_inputs
+from int8ref.program.program import Program, takes_source
+from int8ref.program.sizes import longest_translation, max_steps
+from int8ref.reference import instructions
+from int8ref.reference.argmax import Argmax
+from int8ref.results import Unknown
+from int8ref.spec import arithmetic
+from int8ref.spec.instruction import Instruction
+from int8ref.translation.worker import tokenizers
+
+INDEX = "vectors.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in an archive, so that the bytes depend on what is in it alone."""
+UNIX = 3
+"""The system that every archive claims to be of."""
+
+
+@dataclass
+class Vectors:
+    """Operations in the order they ran in, and the arrays they name.
+
+    text      what was recorded
+    source    token ids of the source, with their frame; empty for a model without a source
+    target    token ids of the translation, or of the text that such a model reads, with eos
+    records   for each operation: `op`, `sequence` ("encoder" or "decoder"), `step` of the decoder
+              from 0 (else None), `constants` by field (an operand that is left out is None),
+              `operands` and `results` by field: names in `arrays`
+    unknown   what the vocabulary lacks of the text (`results.Unknown`)
+    arrays    int8, int16 and int32: constants of the model as model/NAME, values as encoder/NAME
+              and decoder/STEP/NAME
+    """
+
+    text: str
+    source: list[int] = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    unknown: Unknown = ()
+
+    def archive(self, model: str, sha256: str) -> bytes:
+        """A NumPy archive (.npz, not compressed), with all but the arrays in `INDEX`.
+
+        `model`, `sha256`: name of the model, and digest of its file.  `numpy.load` reads it; no
+        member is a pickle.  Raises `UserError` for a name that leads out of a folder.
+        """
+        index = {
+            "arithmetic": arithmetic.VERSION,
+            "model": model,
+            "sha256": sha256,
+            "text": self.text,
+            "source": self.source,
+            "target": self.target,
+            "records": self.records,
+        }
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as made:
+            made.writestr(_member(INDEX), json.dumps(index, indent=1))
+            for name in sorted(self.arrays):
+                if ".." in re.split(r"[/\\]", name):  # whoever unpacks the archive may follow it
+                    raise UserError(f"the model has a tensor or value of the name {name!r}")
+                member = io.BytesIO()
+                np.lib.format.write_array(member, self.arrays[name], allow_pickle=False)
+                made.writestr(_member(f"{name}.npy"), member.getvalue())
+        return content.getvalue()
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A file in an archive, the same on every system."""
+    made = zipfile.ZipInfo(name, EPOCH)
+    made.create_system = UNIX
+    return made
+
+
+def record(
+    model: Model,
+    text: str,
+    steps: int | None = None,
+    ops: Sequence[str] | None = None,
+    backend: Backend = "reference",
+) -> Vectors:
+    """All that happens to a text: its greedy translation, or, by a model without a source, the
+    reading of it, token by token.
+
+    `steps`: most steps of the decoder; `ops`: the only operations that are kept.  The backend
+    changes nothing.  Raises `UserError` for an operation that there is none of, here or in the
+    model, and for a text without tokens or longer than the model takes.
+    """
+    unknown = sorted(set(ops or ()) - set(instructions()))
+    if unknown:
+        raise UserError(f"no operation {unknown[0]!r}: there are {', '.join(instructions())}")
+    program, tensors = model.program, model.tensors
+    has = {i.op for i in [*program.encoder, *program.decoder, *search(program)]}
+    absent = sorted(set(ops or ()) - has)
+    if absent:
+        raise UserError(f"model {model.name} has no {absent[0]}: it has {', '.join(sorted(has))}")
+    tokenizer = tokenizers(model)[0]
+    tokens = list(tokenizer.encode(text))
+    if not tokens:
+        raise UserError("the text has no tokens")
+    translates = takes_source(program)
+    frame = program.frame  # of a text that is read, too: eos after it
+    limit = program.max_source_length if translates else max_steps(program, tensors)
+    if len(tokens) > limit - frame.size:
+        raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - frame.size}")
+    recorder = _Recorder(model, text, ops, backend)
+    recorder.found.unknown = tuple(tokenizer.unknown(text, tokens))
+    text_ids = frame.around(tokens)
+    if not translates:
+        recorder.decode([], text_ids[:steps])
+        return recorder.found
+    most = longest_translation(
+        len(text_ids), program.max_length_factor, max_steps(program, tensors)
+    )
+    recorder.decode(text_ids, [None] * min(most, steps or most))
+    return recorder.found
+
+
+def search(program: Program) -> list[Instruction]:
+    """What a search does to the logits of a step: argmax if it is greedy, else log_softmax."""
+    return [Argmax(x=program.logits, out="search.argmax"), program.log_softmax]
+
+
+class _Recorder:
+    """Runs one sentence and keeps what is asked for."""
+
+    def __init__(
+        self, model: Model, text: str, ops: Sequence[str] | None, backend: Backend
+    ) -> None:
+        self._model = model
+        self._kept = set(ops or instructions())
+        self._engine = load_engine(model.program, model.tensors, backend, model.types)
+        self._places: dict[str, str] = {}
+        self.found = Vectors(text)
+
+    def decode(self, source: list[int], path: Sequence[int | None]) -> None:
+        """A step for each token of the path; one that is None is the likeliest, and eos the end."""
+        program = self._model.program
+        self.found.source = source
+        seen: Values = {}
+        session = self._engine.session([source], seen.__setitem__)
+        values = source_inputs([source], takes_source(program)) | seen
+        self._keep("encoder", None, program.encoder, values, values)
+        states, token = first_states(program, 1), program.start
+        sentence = np.zeros(1, np.int32)
+        for step, given in enumerate(path):
+            ids = np.array([token], np.int32)
+            inputs = target_inputs(ids, step, sentence) | states
+            seen.clear()
+            session.step(ids)
+            new = inputs | seen
+            for instruction in search(program):
+                new |= run_instruction(instruction, new, self._model.tensors)
+            sequence = [*program.decoder, *search(program)]
+            self._keep("decoder", step, sequence, new, values | new)
+            states = {state.value: seen[state.next_value] for state in program.states}
+            token = int(new["search.argmax"][0]) if given is None else given
+            self.found.target.append(token)
+            if given is None and token == program.eos:
+                return
+
+    def _keep(
+        self,
+        sequence: str,
+        step: int | None,
+        instructions: Sequence[Instruction],
+        new: Mapping[str, npt.NDArray[Any]],
+        values: Mapping[str, npt.NDArray[Any]],
+    ) -> None:
+        """The operations of a sequence; `new`: the values that are its own, of all it may name."""
+        folder = sequence if step is None else f"{sequence}/{step}"
+        self._places |= {name: f"{folder}/{name}" for name in new}
+        for instruction in instructions:
+            if instruction.op not in self._kept:
+                continue
+            told: dict[str, dict[str, Any]] = {"constants": {}, "operands": {}, "results": {}}
+            for name, kind, content in instruction.operands():
+                if kind == "result":
+                    if content is not None:
+                        told["results"][name] = self._place(content, values)
+                elif kind == "constant" or content is None:
+                    told["constants"][name] = content
+                elif kind == "tensor":
+                    place = told["operands"][name] = f"model/{content}"
+                    self.found.arrays[place] = self._model.tensors[content]
+                else:
+                    told["operands"][name] = self._place(content, values)
+            self.found.records.append(
+                {"op": instruction.op, "sequence": sequence, "step": step} | told
+            )
+
+    def _place(self, name: str, values: Mapping[str, npt.NDArray[Any]]) -> str:
+        """Where a value is kept; it is, from now on."""
+        place = self._places[name]
+        self.found.arrays[place] = values[name]
+        return place
