@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.text.batching import Limits, in_order, make_batches
-from int8ref.text.tokenizers import batching
+from int8ref.text import batching
 from tests.processes import TIMEOUT
 
 limits_strategy = st.builds(

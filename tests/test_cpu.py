@@ -224,10 +224,10 @@ def test_features_that_the_cpu_lacks_are_refused(fake: Fake) -> None:
 
 
 HANDED = """
-from int8ref.machine import cpu
+from int8ref.host import cpu
 features = cpu._features
 cpu._features = lambda *given: features(*given) + ",+handed"
-from int8ref.kernels import compile
+from int8ref.kernels.ir import compile
 from numba.core.registry import cpu_target
 assert cpu.cpu() == cpu_target.target_context.codegen().magic_tuple(), cpu.cpu()
 assert cpu.cpu()[2].endswith(",+handed")

@@ -96,7 +96,7 @@ import sys
 from pathlib import Path
 from int8ref import errors
 from int8ref.engines.backends import load_engine
-from int8ref.machine import engine, native
+from int8ref.machine.toolchain import native
 from int8ref.files.model_file import load
 from tests.forbidding import MMAP, MPROTECT, forbid
 model, code = load(sys.argv[1]), Path(sys.argv[2]).read_bytes()

@@ -204,7 +204,7 @@ def test_the_key_covers_model_layout_and_cpu(
 RACER = """
 import sys
 from pathlib import Path
-from int8ref.machine import packed
+from int8ref.machine.model import packed
 from int8ref.files.model_file import load
 made = packed._pack
 def both(program, tensors):

@@ -172,7 +172,7 @@ def test_sums_in_16_bits_have_the_instruction(
 
 ARM_CODE = """
 import sys
-from int8ref.machine import cpu
+from int8ref.host import cpu
 cpu.cpu = lambda: (sys.argv[1], "", sys.argv[2])
 from llvmlite import ir
 from int8ref.kernels.gemm.tile import tile_function
