@@ -19,20 +19,34 @@ missing.tell()
 
 if TYPE_CHECKING:
     from int8ref.errors import UserError
-    from int8ref.options import Options
-    from int8ref.results import Alignment, Result, Scores, Translation
+    from int8ref.language_model import LanguageModel
+    from int8ref.options import OptionError, Options
+    from int8ref.results import (
+        Alignment,
+        Continuation,
+        Perplexity,
+        Result,
+        Scores,
+        Translation,
+    )
+    from int8ref.translation.alignment import AlignmentError
+    from int8ref.translation.ready import Speed
     from int8ref.translator import Translator, load
 
     __version__: str
 
 __all__ = [
-    "Alignment", "Options", "Result", "Scores", "Translation", "Translator", "UserError", "load"
+    "Alignment", "AlignmentError", "Continuation", "LanguageModel", "OptionError", "Options",
+    "Perplexity", "Result", "Scores", "Speed", "Translation", "Translator", "UserError", "load",
 ]  # fmt: skip
 
 _PLACES = {
     "errors": ("UserError",),
-    "options": ("Options",),
-    "results": ("Alignment", "Result", "Scores", "Translation"),
+    "language_model": ("LanguageModel",),
+    "options": ("OptionError", "Options"),
+    "results": ("Alignment", "Continuation", "Perplexity", "Result", "Scores", "Translation"),
+    "translation.alignment": ("AlignmentError",),
+    "translation.ready": ("Speed",),
     "translator": ("Translator", "load"),
 }
 

@@ -9,7 +9,7 @@ from decimal import Decimal, DefaultContext, localcontext
 from typing import Literal, get_args
 
 from int8ref.errors import UserError
-from int8ref.search.hypothesis import Normalization, Sampling
+from int8ref.search.hypothesis import BeamOptions, Normalization, Sampling
 from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_TEMPERATURE
 
 AlignmentKind = Literal["hard", "soft"]
@@ -74,6 +74,8 @@ class Options:
     top_p              they are drawn from the likeliest tokens that have so much of the
                        probability, in hundredths up to 1
     seed               of what is drawn, in [0, 2^63)
+    target_prefix      text that every translation begins with.  Limits count its tokens, scores do
+                       not: they are those of what follows, given the prefix
 
     What would do nothing is refused: top_k, top_p and seed without temperature, alpha with the
     normalization "none", a normalization with an alpha of 0.  Raises `OptionError`.
@@ -93,6 +95,7 @@ class Options:
     top_p: Number = 1
     seed: int = 0
     distinct: bool = False
+    target_prefix: str = ""
 
     def __post_init__(self) -> None:
         _require_range("beam_size", self.beam_size, MAX_BEAM)
@@ -101,6 +104,8 @@ class Options:
         _require("alignment", self.alignment, (None, *ALIGNMENTS))
         for name in ("scores", "shortlist", "distinct"):
             _require(name, getattr(self, name), (False, True))
+        if not isinstance(self.target_prefix, str):
+            raise OptionError(f"target_prefix is {self.target_prefix!r}, not a str")
         if self.sampling and (self.beam_size > 1 or self.shortlist):
             raise OptionError("temperature excludes beam_size and shortlist: it draws, from all")
         if not self.sampling:
@@ -146,6 +151,12 @@ class Options:
         return found if temperature else None
 
 
+def normalization_of(options: Options, alpha: int, n_best: int = 1) -> BeamOptions:
+    """How hypotheses are compared; `alpha` is the model's own exponent, in hundredths."""
+    chosen = alpha if options.alpha is None else hundredths("alpha", options.alpha)
+    return BeamOptions(options.rows, n_best, options.normalization or "length", chosen)
+
+
 def _require_range(name: str, value: int, most: int) -> None:
     if type(value) is not int or not 1 <= value <= most:
         raise OptionError(f"{name} is {value!r}, not from 1 to {most}")
@@ -154,3 +165,6 @@ def _require_range(name: str, value: int, most: int) -> None:
 def _require(name: str, value: object, allowed: Collection[object]) -> None:
     if not any(type(value) is type(one) and value == one for one in allowed):
         raise OptionError(f"{name} is {value!r}, not one of {allowed}")
+
+
+DEFAULT_OPTIONS = Options()

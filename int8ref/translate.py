@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.host import installed
-from int8ref.text.lines import LineWriter, split_arguments
+from int8ref.text.lines import LineWriter, TextError, split_arguments
 from int8ref.text.streams import standard_output
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
@@ -29,6 +29,7 @@ EXAMPLES = f"""examples:
   {PROGRAM} --beam-size 4 --n-best 4 --alignment -i lines.txt
   {PROGRAM} --beam-size 4 --scores=token --output-format json -i lines.txt
   {PROGRAM} --temperature 0.8 --seed 7 --n-best 4 -i lines.txt
+  {PROGRAM} --beam-size 4 --target-prefix "Bom dia" "Good morning, how are you?"
 
 One line in is one line out, in the same order; a blank line stays blank.  A line is answered as
 soon as it is read, so a program may wait for an answer before it sends the next line.
@@ -88,7 +89,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     inputs = (
         [] if given.text or given.signature else [command.InputFile("input", given.input, complain)]
     )
-    lines: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
+    texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
+    lines = _with_prefixes(texts) if given.prefix_column else texts
     several = given.n_best is not None
     kind = given.output_format or ("nbest" if several else "text")
     scores = several or kind == "nbest" or given.scores is not None
@@ -117,6 +119,15 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     )
 
 
+def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
+    """Lines, and pairs of a sentence and the text that its translation begins with."""
+    for number, line in enumerate(lines, start=1):
+        sentence, *prefixes = line.split("\t")
+        if len(prefixes) > 1:
+            raise TextError(f"line {number} has {len(prefixes)} tabs, not one")
+        yield (sentence, *prefixes) if prefixes else sentence  # type: ignore[misc]
+
+
 def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     """What was run, in one line; two runs that differ in the backend alone give the same bytes."""
     from decimal import Decimal
@@ -142,6 +153,8 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     }
     if options.distinct:
         parts["distinct"] = "yes"
+    if options.target_prefix:
+        parts["target-prefix"] = options.target_prefix
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed")
         parts |= {name.replace("_", "-"): getattr(options, name) for name in drawn}

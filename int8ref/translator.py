@@ -6,68 +6,51 @@ import itertools
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Literal, overload
 
 from int8ref.engines.backends import Backend, prepare_backend
 from int8ref.errors import UserError
-from int8ref.files import model_file
-from int8ref.files.container import DIGEST_BYTES, map_file
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
-from int8ref.files.shortlist import beside
-from int8ref.options import OptionError, Options
+from int8ref.language_model import LanguageModel
+from int8ref.options import DEFAULT_OPTIONS, OptionError, Options
+from int8ref.program.program import takes_source
 from int8ref.results import Result
-from int8ref.text.batching import Limits, in_order
+from int8ref.text.batching import in_order
 from int8ref.text.streams import described
 from int8ref.translation import expect
 from int8ref.translation.alignment import aligning_attention
+from int8ref.translation.ready import DEFAULT_SPEED, MAX_BATCH_TOKENS, ReadyModel, Speed
 from int8ref.translation.worker import Sentence, Warn, Worker
-
-MAX_BATCH_TOKENS = 4096
-"""Most source tokens of a batch, counted once for each hypothesis that is kept."""
-WINDOW_BATCHES = 16
-"""Lines are read ahead for so many batches, so that batches of like length can be made."""
-MAX_RESTORED = 4
-"""Translators that a process keeps of those it has unpickled."""
 
 Pair = tuple[str, str]
 """A sentence and its translation."""
+Line = str | tuple[str, str]
+"""A sentence; or a sentence and the text that its translation begins with."""
 
 
-@dataclass(frozen=True)
-class Speed:
-    """How much is done at once; it changes no result.  Raises `OptionError`.
-
-    batch_size   most sentences computed together
-    threads      batches computed at once
-    buffer_size  most lines read ahead, by default 16 times batch_size
-    """
-
-    batch_size: int = 32
-    threads: int = 1
-    buffer_size: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            usual = name == "buffer_size" and value is None
-            if not usual and (type(value) is not int or value < 1):
-                raise OptionError(f"{name} is {value!r}, not a positive integer")
-
-    def limits(self, beam_size: int) -> Limits:
-        """What it means for a stream of sentences with so many hypotheses each."""
-        return Limits(
-            batch_size=self.batch_size,
-            batch_total=MAX_BATCH_TOKENS // beam_size,
-            read_ahead=self.buffer_size or self.batch_size * WINDOW_BATCHES,
-            threads=self.threads,
-        )
+@overload
+def load(
+    name_or_path: Literal["en-pt", "pt-en", "en-de-tatoeba"],
+    backend: Backend = ...,
+    *,
+    batch_size: int = ...,
+    threads: int = ...,
+    buffer_size: int | None = ...,
+) -> Translator: ...
 
 
-DEFAULT_OPTIONS = Options()
-DEFAULT_SPEED = Speed()
+@overload
+def load(
+    name_or_path: str | os.PathLike[str],
+    backend: Backend = ...,
+    *,
+    batch_size: int = ...,
+    threads: int = ...,
+    buffer_size: int | None = ...,
+) -> Translator | LanguageModel: ...
 
 
 def load(
@@ -77,12 +60,13 @@ def load(
     batch_size: int = 32,
     threads: int = 1,
     buffer_size: int | None = None,
-) -> Translator:
-    """A Translator of a model file, or of a model by name: "en-pt", "pt-en".
+) -> Translator | LanguageModel:
+    """A model file, or a model by name ("en-pt", "pt-en", "en-de-tatoeba"), ready for use.
 
-    The first use of a name imports that model, and the first use of the compiled backend compiles
-    it for this CPU; both take a while and log a warning.  `batch_size` and what follows: see
-    `Speed`.  Raises `UserError`.
+    It is a `Translator`; or a `LanguageModel`, where the model takes no source.  The first use of a
+    name imports that model, and the first use of the compiled backend compiles it for this CPU;
+    both take a while and log a warning.  `batch_size` and what follows: see `Speed`.  Raises
+    `UserError`.
     """
     speed = Speed(batch_size, threads, buffer_size)
     say = logging.getLogger(__name__).warning
@@ -91,10 +75,11 @@ def load(
         path, model = load_model(name, say, partial(prepare_backend, backend))
     except OSError as error:
         raise UserError(described(error)) from error
-    return Translator(model, backend, speed, path)
+    kind = Translator if takes_source(model.program) else LanguageModel
+    return kind(model, backend, speed, path)
 
 
-class Translator:
+class Translator(ReadyModel):
     """Translates and scores text.  Immutable; may be used from several threads at once.
 
     Nothing but the model, the text and the options changes a bit of a result.  `path` is the file
@@ -110,10 +95,7 @@ class Translator:
         speed: Speed = DEFAULT_SPEED,
         path: Path | None = None,
     ) -> None:
-        self.model = expect.instance("model", model, Model)
-        self.backend: Backend = backend
-        self.speed = expect.instance("speed", speed, Speed)
-        self._file = (str(path.absolute()), _digest(path)) if path else None
+        super().__init__(model, backend, speed, path)
         self._worker = Worker(model, backend)
 
     @overload
@@ -121,54 +103,66 @@ class Translator:
 
     @overload
     def translate(
-        self, text: list[str] | tuple[str, ...], options: Options = ...
+        self, text: list[Line] | list[str] | tuple[Line, ...], options: Options = ...
     ) -> list[Result]: ...
 
     def translate(
-        self, text: str | list[str] | tuple[str, ...], options: Options = DEFAULT_OPTIONS
+        self,
+        text: str | list[Line] | list[str] | tuple[Line, ...],
+        options: Options = DEFAULT_OPTIONS,
     ) -> Result | list[Result]:
         """The translation of a sentence; or of several, in their order.
 
-        Raises `AlignmentError` where an alignment is asked of a model that has none, `UserError`
-        where a shortlist is, and `WrongTypeError` for what is no text.
+        A sentence of several may be a pair: the sentence, and the text that its translation begins
+        with, which takes the place of `options.target_prefix`.  Raises `AlignmentError` where an
+        alignment is asked of a model that has none, `UserError` where a shortlist is, and
+        `WrongTypeError` for anything but text.
         """
         if not isinstance(text, str):
-            texts = expect.texts("text", text, "a str or a list of str")
-            return list(itertools.chain.from_iterable(self._batches(texts, options)))
+            lines = expect.lines("text", text, "a str or a list of str")
+            return list(itertools.chain.from_iterable(self._batches(lines, options)))
         _check(self.model, options)
         text = expect.text("text", text)
-        sentence = self._worker.source(text, "the text", None)
+        sentence = self._worker.source(text, "the text", None, prefix=options.target_prefix)
         return self._worker.translate([sentence], options)[0]
 
-    def stream(self, lines: Iterable[str], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
+    def stream(self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
         """The translation of each line, in their order, in constant memory.
 
-        A result is there as soon as it and those before it are done; it waits for no other line.
-        `lines` is iterated in another thread, ahead by a bounded number; what it raises is raised
-        here, after the results of what came before.
+        A line is a sentence, or a pair as for `translate`.  A result is there as soon as it and
+        those before it are done; it waits for no other line.  `lines` is iterated in another
+        thread, ahead by a bounded number; what it raises is raised here, after the results of what
+        came before.  Raises what `translate` raises.
         """
         return itertools.chain.from_iterable(self.batches(lines, options))
 
     def batches(
-        self, lines: Iterable[str], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
+        self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
     ) -> Iterator[list[Result]]:
         """As `stream`, in lists of what is ready; `warn` is told of lines that are cut."""
-        return self._batches(expect.texts("lines", lines), options, warn)
+        return self._batches(expect.lines("lines", lines), options, warn)
 
     def _batches(
-        self, lines: Iterator[str], options: Options, warn: Warn | None = None
+        self, lines: Iterator[Line], options: Options, warn: Warn | None = None
     ) -> Iterator[list[Result]]:
-        """As `batches`, of texts that are some."""
+        """As `batches`, of lines that are checked."""
         _check(self.model, options)
+        usual = options.target_prefix
+        pairs = (line if isinstance(line, tuple) else (line, usual) for line in lines)
         sentences = (
-            self._worker.source(line, f"line {number}", warn, number - 1)
-            for number, line in enumerate(lines, start=1)
+            self._worker.source(text, f"line {number + 1}", warn, number, prefix)
+            for number, (text, prefix) in enumerate(pairs)
         )
         work = partial(self._worker.translate, options=options)
-        return in_order(sentences, work, _size, self.speed.limits(options.rows))
+        limits = self.speed.limits(MAX_BATCH_TOKENS // options.rows)
+        return in_order(sentences, work, _size, limits)
 
     def score(self, source: str, translation: str, options: Options = DEFAULT_OPTIONS) -> Result:
-        """A given translation with its scores; of `options`, normalisation and alignment count."""
+        """A given translation with its scores; of `options`, normalisation and alignment count.
+
+        Raises `WrongTypeError` for anything but text, `AlignmentError` as `translate`, and
+        `UserError` where the model would see nothing of the source.
+        """
         _check(self.model, options)
         texts = expect.text("source", source), expect.text("translation", translation)
         pair = self._worker.pair(*texts, "the text", None)
@@ -177,7 +171,10 @@ class Translator:
     def stream_scores(
         self, pairs: Iterable[Pair], options: Options = DEFAULT_OPTIONS
     ) -> Iterator[Result]:
-        """Many given translations with their scores: to `score` what `stream` is to `translate`."""
+        """Many given translations with their scores: to `score` what `stream` is to `translate`.
+
+        Raises what `score` raises.
+        """
         return itertools.chain.from_iterable(self.score_batches(pairs, options))
 
     def score_batches(
@@ -190,27 +187,7 @@ class Translator:
             for number, pair in enumerate(expect.pairs("pairs", pairs), start=1)
         )
         work = partial(self._worker.score, options=options)
-        return in_order(sentences, work, _size_of_pair, self.speed.limits(1))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._file is None:
-            return Translator, (self.model, self.backend, self.speed)
-        return _restore, (*self._file, self.backend, self.speed)
-
-
-@lru_cache(MAX_RESTORED)
-def _restore(path: str, digest: str, backend: Backend, speed: Speed) -> Translator:
-    """What a pickle becomes: one Translator in each process, however many tasks it is sent with."""
-    model = model_file.load(path)
-    if _digest(Path(path)) != digest:
-        raise UserError(f"{path}: not the model that the pickled Translator had")
-    return Translator(model, backend, speed, Path(path))
-
-
-def _digest(path: Path) -> str:
-    """The digest that a model's file ends with, and that of its shortlist."""
-    files = [path, beside(path)]
-    return " ".join(map_file(file)[-DIGEST_BYTES:].hex() for file in files if file.exists())
+        return in_order(sentences, work, _size_of_pair, self.speed.limits(MAX_BATCH_TOKENS))
 
 
 def _check(model: Model, options: Options) -> None:

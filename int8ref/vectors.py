@@ -11,10 +11,10 @@ from functools import partial
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
-from int8ref.commands.counts import UnknownCharacters
 from int8ref.errors import UserError
 from int8ref.text.lines import split_arguments
 from int8ref.text.streams import STANDARD, standard_output
+from int8ref.translation.unknown import UnknownCharacters
 
 PROGRAM = "python -m int8ref.vectors"
 EXAMPLES = f"""examples:

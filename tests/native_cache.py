@@ -13,6 +13,7 @@ from int8ref.host import storage
 from int8ref.machine.toolchain import native, objects
 from int8ref.machine.toolchain.objects import Part
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests
 from tests.machine_text import machine_text
 
 MODEL = build_tiny_model(2)
@@ -45,7 +46,7 @@ class Cache:
         native._loaded.clear()
         batch, limits = [[5, 9, 3, 0], [7, 0]], [9, 9]
         engine = load_engine(MODEL.program, MODEL.tensors)
-        return engine.greedy(batch, limits) == REFERENCE.greedy(batch, limits)
+        return engine.greedy(requests(batch, limits)) == REFERENCE.greedy(requests(batch, limits))
 
 
 def new_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:

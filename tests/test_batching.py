@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.text.batching import Limits, in_order, make_batches
 from int8ref.text import batching
+from int8ref.text.batching import Limits, in_order, make_batches
 from tests.processes import TIMEOUT
 
 limits_strategy = st.builds(

@@ -20,6 +20,7 @@ from int8ref.program.validate import validate
 from int8ref.reference.append import Append
 from int8ref.search.hypothesis import BeamOptions
 from int8ref.spec.instruction import ProgramError
+from tests.helpers.engines import requests, score
 from tests.program_mutations import draw_valid
 from tests.test_machine import Batch, Trace, engines, follow
 from tests.tiny_integer import (
@@ -82,18 +83,18 @@ def test_greedy(kind: str, data: st.DataObject) -> None:
         st.lists(st.integers(1, 20), min_size=len(batch), max_size=len(batch)), "limits"
     )
     reference, compiled = both(kind)
-    assert compiled.greedy(batch, limits) == reference.greedy(batch, limits)
+    assert compiled.greedy(requests(batch, limits)) == reference.greedy(requests(batch, limits))
 
 
 def test_greedy_ends_by_eos_and_by_limit() -> None:
     """Rows then move while their histories are of any length."""
     batch = [[4 + i, 9, 3 + i, 0] for i in range(9)]
     reference, compiled = both("translation")
-    found = compiled.greedy(batch, [14] * 9)
-    assert found == reference.greedy(batch, [14] * 9)
+    found = compiled.greedy(requests(batch, [14] * 9))
+    assert found == reference.greedy(requests(batch, [14] * 9))
     assert len({len(ids) for ids in found}) > 2
     assert max(len(ids) for ids in found) == 14
-    alone = [compiled.greedy([sentence], [14])[0] for sentence in batch]
+    alone = [compiled.greedy(requests([sentence], [14]))[0] for sentence in batch]
     assert alone == found
 
 
@@ -108,11 +109,11 @@ def test_beam_and_score(kind: str, data: st.DataObject) -> None:
     )
     options = BeamOptions(beam_size=data.draw(st.integers(1, 5)), n_best=1)
     reference, compiled = both(kind)
-    found = compiled.beam(batch, limits, options)
-    assert found == reference.beam(batch, limits, options)
+    found = compiled.beam(requests(batch, limits), options)
+    assert found == reference.beam(requests(batch, limits), options)
     targets = [hypotheses[0].ids for hypotheses in found]
-    scores = compiled.score(batch, targets, options)
-    assert scores == reference.score(batch, targets, options)
+    scores = score(compiled, batch, targets, options)
+    assert scores == score(reference, batch, targets, options)
     for hypotheses, score in zip(found, scores, strict=True):
         if hypotheses[0].complete:
             assert hypotheses[0] == score
@@ -172,7 +173,7 @@ def test_as_many_steps_as_there_are_positions(kind: str) -> None:
         with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
             session.step(np.array([4, 4], np.int32))
     with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
-        both(kind)[1].greedy(batch, [65, 1])
+        both(kind)[1].greedy(requests(batch, [65, 1]))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -183,7 +184,7 @@ def test_a_decoder_alone_takes_no_source(backend: Any) -> None:
         with pytest.raises(ValueError, match="the program takes no source"):
             engine.session(batch)
         with pytest.raises(ValueError, match="the program takes no source"):
-            engine.greedy(batch, [3] * len(batch))
+            engine.greedy(requests(batch, [3] * len(batch)))
     with pytest.raises(ValueError, match="a batch needs sentences"):
         engine.session([])
     assert not takes_source(model.program)
@@ -202,7 +203,7 @@ def test_a_program_that_is_valid_runs_the_same(kind: str, data: st.DataObject) -
         trace = Trace()
         follow(engine.session(batch, trace), program.start, 2, 3)
         unwatched = follow(engine.session(batch), program.start, 2, 3)
-        results.append((trace, unwatched, engine.greedy(batch, [4, 3])))
+        results.append((trace, unwatched, engine.greedy(requests(batch, [4, 3]))))
     results[0][0].assert_equal(results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
     assert results[0][2] == results[1][2]

@@ -23,6 +23,7 @@ from int8ref.search import BeamOptions
 from int8ref.search.decoder import Session
 from int8ref.spec.instruction import ProgramError
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests
 from tests.machine_text import machine_text
 from tests.program_mutations import draw_valid, used_tensors
 
@@ -110,8 +111,8 @@ def test_greedy(batch: Batch, data: st.DataObject) -> None:
     limits = data.draw(
         st.lists(st.integers(1, 14), min_size=len(batch), max_size=len(batch)), "limits"
     )
-    found = compiled().greedy(batch, limits)
-    assert found == reference().greedy(batch, limits)
+    found = compiled().greedy(requests(batch, limits))
+    assert found == reference().greedy(requests(batch, limits))
     assert all(len(ids) <= most for ids, most in zip(found, limits, strict=True))
 
 
@@ -122,15 +123,15 @@ def test_greedy_after_prefixes(batch: Batch, data: st.DataObject) -> None:
     limits = [data.draw(st.integers(1, 9)) for _ in batch]
     tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=5)
     prefixes = [data.draw(tokens) for _ in batch]
-    found = compiled().greedy(batch, limits, prefixes=prefixes)
-    assert found == reference().greedy(batch, limits, prefixes=prefixes)
+    found = compiled().greedy(requests(batch, limits, prefixes=prefixes))
+    assert found == reference().greedy(requests(batch, limits, prefixes=prefixes))
     assert all(len(ids) <= most for ids, most in zip(found, limits, strict=True))
-    whole = reference().greedy(batch, [9] * len(batch))
+    whole = reference().greedy(requests(batch, [9] * len(batch)))
     cuts = [data.draw(st.integers(0, max(len(ids) - 1, 0))) for ids in whole]
     begun = [ids[:cut] for ids, cut in zip(whole, cuts, strict=True)]
     rest = [ids[cut:] for ids, cut in zip(whole, cuts, strict=True)]
     for engine in (reference(), compiled()):
-        assert engine.greedy(batch, [9 - cut for cut in cuts], prefixes=begun) == rest
+        assert engine.greedy(requests(batch, [9 - cut for cut in cuts], prefixes=begun)) == rest
 
 
 @pytest.mark.parametrize(
@@ -147,14 +148,14 @@ def test_prefixes_that_are_refused(
 ) -> None:
     for engine in (reference(), compiled()):
         with pytest.raises(error, match=message):
-            engine.greedy([[4, 0]], [limit], prefixes=prefixes)
-        assert engine.greedy([[4, 0]], [limit], prefixes=[[5]])
+            engine.greedy(requests([[4, 0]], [limit], prefixes=prefixes))
+        assert engine.greedy(requests([[4, 0]], [limit], prefixes=[[5]]))
 
 
 def test_greedy_ends_by_eos_and_by_limit() -> None:
     """Else `test_greedy` would not show what it should."""
     batch = [[i, 9 + i, 3, 0] for i in range(1, 30)]
-    lengths = {len(ids) for ids in reference().greedy(batch, [14] * len(batch))}
+    lengths = {len(ids) for ids in reference().greedy(requests(batch, [14] * len(batch)))}
     assert 14 in lengths
     assert len(lengths) > 3
 
@@ -185,8 +186,10 @@ def test_order_and_neighbours_change_nothing(batch: Batch, random: Any) -> None:
     order = list(range(len(batch)))
     random.shuffle(order)
     limits = [2 * len(sentence) for sentence in batch]
-    alone = [compiled().greedy([s], [most])[0] for s, most in zip(batch, limits, strict=True)]
-    shuffled = compiled().greedy([batch[i] for i in order], [limits[i] for i in order])
+    alone = [
+        compiled().greedy(requests([s], [most]))[0] for s, most in zip(batch, limits, strict=True)
+    ]
+    shuffled = compiled().greedy(requests([batch[i] for i in order], [limits[i] for i in order]))
     assert shuffled == [alone[i] for i in order]
 
 
@@ -226,22 +229,27 @@ def test_long_sentences(length: int) -> None:
     batch = [[1 + i % (VOCABULARY - 1) for i in range(length - 1)] + [0], [4, 0]]
     logits = [follow(engine.session(batch), -1, 2, 64) for engine in (reference(), compiled())]
     np.testing.assert_array_equal(logits[0], logits[1])
-    assert reference().greedy(batch, [64, 1]) == compiled().greedy(batch, [64, 1])
+    assert reference().greedy(requests(batch, [64, 1])) == compiled().greedy(
+        requests(batch, [64, 1])
+    )
 
 
 def test_large_batches() -> None:
     batch = [[1 + (i * j) % (VOCABULARY - 1) for j in range(i % 9)] + [0] for i in range(150)]
     limits = [6] * len(batch)
-    assert reference().greedy(batch, limits) == compiled().greedy(batch, limits)
+    assert reference().greedy(requests(batch, limits)) == compiled().greedy(requests(batch, limits))
 
 
 def test_threads_share_an_engine() -> None:
     batches = [[[1 + (i + j) % (VOCABULARY - 1) for j in range(20)] + [0]] * 5 for i in range(16)]
     limits = [40] * 5
-    alone = [compiled().greedy(batch, limits) for batch in batches]
+    alone = [compiled().greedy(requests(batch, limits)) for batch in batches]
     with ThreadPoolExecutor(2) as pool:
         for _ in range(3):
-            assert list(pool.map(lambda batch: compiled().greedy(batch, limits), batches)) == alone
+            assert (
+                list(pool.map(lambda batch: compiled().greedy(requests(batch, limits)), batches))
+                == alone
+            )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -263,7 +271,7 @@ def test_refuses_batches(backend: str, batch: Batch, error: type[Exception], mes
     with pytest.raises(error, match=message):
         engine.session(batch)
     with pytest.raises(error, match=message):
-        engine.greedy(batch, [5] * len(batch))
+        engine.greedy(requests(batch, [5] * len(batch)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -280,9 +288,9 @@ def test_refuses_steps(backend: str) -> None:
 
 def test_refuses_limits() -> None:
     with pytest.raises(ValueError, match="1 limits for 2 sentences"):
-        compiled().greedy([[4, 0], [5, 0]], [3])
+        compiled().greedy(requests([[4, 0], [5, 0]], [3]))
     with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
-        compiled().greedy([[4, 0]], [65])
+        compiled().greedy(requests([[4, 0]], [65]))
 
 
 def run_both(program: Program, tensors: Tensors, batch: Batch | None = None) -> None:
@@ -293,7 +301,10 @@ def run_both(program: Program, tensors: Tensors, batch: Batch | None = None) -> 
         trace = Trace()
         follow(engine.session(batch, trace), program.start, 3, 3)
         unwatched = follow(engine.session(batch), program.start, 3, 3)
-        found = engine.greedy(batch, [4, 3, 5]), engine.beam(batch, [4, 3, 5], BeamOptions(2, 2))
+        found = (
+            engine.greedy(requests(batch, [4, 3, 5])),
+            engine.beam(requests(batch, [4, 3, 5]), BeamOptions(2, 2)),
+        )
         results.append((trace, unwatched, found))
     results[0][0].assert_equal(results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])

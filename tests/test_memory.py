@@ -16,6 +16,7 @@ from int8ref.engines.engine import Engine
 from int8ref.machine.memory.aligned import ALIGNMENT, Memory
 from int8ref.search.hypothesis import BeamOptions
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests, score
 from tests.test_machine import engines
 from tests.tiny_integer import build_tiny_integer
 
@@ -58,13 +59,13 @@ def test_the_next_call_has_the_same_memory_if_it_is_not_large() -> None:
 def results(engine: Engine) -> list[Any]:
     """All that an engine does in memory of a call."""
     options = BeamOptions(beam_size=3, n_best=3)
-    beams = engine.beam(BATCH, [9, 4, 12], options)
+    beams = engine.beam(requests(BATCH, [9, 4, 12]), options)
     targets = [hypotheses[0].ids for hypotheses in beams]
     return [
-        engine.greedy(BATCH, [9, 4, 12]),
-        engine.greedy(BATCH[:2], [3, 7], [np.array([0, 3, 5, 8], np.int32)] * 2),
+        engine.greedy(requests(BATCH, [9, 4, 12])),
+        engine.greedy(requests(BATCH[:2], [3, 7], [np.array([0, 3, 5, 8], np.int32)] * 2)),
         beams,
-        engine.score(BATCH, targets, options),
+        score(engine, BATCH, targets, options),
         engine.session(BATCH).step(np.zeros(3, np.int32)).tolist(),
     ]
 

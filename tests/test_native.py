@@ -17,6 +17,7 @@ import pytest
 from int8ref.host import child, cpu, installed
 from int8ref.machine.toolchain import compilers, image, native, objects, sources
 from int8ref.machine.toolchain.objects import Part
+from tests.helpers.engines import requests
 from tests.native_cache import REFERENCE, Cache, new_cache, small_part
 from tests.processes import TIMEOUT, python, until
 
@@ -334,4 +335,7 @@ def test_kept_code_needs_no_compiler(cache: Cache, tiny_file: Path) -> None:
     run = python(WITHOUT_COMPILER, tiny_file)
     out, errors = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 0, errors
-    assert out.splitlines() == [str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9])), "[]"]
+    assert out.splitlines() == [
+        str(REFERENCE.greedy(requests([[5, 9, 3, 0], [7, 0]], [9, 9]))),
+        "[]",
+    ]

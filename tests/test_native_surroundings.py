@@ -11,6 +11,7 @@ import pytest
 from int8ref.host import locks
 from int8ref.machine.toolchain import image, objects
 from tests import forbidding
+from tests.helpers.engines import requests
 from tests.native_cache import REFERENCE, Cache, new_cache, small_part
 from tests.processes import TIMEOUT, python, until
 
@@ -127,7 +128,7 @@ def test_code_is_mapped_where_memory_may_not_be_made_executable(
     cache: Cache, tiny_file: Path
 ) -> None:
     assert cache.works()
-    result = str(REFERENCE.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+    result = str(REFERENCE.greedy(requests([[5, 9, 3, 0], [7, 0]], [9, 9])))
     assert forbidden(tiny_file, cache.file, "mprotect") == result
 
 

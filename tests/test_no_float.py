@@ -27,6 +27,7 @@ from int8ref.program.program import Tensors
 from int8ref.reference import operation
 from int8ref.search import BeamOptions, Hypothesis, Sampling
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests, score
 from tests.machine_text import machine_text, text_of
 
 MODEL = build_tiny_model(2)
@@ -127,10 +128,15 @@ Tokens = list[list[int]]
 def search(engine: Engine) -> tuple[Tokens, Tokens, list[list[Hypothesis]], list[Hypothesis]]:
     """All that an engine does."""
     options = BeamOptions(3, 3, "gnmt", 60)
-    found = engine.beam(BATCH, LIMITS, options)
+    found = engine.beam(requests(BATCH, LIMITS), options)
     targets = [best[0].ids for best in found]
-    sampled = engine.sample(BATCH, LIMITS, Sampling(150, top_k=9, top_p=95, seed=3))
-    return engine.greedy(BATCH, LIMITS), sampled, found, engine.score(BATCH, targets, options)
+    sampled = engine.sample(requests(BATCH, LIMITS), Sampling(150, top_k=9, top_p=95, seed=3))
+    return (
+        engine.greedy(requests(BATCH, LIMITS)),
+        sampled,
+        found,
+        score(engine, BATCH, targets, options),
+    )
 
 
 def translate(model: Model) -> Any:

@@ -21,6 +21,7 @@ from int8ref.machine.model.prepare import Prepared, coarse_keys, linears, packed
 from int8ref.program.program import Tensors
 from int8ref.translation.worker import Worker
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests
 from tests.machine_text import machine_text
 from tests.processes import TIMEOUT, python
 
@@ -49,7 +50,8 @@ def works(model: Model) -> bool:
     reference = load_engine(model.program, model.tensors, "reference")
     candidates = [np.arange(0, 40, 2, dtype=np.int32)] * 2
     return all(
-        engine_of(model).greedy(BATCH, LIMITS, some) == reference.greedy(BATCH, LIMITS, some)
+        engine_of(model).greedy(requests(BATCH, LIMITS, some))
+        == reference.greedy(requests(BATCH, LIMITS, some))
         for some in (None, candidates)
     )
 

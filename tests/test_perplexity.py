@@ -130,7 +130,7 @@ def test_log_probabilities(kind: str, data: st.DataObject) -> None:
     results = []
     for backend in BACKENDS:
         engine = load_engine(model.program, model.tensors, backend)
-        results.append(engine.log_probabilities(batch, starts, paths))
+        results.append(engine.log_probabilities(paths(batch, starts, paths)))
     assert results[0] == results[1]
     assert [len(tokens) for tokens in results[0]] == [len(path) for path in paths]
     assert all(-(2**30) <= x <= 0 for tokens in results[0] for x in tokens)
@@ -153,7 +153,7 @@ def test_refuses_paths(
 ) -> None:
     engine = load_engine(MODEL.program, MODEL.tensors, backend)
     with pytest.raises(error, match=message):
-        engine.log_probabilities([[], []], starts, paths)
+        engine.log_probabilities(paths([[], []], starts, paths))
 
 
 @pytest.fixture(scope="module", name="decoder")

@@ -17,6 +17,7 @@ from int8ref.program.validate import validate
 from int8ref.reference import instructions
 from int8ref.spec.instruction import Instruction, ProgramError
 from tests.conftest import WIDTH, build_tiny_model
+from tests.helpers.engines import requests
 from tests.machine_text import machine_text
 from tests.program_mutations import used_tensors
 from tests.tiny_integer import build_tiny_decoder
@@ -144,10 +145,12 @@ def test_ids_are_checked_by_every_table_that_reads_them(backend: Any) -> None:
     program, tensors = few_source_embeddings()
     validate(program, tensors)
     engine = load_engine(program, tensors, backend)
-    assert engine.greedy([[5, 7, 0]], [3]) == load_engine(PROGRAM, TENSORS).greedy([[5, 7, 0]], [3])
+    assert engine.greedy(requests([[5, 7, 0]], [3])) == load_engine(PROGRAM, TENSORS).greedy(
+        requests([[5, 7, 0]], [3])
+    )
     for sentence in ([8, 0], [10**6, 0]):
         with pytest.raises(IndexError, match=r"token ids must lie in \[-1, "):
-            engine.greedy([sentence], [3])
+            engine.greedy(requests([sentence], [3]))
 
 
 def test_positions_are_checked_by_every_table_that_reads_them() -> None:

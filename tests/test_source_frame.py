@@ -20,6 +20,7 @@ from int8ref.text.decimals import natural_log
 from int8ref.translation.recording import record
 from int8ref.translator import Translator
 from tests.conftest import SENTENCES, build_tiny_model
+from tests.helpers.engines import requests, score
 
 MODEL = build_tiny_model(2)
 EOS = MODEL.program.eos
@@ -58,7 +59,7 @@ def test_the_engine_sees_the_tokens_in_their_frame(frame: Frame, backend: Any) -
         source = [*frame.before, *ids, *frame.after]
         limit = max_target_length(model.program, model.tensors, len(source))
         found = translator.translate(text, Options(alignment="soft"))
-        assert list(found.best.ids) == engine.greedy([source], [limit])[0]
+        assert list(found.best.ids) == engine.greedy(requests([source], [limit]))[0]
         assert found.alignment is not None
         assert found.alignment.weights is not None
         assert {len(row) for row in found.alignment.weights} <= {len(source)}
@@ -100,8 +101,11 @@ def test_given_translations_begin_as_the_model_was_taught(
     worker, text = plain._worker, SENTENCES[0]
     ids = worker.source(text, "here", None).ids
     for given in ("", SENTENCES[1]):
-        (wanted,) = load_engine(program, MODEL.tensors, "reference").score(
-            [[*ids, EOS]], [[*prefix, *worker.source(given, "here", None).ids]], BeamOptions()
+        (wanted,) = score(
+            load_engine(program, MODEL.tensors, "reference"),
+            [[*ids, EOS]],
+            [[*prefix, *worker.source(given, "here", None).ids]],
+            BeamOptions(),
         )
         found = translator.score(text, given, Options(normalization="none"))
         assert found.best.scores is not None

@@ -14,6 +14,7 @@ from int8ref.machine.model.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Fo
 from int8ref.search.hypothesis import BeamOptions
 from int8ref.spec.instruction import Domain
 from tests.conftest import WIDTH
+from tests.helpers.engines import requests
 from tests.test_machine import engines
 from tests.tiny_integer import DECODER_BATCH, build_tiny_decoder, build_tiny_integer
 
@@ -100,11 +101,11 @@ def test_no_result_tells_of_parts(kind: str, near: int, monkeypatch: pytest.Monk
 
     def everything(engine: Engine) -> list[object]:
         return [
-            engine.greedy(batch, limits),
-            engine.greedy(batch, limits, candidates),
-            engine.beam(batch, limits, options),
-            engine.beam(batch, limits, options, candidates),
-            engine.log_probabilities(batch, starts, paths),
+            engine.greedy(requests(batch, limits)),
+            engine.greedy(requests(batch, limits, candidates)),
+            engine.beam(requests(batch, limits), options),
+            engine.beam(requests(batch, limits, candidates), options),
+            engine.log_probabilities(paths(batch, starts, paths)),
         ]
 
     expected = everything(reference)
@@ -123,4 +124,4 @@ def test_candidates_of_more_sentences_than_there_are(
     engine = load_engine(model.program, model.tensors, backend=backend)
     candidates = [np.arange(9, dtype=np.int32)] * (len(BATCH) + 1)
     with pytest.raises(ValueError, match=r"candidates of 12 sentences for 11"):
-        engine.greedy(BATCH, [5] * len(BATCH), candidates)
+        engine.greedy(requests(BATCH, [5] * len(BATCH), candidates))

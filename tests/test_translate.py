@@ -19,6 +19,7 @@ from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import Model, load, model_hash, save
 from int8ref.program.sizes import max_target_length
 from int8ref.spec import arithmetic
+from tests.helpers.engines import requests
 from tests.processes import TIMEOUT, Command, run, start
 
 TEXT = """\
@@ -56,7 +57,9 @@ def expected(model: Model, lines: Sequence[str], factor: int = 250) -> bytes:
         limit = max(1, min((len(ids) + 1) * factor // 100, len(model.tensors["positions"])))
         if factor == model.program.max_length_factor:
             assert limit == max_target_length(model.program, model.tensors, len(ids) + 1)
-        out.append(processor.decode(engine.greedy([[*ids, 0]], [limit])[0]) if ids else "")
+        out.append(
+            processor.decode(engine.greedy(requests([[*ids, 0]], [limit]))[0]) if ids else ""
+        )
     return "".join(f"{line}\n" for line in out).encode()
 
 

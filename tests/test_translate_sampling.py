@@ -17,6 +17,7 @@ from int8ref.text.decimals import natural_log
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translator import Translator
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests, score
 from tests.processes import Command, run
 
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "The cat sat"]
@@ -42,8 +43,10 @@ def drawn(count: int, sampling: Sampling) -> list[list[Hypothesis]]:
         limit = max_target_length(MODEL.program, MODEL.tensors, len(ids))
         some = []
         for i in range(count if line else 0):
-            (target,) = engine.sample([ids], [limit], sampling, [number * STREAMS + i])
-            (scored,) = engine.score([ids], [target], BeamOptions(alpha=MODEL.program.alpha))
+            (target,) = engine.sample(
+                requests([ids], [limit], numbers=[number * STREAMS + i]), sampling
+            )
+            (scored,) = score(engine, [ids], [target], BeamOptions(alpha=MODEL.program.alpha))
             if len(target) == limit:  # without eos
                 scored = Hypothesis(scored.ids, scored.tokens[:-1], 0, False)
             some.append(scored)

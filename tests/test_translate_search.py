@@ -17,6 +17,7 @@ from int8ref.engines.backends import load_engine
 from int8ref.program.sizes import max_target_length
 from int8ref.search import BeamOptions, Hypothesis
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests
 from tests.processes import Command, run
 
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "O sol nasceu"]
@@ -46,7 +47,7 @@ def searched(size: int, n_best: int) -> list[list[Hypothesis]]:
         ids = [*processor().encode(line), MODEL.program.eos]
         limit = max_target_length(MODEL.program, MODEL.tensors, len(ids))
         certain = [Hypothesis((), (), 0, True)]
-        found.append(engine.beam([ids], [limit], options)[0] if line else certain)
+        found.append(engine.beam(requests([ids], [limit]), options)[0] if line else certain)
     return found
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import int8ref
-from int8ref.commands.counts import UnknownCharacters
 from int8ref.files.model_file import save
+from int8ref.translation.unknown import UnknownCharacters
 from tests.processes import Command, run
 from tests.tiny_integer import build_tiny_decoder
 

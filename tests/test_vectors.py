@@ -25,6 +25,7 @@ from int8ref.spec import arithmetic
 from int8ref.translation import worker
 from int8ref.translation.recording import INDEX, Vectors, record
 from tests.conftest import SENTENCES, build_tiny_model
+from tests.helpers.engines import requests
 from tests.machine_text import machine_text
 from tests.processes import Command, run
 from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
@@ -89,7 +90,7 @@ def test_the_backends_give_the_same_bytes(kind: str) -> None:
 def test_the_target_is_the_greedy_translation(kind: str) -> None:
     model, found = MODELS[kind], recorded(kind)
     engine = load_engine(model.program, model.tensors, backend="reference")
-    (ids,) = engine.greedy([found.source], [len(found.target)])
+    (ids,) = engine.greedy(requests([found.source], [len(found.target)]))
     assert found.target in ([*ids, model.program.eos], ids)
     assert found.source[-1] == model.program.eos
 

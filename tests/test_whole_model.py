@@ -30,6 +30,7 @@ from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translator import Speed, Translator
+from tests.helpers.engines import requests, score
 
 SHORT_SENTENCES = 100
 
@@ -93,7 +94,7 @@ def assert_same_logits(
     """
     reference, compiled = engines
     program = reference.program
-    translations = compiled.greedy(batch, limits)
+    translations = compiled.greedy(requests(batch, limits))
     paths = [
         ids if len(ids) == most else [*ids, program.eos]
         for ids, most in zip(translations, limits, strict=True)
@@ -141,14 +142,14 @@ def assert_same_hypotheses(engines: tuple[Engine, Engine], lines: list[str], mod
     reference, compiled = engines
     batch, limits = encode(model, lines)
     options = BeamOptions(beam_size=4, n_best=4)
-    found = compiled.beam(batch, limits, options)
-    assert found == reference.beam(batch, limits, options)
+    found = compiled.beam(requests(batch, limits), options)
+    assert found == reference.beam(requests(batch, limits), options)
     sources = [ids for ids, best in zip(batch, found, strict=True) for h in best if h.complete]
     complete = [h for best in found for h in best if h.complete]
     assert len(complete) >= len(lines)
-    assert compiled.score(sources, [h.ids for h in complete], options) == complete
+    assert score(compiled, sources, [h.ids for h in complete], options) == complete
     ids = [h.ids for h in complete[:3]]
-    assert reference.score(sources[:3], ids, options) == complete[:3]
+    assert score(reference, sources[:3], ids, options) == complete[:3]
 
 
 def test_same_hypotheses(model: Model, engines: tuple[Engine, Engine]) -> None:
@@ -168,11 +169,11 @@ def test_batches_of_beams(model: Model, engines: tuple[Engine, Engine]) -> None:
     batch, limits = encode(model, flores(model)[:8])
     for size in (1, 4, 8):
         options = BeamOptions(beam_size=size, n_best=size)
-        together = compiled.beam(batch[::-1], limits[::-1], options)[::-1]
+        together = compiled.beam(requests(batch[::-1], limits[::-1]), options)[::-1]
         pairs = zip(batch, limits, strict=True)
-        assert together == [compiled.beam([ids], [n], options)[0] for ids, n in pairs]
+        assert together == [compiled.beam(requests([ids], [n]), options)[0] for ids, n in pairs]
         if size == 1:
-            greedy = compiled.greedy(batch, limits)
+            greedy = compiled.greedy(requests(batch, limits))
             assert [list(best.ids) for (best,) in together] == greedy
 
 
@@ -190,10 +191,10 @@ def test_log_probabilities_are_those_of_the_float_model(
         if file.name == published.checkpoint
     )
     batch, limits = encode(model, flores(model)[:4])
-    fitting = engines[1].greedy(batch, limits)
+    fitting = engines[1].greedy(requests(batch, limits))
     floats = sources.read(Path(str(checkpoint.locate())))
     for targets, error in ((fitting, 0.05), (fitting[1:] + fitting[:1], 0.5)):
-        found = engines[1].score(batch, targets, BeamOptions())
+        found = score(engines[1], batch, targets, BeamOptions())
         tokens = np.concatenate([h.tokens for h in found]) / 2**20 * np.log(2)
         wanted = []
         for logits, target in zip(forced(floats, batch, targets), targets, strict=True):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from int8ref.commands.counts import counted
 from int8ref.errors import UserError
 from int8ref.text.lines import Lines, TextError, Warn
+from int8ref.translation.unknown import counted
 from weights_import.calibrate import shipped_text, tokenize
 from weights_import.float_model import FloatModel
 from weights_import.languages import primary

@@ -225,6 +225,18 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         " and a little worse (default: --no-shortlist)",
     )
     add(
+        "--target-prefix",
+        metavar="TEXT",
+        default="",
+        help="text that every translation begins with (default: none)",
+    )
+    add(
+        "--prefix-column",
+        action="store_true",
+        help="a line is a sentence, a tab and the text that its translation begins with; a line"
+        " without a tab begins with --target-prefix",
+    )
+    add(
         "--max-length",
         type=count(MAX_LENGTH),
         metavar="N",

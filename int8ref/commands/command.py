@@ -69,7 +69,8 @@ def deliver(
     lines_of: Callable[[int, Result], list[str]],
 ) -> None:
     """Write the lines of all results, as they come."""
-    from int8ref.translator import Speed, Translator
+    from int8ref.translation.ready import Speed
+    from int8ref.translator import Translator
 
     path, content = model
     speed = Speed(given.batch_size, given.threads, given.buffer_size)

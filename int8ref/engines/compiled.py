@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +28,14 @@ from int8ref.program.program import Program, Tensors
 from int8ref.program.sizes import max_steps, vocabulary_size
 from int8ref.program.validate import Checked, validate
 from int8ref.reference.attention import MAX_KEYS
-from int8ref.search.candidates import Candidates, check_candidates
-from int8ref.search.forced import check_paths, check_targets, forced
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits, sentences
+from int8ref.search.checks import check_batch
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
 from int8ref.search.length import penalties
-from int8ref.search.prefixes import begun
-from int8ref.search.sampling import numbered, random_numbers, scaled
+from int8ref.search.request import Path, Record, Request, check_no_candidates, check_records
+from int8ref.search.sampling import random_numbers, scaled
 
 Int64 = npt.NDArray[np.int64]
+Found = TypeVar("Found")
 
 KEPT_BYTES = 8 << 20
 """Most memory that each call running at once leaves to a later one."""
@@ -84,151 +85,68 @@ class CompiledEngine:
 
     def session(self, batch: Batch, observe: Observer | None = None) -> CompiledSession:
         """See `Engine.session`."""
-        sentences(batch)
+        check_batch(batch)
         self._source.check_sources(batch)
         code = self.code(keep_values=observe is not None)
         return CompiledSession(self.program, code, self._target, batch, observe)
 
-    def greedy(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        candidates: Candidates | None = None,
-        prefixes: Batch | None = None,
-    ) -> list[list[int]]:
+    def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
         """See `Engine.greedy`."""
-        first, steps = begun(sentences(batch), limits, prefixes, self._vocabulary)
-        found: list[list[int]] = []
-        for part, sources, most, own in self._parts(batch, steps, candidates, 1):
-            found += self._greedy(sources, most, own, limits[part], first[part])
-        return found
+        return self._decode(word.GREEDY, Request, requests, Call.follow)
 
-    def _greedy(
-        self,
-        batch: Batch,
-        steps: Sequence[int],
-        candidates: Candidates | None,
-        limits: Sequence[int],
-        prefixes: Batch,
-    ) -> list[list[int]]:
-        with self._memory() as memory:
-            call = self._call(word.GREEDY, memory, batch, steps, 1, candidates)
-            return call.follow(limits, prefixes, max(steps, default=0))
-
-    def sample(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        sampling: Sampling,
-        texts: Sequence[int] | None = None,
-        prefixes: Batch | None = None,
-    ) -> list[list[int]]:
+    def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
         """See `Engine.sample`."""
-        first, steps = begun(sentences(batch), limits, prefixes, self._vocabulary)
-        numbers = numbered(texts, len(batch))
-        found: list[list[int]] = []
-        for part, sources, most, _ in self._parts(batch, steps, None, 1):
-            found += self._sample(sources, most, sampling, numbers[part], limits[part], first[part])
+        draw = partial(self._sample, sampling=sampling)
+        return self._decode(word.SAMPLE, Request, requests, draw)
+
+    def beam(self, requests: Sequence[Request], options: BeamOptions) -> list[list[Hypothesis]]:
+        """See `Engine.beam`."""
+        search = partial(self._beam, options=options)
+        return self._decode(word.BEAM, Request, requests, search, options.beam_size)
+
+    def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
+        """See `Engine.log_probabilities`."""
+        return self._decode(word.SCORE, Path, paths, Call.score)
+
+    def _decode(
+        self,
+        mode: int,
+        kind: type[Record],
+        records: Sequence[Record],
+        run: Callable[[Call, Sequence[Record]], list[Found]],
+        beam_size: int = 1,
+    ) -> list[Found]:
+        """What is found for each record, decoded in parts (see `split`), each in one call."""
+        check_records(kind, records, self._vocabulary)
+        found: list[Found] = []
+        for part in self._footprint.split(records, beam_size):
+            with self._memory() as memory:
+                found += run(self._call(mode, memory, part, beam_size), part)
         return found
 
     def _sample(
-        self,
-        batch: Batch,
-        steps: Sequence[int],
-        sampling: Sampling,
-        texts: Sequence[int],
-        limits: Sequence[int],
-        prefixes: Batch,
+        self, call: Call, requests: Sequence[Request], sampling: Sampling
     ) -> list[list[int]]:
-        with self._memory() as memory:
-            call = self._call(word.SAMPLE, memory, batch, steps, 1)
-            random = random_numbers(sampling.seed, texts, max(steps, default=0))
-            call.room(word.RANDOM, random.shape)[...] = random
-            call.room(word.WEIGHTS, (self._vocabulary,), np.int64)
-            factors = scaled(self.program.log_softmax, sampling.temperature)
-            call.words[[word.MULTIPLIER, word.SHIFT]] = factors
-            call.words[[word.TOP_K, word.TOP_P]] = sampling.top_k, sampling.top_p
-            return call.follow(limits, prefixes, max(steps, default=0))
-
-    def beam(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        options: BeamOptions,
-        candidates: Candidates | None = None,
-    ) -> list[list[Hypothesis]]:
-        """See `Engine.beam`."""
-        check_limits(limits, sentences(batch))
-        found: list[list[Hypothesis]] = []
-        for _, sources, most, own in self._parts(batch, limits, candidates, options.beam_size):
-            found += self._beam(sources, most, own, options)
-        return found
+        check_no_candidates(requests)
+        numbers = [request.number for request in requests]
+        random = random_numbers(sampling.seed, numbers, call.steps)
+        call.room(word.RANDOM, random.shape)[...] = random
+        call.room(word.WEIGHTS, (self._vocabulary,), np.int64)
+        factors = scaled(self.program.log_softmax, sampling.temperature)
+        call.words[[word.MULTIPLIER, word.SHIFT]] = factors
+        call.words[[word.TOP_K, word.TOP_P]] = sampling.top_k, sampling.top_p
+        return call.follow(requests)
 
     def _beam(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        candidates: Candidates | None,
-        options: BeamOptions,
+        self, call: Call, requests: Sequence[Request], options: BeamOptions
     ) -> list[list[Hypothesis]]:
-        with self._memory() as memory:
-            call = self._call(word.BEAM, memory, batch, limits, options.beam_size, candidates)
-            hypotheses = Hypotheses(memory, limits, self._vocabulary, options)
-            call.words[word.HYPOTHESES] = hypotheses.address
-            call.give(word.LIMITS, limits)
-            call.give(word.PENALTIES, penalties(options, max(limits)), np.int64)
-            call.words[[word.BEAM_SIZE, word.N_BEST]] = options.beam_size, options.n_best
-            call.run()
-            return hypotheses.best()
-
-    def score(
-        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
-    ) -> list[Hypothesis]:
-        """See `Engine.score`."""
-        check_targets(targets, sentences(batch), self.program.eos, self._vocabulary)
-        return forced(self, batch, targets, options)
-
-    def log_probabilities(
-        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
-    ) -> list[list[int]]:
-        """See `Engine.log_probabilities`."""
-        check_paths(starts, paths, sentences(batch), self._vocabulary)
-        self._target.check_ids(starts)
-        parts = self._footprint.split(batch, [len(path) for path in paths], 1)
-        return [
-            found
-            for part in parts
-            for found in self._log_probabilities(batch[part], starts[part], paths[part])
-        ]
-
-    def _log_probabilities(
-        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
-    ) -> list[list[int]]:
-        lengths = [len(path) for path in paths]
-        with self._memory() as memory:
-            call = self._call(word.SCORE, memory, batch, lengths, 1)
-            shape = len(batch), max(lengths)
-            call.give_rows(paths, shape)
-            call.give(word.STARTS, starts)
-            call.give(word.LENGTHS, lengths)
-            found = call.room(word.OUT, shape)
-            call.run()
-            return _rows(found, lengths)
-
-    def _parts(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        candidates: Candidates | None,
-        beam_size: int,
-    ) -> Iterator[tuple[slice, Batch, Sequence[int], Candidates | None]]:
-        """What is decoded in one call after another (see `split`): which sentences, and what is
-        theirs."""
-        if candidates is not None:
-            check_candidates(candidates, len(batch), self._vocabulary)
-        for part in self._footprint.split(batch, limits, beam_size):
-            own = None if candidates is None else candidates[part]
-            yield part, batch[part], limits[part], own
+        limits = [request.limit for request in requests]
+        hypotheses = Hypotheses(call.memory, limits, self._vocabulary, options)
+        call.words[word.HYPOTHESES] = hypotheses.address
+        call.give(word.PENALTIES, penalties(options, max(limits, default=0)), np.int64)
+        call.words[[word.BEAM_SIZE, word.N_BEST]] = options.beam_size, options.n_best
+        call.search(requests)
+        return hypotheses.best()
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
@@ -241,31 +159,34 @@ class CompiledEngine:
         memory.clear(KEPT_BYTES)
         self._memories.append(memory)
 
-    def _call(
-        self,
-        mode: int,
-        memory: Memory,
-        batch: Batch,
-        limits: Sequence[int],
-        rows: int,
-        candidates: Candidates | None = None,
-    ) -> Call:
-        """A call that decodes a batch, with so many rows a sentence, up to the limits."""
+    def _call(self, mode: int, memory: Memory, records: Sequence[Record], beam_size: int) -> Call:
+        """A call that decodes a batch, with `beam_size` rows a sentence."""
+        batch = [record.ids for record in records]
+        steps = max((record.steps for record in records), default=0)
         self._source.check_sources(batch)
-        most = max(limits, default=0)
-        self._target.check_length(most)
-        fused = mode == word.GREEDY and candidates is None
-        code, words = self._decoding(candidates is not None, fused)
-        arena = Arena(code, memory, batch, target_rows=rows * len(batch), max_steps=max(1, most))
-        call = Call(mode, memory, arena.address)
+        self._target.check_length(steps)
+        candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
+        code, words = self._decoding(bool(candidates), mode == word.GREEDY and not candidates)
+        rows = beam_size * len(batch)
+        arena = Arena(code, memory, batch, target_rows=rows, max_steps=max(1, steps))
+        call = Call(mode, memory, arena.address, steps)
         call.words[word.CODE : word.SHIFT + 1] = words
-        call.words[word.PITCH] = most
-        call.give(word.STARTS, [self.program.start] * len(batch))
+        starts = [getattr(record, "start", self.program.start) for record in records]
+        self._target.check_ids(starts)
+        call.give(word.STARTS, starts)
         call.room(word.HEAD, (FRAME_WORDS + CODE_WORDS,), np.int64)
-        if candidates is not None:
+        if candidates:
             call.give(word.CANDIDATES, np.concatenate(candidates))
             call.give(word.OFFSETS, [0, *accumulate(map(len, candidates))])
         return call
+
+    def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
+        """The candidates of each sentence; none where no sentence has any."""
+        found = [getattr(record, "candidates", None) for record in records]
+        if all(tokens is None for tokens in found):
+            return []
+        every = np.arange(self._vocabulary, dtype=np.int32)
+        return [every if tokens is None else tokens for tokens in found]
 
     def _decoding(self, candidates: bool, fused: bool) -> tuple[Code, list[int]]:
         """The code that decodes, and the words of a call that tell of it: from CODE to SHIFT."""
@@ -280,24 +201,22 @@ class CompiledEngine:
         return self._decodings[candidates, fused]
 
 
-def _rows(found: npt.NDArray[np.int32], lengths: Iterable[int]) -> list[list[int]]:
-    return [row[:length].tolist() for row, length in zip(found, lengths, strict=True)]
-
-
 class Call:
-    """The words of a call, and the arrays whose addresses are among them."""
+    """The words of a call of at most `steps` steps, and the arrays whose addresses are among
+    them."""
 
-    def __init__(self, mode: int, memory: Memory, frame: int) -> None:
-        self._memory = memory
+    def __init__(self, mode: int, memory: Memory, frame: int, steps: int = 0) -> None:
+        self.memory = memory
+        self.steps = steps
         self.words, self._address = memory.array((word.CALL_WORDS,), np.int64)
         self.words[...] = 0
-        self.words[[word.MODE, word.FRAME]] = mode, frame
+        self.words[[word.MODE, word.FRAME, word.PITCH]] = mode, frame, steps
 
     def room(
         self, name: int, shape: tuple[int, ...], kind: npt.DTypeLike = np.int32
     ) -> npt.NDArray[Any]:
         """Room, for results or not."""
-        array, self.words[name] = self._memory.array(shape, kind)
+        array, self.words[name] = self.memory.array(shape, kind)
         return array
 
     def give(
@@ -306,26 +225,38 @@ class Call:
         """Hand over a vector."""
         self.room(name, (len(values),), kind)[...] = values
 
-    def give_rows(self, rows: Batch, shape: tuple[int, int]) -> None:
-        """Hand over the tokens that are given, a row a sentence."""
-        given = self.room(word.GIVEN, shape)
-        for row, tokens in zip(given, rows, strict=True):
-            row[: len(tokens)] = tokens
-
-    def follow(self, limits: Sequence[int], prefixes: Batch, most: int) -> list[list[int]]:
-        """Let the machine follow one token after another, at most so many steps: what it found
-        after the prefixes."""
-        shape = len(limits), most
-        out, lengths = self.room(word.OUT, shape), self.room(word.LENGTHS, shape[:1])
-        self.give(word.LIMITS, limits)
-        self.give_rows(prefixes, shape)
-        self.give(word.GIVEN_LENGTHS, [len(prefix) for prefix in prefixes])
+    def search(self, requests: Sequence[Request]) -> None:
+        """Let the machine search after the prefixes, up to the limits."""
+        self._give_rows([request.prefix for request in requests])
+        self.give(word.GIVEN_LENGTHS, [len(request.prefix) for request in requests])
+        self.give(word.LIMITS, [request.limit for request in requests])
         self.run()
-        return _rows(out, lengths)
+
+    def follow(self, requests: Sequence[Request]) -> list[list[int]]:
+        """`search` for one translation a sentence: its ids."""
+        shape = len(requests), self.steps
+        out, lengths = self.room(word.OUT, shape), self.room(word.LENGTHS, shape[:1])
+        self.search(requests)
+        return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
+
+    def score(self, paths: Sequence[Path]) -> list[list[int]]:
+        """Let the machine follow the paths: the log-probabilities of their tokens."""
+        self._give_rows([[*path.prefix, *path.tokens] for path in paths])
+        self.give(word.LENGTHS, [path.steps for path in paths])
+        out = self.room(word.OUT, (len(paths), self.steps))
+        self.run()
+        rows = zip(out, paths, strict=True)
+        return [row[len(path.prefix) : path.steps].tolist() for row, path in rows]
 
     def run(self) -> None:
         """Let the machine do it."""
         machine()(self._address)
+
+    def _give_rows(self, rows: Batch) -> None:
+        """Hand over the tokens that are given, a row a sentence."""
+        given = self.room(word.GIVEN, (len(rows), self.steps))
+        for row, tokens in zip(given, rows, strict=True):
+            row[: len(tokens)] = tokens
 
 
 class CompiledSession:

@@ -23,13 +23,12 @@ from int8ref.program.sizes import max_steps, vocabulary_size
 from int8ref.reference import operation
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.beam import beam
-from int8ref.search.candidates import Candidates, check_candidates
-from int8ref.search.forced import check_paths, check_targets, forced, log_probabilities
+from int8ref.search.checks import check_batch
+from int8ref.search.forced import log_probabilities
 from int8ref.search.greedy import greedy
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling, check_limits, sentences
-from int8ref.search.prefixes import begun
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
+from int8ref.search.request import Path, Record, Request, check_no_candidates, check_records
 from int8ref.search.sample import sample
-from int8ref.search.sampling import numbered
 from int8ref.spec.instruction import Instruction
 
 
@@ -44,81 +43,33 @@ class ReferenceEngine:
 
     def session(self, batch: Batch, observe: Observer | None = None) -> ReferenceSession:
         """See `Engine.session`."""
-        sentences(batch)
+        check_batch(batch)
         self._source.check_sources(batch)
         return ReferenceSession(self.program, self.tensors, batch, observe, self._target)
 
-    def greedy(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        candidates: Candidates | None = None,
-        prefixes: Batch | None = None,
-    ) -> list[list[int]]:
+    def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
         """See `Engine.greedy`."""
-        first = self._begun(batch, limits, candidates, prefixes)
-        return greedy(self, batch, limits, candidates, first)
+        return greedy(self, self._checked(Request, requests))
 
-    def sample(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        sampling: Sampling,
-        texts: Sequence[int] | None = None,
-        prefixes: Batch | None = None,
-    ) -> list[list[int]]:
+    def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
         """See `Engine.sample`."""
-        first = self._begun(batch, limits, None, prefixes)
-        return sample(self, batch, limits, sampling, numbered(texts, len(batch)), first)
+        checked = self._checked(Request, requests)
+        check_no_candidates(checked)
+        return sample(self, checked, sampling)
 
-    def beam(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        options: BeamOptions,
-        candidates: Candidates | None = None,
-    ) -> list[list[Hypothesis]]:
+    def beam(self, requests: Sequence[Request], options: BeamOptions) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
-        check_limits(limits, sentences(batch))
-        self._check(batch, limits, candidates)
-        return beam(self, batch, limits, options, candidates)
+        return beam(self, self._checked(Request, requests), options)
 
-    def score(
-        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
-    ) -> list[Hypothesis]:
-        """See `Engine.score`."""
-        vocabulary = vocabulary_size(self.program, self.tensors)
-        check_targets(targets, sentences(batch), self.program.eos, vocabulary)
-        self._check(batch, [len(target) + 1 for target in targets], None)
-        return forced(self, batch, targets, options)
-
-    def log_probabilities(
-        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
-    ) -> list[list[int]]:
+    def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
         """See `Engine.log_probabilities`."""
-        vocabulary = vocabulary_size(self.program, self.tensors)
-        check_paths(starts, paths, sentences(batch), vocabulary)
-        self._check(batch, [len(path) for path in paths], None)
-        return log_probabilities(self, batch, starts, paths)
+        return log_probabilities(self, self._checked(Path, paths))
 
-    def _begun(
-        self,
-        batch: Batch,
-        limits: Sequence[int],
-        candidates: Candidates | None,
-        prefixes: Batch | None,
-    ) -> Batch:
-        """The prefix of each sentence of a request that can be answered."""
-        vocabulary = vocabulary_size(self.program, self.tensors)
-        first, steps = begun(sentences(batch), limits, prefixes, vocabulary)
-        self._check(batch, steps, candidates)
-        return first
-
-    def _check(self, batch: Batch, steps: Sequence[int], candidates: Candidates | None) -> None:
-        program, tensors = self.program, self.tensors
-        self._target.check_length(max(steps, default=0))
-        if candidates is not None:
-            check_candidates(candidates, len(batch), vocabulary_size(program, tensors))
+    def _checked(self, kind: type[Record], records: Sequence[Record]) -> Sequence[Record]:
+        """Records that can be answered, else an error."""
+        check_records(kind, records, vocabulary_size(self.program, self.tensors))
+        self._target.check_length(max((record.steps for record in records), default=0))
+        return records
 
 
 class ReferenceSession:

@@ -21,6 +21,9 @@ with the number of tokens; so its score is at most normalized(s, penalty of m). 
 w, it does not come before any of the n_best: equal scores go to what ended earlier, and cut
 hypotheses come after complete ones anyway.
 
+Where a sentence has a prefix, the search begins after it: its tokens belong to no hypothesis, and
+no limit, sum or length counts them.
+
 With a beam of one this is greedy search: the likeliest token lives on until it is eos.
 """
 
@@ -31,49 +34,56 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.program.inputs import Batch
 from int8ref.reference.log_softmax import LogSoftmax, log_softmax
-from int8ref.search.candidates import Candidates
 from int8ref.search.decoder import Decoder
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, check_limits
+from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from int8ref.search.length import normalized, penalties
+from int8ref.search.request import Request
 
 Choices = Sequence[tuple[int, int]]
 """(token, log-probability) of the likeliest tokens of a row, best first."""
 
 
 def beam(
-    decoder: Decoder,
-    batch: Batch,
-    limits: Sequence[int],
-    options: BeamOptions,
-    candidates: Candidates | None = None,
+    decoder: Decoder, requests: Sequence[Request], options: BeamOptions
 ) -> list[list[Hypothesis]]:
-    """The best hypotheses of each sentence, best first; see `Engine.beam`."""
+    """The best hypotheses of each sentence, best first; see `engines.engine.Engine.beam`."""
     program = decoder.program
-    check_limits(limits, len(batch))
-    session = decoder.session(batch)
-    searches = [SentenceSearch(program.eos, limit, options) for limit in limits]
-    ids = np.full(len(batch), program.start, np.int32)
-    going = list(range(len(batch)))
+    session = decoder.session([request.ids for request in requests])
+    searches = [SentenceSearch(program.eos, request.limit, options) for request in requests]
+    ids = np.full(len(requests), program.start, np.int32)
+    going = list(range(len(requests)))
+    step = 0
     while going:
         logits = session.step(ids)
         rows: list[int] = []
         first = 0
         for index in going:
-            search = searches[index]
+            search, request = searches[index], requests[index]
             here = range(first, first + len(search.live))
             first = here.stop
-            tokens = None if candidates is None else candidates[index]
-            parents = search.advance(
-                [choices(logits[r], tokens, program.log_softmax, options) for r in here]
-            )
+            parents = [0]
+            if step >= len(request.prefix):
+                parents = search.advance(
+                    [
+                        choices(logits[r], request.candidates, program.log_softmax, options)
+                        for r in here
+                    ]
+                )
             rows += [here[parent] for parent in parents]
         going = [index for index in going if searches[index].live]
-        live = [path for index in going for path in searches[index].live]
-        ids = np.array([path.ids[-1] for path in live], np.int32)
+        tokens = [t for index in going for t in _last(requests[index], searches[index], step)]
+        ids = np.array(tokens, np.int32)
         session.select(np.array(rows, np.int64))
+        step += 1
     return [search.best() for search in searches]
+
+
+def _last(request: Request, search: SentenceSearch, step: int) -> list[int]:
+    """The token that each live hypothesis of a sentence has at a step."""
+    if step < len(request.prefix):
+        return [request.prefix[step]]
+    return [path.ids[-1] for path in search.live]
 
 
 def choices(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from int8ref.program.inputs import Batch
 from int8ref.program.program import Program
+from int8ref.search.request import Path
 
 
 class Session(Protocol):
@@ -42,8 +43,6 @@ class Scorer(Protocol):
 
     program: Program
 
-    def log_probabilities(
-        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
-    ) -> list[list[int]]:
+    def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
         """See `engines.engine.Engine.log_probabilities`."""
         ...

@@ -1,4 +1,4 @@
-"""Forced decoding: what the model thinks of given translations, or of any given tokens."""
+"""Forced decoding: the log-probabilities of given translations, or of any given tokens."""
 
 from __future__ import annotations
 
@@ -7,67 +7,50 @@ from collections.abc import Sequence
 import numpy as np
 
 from int8ref.errors import WrongValueError
-from int8ref.program.inputs import Batch
 from int8ref.reference.log_softmax import log_softmax
 from int8ref.search.decoder import Decoder, Scorer
-from int8ref.search.hypothesis import (
-    BeamOptions,
-    Hypothesis,
-    check_sequence,
-    check_tokens,
-    is_integer,
-)
+from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from int8ref.search.length import normalized, penalty
-from int8ref.spec.limits import MAX_TOKENS
+from int8ref.search.request import Path
 
 
-def forced(
-    scorer: Scorer, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
-) -> list[Hypothesis]:
-    """The log-probability of each target and of the eos after it.
+def score(scorer: Scorer, paths: Sequence[Path], options: BeamOptions) -> list[Hypothesis]:
+    """Given translations as hypotheses: one whose tokens end with eos is complete.
 
-    `targets`: token ids of a translation of each sentence, without eos.  Of `options`, only the
-    normalisation counts.  Every hypothesis that a beam search ends with eos gets its own numbers
-    again.
+    Of `options`, only the normalisation counts.  Every hypothesis that a beam search finds gets its
+    own numbers again.  Raises ValueError for a path with an eos before its last token, else what
+    `log_probabilities` raises.
     """
-    return scored(scorer, batch, [[*target, scorer.program.eos] for target in targets], options)
-
-
-def scored(
-    scorer: Scorer, batch: Batch, paths: Sequence[Sequence[int]], options: BeamOptions
-) -> list[Hypothesis]:
-    """The log-probability of the tokens of each path; one that ends with eos is complete.
-
-    There are one token and more; of `options`, only the normalisation counts.
-    """
-    program = scorer.program
-    found = scorer.log_probabilities(batch, [program.start] * len(paths), paths)
+    eos = scorer.program.eos
+    for index, path in enumerate(paths):
+        if isinstance(path, Path) and eos in path.tokens[:-1]:
+            raise WrongValueError(f"path {index} has the token id {eos} before its last")
+    found = scorer.log_probabilities(paths)
     return [
-        _scored(path, tokens, program.eos, options)
+        _scored(path.tokens, tokens, eos, options)
         for path, tokens in zip(paths, found, strict=True)
     ]
 
 
-def log_probabilities(
-    decoder: Decoder, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
-) -> list[list[int]]:
-    """See `Engine.log_probabilities`."""
+def log_probabilities(decoder: Decoder, paths: Sequence[Path]) -> list[list[int]]:
+    """See `engines.engine.Engine.log_probabilities`."""
     step = decoder.program.log_softmax
-    session = decoder.session(batch)
-    tokens: list[list[int]] = [[] for _ in paths]
+    session = decoder.session([path.ids for path in paths])
+    given = [[*path.prefix, *path.tokens] for path in paths]
+    gains: list[list[int]] = [[] for _ in paths]
     sentence = np.arange(len(paths))
-    ids = np.array(starts, np.int32)
+    ids = np.array([path.start for path in paths], np.int32)
     while len(sentence):
         found = log_softmax(session.step(ids), step.multiplier, step.shift)
-        length = len(tokens[sentence[0]])
-        ids = np.array([paths[int(s)][length] for s in sentence], np.int32)
+        length = len(gains[sentence[0]])
+        ids = np.array([given[int(s)][length] for s in sentence], np.int32)
         for row, s in enumerate(sentence):
-            tokens[s].append(int(found[row, ids[row]]))
-        going = np.flatnonzero([length + 1 < len(paths[int(s)]) for s in sentence])
+            gains[s].append(int(found[row, ids[row]]))
+        going = np.flatnonzero([length + 1 < len(given[int(s)]) for s in sentence])
         if len(going) < len(sentence):
             ids, sentence = ids[going], sentence[going]
             session.select(going)
-    return tokens
+    return [found[len(path.prefix) :] for found, path in zip(gains, paths, strict=True)]
 
 
 def _scored(
@@ -77,38 +60,3 @@ def _scored(
     ids = tuple(path[:-1] if complete else path)
     divisor = penalty(options.normalization, options.alpha, len(tokens))
     return Hypothesis(ids, tuple(tokens), normalized(sum(tokens), divisor), complete)
-
-
-def check_targets(
-    targets: Sequence[Sequence[int]], sentences: int, eos: int, vocabulary: int
-) -> None:
-    """Raises ValueError for targets that cannot be translations of so many sentences."""
-    check_sequence("targets", targets)
-    if len(targets) != sentences:
-        raise WrongValueError(f"{len(targets)} targets for {sentences} sentences")
-    for index, target in enumerate(targets):
-        check_sequence(f"target {index}", target)
-        if len(target) >= MAX_TOKENS:
-            raise WrongValueError(
-                f"target {index} has {len(target)} tokens, more than {MAX_TOKENS - 1}"
-            )
-        check_tokens(f"target {index}", target, vocabulary, eos)
-
-
-def check_paths(
-    starts: Sequence[int], paths: Sequence[Sequence[int]], sentences: int, vocabulary: int
-) -> None:
-    """Raises ValueError for paths that cannot be followed from so many sentences."""
-    for name, given in (("starts", starts), ("paths", paths)):
-        check_sequence(name, given)
-    if not len(starts) == len(paths) == sentences:
-        raise WrongValueError(
-            f"{len(starts)} starts and {len(paths)} paths for {sentences} sentences"
-        )
-    for index, (start, path) in enumerate(zip(starts, paths, strict=True)):
-        check_sequence(f"path {index}", path)
-        if not is_integer(start):
-            raise WrongValueError(f"start {index} is {start!r}, not an integer")
-        if not 1 <= len(path) <= MAX_TOKENS:
-            raise WrongValueError(f"path {index} has {len(path)} tokens, not 1 to {MAX_TOKENS}")
-        check_tokens(f"path {index}", path, vocabulary)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Literal, get_args
 
-from int8ref.errors import WrongTypeError, WrongValueError
+from int8ref.errors import WrongValueError
+from int8ref.search.checks import check_range
 from int8ref.spec.limits import (
     ALL,
     MAX_ALPHA,
     MAX_BEAM,
     MAX_SEED,
     MAX_TEMPERATURE,
-    MAX_TOKENS,
     MAX_TOP_K,
 )
 
@@ -57,9 +54,9 @@ class BeamOptions:
     alpha: int = 100
 
     def __post_init__(self) -> None:
-        _require("beam_size", self.beam_size, 1, MAX_BEAM)
-        _require("n_best", self.n_best, 1, self.beam_size)
-        _require("alpha", self.alpha, 0, MAX_ALPHA)
+        check_range("beam_size", self.beam_size, 1, MAX_BEAM)
+        check_range("n_best", self.n_best, 1, self.beam_size)
+        check_range("alpha", self.alpha, 0, MAX_ALPHA)
         known = get_args(Normalization)
         if self.normalization not in known:
             raise WrongValueError(f"normalization {self.normalization!r} is not one of {known}")
@@ -85,51 +82,7 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require("temperature", self.temperature, 1, MAX_TEMPERATURE)
-        _require("top_k", self.top_k, 0, MAX_TOP_K)
-        _require("top_p", self.top_p, 1, ALL)
-        _require("seed", self.seed, 0, MAX_SEED)
-
-
-def _require(name: str, value: int, low: int, high: int) -> None:
-    if not is_integer(value):
-        raise WrongValueError(f"{name} is {value!r}, not an integer")
-    if not low <= value <= high:
-        raise WrongValueError(f"{name} is {value}, outside [{low}, {high}]")
-
-
-def is_integer(value: object) -> bool:
-    """Whether this is an integer, of NumPy's too; a truth value is none."""
-    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
-
-
-def check_sequence(name: str, value: object) -> None:
-    """Raises TypeError for what is no sequence, and for text, which is one of characters."""
-    sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
-    if not sequence or isinstance(value, (str, bytes, dict)):
-        raise WrongTypeError(f"{name} is {reprlib.repr(value)}, not a sequence of integers")
-
-
-def sentences(batch: Sequence[Sequence[int]]) -> int:
-    """How many sentences a batch has; raises TypeError for what is no batch."""
-    check_sequence("the batch", batch)
-    for index, sentence in enumerate(batch):
-        check_sequence(f"sentence {index}", sentence)
-    return len(batch)
-
-
-def check_limits(limits: Sequence[int], sentences: int) -> None:
-    """Raises ValueError unless there is a limit in [1, MAX_TOKENS] for each sentence."""
-    check_sequence("limits", limits)
-    if len(limits) != sentences:
-        raise WrongValueError(f"{len(limits)} limits for {sentences} sentences")
-    for limit in limits:
-        _require("a limit", limit, 1, MAX_TOKENS)
-
-
-def check_tokens(name: str, tokens: Sequence[int], vocabulary: int, eos: int | None = None) -> None:
-    """Raises ValueError where `name` has what is no token, or `eos`, if it is given."""
-    check_sequence(name, tokens)
-    for token in tokens:
-        if not is_integer(token) or not 0 <= token < vocabulary or token == eos:
-            raise WrongValueError(f"{name} has the token id {token}")
+        check_range("temperature", self.temperature, 1, MAX_TEMPERATURE)
+        check_range("top_k", self.top_k, 0, MAX_TOP_K)
+        check_range("top_p", self.top_p, 1, ALL)
+        check_range("seed", self.seed, 0, MAX_SEED)

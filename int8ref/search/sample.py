@@ -6,46 +6,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from int8ref.program.inputs import Batch
 from int8ref.search.decoder import Decoder
 from int8ref.search.hypothesis import Sampling
+from int8ref.search.request import Request
 from int8ref.search.sampling import drawn, random_numbers, weights
 
 
-def sample(
-    decoder: Decoder,
-    batch: Batch,
-    limits: Sequence[int],
-    sampling: Sampling,
-    texts: Sequence[int],
-    prefixes: Batch,
-) -> list[list[int]]:
+def sample(decoder: Decoder, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
     """Follow tokens that are drawn (see `search.sampling`), until eos or the sentence's limit.
 
-    What a sentence's prefix has comes first; limits and random numbers count what follows.  A row
-    that is done leaves the batch, and none depends on its neighbours.  The ids that were drawn,
-    without eos.
+    The tokens of a sentence's prefix come first; limits and random numbers count the tokens after
+    them.  A row that is done leaves the batch, and none depends on its neighbours.  The ids that
+    were drawn, without eos.
     """
-    program = decoder.program
-    session = decoder.session(batch)
-    sentence = np.arange(len(batch))
-    ids = np.full(len(batch), program.start, np.int32)
-    random = random_numbers(sampling.seed, texts, max(limits, default=0))
-    out: list[list[int]] = [[] for _ in batch]
+    session = decoder.session([request.ids for request in requests])
+    sentence = np.arange(len(requests))
+    ids = np.full(len(requests), decoder.program.start, np.int32)
+    most = max((request.limit for request in requests), default=0)
+    random = random_numbers(sampling.seed, [request.number for request in requests], most)
+    out: list[list[int]] = [[] for _ in requests]
     step = 0
     while len(sentence):
-        weight = weights(session.step(ids), program.log_softmax, sampling)
+        weight = weights(session.step(ids), decoder.program.log_softmax, sampling)
         going = []
         for row, index in enumerate(sentence.tolist()):
-            at = step - len(prefixes[index])
+            request = requests[index]
+            at = step - len(request.prefix)
             if at < 0:
-                ids[row] = prefixes[index][step]
+                ids[row] = request.prefix[step]
                 going.append(row)
                 continue
             ids[row] = drawn(weight[row], int(random[index, at]))
-            if ids[row] != program.eos:
+            if ids[row] != decoder.program.eos:
                 out[index].append(int(ids[row]))
-                if at + 1 < limits[index]:
+                if at + 1 < request.limit:
                     going.append(row)
         ids, sentence = ids[going], sentence[going]
         session.select(np.array(going, np.int64))

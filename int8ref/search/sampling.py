@@ -11,16 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.errors import WrongValueError
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, LogSoftmax
-from int8ref.search.hypothesis import Sampling, check_sequence, is_integer
+from int8ref.search.hypothesis import Sampling
 from int8ref.spec.arithmetic import POWER_MAX_INPUT, exp2_precise, rounding_shift_right
-from int8ref.spec.limits import ALL
+from int8ref.spec.limits import ALL, MAX_BEAM
 
 RANDOM_BITS = 31
 LOW_BITS = 21
 """Of a sum of weights, which is below 2^52."""
-MAX_TEXTS = 2**44
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -29,18 +27,9 @@ STEP_BITS = 20
 Int64 = npt.NDArray[np.int64]
 
 
-def numbered(texts: Sequence[int] | None, sentences: int) -> Sequence[int]:
-    """The number of each text, by default from 0 on; raises ValueError for those of other
-    sentences, or out of range."""
-    if texts is None:
-        return range(sentences)
-    check_sequence("texts", texts)
-    if len(texts) != sentences:
-        raise WrongValueError(f"{len(texts)} numbers for {sentences} sentences")
-    for number in texts:
-        if not is_integer(number) or not 0 <= number < MAX_TEXTS:
-            raise WrongValueError(f"a text has the number {number}")
-    return texts
+def draw_number(text: int, draw: int) -> int:
+    """The number of one of several translations that are drawn of a text: 64 * text + draw."""
+    return text * MAX_BEAM + draw
 
 
 def random_numbers(seed: int, texts: Sequence[int], count: int) -> npt.NDArray[np.int32]:

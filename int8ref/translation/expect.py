@@ -39,6 +39,15 @@ def texts(name: str, values: object, wanted: str = "a list of str") -> Iterator[
     return (text(place, value) for place, value in items(name, values, wanted))
 
 
+def lines(
+    name: str, values: object, wanted: str = "a list of str"
+) -> Iterator[str | tuple[str, str]]:
+    """Many texts, or pairs of texts."""
+    for place, value in items(name, values, wanted):
+        pair = isinstance(value, (tuple, list)) and len(value) == 2
+        yield _pair(place, value) if pair else text(place, value)
+
+
 def pairs(name: str, values: object) -> Iterator[tuple[str, str]]:
     """Many pairs of texts."""
     return (_pair(place, value) for place, value in items(name, values, "a list of pairs of str"))

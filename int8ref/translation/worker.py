@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
@@ -11,39 +12,43 @@ from int8ref.engines.backends import BACKENDS, Backend, load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.shortlist import Shortlist, tokenizers_hash
-from int8ref.options import OptionError, Options, hundredths
+from int8ref.options import OptionError, Options, hundredths, normalization_of
 from int8ref.program.program import Program
 from int8ref.program.sizes import (
     embedding_sizes,
     longest_translation,
     max_steps,
-    max_target_length,
     vocabulary_size,
 )
 from int8ref.results import Alignment, Result, Scores, Translation, Unknown
 from int8ref.search import BeamOptions, Hypothesis, Sampling
-from int8ref.search.forced import scored
-from int8ref.spec.limits import MAX_BEAM
-from int8ref.text.decimals import natural_log
+from int8ref.search.forced import score
+from int8ref.search.request import Path, Request
+from int8ref.search.sampling import draw_number
 from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
 from int8ref.translation.alignment import alignment_weights, describe
+from int8ref.translation.scores import CERTAIN, scores_of
 
 Warn = Callable[[str], None]
 
-CERTAIN = Scores((), natural_log(0), natural_log(0), True)
-"""Scores of the empty translation of a text without tokens."""
-
 
 class Sentence(Struct, frozen=True):
-    """Text and its token ids, without eos; `truncated` where ids had to be left out; `unknown`:
-    what the vocabulary lacks of it; `number` tells what is drawn for it from what is drawn for
-    others."""
+    """A text as token ids, without eos.
+
+    truncated  whether ids had to be left out, of the text or of the prefix
+    unknown    what the vocabulary lacks of the text
+    number     tells what is drawn for it from what is drawn for others
+    prefix     token ids that its translation begins with
+    lacking    what the vocabulary lacks of the prefix
+    """
 
     text: str
     ids: tuple[int, ...]
     truncated: bool
     unknown: Unknown = ()
     number: int = 0
+    prefix: tuple[int, ...] = ()
+    lacking: Unknown = ()
 
 
 Pair = tuple[Sentence, Sentence]
@@ -108,41 +113,60 @@ class Worker:
         self._max_steps = max_steps(program, tensors)
         self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
 
-    def source(self, text: str, where: str, warn: Warn | None, number: int = 0) -> Sentence:
-        """A sentence to be translated; `warn` is told where it is longer than the model takes."""
+    def source(
+        self, text: str, where: str, warn: Warn | None, number: int = 0, prefix: str = ""
+    ) -> Sentence:
+        """A sentence to be translated, and the text that its translation begins with.
+
+        `warn` is told where one of them is longer than the model takes.
+        """
         most = self._program.max_source_length - self._frame.size
-        return replace(_encode(self._source, text, most, where, warn), number=number)
+        sentence = replace(_encode(self._source, text, most, where, warn), number=number)
+        if not prefix:
+            return sentence
+        begin = self._target_text(prefix, self._max_steps - 1, f"{where}, prefix", warn)
+        truncated = sentence.truncated or begin.truncated
+        return replace(sentence, prefix=begin.ids, lacking=begin.unknown, truncated=truncated)
 
     def pair(self, source: str, translation: str, where: str, warn: Warn | None) -> Pair:
         """A sentence and its translation to be scored; as `source`.
 
         Raises `UserError` where the model would see nothing at all of the source.
         """
-        longest = replace(self._program, max_length_factor=10_000)
-        most = max_target_length(longest, self._tensors, longest.max_source_length) - 1
-        prefix = self._program.prefix
-        target = _encode(
-            self._target, translation, most - len(prefix), f"{where}, translation", warn
-        )
+        most = self._max_steps - 1  # and eos
+        target = self._target_text(translation, most, f"{where}, translation", warn)
         sentence = self.source(source, where, warn)
-        if target.ids and not sentence.ids and not self._frame.size:
+        given = len(target.ids) > len(self._program.prefix)
+        if given and not sentence.ids and not self._frame.size:
             raise UserError(f"{where}: a translation of no token, which this model cannot score")
-        if target.ids or sentence.ids:
-            unknown = tuple((len(prefix) + place, text) for place, text in target.unknown)
-            target = replace(target, ids=(*prefix, *target.ids), unknown=unknown)
+        if not given and not sentence.ids:
+            target = replace(target, ids=(), unknown=())
         return sentence, target
+
+    def _target_text(self, text: str, most: int, where: str, warn: Warn | None) -> Sentence:
+        """At most so many tokens of a translation, after those that every translation begins
+        with."""
+        first = self._program.prefix
+        found = _encode(self._target, text, most - len(first), where, warn)
+        unknown = tuple((len(first) + place, text) for place, text in found.unknown)
+        return replace(found, ids=(*first, *found.ids), unknown=unknown)
 
     def translate(self, batch: Sequence[Sentence], options: Options) -> list[Result]:
         """The translations of each sentence; of one without tokens, the empty one."""
         full = [sentence for sentence in batch if sentence.ids]
+        found: list[list[Found]] = []
+        if full:
+            requests = [self._request(sentence, options) for sentence in full]
+            sampling = options.sampling
+            if sampling is None:
+                several = self._search(requests, options)
+            else:
+                several = self._drawn(requests, sampling, options)
+            found = [
+                [self._after(sentence, one) for one in _wanted(some, options)]
+                for sentence, some in zip(full, several, strict=True)
+            ]
         sources = [self._frame.around(sentence.ids) for sentence in full]
-        sampling = options.sampling
-        if not full:
-            found = []
-        elif sampling is None:
-            found = self._search(sources, options)
-        else:
-            found = self._drawn(sources, [s.number for s in full], sampling, options)
         aligned = iter(self._translations(sources, found, options))
         empty = [_empty(options, options.scores)]
         return [self._result(s, next(aligned) if s.ids else empty, s.truncated) for s in batch]
@@ -151,10 +175,14 @@ class Worker:
         """The given translation of each sentence with its scores; none of nothing is certain."""
         full = [(source, target) for source, target in batch if source.ids or target.ids]
         sources = [self._frame.around(source.ids) for source, _ in full]
-        targets = [target.ids for _, target in full]
-        scored = self._engine.score(sources, targets, _beam(self._program, options)) if full else []
+        start, eos = self._program.start, self._program.eos
+        paths = [
+            Path(source, start, (*target.ids, eos))
+            for source, (_, target) in zip(sources, full, strict=True)
+        ]
+        scored = score(self._engine, paths, _beam(self._program, options)) if full else []
         found = [
-            [Found(target.text, target.ids, _scores(hypothesis), target.unknown)]
+            [Found(target.text, target.ids, scores_of(hypothesis), target.unknown)]
             for (_, target), hypothesis in zip(full, scored, strict=True)
         ]
         aligned = iter(self._translations(sources, found, options))
@@ -167,54 +195,57 @@ class Worker:
             for source, target in batch
         ]
 
-    def _search(self, sources: list[list[int]], options: Options) -> list[list[Found]]:
-        limits = self._limits([len(source) for source in sources], options)
-        decode = self._target.decode
-        lists = self._shortlist if options.shortlist else None
-        eos = self._program.eos
-        candidates = [lists.candidates(source, eos) for source in sources] if lists else None
+    def _request(self, sentence: Sentence, options: Options) -> Request:
+        """What is asked of the engine."""
+        ids = self._frame.around(sentence.ids)
+        limit = max(1, self._longest(len(ids), options) - len(sentence.prefix))
+        candidates = None
+        if options.shortlist and self._shortlist is not None:
+            candidates = self._shortlist.candidates(ids, self._program.eos)
+        return Request(ids, limit, sentence.prefix, candidates, sentence.number)
+
+    def _search(self, requests: Sequence[Request], options: Options) -> list[list[Found]]:
+        """Translations that are searched for, best first, without their prefixes."""
         if options.beam_size == 1 and not options.scores:
-            greedy = self._engine.greedy(sources, limits, candidates)
-            return [[Found(decode(ids), ids, None)] for ids in greedy]
-        beams = self._engine.beam(sources, limits, _beam(self._program, options), candidates)
-        return [_wanted(map(self._found, some), options) for some in beams]
+            return [[Found("", ids, None)] for ids in self._engine.greedy(requests)]
+        beams = self._engine.beam(requests, _beam(self._program, options))
+        return [[_found(hypothesis) for hypothesis in some] for some in beams]
 
     def _drawn(
-        self,
-        sources: list[list[int]],
-        numbers: Sequence[int],
-        sampling: Sampling,
-        options: Options,
+        self, requests: Sequence[Request], sampling: Sampling, options: Options
     ) -> list[list[Found]]:
         """Translations that are drawn, each with random numbers of its own."""
         count = options.n_best
-        each = [source for source in sources for _ in range(count)]
-        limits = self._limits([len(source) for source in each], options)
-        texts = [number * MAX_BEAM + i for number in numbers for i in range(count)]
-        drawn = self._engine.sample(each, limits, sampling, texts)
+        each = [
+            dataclasses.replace(request, number=draw_number(request.number, i))
+            for request in requests
+            for i in range(count)
+        ]
+        drawn = self._engine.sample(each, sampling)
+        found = [Found("", ids, None) for ids in drawn]
         if options.scores:
-            eos = [self._program.eos]
+            start, eos = self._program.start, self._program.eos
             paths = [
-                [*ids, *eos] if len(ids) < limit else ids
-                for ids, limit in zip(drawn, limits, strict=True)
+                Path(r.ids, start, (*ids, eos) if len(ids) < r.limit else ids, r.prefix)
+                for r, ids in zip(each, drawn, strict=True)
             ]
             scoring = _beam(self._program, options)
-            found = [self._found(h) for h in scored(self._engine, each, paths, scoring)]
-        else:
-            found = [Found(self._target.decode(ids), ids, None) for ids in drawn]
-        return [_wanted(found[i : i + count], options) for i in range(0, len(found), count)]
+            found = [_found(hypothesis) for hypothesis in score(self._engine, paths, scoring)]
+        return [found[i : i + count] for i in range(0, len(found), count)]
 
-    def _found(self, hypothesis: Hypothesis) -> Found:
-        return Found(self._target.decode(hypothesis.ids), hypothesis.ids, _scores(hypothesis))
+    def _after(self, sentence: Sentence, found: Found) -> Found:
+        """What was found, with its text, after the prefix of its sentence."""
+        ids = [*sentence.prefix, *found.ids]
+        return Found(self._target.decode(ids), ids, found.scores, sentence.lacking)
 
-    def _limits(self, lengths: Sequence[int], options: Options) -> list[int]:
-        """Most tokens of the translation of a source of each length."""
+    def _longest(self, length: int, options: Options) -> int:
+        """Most tokens of the translation of a source of so many."""
         factor, most = self._program.max_length_factor, self._max_steps
         if options.max_length_factor is not None:
             factor = hundredths("max_length_factor", options.max_length_factor)
         if options.max_length is not None:
             most = min(most, options.max_length)
-        return [longest_translation(length, factor, most) for length in lengths]
+        return longest_translation(length, factor, most)
 
     def _translations(
         self, sources: list[list[int]], found: list[list[Found]], options: Options
@@ -268,19 +299,13 @@ def _wanted(found: Iterable[Found], options: Options) -> list[Found]:
 
 def _beam(program: Program, options: Options) -> BeamOptions:
     """How to search.  Of what is distinct there may be less than of what is found."""
-    wanted = options.rows if options.distinct else options.n_best
-    normalization = options.normalization or "length"
-    alpha = program.alpha if options.alpha is None else hundredths("alpha", options.alpha)
-    return BeamOptions(options.rows, wanted, normalization, alpha)
-
-
-def _scores(hypothesis: Hypothesis) -> Scores:
-    return Scores(
-        tokens=tuple(natural_log(token) for token in hypothesis.tokens),
-        log_probability=natural_log(sum(hypothesis.tokens)),
-        score=natural_log(hypothesis.score),
-        complete=hypothesis.complete,
+    return normalization_of(
+        options, program.alpha, options.rows if options.distinct else options.n_best
     )
+
+
+def _found(hypothesis: Hypothesis) -> Found:
+    return Found("", hypothesis.ids, scores_of(hypothesis))
 
 
 def _empty(options: Options, scores: bool) -> Translation:

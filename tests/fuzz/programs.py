@@ -28,6 +28,7 @@ from int8ref.search import BeamOptions, Sampling
 from int8ref.search.decoder import Session
 from tests.fuzz.guarded import GuardedArrays, GuardedMemory, copied
 from tests.fuzz.random_programs import RandomProgram, UnfinishedError
+from tests.helpers.engines import requests
 
 STEPS = 4
 Trace = list[tuple[str, NDArray[Any]]]
@@ -113,12 +114,12 @@ def _results(engine: Engine, batch: list[list[int]], vocabulary: int, seed: int)
     beams = BeamOptions(int(random.integers(1, 5)))
     return [
         *trace,
-        engine.greedy(batch, limits),
-        engine.greedy(batch, limits, candidates, prefixes),
-        engine.sample(batch, limits, Sampling(seed=seed, top_k=3)),
-        engine.beam(batch, limits, beams),
-        engine.beam(batch, limits, beams, candidates),
-        engine.log_probabilities(batch, [program.start] * rows, paths),
+        engine.greedy(requests(batch, limits)),
+        engine.greedy(requests(batch, limits, candidates, prefixes=prefixes)),
+        engine.sample(requests(batch, limits), Sampling(seed=seed, top_k=3)),
+        engine.beam(requests(batch, limits), beams),
+        engine.beam(requests(batch, limits, candidates), beams),
+        engine.log_probabilities(paths(batch, [program.start] * rows, paths)),
     ]
 
 

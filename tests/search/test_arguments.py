@@ -13,6 +13,7 @@ from int8ref.engines.engine import Engine
 from int8ref.errors import UserError
 from int8ref.search import BeamOptions, Sampling
 from tests.conftest import POSITIONS, build_tiny_model
+from tests.helpers.engines import paths, requests, score
 from tests.machine_text import machine_text
 
 MODEL = build_tiny_model(2)
@@ -39,18 +40,22 @@ def too_many_steps(engine: Engine) -> None:
 POSITION = rf"of \d+ tokens: positions must lie in \[0, {POSITIONS}\)"
 TOKEN = r"token ids must lie in \[-1, "
 CASES: list[tuple[Call, type[Exception], str]] = [
-    (lambda e: e.greedy(ONE, [10], prefixes=[[5] * 600]), IndexError, POSITION),
-    (lambda e: e.sample(ONE, [10], Sampling(), prefixes=[[5] * 60]), IndexError, POSITION),
-    (lambda e: e.greedy(ONE, [POSITIONS + 1]), IndexError, POSITION),
-    (lambda e: e.beam(ONE, [600], BEAM), IndexError, POSITION),
-    (lambda e: e.score(ONE, [[5] * POSITIONS], BEAM), IndexError, POSITION),
-    (lambda e: e.log_probabilities(ONE, [-1], [[5] * 65]), IndexError, POSITION),
-    (lambda e: e.greedy([[5] * 65], [10]), IndexError, POSITION),
+    (lambda e: e.greedy(requests(ONE, [10], prefixes=[[5] * 600])), IndexError, POSITION),
+    (
+        lambda e: e.sample(requests(ONE, [10], prefixes=[[5] * 60]), Sampling()),
+        IndexError,
+        POSITION,
+    ),
+    (lambda e: e.greedy(requests(ONE, [POSITIONS + 1])), IndexError, POSITION),
+    (lambda e: e.beam(requests(ONE, [600]), BEAM), IndexError, POSITION),
+    (lambda e: score(e, ONE, [[5] * POSITIONS], BEAM), IndexError, POSITION),
+    (lambda e: e.log_probabilities(paths(ONE, [-1], [[5] * 65])), IndexError, POSITION),
+    (lambda e: e.greedy(requests([[5] * 65], [10])), IndexError, POSITION),
     (too_many_steps, IndexError, POSITION),
-    (lambda e: e.greedy([[VOCABULARY, 0]], [10]), IndexError, TOKEN),
-    (lambda e: e.greedy([[-2, 0]], [10]), IndexError, TOKEN),
-    (lambda e: e.greedy([[2**40, 0]], [10]), IndexError, TOKEN),
-    (lambda e: e.log_probabilities(ONE, [-9], [[5]]), IndexError, TOKEN),
+    (lambda e: e.greedy(requests([[VOCABULARY, 0]], [10])), IndexError, TOKEN),
+    (lambda e: e.greedy(requests([[-2, 0]], [10])), IndexError, TOKEN),
+    (lambda e: e.greedy(requests([[2**40, 0]], [10])), IndexError, TOKEN),
+    (lambda e: e.log_probabilities(paths(ONE, [-9], [[5]])), IndexError, TOKEN),
     (stepped(np.array([VOCABULARY], np.int32)), IndexError, TOKEN),
     (stepped(np.array([-2], np.int32)), IndexError, TOKEN),
     (stepped(np.array([2**32], np.int64)), IndexError, TOKEN),
@@ -62,26 +67,30 @@ CASES: list[tuple[Call, type[Exception], str]] = [
     (selected(np.array([-1])), IndexError, r"must lie in \[0, 1\)"),
     (selected(np.array([0.0])), IndexError, "float64 of shape"),
     (selected(np.array([True])), IndexError, "bool of shape"),
-    (lambda e: e.greedy([[1.5, 0]], [10]), TypeError, "token ids are"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests([[1.5, 0]], [10])), TypeError, "token ids are"),  # type: ignore[list-item]
     (lambda e: e.session([[1.5, 0]]), TypeError, "token ids are"),  # type: ignore[list-item]
-    (lambda e: e.greedy([["5", 0]], [10]), TypeError, "token ids are"),  # type: ignore[list-item]
-    (lambda e: e.greedy([[[5], [6, 7]]], [10]), TypeError, "token ids"),  # type: ignore[list-item]
-    (lambda e: e.greedy(["ab"], [10]), TypeError, "sentence 0 is 'ab'"),  # type: ignore[list-item]
-    (lambda e: e.greedy([5, 6], [10] * 2), TypeError, "sentence 0 is 5"),  # type: ignore[list-item]
-    (lambda e: e.greedy(None, [10]), TypeError, "the batch is None"),  # type: ignore[arg-type]
+    (lambda e: e.greedy(requests([["5", 0]], [10])), TypeError, "token ids are"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests([[[5], [6, 7]]], [10])), TypeError, "token ids"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests(["ab"], [10])), TypeError, "sentence 0 is 'ab'"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests([5, 6], [10] * 2)), TypeError, "sentence 0 is 5"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests(None, [10])), TypeError, "the batch is None"),  # type: ignore[arg-type]
     (lambda e: e.session("ab"), TypeError, "the batch is 'ab'"),  # type: ignore[arg-type]
-    (lambda e: e.greedy(ONE, None), TypeError, "limits is None"),  # type: ignore[arg-type]
-    (lambda e: e.beam(ONE, 10, BEAM), TypeError, "limits is 10"),  # type: ignore[arg-type]
-    (lambda e: e.greedy(ONE, [1.5]), ValueError, r"a limit is 1\.5"),  # type: ignore[list-item]
-    (lambda e: e.greedy(ONE, [10], prefixes=3), TypeError, "prefixes is 3"),  # type: ignore[arg-type]
-    (lambda e: e.greedy(ONE, [10], prefixes=[None]), TypeError, "prefix 0 is"),  # type: ignore[list-item]
-    (lambda e: e.greedy(ONE, [10], prefixes=[[1.5]]), ValueError, "prefix 0 has"),  # type: ignore[list-item]
-    (lambda e: e.greedy(ONE, [10], prefixes=[[-1]]), ValueError, "prefix 0 has the token id -1"),
-    (lambda e: e.greedy(ONE, [10], prefixes=[[VOCABULARY]]), ValueError, "prefix 0 has"),
-    (lambda e: e.score(ONE, [None], BEAM), TypeError, "target 0 is None"),  # type: ignore[list-item]
-    (lambda e: e.log_probabilities(ONE, [1.5], [[5]]), ValueError, "start 0 is"),  # type: ignore[list-item]
-    (lambda e: e.sample(ONE, [5], Sampling(), [1.5]), ValueError, "number 1.5"),  # type: ignore[list-item]
-    (lambda e: e.greedy(ONE, [5], [[1, 2]]), ValueError, "candidates are not"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests(ONE, None)), TypeError, "limits is None"),  # type: ignore[arg-type]
+    (lambda e: e.beam(requests(ONE, 10), BEAM), TypeError, "limits is 10"),  # type: ignore[arg-type]
+    (lambda e: e.greedy(requests(ONE, [1.5])), ValueError, r"a limit is 1\.5"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests(ONE, [10], prefixes=3)), TypeError, "prefixes is 3"),  # type: ignore[arg-type]
+    (lambda e: e.greedy(requests(ONE, [10], prefixes=[None])), TypeError, "prefix 0 is"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests(ONE, [10], prefixes=[[1.5]])), ValueError, "prefix 0 has"),  # type: ignore[list-item]
+    (
+        lambda e: e.greedy(requests(ONE, [10], prefixes=[[-1]])),
+        ValueError,
+        "prefix 0 has the token id -1",
+    ),
+    (lambda e: e.greedy(requests(ONE, [10], prefixes=[[VOCABULARY]])), ValueError, "prefix 0 has"),
+    (lambda e: score(e, ONE, [None], BEAM), TypeError, "target 0 is None"),  # type: ignore[list-item]
+    (lambda e: e.log_probabilities(paths(ONE, [1.5], [[5]])), ValueError, "start 0 is"),  # type: ignore[list-item]
+    (lambda e: e.sample(requests(ONE, [5], numbers=[1.5]), Sampling()), ValueError, "number 1.5"),  # type: ignore[list-item]
+    (lambda e: e.greedy(requests(ONE, [5], [[1, 2]])), ValueError, "candidates are not"),  # type: ignore[list-item]
 ]
 
 
@@ -99,9 +108,9 @@ def test_both_refuse_it(backend: Any) -> None:
 def test_integers_of_numpy_are_integers(backend: Any) -> None:
     machine_text()
     engine = load_engine(MODEL.program, MODEL.tensors, backend)
-    plain = engine.greedy(ONE, [10], prefixes=[[5, 6]])
+    plain = engine.greedy(requests(ONE, [10], prefixes=[[5, 6]]))
     limits, prefixes = np.array([10]), [np.array([5, 6], np.int16)]
-    assert engine.greedy(np.array(ONE), limits, prefixes=prefixes) == plain  # type: ignore[arg-type]
+    assert engine.greedy(requests(np.array(ONE), limits, prefixes=prefixes)) == plain  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["temperature", "top_k", "top_p", "seed"])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from int8ref.search.candidates import Candidates
 
 from int8ref.engines.engine import Engine
 from int8ref.search import BeamOptions
-from int8ref.search.candidates import Candidates
+from tests.helpers.engines import requests
 from tests.search.test_beam import beam_options
 from tests.search.test_engines import limits_of, sizes
 from tests.test_machine import VOCABULARY, Batch, batches, compiled, reference
@@ -28,8 +29,8 @@ def candidates_of(draw: st.DrawFn, batch: Batch) -> Candidates:
 @given(batches, st.data())
 def test_greedy_is_the_reference(batch: Batch, data: st.DataObject) -> None:
     limits, candidates = limits_of(batch, data), data.draw(candidates_of(batch))
-    found = compiled().greedy(batch, limits, candidates)
-    assert found == reference().greedy(batch, limits, candidates)
+    found = compiled().greedy(requests(batch, limits, candidates))
+    assert found == reference().greedy(requests(batch, limits, candidates))
     for ids, tokens in zip(found, candidates, strict=True):
         assert set(ids) <= set(tokens.tolist())
 
@@ -38,8 +39,8 @@ def test_greedy_is_the_reference(batch: Batch, data: st.DataObject) -> None:
 @given(batches, beam_options(sizes), st.data())
 def test_beam_is_the_reference(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
     limits, candidates = limits_of(batch, data), data.draw(candidates_of(batch))
-    found = compiled().beam(batch, limits, options, candidates)
-    assert found == reference().beam(batch, limits, options, candidates)
+    found = compiled().beam(requests(batch, limits, candidates), options)
+    assert found == reference().beam(requests(batch, limits, candidates), options)
     for best, tokens in zip(found, candidates, strict=True):
         allowed = set(tokens.tolist())
         assert all(set(h.ids) <= allowed for h in best)
@@ -53,8 +54,10 @@ def test_all_tokens_as_candidates_change_nothing(
 ) -> None:
     limits, every = limits_of(batch, data), [EVERY] * len(batch)
     engine = compiled()
-    assert engine.greedy(batch, limits, every) == engine.greedy(batch, limits)
-    assert engine.beam(batch, limits, options, every) == engine.beam(batch, limits, options)
+    assert engine.greedy(requests(batch, limits, every)) == engine.greedy(requests(batch, limits))
+    assert engine.beam(requests(batch, limits, every), options) == engine.beam(
+        requests(batch, limits), options
+    )
 
 
 @settings(max_examples=20)
@@ -62,11 +65,11 @@ def test_all_tokens_as_candidates_change_nothing(
 def test_neighbours_change_nothing(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
     limits, candidates = limits_of(batch, data), data.draw(candidates_of(batch))
     engine, one = compiled(), [[index] for index in range(len(batch))]
-    assert engine.greedy(batch, limits, candidates) == [
-        engine.greedy([batch[i]], [limits[i]], [candidates[i]])[0] for (i,) in one
+    assert engine.greedy(requests(batch, limits, candidates)) == [
+        engine.greedy(requests([batch[i]], [limits[i]], [candidates[i]]))[0] for (i,) in one
     ]
-    assert engine.beam(batch, limits, options, candidates) == [
-        engine.beam([batch[i]], [limits[i]], options, [candidates[i]])[0] for (i,) in one
+    assert engine.beam(requests(batch, limits, candidates), options) == [
+        engine.beam(requests([batch[i]], [limits[i]], [candidates[i]]), options)[0] for (i,) in one
     ]
 
 
@@ -88,8 +91,8 @@ def test_impossible_candidates_are_refused(
 ) -> None:
     made: Engine = engine()  # type: ignore[operator]
     with pytest.raises(ValueError, match=told):
-        made.greedy([[5, 0]], [3], [tokens])
+        made.greedy(requests([[5, 0]], [3], [tokens]))
     with pytest.raises(ValueError, match=told):
-        made.beam([[5, 0]], [3], BeamOptions(), [tokens])
+        made.beam(requests([[5, 0]], [3], [tokens]), BeamOptions())
     with pytest.raises(ValueError, match="candidates of 2 sentences for 1"):
-        made.greedy([[5, 0]], [3], [EVERY, EVERY])
+        made.greedy(requests([[5, 0]], [3], [EVERY, EVERY]))

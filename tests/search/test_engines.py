@@ -17,6 +17,7 @@ from int8ref.machine.loop.steps import HEAD_ROWS
 from int8ref.machine.memory.hypotheses import BLOCK
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Hypothesis
+from tests.helpers.engines import requests, score
 from tests.search.test_beam import beam_options
 from tests.test_machine import (
     MODEL,
@@ -42,10 +43,10 @@ def limits_of(batch: Batch, data: st.DataObject, most: int = 12) -> list[int]:
 @given(batches, beam_options(sizes), st.data())
 def test_same_hypotheses(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
     limits = limits_of(batch, data)
-    found = compiled().beam(batch, limits, options)
-    assert found == reference().beam(batch, limits, options)
+    found = compiled().beam(requests(batch, limits), options)
+    assert found == reference().beam(requests(batch, limits), options)
     for engine in (compiled(), reference()):
-        again = engine.score(batch, [best[0].ids for best in found], options)
+        again = score(engine, batch, [best[0].ids for best in found], options)
         for (best, *_), whole in zip(found, again, strict=True):
             assert best == whole if best.complete else best.tokens == whole.tokens[:-1]
 
@@ -56,8 +57,8 @@ def test_same_scores(batch: Batch, options: BeamOptions, data: st.DataObject) ->
     """Of any targets, empty ones too."""
     tokens = st.lists(st.integers(1, VOCABULARY - 1), max_size=20)
     targets = data.draw(st.lists(tokens, min_size=len(batch), max_size=len(batch)))
-    found = compiled().score(batch, targets, options)
-    assert found == reference().score(batch, targets, options)
+    found = score(compiled(), batch, targets, options)
+    assert found == score(reference(), batch, targets, options)
     assert [list(h.ids) for h in found] == targets
     assert all(h.complete and len(h.tokens) == len(h.ids) + 1 for h in found)
 
@@ -65,8 +66,8 @@ def test_same_scores(batch: Batch, options: BeamOptions, data: st.DataObject) ->
 @given(batches, st.data())
 def test_a_beam_of_one_is_greedy(batch: Batch, data: st.DataObject) -> None:
     limits = limits_of(batch, data, 20)
-    found = compiled().beam(batch, limits, data.draw(beam_options(st.just(1))))
-    assert [list(best.ids) for (best,) in found] == compiled().greedy(batch, limits)
+    found = compiled().beam(requests(batch, limits), data.draw(beam_options(st.just(1))))
+    assert [list(best.ids) for (best,) in found] == compiled().greedy(requests(batch, limits))
 
 
 @settings(max_examples=30)
@@ -76,15 +77,17 @@ def test_neighbours_and_order_change_nothing(
 ) -> None:
     limits = limits_of(batch, data, 20)
     alone = [
-        compiled().beam([sentence], [limit], options)[0]
+        compiled().beam(requests([sentence], [limit]), options)[0]
         for sentence, limit in zip(batch, limits, strict=True)
     ]
     order = data.draw(st.permutations(range(len(batch))))
-    shuffled = compiled().beam([batch[i] for i in order], [limits[i] for i in order], options)
+    shuffled = compiled().beam(
+        requests([batch[i] for i in order], [limits[i] for i in order]), options
+    )
     assert shuffled == [alone[i] for i in order]
     targets = [best[0].ids for best in alone]
-    scored = [compiled().score([s], [t], options)[0] for s, t in zip(batch, targets, strict=True)]
-    assert compiled().score(batch, targets, options) == scored
+    scored = [score(compiled(), [s], [t], options)[0] for s, t in zip(batch, targets, strict=True)]
+    assert score(compiled(), batch, targets, options) == scored
 
 
 def test_many_rows() -> None:
@@ -93,18 +96,18 @@ def test_many_rows() -> None:
     limits = [1 + i % 17 for i in range(70)]
     assert len(batch) > HEAD_ROWS
     for options in (BeamOptions(8, 8, "length", 100), BeamOptions(5, 1, "none", 0)):
-        found = compiled().beam(batch, limits, options)
-        assert found == reference().beam(batch, limits, options)
+        found = compiled().beam(requests(batch, limits), options)
+        assert found == reference().beam(requests(batch, limits), options)
         targets = [best[0].ids for best in found]
-        scored = compiled().score(batch, targets, options)
-        assert scored == reference().score(batch, targets, options)
+        scored = score(compiled(), batch, targets, options)
+        assert scored == score(reference(), batch, targets, options)
 
 
 def test_hypotheses_end_in_every_way() -> None:
     """Else the tests above would not show what they should."""
     batch = [[i, 9 + i, 3, 0] for i in range(1, 30)]
     options = BeamOptions(4, 4, "length", 100)
-    found = reference().beam(batch, [2 + i % 13 for i in range(29)], options)
+    found = reference().beam(requests(batch, [2 + i % 13 for i in range(29)]), options)
     kinds = [[h.complete for h in best] for best in found]
     assert [True] * 4 in kinds
     assert [True, False, False, False] in kinds
@@ -124,7 +127,7 @@ def test_ties(bias: int) -> None:
     validate(MODEL.program, tensors)
     options = BeamOptions(5, 5, "length", 100)
     model = engines(type(MODEL)(**{**vars(MODEL), "tensors": tensors}))
-    found = [engine.beam(BATCH, [4, 1, 2, 7], options) for engine in model]
+    found = [engine.beam(requests(BATCH, [4, 1, 2, 7]), options) for engine in model]
     assert found[0] == found[1]
     assert found[0][1][0].ids == ()
     assert [h.ids for h in found[0][1]] == [(), (1,), (2,), (3,), (4,)]
@@ -151,10 +154,10 @@ def test_any_logits(seed: int) -> None:
     validate(program, tensors)
     both = engines(type(MODEL)(**{**vars(MODEL), "program": program, "tensors": tensors}))
     options = BeamOptions(4, 3, "gnmt", 60)
-    found = [engine.beam(BATCH, [5, 5, 3, 9], options) for engine in both]
+    found = [engine.beam(requests(BATCH, [5, 5, 3, 9]), options) for engine in both]
     assert found[0] == found[1]
     targets = [h[0].ids for h in found[0]]
-    assert both[0].score(BATCH, targets, options) == both[1].score(BATCH, targets, options)
+    assert score(both[0], BATCH, targets, options) == score(both[1], BATCH, targets, options)
 
 
 def test_threads_share_an_engine() -> None:
@@ -162,8 +165,8 @@ def test_threads_share_an_engine() -> None:
     options = BeamOptions(4, 4, "length", 100)
 
     def work(batch: Batch) -> tuple[list[list[Hypothesis]], list[Hypothesis]]:
-        found = compiled().beam(batch, [30] * 3, options)
-        return found, compiled().score(batch, [best[0].ids for best in found], options)
+        found = compiled().beam(requests(batch, [30] * 3), options)
+        return found, score(compiled(), batch, [best[0].ids for best in found], options)
 
     alone = [work(batch) for batch in batches]
     with ThreadPoolExecutor(2) as pool:
@@ -203,7 +206,7 @@ def test_the_likeliest_of_a_row(width: int, count: int, spread: int, seed: int) 
 )
 def test_refuses_targets(backend: str, targets: Sequence[Sequence[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        tiny_engines()[backend].score([[4, 0], [5, 0]], targets, BeamOptions())
+        score(tiny_engines()[backend], [[4, 0], [5, 0]], targets, BeamOptions())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -219,13 +222,13 @@ def test_refuses_limits(backend: str) -> None:
         with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
             search([[4, 0]], [65])
     with pytest.raises(ValueError, match="a batch needs sentences"):
-        engine.beam([], [], BeamOptions())
+        engine.beam(requests([], []), BeamOptions())
     with pytest.raises(ValueError, match="a batch needs sentences"):
-        engine.score([], [], BeamOptions())
+        score(engine, [], [], BeamOptions())
     with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
-        engine.score([[4, 0]], [[3] * 64], BeamOptions())
+        score(engine, [[4, 0]], [[3] * 64], BeamOptions())
     with pytest.raises(IndexError, match=r"token ids must lie in \[-1"):
-        engine.beam([[VOCABULARY, 0]], [3], BeamOptions())
+        engine.beam(requests([[VOCABULARY, 0]], [3]), BeamOptions())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

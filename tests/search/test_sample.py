@@ -15,6 +15,7 @@ from int8ref.search.hypothesis import Sampling
 from int8ref.search.sampling import drawn, random_numbers, weights
 from int8ref.spec.limits import ALL
 from tests.conftest import build_tiny_model
+from tests.helpers.engines import requests
 from tests.test_machine import engines
 from tests.tiny_integer import build_tiny_decoder, build_tiny_rotary
 
@@ -89,16 +90,18 @@ def test_no_text_depends_on_its_neighbours(
 def test_texts_are_numbered_from_0(kind: str) -> None:
     batch = [[5, 0]] * 4 if kind == "recurrent" else [[]] * 4
     for engine in both(kind):
-        found = engine.sample(batch, [9] * 4, Sampling(200, seed=4))
-        assert found == engine.sample(batch, [9] * 4, Sampling(200, seed=4), range(4), [[]] * 4)
+        found = engine.sample(requests(batch, [9] * 4), Sampling(200, seed=4))
+        assert found == engine.sample(
+            requests(batch, [9] * 4, prefixes=[[]] * 4, numbers=range(4)), Sampling(200, seed=4)
+        )
         assert len({tuple(ids) for ids in found}) > 1
 
 
 def test_the_least_temperature_is_nearly_greedy() -> None:
     for engine in both("recurrent"):
         batch = [[i, 9 + i, 0] for i in range(1, 20)]
-        found = engine.sample(batch, [9] * 19, Sampling(1, seed=4))
-        assert sum(map(list.__eq__, found, engine.greedy(batch, [9] * 19))) >= 18
+        found = engine.sample(requests(batch, [9] * 19), Sampling(1, seed=4))
+        assert sum(map(list.__eq__, found, engine.greedy(requests(batch, [9] * 19)))) >= 18
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from log_probabilities import log_probabilities
 from safetensors.numpy import save_file
 
 from int8ref.engines.backends import load_engine
+from tests.helpers.engines import requests
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import calibrate, tokenize
@@ -65,7 +66,7 @@ def test_text_to_integers(tmp_path: Path) -> None:
     assert ids[-1] == 0
     program, tensors = lower(model, calibrate(model, texts), Options())
     assert program.max_source_length == 64
-    found = load_engine(program, tensors, "reference").greedy([ids], limits=[8])
+    found = load_engine(program, tensors, "reference").greedy(requests([ids], [8]))
     assert all(0 <= token < 12 for token in found[0])
 
 
@@ -190,7 +191,7 @@ def test_a_trained_padding_token_is_never_chosen(tmp_path: Path) -> None:
         assert np.all(logits[:, pad] < logits[:, eos] - 19)
     program, tensors = lower(model, calibrate(model, sentences), Options())
     engine = load_engine(program, tensors, "reference")
-    assert not any(pad in ids for ids in engine.greedy(sentences, limits=[9] * 30))
+    assert not any(pad in ids for ids in engine.greedy(requests(sentences, [9] * 30)))
 
 
 def test_a_trained_padding_token_is_no_text(tmp_path: Path) -> None:

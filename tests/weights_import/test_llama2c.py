@@ -18,6 +18,7 @@ from log_probabilities import log_probabilities
 
 from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import load
+from tests.helpers.engines import paths
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
@@ -151,6 +152,6 @@ def test_a_real_model_in_integers(real: Path, tmp_path: Path) -> None:
     texts = [[*text, 1] for text in sample(model, 24, 200, seed=7)]
     exact = [sum(log_probabilities(model, [], text[:-1])) for text in texts]
     engine = load_engine(integer.program, integer.tensors, "compiled")
-    found = engine.log_probabilities([[] for _ in texts], [1] * len(texts), texts)
+    found = engine.log_probabilities(paths([[] for _ in texts], [1] * len(texts), texts))
     nats = sum(map(sum, found)) / 2**20 * np.log(2)
     assert sum(exact) - nats < 0.012 * sum(map(len, texts))

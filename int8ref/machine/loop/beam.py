@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.call import BEAM_SIZE, DECODER_ROWS
+from int8ref.abi.call import BEAM_SIZE, DECODER_ROWS, GIVEN, GIVEN_LENGTHS, PITCH
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import word
+from int8ref.kernels.views import array, word
 from int8ref.machine.loop.choice import choose, search_array
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.ranking import end, rank
@@ -35,15 +35,20 @@ from int8ref.machine.memory.hypotheses import (
 
 
 @kernel
-def _feed(frame, call, row, s, node):
-    """Make the last token of a hypothesis the input of its row."""
-    nodes = search_array(call, NODES, (node + 1, 3))
-    target_input(frame, call, 0)[row] = np.int32(nodes[node, TOKEN])
+def _feed(frame, call, row, s, node, step):
+    """Make the last token of a hypothesis, or of the prefix that it begins after, the input of its
+    row; `step` counts the tokens so far."""
+    ids = target_input(frame, call, 0)
+    if node < 0:
+        given = array(word(call, GIVEN), (s + 1, word(call, PITCH)), np.int32)
+        ids[row] = given[s, step - 1]
+    else:
+        ids[row] = np.int32(search_array(call, NODES, (node + 1, 3))[node, TOKEN])
     target_input(frame, call, 2)[row] = np.int32(s)
 
 
 @part
-def settle(frame: int, call: int, sentences: int) -> int:
+def settle(frame: int, call: int, sentences: int, step: int) -> int:
     """Give every live hypothesis a row of its own, with its states; returns how many there are.
 
     As many rows as hypotheses live are used, the first ones.
@@ -71,7 +76,7 @@ def settle(frame: int, call: int, sentences: int) -> int:
                 claimed[free] = 1
                 move_states(frame, call, row, free)
                 live[s, h, ROW] = free
-            _feed(frame, call, live[s, h, ROW], s, live[s, h, NODE])
+            _feed(frame, call, live[s, h, ROW], s, live[s, h, NODE], step)
     return rows
 
 
@@ -86,14 +91,16 @@ def beam(frame: int, call: int) -> None:
     for s in range(sentences):
         live[s, 0, ROW], live[s, 0, NODE], live[s, 0, TOTAL] = s, -1, 0
         counts[s, ALIVE], counts[s, COMPLETE], counts[s, CUT] = 1, 0, 0
-    length = 0
+    given_lengths = array(word(call, GIVEN_LENGTHS), (sentences,), np.int32)
+    step = 0
     rows = sentences
     while rows > 0:
-        advance(frame, call, rows, length, word(call, DECODER_ROWS) - 1)
+        advance(frame, call, rows, step, word(call, DECODER_ROWS) - 1)
         choose(frame, call, rows)
-        length += 1
+        step += 1
         for s in range(sentences):
-            if counts[s, ALIVE] > 0:
+            length = step - given_lengths[s]
+            if counts[s, ALIVE] > 0 and length > 0:
                 rank(call, sentences, s, length)
                 end(call, sentences, s, length)
-        rows = settle(frame, call, sentences)
+        rows = settle(frame, call, sentences, step)

@@ -18,10 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from int8ref.program.inputs import Batch
 from int8ref.program.program import Program, Tensors
 from int8ref.reference.attention import Attention
 from int8ref.reference.linear import Linear
+from int8ref.search.request import Record
 from int8ref.spec.instruction import Domain
 
 NEAR_BYTES = 2 << 20
@@ -53,27 +53,26 @@ class Footprint(msgspec.Struct, frozen=True):
         size = sum(tensors[name].nbytes for name in weights)
         return cls(size, sum(own), sum(cross), row_bytes)
 
-    def split(self, batch: Batch, limits: Sequence[int], beam_size: int) -> Iterator[slice]:
+    def split(self, records: Sequence[Record], beam_size: int) -> Iterator[Sequence[Record]]:
         """The parts of a batch that are decoded one after another: equal numbers of sentences, but
         for the last.  A batch of none is one part.
 
-        `limits`: most steps of each sentence; as many as its source has tokens, if it has any, are
-        expected.  No choice of parts changes a result.
+        As many steps are expected as a source has tokens, if it has any, and at most as many as the
+        record says.  No choice of parts changes a result.
         """
-        steps = sum(
-            min(most, len(source) or most) for source, most in zip(batch, limits, strict=True)
-        )
-        needed = beam_size * steps * self.step + sum(map(len, batch)) * self.token
+        steps = sum(min(record.steps, len(record.ids) or record.steps) for record in records)
+        tokens = sum(len(record.ids) for record in records)
+        needed = beam_size * steps * self.step + tokens * self.token
         parts = -(-needed // NEAR_BYTES) if self.weights <= MOST_WEIGHTS else 1
-        size = max(-(-len(batch) // max(parts, 1)), -(-LEAST_ROWS // beam_size))
-        size = max(1, min(size, MOST_BYTES // self._sentence_bytes(batch, limits, beam_size)))
-        return (slice(at, at + size) for at in range(0, max(len(batch), 1), size))
+        size = max(-(-len(records) // max(parts, 1)), -(-LEAST_ROWS // beam_size))
+        size = max(1, min(size, MOST_BYTES // self._sentence_bytes(records, beam_size)))
+        return (records[at : at + size] for at in range(0, max(len(records), 1), size))
 
-    def _sentence_bytes(self, batch: Batch, limits: Sequence[int], beam_size: int) -> int:
+    def _sentence_bytes(self, records: Sequence[Record], beam_size: int) -> int:
         """Most bytes of all values of a sentence."""
         rows: dict[Domain, int] = {
-            "source": max(map(len, batch), default=0),
+            "source": max((len(record.ids) for record in records), default=0),
             "target": beam_size,
-            "history": beam_size * max(limits, default=0),
+            "history": beam_size * max((record.steps for record in records), default=0),
         }
         return 1 + sum(self.row_bytes.get(domain, 0) * count for domain, count in rows.items())

@@ -1,0 +1,44 @@
+"""Checks of integers and of sequences of them, which raise errors for people."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Sequence
+from numbers import Integral
+
+from int8ref.errors import WrongTypeError, WrongValueError
+
+
+def check_range(name: str, value: int, low: int, high: int) -> None:
+    """Raises ValueError for what is no integer in [low, high]."""
+    if not is_integer(value):
+        raise WrongValueError(f"{name} is {value!r}, not an integer")
+    if not low <= value <= high:
+        raise WrongValueError(f"{name} is {value}, outside [{low}, {high}]")
+
+
+def is_integer(value: object) -> bool:
+    """Whether this is an integer, of NumPy's too; a truth value is none."""
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+
+
+def check_sequence(name: str, value: object, wanted: str = "a sequence of integers") -> None:
+    """Raises TypeError for what is no sequence, and for text, which is one of characters."""
+    sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    if not sequence or isinstance(value, (str, bytes, dict)):
+        raise WrongTypeError(f"{name} is {reprlib.repr(value)}, not {wanted}")
+
+
+def check_tokens(name: str, tokens: Sequence[int], vocabulary: int) -> None:
+    """Raises ValueError for a token id outside of the vocabulary."""
+    check_sequence(name, tokens)
+    for token in tokens:
+        if not is_integer(token) or not 0 <= token < vocabulary:
+            raise WrongValueError(f"{name} has the token id {token}")
+
+
+def check_batch(batch: object) -> None:
+    """Raises TypeError for anything but a sequence of sequences."""
+    check_sequence("the batch", batch)
+    for index, sentence in enumerate(batch):  # type: ignore[arg-type, var-annotated]
+        check_sequence(f"sentence {index}", sentence)

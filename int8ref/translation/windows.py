@@ -1,0 +1,58 @@
+"""A long text as windows that a language model can read, each token scored once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from int8ref.text.tokenizers import TextTokenizer
+from int8ref.translation.unknown import UnknownCharacters
+
+
+@dataclass(frozen=True)
+class Window:
+    """A piece of a text: the token before it, its tokens, and how many of the last ones count."""
+
+    start: int
+    tokens: list[int]
+    fresh: int
+
+
+def windows(tokens: Iterable[int], before: int, length: int) -> Iterator[Window]:
+    """Windows of at most `length` tokens, each token fresh in one of them.
+
+    All of the first window is fresh, and of later ones what follows length - length // 2 tokens of
+    context.  `before`: the token before the text.
+    """
+    context = length - length // 2
+    text, fresh, wanted = [before], 0, length
+    for token in tokens:
+        text.append(token)
+        fresh += 1
+        if fresh == wanted:
+            yield Window(text[0], text[1:], fresh)
+            text, fresh, wanted = text[-context - 1 :], 0, length - context
+    if fresh:
+        yield Window(text[0], text[1:], fresh)
+
+
+class TextTokens:
+    """Iterates over the tokens of lines of text, each line ended by eos, and counts its words."""
+
+    def __init__(self, lines: Iterable[str], tokenizer: TextTokenizer, eos: int) -> None:
+        self._lines, self._tokenizer, self._eos = lines, tokenizer, eos
+        self.words = self.tokens = 0
+        self.unknown = UnknownCharacters()
+
+    def __iter__(self) -> Iterator[int]:
+        return chain.from_iterable(map(self._line, self._lines))
+
+    def _line(self, line: str) -> list[int]:
+        text = line.strip()
+        ids = self._tokenizer.encode(text)
+        self.unknown.add(tuple(self._tokenizer.unknown(text, ids)))
+        ids = [*ids, self._eos]
+        self.words += len(line.split()) + 1
+        self.tokens += len(ids)
+        return ids
