@@ -12,7 +12,8 @@ from int8ref.files.model_file import Model
 from int8ref.program.program import Program, Tensors, decode, encode
 from int8ref.program.validate import validate
 from int8ref.reference import instructions
-from int8ref.spec.instruction import ProgramError, field_kinds
+from int8ref.spec.instruction import field_kinds
+from int8ref.spec.scope import ProgramError
 
 EXTREMES = [0, 1, -1, 2, 30, 31, 62, 63, 127, 128, 1024, 1 << 31, 1 << 63, 10**30]
 HEADER = ["logits", "start", "eos", "unk", "max_source_length", "max_length_factor", "alpha"]

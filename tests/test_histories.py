@@ -19,7 +19,7 @@ from int8ref.program.sizes import max_target_length
 from int8ref.program.validate import validate
 from int8ref.reference.append import Append
 from int8ref.search.hypothesis import BeamOptions
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.helpers.engines import requests, score
 from tests.program_mutations import draw_valid
 from tests.test_machine import Batch, Trace, engines, follow

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from int8ref.reference import instructions
-from int8ref.spec.instruction import Facts, Instruction, ProgramError, Scope, ValueType, snake_case
+from int8ref.spec.instruction import Instruction, snake_case
+from int8ref.spec.scope import Facts, ProgramError, Scope, ValueType
 
 
 @pytest.mark.parametrize(

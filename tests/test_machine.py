@@ -21,7 +21,7 @@ from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
 from int8ref.search.decoder import Session
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests
 from tests.machine_text import machine_text

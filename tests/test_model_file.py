@@ -25,7 +25,7 @@ from int8ref.files import container
 from int8ref.files.model_file import Model, ModelFileError, load, model_hash, save, serialize
 from int8ref.program.program import Program
 from int8ref.spec import arithmetic
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.model_bytes import Header, load_bytes, parts, read_plainly, refused, write_plainly
 
 TinyModel = Callable[[int], Model]

@@ -16,7 +16,8 @@ from int8ref.program.sizes import max_steps, max_target_length, parameter_count
 from int8ref.program.validate import validate
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
-from int8ref.spec.instruction import Instruction, ProgramError, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.scope import ProgramError, ValueType
 from tests.conftest import build_tiny_model
 from tests.tiny_integer import build_tiny_integer, build_tiny_rotary
 

@@ -15,7 +15,8 @@ from int8ref.program.cost import MAX_INSTRUCTIONS, MAX_SENTENCE_BYTES, MAX_STATE
 from int8ref.program.program import Program, State, Tensors
 from int8ref.program.validate import validate
 from int8ref.reference import instructions
-from int8ref.spec.instruction import Instruction, ProgramError
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.scope import ProgramError
 from tests.conftest import WIDTH, build_tiny_model
 from tests.helpers.engines import requests
 from tests.machine_text import machine_text

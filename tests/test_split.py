@@ -12,7 +12,7 @@ from int8ref.engines.engine import Engine
 from int8ref.machine.model import split
 from int8ref.machine.model.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Footprint
 from int8ref.search.hypothesis import BeamOptions
-from int8ref.spec.instruction import Domain
+from int8ref.spec.scope import Domain
 from tests.conftest import WIDTH
 from tests.helpers.engines import requests
 from tests.test_machine import engines

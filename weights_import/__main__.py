@@ -18,7 +18,7 @@ from int8ref.files.models import MODELS
 from int8ref.files.shortlist import Shortlist, beside, tokenizers_hash
 from int8ref.files.shortlist import load as load_shortlist
 from int8ref.files.shortlist import save as save_shortlist
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from weights_import import sources
 from weights_import.arguments import CHOICES, parser
 from weights_import.calibrate import calibrate, own_text

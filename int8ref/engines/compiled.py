@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.abi import call as word
-from int8ref.abi.frame import CODE_WORDS, FRAME_WORDS
+from int8ref.abi.call import BEAM, CALL, GREEDY, RUN, SAMPLE, SCORE
+from int8ref.abi.frame import CODE_BYTES, FRAME
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.memory.hypotheses import Hypotheses
 from int8ref.machine.model import packed
-from int8ref.machine.model.assemble import Code, assemble, row_bytes
+from int8ref.machine.model.assemble import Code, assemble
+from int8ref.machine.model.places import places_of
 from int8ref.machine.model.prepare import Prepared
 from int8ref.machine.model.split import Footprint
 from int8ref.machine.toolchain.native import machine
@@ -63,12 +64,12 @@ class CompiledEngine:
         self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
-        self._footprint = Footprint.of(program, tensors, row_bytes(program, self._types))
+        self._footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)
         self._codes: dict[tuple[bool, bool, bool], Code] = {}
-        self._decodings: dict[tuple[bool, bool], tuple[Code, list[int]]] = {}
+        self._decodings: dict[tuple[bool, bool], tuple[Code, dict[str, int]]] = {}
         self._memories: list[Memory] = []
         self._lock = threading.Lock()
 
@@ -92,21 +93,21 @@ class CompiledEngine:
 
     def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
         """See `Engine.greedy`."""
-        return self._decode(word.GREEDY, Request, requests, Call.follow)
+        return self._decode(GREEDY, Request, requests, Call.follow)
 
     def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
         """See `Engine.sample`."""
         draw = partial(self._sample, sampling=sampling)
-        return self._decode(word.SAMPLE, Request, requests, draw)
+        return self._decode(SAMPLE, Request, requests, draw)
 
     def beam(self, requests: Sequence[Request], options: BeamOptions) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
         search = partial(self._beam, options=options)
-        return self._decode(word.BEAM, Request, requests, search, options.beam_size)
+        return self._decode(BEAM, Request, requests, search, options.beam_size)
 
     def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
         """See `Engine.log_probabilities`."""
-        return self._decode(word.SCORE, Path, paths, Call.score)
+        return self._decode(SCORE, Path, paths, Call.score)
 
     def _decode(
         self,
@@ -130,11 +131,10 @@ class CompiledEngine:
         check_no_candidates(requests)
         numbers = [request.number for request in requests]
         random = random_numbers(sampling.seed, numbers, call.steps)
-        call.room(word.RANDOM, random.shape)[...] = random
-        call.room(word.WEIGHTS, (self._vocabulary,), np.int64)
-        factors = scaled(self.program.log_softmax, sampling.temperature)
-        call.words[[word.MULTIPLIER, word.SHIFT]] = factors
-        call.words[[word.TOP_K, word.TOP_P]] = sampling.top_k, sampling.top_p
+        call.room("random", random.shape)[...] = random
+        call.room("weights", (self._vocabulary,), np.int64)
+        multiplier, shift = scaled(self.program.log_softmax, sampling.temperature)
+        call.set(multiplier=multiplier, shift=shift, top_k=sampling.top_k, top_p=sampling.top_p)
         return call.follow(requests)
 
     def _beam(
@@ -142,9 +142,8 @@ class CompiledEngine:
     ) -> list[list[Hypothesis]]:
         limits = [request.limit for request in requests]
         hypotheses = Hypotheses(call.memory, limits, self._vocabulary, options)
-        call.words[word.HYPOTHESES] = hypotheses.address
-        call.give(word.PENALTIES, penalties(options, max(limits, default=0)), np.int64)
-        call.words[[word.BEAM_SIZE, word.N_BEST]] = options.beam_size, options.n_best
+        call.give("penalties", penalties(options, max(limits, default=0)), np.int64)
+        call.set(hypotheses=hypotheses.address, beam_size=options.beam_size, n_best=options.n_best)
         call.search(requests)
         return hypotheses.best()
 
@@ -166,18 +165,18 @@ class CompiledEngine:
         self._source.check_sources(batch)
         self._target.check_length(steps)
         candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
-        code, words = self._decoding(bool(candidates), mode == word.GREEDY and not candidates)
+        code, fields = self._decoding(bool(candidates), mode == GREEDY and not candidates)
         rows = beam_size * len(batch)
         arena = Arena(code, memory, batch, target_rows=rows, max_steps=max(1, steps))
         call = Call(mode, memory, arena.address, steps)
-        call.words[word.CODE : word.SHIFT + 1] = words
+        call.set(**fields)
         starts = [getattr(record, "start", self.program.start) for record in records]
         self._target.check_ids(starts)
-        call.give(word.STARTS, starts)
-        call.room(word.HEAD, (FRAME_WORDS + CODE_WORDS,), np.int64)
+        call.give("starts", starts)
+        call.room("head", (FRAME.itemsize + CODE_BYTES,), np.uint8)
         if candidates:
-            call.give(word.CANDIDATES, np.concatenate(candidates))
-            call.give(word.OFFSETS, [0, *accumulate(map(len, candidates))])
+            call.give("candidates", np.concatenate(candidates))
+            call.give("offsets", [0, *accumulate(map(len, candidates))])
         return call
 
     def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
@@ -188,39 +187,51 @@ class CompiledEngine:
         every = np.arange(self._vocabulary, dtype=np.int32)
         return [every if tokens is None else tokens for tokens in found]
 
-    def _decoding(self, candidates: bool, fused: bool) -> tuple[Code, list[int]]:
-        """The code that decodes, and the words of a call that tell of it: from CODE to SHIFT."""
+    def _decoding(self, candidates: bool, fused: bool) -> tuple[Code, dict[str, int]]:
+        """The code that decodes, and the fields of a call that tell of it."""
         if (candidates, fused) not in self._decodings:
             code = self.code(plain_head=candidates, coarse_head=fused)
-            parts = code.encoder, code.choice if fused else code.decoder, code.states
-            places = [number for part in parts for number in (part.ctypes.data, len(part))]
-            softmax = self.program.log_softmax
-            constants = [self.program.eos, softmax.multiplier, softmax.shift]
-            words = [*places, code.targets.ctypes.data, *constants]
-            self._decodings[candidates, fused] = code, words
+            decoder, softmax = code.choice if fused else code.decoder, self.program.log_softmax
+            fields = {
+                "code": code.encoder.ctypes.data,
+                "code_rows": len(code.encoder),
+                "decoder": decoder.ctypes.data,
+                "decoder_rows": len(decoder),
+                "states": code.states.ctypes.data,
+                "state_rows": len(code.states),
+                "targets": code.targets.ctypes.data,
+                "eos": self.program.eos,
+                "multiplier": softmax.multiplier,
+                "shift": softmax.shift,
+            }
+            self._decodings[candidates, fused] = code, fields
         return self._decodings[candidates, fused]
 
 
 class Call:
-    """The words of a call of at most `steps` steps, and the arrays whose addresses are among
-    them."""
+    """The record of a call of at most `steps` steps, and the arrays whose addresses are in it."""
 
     def __init__(self, mode: int, memory: Memory, frame: int, steps: int = 0) -> None:
         self.memory = memory
         self.steps = steps
-        self.words, self._address = memory.array((word.CALL_WORDS,), np.int64)
-        self.words[...] = 0
-        self.words[[word.MODE, word.FRAME, word.PITCH]] = mode, frame, steps
+        self._record, self._address = memory.array((1,), CALL)
+        self._record.view(np.int64)[...] = 0
+        self.set(mode=mode, frame=frame, pitch=steps)
+
+    def set(self, **fields: int) -> None:
+        """Write fields by name."""
+        for name, content in fields.items():
+            self._record[name] = content
 
     def room(
-        self, name: int, shape: tuple[int, ...], kind: npt.DTypeLike = np.int32
+        self, name: str, shape: tuple[int, ...], kind: npt.DTypeLike = np.int32
     ) -> npt.NDArray[Any]:
         """Room, for results or not."""
-        array, self.words[name] = self.memory.array(shape, kind)
+        array, self._record[name] = self.memory.array(shape, kind)
         return array
 
     def give(
-        self, name: int, values: Sequence[int] | npt.NDArray[Any], kind: npt.DTypeLike = np.int32
+        self, name: str, values: Sequence[int] | npt.NDArray[Any], kind: npt.DTypeLike = np.int32
     ) -> None:
         """Hand over a vector."""
         self.room(name, (len(values),), kind)[...] = values
@@ -228,22 +239,22 @@ class Call:
     def search(self, requests: Sequence[Request]) -> None:
         """Let the machine search after the prefixes, up to the limits."""
         self._give_rows([request.prefix for request in requests])
-        self.give(word.GIVEN_LENGTHS, [len(request.prefix) for request in requests])
-        self.give(word.LIMITS, [request.limit for request in requests])
+        self.give("given_lengths", [len(request.prefix) for request in requests])
+        self.give("limits", [request.limit for request in requests])
         self.run()
 
     def follow(self, requests: Sequence[Request]) -> list[list[int]]:
         """`search` for one translation a sentence: its ids."""
         shape = len(requests), self.steps
-        out, lengths = self.room(word.OUT, shape), self.room(word.LENGTHS, shape[:1])
+        out, lengths = self.room("out", shape), self.room("lengths", shape[:1])
         self.search(requests)
         return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
 
     def score(self, paths: Sequence[Path]) -> list[list[int]]:
         """Let the machine follow the paths: the log-probabilities of their tokens."""
         self._give_rows([[*path.prefix, *path.tokens] for path in paths])
-        self.give(word.LENGTHS, [path.steps for path in paths])
-        out = self.room(word.OUT, (len(paths), self.steps))
+        self.give("lengths", [path.steps for path in paths])
+        out = self.room("out", (len(paths), self.steps))
         self.run()
         rows = zip(out, paths, strict=True)
         return [row[len(path.prefix) : path.steps].tolist() for row, path in rows]
@@ -254,7 +265,7 @@ class Call:
 
     def _give_rows(self, rows: Batch) -> None:
         """Hand over the tokens that are given, a row a sentence."""
-        given = self.room(word.GIVEN, (len(rows), self.steps))
+        given = self.room("given", (len(rows), self.steps))
         for row, tokens in zip(given, rows, strict=True):
             row[: len(tokens)] = tokens
 
@@ -278,7 +289,7 @@ class CompiledSession:
         memory = Memory()
         rows = max(len(batch), 1)
         self._arena = Arena(code, memory, batch, target_rows=rows, max_steps=0)
-        self._call = Call(word.RUN, memory, self._arena.address)
+        self._call = Call(RUN, memory, self._arena.address)
         self._sentence = np.arange(len(batch), dtype=np.int32)
         self._position = 0
         self._run(code.encoder)
@@ -316,7 +327,7 @@ class CompiledSession:
             self._arena.value(name, len(rows))[...] = state
 
     def _run(self, code: Int64) -> None:
-        self._call.words[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, len(code)
+        self._call.set(code=code.ctypes.data, code_rows=len(code))
         self._call.run()
 
     def _report(self, sequence: Sequence[Any]) -> None:

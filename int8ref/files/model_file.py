@@ -32,7 +32,7 @@ from int8ref.host.storage import write_whole
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import Checked, validate
 from int8ref.spec import arithmetic
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 
 FORMAT = 1
 """Version of the file's layout; the arithmetic has a version of its own."""

@@ -8,8 +8,8 @@ import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from int8ref.abi.frame import ADDRESS, operands_at
-from int8ref.kernels.attention import HEADS, attend_arrays, attend_code
+from int8ref.kernels.attention import attend
+from int8ref.kernels.attention import shared as shared
 from int8ref.kernels.attention_scores import (
     ALL,
     KEYS,
@@ -29,63 +29,17 @@ from int8ref.kernels.ir.vector import (
     sum_lanes,
     variable,
 )
-from int8ref.kernels.views import array, word
 from int8ref.reference import attention_polynomial as meaning
 from int8ref.reference.attention import WEIGHT_BITS
 
 BASE_BITS = meaning.BASE_BITS
 
-AT = operands_at(meaning.AttentionPolynomial)
-DEGREE, SCORE_BIAS, SCORE_SHIFT, DELTA_MULTIPLIER, DELTA_SHIFT = (
-    AT[f] for f in ("degree", "score_bias", "score_shift", "delta_multiplier", "delta_shift")
-)
-
 
 @kernel
-def attention_polynomial(
-    query,
-    key,
-    value,
-    sentence,
-    key_offsets,
-    heads,
-    head_width,
-    query_column,
-    key_column,
-    value_column,
-    context_multiplier,
-    context_shift,
-    limit,
-    degree,
-    score_bias,
-    score_shift,
-    delta_multiplier,
-    delta_shift,
-    group,
-    out,
-    workspace,
-):
-    """Polynomial attention of every row over what it sees; out [rows, heads * head_width]."""
-    attend_arrays(
-        polynomial_weights,
-        (degree, score_bias, score_shift, delta_multiplier, delta_shift),
-        query,
-        key,
-        value,
-        sentence,
-        key_offsets,
-        heads,
-        head_width,
-        query_column,
-        key_column,
-        value_column,
-        context_multiplier,
-        context_shift,
-        limit,
-        group,
-        out,
-        workspace,
-    )
+def attention_polynomial(shared, degree, score_bias, score_shift, delta_multiplier, delta_shift):
+    """Polynomial attention of every row over what it sees."""
+    operands = degree, score_bias, score_shift, delta_multiplier, delta_shift
+    attend(polynomial_weights, operands, shared)
 
 
 @kernel
@@ -185,14 +139,3 @@ def _weigh_loop(
         weight = builder.select(counts, rounded(builder, t, right), zero)
         store(builder, weight, at)
         builder.store(builder.add(builder.load(total), weight), total)
-
-
-@kernel
-def step(frame, code):
-    """Run an attention_polynomial instruction."""
-    heads = word(code, HEADS)
-    bias = array(word(code, SCORE_BIAS + ADDRESS), (heads,), np.int32)
-    least = array(word(code, SCORE_SHIFT + ADDRESS), (heads,), np.int8)
-    delta = array(word(code, DELTA_MULTIPLIER + ADDRESS), (heads,), np.int32)
-    shift = array(word(code, DELTA_SHIFT + ADDRESS), (heads,), np.int8)
-    attend_code(frame, code, polynomial_weights, (word(code, DEGREE), bias, least, delta, shift))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from int8ref.abi.frame import ADDRESS, operands_at
-from int8ref.kernels.attention import HEADS, attend_arrays, attend_code
+from int8ref.kernels.attention import attend
+from int8ref.kernels.attention import shared as shared
 from int8ref.kernels.attention_scores import (
     ALL,
     KEYS,
@@ -25,60 +25,14 @@ from int8ref.kernels.ir.vector import (
     sum_lanes,
     variable,
 )
-from int8ref.kernels.views import array, word
-from int8ref.reference.attention_softmax import AttentionSoftmax
 from int8ref.spec import arithmetic
 from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
 
-AT = operands_at(AttentionSoftmax)
-SCORE_MULTIPLIER, SCORE_LIMIT, SCORE_SHIFT = (
-    AT[f] for f in ("score_multiplier", "score_limit", "score_shift")
-)
-
 
 @kernel
-def attention_softmax(
-    query,
-    key,
-    value,
-    sentence,
-    key_offsets,
-    heads,
-    head_width,
-    query_column,
-    key_column,
-    value_column,
-    context_multiplier,
-    context_shift,
-    limit,
-    score_multiplier,
-    score_limit,
-    score_shift,
-    group,
-    out,
-    workspace,
-):
-    """Softmax attention of every row over what it sees; out [rows, heads * head_width]."""
-    attend_arrays(
-        softmax_weights,
-        (score_multiplier, score_limit, score_shift),
-        query,
-        key,
-        value,
-        sentence,
-        key_offsets,
-        heads,
-        head_width,
-        query_column,
-        key_column,
-        value_column,
-        context_multiplier,
-        context_shift,
-        limit,
-        group,
-        out,
-        workspace,
-    )
+def attention_softmax(shared, score_multiplier, score_limit, score_shift):
+    """Softmax attention of every row over what it sees."""
+    attend(softmax_weights, (score_multiplier, score_limit, score_shift), shared)
 
 
 @kernel
@@ -133,12 +87,3 @@ def _exp2_negative(builder: ir.IRBuilder, z: ir.Value) -> ir.Value:
     for coefficient in EXP2_COEFFICIENTS[-2::-1]:
         t = builder.add(constant(ALL, coefficient), builder.ashr(builder.mul(t, f), bits))
     return rounded(builder, t, builder.add(constant(ALL, 6), builder.ashr(z, bits)))
-
-
-@kernel
-def step(frame, code):
-    """Run an attention_softmax instruction."""
-    heads = word(code, HEADS)
-    multiplier = array(word(code, SCORE_MULTIPLIER + ADDRESS), (heads,), np.int32)
-    limit = array(word(code, SCORE_LIMIT + ADDRESS), (heads,), np.int32)
-    attend_code(frame, code, softmax_weights, (multiplier, limit, word(code, SCORE_SHIFT)))

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.frame import ADDRESS, operands_at
 from int8ref.kernels.ir.arithmetic import shift_right
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import array, matrix, word
 from int8ref.reference import interpolate as meaning
 
 BITS = np.int32(meaning.STEP_BITS)
 STEP = np.int32(1 << meaning.STEP_BITS)
 HALF = np.int32(STEP >> 1)
 OFFSET = np.int32(1 << 15)
-
-AT = operands_at(meaning.Interpolate)
-X, TABLE, OUT = (AT[f] for f in ("x", "table", "out"))
 
 
 @kernel
@@ -31,13 +26,3 @@ def interpolate(x, table, out):
             low, high = np.int32(table[at]), np.int32(table[at + 1])
             total = np.int32(low * STEP) + np.int32(np.int32(high - low) * distance)
             target[i] = np.int16(shift_right(np.int32(total + HALF), BITS))
-
-
-@kernel
-def step(frame, code):
-    """Run an interpolate instruction."""
-    interpolate(
-        matrix(frame, code, X, np.int16),
-        array(word(code, TABLE + ADDRESS), (meaning.ENTRIES,), np.int16),
-        matrix(frame, code, OUT, np.int16),
-    )

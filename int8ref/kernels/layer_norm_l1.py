@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.layer_norm import centred, divide_and_scale, layer_norm_code, sum_of
+from int8ref.kernels.layer_norm import centred, divide_and_scale, scaling, sum_of
 
 
 @kernel
-def layer_norm_l1(x, gain, bias, bias_shift, shift, epsilon, wide_bits, out, wide):
+def layer_norm_l1(x, gain, bias, bias_shift, shift, epsilon, wide_bits, out, wide, workspace):
     """Normalise the rows of `x`, int16 [rows, n]."""
     n = np.int64(x.shape[1])
+    scale = scaling(gain, bias, bias_shift, shift, wide_bits, workspace)
     for r in range(x.shape[0]):
         row = x[r]
         total = sum_of(row)
@@ -20,12 +21,4 @@ def layer_norm_l1(x, gain, bias, bias_shift, shift, epsilon, wide_bits, out, wid
             distances += np.int64(abs(centred(row, i, total)))
         mean = (distances + n - np.int64(1)) // n
         deviation = max(mean + np.int64(epsilon), np.int64(1))
-        divide_and_scale(
-            row, total, deviation, gain, bias, bias_shift, shift, wide_bits, out[r], wide[r]
-        )
-
-
-@kernel
-def step(frame, code):
-    """Run a layer_norm_l1 instruction."""
-    layer_norm_code(frame, code, layer_norm_l1)
+        divide_and_scale(row, total, deviation, scale, out[r], wide[r])

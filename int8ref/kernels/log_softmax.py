@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from int8ref.abi.frame import operands_at
 from int8ref.kernels.ir.arithmetic import log2, rounding_shift_right
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
 from int8ref.kernels.ir.vector import constant, load, loop, offset, pieces, splat, vector
-from int8ref.kernels.views import matrix, word
-from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.spec import arithmetic
 from int8ref.spec.arithmetic import LOG_BITS, POWER_BITS, POWER_COEFFICIENTS, POWER_MAX_INPUT
 
@@ -120,18 +117,3 @@ def _power(builder: ir.IRBuilder, z: ir.Value) -> ir.Value:
         product = builder.mul(builder.and_(t, low), fraction)
         t = builder.sub(constant(z.type, coefficient), builder.lshr(product, bits))
     return builder.lshr(builder.add(t, t), builder.lshr(z, bits))
-
-
-AT = operands_at(LogSoftmax)
-X, MULTIPLIER, SHIFT, OUT = (AT[f] for f in ("x", "multiplier", "shift", "out"))
-
-
-@kernel
-def step(frame, code):
-    """Run a log_softmax instruction."""
-    log_softmax(
-        matrix(frame, code, X, np.int32),
-        word(code, MULTIPLIER),
-        word(code, SHIFT),
-        matrix(frame, code, OUT, np.int32),
-    )

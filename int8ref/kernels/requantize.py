@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.frame import ADDRESS, WIDTH, operands_at
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import array, matrix, word
-from int8ref.reference.requantize import Requantize
-
-AT = operands_at(Requantize)
-X, MULTIPLIER, SHIFT, LIMIT, OUT = (AT[f] for f in ("x", "multiplier", "shift", "limit", "out"))
 
 
 @kernel
@@ -24,16 +18,3 @@ def requantize(x, multiplier, shift, limit, out):
         for i in range(x.shape[1]):
             total = (np.int64(source[i]) * np.int64(multiplier[i]) + half) >> s
             target[i] = min(max(total, low), high)
-
-
-@kernel
-def step(frame, code):
-    """Run a requantize instruction."""
-    width = word(code, OUT + WIDTH)
-    requantize(
-        matrix(frame, code, X, np.int32),
-        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int16),
-        array(word(code, SHIFT + ADDRESS), (1,), np.int8),
-        word(code, LIMIT),
-        matrix(frame, code, OUT, np.int16),
-    )

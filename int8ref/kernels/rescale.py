@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.frame import operands_at
 from int8ref.kernels.ir.arithmetic import bit_length, shift_right
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import address_of, array, matrix, word
 from int8ref.reference import rescale as meaning
 
 DATA_BITS = meaning.DATA_BITS
-
-AT = operands_at(meaning.Rescale)
-X, LOW, OUT, EXPONENT = (AT[f] for f in ("x", "low", "out", "exponent"))
 
 
 @kernel
@@ -32,11 +27,3 @@ def rescale(x, low, out, exponent):
         for i in range(len(row)):
             data = shift_right(np.int32(max(np.int32(row[i]), least) + half), s)
             target[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
-
-
-@kernel
-def step(frame, code):
-    """Run a rescale instruction."""
-    x = matrix(frame, code, X, np.int16)
-    exponent = array(address_of(frame, code, EXPONENT), (x.shape[0],), np.int8)
-    rescale(x, word(code, LOW), matrix(frame, code, OUT, np.int8), exponent)

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.frame import ADDRESS, LENGTH, WIDTH, operands_at
 from int8ref.kernels.ir.arithmetic import requantize
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import array, column, matrix, word
 from int8ref.reference import rotary as meaning
 
 ONE = np.int32(1 << meaning.ANGLE_BITS)
-
-AT = operands_at(meaning.Rotary)
-X, POSITIONS, COSINE, SINE, OUT = (AT[f] for f in ("x", "positions", "cosine", "sine", "out"))
-HEADS, HEAD_WIDTH, PAIRS, MULTIPLIER, SHIFT = (
-    AT[f] for f in ("heads", "head_width", "pairs", "multiplier", "shift")
-)
 
 
 @kernel
@@ -43,21 +35,3 @@ def rotary(x, positions, cosine, sine, heads, head_width, pairs, multiplier, shi
 def _data(acc, multiplier, shift):
     """An accumulator in 8 bits."""
     return np.int8(requantize(np.int32(acc), multiplier, shift, -127, 127))
-
-
-@kernel
-def step(frame, code):
-    """Run a rotary instruction."""
-    tables, width = (word(code, COSINE + LENGTH), word(code, PAIRS)), word(code, OUT + WIDTH)
-    rotary(
-        matrix(frame, code, X, np.int16),
-        column(frame, code, POSITIONS),
-        array(word(code, COSINE + ADDRESS), tables, np.int16),
-        array(word(code, SINE + ADDRESS), tables, np.int16),
-        word(code, HEADS),
-        word(code, HEAD_WIDTH),
-        word(code, PAIRS),
-        array(word(code, MULTIPLIER + ADDRESS), (width,), np.int16),
-        array(word(code, SHIFT + ADDRESS), (1,), np.int8),
-        matrix(frame, code, OUT, np.int8),
-    )

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.frame import operands_at
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import matrix
-from int8ref.reference.ssru import Ssru
-
-AT = operands_at(Ssru)
-X, GATE, STATE, NEXT_STATE, OUT = (AT[f] for f in ("x", "gate", "state", "next_state", "out"))
 
 ONE = np.int32(1 << 15)
 HALF = np.int32(1 << 14)
@@ -29,15 +23,3 @@ def ssru(x, gate, state, next_state, out):
             mixed = np.int32(np.int32(mixed + HALF) >> np.int32(15))
             following[i] = np.int16(mixed)
             target[i] = np.int16(max(mixed, np.int32(0)))
-
-
-@kernel
-def step(frame, code):
-    """Run an ssru instruction."""
-    ssru(
-        matrix(frame, code, X, np.int16),
-        matrix(frame, code, GATE, np.int16),
-        matrix(frame, code, STATE, np.int16),
-        matrix(frame, code, NEXT_STATE, np.int16),
-        matrix(frame, code, OUT, np.int16),
-    )

@@ -1,98 +1,64 @@
-"""Operands of code as arrays, inside compiled code only.  `frame`, `code`: addresses of words."""
+"""The memory of a call as words, records and arrays; `frame`, `code`: addresses of words.
 
-# mypy: disable-error-code="no-untyped-call"
+Each function is a leaf (`kernels.ir.lowering`): it has a Python body, which says what it means and
+runs where nothing is compiled, and a twin in IR.
+"""
+
+# mypy: disable-error-code="no-untyped-call, untyped-decorator"
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.core.typing.templates import signature
+from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
+from numpy.typing import DTypeLike, NDArray
 
-from int8ref.abi.frame import BASE, CAPACITY, DOMAIN, PREFIX, ROWS, WIDTH
+from int8ref.abi.frame import BASE, CAPACITY, DOMAIN, FRAME, PREFIX, ROWS, WIDTH
+from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import I64, lowers, view
 
-I64 = ir.IntType(64)
+Extent = tuple[ir.Value, Sequence[ir.Value]]
+"""Address and sizes."""
 
 
-@intrinsic
-def word(typing_context, address, index):
+def word(address: int, index: int) -> int:
     """The int64 word number `index` at an address."""
-
-    def codegen(context, builder, signature, arguments):
-        words = builder.inttoptr(arguments[0], I64.as_pointer())
-        return builder.load(builder.gep(words, [arguments[1]]))
-
-    return types.int64(types.int64, types.int64), codegen
+    return int(view(address + 8 * index, np.int64, (1,))[0])
 
 
-@intrinsic
-def set_word(typing_context, address, index, content):
-    """Write the int64 word number `index` at an address."""
-
-    def codegen(context, builder, signature, arguments):
-        words = builder.inttoptr(arguments[0], I64.as_pointer())
-        builder.store(arguments[2], builder.gep(words, [arguments[1]]))
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), codegen
+@lowers(word)
+def _word_ir(builder: ir.IRBuilder, address: ir.Value, index: ir.Value) -> ir.Value:
+    words = builder.inttoptr(address, I64.as_pointer())
+    return builder.load(builder.gep(words, [index]))
 
 
-@intrinsic
-def address_of(typing_context, frame, code, at):
+def address_of(frame: int, code: int, at: int) -> int:
     """Address of the value operand at word `at` of `code`."""
-
-    def codegen(context, builder, signature, arguments):
-        return _Value(builder, *arguments).address
-
-    return types.int64(types.int64, types.int64, types.int64), codegen
+    domain = 3 * word(code, at + DOMAIN)
+    return word(frame, domain + BASE) + word(code, at + PREFIX) * word(frame, domain + CAPACITY)
 
 
-@intrinsic
-def rows_of(typing_context, frame, code, at):
+@lowers(address_of)
+def _address_of_ir(
+    builder: ir.IRBuilder, frame: ir.Value, code: ir.Value, at: ir.Value
+) -> ir.Value:
+    return _Value(builder, frame, code, at).address
+
+
+def rows_of(frame: int, code: int, at: int) -> int:
     """Rows of the value operand at word `at` of `code`."""
-
-    def codegen(context, builder, signature, arguments):
-        return _Value(builder, *arguments).rows
-
-    return types.int64(types.int64, types.int64, types.int64), codegen
+    return word(frame, 3 * word(code, at + DOMAIN) + ROWS)
 
 
-@intrinsic
-def matrix(typing_context, frame, code, at, dtype):
-    """A value as an array [rows, width]."""
-    kind = types.Array(dtype.dtype, 2, "C")
-
-    def codegen(context, builder, signature, arguments):
-        value = _Value(builder, *arguments[:3])
-        return _array(context, builder, kind, value.address, [value.rows, value.width])
-
-    return kind(types.int64, types.int64, types.int64, dtype), codegen
-
-
-@intrinsic
-def column(typing_context, frame, code, at):
-    """A value of width 0 as an int32 array [rows]."""
-    kind = types.Array(types.int32, 1, "C")
-
-    def codegen(context, builder, signature, arguments):
-        value = _Value(builder, *arguments)
-        return _array(context, builder, kind, value.address, [value.rows])
-
-    return kind(types.int64, types.int64, types.int64), codegen
-
-
-@intrinsic
-def array(typing_context, address, shape, dtype):
-    """The memory at an address as a C-contiguous array; `shape` is a tuple of int64."""
-    kind = types.Array(dtype.dtype, len(shape), "C")
-
-    def codegen(context, builder, signature, arguments):
-        sizes = [builder.extract_value(arguments[1], d) for d in range(kind.ndim)]
-        return _array(context, builder, kind, arguments[0], sizes)
-
-    return kind(types.int64, types.UniTuple(types.int64, kind.ndim), dtype), codegen
+@lowers(rows_of)
+def _rows_of_ir(builder: ir.IRBuilder, frame: ir.Value, code: ir.Value, at: ir.Value) -> ir.Value:
+    return _Value(builder, frame, code, at).rows
 
 
 class _Value:
@@ -101,9 +67,8 @@ class _Value:
     def __init__(
         self, builder: ir.IRBuilder, frame: ir.Value, code: ir.Value, at: ir.Value
     ) -> None:
-        def load(base: ir.Value, index: ir.Value, word: int) -> ir.Value:
-            words = builder.inttoptr(base, I64.as_pointer())
-            return builder.load(builder.gep(words, [builder.add(index, I64(word))]))
+        def load(base: ir.Value, index: ir.Value, offset: int) -> ir.Value:
+            return _word_ir(builder, base, builder.add(index, I64(offset)))
 
         domain = builder.mul(load(code, at, DOMAIN), I64(3))
         prefix = builder.mul(load(code, at, PREFIX), load(frame, domain, CAPACITY))
@@ -112,14 +77,87 @@ class _Value:
         self.width = load(code, at, WIDTH)
 
 
+def matrix(frame: int, code: int, at: int, dtype: DTypeLike) -> NDArray[Any]:
+    """A value as an array [rows, width]."""
+    shape = rows_of(frame, code, at), word(code, at + WIDTH)
+    return view(address_of(frame, code, at), dtype, shape)
+
+
+def column(frame: int, code: int, at: int, dtype: DTypeLike) -> NDArray[Any]:
+    """A value of width 0 as an array [rows]."""
+    return view(address_of(frame, code, at), dtype, (rows_of(frame, code, at),))
+
+
+def array(address: Any, shape: tuple[Any, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """The memory at an address as a C-contiguous array; `shape` is a tuple of int64."""
+    return view(address, dtype, shape)
+
+
+def _lowers_operand(
+    leaf: Callable[..., Any], dimensions: int, extent: Callable[[_Value], Extent]
+) -> None:
+    """Attach the twin of a leaf that gives a value operand as an array."""
+
+    @type_callable(leaf)
+    def typing(context: Any) -> Any:
+        def typer(frame: Any, code: Any, at: Any, dtype: Any) -> Any:
+            kind = types.Array(dtype.dtype, dimensions, "C")
+            return signature(kind, types.int64, types.int64, types.int64, dtype)
+
+        return typer
+
+    @lower_builtin(leaf, types.int64, types.int64, types.int64, types.Any)
+    def lowering(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        value = _Value(builder, *args[:3])
+        return _array(context, builder, sig.return_type, *extent(value))
+
+
+_lowers_operand(matrix, 2, lambda value: (value.address, [value.rows, value.width]))
+_lowers_operand(column, 1, lambda value: (value.address, [value.rows]))
+
+
+@type_callable(array)
+def _type_array(context: Any) -> Any:
+    def typer(address: Any, shape: Any, dtype: Any) -> Any:
+        kind = types.Array(dtype.dtype, len(shape), "C")
+        return signature(kind, types.int64, types.UniTuple(types.int64, len(shape)), dtype)
+
+    return typer
+
+
+@lower_builtin(array, types.int64, types.UniTuple, types.Any)
+def _lower_array(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+    kind = sig.return_type
+    sizes = [builder.extract_value(args[1], d) for d in range(kind.ndim)]
+    return _array(context, builder, kind, args[0], sizes)
+
+
 def _array(
-    context: Any, builder: ir.IRBuilder, kind: Any, address: ir.Value, sizes: list[ir.Value]
+    context: Any, builder: ir.IRBuilder, kind: Any, address: ir.Value, sizes: Sequence[ir.Value]
 ) -> ir.Value:
     item = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     strides = [item]
     for size in sizes[:0:-1]:
         strides.insert(0, builder.mul(strides[0], size))
-    view = make_array(kind)(context, builder)
-    data = builder.inttoptr(address, view.data.type)
-    populate_array(view, data, sizes, strides, item, meminfo=None)
-    return view._getvalue()
+    found = make_array(kind)(context, builder)
+    data = builder.inttoptr(address, found.data.type)
+    populate_array(found, data, list(sizes), strides, item, meminfo=None)
+    return found._getvalue()
+
+
+@kernel
+def record(address, dtype):
+    """The record at an address; its fields are read and written by name."""
+    return array(address, (1,), dtype)[0]
+
+
+@kernel
+def frame_at(frame):
+    """The frame as a record (`abi.frame.FRAME`)."""
+    return record(frame, FRAME)
+
+
+@kernel
+def workspace(frame, code):
+    """Address of the scratch memory."""
+    return frame_at(frame).workspace

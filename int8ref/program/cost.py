@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from int8ref.spec.instruction import Domain, Instruction, ProgramError, Tensors, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.scope import Domain, ProgramError, Tensors, ValueType
 
 MAX_INSTRUCTIONS = 1 << 12
 """Instructions of the encoder, and of the decoder."""

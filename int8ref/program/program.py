@@ -19,13 +19,9 @@ import msgspec
 
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
-from int8ref.spec.instruction import (
-    DType,
-    Instruction,
-    ProgramError,
-    ValueType,
-)
-from int8ref.spec.instruction import Tensors as Tensors
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.scope import DType, ProgramError, ValueType
+from int8ref.spec.scope import Tensors as Tensors
 
 if TYPE_CHECKING:
     AnyInstruction = Instruction

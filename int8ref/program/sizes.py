@@ -10,10 +10,8 @@ from int8ref.reference import instructions
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.embed import Embed
 from int8ref.reference.rotary import Rotary
-from int8ref.spec.instruction import (
-    Instruction,
-)
-from int8ref.spec.instruction import Tensors as Tensors
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.scope import Tensors as Tensors
 
 if TYPE_CHECKING:
     AnyInstruction = Instruction

@@ -12,16 +12,10 @@ from int8ref.program.cost import MAX_INSTRUCTIONS, MAX_STATES, Cost
 from int8ref.reference import instructions
 from int8ref.reference.append import Append
 from int8ref.reference.linear import Linear
-from int8ref.spec.instruction import (
-    MAX_WIDTH,
-    Facts,
-    Instruction,
-    ProgramError,
-    Scope,
-    ValueType,
-)
-from int8ref.spec.instruction import Tensors as Tensors
+from int8ref.spec.instruction import Instruction
 from int8ref.spec.limits import MAX_ALPHA
+from int8ref.spec.scope import MAX_WIDTH, Facts, ProgramError, Scope, ValueType
+from int8ref.spec.scope import Tensors as Tensors
 
 if TYPE_CHECKING:
     AnyInstruction = Instruction

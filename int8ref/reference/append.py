@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.spec.instruction import Instruction, Result, Scope, Value
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import WIDTH, Constant, Result, Rows, size
 
 
 class Append(Instruction, frozen=True):
@@ -13,16 +16,10 @@ class Append(Instruction, frozen=True):
 
     in_place = True
 
-    x: Value
-    column: int
-    history: Value
-    next_history: Result
-
-    def check(self, scope: Scope) -> None:
-        history = scope.value(self.history, "int8", domain="history")
-        x = scope.value(self.x, "int8", domain="target")
-        scope.constant("column", self.column, 0, x.width - history.width)
-        scope.define(self.next_history, history)
+    x: Annotated[str, Rows("int8", None, "target")]
+    column: Annotated[int, Constant(0, size("x.width") - size("history.width"))]
+    history: Annotated[str, Rows("int8", WIDTH, "history")]
+    next_history: Annotated[str, Result("int8", WIDTH, "history")]
 
 
 def append(

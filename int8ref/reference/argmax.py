@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.spec.instruction import Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Result, Rows
 
 
 class Argmax(Instruction, frozen=True):
     """out = argmax(x)."""
 
-    x: Value
-    out: Result
-
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int32")
-        scope.require(x.width > 0, f"value {self.x!r} has no width")
-        scope.define(self.out, ValueType(x.domain, "int32", 0))
+    x: Annotated[str, Rows("int32")]
+    out: Annotated[str, Result("int32", 0)]
 
 
 def argmax(x: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

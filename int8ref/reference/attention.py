@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.spec.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
-from int8ref.spec.instruction import (
-    Domain,
-    DType,
-    Instruction,
-    Result,
-    Scope,
-    Tensor,
-    Tensors,
-    Value,
-    ValueType,
-)
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Constant, Input, Rows, Sizes, Tensor, limited, size
+from int8ref.spec.scope import Domain, Scope, Tensors, ValueType
 
 MAX_KEYS = 1024
 """Most keys a row may see: weights of 2^14 times data of 127 then sum within int32."""
 WEIGHT_BITS = 14
 """No weight exceeds this power of two."""
 MULTIPLIER_BITS = 30
+HEADS = size("heads")
 
 Int8 = npt.NDArray[np.int8]
 Data = npt.NDArray[np.int8] | npt.NDArray[np.int16]
@@ -43,64 +37,49 @@ class Attention(Instruction, frozen=True, kw_only=True):
     which of them a row sees, or histories, where a row sees its own.
     """
 
-    query: Value
-    key: Value
-    value: Value
-    sentence: Value | None = None
-    key_offsets: Value | None = None
-    heads: int
-    head_width: int
-    query_column: int
-    key_column: int
-    value_column: int
-    context_multiplier: Tensor
-    context_shift: Tensor
-    limit: int = DATA_MAX
-    group: int | msgspec.UnsetType = msgspec.UNSET
-    out: Result
+    query: Annotated[str, Rows("int8", None)]
+    key: Annotated[str, Rows("int8", None, "keys_of")]
+    value: Annotated[str, Rows("int8", None, "keys_of")]
+    sentence: Annotated[str, Input("sentence")] | None = None
+    key_offsets: Annotated[str, Rows("int32", 0, "sentence")] | None = None
+    heads: Annotated[int, Constant(1, 256)]
+    head_width: Annotated[int, Constant(1, 512)]
+    query_column: Annotated[int, Constant(0, size("query.width") - size("width"))]
+    key_column: Annotated[int, Constant(0, size("key.width") - size("key_width"))]
+    value_column: Annotated[int, Constant(0, size("value.width") - size("key_width"))]
+    context_multiplier: Annotated[str, Tensor("int32", (HEADS,), 1)]
+    context_shift: Annotated[str, Tensor("int8", (HEADS,), 20, 38)]
+    limit: Annotated[int, Constant(1, WIDE_MAX)] = DATA_MAX
+    group: Annotated[int, Constant(1, HEADS)] | msgspec.UnsetType = msgspec.UNSET
+    out: Annotated[str, limited(size("width"))]
+
+    @property
+    def width(self) -> int:
+        """Columns of the queries, and of the result."""
+        return self.heads * self.head_width
 
     @property
     def key_width(self) -> int:
         """Columns of the keys, and of the values: of a head for each group of queries."""
         return self.heads // (self.group or 1) * self.head_width
 
-    def check(self, scope: Scope) -> None:
-        scope.constant("heads", self.heads, 1, 256)
-        scope.constant("head_width", self.head_width, 1, 512)
+    @property
+    def keys_of(self) -> Domain:
+        """The domain of the keys."""
+        return "history" if self.sentence is None else "source"
+
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
         if isinstance(self.group, int):
-            scope.constant("group", self.group, 1, self.heads)
-            scope.require(
-                self.heads % self.group == 0, f"{self.heads} heads in groups of {self.group}"
-            )
-        width = self.heads * self.head_width
-        keys: Domain = "history" if self.sentence is None else "source"
+            shared = self.heads % self.group == 0
+            scope.require(shared, f"{self.heads} heads in groups of {self.group}")
         if self.sentence is None:
             scope.require(self.key_offsets is None, "key_offsets need a sentence")
-            queries = scope.value(self.query, "int8", domain="target")
+            scope.value(self.query, "int8", domain="target")
         else:
             scope.require(self.key_offsets is not None, "a sentence needs key_offsets")
-            scope.value(str(self.key_offsets), "int32", 0, "sentence")
-            rows = scope.input(self.sentence, "sentence")
-            queries = scope.value(self.query, "int8", domain=rows.domain)
-        for found, column, used in (
-            (queries, self.query_column, width),
-            (scope.value(self.key, "int8", domain=keys), self.key_column, self.key_width),
-            (scope.value(self.value, "int8", domain=keys), self.value_column, self.key_width),
-        ):
-            scope.constant("column", column, 0, found.width - used)
-        scope.tensor(self.context_multiplier, "int32", (self.heads,), 1)
-        scope.tensor(self.context_shift, "int8", (self.heads,), 20, 38)
-        scope.constant("limit", self.limit, 1, WIDE_MAX)
-        self.check_weights(scope)
-        dtype: DType = "int8" if self.limit <= DATA_MAX else "int16"
-        scope.define(self.out, ValueType(queries.domain, dtype, width))
 
     def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
         return 2 * MAX_KEYS * self.heads * self.head_width
-
-    def check_weights(self, scope: Scope) -> None:
-        """Check the operands that turn scores into weights."""
-        raise NotImplementedError
 
 
 def attend(

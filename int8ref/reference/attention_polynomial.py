@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
+from int8ref.reference.attention import HEADS, WEIGHT_BITS, Attention, Data, Int8, Int64, attend
 from int8ref.spec.arithmetic import INT32_MAX, bit_length, rounding_shift_right
-from int8ref.spec.instruction import Scope, Tensor
+from int8ref.spec.operands import Constant, Sizes, Tensor
+from int8ref.spec.scope import Scope
 
 BASE_BITS = 15
 """Bits of the base of the power: its square has 30, and so have the higher powers, re-scaled."""
@@ -21,21 +24,20 @@ MAX_ROUNDING = 2 ** (MAX_BASE_SHIFT - 1)
 class AttentionPolynomial(Attention, frozen=True, kw_only=True):
     """out = attention_polynomial(query, key, value)."""
 
-    degree: int
-    score_bias: Tensor
-    score_shift: Tensor
-    delta_multiplier: Tensor
-    delta_shift: Tensor
+    degree: Annotated[int, Constant(1, MAX_DEGREE)]
+    score_bias: Annotated[str, Tensor("int32", (HEADS,))]
+    score_shift: Annotated[str, Tensor("int8", (HEADS,), 0, MAX_BASE_SHIFT)]
+    delta_multiplier: Annotated[str, Tensor("int32", (HEADS,), 1)]
+    delta_shift: Annotated[str, Tensor("int8", (HEADS,), 2, 31)]
 
-    def check_weights(self, scope: Scope) -> None:
-        scope.constant("degree", self.degree, 1, MAX_DEGREE)
-        scope.tensor(self.score_bias, "int32", (self.heads,))
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
+        super().prove(scope, sizes)
         bias = scope.facts.largest_magnitude(self.score_bias)
         largest = 128 * 128 * self.head_width + bias + MAX_ROUNDING
         scope.require(largest <= INT32_MAX, f"scores may reach {largest}, over 32 bits")
-        scope.tensor(self.score_shift, "int8", (self.heads,), 0, MAX_BASE_SHIFT)
-        delta = scope.tensor(self.delta_multiplier, "int32", (self.heads,), 1)
-        shift = scope.tensor(self.delta_shift, "int8", (self.heads,), 2, 31)
+        delta, shift = (
+            scope.facts.tensors[name] for name in (self.delta_multiplier, self.delta_shift)
+        )
         scope.require(
             int(rounding_shift_right(delta, shift).min()) >= 1,
             "delta vanishes: a row of scores below -b would have no weight",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.attention import WEIGHT_BITS, Attention, Data, Int8, Int64, attend
+from int8ref.reference.attention import HEADS, WEIGHT_BITS, Attention, Data, Int8, Int64, attend
 from int8ref.spec.arithmetic import (
     EXP2_FRACTION_BITS,
     EXP2_MAX_INPUT,
@@ -15,20 +17,22 @@ from int8ref.spec.arithmetic import (
     exp2_negative,
     rounding_shift_right,
 )
-from int8ref.spec.instruction import Scope, Tensor
+from int8ref.spec.operands import Constant, Sizes, Tensor
+from int8ref.spec.scope import Scope
 
 
 class AttentionSoftmax(Attention, frozen=True, kw_only=True):
     """out = attention_softmax(query, key, value)."""
 
-    score_multiplier: Tensor
-    score_limit: Tensor
-    score_shift: int
+    score_multiplier: Annotated[str, Tensor("int32", (HEADS,), 1)]
+    score_limit: Annotated[str, Tensor("int32", (HEADS,), 1)]
+    score_shift: Annotated[int, Constant(1, 30)]
 
-    def check_weights(self, scope: Scope) -> None:
-        scope.constant("score_shift", self.score_shift, 1, 30)
-        multiplier = scope.tensor(self.score_multiplier, "int32", (self.heads,), 1)
-        limit = scope.tensor(self.score_limit, "int32", (self.heads,), 1)
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
+        super().prove(scope, sizes)
+        multiplier, limit = (
+            scope.facts.tensors[name] for name in (self.score_multiplier, self.score_limit)
+        )
         largest = int((multiplier.astype(np.int64) * limit).max())
         scope.require(
             largest + 2 ** (self.score_shift - 1) <= INT32_MAX

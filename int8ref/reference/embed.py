@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.reference.sinusoids import MAX_POSITIONS, QUARTER, sinusoids
 from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, rounding_shift_right, saturate
-from int8ref.spec.instruction import (
-    Instruction,
-    Result,
-    Scope,
-    Tensor,
-    Value,
-    ValueType,
-)
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import WIDTH, Constant, Input, Result, Sizes, Tensor, least, size
+from int8ref.spec.scope import Scope
 
 
 class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,54 +20,41 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
     In place of a table of positions there may be sinusoids, `max_positions` of them, or nothing.
     """
 
-    ids: Value
-    positions: Value | None = None
-    table: Tensor
-    position_table: Tensor | None = None
-    frequencies: Tensor | None = None
-    wave: Tensor | None = None
-    max_positions: int = 0
-    multiplier: int
-    position_multiplier: int = 0
-    shift: int
-    wide_bits: int
-    out: Result
-    wide: Result
+    ids: Annotated[str, Input("ids")]
+    positions: Annotated[str, Input("positions")] | None = None
+    table: Annotated[str, Tensor("int8", (None, WIDTH))]
+    position_table: Annotated[str, Tensor("int8", (None, WIDTH))] | None = None
+    frequencies: Annotated[str, Tensor("int32", (WIDTH // 2,), 0)] | None = None
+    wave: Annotated[str, Tensor("int8", (QUARTER,), -DATA_MAX)] | None = None
+    max_positions: Annotated[int, Constant(0, MAX_POSITIONS)] = 0
+    multiplier: Annotated[int, Constant(0, 2**30)]
+    position_multiplier: Annotated[int, Constant(0, 2**30)] = 0
+    shift: Annotated[int, Constant(1, 30)]
+    wide_bits: Annotated[int, Constant(1, least(size("shift"), 15))]
+    out: Annotated[str, Result("int8")]
+    wide: Annotated[str, Result("int16")]
 
-    def check(self, scope: Scope) -> None:
-        rows = scope.input(self.ids, "ids")
-        table = scope.tensor(self.table, "int8", (None, None))
-        scope.constant("multiplier", self.multiplier, 0, 2**30)
-        scope.constant("position_multiplier", self.position_multiplier, 0, 2**30)
-        scope.constant("shift", self.shift, 1, 30)
-        scope.constant("wide_bits", self.wide_bits, 1, min(self.shift, 15))
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
         bound = 128 * self.multiplier
         added = any(name is not None for name in (self.position_table, self.frequencies, self.wave))
         both = (self.positions is not None) == added
         scope.require(both, "positions and their table need each other")
         if self.positions is not None:
-            positions = scope.input(self.positions, "positions")
-            scope.require(positions == rows, "ids and positions of other rows")
-            largest = scope.facts.largest_magnitude(self._check_positions(scope, table.shape[1]))
+            largest = scope.facts.largest_magnitude(self._prove_positions(scope, sizes.of(WIDTH)))
             bound += largest * self.position_multiplier
         scope.require(bound + 2 ** (self.shift - 1) < 2**31, "the sum may overflow 32 bits")
-        scope.define(self.out, ValueType(rows.domain, "int8", table.shape[1]))
-        scope.define(self.wide, ValueType(rows.domain, "int16", table.shape[1]))
 
-    def _check_positions(self, scope: Scope, width: int) -> str:
-        """The name of the tensor that positions are made of: a table, or a wave."""
+    def _prove_positions(self, scope: Scope, width: int) -> str:
+        """The tensor that the numbers of a position come from."""
         if self.position_table is not None:
             alone = self.wave is None and self.frequencies is None
             scope.require(alone, "a table of positions beside a wave")
             scope.constant("max_positions", self.max_positions, 0, 0)
-            scope.tensor(self.position_table, "int8", (None, width))
             return self.position_table
         if self.wave is None or self.frequencies is None:
             raise scope.fail("wave and frequencies need each other")
         scope.constant("max_positions", self.max_positions, 1, MAX_POSITIONS)
         scope.require(width % 2 == 0, f"a wave, but a width of {width}")
-        scope.tensor(self.frequencies, "int32", (width // 2,), 0)
-        scope.tensor(self.wave, "int8", (QUARTER,), -DATA_MAX)
         return self.wave
 
 

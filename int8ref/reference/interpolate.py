@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.spec.arithmetic import rounding_shift_right
-from int8ref.spec.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Result, Rows, Tensor
 
 STEP_BITS = 7
 """An entry of the table stands for every 2^7th integer."""
@@ -18,15 +21,9 @@ class Interpolate(Instruction, frozen=True):
 
     in_place = True
 
-    x: Value
-    table: Tensor
-    out: Result
-
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int16")
-        scope.require(x.width > 0, f"value {self.x!r} has no width")
-        scope.tensor(self.table, "int16", (ENTRIES,))
-        scope.define(self.out, ValueType(x.domain, "int16", x.width))
+    x: Annotated[str, Rows("int16")]
+    table: Annotated[str, Tensor("int16", (ENTRIES,))]
+    out: Annotated[str, Result("int16")]
 
 
 def interpolate(x: npt.NDArray[np.int16], table: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,14 +16,9 @@ from int8ref.spec.arithmetic import (
     rounding_shift_right,
     saturate,
 )
-from int8ref.spec.instruction import (
-    Instruction,
-    Result,
-    Scope,
-    Tensor,
-    Value,
-    ValueType,
-)
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import WIDTH, Constant, Result, Rows, Sizes, Tensor, least, size
+from int8ref.spec.scope import Scope
 
 FRACTION_BITS = 10
 """Fraction bits of the normalised value, before gain and bias."""
@@ -38,32 +35,30 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
     `wide` may be left out; `wide_bits` is 0 then.
     """
 
-    x: Value
-    gain: Tensor
-    bias: Tensor
-    bias_shift: int
-    shift: int
-    epsilon: int
-    wide_bits: int
-    out: Result
-    wide: Result | None = None
+    max_epsilon: ClassVar[int]
 
-    def check_row(self, scope: Scope, bound: int) -> None:
-        """Check all but the range of epsilon, where |t| <= bound, and define the results."""
-        x = scope.value(self.x, "int16")
-        scope.constant("width", x.width, 1, MAX_WIDTH)
-        scope.tensor(self.gain, "int16", (x.width,))
-        scope.tensor(self.bias, "int16", (x.width,))
-        scope.constant("bias_shift", self.bias_shift, 0, MAX_BIAS_SHIFT)
-        scope.constant("shift", self.shift, 1, 30)
-        least, most = (0, 0) if self.wide is None else (1, min(self.shift, 15))
-        scope.constant("wide_bits", self.wide_bits, least, most)
+    x: Annotated[str, Rows("int16")]
+    gain: Annotated[str, Tensor("int16", (WIDTH,))]
+    bias: Annotated[str, Tensor("int16", (WIDTH,))]
+    bias_shift: Annotated[int, Constant(0, MAX_BIAS_SHIFT)]
+    shift: Annotated[int, Constant(1, 30)]
+    epsilon: Annotated[int, Constant(0, size("max_epsilon"))]
+    wide_bits: Annotated[int, Constant(0, least(size("shift"), 15))]
+    out: Annotated[str, Result("int8")]
+    wide: Annotated[str, Result("int16")] | None = None
+
+    def bound(self, width: int) -> int:
+        """Largest |t| of a row of this width, t being the normalised value."""
+        raise NotImplementedError
+
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
+        width = sizes.of(WIDTH)
+        scope.constant("width", width, 1, MAX_WIDTH)
+        least_bits, most_bits = (0, 0) if self.wide is None else (1, 15)
+        scope.constant("wide_bits", self.wide_bits, least_bits, most_bits)
         gain, bias = (scope.facts.largest_magnitude(name) for name in (self.gain, self.bias))
-        largest = bound * gain + (bias << self.bias_shift) + 2 ** (self.shift - 1)
+        largest = self.bound(width) * gain + (bias << self.bias_shift) + 2 ** (self.shift - 1)
         scope.require(largest <= INT32_MAX, f"gain and bias may reach {largest}, over 32 bits")
-        scope.define(self.out, ValueType(x.domain, "int8", x.width))
-        if self.wide is not None:
-            scope.define(self.wide, ValueType(x.domain, "int16", x.width))
 
 
 def centre(x: npt.NDArray[np.int16]) -> Int64:

@@ -2,70 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.spec.arithmetic import INT32_MAX, requantize, require_range
-from int8ref.spec.instruction import (
-    DType,
-    Facts,
-    Instruction,
-    Result,
-    Scope,
-    Tensor,
-    Tensors,
-    Value,
-    ValueType,
-)
+from int8ref.spec.arithmetic import INT32_MAX, WIDE_MAX, requantize, require_range
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Sizes, Tensor, size
+from int8ref.spec.scope import DType, Facts, Scope, Tensors, ValueType
 
 MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT = 16, 46
 """Of multipliers: times 2^16 they have 31 bits, and only the high word of the product counts."""
 MAX_DEPTH = 2**17 - 1
 """Most products of two int8 whose sum cannot leave int32."""
+INPUTS = size("inputs")
 
 
 class Linear(Instruction, frozen=True):
     """out = linear(x): accumulators (int32), or data on a new scale (int8)."""
 
-    x: Value
-    weight: Tensor
-    bias: Tensor
-    out: Result
-    bias_shift: int = 0
-    multiplier: Tensor | None = None
-    shift: Tensor | None = None
-    low: int = -127
-    high: int = 127
+    x: Annotated[str, Rows("int8", INPUTS)]
+    weight: Annotated[str, Tensor("int8", (WIDTH, INPUTS))]
+    bias: Annotated[str, Tensor("int16 int32", (WIDTH,))]
+    out: Annotated[str, Result("int8 int32", chosen=lambda instruction: instruction.dtype)]
+    bias_shift: Annotated[int, Constant(0, 15)] = 0
+    multiplier: Annotated[str, PerChannel("int16", 0, WIDE_MAX)] | None = None
+    shift: Annotated[str, PerChannel("int8", 1, MAX_FACTOR_SHIFT)] | None = None
+    low: Annotated[int, Constant(-127, 127)] = -127
+    high: Annotated[int, Constant(size("low"), 127)] = 127
 
     @property
     def dtype(self) -> DType:
         """int32 where there is no requantisation, else int8."""
         return "int32" if self.shift is None else "int8"
 
-    def check(self, scope: Scope) -> None:
-        weight = scope.tensor(self.weight, "int8", (None, None))
-        n, k = weight.shape
-        x = scope.value(self.x, "int8", k)
-        scope.tensor(self.bias, "int16 int32", (n,))
-        scope.constant("bias_shift", self.bias_shift, 0, 15)
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
         bound = accumulator_bound(scope.facts, self)
         scope.require(bound <= INT32_MAX, f"accumulators may reach {bound}, over 32 bits")
-        scope.constant("low", self.low, -127, 127)
-        scope.constant("high", self.high, self.low, 127)
         if self.shift is None:
             scope.require(self.multiplier is None, "a multiplier needs a shift")
         else:
-            check_requantization(scope, self.multiplier, self.shift, n, bound)
-        scope.define(self.out, ValueType(x.domain, self.dtype, n))
+            prove_requantization(scope, self.multiplier, self.shift, bound)
 
     def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
         return tensors[self.weight].size
 
 
-def check_requantization(
-    scope: Scope, multiplier: str | None, shift: str, n: int, bound: int
-) -> None:
-    """Check the operands of a requantisation to int8.
+def prove_requantization(scope: Scope, multiplier: str | None, shift: str, bound: int) -> None:
+    """Check what relates the operands of a requantisation to int8.
 
     Multipliers, per tensor ([1]) or per channel ([n]), share one shift of at least 16, so that of
     the product with the multiplier times 2^16 only the high word counts.  Without them there is a
@@ -74,10 +59,9 @@ def check_requantization(
     """
     if multiplier is None:
         found = scope.tensor(shift, "int8", (None,), 1, 30)
-        scope.require(len(found) in (1, n), f"tensor {shift!r} has {len(found)} elements, not {n}")
         scope.require(bound + 2 ** (int(found.max()) - 1) <= INT32_MAX, "shift is too large")
     else:
-        scope.factors(multiplier, shift, n, MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT)
+        scope.tensor(shift, "int8", (1,), MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT)
 
 
 def accumulator_bound(facts: Facts, linear: Linear) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +16,9 @@ from int8ref.spec.arithmetic import (
     require_range,
     rounding_shift_right,
 )
-from int8ref.spec.instruction import MAX_WIDTH, Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Constant, Result, Rows
+from int8ref.spec.scope import MAX_WIDTH
 
 MAX_MULTIPLIER = (1 << 30) - 1
 MAX_SHIFT = 36
@@ -23,17 +27,10 @@ MAX_SHIFT = 36
 class LogSoftmax(Instruction, frozen=True):
     """out = log_softmax(x): multiplier * 2^-shift units of 2^-20 of an octave are one unit of x."""
 
-    x: Value
-    multiplier: int
-    shift: int
-    out: Result
-
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int32")
-        scope.require(x.width > 0, f"value {self.x!r} has no width")
-        scope.constant("multiplier", self.multiplier, 1, MAX_MULTIPLIER)
-        scope.constant("shift", self.shift, 0, MAX_SHIFT)
-        scope.define(self.out, ValueType(x.domain, "int32", x.width))
+    x: Annotated[str, Rows("int32")]
+    multiplier: Annotated[int, Constant(1, MAX_MULTIPLIER)]
+    shift: Annotated[int, Constant(0, MAX_SHIFT)]
+    out: Annotated[str, Result("int32")]
 
 
 def log_softmax(x: npt.NDArray[np.int32], multiplier: int, shift: int) -> npt.NDArray[np.int32]:

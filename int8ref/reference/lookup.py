@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.spec.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Result, Rows, Tensor
 
 
 class Lookup(Instruction, frozen=True):
@@ -15,16 +16,9 @@ class Lookup(Instruction, frozen=True):
 
     in_place = True
 
-    x: Value
-    table: Tensor
-    out: Result
-
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int8")
-        scope.require(x.width > 0, f"value {self.x!r} has no width")
-        table = scope.tensor(self.table, "int8 int16", (256,))
-        dtype: DType = "int8" if table.dtype.name == "int8" else "int16"
-        scope.define(self.out, ValueType(x.domain, dtype, x.width))
+    x: Annotated[str, Rows("int8")]
+    table: Annotated[str, Tensor("int8 int16", (256,))]
+    out: Annotated[str, Result("int8 int16", like="table")]
 
 
 def lookup(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.reference.rescale import MAX_EXPONENT
 from int8ref.spec.arithmetic import WIDE_MAX, rounding_shift_right, saturate
-from int8ref.spec.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Sizes, Tensor
+from int8ref.spec.scope import Scope
 
 MAX_RAISE = 30
 """Largest `b_shift`: the products of `b` stay below 2^60."""
@@ -20,35 +22,25 @@ class MatchAdd(Instruction, frozen=True, kw_only=True):
 
     in_place = True
 
-    a: Value
-    b: Value
-    a_multiplier: Tensor
-    b_multiplier: Tensor
-    b_shift: int
-    shift: int
-    limit: int
-    exponent: Value | None = None
-    bias: Tensor | None = None
-    bias_shift: int = 0
-    out: Result
+    a: Annotated[str, Rows("int16 int32")]
+    b: Annotated[str, Rows("int8 int16")]
+    a_multiplier: Annotated[str, PerChannel("int16", 0, WIDE_MAX)]
+    b_multiplier: Annotated[str, PerChannel("int16", 0, WIDE_MAX)]
+    b_shift: Annotated[int, Constant(0, MAX_RAISE)]
+    shift: Annotated[int, Constant(1, 61)]
+    limit: Annotated[int, Constant(1, WIDE_MAX)]
+    exponent: Annotated[str, Rows("int8", 0)] | None = None
+    bias: Annotated[str, Tensor("int16", (WIDTH,))] | None = None
+    bias_shift: Annotated[int, Constant(0, 40)] = 0
+    out: Annotated[str, Result("int16")]
 
-    def check(self, scope: Scope) -> None:
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
         raised = self.exponent is not None
-        a = scope.value(self.a, "int32" if raised else "int16 int32")
-        scope.require(a.width > 0, f"value {self.a!r} has no width")
-        scope.value(self.b, "int16" if raised else "int8 int16", a.width, a.domain)
-        for name in (self.a_multiplier, self.b_multiplier):
-            found = scope.tensor(name, "int16", (None,), 0, WIDE_MAX)
-            scope.require(len(found) in (1, a.width), f"tensor {name!r} does not fit {a}")
-        scope.constant("b_shift", self.b_shift, 0, MAX_RAISE)
-        scope.constant("shift", self.shift, 1, 61)
-        scope.constant("limit", self.limit, 1, WIDE_MAX)
-        scope.constant("bias_shift", self.bias_shift, 0, 40 if raised else 0)
         scope.require((self.bias is not None) == raised, "exponent and bias need each other")
-        if self.exponent is not None and self.bias is not None:
-            scope.value(self.exponent, "int8", 0, a.domain)
-            scope.tensor(self.bias, "int16", (a.width,))
-        scope.define(self.out, ValueType(a.domain, "int16", a.width))
+        scope.constant("bias_shift", self.bias_shift, 0, 40 if raised else 0)
+        if raised:
+            scope.value(self.a, "int32")
+            scope.value(self.b, "int16")
 
 
 def match_add(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, requantize
-from int8ref.spec.instruction import DType, Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.arithmetic import DATA_MAX, MAX_SHIFT, WIDE_MAX, requantize
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Constant, PerChannel, Rows, Tensor, limited
 
 
 class Multiply(Instruction, frozen=True, kw_only=True):
@@ -14,21 +17,12 @@ class Multiply(Instruction, frozen=True, kw_only=True):
 
     in_place = True
 
-    a: Value
-    b: Value
-    multiplier: Tensor
-    shift: Tensor
-    limit: int
-    out: Result
-
-    def check(self, scope: Scope) -> None:
-        a = scope.value(self.a, "int16")
-        scope.require(a.width > 0, f"value {self.a!r} has no width")
-        scope.value(self.b, "int8", a.width, a.domain)
-        scope.factors(self.multiplier, self.shift, a.width, 1, 62)
-        scope.constant("limit", self.limit, 1, WIDE_MAX)
-        dtype: DType = "int8" if self.limit <= DATA_MAX else "int16"
-        scope.define(self.out, ValueType(a.domain, dtype, a.width))
+    a: Annotated[str, Rows("int16")]
+    b: Annotated[str, Rows("int8")]
+    multiplier: Annotated[str, PerChannel("int16", 0, WIDE_MAX)]
+    shift: Annotated[str, Tensor("int8", (1,), 1, MAX_SHIFT)]
+    limit: Annotated[int, Constant(1, WIDE_MAX)]
+    out: Annotated[str, limited()]
 
 
 def multiply(

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.spec import arithmetic
-from int8ref.spec.arithmetic import WIDE_MAX
-from int8ref.spec.instruction import (
-    Instruction,
-    Result,
-    Scope,
-    Tensor,
-    Value,
-    ValueType,
-)
+from int8ref.spec.arithmetic import MAX_SHIFT, WIDE_MAX
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Constant, PerChannel, Result, Rows, Tensor
 
 
 class Requantize(Instruction, frozen=True):
     """out = requantize(x): int32 accumulators to int16."""
 
-    x: Value
-    multiplier: Tensor
-    shift: Tensor
-    limit: int
-    out: Result
-
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int32")
-        scope.require(x.width > 0, f"value {self.x!r} has no width")
-        scope.factors(self.multiplier, self.shift, x.width, 1, 62)
-        scope.constant("limit", self.limit, 1, WIDE_MAX)
-        scope.define(self.out, ValueType(x.domain, "int16", x.width))
+    x: Annotated[str, Rows("int32")]
+    multiplier: Annotated[str, PerChannel("int16", 0, WIDE_MAX)]
+    shift: Annotated[str, Tensor("int8", (1,), 1, MAX_SHIFT)]
+    limit: Annotated[int, Constant(1, WIDE_MAX)]
+    out: Annotated[str, Result("int16")]
 
 
 def requantize(

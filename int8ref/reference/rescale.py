@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +14,8 @@ from int8ref.spec.arithmetic import (
     rounding_shift_right,
     saturate,
 )
-from int8ref.spec.instruction import Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Constant, Result, Rows
 
 DATA_BITS = 7
 MAX_EXPONENT = 9
@@ -22,17 +25,10 @@ MAX_EXPONENT = 9
 class Rescale(Instruction, frozen=True):
     """(out, exponent) = rescale(x): int16 to int8, and a shift a row."""
 
-    x: Value
-    low: int
-    out: Result
-    exponent: Result
-
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int16")
-        scope.require(x.width > 0, f"value {self.x!r} has no width")
-        scope.constant("low", self.low, -WIDE_MAX - 1, 0)
-        scope.define(self.out, ValueType(x.domain, "int8", x.width))
-        scope.define(self.exponent, ValueType(x.domain, "int8", 0))
+    x: Annotated[str, Rows("int16")]
+    low: Annotated[int, Constant(-WIDE_MAX - 1, 0)]
+    out: Annotated[str, Result("int8")]
+    exponent: Annotated[str, Result("int8", 0)]
 
 
 def rescale(

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from int8ref.reference.layer_norm import LayerNorm, divide_and_scale, sum_of_squares
 from int8ref.reference.layer_norm_l2 import normalized_bound
 from int8ref.spec.arithmetic import isqrt
-from int8ref.spec.instruction import Scope
 
 __all__ = ["RmsNorm", "normalized_bound", "rms_norm"]
 
@@ -16,9 +15,10 @@ __all__ = ["RmsNorm", "normalized_bound", "rms_norm"]
 class RmsNorm(LayerNorm, frozen=True):
     """(out, wide) = rms_norm(x)."""
 
-    def check(self, scope: Scope) -> None:
-        scope.constant("epsilon", self.epsilon, 0, 2**60)
-        self.check_row(scope, normalized_bound(scope.value(self.x, "int16").width))
+    max_epsilon = 2**60
+
+    def bound(self, width: int) -> int:
+        return normalized_bound(width)
 
 
 def rms_norm(

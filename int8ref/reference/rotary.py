@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.spec.arithmetic import DATA_MAX, requantize
-from int8ref.spec.instruction import Instruction, Result, Scope, Tensor, Value, ValueType
+from int8ref.spec.arithmetic import DATA_MAX, MAX_SHIFT, WIDE_MAX, requantize
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import (
+    WIDTH,
+    Constant,
+    Input,
+    PerChannel,
+    Result,
+    Rows,
+    Sizes,
+    Tensor,
+    size,
+)
+from int8ref.spec.scope import Scope
 
 ANGLE_BITS = 14
 """Fraction bits of sines and cosines."""
 
 
+ONE = 1 << ANGLE_BITS
+
+
 class Rotary(Instruction, frozen=True, kw_only=True):
     """out = rotary(x, positions)."""
 
-    x: Value
-    positions: Value
-    cosine: Tensor
-    sine: Tensor
-    heads: int
-    head_width: int
-    pairs: int
-    multiplier: Tensor
-    shift: Tensor
-    out: Result
+    x: Annotated[str, Rows("int16")]
+    positions: Annotated[str, Input("positions")]
+    cosine: Annotated[str, Tensor("int16", (None, size("pairs")), -ONE, ONE)]
+    sine: Annotated[str, Tensor("int16", (None, size("pairs")), -ONE, ONE)]
+    heads: Annotated[int, Constant(1, 512)]
+    head_width: Annotated[int, Constant(2, WIDTH // size("heads"))]
+    pairs: Annotated[int, Constant(1, size("head_width") // 2)]
+    multiplier: Annotated[str, PerChannel("int16", 0, WIDE_MAX)]
+    shift: Annotated[str, Tensor("int8", (1,), 1, MAX_SHIFT)]
+    out: Annotated[str, Result("int8")]
 
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int16")
-        rows = scope.input(self.positions, "positions")
-        scope.require(rows.domain == x.domain, "x and positions of other rows")
-        scope.constant("heads", self.heads, 1, 512)
-        scope.constant("head_width", self.head_width, 2, x.width // self.heads)
-        scope.constant("pairs", self.pairs, 1, self.head_width // 2)
-        one = 1 << ANGLE_BITS
-        cosine = scope.tensor(self.cosine, "int16", (None, self.pairs), -one, one)
-        scope.tensor(self.sine, "int16", cosine.shape, -one, one)
-        scope.factors(self.multiplier, self.shift, x.width, 1, 62)
-        scope.define(self.out, ValueType(x.domain, "int8", x.width))
+    def prove(self, scope: Scope, sizes: Sizes) -> None:
+        rows = [len(scope.facts.tensors[name]) for name in (self.cosine, self.sine)]
+        scope.require(rows[0] == rows[1], f"cosines of {rows[0]} positions, sines of {rows[1]}")
 
 
 def rotary(

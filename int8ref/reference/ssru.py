@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.spec.arithmetic import rounding_shift_right
-from int8ref.spec.instruction import Instruction, Result, Scope, Value, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import Result, Rows
 
 GATE_BITS = 15
 
@@ -16,18 +19,11 @@ class Ssru(Instruction, frozen=True):
 
     in_place = True
 
-    x: Value
-    gate: Value
-    state: Value
-    next_state: Result
-    out: Result
-
-    def check(self, scope: Scope) -> None:
-        x = scope.value(self.x, "int16")
-        for name in (self.gate, self.state):
-            scope.value(name, "int16", x.width, x.domain)
-        scope.define(self.next_state, x)
-        scope.define(self.out, ValueType(x.domain, "int16", x.width))
+    x: Annotated[str, Rows("int16")]
+    gate: Annotated[str, Rows("int16")]
+    state: Annotated[str, Rows("int16")]
+    next_state: Annotated[str, Result("int16")]
+    out: Annotated[str, Result("int16")]
 
 
 def ssru(

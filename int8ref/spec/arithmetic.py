@@ -29,6 +29,8 @@ DATA_MAX = 127
 WIDE_MAX = 32767
 """Largest magnitude of int16 data (residual sums, recurrent state)."""
 INT32_MAX = 2**31 - 1
+MAX_SHIFT = 62
+"""Largest right shift of an int64."""
 
 EXP2_FRACTION_BITS = 10
 EXP2_ONE = 1 << 14
@@ -64,7 +66,7 @@ def rounding_shift_right(x: Integers, shift: Integers | int) -> Int64:
     `x` in (-2^63 + 2^(shift-1), 2^63 - 2^(shift-1)), `shift` in [0, 62]; the arrays broadcast.
     shift = 0 returns x.
     """
-    s = require_range(shift, 0, 62, "shift")
+    s = require_range(shift, 0, MAX_SHIFT, "shift")
     wide = np.asarray(x).astype(np.int64)
     half = (np.int64(1) << s) >> 1
     limit = np.int64(2**63 - 1) - half

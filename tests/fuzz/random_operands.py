@@ -13,7 +13,7 @@ from int8ref.reference.layer_norm_l1 import normalized_bound as l1_bound
 from int8ref.reference.layer_norm_l2 import normalized_bound as l2_bound
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT
 from int8ref.reference.sinusoids import QUARTER
-from int8ref.spec.instruction import Domain, ValueType
+from int8ref.spec.scope import Domain, ValueType
 
 POSITIONS = 24
 INT32_MAX = 2**31 - 1

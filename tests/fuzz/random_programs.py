@@ -19,7 +19,8 @@ from int8ref.program.sizes import embedding_sizes
 from int8ref.reference import instructions
 from int8ref.reference.append import Append
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
-from int8ref.spec.instruction import Facts, Instruction, ProgramError, Scope, ValueType, field_kinds
+from int8ref.spec.instruction import Instruction, field_kinds
+from int8ref.spec.scope import Facts, ProgramError, Scope, ValueType
 from tests.fuzz.random_operands import POSITIONS, RandomOperands
 
 WIDTHS = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 96, 130, 260]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from int8ref.program.inputs import Values
 from int8ref.program.program import Tensors
 from int8ref.reference.attention import Attention
-from int8ref.spec.instruction import Domain
+from int8ref.spec.scope import Domain
 from tests.ops.cases import Array, Case, integers
 
 DOMAINS: dict[str, Domain] = {

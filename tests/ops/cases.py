@@ -20,7 +20,8 @@ from int8ref.program.inputs import Values
 from int8ref.program.program import Tensors
 from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MatchAdd
-from int8ref.spec.instruction import Domain, Facts, Instruction, Scope, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.scope import Domain, Facts, Scope, ValueType
 
 Array = NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from int8ref.reference.layer_norm import MAX_WIDTH, LayerNorm
-from int8ref.spec.instruction import Facts
+from int8ref.spec.scope import Facts
 from tests.ops.cases import Array, Case, integers
 
 

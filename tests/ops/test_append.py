@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.reference.append import Append, append
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.ops.cases import Case, integers, run_reference
 
 

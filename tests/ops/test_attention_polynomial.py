@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.reference.attention_polynomial import AttentionPolynomial
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.ops.attention_cases import DOMAINS, float_attention, operands, self_attention
 from tests.ops.cases import Array, Case, integers, run_reference
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from int8ref.program.inputs import Values
 from int8ref.reference.embed import Embed, embed
 from int8ref.reference.sinusoids import QUARTER, sinusoids
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.ops.cases import Array, Case, integers, run_reference
 from weights_import.oscillator import wave
 

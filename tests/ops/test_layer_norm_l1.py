@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from int8ref.reference.layer_norm_l1 import LayerNormL1, layer_norm_l1, normalized_bound
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.ops.cases import Array, Case, run_reference
 from tests.ops.layer_norm_cases import (
     assert_within,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from int8ref.reference.linear import Linear, accumulator_bound, linear
 from int8ref.reference.requantize import requantize
-from int8ref.spec.instruction import Facts, Tensors
+from int8ref.spec.scope import Facts, Tensors
 from tests.kernels.quad_weights import within_quads
 from tests.ops.cases import Case, integers, run_reference
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax, log_softmax
 from int8ref.spec.arithmetic import POWER_MAX_INPUT
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.ops.cases import Array, Case, integers, run_kernel, run_reference
 
 UNITS = Decimal(2) ** 20

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.reference.match_add import MAX_RAISE, MatchAdd, match_add
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.ops.cases import Array, Case, integers, run_reference
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.reference.rescale import MAX_EXPONENT, Rescale, rescale
-from int8ref.spec.instruction import ProgramError
+from int8ref.spec.scope import ProgramError
 from tests.ops.cases import Case, integers, run_reference
 
 

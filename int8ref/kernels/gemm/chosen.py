@@ -8,17 +8,17 @@ weight, whose K bytes lie side by side, so that a dot product runs along it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numpy.typing import NDArray
 
 from int8ref.kernels.gemm.dot import dot
 from int8ref.kernels.gemm.layout import GROUP
 from int8ref.kernels.gemm.operands import prepare
 from int8ref.kernels.gemm.target import OPERAND, TARGET
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.ir.lowering import I8, I32, I64, address, lowers, view
+from int8ref.kernels.ir.lowering import I8, I32, I64, lowers, view
 from int8ref.kernels.ir.vector import (
     call,
     constant,
@@ -152,36 +152,36 @@ def _sums(
     ]
 
 
-@kernel
-def row_chosen(
-    x: int, depth: int, weight: int, start: int, tokens: int, count: int, out: int, workspace: int
-) -> None:
-    """`gemm_chosen` over addresses."""
-    prepare(x, 1, depth, workspace, 0)
-    dots(workspace, weight, depth, start, tokens, count, out)
+class Chosen(NamedTuple):
+    """One row, and the rows of a weight that it is multiplied by.
 
-
-@kernel
-def gemm_chosen(
-    x: NDArray[np.int8],
-    weight: NDArray[np.int8],
-    start: NDArray[np.int32],
-    tokens: NDArray[np.int32],
-    out: NDArray[np.int32],
-    workspace: NDArray[np.uint8],
-) -> None:
-    """out[i] = bias[t] + sum_k x[k] * weight[t, k] (mod 2^32) with t = tokens[i].
-
-    x int8 [K]; weight int8 [N, K], not packed; start int32 [N] or more (`layout.start_values`);
-    tokens int32 [n] in [0, N); out int32 [n]; workspace as for `gemm_i32` with one row.
+    x       address of int8 [depth]
+    weight  address of int8 [N, depth], not packed
+    start   address of int32 [N] (`layout.start_values`)
+    tokens  address of int32 [count] in [0, N)
     """
-    row_chosen(
-        address(x, np.int8),
-        x.shape[0],
-        address(weight, np.int8),
-        address(start, np.int32),
-        address(tokens, np.int32),
-        tokens.shape[0],
-        address(out, np.int32),
-        address(workspace, np.uint8),
+
+    x: Any
+    depth: Any
+    weight: Any
+    start: Any
+    tokens: Any
+    count: Any
+
+
+@kernel
+def row_chosen(chosen, out, workspace):
+    """out[i] = start[t] + sum_k x[k] * weight[t, k] (mod 2^32) with t = tokens[i].
+
+    `out`: address of int32 [count]; `workspace`: of `scratch.workspace_bytes` bytes for one row.
+    """
+    prepare(chosen.x, 1, chosen.depth, workspace, 0)
+    dots(
+        workspace,
+        chosen.weight,
+        chosen.depth,
+        chosen.start,
+        chosen.tokens,
+        chosen.count,
+        out,
     )

@@ -58,9 +58,10 @@ def lowers(
 
 def view(address: int, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
     """The memory at `address` as an array, for the Python bodies of leaves."""
-    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = (ctypes.c_uint8 * count).from_address(int(address))
-    return np.ndarray(shape, dtype, buffer=memoryview(raw))
+    kind = np.dtype(dtype)
+    raw = (ctypes.c_uint8 * (int(np.prod(shape)) * kind.itemsize)).from_address(int(address))
+    found: NDArray[Any] = np.ndarray(shape, kind, buffer=memoryview(raw))
+    return found.view(np.recarray) if kind.names else found
 
 
 def address(array: NDArray[Any] | None, dtype: type) -> int:

@@ -9,42 +9,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.call import BEAM_SIZE, DECODER_ROWS, GIVEN, GIVEN_LENGTHS, PITCH
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import array, word
-from int8ref.machine.loop.choice import choose, search_array
+from int8ref.kernels.views import array
+from int8ref.machine.loop.choice import choose
+from int8ref.machine.loop.hypotheses import counts_of, live_of, nodes_of, search_of
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.ranking import end, rank
-from int8ref.machine.loop.rows import move_states, target_input
-from int8ref.machine.loop.steps import advance, begin
-from int8ref.machine.memory.hypotheses import (
-    ALIVE,
-    CLAIMED,
-    COMPLETE,
-    COUNTS,
-    CUT,
-    LIVE,
-    NODE,
-    NODE_COUNT,
-    NODES,
-    ROW,
-    STAYS,
-    TOKEN,
-    TOTAL,
-)
+from int8ref.machine.loop.rows import call_at, ids_of, move_states, sentence_of, table, vector
+from int8ref.machine.loop.steps import advance_to_head, begin
 
 
 @kernel
 def _feed(frame, call, row, s, node, step):
     """Make the last token of a hypothesis, or of the prefix that it begins after, the input of its
     row; `step` counts the tokens so far."""
-    ids = target_input(frame, call, 0)
+    ids = ids_of(frame, call)
     if node < 0:
-        given = array(word(call, GIVEN), (s + 1, word(call, PITCH)), np.int32)
-        ids[row] = given[s, step - 1]
+        ids[row] = table(call, call_at(call).given, s + 1)[s, step - 1]
     else:
-        ids[row] = np.int32(search_array(call, NODES, (node + 1, 3))[node, TOKEN])
-    target_input(frame, call, 2)[row] = np.int32(s)
+        ids[row] = np.int32(nodes_of(call, node + 1)[node].token)
+    sentence_of(frame, call)[row] = np.int32(s)
 
 
 @part
@@ -53,30 +37,37 @@ def settle(frame: int, call: int, sentences: int, step: int) -> int:
 
     As many rows as hypotheses live are used, the first ones.
     """
-    size = word(call, BEAM_SIZE)
-    live = search_array(call, LIVE, (sentences, size, 4))
-    counts = search_array(call, COUNTS, (sentences, 3))
-    claimed = search_array(call, CLAIMED, (sentences * size,))
-    for row in range(len(claimed)):
-        claimed[row] = 0
-    rows = 0
-    for s in range(sentences):
-        for h in range(counts[s, ALIVE]):
-            row = live[s, h, ROW]
-            live[s, h, STAYS] = 1 - claimed[row]
-            claimed[row] = 1
-            rows += 1
+    counts = counts_of(call, sentences)
+    claimed = array(search_of(call).claimed, (sentences * call_at(call).beam_size,), np.int64)
+    rows: int = _claim(call, counts, claimed)
     free = 0
     for s in range(sentences):
-        for h in range(counts[s, ALIVE]):
-            row = live[s, h, ROW]
-            if row >= rows or live[s, h, STAYS] == 0:
+        live = live_of(call, s)
+        for h in range(counts[s].alive):
+            row = live[h].row
+            if row >= rows or live[h].stays == 0:
                 while claimed[free] == 1:
                     free += 1
                 claimed[free] = 1
                 move_states(frame, call, row, free)
-                live[s, h, ROW] = free
-            _feed(frame, call, live[s, h, ROW], s, live[s, h, NODE], step)
+                live[h].row = free
+            _feed(frame, call, live[h].row, s, live[h].node, step)
+    return rows
+
+
+@kernel
+def _claim(call, counts, claimed):
+    """Let the first hypothesis of every row stay there; returns how many hypotheses live."""
+    for row in range(len(claimed)):
+        claimed[row] = 0
+    rows = 0
+    for s in range(len(counts)):
+        live = live_of(call, s)
+        for h in range(counts[s].alive):
+            row = live[h].row
+            live[h].stays = 1 - claimed[row]
+            claimed[row] = 1
+            rows += 1
     return rows
 
 
@@ -84,23 +75,22 @@ def settle(frame: int, call: int, sentences: int, step: int) -> int:
 def beam(frame: int, call: int) -> None:
     """Twin of `search.beam`: encode, then step until no hypothesis lives."""
     sentences = begin(frame, call)
-    size = word(call, BEAM_SIZE)
-    live = search_array(call, LIVE, (sentences, size, 4))
-    counts = search_array(call, COUNTS, (sentences, 3))
-    search_array(call, NODE_COUNT, (1,))[0] = 0
+    counts = counts_of(call, sentences)
+    search_of(call).node_count = 0
     for s in range(sentences):
-        live[s, 0, ROW], live[s, 0, NODE], live[s, 0, TOTAL] = s, -1, 0
-        counts[s, ALIVE], counts[s, COMPLETE], counts[s, CUT] = 1, 0, 0
-    given_lengths = array(word(call, GIVEN_LENGTHS), (sentences,), np.int32)
+        first = live_of(call, s)[0]
+        first.row, first.node, first.total = s, -1, 0
+        counts[s].alive, counts[s].complete, counts[s].cut = 1, 0, 0
+    given_lengths = vector(call_at(call).given_lengths, sentences)
     step = 0
     rows = sentences
     while rows > 0:
-        advance(frame, call, rows, step, word(call, DECODER_ROWS) - 1)
+        advance_to_head(frame, call, rows, step)
         choose(frame, call, rows)
         step += 1
         for s in range(sentences):
             length = step - given_lengths[s]
-            if counts[s, ALIVE] > 0 and length > 0:
+            if counts[s].alive > 0 and length > 0:
                 rank(call, sentences, s, length)
                 end(call, sentences, s, length)
         rows = settle(frame, call, sentences, step)

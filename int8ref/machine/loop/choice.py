@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.call import CANDIDATES, HYPOTHESES, MULTIPLIER, SHIFT
+from int8ref.abi.hypotheses import BLOCK
 from int8ref.kernels.gemm.epilogue import largest
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
 from int8ref.kernels.log_softmax import log_probability, normalizer
-from int8ref.kernels.views import array, word
+from int8ref.kernels.views import array
+from int8ref.machine.loop.hypotheses import choices_of, search_of
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import target_input
+from int8ref.machine.loop.rows import call_at, sentence_of
 from int8ref.machine.loop.steps import (
     HEAD_ROWS,
     candidate_logits,
@@ -19,31 +20,24 @@ from int8ref.machine.loop.steps import (
     head_logits,
     head_width,
 )
-from int8ref.machine.memory.hypotheses import BLOCK, CHOICE_COUNT, CHOICES, GAIN, MAXIMA, TOKEN
 
 LOWEST = np.int64(-(2**31) - 1)
-
-
-@kernel
-def search_array(call, name, shape):
-    """An array of `hypotheses`."""
-    return array(word(word(call, HYPOTHESES), name), shape, np.int64)
 
 
 @kernel
 def _insert(chosen, token, logit):
     """Put a logit that is larger than the last one where it belongs, behind equal ones."""
     at = chosen.shape[0] - 1
-    while at > 0 and logit > chosen[at - 1, GAIN]:
-        chosen[at, TOKEN], chosen[at, GAIN] = chosen[at - 1, TOKEN], chosen[at - 1, GAIN]
+    while at > 0 and logit > chosen[at - 1].gain:
+        chosen[at].token, chosen[at].gain = chosen[at - 1].token, chosen[at - 1].gain
         at -= 1
-    chosen[at, TOKEN], chosen[at, GAIN] = token, logit
+    chosen[at].token, chosen[at].gain = token, logit
 
 
 @kernel
 def _clear(chosen):
     for c in range(chosen.shape[0]):
-        chosen[c, TOKEN], chosen[c, GAIN] = -1, LOWEST
+        chosen[c].token, chosen[c].gain = -1, LOWEST
 
 
 @kernel
@@ -65,49 +59,47 @@ def likeliest(row, maxima, chosen):
             maxima[b] = largest(logits + 4 * start, BLOCK)
         else:
             maxima[b] = largest(logits + 4 * start, width - start)
-        if maxima[b] > chosen[last, GAIN]:
+        if maxima[b] > chosen[last].gain:
             _insert(chosen, b, maxima[b])
-    least = chosen[last, GAIN]
+    least = chosen[last].gain
     _clear(chosen)
     for b in range(len(maxima)):
-        if maxima[b] >= least and maxima[b] > chosen[last, GAIN]:
+        if maxima[b] >= least and maxima[b] > chosen[last].gain:
             for n in range(b * BLOCK, min((b + 1) * BLOCK, width)):
                 logit = np.int64(row[n])
-                if logit > chosen[last, GAIN]:
+                if logit > chosen[last].gain:
                     _insert(chosen, n, logit)
 
 
 @part
-def _weigh(call: int, logits: int, width: int, choices: int) -> None:
+def _weigh(call: int, logits: int, width: int, row: int) -> None:
     """The likeliest of the logits of a row, with their log-probabilities."""
-    multiplier, shift = word(call, MULTIPLIER), word(call, SHIFT)
-    row = array(logits, (width,), np.int32)
-    chosen = array(choices, (word(word(call, HYPOTHESES), CHOICE_COUNT), 2), np.int64)
-    likeliest(row, search_array(call, MAXIMA, ((width + BLOCK - 1) // BLOCK,)), chosen)
-    top = chosen[0, GAIN]
-    norm = normalizer(row, top, multiplier, shift)
+    multiplier, shift = call_at(call).multiplier, call_at(call).shift
+    values, chosen = array(logits, (width,), np.int32), choices_of(call, row)
+    maxima = array(search_of(call).maxima, ((width + BLOCK - 1) // BLOCK,), np.int64)
+    likeliest(values, maxima, chosen)
+    top = chosen[0].gain
+    norm = normalizer(values, top, multiplier, shift)
     for c in range(min(len(chosen), width)):
-        chosen[c, GAIN] = log_probability(chosen[c, GAIN], top, norm, multiplier, shift)
+        chosen[c].gain = log_probability(chosen[c].gain, top, norm, multiplier, shift)
 
 
 @part
 def choose(frame: int, call: int, rows: int) -> None:
     """The likeliest tokens of every row and their log-probabilities."""
-    count = word(word(call, HYPOTHESES), CHOICE_COUNT)
-    choices = search_array(call, CHOICES, (rows, count, 2))
-    if word(call, CANDIDATES) != 0:
-        sentence = target_input(frame, call, 2)
+    if call_at(call).candidates != 0:
+        sentence = sentence_of(frame, call)
         for r in range(rows):
             tokens = candidates(call, sentence[r])
             logits = candidate_logits(frame, call, r)
-            _weigh(call, address(logits, np.int32), len(logits), address(choices[r], np.int64))
-            for c in range(min(count, len(tokens))):
-                choices[r, c, TOKEN] = tokens[choices[r, c, TOKEN]]
+            _weigh(call, address(logits, np.int32), len(logits), r)
+            chosen = choices_of(call, r)
+            for c in range(min(len(chosen), len(tokens))):
+                chosen[c].token = tokens[chosen[c].token]
         return
     width = head_width(call)
     for first in range(0, rows, HEAD_ROWS):
         here = min(HEAD_ROWS, rows - first)
-        logits = array(head_logits(frame, call, first, here), (here, width), np.int32)
+        logits = head_logits(frame, call, first, here)
         for r in range(here):
-            found = choices[first + r]
-            _weigh(call, address(logits[r], np.int32), width, address(found, np.int64))
+            _weigh(call, logits + r * width * 4, width, first + r)

@@ -4,48 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.call import (
-    DECODER_ROWS,
-    GIVEN,
-    LENGTHS,
-    MULTIPLIER,
-    OUT,
-    PITCH,
-    SHIFT,
-)
+from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.log_softmax import largest, log_probability, normalizer
-from int8ref.kernels.views import array, word
+from int8ref.kernels.views import array
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import target_input
-from int8ref.machine.loop.steps import HEAD_ROWS, advance, begin, head_logits, head_width, keep
+from int8ref.machine.loop.rows import call_at, ids_of, sentence_of, table, vector
+from int8ref.machine.loop.steps import (
+    HEAD_ROWS,
+    advance_to_head,
+    begin,
+    head_logits,
+    head_width,
+    keep,
+)
 
 
 @part
 def forced(frame: int, call: int) -> None:
     """Twin of `search.forced.log_probabilities`: that of every given token."""
     sentences = begin(frame, call)
-    shape = (sentences, word(call, PITCH))
-    given = array(word(call, GIVEN), shape, np.int32)
-    out = array(word(call, OUT), shape, np.int32)
-    lengths = array(word(call, LENGTHS), (sentences,), np.int32)
-    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
-    multiplier, shift = word(call, MULTIPLIER), word(call, SHIFT)
-    width = head_width(call)
+    lengths = vector(call_at(call).lengths, sentences)
+    sentence = sentence_of(frame, call)
     length = 0
     rows = sentences
     while rows > 0:
-        advance(frame, call, rows, length, word(call, DECODER_ROWS) - 1)
+        advance_to_head(frame, call, rows, length)
         for first in range(0, rows, HEAD_ROWS):
-            count = min(HEAD_ROWS, rows - first)
-            logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
-            for r in range(count):
-                row = logits[r]
-                index = sentence[first + r]
-                token = given[index, length]
-                top = largest(row)
-                norm = normalizer(row, top, multiplier, shift)
-                out[index, length] = log_probability(row[token], top, norm, multiplier, shift)
-                ids[first + r] = token
+            _score(frame, call, sentences, first, min(HEAD_ROWS, rows - first), length)
         length += 1
         going = 0
         for row in range(rows):
@@ -53,3 +38,20 @@ def forced(frame: int, call: int) -> None:
                 keep(frame, call, row, going)
                 going += 1
         rows = going
+
+
+@kernel
+def _score(frame, call, sentences, first, count, length):
+    """The log-probabilities of the next tokens of a few rows, which become their ids."""
+    c = call_at(call)
+    given, out = table(call, c.given, sentences), table(call, c.out, sentences)
+    ids, sentence = ids_of(frame, call), sentence_of(frame, call)
+    width = head_width(call)
+    logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
+    for r in range(count):
+        row, index = logits[r], sentence[first + r]
+        token = given[index, length]
+        top = largest(row)
+        norm = normalizer(row, top, c.multiplier, c.shift)
+        out[index, length] = log_probability(row[token], top, norm, c.multiplier, c.shift)
+        ids[first + r] = token

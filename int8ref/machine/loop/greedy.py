@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from int8ref.abi.call import CANDIDATES, DECODER_ROWS
 from int8ref.kernels.argmax import first_largest
-from int8ref.kernels.views import word
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import target_input
+from int8ref.machine.loop.rows import call_at, ids_of, sentence_of
 from int8ref.machine.loop.steps import advance, begin, candidate_logits, candidates, follow
 
 
@@ -16,10 +14,10 @@ def greedy(frame: int, call: int) -> None:
 
     The last instruction puts the ids, unless only candidates count: then it is left out.
     """
-    chosen = word(call, CANDIDATES) != 0
-    instructions = word(call, DECODER_ROWS) - (1 if chosen else 0)
+    chosen = call_at(call).candidates != 0
+    instructions = call_at(call).decoder_rows - (1 if chosen else 0)
     sentences = begin(frame, call)
-    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
+    ids, sentence = ids_of(frame, call), sentence_of(frame, call)
     step = 0
     rows = sentences
     while rows > 0:

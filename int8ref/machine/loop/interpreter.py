@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-
 from llvmlite import ir
 from numba.core import cgutils
 
-from int8ref.abi.frame import CODE_WORDS
+from int8ref.abi.frame import CODE_BYTES
+from int8ref.abi.opcodes import OPCODES
 from int8ref.kernels.ir.lowering import I64, lowers
 from int8ref.kernels.views import word
+from int8ref.machine.loop.marshal import step_of
 from int8ref.machine.loop.part import part, symbol
-from int8ref.machine.model.assemble import OPCODES
 
 
 def dispatch(opcode: int, frame: int, code: int) -> None:
     """Run the instruction at `code`: a call of the native function of its operation."""
     op = next(op for op, index in OPCODES.items() if index == opcode)
-    importlib.import_module(f"int8ref.kernels.{op}").step(frame, code)
+    step_of(op)(frame, code)
 
 
 @lowers(dispatch)
@@ -38,5 +37,5 @@ def _dispatch_ir(builder: ir.IRBuilder, opcode: ir.Value, frame: ir.Value, code:
 def run(address: int, rows: int, frame: int) -> None:
     """Run `rows` instructions of code."""
     for row in range(rows):
-        code = address + row * CODE_WORDS * 8
+        code = address + row * CODE_BYTES
         dispatch(word(code, 0), frame, code)

@@ -4,43 +4,66 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.call import STATE_ROWS, STATES, TARGETS
-from int8ref.abi.frame import (
-    CAPACITY,
-    DOMAIN,
-    DOMAINS,
-    HISTORY,
-    ITEM,
-    MAX_STEPS,
-    OPERAND_WORDS,
-    ROWS,
-    TARGET,
-    WIDTH,
-)
+from int8ref.abi.call import CALL
+from int8ref.abi.frame import DOMAIN, ITEM, OPERAND_WORDS, WIDTH
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
 from int8ref.kernels.ir.memory import copy_bytes
-from int8ref.kernels.views import address_of, array, set_word, word
+from int8ref.kernels.views import address_of, array, frame_at, record, word
+from int8ref.spec.operands import DOMAINS
 
-TARGET_ROWS = TARGET + ROWS
-STEPS = HISTORY + ROWS
-VALUE_WORDS = OPERAND_WORDS["value"]
+OPERAND_BYTES = 8 * OPERAND_WORDS["value"]
 HISTORY_DOMAIN = DOMAINS.index("history")
 
 
 @kernel
-def target_input(frame, call, index):
-    """An input of the decoder (0: ids, 1: positions, 2: sentence), with room for every row."""
-    operand = word(call, TARGETS) + index * VALUE_WORDS * 8
-    return array(address_of(frame, operand, 0), (word(frame, TARGET + CAPACITY),), np.int32)
+def call_at(call):
+    """The call as a record (`abi.call.CALL`)."""
+    return record(call, CALL)
+
+
+@kernel
+def ids_of(frame, call):
+    """The token ids of the rows, with room for every row."""
+    return _target_input(frame, call, 0)
+
+
+@kernel
+def positions_of(frame, call):
+    """The positions of the rows."""
+    return _target_input(frame, call, 1)
+
+
+@kernel
+def sentence_of(frame, call):
+    """The sentences of the rows."""
+    return _target_input(frame, call, 2)
+
+
+@kernel
+def _target_input(frame, call, index):
+    operand = call_at(call).targets + index * OPERAND_BYTES
+    return array(address_of(frame, operand, 0), (frame_at(frame).target_capacity,), np.int32)
+
+
+@kernel
+def vector(address, sentences):
+    """int32, an element a sentence."""
+    return array(address, (np.int64(sentences),), np.int32)
+
+
+@kernel
+def table(call, address, sentences):
+    """int32, `pitch` elements a sentence."""
+    return array(address, (np.int64(sentences), call_at(call).pitch), np.int32)
 
 
 @kernel
 def begin_step(frame, call, rows, step):
     """Rows, positions and histories of a decoder step; `step` counts from 0."""
-    set_word(frame, TARGET_ROWS, rows)
-    set_word(frame, STEPS, step + 1)
-    positions = target_input(frame, call, 1)
+    frame_at(frame).target_rows = rows
+    frame_at(frame).history_rows = step + 1
+    positions = positions_of(frame, call)
     for row in range(rows):
         positions[row] = np.int32(step)
 
@@ -48,27 +71,28 @@ def begin_step(frame, call, rows, step):
 @kernel
 def state(frame, call, index):
     """A state as bytes [rows there is room for, bytes a row]; a row of a history has all steps."""
-    operand = word(call, STATES) + index * VALUE_WORDS * 8
+    operand = call_at(call).states + index * OPERAND_BYTES
     size = word(operand, WIDTH) * word(operand, ITEM)
     if word(operand, DOMAIN) == HISTORY_DOMAIN:
-        size *= word(frame, MAX_STEPS)
-    return array(address_of(frame, operand, 0), (word(frame, TARGET + CAPACITY), size), np.int8)
+        size *= frame_at(frame).max_steps
+    shape = frame_at(frame).target_capacity, size
+    return array(address_of(frame, operand, 0), shape, np.int8)
 
 
 @kernel
 def used_bytes(frame, call, index):
     """How many bytes of a row of a state have content: those of the steps so far."""
-    operand = word(call, STATES) + index * VALUE_WORDS * 8
+    operand = call_at(call).states + index * OPERAND_BYTES
     size = word(operand, WIDTH) * word(operand, ITEM)
     if word(operand, DOMAIN) == HISTORY_DOMAIN:
-        size *= word(frame, STEPS)
+        size *= frame_at(frame).history_rows
     return size
 
 
 @kernel
 def move_states(frame, call, source, target):
     """Copy the states of row `source` to row `target`."""
-    for s in range(word(call, STATE_ROWS)):
+    for s in range(call_at(call).state_rows):
         values = state(frame, call, s)
         first, size = address(values, np.int8), values.shape[1]
         copy_bytes(first + source * size, first + target * size, used_bytes(frame, call, s))
@@ -77,9 +101,9 @@ def move_states(frame, call, source, target):
 @kernel
 def clear_states(frame, call):
     """All states zero, all histories empty."""
-    set_word(frame, STEPS, 0)
-    for s in range(word(call, STATE_ROWS)):
+    frame_at(frame).history_rows = 0
+    for s in range(call_at(call).state_rows):
         values = state(frame, call, s)
-        for row in range(word(frame, TARGET_ROWS)):
+        for row in range(frame_at(frame).target_rows):
             for i in range(used_bytes(frame, call, s)):
                 values[row, i] = np.int8(0)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.call import (
-    DECODER_ROWS,
-    GIVEN_LENGTHS,
-    MULTIPLIER,
-    PITCH,
-    RANDOM,
-    SHIFT,
-    TOP_K,
-    TOP_P,
-    WEIGHTS,
-)
 from int8ref.kernels.ir.arithmetic import exp2_precise, rounding_shift_right
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.log_softmax import FARTHEST, largest
-from int8ref.kernels.views import array, word
+from int8ref.kernels.views import array
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import target_input
-from int8ref.machine.loop.steps import HEAD_ROWS, advance, begin, follow, head_logits, head_width
+from int8ref.machine.loop.rows import call_at, ids_of, sentence_of, table, vector
+from int8ref.machine.loop.steps import (
+    HEAD_ROWS,
+    advance_to_head,
+    begin,
+    follow,
+    head_logits,
+    head_width,
+)
 from int8ref.search import sampling as meaning
 from int8ref.spec import limits
 
@@ -35,14 +31,14 @@ BITS = np.int64(meaning.RANDOM_BITS)
 def sample(frame: int, call: int) -> None:
     """Twin of `search.sample`: encode, then step until every row is done."""
     sentences = begin(frame, call)
-    random = array(word(call, RANDOM), (sentences, word(call, PITCH)), np.int32)
-    given_lengths = array(word(call, GIVEN_LENGTHS), (sentences,), np.int32)
-    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
+    random = table(call, call_at(call).random, sentences)
+    given_lengths = vector(call_at(call).given_lengths, sentences)
+    ids, sentence = ids_of(frame, call), sentence_of(frame, call)
     width = head_width(call)
     step = 0
     rows = sentences
     while rows > 0:
-        advance(frame, call, rows, step, word(call, DECODER_ROWS) - 1)
+        advance_to_head(frame, call, rows, step)
         for first in range(0, rows, HEAD_ROWS):
             count = min(HEAD_ROWS, rows - first)
             logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
@@ -59,14 +55,14 @@ def sample(frame: int, call: int) -> None:
 @kernel
 def draw(call, row, number):
     """The token of a row of logits for a random number."""
-    top, multiplier, shift = largest(row), word(call, MULTIPLIER), word(call, SHIFT)
-    weights = array(word(call, WEIGHTS), (len(row),), np.int64)
-    least = kth_largest(row, top, word(call, TOP_K))
+    top, multiplier, shift = largest(row), call_at(call).multiplier, call_at(call).shift
+    weights = array(call_at(call).weights, (len(row),), np.int64)
+    least = kth_largest(row, top, call_at(call).top_k)
     for n in range(len(row)):
         product = (np.int64(top) - np.int64(row[n])) * multiplier
         weight = exp2_precise(min(rounding_shift_right(product, shift), FARTHEST))
         weights[n] = weight if np.int64(row[n]) >= least else np.int64(0)
-    least = threshold(weights, word(call, TOP_P))
+    least = threshold(weights, call_at(call).top_p)
     total = sum_from(weights, least)
     bound = (np.int64(number) * (total >> LOW_BITS)) >> (BITS - LOW_BITS)
     bound += (np.int64(number) * (total & LOW)) >> BITS

@@ -4,69 +4,58 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.call import (
-    CANDIDATES,
-    CODE,
-    CODE_ROWS,
-    DECODER,
-    DECODER_ROWS,
-    EOS,
-    GIVEN,
-    GIVEN_LENGTHS,
-    HEAD,
-    LENGTHS,
-    LIMITS,
-    OFFSETS,
-    PITCH,
-    STARTS,
-)
-from int8ref.abi.call import OUT as FOUND
 from int8ref.abi.frame import (
     ADDRESS,
-    BASE,
-    CAPACITY,
+    CODE_BYTES,
     CODE_WORDS,
-    FRAME_WORDS,
+    FRAME,
     ITEM,
     PREFIX,
-    ROWS,
-    SENTENCE,
-    TARGET,
     WIDTH,
-    WORKSPACE,
     operands_at,
 )
-from int8ref.kernels.gemm.chosen import row_chosen
+from int8ref.kernels.gemm.chosen import Chosen, row_chosen
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
-from int8ref.kernels.views import address_of, array, set_word, word
+from int8ref.kernels.views import address_of, array, frame_at, record, word
 from int8ref.machine.loop.interpreter import run
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import (
-    TARGET_ROWS,
     begin_step,
+    call_at,
     clear_states,
+    ids_of,
     move_states,
-    target_input,
+    sentence_of,
+    table,
+    vector,
 )
 from int8ref.reference.linear import Linear
 
 AT = operands_at(Linear)
-X, WEIGHT, BIAS, OUT = (AT[f] for f in ("x", "weight", "bias", "out"))
+FRAME_BYTES = FRAME.itemsize
+FRAME_WORDS = FRAME_BYTES // 8
 
 HEAD_ROWS = 64
 """Rows whose logits are computed at once: they stay in the cache until they have been read."""
 
 
+@kernel
+def sentences_of(frame):
+    """How many sentences there are."""
+    return frame_at(frame).sentence_rows - 1
+
+
 @part
 def begin(frame: int, call: int) -> int:
     """Encode, and put each sentence into the row of its number; returns their number."""
-    sentences: int = word(frame, SENTENCE + ROWS) - 1
-    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
-    run(word(call, CODE), word(call, CODE_ROWS), frame)
-    set_word(frame, TARGET_ROWS, sentences)
+    sentences: int = sentences_of(frame)
+    given = call_at(call)
+    ids, sentence = ids_of(frame, call), sentence_of(frame, call)
+    run(given.code, given.code_rows, frame)
+    frame_at(frame).target_rows = sentences
     clear_states(frame, call)
-    starts = array(word(call, STARTS), (sentences,), np.int32)
+    starts = vector(given.starts, sentences)
     for row in range(sentences):
         ids[row] = starts[row]
         sentence[row] = np.int32(row)
@@ -77,14 +66,20 @@ def begin(frame: int, call: int) -> int:
 def advance(frame, call, rows, position, instructions):
     """Run so many instructions of the decoder on the rows, which are all at one position."""
     begin_step(frame, call, rows, position)
-    run(word(call, DECODER), instructions, frame)
+    run(call_at(call).decoder, instructions, frame)
+
+
+@kernel
+def advance_to_head(frame, call, rows, position):
+    """Run all of the decoder but its last instruction, which gives the logits."""
+    advance(frame, call, rows, position, call_at(call).decoder_rows - 1)
 
 
 @kernel
 def keep(frame, call, row, target):
     """Move a row with its id, sentence and states to a row before it, or leave it where it is."""
     if target < row:
-        ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
+        ids, sentence = ids_of(frame, call), sentence_of(frame, call)
         ids[target] = ids[row]
         sentence[target] = sentence[row]
         move_states(frame, call, row, target)
@@ -92,16 +87,15 @@ def keep(frame, call, row, target):
 
 @part
 def follow(frame: int, call: int, rows: int, step: int) -> int:
-    """What follows from the ids of the rows, which are at a step: they are kept in OUT, but for eos
-    and for those that are given, which take their place; returns how many rows go on."""
-    sentences: int = word(frame, SENTENCE + ROWS) - 1
-    limits = array(word(call, LIMITS), (sentences,), np.int32)
-    lengths = array(word(call, LENGTHS), (sentences,), np.int32)
-    given_lengths = array(word(call, GIVEN_LENGTHS), (sentences,), np.int32)
-    given = array(word(call, GIVEN), (sentences, word(call, PITCH)), np.int32)
-    out = array(word(call, FOUND), (sentences, word(call, PITCH)), np.int32)
-    ids, sentence = target_input(frame, call, 0), target_input(frame, call, 2)
-    eos = np.int32(word(call, EOS))
+    """What follows from the ids of the rows, which are at a step: they are kept in `out`, but for
+    eos and for those of a prefix, which take their place; returns how many rows go on."""
+    sentences: int = sentences_of(frame)
+    c = call_at(call)
+    limits, lengths = vector(c.limits, sentences), vector(c.lengths, sentences)
+    given, given_lengths = table(call, c.given, sentences), vector(c.given_lengths, sentences)
+    out = table(call, c.out, sentences)
+    ids, sentence = ids_of(frame, call), sentence_of(frame, call)
+    eos = np.int32(c.eos)
     going = 0
     for row in range(rows):
         token, index = ids[row], sentence[row]
@@ -124,21 +118,21 @@ def follow(frame: int, call: int, rows: int, step: int) -> int:
 @kernel
 def head(call):
     """Address of the decoder's last instruction, which gives the logits."""
-    return word(call, DECODER) + (word(call, DECODER_ROWS) - 1) * CODE_WORDS * 8
+    return call_at(call).decoder + (call_at(call).decoder_rows - 1) * CODE_BYTES
 
 
 @kernel
 def head_width(call):
     """Logits of a row."""
-    return word(head(call), OUT + WIDTH)
+    return word(head(call), AT.out + WIDTH)
 
 
 @kernel
 def candidates(call, sentence):
     """The tokens that a sentence may use."""
-    offsets = array(word(call, OFFSETS), (np.int64(sentence) + 2,), np.int32)
+    offsets = vector(call_at(call).offsets, np.int64(sentence) + 2)
     first, last = np.int64(offsets[sentence]), np.int64(offsets[sentence + 1])
-    return array(word(call, CANDIDATES) + first * 4, (last - first,), np.int32)
+    return vector(call_at(call).candidates + first * 4, last - first)
 
 
 @kernel
@@ -148,24 +142,23 @@ def candidate_logits(frame, call, row):
     The weight of the last instruction is not packed then (`assemble` with `plain_head`).
     """
     code = head(call)
-    tokens = candidates(call, target_input(frame, call, 2)[row])
+    tokens = candidates(call, sentence_of(frame, call)[row])
     _multiply_candidates(frame, code, row, address(tokens, np.int32), len(tokens))
-    return array(address_of(frame, code, OUT), (len(tokens),), np.int32)
+    return array(address_of(frame, code, AT.out), (len(tokens),), np.int32)
 
 
 @part
 def _multiply_candidates(frame: int, code: int, row: int, tokens: int, count: int) -> None:
-    depth = word(code, X + WIDTH)
-    row_chosen(
-        address_of(frame, code, X) + row * depth,
-        depth,
-        word(code, WEIGHT + ADDRESS),
-        word(code, BIAS + ADDRESS),
-        tokens,
-        count,
-        address_of(frame, code, OUT),
-        word(frame, WORKSPACE),
+    depth = word(code, AT.x + WIDTH)
+    chosen = Chosen(
+        x=address_of(frame, code, AT.x) + row * depth,
+        depth=depth,
+        weight=word(code, AT.weight + ADDRESS),
+        start=word(code, AT.bias + ADDRESS),
+        tokens=tokens,
+        count=count,
     )
+    row_chosen(chosen, address_of(frame, code, AT.out), frame_at(frame).workspace)
 
 
 @part
@@ -175,18 +168,24 @@ def head_logits(frame: int, call: int, first: int, rows: int) -> int:
     It runs as a copy with a frame of its own, in which a value lies where its prefix says.
     """
     code = head(call)
-    own_frame = word(call, HEAD)
-    own_code = own_frame + FRAME_WORDS * 8
-    for i in range(FRAME_WORDS):
-        set_word(own_frame, i, word(frame, i))
-    for i in range(CODE_WORDS):
-        set_word(own_code, i, word(code, i))
-    set_word(own_frame, TARGET + BASE, 0)
-    set_word(own_frame, TARGET + CAPACITY, 1)
-    set_word(own_frame, TARGET + ROWS, rows)
-    x = address_of(frame, code, X) + first * word(code, X + WIDTH) * word(code, X + ITEM)
-    out: int = address_of(frame, code, OUT)
-    set_word(own_code, X + PREFIX, x)
-    set_word(own_code, OUT + PREFIX, out)
+    own_frame = call_at(call).head
+    own_code = own_frame + FRAME_BYTES
+    _copy_words(frame, own_frame, FRAME_WORDS)
+    _copy_words(code, own_code, CODE_WORDS)
+    own = record(own_frame, FRAME)
+    own.target_base, own.target_capacity, own.target_rows = 0, 1, rows
+    out: int = address_of(frame, code, AT.out)
+    x = address_of(frame, code, AT.x) + first * word(code, AT.x + WIDTH) * word(code, AT.x + ITEM)
+    words = array(own_code, (np.int64(CODE_WORDS),), np.int64)
+    words[AT.x + PREFIX] = x
+    words[AT.out + PREFIX] = out
     run(own_code, 1, own_frame)
     return out
+
+
+@kernel
+def _copy_words(source, target, count):
+    old = array(source, (np.int64(count),), np.int64)
+    new = array(target, (np.int64(count),), np.int64)
+    for i in range(count):
+        new[i] = old[i]

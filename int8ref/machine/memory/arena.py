@@ -8,21 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.abi.frame import (
-    BASE,
-    CAPACITY,
-    DOMAINS,
-    FRAME_WORDS,
-    HISTORY,
-    MAX_STEPS,
-    ROWS,
-    TARGET,
-    WORKSPACE,
-)
+from int8ref.abi.frame import FRAME
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.model.assemble import Code
 from int8ref.program.inputs import Batch, source_inputs
-from int8ref.spec.instruction import Domain
+from int8ref.spec.scope import Domain
 
 ROW_ALIGNMENT = 16
 
@@ -38,8 +28,9 @@ class Arena:
     ) -> None:
         self._code = code
         self._memory = memory
-        self.frame, self.address = memory.array((FRAME_WORDS,), np.int64)
-        self.frame[HISTORY + ROWS] = 0
+        frame, self.address = memory.array((1,), FRAME)
+        self._frame: Any = frame[0]
+        self._frame["history_rows"] = 0
         self._pieces: dict[Domain, npt.NDArray[np.uint8]] = {}
         inputs = source_inputs(batch, code.takes_source)
         tokens = len(inputs["source.ids"])
@@ -54,19 +45,19 @@ class Arena:
 
     def set_rows(self, domain: Domain, rows: int) -> None:
         """How many rows of a domain are in use; of a history, how many steps."""
-        self.frame[3 * DOMAINS.index(domain) + ROWS] = rows
+        self._frame[f"{domain}_rows"] = rows
 
     def reserve_targets(self, rows: int) -> None:
         """Room for so many target rows; their values are lost if there was not."""
-        if rows > self.frame[TARGET + CAPACITY]:
+        if rows > self._frame["target_capacity"]:
             self._reserve("target", rows)
-            self._reserve_history(int(self.frame[MAX_STEPS]))
+            self._reserve_history(int(self._frame["max_steps"]))
             self._reserve_workspace(rows)
         self.set_rows("target", rows)
 
     def reserve_steps(self, steps: int) -> None:
         """Room for so many steps of every history: twice as many as there was, if need be."""
-        most = int(self.frame[MAX_STEPS])
+        most = int(self._frame["max_steps"])
         if steps > most and self._code.row_bytes["history"]:
             places = self._code.places.items()
             names = {place.prefix: name for name, place in places if place.domain == "history"}
@@ -82,10 +73,10 @@ class Arena:
         """
         place = self._code.places[name]
         history = place.domain == "history"
-        at = 3 * DOMAINS.index(place.domain)
-        capacity, current = self.frame[at + CAPACITY : at + ROWS + 1].tolist()
-        per_row, steps = (int(self.frame[MAX_STEPS]), current) if history else (1, 1)
-        count = int(self.frame[TARGET + ROWS] if history else current) if rows is None else rows
+        capacity = int(self._frame[f"{place.domain}_capacity"])
+        current = int(self._frame[f"{place.domain}_rows"])
+        per_row, steps = (int(self._frame["max_steps"]), current) if history else (1, 1)
+        count = int(self._frame["target_rows"] if history else current) if rows is None else rows
         start = place.prefix * capacity
         size = count * per_row * max(place.width, 1) * place.item
         flat = self._pieces[place.domain][start : start + size].view(f"i{place.item}")
@@ -95,21 +86,22 @@ class Arena:
 
     def _reserve_history(self, steps: int) -> None:
         """Room for so many steps of each target row; what was there is lost."""
-        used = self.frame[HISTORY + ROWS]
+        used = self._frame["history_rows"]
         most = steps if self._code.row_bytes["history"] else 0
-        self._reserve("history", int(self.frame[TARGET + CAPACITY]) * most)
-        self.frame[HISTORY + ROWS], self.frame[MAX_STEPS] = used, most
+        self._reserve("history", int(self._frame["target_capacity"]) * most)
+        self._frame["history_rows"], self._frame["max_steps"] = used, most
 
     def _reserve(self, domain: Domain, rows: int) -> None:
         capacity = -(-max(rows, 1) // ROW_ALIGNMENT) * ROW_ALIGNMENT
         size = capacity * self._code.row_bytes[domain]
         self._pieces[domain], address = self._memory.array((size,), np.uint8)
-        at = 3 * DOMAINS.index(domain)
-        self.frame[at + BASE : at + ROWS + 1] = address, capacity, rows
+        named = {"base": address, "capacity": capacity, "rows": rows}
+        for word, content in named.items():
+            self._frame[f"{domain}_{word}"] = content
 
     def _reserve_workspace(self, rows: int) -> None:
         """Scratch memory for so many rows, unless there is more."""
         size = self._code.workspace_bytes(rows)
         if size > self._workspace_bytes:
             self._workspace_bytes = size
-            _, self.frame[WORKSPACE] = self._memory.array((size,), np.uint8)
+            _, self._frame["workspace"] = self._memory.array((size,), np.uint8)

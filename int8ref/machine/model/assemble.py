@@ -1,77 +1,47 @@
-"""Assembler: a Program becomes code, and every value gets its place in the arena."""
+"""Assembler: a Program becomes code, a row of words an instruction."""
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.abi.frame import (
-    CODE_WORDS,
-    DOMAIN,
-    DOMAINS,
-    ITEM,
-    OPERAND_WORDS,
-    PACKED,
-    PREFIX,
-    QUADS,
-    START_SHIFT,
-    operands_at,
-)
-from int8ref.kernels.gemm.coarse_layout import Coarse, coarse_workspace
-from int8ref.kernels.gemm.layout import DEPTH
-from int8ref.machine.model.prepare import Prepared, head, linears, start_shift
-from int8ref.program.program import (
-    SOURCE_INPUTS,
-    TARGET_INPUTS,
-    Program,
-    takes_source,
-)
-from int8ref.reference import instructions
+from int8ref.abi import scratch
+from int8ref.abi.frame import CODE_WORDS, OPERAND_WORDS, PACKED, QUADS, START_SHIFT, operands_at
+from int8ref.abi.fused import LinearArgmax, LinearCoarseArgmax
+from int8ref.abi.opcodes import OPCODES
+from int8ref.kernels.gemm.coarse_layout import coarse_workspace
+from int8ref.kernels.gemm.scratch import workspace_bytes
+from int8ref.machine.model.places import Place, Places, places_of
+from int8ref.machine.model.prepare import Array, Prepared, head, linears, start_shift
+from int8ref.program.program import TARGET_INPUTS, Program, takes_source
+from int8ref.reference.attention import Attention
 from int8ref.reference.embed import Embed
 from int8ref.reference.layer_norm import LayerNorm
 from int8ref.reference.linear import Linear
-from int8ref.reference.match_add import MatchAdd
-from int8ref.spec.instruction import Domain, Instruction, ValueType
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import DOMAINS
+from int8ref.spec.scope import Domain, ValueType
 
 Int64 = npt.NDArray[np.int64]
-
-ALIGNMENT = 4
-"""Prefixes are multiples of this; with capacities that are multiples of 16, addresses are of 64."""
-FOREVER = 1 << 30
-ABSENT = [0, 0, 0, 0]
-"""The operand of a value that an instruction leaves out."""
-ATTENTION_WORKSPACE = 8192
-
-OPCODES = {op: index for index, op in enumerate(sorted(instructions()))}
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where a value lies, as the words of its operand: domain, prefix, width, item size."""
-
-    domain: Domain
-    prefix: int
-    width: int
-    item: int
-
-    def words(self) -> list[int]:
-        """The operand in code."""
-        return [DOMAINS.index(self.domain), self.prefix, self.width, self.item]
 
 
 class Code(msgspec.Struct, frozen=True):
     """An assembled Program.
 
-    `takes_source` is that of `program.takes_source`.  `choice` is the decoder with its last
-    instruction, which gives the logits, fused with argmax: it writes the likeliest tokens to
-    target.ids instead.  `row_bytes` are the bytes a row of each domain takes; `states` and
-    `targets` (the inputs of a step) are operands, a row each.  `depth` is the most inputs of a
-    product, `row_workspace` the bytes that instructions need for a row.  `kept` keeps alive the
-    arrays whose addresses are in the code.  `least_workspace` are the bytes that the choice needs.
+    encoder, decoder  rows of code
+    choice            the decoder, whose last instruction writes the likeliest tokens to target.ids
+                      instead of the logits
+    states, targets   operands of the states, and of the inputs of a step, a row each
+    places            where every value lies
+    row_bytes         bytes that a row of each domain takes
+    depth             most inputs of a product
+    scratch_bytes     scratch memory that some instruction needs, whatever the number of rows
+    takes_source      see `program.takes_source`
+    kept              keeps alive the arrays whose addresses are in the code
     """
 
     encoder: Int64
@@ -82,24 +52,16 @@ class Code(msgspec.Struct, frozen=True):
     places: dict[str, Place]
     row_bytes: dict[Domain, int]
     depth: int
-    row_workspace: int
-    least_workspace: int
+    scratch_bytes: int
     takes_source: bool
     kept: list[npt.NDArray[Any]]
 
     def workspace_bytes(self, rows: int) -> int:
-        """Scratch memory that suffices for every instruction on so many rows, on every CPU."""
-        product = _gemm_workspace(rows, self.depth)
-        return max(
-            ATTENTION_WORKSPACE, self.least_workspace + 4 * rows, product, self.row_workspace
-        )
+        """Scratch memory that suffices for every instruction on so many rows.
 
-
-def _gemm_workspace(rows: int, depth: int) -> int:
-    """At least what `kernels.gemm` asks for on any instruction set."""
-    pitch = 2 * (depth + 8) + 64
-    maxima = 4 * rows
-    return 2048 + 64 * pitch + max(6 * pitch, min(rows * pitch, 384 * 1024)) + maxima
+        The fused products keep the largest output of each row there, too.
+        """
+        return 4 * rows + max(self.scratch_bytes, workspace_bytes(rows, self.depth))
 
 
 def assemble(
@@ -120,153 +82,138 @@ def assemble(
     the last instruction stays too, but for the choice, which finds its tokens by coarse weights;
     where this CPU has no use for these, `coarse_head` changes nothing.
     """
-    coarse = prepared.coarse(head(program)) if coarse_head else None
-    plain_head = plain_head or coarse is not None
-    lifetimes = _lifetimes(program, keep_values)
-    places, row_bytes = _allocate(program, types, lifetimes)
-    kept: list[npt.NDArray[Any]] = []
-    packed = {product.weight for product in linears(program)}
-    if plain_head:
-        packed.discard(head(program).weight)
-
-    def code(sequence: Sequence[Instruction]) -> Int64:
-        rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
-        for row, instruction in zip(rows, sequence, strict=True):
-            plain = plain_head and instruction is program.decoder[-1]
-            found = prepared.of(instruction, plain)
-            if isinstance(instruction, Linear):
-                row[QUADS] = prepared.quads(instruction, plain)
-                row[START_SHIFT] = start_shift(instruction, found["bias"])
-            if isinstance(instruction, Embed) and instruction.table in packed:
-                row[PACKED] = 1
-                found = {**found, "table": prepared.packed(instruction.table)}
-            kept.extend(found.values())
-            _encode(instruction, places, found, row)
-        return rows
-
-    decoder = code(program.decoder)
-    choice = _fuse_argmax(decoder, places["target.ids"])
-    least_workspace = 0
-    if coarse is not None:
-        kept.extend([coarse.weight, coarse.start])
-        least_workspace = _add_coarse(choice, coarse)
-    kinds = MatchAdd | Embed | LayerNorm
-    scratch = [i for i in (*program.encoder, *program.decoder) if isinstance(i, kinds)]
+    last = head(program)
+    coarse = prepared.coarse(last) if coarse_head else None
+    plain = [last] if plain_head or coarse is not None else []
+    places = places_of(program, types, keep_values)
+    encoder = Assembler(places, prepared, plain, linears(program))
+    decoder = encoder.code(program.decoder)
+    choice = decoder.copy()
+    choice[-1] = encoder.choice(last) if coarse is None else encoder.coarse_choice(last)
     return Code(
-        encoder=code(program.encoder),
+        encoder=encoder.code(program.encoder),
         decoder=decoder,
         choice=choice,
-        targets=np.array([places[name].words() for name in TARGET_INPUTS], np.int64),
-        states=np.array([places[s.value].words() for s in program.states], np.int64).reshape(-1, 4),
-        places=places,
-        row_bytes=row_bytes,
+        targets=np.array([places.by_name[name].words() for name in TARGET_INPUTS], np.int64),
+        states=np.array(
+            [places.by_name[state.value].words() for state in program.states], np.int64
+        ).reshape(-1, OPERAND_WORDS["value"]),
+        places=places.by_name,
+        row_bytes=places.row_bytes,
         depth=max(types[product.x].width for product in linears(program)),
-        row_workspace=4 * max((types[i.out].width + DEPTH for i in scratch), default=0),
-        least_workspace=least_workspace,
+        scratch_bytes=max(
+            coarse_workspace(coarse) if coarse else 0,
+            *(scratch_bytes(i, types) for i in (*program.encoder, *program.decoder)),
+        ),
         takes_source=takes_source(program),
-        kept=kept,
+        kept=encoder.kept,
     )
 
 
-def _encode(
-    instruction: Instruction,
-    places: dict[str, Place],
-    tensors: dict[str, npt.NDArray[Any]],
-    row: Int64,
-) -> None:
-    row[0] = OPCODES[instruction.op]
-    at = operands_at(type(instruction))
-    for field, kind, content in instruction.operands():
-        if kind in ("value", "result"):
-            words = places[content].words() if content is not None else ABSENT
-        elif kind == "tensor":
-            array = tensors.get(field)
-            words = [0, 0] if array is None else [array.ctypes.data, len(array)]
-        else:
-            words = [0 if content is None else content]
-        assert len(words) == OPERAND_WORDS[kind]
-        row[at[field] : at[field] + len(words)] = words
+def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
+    """The scratch memory of an instruction, that of products aside."""
+    if isinstance(instruction, Attention):
+        return scratch.attention_bytes(instruction.head_width)
+    width = types[instruction.names("result")[0]].width
+    if isinstance(instruction, LayerNorm):
+        return scratch.norm_bytes(width)
+    return scratch.embed_bytes(width) if isinstance(instruction, Embed) else 0
 
 
-def _fuse_argmax(decoder: Int64, ids: Place) -> Int64:
-    """The decoder with the argmax of its last instruction put into `ids` (see `kernels.linear`)."""
-    fused = decoder.copy()
-    out = fused[-1, operands_at(Linear)["out"] :]
-    out[[DOMAIN, PREFIX, ITEM]] = DOMAINS.index(ids.domain), ids.prefix, 0
-    return fused
+class Assembler:
+    """Encodes instructions; `kept` are the arrays whose addresses are in the code.
 
-
-def _add_coarse(choice: Int64, coarse: Coarse) -> int:
-    """Put the coarse weights where `kernels.linear` looks for them; returns the scratch memory that
-    it will need."""
-    at = operands_at(Linear)
-    choice[-1, at["multiplier"]] = coarse.weight.ctypes.data
-    choice[-1, at["shift"]] = coarse.start.ctypes.data
-    choice[-1, at["low"]] = coarse.length
-    return coarse_workspace(coarse)
-
-
-def row_bytes(program: Program, types: dict[str, ValueType]) -> dict[Domain, int]:
-    """The bytes that a row of each domain takes while nobody looks at its values."""
-    return _allocate(program, types, _lifetimes(program, keep_values=False))[1]
-
-
-def _lifetimes(program: Program, keep_values: bool) -> dict[str, tuple[int, int]]:
-    """First and last use of each value: encoder from time 0 on, decoder after it.
-
-    Inputs, states and what the decoder reads of the encoder live through every step.
+    `plain`: products whose weights are not packed; `products`: all of the Program, whose weights
+    may be tables of embeddings.
     """
-    spans: dict[str, tuple[int, int]] = {}
-    sequence = [*program.encoder, *program.decoder]
-    boundary = len(program.encoder)
-    for time, instruction in enumerate(sequence):
-        for name in instruction.names("result"):
-            spans[name] = (time, FOREVER if keep_values else time)
-        for name in instruction.names("value"):
-            born, _ = spans.get(name, (-1, 0))
-            crosses = born < boundary <= time
-            spans[name] = (born, FOREVER if crosses or keep_values else time)
-    for name in _permanent(program):
-        spans[name] = (-1, FOREVER)
-    return spans
 
+    def __init__(
+        self,
+        places: Places,
+        prepared: Prepared,
+        plain: Sequence[Instruction] = (),
+        products: Sequence[Linear] = (),
+    ) -> None:
+        self.kept: list[Array] = []
+        self._places, self._prepared, self._plain = places, prepared, plain
+        self._packed = {p.weight for p in products} - {p.weight for p in plain}  # type: ignore[attr-defined]
 
-def _permanent(program: Program) -> Iterable[str]:
-    yield from SOURCE_INPUTS
-    yield from TARGET_INPUTS
-    for state in program.states:
-        yield state.value
-        yield state.next_value
-    yield program.logits
+    def code(self, sequence: Sequence[Instruction]) -> Int64:
+        """A row an instruction."""
+        rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
+        for row, instruction in zip(rows, sequence, strict=True):
+            self._encode(instruction, row)
+        return rows
 
+    def choice(self, last: Linear) -> Int64:
+        """The row of the product that gives the logits, which writes the likeliest tokens."""
+        tensors = self._prepared.of(last, last in self._plain)
+        row = np.zeros(CODE_WORDS, np.int64)
+        self._write_product(last, tensors, row)
+        fused = LinearArgmax(
+            x=last.x,
+            weight=last.weight,
+            start=last.bias,
+            columns=self._places.by_name[last.out].width,
+            out="target.ids",
+        )
+        self._write(fused, {"weight": tensors["weight"], "start": tensors["bias"]}, row)
+        return row
 
-def _allocate(
-    program: Program, types: dict[str, ValueType], spans: dict[str, tuple[int, int]]
-) -> tuple[dict[str, Place], dict[Domain, int]]:
-    """First fit: each value takes the lowest bytes of its domain that nobody living holds.
+    def coarse_choice(self, last: Linear) -> Int64:
+        """As `choice`, by coarse weights."""
+        coarse, tensors = self._prepared.coarse(last), self._prepared.of(last, True)
+        assert coarse is not None
+        fused = LinearCoarseArgmax(
+            x=last.x,
+            weight=last.weight,
+            start=last.bias,
+            coarse=last.weight,
+            coarse_start=last.bias,
+            length=coarse.length,
+            columns=self._places.by_name[last.out].width,
+            out="target.ids",
+        )
+        given: dict[str, Array] = {"coarse": coarse.weight, "coarse_start": coarse.start}
+        row = np.zeros(CODE_WORDS, np.int64)
+        self._write(fused, given | {"weight": tensors["weight"], "start": tensors["bias"]}, row)
+        return row
 
-    A state and its successor share one place: the kernels that advance a state do so in place.
-    Bytes a row of a history are those of one step.
-    """
-    shared = {s.next_value: s.value for s in program.states}
-    places: dict[str, Place] = {}
-    row_bytes: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)  # type: ignore[arg-type]
-    living: dict[str, list[tuple[int, int, int]]] = {domain: [] for domain in DOMAINS}
-    for name, (born, dies) in sorted(spans.items(), key=lambda item: item[1][0]):
-        if name in shared:
-            continue
-        kind = types[name]
-        item = np.dtype(kind.dtype).itemsize
-        size = -(-max(kind.width, 1) * item // ALIGNMENT) * ALIGNMENT
-        busy = [held for held in living[kind.domain] if held[2] >= born]  # in order of place
-        prefix = 0
-        for start, stop, _ in busy:
-            if prefix + size <= start:
-                break
-            prefix = stop
-        insort(busy, (prefix, prefix + size, dies))
-        living[kind.domain] = busy
-        row_bytes[kind.domain] = max(row_bytes[kind.domain], prefix + size)
-        places[name] = Place(kind.domain, prefix, kind.width, item)
-    places |= {name: places[origin] for name, origin in shared.items()}
-    return places, row_bytes
+    def _encode(self, instruction: Instruction, row: Int64) -> None:
+        tensors = self._prepared.of(instruction, instruction in self._plain)
+        if isinstance(instruction, Linear):
+            self._write_product(instruction, tensors, row)
+        if isinstance(instruction, Embed) and instruction.table in self._packed:
+            row[PACKED] = 1
+            tensors = {**tensors, "table": self._prepared.packed(instruction.table)}
+        self._write(instruction, tensors, row)
+
+    def _write_product(self, product: Linear, tensors: dict[str, Array], row: Int64) -> None:
+        """The words of a product that are no operands."""
+        row[QUADS] = self._prepared.quads(product, product in self._plain)
+        row[START_SHIFT] = start_shift(product, tensors["bias"])
+
+    def _write(self, instruction: Instruction, tensors: dict[str, Array], row: Int64) -> None:
+        """Opcode and operands."""
+        self.kept.extend(tensors.values())
+        row[0] = OPCODES[instruction.op]
+        at = operands_at(type(instruction))
+        for field, kind, content in instruction.operands():
+            words = self._words(kind, content, tensors.get(field), instruction)
+            first = getattr(at, field)
+            row[first : first + OPERAND_WORDS[kind]] = words
+
+    def _words(
+        self, kind: str, content: Any, tensor: Array | None, instruction: Instruction
+    ) -> list[int]:
+        """The words of an operand; all zero where there is none, but for the domain of a result."""
+        if kind == "constant":
+            return [0 if content is None else content]
+        if kind == "tensor":
+            return [0, 0] if tensor is None else [tensor.ctypes.data, len(tensor)]
+        if content is not None:
+            return self._places.by_name[content].words()
+        if kind == "value":
+            return [0, 0, 0, 0]
+        first = self._places.by_name[instruction.names("result")[0]]
+        return [DOMAINS.index(first.domain), 0, 0, 0]

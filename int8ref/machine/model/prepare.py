@@ -28,15 +28,13 @@ from int8ref.kernels.gemm.layout import (
 from int8ref.kernels.gemm.quads import usable
 from int8ref.program.program import Program, Tensors
 from int8ref.reference.linear import Linear
-from int8ref.spec.instruction import Instruction, ValueType
+from int8ref.spec.instruction import Instruction, operands_of
+from int8ref.spec.operands import PerChannel
 from int8ref.spec.pair_sums import OFFSET
+from int8ref.spec.scope import ValueType
 
 LENGTHS = 16
 """How often the length of coarse weights is kept: what lies behind it in a file stays aligned."""
-
-PER_CHANNEL = ("multiplier", "a_multiplier")
-"""Operands given per tensor or per channel, which kernels take per channel; a shift without a
-multiplier is another.  (The other multiplier of `match_add` is mostly one number, and stays it.)"""
 
 Array = npt.NDArray[Any]
 
@@ -103,14 +101,14 @@ class Prepared:
     def _others(self, instruction: Instruction) -> dict[str, Array]:
         """What is neither the weight nor the bias of a product."""
         width = self._types[instruction.names("result")[0]].width
-        names = {f: name for f, kind, name in instruction.operands() if kind == "tensor" and name}
-        if isinstance(instruction, Linear):
-            del names["weight"], names["bias"]
-        channels = PER_CHANNEL if "multiplier" in names else (*PER_CHANNEL, "shift")
-        return {
-            field: self._per_channel(name, width) if field in channels else self._plain(name)
-            for field, name in names.items()
-        }
+        own = ("weight", "bias") if isinstance(instruction, Linear) else ()
+        found = {}
+        for field, operand in operands_of(type(instruction)):
+            name = getattr(instruction, field)
+            if operand.kind == "tensor" and name is not None and field not in own:
+                repeated = isinstance(operand, PerChannel)
+                found[field] = self._per_channel(name, width) if repeated else self._plain(name)
+        return found
 
     def _plain(self, name: str) -> Array:
         """A tensor as it is, in one piece of memory."""

@@ -22,7 +22,7 @@ from int8ref.program.program import Program, Tensors
 from int8ref.reference.attention import Attention
 from int8ref.reference.linear import Linear
 from int8ref.search.request import Record
-from int8ref.spec.instruction import Domain
+from int8ref.spec.scope import Domain
 
 NEAR_BYTES = 2 << 20
 """Most bytes of the keys and values of a part, at the last step, when they are the most."""

@@ -9,7 +9,6 @@ numbers it is given.  What it tells goes to standard output, each with its lengt
 from __future__ import annotations
 
 import gc
-import importlib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -22,13 +21,14 @@ from numba.core.compiler import Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
+from int8ref.abi.opcodes import OPCODES
 from int8ref.host import child
 from int8ref.host.cpu import cpu
 from int8ref.kernels.ir.compile import OPTIONS
 from int8ref.kernels.ir.lowering import I64
 from int8ref.machine.loop.entry import call_machine
+from int8ref.machine.loop.marshal import step_of
 from int8ref.machine.loop.part import PARTS, symbol
-from int8ref.machine.model.assemble import OPCODES
 from int8ref.machine.toolchain import image
 from int8ref.machine.toolchain.compilers import send
 from int8ref.machine.toolchain.objects import ENTRY, CompilerError, Part
@@ -58,11 +58,10 @@ def functions() -> dict[str, Callable[..., Any]]:
 
     What takes longest is not among the last, which processes that share the work then wait for.
     """
-    steps = {op: importlib.import_module(f"int8ref.kernels.{op}").step for op in OPCODES}
     return {
         ENTRY: call_machine,
         **{symbol(f"part.{part.__name__}"): part for part in PARTS[::-1]},
-        **{symbol(op): step.py_func for op, step in reversed(steps.items())},
+        **{symbol(op): step_of(op) for op in reversed(OPCODES)},
     }
 
 

@@ -1,0 +1,48 @@
+"""Operations that the machine alone has: a product, and the place of its largest output a row.
+
+The assembler puts them in the place of the `linear` that gives the logits, where only the likeliest
+token of each row is wanted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import WIDTH, Constant, Result, Rows, Tensor, size
+from int8ref.spec.scope import MAX_WIDTH
+
+INPUTS = size("inputs")
+
+
+class LinearArgmax(Instruction, frozen=True, kw_only=True):
+    """out = argmax(linear(x)), `weight` packed, `start` its start values."""
+
+    x: Annotated[str, Rows("int8", INPUTS)]
+    weight: Annotated[str, Tensor("int8", (WIDTH, INPUTS))]
+    start: Annotated[str, Tensor("int16 int32", (WIDTH,))]
+    columns: Annotated[int, Constant(1, MAX_WIDTH)]
+    out: Annotated[str, Result("int32", 0)]
+
+
+class LinearCoarseArgmax(Instruction, frozen=True, kw_only=True):
+    """`LinearArgmax` by way of coarse weights (`kernels.gemm.coarse`); `weight` is not packed.
+
+    `length`: of `coarse_layout.Coarse`.
+    """
+
+    x: Annotated[str, Rows("int8", INPUTS)]
+    weight: Annotated[str, Tensor("int8", (WIDTH, INPUTS))]
+    start: Annotated[str, Tensor("int32", (WIDTH,))]
+    coarse: Annotated[str, Tensor("int8", (None, None, None, None))]
+    coarse_start: Annotated[str, Tensor("int32", (None,))]
+    length: Annotated[int, Constant(0, 2**31 - 1)]
+    columns: Annotated[int, Constant(1, MAX_WIDTH)]
+    out: Annotated[str, Result("int32", 0)]
+
+
+FUSED: dict[str, type[Instruction]] = {
+    "linear_argmax": LinearArgmax,
+    "linear_coarse_argmax": LinearCoarseArgmax,
+}
+"""By the name of their kernels."""

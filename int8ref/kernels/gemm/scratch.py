@@ -1,0 +1,34 @@
+"""The scratch memory of a matrix product: a tile of sums, start values, and prepared rows.
+
+Plain functions, which the assembler calls too; `driver` compiles those it needs.
+"""
+
+from __future__ import annotations
+
+from int8ref.kernels.gemm.layout import DEPTH, PANEL
+from int8ref.kernels.gemm.quads import raised_pitch
+from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
+
+TILE_BYTES = TILE_ROWS * PANEL * 4
+START_BYTES = PANEL * 4  # of a panel; there is room for two
+ALIGNMENT = 64
+BLOCK_BYTES = 384 * 1024  # of prepared rows: they stay in the L2 cache while the panels go by
+OPERAND_BYTES = TARGET.operand_bytes
+
+
+def row_pitch(depth: int) -> int:
+    """Bytes from one prepared row to the next: 64 more than it holds, so that rows of a K that is a
+    power of two do not all fall into the same cache sets."""
+    return (depth + DEPTH - 1) // DEPTH * DEPTH * OPERAND_BYTES + 64
+
+
+def block_rows(rows: int, pitch: int) -> int:
+    """Rows of x that are prepared at once."""
+    return min(rows, max(TILE_ROWS, BLOCK_BYTES // pitch // TILE_ROWS * TILE_ROWS))
+
+
+def workspace_bytes(rows: int, depth: int) -> int:
+    """Bytes of scratch for M = `rows`, K = `depth`; what serves some M serves any smaller one."""
+    pitches = row_pitch(depth), raised_pitch(depth)
+    prepared = max(block_rows(rows, pitch) * pitch for pitch in pitches)
+    return ALIGNMENT + TILE_BYTES + 2 * START_BYTES + prepared

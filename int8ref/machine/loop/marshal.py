@@ -1,0 +1,146 @@
+"""How the operands of an instruction become the arguments of its kernel: `step(frame, code)`.
+
+A kernel has a parameter for each field of its instruction.  What the parameter is given follows
+from the declaration of the field (`spec.operands`):
+
+    a value or a result   an array [rows, width], or [rows] where its width is 0
+    a tensor              an array of its shape; one for each channel, where it may be one for all
+    a constant            int64
+    an absent value       None; an absent result is an array that must not be written
+
+A parameter that is no field is given by the function of its name, of (frame, code), in the module
+of the kernel or in `kernels.views`: such as `workspace`, the address of the scratch memory.
+
+Where an operand may be of several types, or absent, `step` branches over the variants: over all
+there may be, or over those that the module of the kernel lists in VARIANTS, most special first.  A
+kernel whose operands are special has a `step` of its own in its module, and needs no such kernel.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import numpy as np
+
+from int8ref.abi.frame import ADDRESS, ITEM, LENGTH, WIDTH, operands_at
+from int8ref.abi.opcodes import INSTRUCTIONS
+from int8ref.kernels import views
+from int8ref.spec.instruction import Instruction, operands_of
+from int8ref.spec.operands import (
+    Constant,
+    Input,
+    Number,
+    Operand,
+    PerChannel,
+    Result,
+    Rows,
+    Size,
+    Tensor,
+)
+
+Variant = dict[str, str | None]
+"""The type of each operand that may be of several, None for absent."""
+
+
+def step_of(op: str) -> Callable[[int, int], None]:
+    """Runs the instruction at an address of code, with the values of a frame."""
+    module = importlib.import_module(f"int8ref.kernels.{op}")
+    own = getattr(module, "step", None)
+    step = own or _compiled(op, module)
+    return getattr(step, "py_func", step)
+
+
+def _compiled(op: str, module: ModuleType) -> Callable[[int, int], None]:
+    names = {**vars(views), **vars(module), "np": np, "kernel": getattr(module, op)}
+    exec(source(op, module), names)  # text that is made of declarations
+    step: Callable[[int, int], None] = names["step"]
+    return step
+
+
+def source(op: str, module: ModuleType) -> str:
+    """The text of `step`."""
+    kernel = getattr(module, op)
+    parameters = list(inspect.signature(getattr(kernel, "py_func", kernel)).parameters)
+    marshal = _Marshal(INSTRUCTIONS[op])
+    variants = getattr(module, "VARIANTS", None) or list(marshal.variants())
+    lines = ["def step(frame, code):"]
+    for number, variant in enumerate(variants):
+        call = f"kernel({', '.join(marshal.argument(name, variant) for name in parameters)})"
+        last = number == len(variants) - 1
+        if len(variants) > 1:
+            lines.append(f"    {marshal.condition(variant, last, number == 0)}")
+        lines.append(f"{'        ' if len(variants) > 1 else '    '}{call}")
+    return "\n".join(lines)
+
+
+class _Marshal:
+    """The expressions for the operands of one instruction class."""
+
+    def __init__(self, cls: type[Instruction]) -> None:
+        self._operands: dict[str, Operand] = dict(operands_of(cls))
+        self._at = operands_at(cls)._asdict()
+
+    def variants(self) -> Iterator[Variant]:
+        """All combinations of types; a type that follows that of another operand is no choice."""
+        several = {
+            name: operand.dtypes.split()
+            for name, operand in self._operands.items()
+            if isinstance(operand, Rows | Tensor | Result) and " " in operand.dtypes
+        }
+        like = {
+            name: operand.like
+            for name, operand in self._operands.items()
+            if isinstance(operand, Result) and operand.like
+        }
+        free = [name for name in several if name not in like.values()]
+        for types in itertools.product(*(several[name] for name in free)):
+            variant: Variant = dict(zip(free, types, strict=True))
+            yield variant | {other: variant[name] for name, other in like.items()}
+
+    def condition(self, variant: Variant, last: bool, first: bool) -> str:
+        """The head of a branch."""
+        if last:
+            return "else:"
+        tests = [
+            f"word(code, {self._at[name] + ITEM}) == {np.dtype(dtype).itemsize if dtype else 0}"
+            for name, dtype in variant.items()
+            if isinstance(self._operands[name], Rows | Result)
+        ]
+        return f"{'if' if first else 'elif'} {' and '.join(tests)}:"
+
+    def argument(self, name: str, variant: Variant) -> str:
+        """What a parameter of the kernel is given."""
+        if name not in self._operands:
+            return f"{name}(frame, code)"
+        operand, at = self._operands[name], self._at[name]
+        if name in variant and variant[name] is None:
+            return "None"
+        if isinstance(operand, Constant):
+            return f"word(code, {at})"
+        dtype = f"np.{variant.get(name) or getattr(operand, 'dtypes', 'int32')}"
+        if isinstance(operand, Rows | Result):
+            view = "column" if operand.width == 0 else "matrix"
+            return f"{view}(frame, code, {at}, {dtype})"
+        if isinstance(operand, Input):
+            return f"column(frame, code, {at}, {dtype})"
+        assert isinstance(operand, Tensor | PerChannel)
+        shape = (operand.width,) if isinstance(operand, PerChannel) else operand.shape
+        sizes = ", ".join(f"np.int64({self._length(number, at)})" for number in shape)
+        return f"array(word(code, {at + ADDRESS}), ({sizes},), {dtype})"
+
+    def _length(self, number: Number | None, at: int) -> str:
+        """A length of the tensor at a word of code."""
+        if number is None:
+            return f"word(code, {at + LENGTH})"
+        if not isinstance(number, Size):
+            return str(number)
+        if number.name in self._at:
+            return f"word(code, {self._at[number.name]})"
+        for name, operand in self._operands.items():
+            if isinstance(operand, Rows | Result) and operand.width == number:
+                return f"word(code, {self._at[name] + WIDTH})"
+        raise NotImplementedError(f"a tensor of {number.text} elements needs a step of its own")

@@ -1,0 +1,260 @@
+"""Declarations of operands: what each field of an instruction may be, said once.
+
+From the declarations follow the checks of a Program (`Instruction.check`), how operands are laid
+out for native code (`abi.frame`), which tensors are repeated for every channel (`model.prepare`),
+how kernels are given their arguments (`machine.marshal`), and the tables of docs/arithmetic.md.
+
+A field is declared by its type hint, such as
+
+    a: Annotated[str, Rows("int16")]
+    shift: Annotated[str, Tensor("int8", (1,), 1, 62)]
+    limit: Annotated[int, Constant(1, WIDE_MAX)]
+    out: Annotated[str, Result("int16")]
+
+Widths and lengths are numbers, or a `Size` by name.  The first operand that is declared with a size
+of one name says how large it is, and all others must agree.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_args
+
+from int8ref.spec.arithmetic import DATA_MAX
+from int8ref.spec.scope import Domain, DType, Scope, ValueType
+
+DOMAINS: tuple[Domain, ...] = get_args(Domain)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A number that operands share: a name, or a term of names.
+
+    A name is that of a width, `FIELD.width` of the value in a field, or an attribute of the
+    instruction.
+    """
+
+    text: str
+    of: Callable[[Sizes], int]
+    name: str | None = None
+
+    def __sub__(self, other: Number) -> Size:
+        return _term(self, "-", other, operator.sub)
+
+    def __mul__(self, other: Number) -> Size:
+        return _term(self, "*", other, operator.mul)
+
+    def __floordiv__(self, other: Number) -> Size:
+        return _term(self, "/", other, operator.floordiv)
+
+
+Number = int | Size
+
+
+def size(name: str) -> Size:
+    """The size of this name."""
+    return Size(name, lambda sizes: sizes.value(name), name)
+
+
+def least(first: Number, second: Number) -> Size:
+    """The smaller of two numbers."""
+    text = f"min({_text(first)}, {_text(second)})"
+    return Size(text, lambda sizes: min(sizes.of(first), sizes.of(second)))
+
+
+def _term(left: Size, sign: str, right: Number, operation: Callable[[int, int], int]) -> Size:
+    text = f"{left.text} {sign} {_text(right)}"
+    return Size(text, lambda sizes: operation(left.of(sizes), sizes.of(right)))
+
+
+def _text(number: Number) -> str:
+    return number.text if isinstance(number, Size) else str(number)
+
+
+class Sizes:
+    """The sizes and the domain of the rows of one instruction, as far as they are known."""
+
+    def __init__(self, instruction: Any) -> None:
+        self.instruction = instruction
+        self.rows: Domain | None = None
+        self._known: dict[str, int] = {}
+
+    def value(self, name: str) -> int:
+        """The size of this name."""
+        found = self._known.get(name)
+        return getattr(self.instruction, name) if found is None else found
+
+    def of(self, number: Number) -> int:
+        """A number."""
+        return number.of(self) if isinstance(number, Size) else number
+
+    def wanted(self, number: Number | None) -> int | None:
+        """A number; None for any, and for a size that is to be bound."""
+        return None if number is None or self.is_open(number) else self.of(number)
+
+    def is_open(self, number: Number | None) -> bool:
+        """Whether it is a size by name that nobody has said yet."""
+        if not isinstance(number, Size) or number.name is None:
+            return False
+        return number.name not in self._known and not hasattr(self.instruction, number.name)
+
+    def bind(self, number: Number | None, found: int) -> None:
+        """Say how large it is, if that is open."""
+        if isinstance(number, Size) and self.is_open(number):
+            self._known[str(number.name)] = found
+
+    def note(self, name: str, found: int) -> None:
+        """Keep a number under a name."""
+        self._known[name] = found
+
+    def domain(self, name: str) -> Domain | None:
+        """A domain: by its own name, that of the rows, or an attribute of the instruction."""
+        if name == "rows":
+            return self.rows
+        found: Domain = name if name in DOMAINS else getattr(self.instruction, name)
+        return found
+
+
+WIDTH = size("width")
+
+
+def narrow(limit: int) -> DType:
+    """The narrowest type of values from -limit to limit: int8 up to 127, else int16."""
+    return "int8" if limit <= DATA_MAX else "int16"
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A declaration; `kind` is value, result, tensor or constant."""
+
+    kind: ClassVar[str]
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        """Check what a field holds, and bind the sizes that it says; raises ProgramError."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Rows(Operand):
+    """A value [rows, width], or [rows] where its width is 0, of any of the `dtypes`.
+
+    `domain`: "rows" is one and the same for all operands that have it.
+    """
+
+    kind = "value"
+    dtypes: str
+    width: Number | None = WIDTH
+    domain: str = "rows"
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        wanted = sizes.wanted(self.width)
+        found = scope.value(content, self.dtypes, wanted, sizes.domain(self.domain))
+        if sizes.is_open(self.width):
+            scope.require(found.width > 0, f"value {content!r} has no width")
+            sizes.bind(self.width, found.width)
+        if self.domain == "rows" and sizes.rows is None:
+            sizes.rows = found.domain
+        sizes.note(f"{field}.width", found.width)
+
+
+@dataclass(frozen=True)
+class Input(Operand):
+    """An input of the sequence, int32 [rows]: `ids`, `positions` or `sentence` of the rows.
+
+    What is used as an index must come from the caller, who checks it: kernels do not.
+    """
+
+    kind = "value"
+    input: str
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        found = scope.input(content, self.input)
+        if sizes.rows is None:
+            sizes.rows = found.domain
+        scope.require(
+            found.domain == sizes.rows, f"{field} is of {found.domain} rows, not {sizes.rows} rows"
+        )
+
+
+@dataclass(frozen=True)
+class Tensor(Operand):
+    """A tensor of the model file, of any of the `dtypes`, with elements from `low` to `high`.
+
+    `shape`: None for any size.
+    """
+
+    kind = "tensor"
+    dtypes: str
+    shape: tuple[Number | None, ...]
+    low: int | None = None
+    high: int | None = None
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        wanted = tuple(sizes.wanted(number) for number in self.shape)
+        found = scope.tensor(content, self.dtypes, wanted, self.low, self.high)
+        for number, length in zip(self.shape, found.shape, strict=True):
+            sizes.bind(number, length)
+
+
+@dataclass(frozen=True)
+class PerChannel(Operand):
+    """A tensor with one element for all channels, or one for each: [1] or [width].
+
+    Kernels are given [width].
+    """
+
+    kind = "tensor"
+    dtypes: str
+    low: int
+    high: int
+    width: Number = WIDTH
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        found, width = scope.tensor(content, self.dtypes, (None,), self.low, self.high), self.width
+        told = f"tensor {content!r} has {len(found)} elements, not {sizes.of(width)}"
+        scope.require(len(found) in (1, sizes.of(width)), told)
+
+
+@dataclass(frozen=True)
+class Constant(Operand):
+    """An integer of the instruction itself, from `low` to `high`."""
+
+    kind = "constant"
+    low: Number
+    high: Number
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        scope.constant(field, content, sizes.of(self.low), sizes.of(self.high))
+
+
+@dataclass(frozen=True)
+class Result(Operand):
+    """A value that the instruction computes: [rows, width], or [rows] where its width is 0.
+
+    `dtypes`: one, or those that `chosen` chooses from, by the instruction and the scope.  `like`:
+    a tensor that has the same type.
+    """
+
+    kind = "result"
+    dtypes: str
+    width: Number = WIDTH
+    domain: str = "rows"
+    chosen: Callable[[Any], DType] | None = None
+    like: str = ""
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        if self.like:
+            tensor = scope.facts.tensors[getattr(sizes.instruction, self.like)]
+            dtype = tensor.dtype.name
+        else:
+            dtype = self.chosen(sizes.instruction) if self.chosen else self.dtypes
+        domain = sizes.domain(self.domain)
+        assert domain is not None
+        scope.define(content, ValueType(domain, dtype, sizes.of(self.width)))  # type: ignore[arg-type]
+
+
+def limited(width: Number = WIDTH) -> Result:
+    """A result from -limit to limit, for the constant `limit`, in the narrowest type."""
+    return Result("int8 int16", width, chosen=lambda instruction: narrow(instruction.limit))
