@@ -1,31 +1,38 @@
 """One instruction with its operands, and every way to run it.
 
-A test file of this folder gives a strategy `cases()` for its operation; `run_reference`,
-`run_kernel` and `run_machine` need nothing else.
+A test file of this folder gives a strategy `cases()` for its operation; `run_reference` and
+`run_step` need nothing else.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+import numba
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
+from int8ref.abi.call import RUN
+from int8ref.engines.compiled import Call
 from int8ref.engines.reference import run_instruction
+from int8ref.machine.loop.interpreter import run
+from int8ref.machine.memory.aligned import ALIGNMENT, Memory
+from int8ref.machine.memory.arena import Arena
+from int8ref.machine.model.assemble import Assembler, Code, scratch_bytes
+from int8ref.machine.model.places import FOREVER, Places, allocate
+from int8ref.machine.model.prepare import Prepared
 from int8ref.program.inputs import Values
-from int8ref.program.program import Tensors
+from int8ref.program.program import SOURCE_INPUTS, Tensors
+from int8ref.reference.append import Append
 from int8ref.reference.linear import Linear
-from int8ref.reference.match_add import MatchAdd
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.scope import Domain, Facts, Scope, ValueType
+from tests.machine_text import machine_text
 
 Array = NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
-WORKSPACE_BYTES = 1 << 20
 GUARD = 64
 """Bytes behind every output that no kernel may touch."""
 
@@ -76,157 +83,98 @@ def run_reference(case: Case) -> dict[str, Array]:
     }
 
 
-def run_kernel(case: Case) -> dict[str, Array]:
-    """Field -> result, by a call of the kernel: compiled, or not under NUMBA_DISABLE_JIT."""
-    from int8ref.machine.model.prepare import Prepared, start
+def run_step(case: Case) -> dict[str, Array]:
+    """Field -> result, by what translations run: the assembler, an arena, and native code.
 
-    op, types = case.instruction.op, case.types()
-    kernel = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
-    outputs = {place: guarded(shape, dtype) for place, shape, dtype in case.results()}
-    tensors = Prepared(case.tensors, types, {}).of(case.instruction, plain=False)
-    if isinstance(case.instruction, MatchAdd):  # the machine has room for it
-        factors = tensors["b_multiplier"]
-        width = outputs["out"].shape[1]
-        tensors["b_multiplier"] = np.ascontiguousarray(np.broadcast_to(factors, (width,)))
-    if isinstance(case.instruction, Linear):  # a kernel by itself never adds up quads
-        tensors["bias"] = start(case.instruction, case.tensors, plain=True)
-    arguments: dict[str, Any] = {"workspace": np.empty(WORKSPACE_BYTES, np.uint8), **outputs}
-    for place, kind, content in case.instruction.operands():
-        if kind == "value":
-            arguments[place] = None if content is None else case.values[content]
-        elif kind == "result" and content is None:
-            arguments[place] = np.empty((next(iter(outputs.values())).shape[0], 0), np.int16)
-        elif kind == "tensor":
-            arguments[place] = tensors.get(place)
-        elif kind == "constant":
-            arguments[place] = content
-    callable_kernel(kernel, tensors)(*(arguments[name] for name in parameters(kernel)))
-    for array in outputs.values():
-        assert array.base is not None
-        assert (array.base[-GUARD:] == 0x5A).all(), "written past the end"
-    return outputs
-
-
-def parameters(kernel: Any) -> list[str]:
-    """Names of a kernel's parameters in order."""
-    return list(inspect.signature(getattr(kernel, "py_func", kernel)).parameters)
-
-
-def callable_kernel(kernel: Any, tensors: Tensors) -> Any:
-    """The kernel, or where it is chosen while a caller is compiled (`@overload`), the choice."""
-    import numba
-
-    if hasattr(kernel, "py_func") or numba.config.DISABLE_JIT:
-        return kernel
-    variant = importlib.import_module(kernel.__module__)._variant
-    from int8ref.kernels.ir.compile import kernel as compiled
-
-    choice = "multiplier" in tensors, "shift" in tensors
-    return _VARIANTS.setdefault(choice, compiled(variant(*choice)))
-
-
-_VARIANTS: dict[tuple[bool, bool], Any] = {}
-
-
-def run_machine(case: Case) -> dict[str, Array]:
-    """Field -> result, by the native machine: the object code that translations run."""
-    from int8ref.abi import call as word
-    from int8ref.abi.frame import (
-        CAPACITY,
-        CODE_WORDS,
-        DOMAINS,
-        FRAME_WORDS,
-        HISTORY,
-        MAX_STEPS,
-        QUADS,
-        ROWS,
-        START_SHIFT,
-        TARGET,
-        WORKSPACE,
-        operands_at,
-    )
-    from int8ref.machine.model.assemble import OPCODES
-    from int8ref.machine.model.prepare import Prepared, start_shift
-    from int8ref.machine.toolchain.native import machine
-    from tests.machine_text import machine_text
-
-    machine_text()
-    types = case.types()
-    shapes = {name: array.shape for name, array in case.values.items()}
-    names = dict(zip((p for p, _, _ in case.results()), case.instruction.names("result"),
-                     strict=True))  # fmt: skip
-    shapes |= {names[place]: shape for place, shape, _ in case.results()}
-    arena: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)  # type: ignore[arg-type]
-    capacity: dict[Domain, int] = dict.fromkeys(DOMAINS, 16)  # type: ignore[arg-type]
-    prefix: dict[str, int] = {}
-    histories = [name for name in shapes if types[name].domain == "history"]
-    steps = max((shapes[name][1] for name in histories), default=0)
-    for name, shape in shapes.items():
-        kind = types[name]
-        if name in histories and name not in case.values:
-            prefix[name] = prefix[histories[0]]  # a history and its successor share their place
-            continue
-        prefix[name] = arena[kind.domain]
-        width = max(kind.width, 1) * np.dtype(kind.dtype).itemsize
-        arena[kind.domain] += -(-width // 4) * 4
-        capacity[kind.domain] = max(capacity[kind.domain], -(-shape[0] // 16) * 16)
-    most = steps + 3
-    capacity["history"] = capacity["target"] * most
-    memory = {d: np.full(arena[d] * capacity[d] + 64, 0x5A, np.uint8) for d in arena}
-    bases = {d: -memory[d].ctypes.data % 64 for d in arena}
-    frame = np.zeros(FRAME_WORDS, np.int64)
-
-    def view(name: str) -> Array:
-        kind, shape = types[name], shapes[name]
-        if name in histories:
-            shape = (shape[0], most, shape[2])
-        start = bases[kind.domain] + prefix[name] * capacity[kind.domain]
-        size = int(np.prod(shape)) * np.dtype(kind.dtype).itemsize
-        found = memory[kind.domain][start : start + size].view(kind.dtype).reshape(shape)
-        return found[:, : shapes[name][1]] if name in histories else found
-
-    for index, domain in enumerate(arena):
-        frame[3 * index] = memory[domain].ctypes.data + bases[domain]
-        frame[3 * index + CAPACITY] = capacity[domain]
-        rows = [shapes[n][0] for n in shapes if types[n].domain == domain]
-        frame[3 * index + ROWS] = rows[0] if rows else 0
-    frame[[HISTORY + ROWS, MAX_STEPS]] = steps, most
-    frame[TARGET + ROWS] = max(frame[TARGET + ROWS], *(shapes[n][0] for n in histories), 0)
-    workspace = np.empty(WORKSPACE_BYTES, np.uint8)
-    frame[WORKSPACE] = workspace.ctypes.data
+    Under NUMBA_DISABLE_JIT the kernel runs as plain Python instead.  Afterwards nothing but the
+    results and the scratch memory may have changed.
+    """
+    types = {**SOURCE_INPUTS, **case.types()}
+    names = case.instruction.names("result")
+    histories = [name for name, kind in types.items() if kind.domain == "history"]
+    shared = dict.fromkeys(histories[1:], *histories[:1])  # as a state and its successor
+    places = allocate(types, dict.fromkeys(types, (-1, FOREVER)), shared)
+    assembler = Assembler(places, Prepared(case.tensors, types, {}))
+    rows = assembler.code([case.instruction])
+    memory = GuardedMemory()
+    arena = _arena(case, _code(case, rows, places, types), memory)
     for name, array in case.values.items():
-        view(name)[...] = array
-
-    code = np.zeros(CODE_WORDS, np.int64)
-    code[0] = OPCODES[case.instruction.op]
-    prepared = Prepared(case.tensors, types, {})
-    tensors = prepared.of(case.instruction, plain=False)
-    if isinstance(case.instruction, Linear):
-        code[QUADS] = prepared.quads(case.instruction, plain=False)
-        code[START_SHIFT] = start_shift(case.instruction, tensors["bias"])
-    for place, role, content in case.instruction.operands():
-        at = operands_at(type(case.instruction))[place]
-        if role in ("value", "result") and content is not None:
-            told = types[content]
-            item = np.dtype(told.dtype).itemsize
-            words = [DOMAINS.index(told.domain), prefix[content], told.width, item]
-            code[at : at + 4] = words
-        elif role == "constant":
-            code[at] = 0 if content is None else content
-        elif place in tensors:
-            code[at : at + 2] = tensors[place].ctypes.data, len(tensors[place])
-    call = np.zeros(word.CALL_WORDS, np.int64)
-    call[word.MODE] = word.RUN
-    call[word.FRAME] = frame.ctypes.data
-    call[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, 1
-    machine()(call.ctypes.data)
-    return {place: view(names[place]).copy() for place in names}
+        _inside(arena, name, array.shape)[...] = array
+    if numba.config.DISABLE_JIT:
+        run(rows.ctypes.data, len(rows), arena.address)
+    else:
+        machine_text()
+        call = Call(RUN, memory, arena.address)
+        call.set(code=rows.ctypes.data, code_rows=len(rows))
+        call.run()
+    memory.check()
+    for name, array in case.values.items():
+        np.testing.assert_array_equal(_inside(arena, name, array.shape), array, name)
+    fields = [(place, shape) for place, shape, _ in case.results()]
+    return {
+        place: _inside(arena, name, shape).copy()
+        for (place, shape), name in zip(fields, names, strict=True)
+    }
 
 
-def guarded(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """An array with bytes of 0x5A in it and behind it: `array.base` ends with GUARD of them."""
-    room = np.full(int(np.prod(shape)) * np.dtype(dtype).itemsize + GUARD, 0x5A, np.uint8)
-    return np.ndarray(shape, dtype, buffer=room)
+def _code(case: Case, rows: Array, places: Places, types: dict[str, ValueType]) -> Code:
+    """A Program of one instruction, as far as an arena asks."""
+    nothing = rows[:0]
+    inputs = case.values[case.instruction.x].shape[1] if isinstance(case.instruction, Linear) else 1
+    return Code(
+        encoder=rows,
+        decoder=nothing,
+        choice=nothing,
+        states=nothing,
+        targets=nothing,
+        places=places.by_name,
+        row_bytes=places.row_bytes,
+        depth=inputs,
+        scratch_bytes=scratch_bytes(case.instruction, types),
+        takes_source=True,
+        kept=[],
+    )
+
+
+def _arena(case: Case, code: Code, memory: Memory) -> Arena:
+    """Room for as many rows as the values have, and some more."""
+    kinds, values = case.types(), case.values
+    rows = {kinds[name].domain: len(array) for name, array in values.items()}
+    lengths = (
+        np.diff(values["source.offsets"]) if "source.offsets" in values else [rows.get("source", 1)]
+    )
+    steps = max((array.shape[1] for array in values.values() if array.ndim == 3), default=0)
+    targets = max(rows.get("target", 1), rows.get("history", 1))
+    arena = Arena(code, memory, [[0] * int(n) for n in lengths], targets, steps + 3)
+    arena.set_rows("history", steps + isinstance(case.instruction, Append))
+    return arena
+
+
+def _inside(arena: Arena, name: str, shape: tuple[int, ...]) -> Array:
+    """A value of this shape; of a history, its first steps."""
+    found = arena.value(name)
+    return found[:, : shape[1]] if len(shape) == 3 else found
+
+
+class GuardedMemory(Memory):
+    """Memory whose pieces hold bytes of 0x5A, and are followed by some that nobody may touch."""
+
+    def __init__(self) -> None:
+        self._rooms: list[Array] = []
+        super().__init__()
+
+    def array(self, shape: tuple[int, ...], kind: DTypeLike) -> tuple[Array, int]:
+        """See `Memory`."""
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        room = np.full(size + GUARD + ALIGNMENT, 0x5A, np.uint8)
+        start = -room.ctypes.data % ALIGNMENT
+        self._rooms.append(room[start : start + size + GUARD])
+        return np.ndarray(shape, kind, room, start), room.ctypes.data + start
+
+    def check(self) -> None:
+        """Nothing was written behind a piece."""
+        for room in self._rooms:
+            assert (room[-GUARD:] == 0x5A).all(), "written past the end"
 
 
 @st.composite

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax, log_softmax
 from int8ref.spec.arithmetic import POWER_MAX_INPUT
 from int8ref.spec.scope import ProgramError
-from tests.ops.cases import Array, Case, integers, run_kernel, run_reference
+from tests.ops.cases import Array, Case, integers, run_reference, run_step
 
 UNITS = Decimal(2) ** 20
 
@@ -77,7 +77,7 @@ def test_wide_rows(octaves: str) -> None:
     x[0, 17] = 0
     case = Case(LogSoftmax(x="x", multiplier=1, shift=0, out="out"), {"x": x})
     found = run_reference(case)["out"]
-    np.testing.assert_array_equal(run_kernel(case)["out"], found)
+    np.testing.assert_array_equal(run_step(case)["out"], found)
     with localcontext(prec=60):
         total = 1 + 31_999 * Decimal(2) ** (-distance / UNITS)
         norm = total.ln() / Decimal(2).ln() * UNITS

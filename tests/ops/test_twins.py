@@ -1,4 +1,4 @@
-"""Every operation: the reference, the kernel and the native machine give the same bits.
+"""Every operation: the reference and what translations run give the same bits.
 
 An operation takes part by a file `test_NAME.py` here with a strategy `cases()`; nothing is listed
 by hand.  The same file runs once more in a process with NUMBA_DISABLE_JIT=1
@@ -12,16 +12,17 @@ import inspect
 import pkgutil
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import int8ref.kernels
+from int8ref.abi.fused import FUSED
+from int8ref.machine.loop.marshal import step_of
 from int8ref.reference import instructions, operation
 from int8ref.spec.instruction import field_kinds
-from tests.ops.cases import Case, parameters, run_kernel, run_machine, run_reference
+from tests.ops.cases import Case, run_reference, run_step
 
 OPS = sorted(instructions())
 SUPPORT = {
@@ -33,10 +34,9 @@ SUPPORT = {
     "layer_norm",
     "sinusoids",
     "views",
+    *FUSED,
 }
 """What is in `kernels/` beside the operations."""
-FOLDED = {"linear": ["bias_shift"]}
-"""Fields that are gone at run time: they are applied when the tensors are prepared."""
 STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     op: importlib.import_module(f"tests.ops.test_{op}").cases() for op in OPS
 }
@@ -48,13 +48,11 @@ def test_same_bits(op: str, data: st.DataObject) -> None:
     case = data.draw(STRATEGIES[op])
     assert case.instruction.op == op
     wanted = run_reference(case)
-    runs = [run_kernel] if numba.config.DISABLE_JIT else [run_kernel, run_machine]
-    for run in runs:
-        found = run(case)
-        assert list(found) == list(wanted)
-        for place, array in wanted.items():
-            assert found[place].dtype == array.dtype, (run.__name__, place)
-            np.testing.assert_array_equal(found[place], array, f"{run.__name__}, {place}")
+    found = run_step(case)
+    assert list(found) == list(wanted)
+    for place, array in wanted.items():
+        assert found[place].dtype == array.dtype, place
+        np.testing.assert_array_equal(found[place], array, place)
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -88,22 +86,31 @@ def test_every_reference_has_a_kernel_and_nothing_else_is_there() -> None:
 
 @pytest.mark.parametrize("op", OPS)
 def test_files_declare_what_they_are(op: str) -> None:
-    module = importlib.import_module(f"int8ref.kernels.{op}")
-    assert callable(getattr(module, op))
-    assert parameters(module.step) == ["frame", "code"]
+    assert parameters(step_of(op)) == ["frame", "code"]
     assert inspect.getdoc(operation(op))
     assert inspect.getdoc(instructions()[op])
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_signatures_match(op: str) -> None:
-    """Fields, parameters of the reference, parameters of the kernel: the same names in order."""
+    """Fields, parameters of the reference, parameters of the kernel: the same names in order.
+
+    A kernel may have further parameters (`machine.loop.marshal`); one with a `step` of its own has
+    none.
+    """
     kinds = field_kinds(instructions()[op])
-    operands = [name for name, kind in kinds if kind != "result"]
+    fields = [name for name, kind in kinds if kind != "result"]
     results = [name for name, kind in kinds if kind == "result"]
     signature = inspect.signature(operation(op)).parameters
-    assert sorted(signature) == sorted(operands)
-    at_run_time = [name for name in signature if name not in FOLDED.get(op, [])]
-    kernel: Any = getattr(importlib.import_module(f"int8ref.kernels.{op}"), op)
-    wanted = [*at_run_time, *results]
-    assert parameters(kernel) in (wanted, [*wanted, "workspace"])
+    shared = [name for name in fields if name not in signature]
+    assert sorted(signature) == sorted(set(fields) - set(shared)) or not shared
+    module: Any = importlib.import_module(f"int8ref.kernels.{op}")
+    assert hasattr(module, op) != hasattr(module, "step")
+    if hasattr(module, op):
+        given = [name for name in parameters(getattr(module, op)) if name in dict(kinds)]
+        assert given == [name for name in [*signature, *results] if name in given]
+
+
+def parameters(function: Any) -> list[str]:
+    """Names of the parameters of a function, compiled or not."""
+    return list(inspect.signature(getattr(function, "py_func", function)).parameters)

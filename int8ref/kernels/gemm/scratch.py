@@ -28,7 +28,11 @@ def block_rows(rows: int, pitch: int) -> int:
 
 
 def workspace_bytes(rows: int, depth: int) -> int:
-    """Bytes of scratch for M = `rows`, K = `depth`; what serves some M serves any smaller one."""
-    pitches = row_pitch(depth), raised_pitch(depth)
-    prepared = max(block_rows(rows, pitch) * pitch for pitch in pitches)
+    """Bytes of scratch for every product of at most so many rows and inputs.
+
+    A block of rows takes at most BLOCK_BYTES, but for one tile, which may take more.  A product of
+    fewer inputs may come nearer to BLOCK_BYTES, because a block is a whole number of tiles.
+    """
+    pitch = max(row_pitch(depth), raised_pitch(depth))
+    prepared = min(rows * pitch, max(TILE_ROWS * pitch, BLOCK_BYTES))
     return ALIGNMENT + TILE_BYTES + 2 * START_BYTES + prepared
