@@ -66,5 +66,5 @@ def operands_at(cls: type[Instruction]) -> Any:
         at += OPERAND_WORDS[kind]
     if at > PACKED:
         raise ValueError(f"{cls.__name__} has too many operands for a row of code")
-    kind: Any = _named_tuple("Operands", [field for field, _ in kinds])
-    return kind(*places)
+    named: Any = _named_tuple("Operands", [field for field, _ in kinds])
+    return named(*places)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from int8ref.spec.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Input, Rows, Sizes, Tensor, limited, size
-from int8ref.spec.scope import Domain, Scope, Tensors, ValueType
+from int8ref.spec.scope import MAX_WIDTH, Domain, Scope, Tensors, ValueType
 
 MAX_KEYS = 1024
 """Most keys a row may see: weights of 2^14 times data of 127 then sum within int32."""
@@ -44,9 +44,9 @@ class Attention(Instruction, frozen=True, kw_only=True):
     key_offsets: Annotated[str, Rows("int32", 0, "sentence")] | None = None
     heads: Annotated[int, Constant(1, 256)]
     head_width: Annotated[int, Constant(1, 512)]
-    query_column: Annotated[int, Constant(0, size("query.width") - size("width"))]
-    key_column: Annotated[int, Constant(0, size("key.width") - size("key_width"))]
-    value_column: Annotated[int, Constant(0, size("value.width") - size("key_width"))]
+    query_column: Annotated[int, Constant(0, MAX_WIDTH)]
+    key_column: Annotated[int, Constant(0, MAX_WIDTH)]
+    value_column: Annotated[int, Constant(0, MAX_WIDTH)]
     context_multiplier: Annotated[str, Tensor("int32", (HEADS,), 1)]
     context_shift: Annotated[str, Tensor("int8", (HEADS,), 20, 38)]
     limit: Annotated[int, Constant(1, WIDE_MAX)] = DATA_MAX
@@ -72,6 +72,13 @@ class Attention(Instruction, frozen=True, kw_only=True):
         if isinstance(self.group, int):
             shared = self.heads % self.group == 0
             scope.require(shared, f"{self.heads} heads in groups of {self.group}")
+        for part, used in (
+            ("query", self.width),
+            ("key", self.key_width),
+            ("value", self.key_width),
+        ):
+            most = sizes.value(f"{part}.width") - used
+            scope.constant(f"{part}_column", getattr(self, f"{part}_column"), 0, most)
         if self.sentence is None:
             scope.require(self.key_offsets is None, "key_offsets need a sentence")
             scope.value(self.query, "int8", domain="target")

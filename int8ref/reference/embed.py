@@ -24,7 +24,7 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
     positions: Annotated[str, Input("positions")] | None = None
     table: Annotated[str, Tensor("int8", (None, WIDTH))]
     position_table: Annotated[str, Tensor("int8", (None, WIDTH))] | None = None
-    frequencies: Annotated[str, Tensor("int32", (WIDTH // 2,), 0)] | None = None
+    frequencies: Annotated[str, Tensor("int32", (None,), 0)] | None = None
     wave: Annotated[str, Tensor("int8", (QUARTER,), -DATA_MAX)] | None = None
     max_positions: Annotated[int, Constant(0, MAX_POSITIONS)] = 0
     multiplier: Annotated[int, Constant(0, 2**30)]
@@ -55,6 +55,7 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
             raise scope.fail("wave and frequencies need each other")
         scope.constant("max_positions", self.max_positions, 1, MAX_POSITIONS)
         scope.require(width % 2 == 0, f"a wave, but a width of {width}")
+        scope.tensor(self.frequencies, "int32", (width // 2,), 0)
         return self.wave
 
 

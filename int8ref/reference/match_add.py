@@ -36,8 +36,8 @@ class MatchAdd(Instruction, frozen=True, kw_only=True):
 
     def prove(self, scope: Scope, sizes: Sizes) -> None:
         raised = self.exponent is not None
-        scope.require((self.bias is not None) == raised, "exponent and bias need each other")
         scope.constant("bias_shift", self.bias_shift, 0, 40 if raised else 0)
+        scope.require((self.bias is not None) == raised, "exponent and bias need each other")
         if raised:
             scope.value(self.a, "int32")
             scope.value(self.b, "int16")

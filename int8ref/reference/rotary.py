@@ -16,11 +16,9 @@ from int8ref.spec.operands import (
     PerChannel,
     Result,
     Rows,
-    Sizes,
     Tensor,
     size,
 )
-from int8ref.spec.scope import Scope
 
 ANGLE_BITS = 14
 """Fraction bits of sines and cosines."""
@@ -34,18 +32,14 @@ class Rotary(Instruction, frozen=True, kw_only=True):
 
     x: Annotated[str, Rows("int16")]
     positions: Annotated[str, Input("positions")]
-    cosine: Annotated[str, Tensor("int16", (None, size("pairs")), -ONE, ONE)]
-    sine: Annotated[str, Tensor("int16", (None, size("pairs")), -ONE, ONE)]
+    cosine: Annotated[str, Tensor("int16", (size("angles"), size("pairs")), -ONE, ONE)]
+    sine: Annotated[str, Tensor("int16", (size("angles"), size("pairs")), -ONE, ONE)]
     heads: Annotated[int, Constant(1, 512)]
     head_width: Annotated[int, Constant(2, WIDTH // size("heads"))]
     pairs: Annotated[int, Constant(1, size("head_width") // 2)]
     multiplier: Annotated[str, PerChannel("int16", 0, WIDE_MAX)]
     shift: Annotated[str, Tensor("int8", (1,), 1, MAX_SHIFT)]
     out: Annotated[str, Result("int8")]
-
-    def prove(self, scope: Scope, sizes: Sizes) -> None:
-        rows = [len(scope.facts.tensors[name]) for name in (self.cosine, self.sine)]
-        scope.require(rows[0] == rows[1], f"cosines of {rows[0]} positions, sines of {rows[1]}")
 
 
 def rotary(

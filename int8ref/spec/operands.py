@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
 
 from int8ref.spec.arithmetic import DATA_MAX
@@ -37,7 +37,7 @@ class Size:
     """
 
     text: str
-    of: Callable[[Sizes], int]
+    of: Callable[[Sizes], int] = field(compare=False)
     name: str | None = None
 
     def __sub__(self, other: Number) -> Size:

@@ -77,7 +77,7 @@ class Case:
 
     def computed(self, i32_only: bool = False) -> dict[str, NDArray[Any]]:
         """The kernels' answers; outputs and workspace are watched for writes past their end."""
-        from int8ref.kernels import gemm
+        from tests.kernels import products as gemm
 
         (m, k), n = self.x.shape, len(self.weight)
         workspace = guarded((gemm.workspace_bytes(m, k),), np.uint8)
@@ -105,9 +105,9 @@ class Case:
     def _quads(self, workspace: NDArray[np.uint8]) -> NDArray[np.int32]:
         """The product with a weight that has sums of four products in 16 bits, by these where the
         CPU takes them."""
-        from int8ref.kernels import gemm
         from int8ref.kernels.gemm.quads import usable
         from int8ref.spec.pair_sums import OFFSET
+        from tests.kernels import products as gemm
 
         weight = within_quads(self.weight)
         quads = usable(weight)
@@ -119,8 +119,8 @@ class Case:
 
     def _compare_coarse(self, index: NDArray[np.int32], value: NDArray[np.int32]) -> None:
         """The search by coarse weights finds the same, where there are any."""
-        from int8ref.kernels import gemm
         from int8ref.kernels.gemm.coarse_layout import coarse_workspace, pack_coarse, useful
+        from tests.kernels import products as gemm
 
         weight, bias = self.weight[: self.columns], self.bias[: self.columns]
         if not useful(weight.shape[1], bias):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from int8ref.kernels.gemm import coarse_layout, gemm_coarse_argmax, start_values
+from int8ref.kernels.gemm import coarse_layout
 from int8ref.kernels.gemm.coarse_layout import (
     MAX_BIAS,
     Coarse,
@@ -16,8 +16,10 @@ from int8ref.kernels.gemm.coarse_layout import (
     pack_coarse,
     useful,
 )
+from int8ref.kernels.gemm.layout import start_values
 from int8ref.kernels.gemm.target import TARGET
 from tests.kernels.gemm_cases import guarded
+from tests.kernels.products import gemm_coarse_argmax
 
 needs_pairs = pytest.mark.skipif(not TARGET.pair_products, reason="this CPU has no use for it")
 VALUES = {

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from numba.core.errors import TypingError
 from numpy.typing import NDArray
 
-from int8ref.kernels import gemm
+from int8ref.kernels.gemm import scratch
 from int8ref.kernels.gemm.packed_row import unpack_row
+from int8ref.kernels.gemm.quads import raised_pitch
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
 from tests.kernels import gemm_cases as gc
+from tests.kernels import products as gemm
 from tests.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
@@ -217,3 +219,13 @@ def test_without_jit() -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [TARGET.name, gc.digest(case.expected() for case in gc.cases())]
+
+
+@given(rows=st.integers(1, 2000), depth=st.integers(1, 6000), data=st.data())
+def test_workspace_serves_every_smaller_product(rows: int, depth: int, data: st.DataObject) -> None:
+    """What the assembler asks for by the most rows and inputs suffices for each product."""
+    fewer, shorter = data.draw(st.integers(1, rows)), data.draw(st.integers(1, depth))
+    room = scratch.ALIGNMENT + scratch.TILE_BYTES + 2 * scratch.START_BYTES
+    for pitch in (scratch.row_pitch(shorter), raised_pitch(shorter)):
+        used = room + scratch.block_rows(fewer, pitch) * pitch
+        assert used <= scratch.workspace_bytes(rows, depth)

@@ -108,7 +108,7 @@ def test_bits_of_imitated_targets(triple: str, features: str, name: str) -> None
 
 COMPILE = """
 from numba import types
-from int8ref.kernels.gemm import gemm_i32
+from tests.kernels.products import gemm_i32
 array = lambda dtype, dimensions: types.Array(dtype, dimensions, "C")
 signature = (
     array(types.int8, 2), array(types.int8, 4), array(types.int32, 1),
@@ -140,7 +140,7 @@ def test_x86_code_has_the_instruction(cpu: str, features: str, instruction: str)
 QUADS = COMPILE.replace("gemm_i32", "gemm_quads")
 COARSE = """
 from numba import types
-from int8ref.kernels.gemm import gemm_coarse_argmax
+from tests.kernels.products import gemm_coarse_argmax
 array = lambda dtype, dimensions: types.Array(dtype, dimensions, "C")
 i8, i32 = types.int8, types.int32
 signature = (

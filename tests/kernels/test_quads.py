@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from int8ref.kernels import gemm
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.spec.pair_sums import OFFSET, fits, quad_of, quads
 from tests.kernels import gemm_cases as gc
+from tests.kernels import products as gemm
 from tests.kernels.quad_weights import within_quads
 
 WORDS = np.iinfo(np.int16)

@@ -71,7 +71,7 @@ def test_the_bound_is_reached() -> None:
     [
         (-1, 4, "epsilon is -1"),
         (2**30 + 1, 4, r"epsilon is 1073741825, outside \[0, 1073741824\]"),
-        (0, 10, r"wide_bits is 10, outside \[1, 9\]"),
+        (0, 10, r"wide_bits is 10, outside \[0, 9\]"),
     ],
 )
 def test_refuses_constants(epsilon: int, bits: int, message: str) -> None:

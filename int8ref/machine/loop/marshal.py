@@ -129,18 +129,30 @@ class _Marshal:
             return f"column(frame, code, {at}, {dtype})"
         assert isinstance(operand, Tensor | PerChannel)
         shape = (operand.width,) if isinstance(operand, PerChannel) else operand.shape
-        sizes = ", ".join(f"np.int64({self._length(number, at)})" for number in shape)
+        lengths = [f"word(code, {at + LENGTH})", *(self._length(n) for n in shape[1:])]
+        if shape[0] is not None and not self._is_own(shape[0]):
+            lengths[0] = self._length(shape[0])
+        sizes = ", ".join(f"np.int64({length})" for length in lengths)
         return f"array(word(code, {at + ADDRESS}), ({sizes},), {dtype})"
 
-    def _length(self, number: Number | None, at: int) -> str:
-        """A length of the tensor at a word of code."""
-        if number is None:
-            return f"word(code, {at + LENGTH})"
-        if not isinstance(number, Size):
-            return str(number)
-        if number.name in self._at:
+    def _length(self, number: Number | None) -> str:
+        """A length: a number, a constant of the instruction, or the width of a value."""
+        if isinstance(number, Size) and number.name in self._at:
             return f"word(code, {self._at[number.name]})"
-        for name, operand in self._operands.items():
-            if isinstance(operand, Rows | Result) and operand.width == number:
-                return f"word(code, {self._at[name] + WIDTH})"
-        raise NotImplementedError(f"a tensor of {number.text} elements needs a step of its own")
+        if isinstance(number, Size):
+            return f"word(code, {self._widths()[number] + WIDTH})"
+        assert number is not None, "only the first length of a tensor is in its operand"
+        return str(number)
+
+    def _is_own(self, number: Number) -> bool:
+        """Whether only tensors have this length: then it is in their operands."""
+        named = isinstance(number, Size) and number.name in self._at
+        return isinstance(number, Size) and not named and number not in self._widths()
+
+    def _widths(self) -> dict[Number, int]:
+        """Where in code the value lies that has a width."""
+        return {
+            operand.width: self._at[name]
+            for name, operand in reversed(self._operands.items())
+            if isinstance(operand, Rows | Result) and operand.width is not None
+        }
