@@ -68,6 +68,10 @@ class Attention(Instruction, frozen=True, kw_only=True):
         """The domain of the keys."""
         return "history" if self.sentence is None else "source"
 
+    def weigher(self, tensors: Tensors) -> Weigh:
+        """What turns scores into weights."""
+        raise NotImplementedError
+
     def prove(self, scope: Scope, sizes: Sizes) -> None:
         if isinstance(self.group, int):
             shared = self.heads % self.group == 0
@@ -104,7 +108,7 @@ def attend(
     context_multiplier: npt.NDArray[np.int32],
     context_shift: npt.NDArray[np.int8],
     limit: int,
-    group: int | None,
+    group: int | None = None,
 ) -> Data:
     """Mix the values that a row sees, by weights that sum to 1.
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.attention import HEADS, WEIGHT_BITS, Attention, Data, Int8, Int64, attend
+from int8ref.reference.attention import (
+    HEADS,
+    WEIGHT_BITS,
+    Attention,
+    Data,
+    Int8,
+    Int64,
+    Weigh,
+    attend,
+)
 from int8ref.spec.arithmetic import INT32_MAX, bit_length, rounding_shift_right
 from int8ref.spec.operands import Constant, Sizes, Tensor
-from int8ref.spec.scope import Scope
+from int8ref.spec.scope import Scope, Tensors
 
 BASE_BITS = 15
 """Bits of the base of the power: its square has 30, and so have the higher powers, re-scaled."""
@@ -30,6 +39,10 @@ class AttentionPolynomial(Attention, frozen=True, kw_only=True):
     delta_multiplier: Annotated[str, Tensor("int32", (HEADS,), 1)]
     delta_shift: Annotated[str, Tensor("int8", (HEADS,), 2, 31)]
 
+    def weigher(self, tensors: Tensors) -> Weigh:
+        names = (self.score_bias, self.score_shift, self.delta_multiplier, self.delta_shift)
+        return polynomial_weigher(self.degree, *(tensors[name] for name in names))
+
     def prove(self, scope: Scope, sizes: Sizes) -> None:
         super().prove(scope, sizes)
         bias = scope.facts.largest_magnitude(self.score_bias)
@@ -48,22 +61,13 @@ def attention_polynomial(
     query: Int8,
     key: Int8,
     value: Int8,
-    sentence: npt.NDArray[np.int32] | None,
-    key_offsets: npt.NDArray[np.int32] | None,
-    heads: int,
-    head_width: int,
-    query_column: int,
-    key_column: int,
-    value_column: int,
-    context_multiplier: npt.NDArray[np.int32],
-    context_shift: npt.NDArray[np.int8],
-    limit: int,
+    *,
     degree: int,
     score_bias: npt.NDArray[np.int32],
     score_shift: npt.NDArray[np.int8],
     delta_multiplier: npt.NDArray[np.int32],
     delta_shift: npt.NDArray[np.int8],
-    group: int | None = None,
+    **shared: Any,
 ) -> Data:
     """Mix the values that a row sees, weighted by [ReLU(score + b)]^degree + |delta|
     (Lin et al. 2020, Eq. 11).
@@ -88,17 +92,22 @@ def attention_polynomial(
     units of a score; delta_multiplier * 2^-delta_shift is delta in units of p where
     e = score_shift, and at least half a unit, so that a row of scores below -b has equal weights;
     `score_shift`, in [0, 16], is 0 unless a large delta would not fit there.  `degree` in [1, 4].
-    Nothing leaves int32.
+    `shared`: the further operands of `attend`.  Nothing leaves int32.
     """
 
+    weigh = polynomial_weigher(degree, score_bias, score_shift, delta_multiplier, delta_shift)
+    return attend(weigh, query, key, value, **shared)
+
+
+def polynomial_weigher(
+    degree: int, *per_head: npt.NDArray[np.int32] | npt.NDArray[np.int8]
+) -> Weigh:
+    """The weights of every head; `per_head`: the operands of `polynomial_weights` for all heads."""
+
     def weigh(q: Int64, k: Int64, h: int) -> Int64:
-        per_head = (score_bias, score_shift, delta_multiplier, delta_shift)
         return polynomial_weights(q, k, degree, *(int(operand[h]) for operand in per_head))
 
-    return attend(
-        weigh, query, key, value, sentence, key_offsets, heads, head_width, query_column,
-        key_column, value_column, context_multiplier, context_shift, limit, group,
-    )  # fmt: skip
+    return weigh
 
 
 def polynomial_weights(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.attention import HEADS, WEIGHT_BITS, Attention, Data, Int8, Int64, attend
+from int8ref.reference.attention import (
+    HEADS,
+    WEIGHT_BITS,
+    Attention,
+    Data,
+    Int8,
+    Int64,
+    Weigh,
+    attend,
+)
 from int8ref.spec.arithmetic import (
     EXP2_FRACTION_BITS,
     EXP2_MAX_INPUT,
@@ -18,7 +27,7 @@ from int8ref.spec.arithmetic import (
     rounding_shift_right,
 )
 from int8ref.spec.operands import Constant, Sizes, Tensor
-from int8ref.spec.scope import Scope
+from int8ref.spec.scope import Scope, Tensors
 
 
 class AttentionSoftmax(Attention, frozen=True, kw_only=True):
@@ -27,6 +36,10 @@ class AttentionSoftmax(Attention, frozen=True, kw_only=True):
     score_multiplier: Annotated[str, Tensor("int32", (HEADS,), 1)]
     score_limit: Annotated[str, Tensor("int32", (HEADS,), 1)]
     score_shift: Annotated[int, Constant(1, 30)]
+
+    def weigher(self, tensors: Tensors) -> Weigh:
+        multiplier, limit = tensors[self.score_multiplier], tensors[self.score_limit]
+        return softmax_weigher(multiplier, limit, self.score_shift)
 
     def prove(self, scope: Scope, sizes: Sizes) -> None:
         super().prove(scope, sizes)
@@ -45,20 +58,11 @@ def attention_softmax(
     query: Int8,
     key: Int8,
     value: Int8,
-    sentence: npt.NDArray[np.int32] | None,
-    key_offsets: npt.NDArray[np.int32] | None,
-    heads: int,
-    head_width: int,
-    query_column: int,
-    key_column: int,
-    value_column: int,
-    context_multiplier: npt.NDArray[np.int32],
-    context_shift: npt.NDArray[np.int8],
-    limit: int,
+    *,
     score_multiplier: npt.NDArray[np.int32],
     score_limit: npt.NDArray[np.int32],
     score_shift: int,
-    group: int | None = None,
+    **shared: Any,
 ) -> Data:
     """Mix the values that a row sees, weighted by softmax(query . key / temperature).
 
@@ -69,16 +73,22 @@ def attention_softmax(
 
     multiplier * 2^-score_shift is the scale of a score times log2(e), times the temperature's
     inverse 1/sqrt(head_width), in units of 2^-10; `limit` is where a weight is zero anyway.  Both
-    int32 [heads].
+    int32 [heads].  `shared`: the further operands of `attend`.
     """
+
+    weigh = softmax_weigher(score_multiplier, score_limit, score_shift)
+    return attend(weigh, query, key, value, **shared)
+
+
+def softmax_weigher(
+    score_multiplier: npt.NDArray[np.int32], score_limit: npt.NDArray[np.int32], score_shift: int
+) -> Weigh:
+    """The weights of every head."""
 
     def weigh(q: Int64, k: Int64, h: int) -> Int64:
         return attention_weights(q, k, score_multiplier[h], score_limit[h], score_shift)
 
-    return attend(
-        weigh, query, key, value, sentence, key_offsets, heads, head_width, query_column,
-        key_column, value_column, context_multiplier, context_shift, limit, group,
-    )  # fmt: skip
+    return weigh
 
 
 def attention_weights(

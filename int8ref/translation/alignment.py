@@ -20,8 +20,6 @@ from int8ref.options import AlignmentKind
 from int8ref.program.inputs import Batch
 from int8ref.program.program import Frame, Program, Tensors
 from int8ref.reference.attention import Attention
-from int8ref.reference.attention_polynomial import polynomial_weights
-from int8ref.reference.attention_softmax import attention_weights
 from int8ref.results import Alignment
 from int8ref.text.decimals import share
 
@@ -100,23 +98,8 @@ def _head_weights(
     width, shared = attention.head_width, head // (attention.group or 1)
     q, k = attention.query_column + head * width, attention.key_column + shared * width
     columns = query[None, q : q + width].astype(np.int64), keys[:, k : k + width].astype(np.int64)
-    weights: Int64 = WEIGHTS[attention.op](attention, tensors, head, *columns)[0]
+    weights: Int64 = attention.weigher(tensors)(*columns, head)[0]
     return weights
-
-
-def _softmax(attention: Any, tensors: Tensors, head: int, query: Int64, keys: Int64) -> Int64:
-    multiplier, limit = tensors[attention.score_multiplier], tensors[attention.score_limit]
-    return attention_weights(query, keys, multiplier[head], limit[head], attention.score_shift)
-
-
-def _polynomial(attention: Any, tensors: Tensors, head: int, query: Int64, keys: Int64) -> Int64:
-    names = ("score_bias", "score_shift", "delta_multiplier", "delta_shift")
-    per_head = (int(tensors[getattr(attention, name)][head]) for name in names)
-    return polynomial_weights(query, keys, attention.degree, *per_head)
-
-
-WEIGHTS = {"attention_softmax": _softmax, "attention_polynomial": _polynomial}
-"""Operation -> the weights of one head, from its queries and keys."""
 
 
 def describe(weights: Int64, kind: AlignmentKind, frame: Frame) -> Alignment:
