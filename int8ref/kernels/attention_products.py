@@ -146,21 +146,38 @@ def _weighted_sum_ir(
         with loop(builder, start, stop, lanes) as d:
             total = variable(builder, constant(vector(I32, lanes), 0))
             column = builder.add(values, d)
-            # An odd row at the end stands for two, the second of which has no weight.
-            for first, last, step in ((constant(I64, 0), pairs, 1), (pairs, count, 0)):
-                with loop(builder, first, last, 2) as j:
-                    row = offset(builder, column, builder.mul(j, pitch))
-                    pair = [
-                        builder.sext(load(builder, at, vector(I8, lanes)), vector(I16, lanes))
-                        for at in (row, offset(builder, row, pitch, step))
-                    ]
-                    at = offset(builder, weights, j, 4)
-                    w = [load(builder, at, I32), constant(I32, 0)]
-                    if step:
-                        w[1] = load(builder, offset(builder, at, 4), I32)
-                    products = _pair_products(builder, pair, w, lanes)
-                    builder.store(builder.add(builder.load(total), products), total)
+            _add_row_pairs(builder, (column, weights), pitch, (constant(I64, 0), pairs), total)
+            _add_row_pairs(builder, (column, weights), pitch, (pairs, count), total, odd=True)
             store(builder, builder.load(total), offset(builder, sums, d, 4))
+
+
+def _add_row_pairs(
+    builder: ir.IRBuilder,
+    operands: tuple[ir.Value, ir.Value],
+    pitch: ir.Value,
+    rows: tuple[ir.Value, ir.Value],
+    total: ir.Value,
+    odd: bool = False,
+) -> None:
+    """Add products of a column and its weights to `total`, two rows at a time.
+
+    Where a single row is left (`odd`), it stands for two, the second of which has no weight.
+    """
+    column, weights = operands
+    sums, step = total.type.pointee, 0 if odd else 1
+    lanes = sums.count if isinstance(sums, ir.VectorType) else 1
+    with loop(builder, *rows, 2) as j:
+        row = offset(builder, column, builder.mul(j, pitch))
+        pair = [
+            builder.sext(load(builder, at, vector(I8, lanes)), vector(I16, lanes))
+            for at in (row, offset(builder, row, pitch, step))
+        ]
+        at = offset(builder, weights, j, 4)
+        w = [load(builder, at, I32), constant(I32, 0)]
+        if not odd:
+            w[1] = load(builder, offset(builder, at, 4), I32)
+        products = _pair_products(builder, pair, w, lanes)
+        builder.store(builder.add(builder.load(total), products), total)
 
 
 def _pair_products(

@@ -21,40 +21,16 @@ def match_add(
     a, b, a_multiplier, b_multiplier, b_shift, shift, limit, exponent, bias, bias_shift, out
 ):
     """Add `a` and `b` on the scale of `out`, saturated at plus and minus `limit`; both multipliers
-    are [n]."""
-    if exponent is None:
-        _add(a, b, a_multiplier, b_multiplier, b_shift, shift, limit, out)
-    else:
-        _add_raised(
-            a, b, a_multiplier, b_multiplier, b_shift, shift, limit, exponent, bias, bias_shift, out
-        )
-
-
-@kernel
-def _add(a, b, a_multiplier, b_multiplier, b_shift, shift, limit, out):
-    low, high = np.int64(-limit), np.int64(limit)
-    s, b_up = np.int64(shift), np.int64(b_shift)
-    half = np.int64(1) << (s - np.int64(1))
-    for r in range(a.shape[0]):
-        left, right, target = a[r], b[r], out[r]
-        for i in range(a.shape[1]):
-            total = np.int64(left[i]) * np.int64(a_multiplier[i])
-            total += np.int64(right[i]) * (np.int64(b_multiplier[i]) << b_up)
-            target[i] = min(max((total + half) >> s, low), high)
-
-
-@kernel
-def _add_raised(
-    a, b, a_multiplier, b_multiplier, b_shift, shift, limit, exponent, bias, bias_shift, out
-):
+    are [n].  Without an exponent there is no bias."""
     low, high = np.int64(-limit), np.int64(limit)
     s, b_up, up = np.int64(shift), np.int64(b_shift), np.int64(bias_shift)
     half = np.int64(1) << (s - np.int64(1))
     for r in range(a.shape[0]):
         left, right, target = a[r], b[r], out[r]
-        e = np.int64(exponent[r])
         for i in range(a.shape[1]):
-            total = (np.int64(left[i]) * np.int64(a_multiplier[i])) << e
+            total = np.int64(left[i]) * np.int64(a_multiplier[i])
+            if exponent is not None:
+                total <<= np.int64(exponent[r])
+                total += np.int64(bias[i]) << up
             total += np.int64(right[i]) * (np.int64(b_multiplier[i]) << b_up)
-            total += np.int64(bias[i]) << up
             target[i] = min(max((total + half) >> s, low), high)
