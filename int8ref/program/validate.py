@@ -11,6 +11,7 @@ import msgspec
 from int8ref.program.cost import MAX_INSTRUCTIONS, MAX_STATES, Cost
 from int8ref.reference import instructions
 from int8ref.reference.append import Append
+from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.linear import Linear
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.limits import MAX_ALPHA
@@ -160,12 +161,17 @@ def _check_histories(program: Program) -> None:
 
 
 def _check_generation(program: Program, target: dict[str, ValueType], tensors: Tensors) -> None:
+    vocabulary = _check_head(program, target)
+    _check_tokens(program, vocabulary)
+    _check_lengths(program)
+    _check_embeddings(program, tensors, vocabulary)
+
+
+def _check_head(program: Program, target: dict[str, ValueType]) -> int:
+    """The decoder ends by the logits; returns how many there are."""
     logits = target.get(program.logits)
-    _require(
-        logits is not None and logits.domain == "target" and logits.dtype == "int32",
-        f"logits {program.logits!r} are not an int32 value of the decoder",
-    )
-    assert logits is not None
+    if logits is None or (logits.domain, logits.dtype) != ("target", "int32"):
+        raise ProgramError(f"logits {program.logits!r} are not an int32 value of the decoder")
     _require(logits.width >= 2, "fewer than two logits")
     head = program.decoder[-1] if program.decoder else None
     _require(
@@ -173,29 +179,41 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
         "the last instruction of the decoder is not the linear that gives the logits",
     )
     _require(program.log_softmax.x == program.logits, "log_softmax is not of the logits")
+    return logits.width
+
+
+def _check_tokens(program: Program, vocabulary: int) -> None:
+    """Token ids of generation are in the vocabulary, and alpha in its range."""
     for name in ("eos", "unk"):
         token = getattr(program, name)
-        _require(0 <= token < logits.width, f"{name} {token} is outside the vocabulary")
-    _require(-1 <= program.start < logits.width, f"start {program.start} is outside the vocabulary")
-    outside = [t for t in program.prefix if not 0 <= t < logits.width or t == program.eos]
+        _require(0 <= token < vocabulary, f"{name} {token} is outside the vocabulary")
+    _require(-1 <= program.start < vocabulary, f"start {program.start} is outside the vocabulary")
+    outside = [t for t in program.prefix if not 0 <= t < vocabulary or t == program.eos]
     _require(not outside, f"target_prefix: {outside} are no tokens of a translation")
     _require(0 <= program.alpha <= MAX_ALPHA, f"alpha must lie in [0, {MAX_ALPHA}]")
+
+
+def _check_lengths(program: Program) -> None:
+    """Lengths of sources and translations are in their ranges; 0 where there is no source."""
     if takes_source(program):
         shortest = program.frame.size + 1
         _require(
-            shortest <= program.max_source_length <= 1024,
-            f"max_source_length must lie in [{shortest}, 1024]",
+            shortest <= program.max_source_length <= MAX_KEYS,
+            f"max_source_length must lie in [{shortest}, {MAX_KEYS}]",
         )
         _require(
             1 <= program.max_length_factor <= 10_000, "max_length_factor must lie in [1, 10000]"
         )
-    else:
-        _require(
-            program.max_source_length == program.max_length_factor == 0,
-            "max_source_length and max_length_factor must be 0 where there is no source",
-        )
-        _require(program.source_frame is msgspec.UNSET, "a source_frame where there is no source")
-    framing = [*program.frame.before, *program.frame.after]
+        return
+    _require(
+        program.max_source_length == program.max_length_factor == 0,
+        "max_source_length and max_length_factor must be 0 where there is no source",
+    )
+    _require(program.source_frame is msgspec.UNSET, "a source_frame where there is no source")
+
+
+def _check_embeddings(program: Program, tensors: Tensors, vocabulary: int) -> None:
+    """Tables have a row for every token and position that may be looked up."""
     sides: tuple[Side, ...] = ("source", "target")
     for side in sides:
         for length in position_limits(program, tensors, side):
@@ -204,7 +222,8 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
                 f"{side}: {length} positions are fewer than max_source_length",
             )
     for size in embedding_sizes(program, tensors, "target"):
-        _require(size >= logits.width, f"{logits.width} logits but {size} embeddings")
+        _require(size >= vocabulary, f"{vocabulary} logits but {size} embeddings")
+    framing = [*program.frame.before, *program.frame.after]
     for size in embedding_sizes(program, tensors, "source"):
         outside = [token for token in framing if not 0 <= token < size]
         _require(not outside, f"source_frame: {outside} of {size} tokens")
