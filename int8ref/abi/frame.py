@@ -39,7 +39,7 @@ DOMAIN, PREFIX, WIDTH, ITEM = range(4)
 ADDRESS, LENGTH = range(2)
 """Words of a tensor operand: address (0: absent), size of its first dimension."""
 OPERAND_WORDS = {"value": 4, "result": 4, "tensor": 2, "constant": 1}
-CODE_WORDS = 48
+CODE_WORDS = 56
 CODE_BYTES = CODE_WORDS * np.dtype(np.int64).itemsize
 QUADS = CODE_WORDS - 1
 """Word of a product: 1 where its weight has sums of four products in 16 bits, which the start
