@@ -15,14 +15,20 @@ from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
 from int8ref.language_model import LanguageModel
-from int8ref.options import DEFAULT_OPTIONS, OptionError, Options
+from int8ref.options import DEFAULT_OPTIONS, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Result
 from int8ref.text.batching import in_order
 from int8ref.text.streams import described
 from int8ref.translation import expect
 from int8ref.translation.alignment import aligning_attention
-from int8ref.translation.ready import DEFAULT_SPEED, MAX_BATCH_TOKENS, ReadyModel, Speed
+from int8ref.translation.ready import (
+    DEFAULT_SPEED,
+    MAX_BATCH_TOKENS,
+    ReadyModel,
+    Speed,
+    check_alpha,
+)
 from int8ref.translation.worker import Sentence, Warn, Worker
 
 Pair = tuple[str, str]
@@ -196,11 +202,7 @@ def _check(model: Model, options: Options) -> None:
         raise UserError(f"model {model.name} has no shortlist beside it")
     if options.alignment is not None:
         aligning_attention(model.program)
-    if options.alpha is None and options.normalization != "none":
-        try:
-            options.check_alpha(model.program.alpha)
-        except OptionError as error:
-            raise OptionError(f"model {model.name}: {error}") from None
+    check_alpha(model, options)
 
 
 def _size(sentence: Sentence) -> int:

@@ -63,7 +63,9 @@ class ReferenceEngine:
 
     def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
         """See `Engine.log_probabilities`."""
-        return log_probabilities(self, self._checked(Path, paths))
+        checked = self._checked(Path, paths)
+        self._target.check_ids([path.start for path in checked])
+        return log_probabilities(self, checked)
 
     def _checked(self, kind: type[Record], records: Sequence[Record]) -> Sequence[Record]:
         """Records that can be answered, else an error."""

@@ -11,25 +11,24 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import floor
-from types import SimpleNamespace
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.engines.engine import Engine
 from int8ref.program.inputs import Batch
-from int8ref.reference.log_softmax import log_softmax
+from int8ref.program.program import Program
+from int8ref.reference.log_softmax import LogSoftmax, log_softmax
 from int8ref.search import BeamOptions, Hypothesis
-from int8ref.search.beam import beam
-from int8ref.search.forced import forced, log_probabilities
+from int8ref.search.forced import log_probabilities
+from int8ref.search.request import Path
 
 Prefix = tuple[int, ...]
 EOS = 0
 
 
 class TableEngine:
-    """An engine whose logits depend on the sentence's ids and the prefix, by a table of chance.
+    """What a search needs; its logits depend on the sentence's ids and the prefix, by a table of
+    chance.
 
     With `sharpening`, the model is the surer of the next token the longer the prefix is, so that
     the mean of a hypothesis that seems bad may still become the best.
@@ -44,8 +43,18 @@ class TableEngine:
         eos_bonus: int,
         sharpening: int = 0,
     ) -> None:
-        scale = SimpleNamespace(multiplier=multiplier, shift=0)
-        self.program = cast(Any, SimpleNamespace(start=-1, eos=EOS, log_softmax=scale))
+        self.program = Program(
+            encoder=[],
+            decoder=[],
+            states=[],
+            logits="logits",
+            log_softmax=LogSoftmax(x="logits", multiplier=multiplier, shift=0, out="log_softmax"),
+            start=-1,
+            eos=EOS,
+            unk=EOS,
+            max_source_length=0,
+            max_length_factor=0,
+        )
         self._vocabulary = vocabulary
         self._seed = seed
         self._spread = spread
@@ -66,26 +75,11 @@ class TableEngine:
         gains: list[int] = log_softmax(row, scale.multiplier, scale.shift)[0].tolist()
         return gains
 
-    def session(self, batch: Batch, observe: object = None) -> TableSession:
+    def session(self, batch: Batch) -> TableSession:
         return TableSession(self, batch)
 
-    def greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
-        raise NotImplementedError
-
-    def beam(
-        self, batch: Batch, limits: Sequence[int], options: BeamOptions
-    ) -> list[list[Hypothesis]]:
-        return beam(cast(Engine, self), batch, limits, options)
-
-    def score(
-        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
-    ) -> list[Hypothesis]:
-        return forced(cast(Engine, self), batch, targets, options)
-
-    def log_probabilities(
-        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
-    ) -> list[list[int]]:
-        return log_probabilities(cast(Engine, self), batch, starts, paths)
+    def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
+        return log_probabilities(self, paths)
 
 
 class TableSession:
