@@ -41,6 +41,12 @@ class Cache:
         self.compiled += 1
         return self._code
 
+    def kept(self) -> list[Path]:
+        """What is kept beside the digest of the sources, which is there once."""
+        found = sorted(self.folder.iterdir())
+        (digest,) = (path for path in found if path.match("sources-*.digest"))
+        return [path for path in found if path != digest]
+
     def works(self) -> bool:
         """A fresh process's first use of the machine, in this one."""
         native._loaded.clear()

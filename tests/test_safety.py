@@ -145,9 +145,8 @@ def test_ids_are_checked_by_every_table_that_reads_them(backend: Any) -> None:
     program, tensors = few_source_embeddings()
     validate(program, tensors)
     engine = load_engine(program, tensors, backend)
-    assert engine.greedy(requests([[5, 7, 0]], [3])) == load_engine(PROGRAM, TENSORS).greedy(
-        requests([[5, 7, 0]], [3])
-    )
+    asked = requests([[5, 7, 0]], [3])
+    assert engine.greedy(asked) == load_engine(PROGRAM, TENSORS).greedy(asked)
     for sentence in ([8, 0], [10**6, 0]):
         with pytest.raises(IndexError, match=r"token ids must lie in \[-1, "):
             engine.greedy(requests([sentence], [3]))

@@ -236,7 +236,8 @@ def test_no_file_takes_the_place_of_a_closed_stream(
     """What is opened gets the lowest free descriptor, and libraries write to descriptor 2."""
     (tmp_path / "in").write_bytes(TEXT)
     program = (
-        "import sys, os; from int8ref import command, translate, worker\n"
+        "import sys, os; from int8ref import translate; from int8ref.commands import command\n"
+        "from int8ref.translation import worker\n"
         "encode = worker._encode\n"
         "def noisy(*given): os.write(2, b'noise'); return encode(*given)\n"
         "worker._encode = noisy; command.begin(); sys.exit(translate.main())"

@@ -161,7 +161,7 @@ class Worker:
             else:
                 several = self._drawn(requests, sampling, options)
             found = [
-                [self._after(sentence, one) for one in _wanted(some, options)]
+                _wanted([self._after(sentence, one) for one in some], options)
                 for sentence, some in zip(full, several, strict=True)
             ]
         sources = [self._frame.around(sentence.ids) for sentence in full]
