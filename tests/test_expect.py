@@ -23,7 +23,9 @@ LM = LanguageModel(build_tiny_decoder(4), "reference")
 
 @pytest.fixture(scope="module")
 def translator(tiny_file: Path) -> Translator:
-    return int8ref.load(tiny_file, "reference")
+    found = int8ref.load(tiny_file, "reference")
+    assert isinstance(found, Translator)
+    return found
 
 
 def lazily(lines: list[Any]) -> Iterator[Any]:

@@ -35,7 +35,9 @@ FULL = Options(beam_size=3, n_best=2, scores=True, alignment="soft")
 
 @pytest.fixture(scope="module")
 def translator(tiny_file: Path) -> Translator:
-    return int8ref.load(tiny_file, "reference", threads=2)
+    found = int8ref.load(tiny_file, "reference", threads=2)
+    assert isinstance(found, Translator)
+    return found
 
 
 def test_the_import_is_lazy_and_numba_is_never_needed(tiny_file: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_stream_may_be_endless(translator: Translator) -> None:
             asked += 1
             yield line
 
-    short = Translator(MODEL, "reference", int8ref.translator.Speed(batch_size=2, buffer_size=4))
+    short = Translator(MODEL, "reference", int8ref.Speed(batch_size=2, buffer_size=4))
     before = threading.active_count()
     results = list(itertools.islice(short.stream(endless()), 20))
     assert results == translator.translate(LINES) * 4

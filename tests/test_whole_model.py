@@ -29,7 +29,8 @@ from int8ref.program.sizes import max_target_length
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
 from int8ref.text.tokenizers import build_tokenizer
-from int8ref.translator import Speed, Translator
+from int8ref.translation.ready import Speed
+from int8ref.translator import Translator
 from tests.helpers.engines import requests, score
 
 SHORT_SENTENCES = 100

@@ -180,7 +180,8 @@ def test_fields_of_paths(method: str, backend: Any) -> None:
 def test_batches(method: str, backend: Any) -> None:
     engine, run = engine_of(backend), (SEARCHES | SCORES)[method]
     name, other = ("Request", PATH) if method in SEARCHES else ("Path", REQUEST)
-    for batch, kind, why in [*BATCHES, ([other], TypeError, f"sentence 0 is .*, no {name}")]:
+    others: Wrong = [([other], TypeError, "sentence 0 is .*, no KIND")]
+    for batch, kind, why in BATCHES + others:
         refuses(lambda batch=batch: run(engine, batch), kind, why.replace("KIND", name))  # type: ignore[misc]
 
 
