@@ -94,7 +94,8 @@ def test_no_result_tells_of_parts(kind: str, near: int, monkeypatch: pytest.Monk
     options = BeamOptions(beam_size=3, n_best=2)
     starts = [1 + i for i in range(len(batch))]
     given = paths(batch, starts, [[2 + i, 5, 1][: 1 + i % 3] for i in range(len(batch))])
-    plain, some = requests(batch, limits), requests(batch, limits, candidates)
+    prefixes = [[7, 4, 9, 2][: i % 5] for i in range(len(batch))]
+    plain, some = requests(batch, limits), requests(batch, limits, candidates, prefixes)
 
     def everything(engine: Engine) -> list[object]:
         return [

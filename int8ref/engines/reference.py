@@ -41,6 +41,9 @@ class ReferenceEngine:
         self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
 
+    def __repr__(self) -> str:
+        return f"<ReferenceEngine of {self.program}>"
+
     def session(self, batch: Batch, observe: Observer | None = None) -> ReferenceSession:
         """See `Engine.session`."""
         check_batch(batch)

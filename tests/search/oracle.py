@@ -14,6 +14,7 @@ from math import floor
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import strategies as st
 
 from int8ref.program.inputs import Batch
 from int8ref.program.program import Program
@@ -105,6 +106,21 @@ class TableSession:
         self._rows = [self._rows[row] for row in rows]
 
 
+def tables_of(vocabulary: st.SearchStrategy[int]) -> st.SearchStrategy[TableEngine]:
+    return st.builds(
+        TableEngine,
+        vocabulary=vocabulary,
+        seed=st.integers(0, 2**32),
+        spread=st.sampled_from([0, 1, 3, 100]),  # 0: all is a tie
+        multiplier=st.sampled_from([1, 30_000, 1 << 20, 1 << 29]),  # the last: most are at -2^30
+        eos_bonus=st.sampled_from([-2, 0, 0, 1]),
+        sharpening=st.sampled_from([0, 0, 1, 20]),
+    )
+
+
+tables = tables_of(st.integers(2, 5))
+
+
 def score(total: int, length: int, options: BeamOptions) -> int:
     """The normalised score, from a penalty that is rounded as `search.length` says."""
     base = {"length": Fraction(length), "gnmt": Fraction(5 + length, 6), "none": Fraction(1)}
@@ -127,16 +143,24 @@ def best(ended: list[tuple[Prefix, tuple[int, ...]]], options: BeamOptions) -> l
 
 
 def beam_by_definition(
-    engine: TableEngine, sentence: Sequence[int], limit: int, options: BeamOptions
+    engine: TableEngine,
+    sentence: Sequence[int],
+    limit: int,
+    options: BeamOptions,
+    given: Sequence[int] = (),
 ) -> list[Hypothesis]:
-    """Beam search with all candidates of every step, and without early stopping."""
+    """Beam search with all candidates of every step, and without early stopping.
+
+    The model reads the tokens `given` before those of a hypothesis, and nothing else sees them.
+    """
     live: list[tuple[Prefix, tuple[int, ...]]] = [((), ())]
     ended: list[tuple[Prefix, tuple[int, ...]]] = []
     for step in range(1, limit + 1):
         candidates = []
         for rank, (prefix, gains) in enumerate(live):
-            logits = engine.logits(sentence, prefix).tolist()
-            for token, gain in enumerate(engine.gains(sentence, prefix)):
+            read = (*given, *prefix)
+            logits = engine.logits(sentence, read).tolist()
+            for token, gain in enumerate(engine.gains(sentence, read)):
                 key = (-sum(gains) - gain, rank, -logits[token], token)
                 candidates.append((key, (*prefix, token), (*gains, gain)))
         places = options.beam_size - len(ended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,50 +12,31 @@ from hypothesis import strategies as st
 from int8ref.reference.argmax import argmax
 from int8ref.search import BeamOptions, Normalization
 from int8ref.search.beam import beam
-from tests.helpers.engines import requests, score
-from tests.search.oracle import EOS, TableEngine, beam_by_definition, best, every_sequence
+from tests.helpers.engines import Batch, requests, score
+from tests.helpers.searches import beam_options, limits_of
+from tests.search.oracle import (
+    EOS,
+    TableEngine,
+    beam_by_definition,
+    best,
+    every_sequence,
+    tables,
+    tables_of,
+)
 
-Batch = list[list[int]]
-
-
-def tables_of(vocabulary: st.SearchStrategy[int]) -> st.SearchStrategy[TableEngine]:
-    return st.builds(
-        TableEngine,
-        vocabulary=vocabulary,
-        seed=st.integers(0, 2**32),
-        spread=st.sampled_from([0, 1, 3, 100]),  # 0: all is a tie
-        multiplier=st.sampled_from([1, 30_000, 1 << 20, 1 << 29]),  # the last: most are at -2^30
-        eos_bonus=st.sampled_from([-2, 0, 0, 1]),
-        sharpening=st.sampled_from([0, 0, 1, 20]),
-    )
+SIZES = st.integers(1, 8)
 
 
-tables = tables_of(st.integers(2, 5))
 batches = st.lists(st.lists(st.integers(0, 9), max_size=2), min_size=1, max_size=4)
 
 
-@st.composite
-def beam_options(draw: st.DrawFn, sizes: Any = st.integers(1, 8)) -> BeamOptions:  # noqa: B008
-    size = draw(sizes)
-    return BeamOptions(
-        beam_size=size,
-        n_best=draw(st.integers(1, size)),
-        normalization=draw(st.sampled_from(get_args(Normalization))),
-        alpha=draw(st.sampled_from([0, 50, 60, 100, 250, 1000])),
-    )
-
-
-def limits_of(batch: Batch, data: st.DataObject, most: int = 7) -> list[int]:
-    return [data.draw(st.integers(1, most)) for _ in batch]
-
-
 @settings(max_examples=300)
-@given(tables, batches, beam_options(), st.data())
+@given(tables, batches, beam_options(SIZES), st.data())
 def test_is_its_definition(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
     """All candidates ranked in every step, and no early end: so early stopping is exact."""
-    limits = limits_of(batch, data)
+    limits = limits_of(batch, data, 7)
     found = beam(table, requests(batch, limits), options)
     assert found == [
         beam_by_definition(table, sentence, limit, options)
@@ -85,7 +66,7 @@ def test_a_beam_that_prunes_nothing_finds_the_best_of_all(
 
 @given(tables, batches, st.data())
 def test_a_beam_of_one_is_greedy(table: TableEngine, batch: Batch, data: st.DataObject) -> None:
-    limits = limits_of(batch, data)
+    limits = limits_of(batch, data, 7)
     options = data.draw(beam_options(st.just(1)))
     for sentence, limit, (found,) in zip(
         batch, limits, beam(table, requests(batch, limits), options), strict=True
@@ -100,13 +81,13 @@ def test_a_beam_of_one_is_greedy(table: TableEngine, batch: Batch, data: st.Data
         assert found.complete == (len(found.tokens) > len(ids))
 
 
-@given(tables, batches, beam_options(), st.data())
+@given(tables, batches, beam_options(SIZES), st.data())
 def test_forced_decoding_gives_the_same_numbers(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
     """Each complete hypothesis whole; of one that was cut, its tokens."""
     for sentence, found in zip(
-        batch, beam(table, requests(batch, limits_of(batch, data)), options), strict=True
+        batch, beam(table, requests(batch, limits_of(batch, data, 7)), options), strict=True
     ):
         again = score(table, [sentence] * len(found), [h.ids for h in found], options)
         for one, two in zip(found, again, strict=True):
@@ -114,11 +95,11 @@ def test_forced_decoding_gives_the_same_numbers(
             assert one == two if one.complete else one.tokens == two.tokens[:-1]
 
 
-@given(tables, batches, beam_options(), st.data())
+@given(tables, batches, beam_options(SIZES), st.data())
 def test_neighbours_and_order_change_nothing(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
-    asked = requests(batch, limits_of(batch, data))
+    asked = requests(batch, limits_of(batch, data, 7))
     alone = [beam(table, [one], options)[0] for one in asked]
     order = data.draw(st.permutations(range(len(batch))))
     shuffled = beam(table, [asked[i] for i in order], options)
@@ -137,7 +118,7 @@ def test_fewer_are_the_first_of_more(table: TableEngine, options: BeamOptions, l
     assert n_best(options.n_best) == most[: options.n_best]
 
 
-@given(tables, beam_options(), st.integers(1, 7))
+@given(tables, beam_options(SIZES), st.integers(1, 7))
 def test_the_result_is_in_order(table: TableEngine, options: BeamOptions, limit: int) -> None:
     (found,) = beam(table, requests([[3]], [limit]), options)
     keys = [(not h.complete, -h.score) for h in found]

@@ -9,25 +9,21 @@ from hypothesis import strategies as st
 
 from int8ref.search import BeamOptions
 from tests.helpers.engines import requests
-from tests.search.test_beam import beam_options
-from tests.search.test_engines import limits_of, sizes
+from tests.helpers.searches import SIZES, beam_options, candidates_of, limits_of
 from tests.test_machine import VOCABULARY, Batch, batches, compiled, reference
 
-Candidates = list[npt.NDArray[np.int32]]
 EVERY = np.arange(VOCABULARY, dtype=np.int32)
 
 
-@st.composite
-def candidates_of(draw: st.DrawFn, batch: Batch) -> Candidates:
-    """Few or many tokens for each sentence, perhaps not even eos."""
-    tokens = st.sets(st.integers(0, VOCABULARY - 1), min_size=1, max_size=VOCABULARY)
-    return [np.array(sorted(draw(tokens)), np.int32) for _ in batch]
+def drawn(batch: Batch, data: st.DataObject) -> list[npt.NDArray[np.int32]]:
+    """Candidates of each sentence."""
+    return [data.draw(candidates_of(VOCABULARY)) for _ in batch]
 
 
 @settings(max_examples=60)
 @given(batches, st.data())
 def test_greedy_is_the_reference(batch: Batch, data: st.DataObject) -> None:
-    limits, candidates = limits_of(batch, data), data.draw(candidates_of(batch))
+    limits, candidates = limits_of(batch, data), drawn(batch, data)
     asked = requests(batch, limits, candidates)
     found = compiled().greedy(asked)
     assert found == reference().greedy(asked)
@@ -36,9 +32,9 @@ def test_greedy_is_the_reference(batch: Batch, data: st.DataObject) -> None:
 
 
 @settings(max_examples=60)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_beam_is_the_reference(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
-    limits, candidates = limits_of(batch, data), data.draw(candidates_of(batch))
+    limits, candidates = limits_of(batch, data), drawn(batch, data)
     asked = requests(batch, limits, candidates)
     found = compiled().beam(asked, options)
     assert found == reference().beam(asked, options)
@@ -49,7 +45,7 @@ def test_beam_is_the_reference(batch: Batch, options: BeamOptions, data: st.Data
 
 
 @settings(max_examples=20)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_all_tokens_as_candidates_change_nothing(
     batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
@@ -60,9 +56,9 @@ def test_all_tokens_as_candidates_change_nothing(
 
 
 @settings(max_examples=20)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_neighbours_change_nothing(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
-    engine, candidates = compiled(), data.draw(candidates_of(batch))
+    engine, candidates = compiled(), drawn(batch, data)
     asked = requests(batch, limits_of(batch, data), candidates)
     assert engine.greedy(asked) == [engine.greedy([one])[0] for one in asked]
     assert engine.beam(asked, options) == [engine.beam([one], options)[0] for one in asked]

@@ -16,7 +16,7 @@ from int8ref.machine.memory.hypotheses import BLOCK
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Hypothesis
 from tests.helpers.engines import requests, score
-from tests.search.test_beam import beam_options
+from tests.helpers.searches import SIZES, beam_options, limits_of
 from tests.test_machine import (
     MODEL,
     VOCABULARY,
@@ -29,16 +29,10 @@ from tests.test_machine import (
 )
 
 BATCH = [[5, 9, 3, 0], [7, 0], [8, 6, 4, 2, 1, 0], [12, 4, 0]]
-sizes = st.sampled_from([1, 2, 3, 4, 8, 17, 64])
-
-
-def limits_of(batch: Batch, data: st.DataObject, most: int = 12) -> list[int]:
-    limits = st.lists(st.integers(1, most), min_size=len(batch), max_size=len(batch))
-    return data.draw(limits, "limits")
 
 
 @settings(max_examples=60)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_same_hypotheses(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
     asked = requests(batch, limits_of(batch, data))
     found = compiled().beam(asked, options)
@@ -50,7 +44,7 @@ def test_same_hypotheses(batch: Batch, options: BeamOptions, data: st.DataObject
 
 
 @settings(max_examples=30)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_same_scores(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
     """Of any targets, empty ones too."""
     tokens = st.lists(st.integers(1, VOCABULARY - 1), max_size=20)
@@ -69,7 +63,7 @@ def test_a_beam_of_one_is_greedy(batch: Batch, data: st.DataObject) -> None:
 
 
 @settings(max_examples=30)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_neighbours_and_order_change_nothing(
     batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
