@@ -110,8 +110,8 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
-        counts = f"{len(self.encoder)} instructions of an encoder, {len(self.decoder)} of a decoder"
-        return f"<Program, {counts}, {len(self.states)} states>"
+        counts = f"{len(self.encoder)} of the encoder, {len(self.decoder)} of the decoder"
+        return f"<Program, instructions: {counts}; states: {len(self.states)}>"
 
     @property
     def prefix(self) -> tuple[int, ...]:
