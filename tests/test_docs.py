@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from int8ref import generate, perplexity, score, translate, vectors
+from int8ref.files.model_file import save
 from tests.processes import TIMEOUT
+from tests.tiny_integer import build_tiny_decoder
 from weights_import.__main__ import parser as import_parser
 
 ROOT = Path(__file__).parents[1]
@@ -215,6 +217,24 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "encoder.norm int8 (4, 16)" in run.stdout
+
+
+def test_the_language_model_of_the_page_runs(tmp_path: Path) -> None:
+    (program,) = (b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b)
+    assert "perplexity" in program
+    save(tmp_path / "stories.safetensors", build_tiny_decoder(4))
+    command = [sys.executable, "-W", "error", "-c", program]
+    told = subprocess.check_output(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        timeout=TIMEOUT,
+    )
+    text, words, score = told.rsplit("\n", 3)[:3]
+    assert text.startswith("Once upon a time")
+    assert float(words.split()[0]) > float(words.split()[1]) > 1
+    assert float(score) < 0
 
 
 def test_the_examples_of_the_model_file(
