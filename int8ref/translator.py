@@ -35,6 +35,7 @@ Pair = tuple[str, str]
 """A sentence and its translation."""
 Line = str | tuple[str, str]
 """A sentence; or a sentence and the text that its translation begins with."""
+Lines = list[Line] | list[str] | list[tuple[str, str]] | tuple[Line, ...]
 
 
 @overload
@@ -108,14 +109,10 @@ class Translator(ReadyModel):
     def translate(self, text: str, options: Options = ...) -> Result: ...
 
     @overload
-    def translate(
-        self, text: list[Line] | list[str] | tuple[Line, ...], options: Options = ...
-    ) -> list[Result]: ...
+    def translate(self, text: Lines, options: Options = ...) -> list[Result]: ...
 
     def translate(
-        self,
-        text: str | list[Line] | list[str] | tuple[Line, ...],
-        options: Options = DEFAULT_OPTIONS,
+        self, text: str | Lines, options: Options = DEFAULT_OPTIONS
     ) -> Result | list[Result]:
         """The translation of a sentence; or of several, in their order.
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import generate, perplexity, score, translate, vectors
+from int8ref import score, translate
 from int8ref.files.model_file import save
-from tests.processes import TIMEOUT
-from tests.tiny_integer import build_tiny_decoder
-from weights_import.__main__ import parser as import_parser
+from tests.helpers.commands import PARSERS
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
@@ -31,14 +31,6 @@ CODE = re.compile(r"`([^`\n]+)`")
 FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
 PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
-PARSERS = {
-    "int8ref.generate": generate.parser,
-    "int8ref.perplexity": perplexity.parser,
-    "int8ref.score": score.parser,
-    "int8ref.translate": translate.parser,
-    "int8ref.vectors": vectors.parser,
-    "weights_import": import_parser,
-}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -222,7 +214,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
 def test_the_language_model_of_the_page_runs(tmp_path: Path) -> None:
     (program,) = (b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b)
     assert "perplexity" in program
-    save(tmp_path / "stories.safetensors", build_tiny_decoder(4))
+    save(tmp_path / "stories.safetensors", build_tiny_model(4, "decoder"))
     command = [sys.executable, "-W", "error", "-c", program]
     told = subprocess.check_output(
         command,

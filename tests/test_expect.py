@@ -13,12 +13,12 @@ import pytest
 import int8ref
 from int8ref import LanguageModel, Options, Translator
 from int8ref.options import hundredths
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.models import build_tiny_model
 
 NAN = float("nan")
 NO_TEXT = [b"x", None, NAN, {"a": 1}, 5, memoryview(b"a"), object(), {"a"}]
 NO_ITEM = [b"x", None, NAN, 5, ["a"]]
-LM = LanguageModel(build_tiny_decoder(4), "reference")
+LM = LanguageModel(build_tiny_model(4, "decoder"), "reference")
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ from int8ref import Continuation, LanguageModel, Options, Speed
 from int8ref.errors import UserError
 from int8ref.files.model_file import save
 from int8ref.program.sizes import max_steps
-from tests.conftest import POSITIONS, SENTENCES
-from tests.machine_text import machine_text
-from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
+from tests.helpers.builder import POSITIONS
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.processes import Command, run
 
-MODELS = {"decoder": build_tiny_decoder(4), "rotary": build_tiny_rotary(9)}
+MODELS = {"decoder": build_tiny_model(4, "decoder"), "rotary": build_tiny_model(9, "rotary")}
 TEXTS = [*SENTENCES, "", "The", "  ", *SENTENCES[::-1]]
 DRAWN = Options(temperature=1.5, top_p=0.9, seed=3, max_length=20)
 
@@ -54,7 +54,7 @@ def test_texts_end_where_the_positions_do(kind: str) -> None:
 
 def test_a_model_that_translates_is_refused() -> None:
     with pytest.raises(UserError, match="tiny-translation translates"):
-        LanguageModel(build_tiny_integer())
+        LanguageModel(build_tiny_model(6, "translation"))
 
 
 @pytest.fixture(scope="module")

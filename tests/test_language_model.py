@@ -22,11 +22,11 @@ from int8ref.search import Sampling
 from int8ref.search.request import Request
 from int8ref.text.decimals import natural_log
 from int8ref.text.tokenizers import build_tokenizer
-from tests.conftest import POSITIONS, SENTENCES
-from tests.processes import TIMEOUT
-from tests.tiny_integer import build_tiny_decoder, build_tiny_rotary
+from tests.helpers.builder import POSITIONS
+from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.processes import TIMEOUT
 
-MODEL = build_tiny_decoder(4)
+MODEL = build_tiny_model(4, "decoder")
 TOKENIZER = build_tokenizer(MODEL.target, len(MODEL.tensors["embeddings"]))
 TEXTS = [*SENTENCES, "", "The"]
 DRAWN = Options(temperature=1.2, top_k=20, top_p=0.95, seed=7, max_length=4)
@@ -259,7 +259,7 @@ def test_a_pickle_does_not_take_another_model(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save(path, MODEL)
     pickled = pickle.dumps(int8ref.load(path, "reference"))
-    save(path, build_tiny_rotary(9))
+    save(path, build_tiny_model(9, "rotary"))
     with pytest.raises(UserError, match="not the model that the pickled LanguageModel had"):
         pickle.loads(pickled)
 

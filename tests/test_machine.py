@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,73 +12,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.engines.backends import BACKENDS, Backend, load_engine
 from int8ref.engines.compiled import CompiledEngine
-from int8ref.engines.engine import Engine
-from int8ref.files.model_file import Model
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
-from int8ref.search.decoder import Session
 from int8ref.spec.instruction import ProgramError
-from tests.conftest import build_tiny_model
-from tests.helpers.engines import requests
-from tests.machine_text import machine_text
-from tests.program_mutations import draw_valid, used_tensors
-
-Batch = list[list[int]]
-MODEL = build_tiny_model(2)
-VOCABULARY = len(MODEL.tensors["embeddings"])
-sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=11).map(lambda ids: [*ids, 0])
-batches = st.lists(sentences, min_size=1, max_size=6)
-
-
-def engines(model: Model) -> tuple[Engine, Engine]:
-    """(reference, compiled)."""
-    machine_text()
-    reference, compiled = (
-        load_engine(model.program, model.tensors, backend) for backend in BACKENDS[::-1]
-    )
-    return reference, compiled
-
-
-@cache
-def tiny_engines() -> dict[str, Engine]:
-    """Backend -> engine of the tiny model; made when first used, as compiling takes long."""
-    return dict(zip(BACKENDS[::-1], engines(MODEL), strict=True))
-
-
-def reference() -> Engine:
-    return tiny_engines()["reference"]
-
-
-def compiled() -> Engine:
-    return tiny_engines()["compiled"]
-
-
-class Trace:
-    """Everything that an engine computes, in order."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, NDArray[Any]]] = []
-
-    def __call__(self, name: str, value: NDArray[Any]) -> None:
-        self.seen.append((name, value.copy()))
-
-    def assert_equal(self, other: Trace) -> None:
-        assert [name for name, _ in self.seen] == [name for name, _ in other.seen]
-        for (name, one), (_, two) in zip(self.seen, other.seen, strict=True):
-            assert one.dtype == two.dtype, name
-            np.testing.assert_array_equal(one, two, name)
-
-
-def follow(session: Session, start: int, rows: int, steps: int) -> list[NDArray[np.int32]]:
-    """Logits of some steps along the most likely tokens; eos does not end anything."""
-    ids, out = np.full(rows, start, np.int32), []
-    for _ in range(steps):
-        out.append(session.step(ids))
-        ids = out[-1].argmax(axis=1).astype(np.int32)
-    return out
+from tests.helpers.engines import Batch, Trace, engines, follow, requests
+from tests.helpers.models import build_tiny_model
+from tests.helpers.program_mutations import draw_valid, used_tensors
+from tests.helpers.tiny_engines import MODEL, VOCABULARY, batches, compiled, engine_of, reference
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -245,8 +187,10 @@ def test_threads_share_an_engine() -> None:
         ([[4] * 2000], IndexError, r"positions must lie in \[0, 64\)"),
     ],
 )
-def test_refuses_batches(backend: str, batch: Batch, error: type[Exception], message: str) -> None:
-    engine = tiny_engines()[backend]
+def test_refuses_batches(
+    backend: Backend, batch: Batch, error: type[Exception], message: str
+) -> None:
+    engine = engine_of(backend)
     with pytest.raises(error, match=message):
         engine.session(batch)
     with pytest.raises(error, match=message):
@@ -254,9 +198,8 @@ def test_refuses_batches(backend: str, batch: Batch, error: type[Exception], mes
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_refuses_steps(backend: str) -> None:
-    engine = tiny_engines()[backend]
-    session = engine.session([[4, 0]])
+def test_refuses_steps(backend: Backend) -> None:
+    session = engine_of(backend).session([[4, 0]])
     for token in (-2, VOCABULARY, 10**8):
         with pytest.raises(IndexError, match=r"token ids must lie in \[-1"):
             session.step(np.array([token], np.int32))

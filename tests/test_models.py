@@ -11,19 +11,17 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from int8ref.files import models
-from int8ref.files.model_file import Model, ModelFileError, load, save
+from int8ref.files.model_file import ModelFileError, load, save
 from int8ref.files.models import MODELS, ModelError, find_model, load_model
 from int8ref.host.storage import cache_folder
-from tests.first_use import IMPORTER, ROOT, TRANSLATE, Machine, new_machine
-from tests.forbidding import mounted
-
-TinyModel = Callable[[int], Model]
+from tests.helpers.first_use import IMPORTER, ROOT, TRANSLATE, Machine, new_machine
+from tests.helpers.forbidding import mounted
+from tests.helpers.models import build_tiny_model
 
 
 @pytest.fixture
@@ -261,11 +259,9 @@ def test_other_work_is_begun_before_an_import(
     assert find_model("en-pt", pytest.fail, pytest.fail) == path
 
 
-def test_files_are_taken_as_they_are(
-    tmp_path: Path, tiny_file: Path, tiny_model: TinyModel
-) -> None:
+def test_files_are_taken_as_they_are(tmp_path: Path, tiny_file: Path) -> None:
     assert find_model(str(tiny_file), pytest.fail) == tiny_file
-    save(tmp_path / "en-pt", tiny_model(1))
+    save(tmp_path / "en-pt", build_tiny_model(1))
     path, model = load_model(str(tmp_path / "en-pt"), pytest.fail)
     assert (path, model.name) == (tmp_path / "en-pt", "tiny")
     (tmp_path / "en-pt").write_bytes(b"damaged")

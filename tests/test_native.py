@@ -18,8 +18,8 @@ from int8ref.host import child, cpu, installed
 from int8ref.machine.toolchain import compilers, image, native, objects, sources
 from int8ref.machine.toolchain.objects import Part
 from tests.helpers.engines import requests
-from tests.native_cache import REFERENCE, Cache, new_cache, small_part
-from tests.processes import TIMEOUT, python, until
+from tests.helpers.native_cache import REFERENCE, Cache, new_cache, small_part
+from tests.helpers.processes import TIMEOUT, python, until
 
 
 @pytest.fixture(name="cache")

@@ -10,10 +10,10 @@ import pytest
 
 from int8ref.host import locks
 from int8ref.machine.toolchain import image, objects
-from tests import forbidding
+from tests.helpers import forbidding
 from tests.helpers.engines import requests
-from tests.native_cache import REFERENCE, Cache, new_cache, small_part
-from tests.processes import TIMEOUT, python, until
+from tests.helpers.native_cache import REFERENCE, Cache, new_cache, small_part
+from tests.helpers.processes import TIMEOUT, python, until
 
 
 @pytest.fixture(name="cache")
@@ -100,7 +100,7 @@ from int8ref.engines.compiled import CompiledEngine
 from int8ref.machine.toolchain import native
 from int8ref.files.model_file import load
 from int8ref.search.request import Request
-from tests.forbidding import MMAP, MPROTECT, forbid
+from tests.helpers.forbidding import MMAP, MPROTECT, forbid
 model, code = load(sys.argv[1]), Path(sys.argv[2]).read_bytes()
 forbid(*{"mprotect": [MPROTECT], "all": [MPROTECT, MMAP]}[sys.argv[3]])
 native._read = lambda path: code

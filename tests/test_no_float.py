@@ -26,9 +26,9 @@ from int8ref.files.model_file import Model
 from int8ref.program.program import Tensors
 from int8ref.reference import operation
 from int8ref.search import BeamOptions, Hypothesis, Sampling
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests, score
-from tests.machine_text import machine_text, text_of
+from tests.helpers.machine_text import machine_text, text_of
+from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 

@@ -21,10 +21,10 @@ from int8ref.machine.model import packed, prepare
 from int8ref.machine.model.prepare import Prepared, coarse_keys, linears, packed_key, start_key
 from int8ref.program.program import Tensors
 from int8ref.translation.worker import Worker
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests
-from tests.machine_text import machine_text
-from tests.processes import TIMEOUT, python
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import TIMEOUT, python
 
 BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
 

@@ -19,13 +19,12 @@ from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model, save
 from int8ref.translation.windows import Window, windows
-from tests.conftest import SENTENCES, build_tiny_model
 from tests.helpers.engines import paths
-from tests.machine_text import machine_text
-from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.processes import Command, run
 
-MODEL = build_tiny_decoder(4)
+MODEL = build_tiny_model(4, "decoder")
 TEXT = [*SENTENCES, "", "  ", *SENTENCES[::-1], SENTENCES[0] * 3]
 
 
@@ -122,7 +121,7 @@ def test_powers_of_two() -> None:
 def test_log_probabilities(kind: str, data: st.DataObject) -> None:
     """Any starts and paths, of unlike lengths, with eos anywhere; equal on both engines."""
     machine_text()
-    model = MODEL if kind == "decoder" else build_tiny_integer()
+    model = MODEL if kind == "decoder" else build_tiny_model(6, "translation")
     size = len(model.tensors["embeddings"])
     tokens = data.draw(
         st.lists(st.lists(st.integers(0, size - 1), min_size=1, max_size=9), min_size=1, max_size=5)

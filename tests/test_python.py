@@ -23,10 +23,9 @@ from int8ref import Options, Translator
 from int8ref.files.model_file import save
 from int8ref.options import OptionError
 from int8ref.translation.alignment import AlignmentError
-from tests.conftest import build_tiny_model
-from tests.processes import TIMEOUT
-from tests.test_whole_model import imported
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import TIMEOUT
+from tests.helpers.real_models import imported
 
 MODEL = build_tiny_model(2)
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "O sol nasceu"]
@@ -205,7 +204,7 @@ def test_a_pickle_does_not_take_another_model(tmp_path: Path) -> None:
 
 def test_a_decoder_alone_translates_nothing() -> None:
     with pytest.raises(int8ref.UserError, match="model tiny-decoder-only: a decoder alone"):
-        Translator(build_tiny_decoder(), "reference")
+        Translator(build_tiny_model(0, "decoder"), "reference")
 
 
 def test_errors(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,10 @@ from int8ref import LanguageModel, Translator
 from int8ref.engines.backends import load_engine
 from int8ref.files.models import load_model
 from int8ref.files.shortlist import Shortlist
-from tests.conftest import build_tiny_model
-from tests.machine_text import machine_text
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
 
-MODEL, DECODER = build_tiny_model(2), build_tiny_decoder(4)
+MODEL, DECODER = build_tiny_model(2), build_tiny_model(4, "decoder")
 PROGRAM = MODEL.program
 COUNTS = f"{len(PROGRAM.encoder)} of the encoder, {len(PROGRAM.decoder)} of the decoder"
 TOLD = f"<Program, instructions: {COUNTS}; states: 1>"

@@ -12,10 +12,10 @@ from int8ref.machine.model import split
 from int8ref.machine.model.split import LEAST_ROWS, MOST_WEIGHTS, NEAR_BYTES, Footprint
 from int8ref.search.hypothesis import BeamOptions
 from int8ref.spec.instruction import Domain
-from tests.conftest import WIDTH
-from tests.helpers.engines import paths, requests
-from tests.test_machine import engines
-from tests.tiny_integer import DECODER_BATCH, build_tiny_decoder, build_tiny_integer
+from tests.helpers.builder import WIDTH
+from tests.helpers.engines import engines, paths, requests
+from tests.helpers.models import DECODER_BATCH, Kind, build_tiny_model
+from tests.helpers.tiny_engines import MODELS
 
 BATCH = [[4 + i, 9, *range(3, 4 + i % 5), 0] for i in range(11)]
 
@@ -56,14 +56,14 @@ def test_large_weights_are_read_once() -> None:
 
 def test_footprint() -> None:
     """Keys and values of a token: each history is one of them; one layer sees the source."""
-    model = build_tiny_integer()
+    model = build_tiny_model(6, "translation")
     found = Footprint.of(model.program, model.tensors, {})
     names = {i.weight for i in model.program.decoder if i.op == "linear"}
     assert found.weights == sum(model.tensors[name].size for name in names)
     histories = [s for s in model.program.states if s.domain == "history"]
     assert found.step == sum(s.width for s in histories)
     assert found.token == 2 * WIDTH
-    alone = Footprint.of((decoder := build_tiny_decoder(4)).program, decoder.tensors, {})
+    alone = Footprint.of((decoder := build_tiny_model(4, "decoder")).program, decoder.tensors, {})
     assert alone.step > 0
     assert alone.token == 0
 
@@ -83,8 +83,8 @@ def test_memory_of_a_part_is_bounded(
 
 @pytest.mark.parametrize("kind", ["translation", "decoder"])
 @pytest.mark.parametrize("near", [1, 1500])
-def test_no_result_tells_of_parts(kind: str, near: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_tiny_integer() if kind == "translation" else build_tiny_decoder(4)
+def test_no_result_tells_of_parts(kind: Kind, near: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MODELS[kind]
     batch = BATCH if kind == "translation" else DECODER_BATCH[:1] * 11
     limits = [3 + 2 * (i % 4) for i in range(len(batch))]
     reference, compiled = engines(model)

@@ -20,9 +20,11 @@ from int8ref.program.sizes import max_target_length
 from int8ref.search import BeamOptions, Hypothesis, Sampling
 from int8ref.search.request import Path, Request
 from int8ref.text.decimals import natural_log
-from tests.conftest import POSITIONS, build_tiny_model
-from tests.machine_text import machine_text
-from tests.processes import Command, run
+from int8ref.translator import Line
+from tests.helpers.builder import POSITIONS
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import Command, run
 
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "O sol nasceu"]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()
@@ -249,7 +251,8 @@ def test_from_python(translator: Translator) -> None:
     found = translator.translate(LINES, everywhere)
     pairs = [(line, PREFIX) for line in LINES]
     assert translator.translate(pairs, options) == found
-    assert translator.translate([[*pair] for pair in pairs], options) == found  # type: ignore[list-item]
+    lists: Any = [[*pair] for pair in pairs]
+    assert translator.translate(lists, options) == found
     assert list(translator.stream(iter(pairs), options)) == found
     assert [translator.translate(line, everywhere) for line in LINES] == found
     assert [result.source for result in found] == LINES
@@ -261,7 +264,7 @@ def test_from_python(translator: Translator) -> None:
 
 def test_pairs_beside_sentences(translator: Translator) -> None:
     options = Options(target_prefix="A dog")
-    mixed = ["The cat", ("The cat", "O gato"), ("The cat", ""), "", ("", "O gato")]
+    mixed: list[Line] = ["The cat", ("The cat", "O gato"), ("The cat", ""), "", ("", "O gato")]
     found = translator.translate(mixed, options)
     assert list(translator.stream(iter(mixed), options)) == found
     wanted = translated(
@@ -304,15 +307,17 @@ def test_scores_are_of_what_follows(translator: Translator) -> None:
 def test_what_is_no_prefix(translator: Translator, value: Any) -> None:
     with pytest.raises(int8ref.OptionError, match=r"target_prefix is .*, not a str"):
         Options(target_prefix=value)
-    for call in (translator.translate, lambda lines: list(translator.stream(lines))):
+    calls: list[Any] = [translator.translate, lambda lines: list(translator.stream(lines))]
+    for call in calls:
         with pytest.raises(int8ref.UserError, match=r"(text|lines)\[1\]\[1\] is .*, not a str"):
-            call(["a", ("a", value)])  # type: ignore[operator]
+            call(["a", ("a", value)])
         with pytest.raises(int8ref.UserError, match=r"(text|lines)\[1\]\[0\] is .*, not a str"):
-            call(["a", (value, "a")])  # type: ignore[operator]
+            call(["a", (value, "a")])
 
 
 @pytest.mark.parametrize("line", [("a",), ("a", "b", "c"), [], {"a": "b"}], ids=repr)
 def test_what_is_no_pair(translator: Translator, line: Any) -> None:
+    lines: list[Any] = ["a", line]
     with pytest.raises(int8ref.UserError, match=r"text\[1\] is .*, not a str") as caught:
-        translator.translate(["a", line])
+        translator.translate(lines)
     assert isinstance(caught.value, TypeError)

@@ -17,7 +17,7 @@ from int8ref.kernels.gemm.coarse_layout import (
     useful,
 )
 from int8ref.kernels.gemm.target import TARGET
-from tests.kernels.gemm_cases import guarded
+from tests.helpers.memory import assert_untouched_behind, guarded
 
 needs_pairs = pytest.mark.skipif(not TARGET.pair_products, reason="this CPU has no use for it")
 VALUES = {
@@ -38,6 +38,7 @@ def found(
     gemm_coarse_argmax(
         x, coarse.weight, coarse.start, coarse.length, weight, start, index, value, workspace
     )
+    assert_untouched_behind(index, value, workspace)
     return index, value
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from int8ref.engines.reference import run_instruction
 from int8ref.program.inputs import Values
@@ -21,12 +21,11 @@ from int8ref.program.program import Tensors
 from int8ref.reference.linear import Linear
 from int8ref.reference.match_add import MatchAdd
 from int8ref.spec.instruction import Domain, Facts, Instruction, Scope, ValueType
+from tests.helpers.memory import GUARD, guarded
 
 Array = NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
 WORKSPACE_BYTES = 1 << 20
-GUARD = 64
-"""Bytes behind every output that no kernel may touch."""
 
 
 @dataclass
@@ -147,7 +146,7 @@ def run_machine(case: Case) -> dict[str, Array]:
     from int8ref.machine.model.assemble import OPCODES
     from int8ref.machine.model.prepare import Prepared, start_shift
     from int8ref.machine.toolchain.native import machine
-    from tests.machine_text import machine_text
+    from tests.helpers.machine_text import machine_text
 
     machine_text()
     types = case.types()
@@ -220,12 +219,6 @@ def run_machine(case: Case) -> dict[str, Array]:
     call[[word.CODE, word.CODE_ROWS]] = code.ctypes.data, 1
     machine()(call.ctypes.data)
     return {place: view(names[place]).copy() for place in names}
-
-
-def guarded(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """An array with bytes of 0x5A in it and behind it: `array.base` ends with GUARD of them."""
-    room = np.full(int(np.prod(shape)) * np.dtype(dtype).itemsize + GUARD, 0x5A, np.uint8)
-    return np.ndarray(shape, dtype, buffer=room)
 
 
 @st.composite

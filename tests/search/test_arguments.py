@@ -16,8 +16,9 @@ from int8ref.search import BeamOptions, Sampling
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request
 from int8ref.spec.limits import MAX_TEXTS, MAX_TOKENS
-from tests.conftest import POSITIONS, build_tiny_model
-from tests.machine_text import machine_text
+from tests.helpers.builder import POSITIONS
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 ONE = [[5, 6, 0]]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.search import BeamOptions
-from tests.helpers.engines import requests
+from tests.helpers.engines import Batch, requests
 from tests.helpers.searches import SIZES, beam_options, candidates_of, limits_of
-from tests.test_machine import VOCABULARY, Batch, batches, compiled, reference
+from tests.helpers.tiny_engines import VOCABULARY, batches, compiled, reference
 
 EVERY = np.arange(VOCABULARY, dtype=np.int32)
 

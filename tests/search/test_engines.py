@@ -10,23 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.engines.backends import BACKENDS
+from int8ref.engines.backends import BACKENDS, Backend
 from int8ref.machine.loop.steps import HEAD_ROWS
 from int8ref.machine.memory.hypotheses import BLOCK
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Hypothesis
-from tests.helpers.engines import requests, score
+from tests.helpers.engines import Batch, engines, requests, score
 from tests.helpers.searches import SIZES, beam_options, limits_of
-from tests.test_machine import (
-    MODEL,
-    VOCABULARY,
-    Batch,
-    batches,
-    compiled,
-    engines,
-    reference,
-    tiny_engines,
-)
+from tests.helpers.tiny_engines import MODEL, VOCABULARY, batches, compiled, engine_of, reference
 
 BATCH = [[5, 9, 3, 0], [7, 0], [8, 6, 4, 2, 1, 0], [12, 4, 0]]
 
@@ -185,7 +176,7 @@ def test_the_likeliest_of_a_row(width: int, count: int, spread: int, seed: int) 
 @pytest.mark.parametrize(
     "ids", [np.array([5], np.int32), [5], np.ones(3), np.ones((3, 1), np.int32)]
 )
-def test_a_step_takes_an_integer_for_each_row(backend: str, ids: Any) -> None:
-    session = tiny_engines()[backend].session([[4, 0]] * 3)
+def test_a_step_takes_an_integer_for_each_row(backend: Backend, ids: Any) -> None:
+    session = engine_of(backend).session([[4, 0]] * 3)
     with pytest.raises(ValueError, match="as token ids of 3 rows"):
         session.step(ids)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,37 +10,20 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from int8ref.engines.engine import Engine
 from int8ref.search import BeamOptions, Hypothesis, forced
 from int8ref.search.beam import beam
 from int8ref.search.decoder import Scorer
 from int8ref.search.request import Path, Request
-from tests.conftest import build_tiny_model
+from tests.helpers.models import Kind
 from tests.helpers.searches import SIZES, batches_of, beam_options
+from tests.helpers.tiny_engines import MODELS, VOCABULARY, both, sources_of
 from tests.search.oracle import EOS, TableEngine, beam_by_definition, tables
-from tests.test_machine import engines
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
 
-MODELS = {
-    "recurrent": build_tiny_model(2),
-    "translation": build_tiny_integer(),
-    "decoder": build_tiny_decoder(4),
-    "rotary": build_tiny_rotary(9),
-}
-VOCABULARY = len(MODELS["recurrent"].tensors["embeddings"])
-sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=8).map(lambda ids: [*ids, 0])
 options = beam_options(SIZES)
 
 
-@cache
-def both(kind: str) -> tuple[Engine, Engine]:
-    """(reference, compiled)."""
-    return engines(MODELS[kind])
-
-
-def batches(kind: str, restricted: bool = False) -> st.SearchStrategy[list[Request]]:
-    ids = sentences if kind in ("recurrent", "translation") else st.just([])
-    return batches_of(ids, VOCABULARY, restricted=restricted)
+def batches(kind: Kind, restricted: bool = False) -> st.SearchStrategy[list[Request]]:
+    return batches_of(sources_of(kind), VOCABULARY, restricted=restricted)
 
 
 def scored(scorer: Scorer, request: Request, found: Hypothesis, options: BeamOptions) -> Hypothesis:
@@ -69,7 +51,7 @@ def test_a_beam_is_its_definition(
 @pytest.mark.parametrize("kind", MODELS)
 @settings(max_examples=30)
 @given(data=st.data(), options=options)
-def test_both_engines_find_the_same(kind: str, data: st.DataObject, options: BeamOptions) -> None:
+def test_both_engines_find_the_same(kind: Kind, data: st.DataObject, options: BeamOptions) -> None:
     """In a batch of prefixes of unlike length, with candidates and without; nothing but a request
     changes what is found for it."""
     batch = data.draw(batches(kind, restricted=True), "batch")
@@ -91,7 +73,9 @@ def test_both_engines_find_the_same(kind: str, data: st.DataObject, options: Bea
 @pytest.mark.parametrize("kind", MODELS)
 @settings(max_examples=30)
 @given(data=st.data(), options=options)
-def test_scores_are_those_of_the_path(kind: str, data: st.DataObject, options: BeamOptions) -> None:
+def test_scores_are_those_of_the_path(
+    kind: Kind, data: st.DataObject, options: BeamOptions
+) -> None:
     """What follows the prefix, whole or cut, gets the same numbers from forced decoding."""
     batch = data.draw(batches(kind), "batch")
     reference, compiled = both(kind)
@@ -103,7 +87,7 @@ def test_scores_are_those_of_the_path(kind: str, data: st.DataObject, options: B
 @pytest.mark.parametrize("kind", MODELS)
 @settings(max_examples=20)
 @given(data=st.data())
-def test_paths_count_the_tokens_after_their_prefix(kind: str, data: st.DataObject) -> None:
+def test_paths_count_the_tokens_after_their_prefix(kind: Kind, data: st.DataObject) -> None:
     batch = data.draw(batches(kind), "batch")
     tokens = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6)
     start = MODELS[kind].program.start
@@ -119,7 +103,7 @@ def test_paths_count_the_tokens_after_their_prefix(kind: str, data: st.DataObjec
 @pytest.mark.parametrize("kind", MODELS)
 @settings(max_examples=20)
 @given(data=st.data())
-def test_a_search_continues_what_it_began(kind: str, data: st.DataObject) -> None:
+def test_a_search_continues_what_it_began(kind: Kind, data: st.DataObject) -> None:
     """The first tokens of a greedy translation as a prefix lead to the rest of it."""
     batch = [replace(request, prefix=()) for request in data.draw(batches(kind), "batch")]
     reference, compiled = both(kind)
@@ -155,9 +139,9 @@ def test_eos_in_a_prefix_ends_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_more_rows_than_are_read_at_once(kind: str) -> None:
+def test_more_rows_than_are_read_at_once(kind: Kind) -> None:
     """Prefixes of any length, of sentences that end early beside those that begin late."""
-    source = kind in ("recurrent", "translation")
+    source = bool(MODELS[kind].program.encoder)
     candidates = np.arange(0, VOCABULARY, 3, dtype=np.int32)
     batch = [
         Request(

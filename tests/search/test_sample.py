@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.engines.engine import Engine
 from int8ref.search.hypothesis import Sampling
 from int8ref.search.request import Request
 from int8ref.search.sampling import drawn, random_numbers, weights
 from int8ref.spec.limits import ALL
-from tests.conftest import build_tiny_model
-from tests.test_machine import engines
-from tests.tiny_integer import build_tiny_decoder, build_tiny_rotary
+from tests.helpers.models import Kind
+from tests.helpers.tiny_engines import MODELS, VOCABULARY, both, sources_of
 
-MODELS = {
-    "recurrent": build_tiny_model(2),
-    "decoder": build_tiny_decoder(4),
-    "rotary": build_tiny_rotary(9),
-}
-VOCABULARY = len(MODELS["recurrent"].tensors["embeddings"])
 samplings = st.builds(
     Sampling,
     temperature=st.sampled_from([1, 70, 100, 300, 10_000]),
@@ -33,25 +23,18 @@ samplings = st.builds(
 )
 
 
-@cache
-def both(kind: str) -> tuple[Engine, Engine]:
-    """(reference, compiled)."""
-    return engines(MODELS[kind])
-
-
-def requests_of(kind: str) -> st.SearchStrategy[list[Request]]:
-    ids = st.lists(st.integers(1, VOCABULARY - 1), max_size=6)
+def requests_of(kind: Kind) -> st.SearchStrategy[list[Request]]:
     request = st.builds(
         Request,
-        ids=ids.map(lambda s: [*s, 0]) if kind == "recurrent" else st.just([]),
+        ids=sources_of(kind),
         limit=st.integers(1, 9),
-        prefix=ids,
+        prefix=st.lists(st.integers(1, VOCABULARY - 1), max_size=6),
         number=st.integers(0, 2**44 - 1),
     )
     return st.lists(request, min_size=1, max_size=5)
 
 
-def alone(kind: str, sampling: Sampling, request: Request) -> list[int]:
+def alone(kind: Kind, sampling: Sampling, request: Request) -> list[int]:
     """One text by itself, a step at a time, on the reference."""
     engine, _ = both(kind)
     program = engine.program
@@ -72,7 +55,7 @@ def alone(kind: str, sampling: Sampling, request: Request) -> list[int]:
 @settings(max_examples=25)
 @given(data=st.data(), sampling=samplings)
 def test_no_text_depends_on_its_neighbours(
-    kind: str, data: st.DataObject, sampling: Sampling
+    kind: Kind, data: st.DataObject, sampling: Sampling
 ) -> None:
     asked = data.draw(requests_of(kind))
     wanted = [alone(kind, sampling, request) for request in asked]
@@ -81,8 +64,8 @@ def test_no_text_depends_on_its_neighbours(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_texts_of_other_numbers_are_other_texts(kind: str) -> None:
-    ids = [5, 0] if kind == "recurrent" else []
+def test_texts_of_other_numbers_are_other_texts(kind: Kind) -> None:
+    ids = [5, 0] if MODELS[kind].program.encoder else []
     for engine in both(kind):
         numbered = [Request(ids, 9, number=number) for number in range(4)]
         assert len({tuple(text) for text in engine.sample(numbered, Sampling(200, seed=4))}) > 1

@@ -12,9 +12,9 @@ from int8ref.engines.backends import load_engine
 from int8ref.host import storage
 from int8ref.machine.toolchain import native, objects
 from int8ref.machine.toolchain.objects import Part
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests
-from tests.machine_text import machine_text
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")

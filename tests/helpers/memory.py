@@ -1,0 +1,24 @@
+"""Arrays that show where somebody has written past their end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+GUARD = 256
+"""Bytes behind a guarded array that nobody may touch."""
+
+
+def guarded(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An array with bytes of 0x5A in it and behind it: `array.base` ends with GUARD of them."""
+    room = np.full(int(np.prod(shape)) * np.dtype(dtype).itemsize + GUARD, 0x5A, np.uint8)
+    return np.ndarray(shape, dtype, buffer=room)
+
+
+def assert_untouched_behind(*arrays: NDArray[Any]) -> None:
+    """Nobody has written past the end of guarded arrays."""
+    for array in arrays:
+        assert array.base is not None
+        assert (array.base[-GUARD:] == 0x5A).all(), "written past the end"
