@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from int8ref.engines.backends import load_engine
 from int8ref.program.sizes import max_target_length
 from int8ref.program.validate import validate
-from int8ref.search import BeamOptions
+from int8ref.search.request import Path as Given
+from int8ref.search.request import Request
 from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.tokenizers import TextTokenizer, build_tokenizer
 from weights_import import sources
@@ -88,18 +89,23 @@ def in_integers(model: FloatModel, ranges: Ranges, options: Options, corpus: Cor
     program, tensors = lower(model, ranges, options)
     validate(program, tensors)
     engine = load_engine(program, tensors)
-    engine.greedy([corpus.sources[0]], [2])  # packs the weights
+    engine.greedy([Request(corpus.sources[0], 2)])  # packs the weights
     ids: list[list[int]] = [[] for _ in corpus.sources]
     nats, seconds = np.zeros(len(ids)), 0.0
     for batch in batches(corpus.sources, BATCH):
         some = [corpus.sources[i] for i in batch]
+        limits = [max_target_length(program, tensors, len(source)) for source in some]
         start = time.process_time()
-        found = engine.greedy(some, [max_target_length(program, tensors, len(s)) for s in some])
+        found = engine.greedy(list(map(Request, some, limits)))
         seconds += time.process_time() - start
-        scored = engine.score(some, [corpus.targets[i] for i in batch], BeamOptions())
-        for i, row, hypothesis in zip(batch, found, scored, strict=True):
+        targets = [[*corpus.targets[i], program.eos] for i in batch]
+        paths = [
+            Given(source, program.start, target)
+            for source, target in zip(some, targets, strict=True)
+        ]
+        for i, row, gains in zip(batch, found, engine.log_probabilities(paths), strict=True):
             ids[i] = row
-            nats[i] = -sum(hypothesis.tokens) * 2.0**-LOG_BITS * np.log(2)
+            nats[i] = -sum(gains) * 2.0**-LOG_BITS * np.log(2)
     return Found([corpus.tokenizer.decode(row) for row in ids], nats, seconds)
 
 

@@ -30,6 +30,7 @@ import numpy.typing as npt
 from benchmarks.summary import paired_ratio, summarize
 from int8ref.engines.backends import load_engine
 from int8ref.engines.engine import Engine
+from int8ref.search.request import Request
 from weights_import import sources
 from weights_import.calibrate import calibrate
 from weights_import.float_model import FloatModel
@@ -106,7 +107,7 @@ def theirs(command: list[str | Path]) -> float:
 def ours(engine: Engine, tokens: int) -> float:
     """Tokens a second of int8ref."""
     begun = time.perf_counter()
-    found = engine.greedy([[]], [tokens])
+    found = engine.greedy([Request((), tokens)])
     return (len(found[0]) or 1) / (time.perf_counter() - begun)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import reprlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from int8ref.search.request import Path, Request
 from int8ref.text.batching import in_order
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translation import expect
-from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed
+from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
 from int8ref.translation.scores import scores_of
 from int8ref.translation.windows import TextTokens, Window, windows
 
@@ -86,9 +87,11 @@ class LanguageModel(ReadyModel):
         refused.  Of a text that leaves no position, only the last tokens are read.  Raises
         `OptionError`, and `WrongTypeError` for anything but text.
         """
-        if isinstance(text, str):
-            return next(iter(self.stream([text], options)))
-        return list(self.stream(text, options))
+        if not isinstance(text, str):
+            texts = expect.texts("text", text, "a str or a list of str")
+            return list(itertools.chain.from_iterable(self._batches(texts, options)))
+        ((found,),) = self._batches(iter([expect.text("text", text)]), options)
+        return found
 
     def stream(
         self, texts: Iterable[str], options: Options = DEFAULT_OPTIONS
@@ -100,8 +103,14 @@ class LanguageModel(ReadyModel):
         self, texts: Iterable[str], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
     ) -> Iterator[list[Continuation]]:
         """As `stream`, in lists of what is ready; `warn` is told of texts that are cut."""
+        return self._batches(expect.texts("texts", texts), options, warn)
+
+    def _batches(
+        self, texts: Iterator[str], options: Options, warn: Warn | None = None
+    ) -> Iterator[list[Continuation]]:
+        """As `batches`, of texts that are checked."""
         _check(options, SAMPLED)
-        prompts = self._prompts(expect.texts("texts", texts), warn)
+        prompts = self._prompts(texts, warn)
         work = partial(self._continue, options.sampling, options.max_length or self._positions)
         limits = self.speed.limits(self.speed.batch_size * self._positions)
         return in_order(prompts, work, lambda prompt: len(prompt.ids) + 1, limits)
@@ -116,13 +125,14 @@ class LanguageModel(ReadyModel):
         as many as the model has positions for, which is the default.  `lines` is iterated in
         another thread.  `warn` is told, at the end, how many characters the vocabulary lacks.
         Raises `UserError` for a window that the model has no positions for, and for a text without
-        lines.
+        lines, and `WrongTypeError` for lines that are no text.
         """
         length = self._positions if window is None else window
-        if not 2 <= length <= self._positions:
-            raise UserError(f"a window of {length} tokens: the model takes 2 to {self._positions}")
+        if type(length) is not int or not 2 <= length <= self._positions:
+            told = f"a window of {reprlib.repr(length)} tokens"
+            raise UserError(f"{told}: the model takes 2 to {self._positions}")
         program = self.model.program
-        tokens = TextTokens(lines, self._tokenizer, program.eos)
+        tokens = TextTokens(expect.texts("lines", lines), self._tokenizer, program.eos)
         pieces = windows(tokens, program.start, length)
         limits = self.speed.limits(self.speed.batch_size * length)
         total = sum(chain.from_iterable(in_order(pieces, self._log2, _size, limits)))
@@ -140,6 +150,7 @@ class LanguageModel(ReadyModel):
         it in windows.
         """
         _check(options, SCORED)
+        check_alpha(self.model, options)
         program = self.model.program
         ids = self._tokenizer.encode(expect.text("text", text))
         if len(ids) >= self._positions:

@@ -11,7 +11,8 @@ class Scores:
     """Natural logarithms of probabilities, never positive, with six decimal places.
 
     tokens           log P(token | source, tokens before it), a number a token; the last is that of
-                     the end of the sentence, unless the translation stopped at its limit
+                     the end of the sentence, unless the translation stopped at its limit.  Tokens
+                     of the text that the translation was told to begin with have no number
     log_probability  their sum: log P(translation | source)
     score            the sum, normalised: what translations are ranked by.  With n numbers in the
                      sum it is
@@ -51,8 +52,11 @@ and the text.  The model knows that there was something, not what."""
 
 @dataclass(frozen=True)
 class Translation:
-    """One translation of a sentence; `scores` and `alignment` where they were asked for, and what
-    the vocabulary lacks of a translation that was given to be scored."""
+    """One translation of a sentence; `scores` and `alignment` where they were asked for.
+
+    unknown  what the vocabulary lacks of a given text: of the translation that was given to be
+             scored, or of the text that the translation begins with; by places in tokens
+    """
 
     text: str
     tokens: tuple[str, ...]
@@ -68,7 +72,8 @@ class Result:
 
     source         the text
     source_tokens  its tokens, as far as they were used
-    truncated      whether the source, or a translation given to be scored, had to be cut
+    truncated      whether a text had to be cut: the source, a translation given to be scored, or
+                   the text that the translation begins with
     unknown        what the vocabulary lacks of the source, by places in source_tokens
     """
 

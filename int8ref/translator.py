@@ -15,20 +15,27 @@ from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
 from int8ref.language_model import LanguageModel
-from int8ref.options import DEFAULT_OPTIONS, OptionError, Options
+from int8ref.options import DEFAULT_OPTIONS, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Result
 from int8ref.text.batching import in_order
 from int8ref.text.streams import described
 from int8ref.translation import expect
 from int8ref.translation.alignment import aligning_attention
-from int8ref.translation.ready import DEFAULT_SPEED, MAX_BATCH_TOKENS, ReadyModel, Speed
+from int8ref.translation.ready import (
+    DEFAULT_SPEED,
+    MAX_BATCH_TOKENS,
+    ReadyModel,
+    Speed,
+    check_alpha,
+)
 from int8ref.translation.worker import Sentence, Warn, Worker
 
 Pair = tuple[str, str]
 """A sentence and its translation."""
 Line = str | tuple[str, str]
 """A sentence; or a sentence and the text that its translation begins with."""
+Lines = list[Line] | list[str] | list[tuple[str, str]] | tuple[Line, ...]
 
 
 @overload
@@ -102,14 +109,10 @@ class Translator(ReadyModel):
     def translate(self, text: str, options: Options = ...) -> Result: ...
 
     @overload
-    def translate(
-        self, text: list[Line] | list[str] | tuple[Line, ...], options: Options = ...
-    ) -> list[Result]: ...
+    def translate(self, text: Lines, options: Options = ...) -> list[Result]: ...
 
     def translate(
-        self,
-        text: str | list[Line] | list[str] | tuple[Line, ...],
-        options: Options = DEFAULT_OPTIONS,
+        self, text: str | Lines, options: Options = DEFAULT_OPTIONS
     ) -> Result | list[Result]:
         """The translation of a sentence; or of several, in their order.
 
@@ -196,11 +199,7 @@ def _check(model: Model, options: Options) -> None:
         raise UserError(f"model {model.name} has no shortlist beside it")
     if options.alignment is not None:
         aligning_attention(model.program)
-    if options.alpha is None and options.normalization != "none":
-        try:
-            options.check_alpha(model.program.alpha)
-        except OptionError as error:
-            raise OptionError(f"model {model.name}: {error}") from None
+    check_alpha(model, options)
 
 
 def _size(sentence: Sentence) -> int:

@@ -29,9 +29,8 @@ from int8ref.translation.alignment import (
     describe,
 )
 from int8ref.translator import Translator
-from tests.conftest import build_tiny_model
-from tests.test_whole_model import imported
-from tests.tiny_integer import build_tiny_integer
+from tests.helpers.models import build_tiny_model
+from tests.helpers.real_models import imported
 
 MODEL = build_tiny_model(2)
 TOKENS = st.integers(1, len(MODEL.tensors["embeddings"]) - 1)
@@ -86,7 +85,9 @@ def test_weights_are_those_of_the_attention(
         assert weights.tolist() == [[(p << SHARE_BITS) // sum(row) for p in row] for row in head]
 
 
-@pytest.mark.parametrize("model", [MODEL, build_tiny_integer()], ids=lambda model: model.name)
+@pytest.mark.parametrize(
+    "model", [MODEL, build_tiny_model(6, "translation")], ids=lambda model: model.name
+)
 def test_weights_are_those_that_mix_the_values(model: Model) -> None:
     """The operation itself, given values of which each is another column, to a unit of 127."""
     source, target = [5, 9, 3, 12, 4, 0], [7, 11, 6, 6]

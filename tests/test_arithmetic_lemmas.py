@@ -17,7 +17,7 @@ from int8ref.search import length
 from int8ref.spec import arithmetic
 from int8ref.spec.limits import MAX_TOKENS
 from int8ref.spec.scope import MAX_WIDTH
-from tests.processes import TIMEOUT
+from tests.helpers.processes import TIMEOUT
 
 z3 = pytest.importorskip("z3")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from int8ref.text import batching
 from int8ref.text.batching import Limits, in_order, make_batches
-from tests.processes import TIMEOUT
+from tests.helpers.processes import TIMEOUT
 
 limits_strategy = st.builds(
     Limits,

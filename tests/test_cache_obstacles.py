@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from int8ref.host import storage
-from tests.forbidding import mounted
+from tests.helpers.forbidding import mounted
 
 ROOT = Path(__file__).parents[1]
 NUMBER, ANOTHER = 54321, 12345

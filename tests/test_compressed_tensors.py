@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from int8ref.files import container
 from int8ref.files.model_file import ModelFileError, load, save, serialize
-from tests.model_bytes import read_plainly, refused
+from tests.helpers.model_bytes import read_plainly, refused
 
 DEFLATED = "encoder.qkv.bias"
 """A tensor of the tiny model that its file holds as a zlib stream: int32 [48]."""

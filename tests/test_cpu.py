@@ -14,7 +14,7 @@ from int8ref.errors import UserError
 from int8ref.host import arm, cpu
 from int8ref.kernels.gemm.target import select
 from int8ref.machine.toolchain import native, objects
-from tests.processes import TIMEOUT, python
+from tests.helpers.processes import TIMEOUT, python
 
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD

@@ -11,7 +11,7 @@ import pytest
 
 import int8ref
 from int8ref import Options
-from tests.processes import Command, run
+from tests.helpers.processes import Command, run
 
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "O sol nasceu"]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import generate, perplexity, score, translate, vectors
-from tests.processes import TIMEOUT
-from weights_import.__main__ import parser as import_parser
+from int8ref import score, translate
+from int8ref.files.model_file import save
+from tests.helpers.commands import PARSERS
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
@@ -29,14 +31,6 @@ CODE = re.compile(r"`([^`\n]+)`")
 FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
 PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
-PARSERS = {
-    "int8ref.generate": generate.parser,
-    "int8ref.perplexity": perplexity.parser,
-    "int8ref.score": score.parser,
-    "int8ref.translate": translate.parser,
-    "int8ref.vectors": vectors.parser,
-    "weights_import": import_parser,
-}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -210,6 +204,24 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "encoder.norm int8 (4, 16)" in run.stdout
+
+
+def test_the_language_model_of_the_page_runs(tmp_path: Path) -> None:
+    (program,) = (b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b)
+    assert "perplexity" in program
+    save(tmp_path / "stories.safetensors", build_tiny_model(4, "decoder"))
+    command = [sys.executable, "-W", "error", "-c", program]
+    told = subprocess.check_output(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        timeout=TIMEOUT,
+    )
+    text, words, score = told.rsplit("\n", 3)[:3]
+    assert text.startswith("Once upon a time")
+    assert float(words.split()[0]) > float(words.split()[1]) > 1
+    assert float(score) < 0
 
 
 def test_the_examples_of_the_model_file(

@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 
 import int8ref
-from int8ref import Options, Translator
-from int8ref.generate import generate
+from int8ref import LanguageModel, Options, Translator
 from int8ref.options import hundredths
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.models import build_tiny_model
 
 NAN = float("nan")
 NO_TEXT = [b"x", None, NAN, {"a": 1}, 5, memoryview(b"a"), object(), {"a"}]
 NO_ITEM = [b"x", None, NAN, 5, ["a"]]
-LM = build_tiny_decoder(4)
+LM = LanguageModel(build_tiny_model(4, "decoder"), "reference")
 
 
 @pytest.fixture(scope="module")
 def translator(tiny_file: Path) -> Translator:
-    return int8ref.load(tiny_file, "reference")
+    found = int8ref.load(tiny_file, "reference")
+    assert isinstance(found, Translator)
+    return found
 
 
 def lazily(lines: list[Any]) -> Iterator[Any]:
@@ -39,7 +40,11 @@ CALLS: dict[str, tuple[str, Callable[[Translator, Any], Any]]] = {
     "score of": ("translation", lambda t, x: t.score("a", x)),
     "stream_scores": ("pairs", lambda t, x: list(t.stream_scores(x))),
     "score_batches": ("pairs", lambda t, x: list(t.score_batches(x))),
-    "generate": ("texts", lambda t, x: list(generate(LM, x, backend="reference"))),
+    "generate": ("text", lambda t, x: LM.generate(x)),
+    "stream of texts": ("texts", lambda t, x: list(LM.stream(x))),
+    "batches of texts": ("texts", lambda t, x: list(LM.batches(x))),
+    "perplexity": ("lines", lambda t, x: LM.perplexity(x)),
+    "score of a text": ("text", lambda t, x: LM.score(x)),
 }
 ITEMS: dict[str, tuple[str, Callable[[Translator, Any], Any]]] = {
     "translate": ("text[1]", lambda t, x: t.translate(["a", x])),
@@ -47,7 +52,10 @@ ITEMS: dict[str, tuple[str, Callable[[Translator, Any], Any]]] = {
     "batches": ("lines[1]", lambda t, x: list(t.batches(["a", x]))),
     "pair": ("pairs[1]", lambda t, x: list(t.stream_scores([("a", "a"), x]))),
     "pair of": ("pairs[0][1]", lambda t, x: list(t.stream_scores([("a", x)]))),
-    "generate": ("texts[1]", lambda t, x: list(generate(LM, ["a", x], backend="reference"))),
+    "generate": ("text[1]", lambda t, x: LM.generate(["a", x])),
+    "stream of texts": ("texts[1]", lambda t, x: list(LM.stream(lazily(["a", x])))),
+    "batches of texts": ("texts[1]", lambda t, x: list(LM.batches(["a", x]))),
+    "perplexity": ("lines[1]", lambda t, x: LM.perplexity(["a", x])),
 }
 
 
@@ -112,8 +120,15 @@ def test_what_is_not_of_this_package(translator: Translator) -> None:
         lambda: Translator("model.safetensors"),  # type: ignore[arg-type]
         lambda: Translator(translator.model, "reference", 4),  # type: ignore[arg-type]
         lambda: Translator(translator.model, np.array(["a", "b"])),  # type: ignore[arg-type]
-        lambda: list(generate(LM, ["a"], Options(temperature=1))),  # type: ignore[arg-type]
-        lambda: list(generate(LM, ["a"], max_tokens=0)),
+        lambda: LanguageModel("model.safetensors"),  # type: ignore[arg-type]
+        lambda: LanguageModel(LM.model, "gpu"),  # type: ignore[arg-type]
+        lambda: LanguageModel(LM.model, np.array(["a", "b"])),  # type: ignore[arg-type]
+        lambda: LanguageModel(LM.model, "reference", 4),  # type: ignore[arg-type]
+        lambda: LM.generate("a", {"temperature": 1}),  # type: ignore[call-overload]
+        lambda: LM.stream(["a"], None),  # type: ignore[arg-type]
+        lambda: LM.score("a", 4),  # type: ignore[arg-type]
+        lambda: LM.perplexity(["a"], "8"),  # type: ignore[arg-type]
+        lambda: LM.perplexity(["a"], 8.0),  # type: ignore[arg-type]
     ):
         with pytest.raises(int8ref.UserError):
             wrong()
@@ -122,8 +137,15 @@ def test_what_is_not_of_this_package(translator: Translator) -> None:
 VALUES = [b"x", NAN, decimal.Decimal("sNaN"), [], {}, np.array([1, 2]), object(), "much", -1]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
-@pytest.mark.parametrize("name", Options.__dataclass_fields__)
+WRONG = [
+    (name, value)
+    for name in Options.__dataclass_fields__
+    for value in VALUES
+    if name != "target_prefix" or not isinstance(value, str)
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=repr)
 def test_options(name: str, value: Any) -> None:
     with pytest.raises(int8ref.UserError, match=f"^{name} is ") as caught:
         Options(**{name: value})

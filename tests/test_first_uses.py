@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from int8ref.files.model_file import load
-from tests.first_use import Machine, new_machine
-from tests.processes import TIMEOUT, until
+from tests.helpers.first_use import Machine, new_machine
+from tests.helpers.processes import TIMEOUT, until
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 
 from int8ref.files import container, foreign, model_file
 from int8ref.files.model_file import ModelFileError
-from tests.processes import Command, run
+from tests.helpers.processes import Command, run
 from tests.weights_import import tiny_ctranslate2, tiny_hugging_face, tiny_marian
 
 IMPORT = "import it with: python -m weights_import"

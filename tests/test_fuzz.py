@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from tests.machine_text import machine_text
-from tests.processes import start
+from tests.helpers.machine_text import machine_text
+from tests.helpers.processes import start
 
 PROGRAMS, FILES = 200, 300
 MANY_PROGRAMS, MANY_FILES = 10_000, 2_000

@@ -9,53 +9,52 @@ from typing import Any
 
 import pytest
 
+from int8ref import Continuation, LanguageModel, Options, Speed
 from int8ref.errors import UserError
 from int8ref.files.model_file import save
-from int8ref.generate import Continued, generate
 from int8ref.program.sizes import max_steps
-from int8ref.search import Sampling
-from tests.conftest import POSITIONS, SENTENCES
-from tests.machine_text import machine_text
-from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
+from tests.helpers.builder import POSITIONS
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.processes import Command, run
 
-MODELS = {"decoder": build_tiny_decoder(4), "rotary": build_tiny_rotary(9)}
+MODELS = {"decoder": build_tiny_model(4, "decoder"), "rotary": build_tiny_model(9, "rotary")}
 TEXTS = [*SENTENCES, "", "The", "  ", *SENTENCES[::-1]]
+DRAWN = Options(temperature=1.5, top_p=0.9, seed=3, max_length=20)
 
 
-def made(kind: str, texts: list[str], *arguments: Any) -> list[Continued]:
+def made(kind: str, options: Options, backend: Any, speed: Speed) -> list[Continuation]:
     machine_text()
-    return [result for results in generate(MODELS[kind], texts, *arguments) for result in results]
+    return LanguageModel(MODELS[kind], backend, speed).generate(TEXTS, options)
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("sampling", [None, Sampling(150, top_p=90, seed=3)])
-def test_neither_backend_nor_batches_nor_threads_change_it(
-    kind: str, sampling: Sampling | None
-) -> None:
-    wanted = made(kind, TEXTS, sampling, 20, "reference", len(TEXTS))
+@pytest.mark.parametrize("options", [Options(max_length=20), DRAWN], ids=["greedy", "drawn"])
+def test_neither_backend_nor_batches_nor_threads_change_it(kind: str, options: Options) -> None:
+    wanted = made(kind, options, "reference", Speed(len(TEXTS)))
     assert [result.prompt for result in wanted] == TEXTS
     assert {result.complete for result in wanted} == {True, False}
-    for batch_size, threads, buffer_size in ((1, 1, 1), (3, 2, None), (64, 2, 5)):
-        speed = "compiled", batch_size, threads, buffer_size
-        assert made(kind, TEXTS, sampling, 20, *speed) == wanted
+    for speed in (Speed(1, 1, 1), Speed(3, 2), Speed(64, 2, 5)):
+        assert made(kind, options, "compiled", speed) == wanted
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_texts_end_where_the_positions_do(kind: str) -> None:
-    model, told = MODELS[kind], []
+    model, told = MODELS[kind], list[str]()
     most = max_steps(model.program, model.tensors)
     assert most == POSITIONS
-    (found,) = list(generate(model, ["a b c d e f g " * 40], backend="reference", warn=told.append))
-    assert found[0].truncated
+    reference, text = LanguageModel(model, "reference"), "a b c d e f g " * 40
+    ((found,),) = reference.batches([text], Options(), told.append)
+    assert found == reference.generate(text)
+    assert found.truncated
     assert len(told) == 1
     assert told[0].startswith("text 1: only the last 32 of")
-    assert found[0].complete or len(found[0].ids) == most - 32
+    assert found.complete or len(found.ids) == most - 32
 
 
 def test_a_model_that_translates_is_refused() -> None:
     with pytest.raises(UserError, match="tiny-translation translates"):
-        list(generate(build_tiny_integer(), ["a"]))
+        LanguageModel(build_tiny_model(6, "translation"))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def test_the_command(command: Command, tmp_path: Path) -> None:
         "--max-tokens",
         "20",
     ]
-    wanted = made("rotary", TEXTS, Sampling(150, top_p=90, seed=3), 20)
+    wanted = made("rotary", DRAWN, "compiled", Speed())
     given = "".join(f"{text}\n" for text in TEXTS).encode()
     status, out, told = run([*command, *options, "-q"], given)
     assert (status, told) == (0, "")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.processes import TIMEOUT
+from tests.helpers.processes import TIMEOUT
 
 
 def test_a_long_value_makes_no_long_id(request: pytest.FixtureRequest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,73 +12,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.engines.backends import BACKENDS, Backend, load_engine
 from int8ref.engines.compiled import CompiledEngine
-from int8ref.engines.engine import Engine
-from int8ref.files.model_file import Model
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
-from int8ref.search.decoder import Session
 from int8ref.spec.scope import ProgramError
-from tests.conftest import build_tiny_model
-from tests.helpers.engines import requests
-from tests.machine_text import machine_text
-from tests.program_mutations import draw_valid, used_tensors
-
-Batch = list[list[int]]
-MODEL = build_tiny_model(2)
-VOCABULARY = len(MODEL.tensors["embeddings"])
-sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=11).map(lambda ids: [*ids, 0])
-batches = st.lists(sentences, min_size=1, max_size=6)
-
-
-def engines(model: Model) -> tuple[Engine, Engine]:
-    """(reference, compiled)."""
-    machine_text()
-    reference, compiled = (
-        load_engine(model.program, model.tensors, backend) for backend in BACKENDS[::-1]
-    )
-    return reference, compiled
-
-
-@cache
-def tiny_engines() -> dict[str, Engine]:
-    """Backend -> engine of the tiny model; made when first used, as compiling takes long."""
-    return dict(zip(BACKENDS[::-1], engines(MODEL), strict=True))
-
-
-def reference() -> Engine:
-    return tiny_engines()["reference"]
-
-
-def compiled() -> Engine:
-    return tiny_engines()["compiled"]
-
-
-class Trace:
-    """Everything that an engine computes, in order."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, NDArray[Any]]] = []
-
-    def __call__(self, name: str, value: NDArray[Any]) -> None:
-        self.seen.append((name, value.copy()))
-
-    def assert_equal(self, other: Trace) -> None:
-        assert [name for name, _ in self.seen] == [name for name, _ in other.seen]
-        for (name, one), (_, two) in zip(self.seen, other.seen, strict=True):
-            assert one.dtype == two.dtype, name
-            np.testing.assert_array_equal(one, two, name)
-
-
-def follow(session: Session, start: int, rows: int, steps: int) -> list[NDArray[np.int32]]:
-    """Logits of some steps along the most likely tokens; eos does not end anything."""
-    ids, out = np.full(rows, start, np.int32), []
-    for _ in range(steps):
-        out.append(session.step(ids))
-        ids = out[-1].argmax(axis=1).astype(np.int32)
-    return out
+from tests.helpers.engines import Batch, Trace, engines, follow, requests
+from tests.helpers.models import build_tiny_model
+from tests.helpers.program_mutations import draw_valid, used_tensors
+from tests.helpers.tiny_engines import MODEL, VOCABULARY, batches, compiled, engine_of, reference
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -111,8 +53,9 @@ def test_greedy(batch: Batch, data: st.DataObject) -> None:
     limits = data.draw(
         st.lists(st.integers(1, 14), min_size=len(batch), max_size=len(batch)), "limits"
     )
-    found = compiled().greedy(requests(batch, limits))
-    assert found == reference().greedy(requests(batch, limits))
+    asked = requests(batch, limits)
+    found = compiled().greedy(asked)
+    assert found == reference().greedy(asked)
     assert all(len(ids) <= most for ids, most in zip(found, limits, strict=True))
 
 
@@ -123,33 +66,17 @@ def test_greedy_after_prefixes(batch: Batch, data: st.DataObject) -> None:
     limits = [data.draw(st.integers(1, 9)) for _ in batch]
     tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=5)
     prefixes = [data.draw(tokens) for _ in batch]
-    found = compiled().greedy(requests(batch, limits, prefixes=prefixes))
-    assert found == reference().greedy(requests(batch, limits, prefixes=prefixes))
+    asked = requests(batch, limits, prefixes=prefixes)
+    found = compiled().greedy(asked)
+    assert found == reference().greedy(asked)
     assert all(len(ids) <= most for ids, most in zip(found, limits, strict=True))
     whole = reference().greedy(requests(batch, [9] * len(batch)))
     cuts = [data.draw(st.integers(0, max(len(ids) - 1, 0))) for ids in whole]
     begun = [ids[:cut] for ids, cut in zip(whole, cuts, strict=True)]
     rest = [ids[cut:] for ids, cut in zip(whole, cuts, strict=True)]
+    left = [9 - cut for cut in cuts]
     for engine in (reference(), compiled()):
-        assert engine.greedy(requests(batch, [9 - cut for cut in cuts], prefixes=begun)) == rest
-
-
-@pytest.mark.parametrize(
-    ("prefixes", "limit", "error", "message"),
-    [
-        ([], 3, ValueError, "0 prefixes for 1 sentences"),
-        ([[5, VOCABULARY]], 3, ValueError, f"prefix 0 has the token id {VOCABULARY}"),
-        ([[-1]], 3, ValueError, "prefix 0 has the token id -1"),
-        ([[5] * 62], 3, IndexError, r"positions must lie in \[0, 64\)"),
-    ],
-)
-def test_prefixes_that_are_refused(
-    prefixes: Batch, limit: int, error: type[Exception], message: str
-) -> None:
-    for engine in (reference(), compiled()):
-        with pytest.raises(error, match=message):
-            engine.greedy(requests([[4, 0]], [limit], prefixes=prefixes))
-        assert engine.greedy(requests([[4, 0]], [limit], prefixes=[[5]]))
+        assert engine.greedy(requests(batch, left, prefixes=begun)) == rest
 
 
 def test_greedy_ends_by_eos_and_by_limit() -> None:
@@ -185,11 +112,9 @@ def test_an_observer_cannot_write_into_the_machine() -> None:
 def test_order_and_neighbours_change_nothing(batch: Batch, random: Any) -> None:
     order = list(range(len(batch)))
     random.shuffle(order)
-    limits = [2 * len(sentence) for sentence in batch]
-    alone = [
-        compiled().greedy(requests([s], [most]))[0] for s, most in zip(batch, limits, strict=True)
-    ]
-    shuffled = compiled().greedy(requests([batch[i] for i in order], [limits[i] for i in order]))
+    asked = requests(batch, [2 * len(sentence) for sentence in batch])
+    alone = [compiled().greedy([one])[0] for one in asked]
+    shuffled = compiled().greedy([asked[i] for i in order])
     assert shuffled == [alone[i] for i in order]
 
 
@@ -229,27 +154,23 @@ def test_long_sentences(length: int) -> None:
     batch = [[1 + i % (VOCABULARY - 1) for i in range(length - 1)] + [0], [4, 0]]
     logits = [follow(engine.session(batch), -1, 2, 64) for engine in (reference(), compiled())]
     np.testing.assert_array_equal(logits[0], logits[1])
-    assert reference().greedy(requests(batch, [64, 1])) == compiled().greedy(
-        requests(batch, [64, 1])
-    )
+    asked = requests(batch, [64, 1])
+    assert reference().greedy(asked) == compiled().greedy(asked)
 
 
 def test_large_batches() -> None:
     batch = [[1 + (i * j) % (VOCABULARY - 1) for j in range(i % 9)] + [0] for i in range(150)]
-    limits = [6] * len(batch)
-    assert reference().greedy(requests(batch, limits)) == compiled().greedy(requests(batch, limits))
+    asked = requests(batch, [6] * len(batch))
+    assert reference().greedy(asked) == compiled().greedy(asked)
 
 
 def test_threads_share_an_engine() -> None:
     batches = [[[1 + (i + j) % (VOCABULARY - 1) for j in range(20)] + [0]] * 5 for i in range(16)]
-    limits = [40] * 5
-    alone = [compiled().greedy(requests(batch, limits)) for batch in batches]
+    asked = [requests(batch, [40] * 5) for batch in batches]
+    alone = [compiled().greedy(some) for some in asked]
     with ThreadPoolExecutor(2) as pool:
         for _ in range(3):
-            assert (
-                list(pool.map(lambda batch: compiled().greedy(requests(batch, limits)), batches))
-                == alone
-            )
+            assert list(pool.map(compiled().greedy, asked)) == alone
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -266,8 +187,10 @@ def test_threads_share_an_engine() -> None:
         ([[4] * 2000], IndexError, r"positions must lie in \[0, 64\)"),
     ],
 )
-def test_refuses_batches(backend: str, batch: Batch, error: type[Exception], message: str) -> None:
-    engine = tiny_engines()[backend]
+def test_refuses_batches(
+    backend: Backend, batch: Batch, error: type[Exception], message: str
+) -> None:
+    engine = engine_of(backend)
     with pytest.raises(error, match=message):
         engine.session(batch)
     with pytest.raises(error, match=message):
@@ -275,22 +198,14 @@ def test_refuses_batches(backend: str, batch: Batch, error: type[Exception], mes
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_refuses_steps(backend: str) -> None:
-    engine = tiny_engines()[backend]
-    session = engine.session([[4, 0]])
+def test_refuses_steps(backend: Backend) -> None:
+    session = engine_of(backend).session([[4, 0]])
     for token in (-2, VOCABULARY, 10**8):
         with pytest.raises(IndexError, match=r"token ids must lie in \[-1"):
             session.step(np.array([token], np.int32))
     follow(session, -1, 1, 64)
     with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
         session.step(np.array([4], np.int32))
-
-
-def test_refuses_limits() -> None:
-    with pytest.raises(ValueError, match="1 limits for 2 sentences"):
-        compiled().greedy(requests([[4, 0], [5, 0]], [3]))
-    with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
-        compiled().greedy(requests([[4, 0]], [65]))
 
 
 def run_both(program: Program, tensors: Tensors, batch: Batch | None = None) -> None:
@@ -301,10 +216,8 @@ def run_both(program: Program, tensors: Tensors, batch: Batch | None = None) -> 
         trace = Trace()
         follow(engine.session(batch, trace), program.start, 3, 3)
         unwatched = follow(engine.session(batch), program.start, 3, 3)
-        found = (
-            engine.greedy(requests(batch, [4, 3, 5])),
-            engine.beam(requests(batch, [4, 3, 5]), BeamOptions(2, 2)),
-        )
+        asked = requests(batch, [4, 3, 5])
+        found = engine.greedy(asked), engine.beam(asked, BeamOptions(2, 2))
         results.append((trace, unwatched, found))
     results[0][0].assert_equal(results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +14,8 @@ from numpy.typing import NDArray
 from int8ref.engines.engine import Engine
 from int8ref.machine.memory.aligned import ALIGNMENT, Memory
 from int8ref.search.hypothesis import BeamOptions
-from tests.conftest import build_tiny_model
-from tests.helpers.engines import requests, score
-from tests.test_machine import engines
-from tests.tiny_integer import build_tiny_integer
+from tests.helpers.engines import engines, requests, score
+from tests.helpers.models import Kind, build_tiny_model
 
 shapes = st.lists(st.integers(0, 40), min_size=1, max_size=3).map(tuple)
 kinds = st.sampled_from([np.int8, np.int32, np.int64])
@@ -71,11 +68,11 @@ def results(engine: Engine) -> list[Any]:
 
 
 @pytest.mark.parametrize("byte", [0x00, 0x7F, 0xFF])
-@pytest.mark.parametrize("build", [build_tiny_model, build_tiny_integer])
+@pytest.mark.parametrize("kind", ["recurrent", "translation"])
 def test_what_was_there_before_shows_nowhere(
-    build: Callable[[int], Any], byte: int, monkeypatch: pytest.MonkeyPatch
+    kind: Kind, byte: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reference, compiled = engines(build(6))
+    reference, compiled = engines(build_tiny_model(6, kind))
     wanted = results(reference)
     given = Memory.array
 

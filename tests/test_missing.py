@@ -12,7 +12,7 @@ import pytest
 
 from int8ref import __main__ as overview
 from int8ref.host import missing
-from tests.test_docs import PARSERS
+from tests.helpers.commands import PARSERS
 
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = {"int8ref.vectors": ["-m", "x", "-o", "y", "z"], "weights_import": ["x", "-o", "y"]}

@@ -9,7 +9,6 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.files import container
-from int8ref.files.model_file import Model, ModelFileError, load, model_hash, save, serialize
+from int8ref.files.model_file import ModelFileError, load, model_hash, save, serialize
 from int8ref.program.program import Program
 from int8ref.spec import arithmetic
 from int8ref.spec.scope import ProgramError
-from tests.model_bytes import Header, load_bytes, parts, read_plainly, refused, write_plainly
+from tests.helpers.model_bytes import (
+    Header,
+    load_bytes,
+    parts,
+    read_plainly,
+    refused,
+    write_plainly,
+)
+from tests.helpers.models import build_tiny_model
 
-TinyModel = Callable[[int], Model]
 
-
-def test_what_is_saved_is_loaded(tmp_path: Path, tiny_model: TinyModel) -> None:
-    model = tiny_model(1)
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    model = build_tiny_model(1)
     save(tmp_path / "model", model)
     found = load(tmp_path / "model")
     for field in ("name", "languages", "program", "source", "target", "provenance"):
@@ -50,7 +55,7 @@ def test_tensors_are_aligned_views_that_nobody_can_write(tiny_file: Path) -> Non
         assert tensor.flags.aligned
 
 
-def test_other_readers_read_the_file(tiny_file: Path, tiny_model: TinyModel) -> None:
+def test_other_readers_read_the_file(tiny_file: Path) -> None:
     document, plain = read_plainly(tiny_file.read_bytes())
     package = safetensors.numpy.load_file(tiny_file)
     model = load(tiny_file)
@@ -71,15 +76,15 @@ def test_other_readers_read_the_file(tiny_file: Path, tiny_model: TinyModel) -> 
     assert msgspec.convert(document["program"], Program) == model.program
 
 
-def test_same_model_same_bytes(tiny_model: TinyModel) -> None:
-    model = tiny_model(1)
+def test_same_model_same_bytes() -> None:
+    model = build_tiny_model(1)
     shuffled = replace(
         model,
         tensors=dict(reversed(model.tensors.items())),
         provenance=dict(reversed(model.provenance.items())),
     )
     assert serialize(model) == serialize(shuffled)
-    assert serialize(model) != serialize(tiny_model(2))
+    assert serialize(model) != serialize(build_tiny_model(2))
 
 
 def test_hash_is_that_of_the_file(tiny_file: Path) -> None:
@@ -88,36 +93,34 @@ def test_hash_is_that_of_the_file(tiny_file: Path) -> None:
     assert model_hash(load(tiny_file)) == expected
 
 
-def test_two_tokenizers(tmp_path: Path, tiny_model: TinyModel) -> None:
-    tokenizer = tiny_model(1).target
-    model = replace(tiny_model(1), target=replace(tokenizer, model=tokenizer.model + b"\x78\x01"))
+def test_two_tokenizers(tmp_path: Path) -> None:
+    model = build_tiny_model(1)
+    model = replace(model, target=replace(model.target, model=model.target.model + b"\x78\x01"))
     save(tmp_path / "model", model)
     found = load(tmp_path / "model")
     assert (found.source, found.target) == (model.source, model.target)
 
 
-def test_permissions_follow_the_umask_and_nothing_is_left_behind(
-    tmp_path: Path, tiny_model: TinyModel
-) -> None:
+def test_permissions_follow_the_umask_and_nothing_is_left_behind(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        save(tmp_path / "model", tiny_model(1))
+        save(tmp_path / "model", build_tiny_model(1))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o640
     assert os.listdir(tmp_path) == ["model"]
 
 
-def test_a_failed_save_leaves_the_old_file(tmp_path: Path, tiny_model: TinyModel) -> None:
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     with pytest.raises(OSError, match="directory"):
-        save(tmp_path / "model", tiny_model(1))
+        save(tmp_path / "model", build_tiny_model(1))
     assert os.listdir(tmp_path) == ["model"]
 
 
 @pytest.mark.parametrize("name", ["tokenizer.source", "tokenizer.target", container.DIGEST])
-def test_reserved_names(tiny_model: TinyModel, name: str) -> None:
-    model = tiny_model(1)
+def test_reserved_names(name: str) -> None:
+    model = build_tiny_model(1)
     text = json.dumps(msgspec.to_builtins(model.program)).replace('"positions"', f'"{name}"')
     program = msgspec.json.decode(text.replace(f'"{name}": "', '"positions": "'), type=Program)
     tensors = dict(model.tensors)
@@ -140,21 +143,21 @@ def test_reserved_names(tiny_model: TinyModel, name: str) -> None:
     ],
 )
 def test_a_header_that_no_reader_takes_is_not_written(
-    tmp_path: Path, tiny_model: TinyModel, change: dict[str, Any], why: str
+    tmp_path: Path, change: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(ModelFileError, match=why):
-        save(tmp_path / "model", replace(tiny_model(1), **change))
+        save(tmp_path / "model", replace(build_tiny_model(1), **change))
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["a", "A.b_c+d-9", "a" * 64])
-def test_legal_names(tmp_path: Path, tiny_model: TinyModel, name: str) -> None:
-    save(tmp_path / "model", replace(tiny_model(1), name=name))
+def test_legal_names(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "model", replace(build_tiny_model(1), name=name))
     assert load(tmp_path / "model").name == name
 
 
-def test_unsound_program_is_not_saved(tiny_model: TinyModel) -> None:
-    model = tiny_model(1)
+def test_unsound_program_is_not_saved() -> None:
+    model = build_tiny_model(1)
     with pytest.raises(ProgramError, match="positions"):
         serialize(replace(model, tensors={**model.tensors, "positions": np.zeros(3, np.int8)}))
 

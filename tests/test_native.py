@@ -18,8 +18,8 @@ from int8ref.host import child, cpu, installed
 from int8ref.machine.toolchain import compilers, image, native, objects, sources
 from int8ref.machine.toolchain.objects import Part
 from tests.helpers.engines import requests
-from tests.native_cache import REFERENCE, Cache, new_cache, small_part
-from tests.processes import TIMEOUT, python, until
+from tests.helpers.native_cache import REFERENCE, Cache, new_cache, small_part
+from tests.helpers.processes import TIMEOUT, python, until
 
 
 @pytest.fixture(name="cache")
@@ -31,7 +31,7 @@ def test_compiled_code_is_kept(cache: Cache, caplog: pytest.LogCaptureFixture) -
     assert cache.works()
     assert cache.compiled == 1
     assert "compiling for this CPU" in caplog.text
-    assert list(cache.folder.iterdir()) == [cache.file]
+    assert cache.kept() == [cache.file]
     caplog.clear()
     assert cache.works()
     assert cache.compiled == 1
@@ -69,7 +69,7 @@ def test_code_of_another_digest_is_left_alone(
     cache.file.rename(other)
     assert cache.works()
     assert cache.compiled == 2
-    assert sorted(cache.folder.iterdir()) == sorted([cache.file, other])
+    assert cache.kept() == sorted([cache.file, other])
 
 
 def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +88,9 @@ def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.M
         copy.write_bytes(path.read_bytes())
     monkeypatch.setattr(installed, "PACKAGE", tmp_path)
     assert sources.digest() == mine
+    told = (tmp_path / "kernels" / "ssru.py").read_bytes().replace(b'"""', b'"""Yes, ', 1)
+    (tmp_path / "kernels" / "ssru.py").write_bytes(told + b"\n# and a comment\n")
+    assert sources.digest() == mine, "no text for people changes code"
     for name in (
         "spec/arithmetic.py",
         "kernels/ssru.py",
@@ -157,7 +160,7 @@ def test_works_without_a_folder_to_write_to(
     assert cache.compiled == 1
     assert caplog.text.count("nothing can be kept in the cache folder") == 1
     if cache.folder.is_dir():
-        assert list(cache.folder.iterdir()) == [cache.file], "nothing is left lying about"
+        assert cache.kept() == [cache.file], "nothing is left lying about"
 
 
 # Several processes compile.
@@ -320,9 +323,10 @@ WITHOUT_COMPILER = """
 import sys
 from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import load
+from int8ref.search.request import Request
 model = load(sys.argv[1])
 engine = load_engine(model.program, model.tensors, "compiled", model.types, model.digest)
-print(engine.greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+print(engine.greedy([Request([5, 9, 3, 0], 9), Request([7, 0], 9)]))
 print([name for name in sys.modules if name.split(".")[0] in ("numba", "llvmlite")])
 """
 

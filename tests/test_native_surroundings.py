@@ -10,10 +10,10 @@ import pytest
 
 from int8ref.host import locks
 from int8ref.machine.toolchain import image, objects
-from tests import forbidding
+from tests.helpers import forbidding
 from tests.helpers.engines import requests
-from tests.native_cache import REFERENCE, Cache, new_cache, small_part
-from tests.processes import TIMEOUT, python, until
+from tests.helpers.native_cache import REFERENCE, Cache, new_cache, small_part
+from tests.helpers.processes import TIMEOUT, python, until
 
 
 @pytest.fixture(name="cache")
@@ -63,7 +63,7 @@ def test_of_two_processes_one_waits_for_the_other_to_compile(cache: Cache, tmp_p
         _, errors = racer.communicate(timeout=TIMEOUT)
         assert racer.returncode == 0, errors
     assert len(race.compiling()) == 1
-    assert list(cache.folder.iterdir()) == [cache.file]
+    assert cache.kept() == [cache.file]
     assert cache.works()
     assert cache.compiled == 0
 
@@ -77,7 +77,7 @@ def test_who_waits_compiles_when_the_other_is_killed(cache: Cache, tmp_path: Pat
     _, errors = race.second.communicate(timeout=TIMEOUT)
     assert race.second.returncode == 0, errors
     assert "only now" in errors
-    assert list(cache.folder.iterdir()) == [cache.file]
+    assert cache.kept() == [cache.file]
 
 
 def test_without_locks_both_compile(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,15 +96,17 @@ FORBIDDEN = """
 import sys
 from pathlib import Path
 from int8ref import errors
-from int8ref.engines.backends import load_engine
+from int8ref.engines.compiled import CompiledEngine
 from int8ref.machine.toolchain import native
 from int8ref.files.model_file import load
-from tests.forbidding import MMAP, MPROTECT, forbid
+from int8ref.search.request import Request
+from tests.helpers.forbidding import MMAP, MPROTECT, forbid
 model, code = load(sys.argv[1]), Path(sys.argv[2]).read_bytes()
 forbid(*{"mprotect": [MPROTECT], "all": [MPROTECT, MMAP]}[sys.argv[3]])
 native._read = lambda path: code
 try:
-    print(load_engine(model.program, model.tensors).greedy([[5, 9, 3, 0], [7, 0]], [9, 9]))
+    engine = CompiledEngine(model.program, model.tensors)
+    print(engine.greedy([Request([5, 9, 3, 0], 9), Request([7, 0], 9)]))
 except errors.UserError as error:
     print(error)
 """

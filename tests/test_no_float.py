@@ -26,9 +26,9 @@ from int8ref.files.model_file import Model
 from int8ref.program.program import Tensors
 from int8ref.reference import operation
 from int8ref.search import BeamOptions, Hypothesis, Sampling
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests, score
-from tests.machine_text import machine_text, text_of
+from tests.helpers.machine_text import machine_text, text_of
+from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 
@@ -128,15 +128,11 @@ Tokens = list[list[int]]
 def search(engine: Engine) -> tuple[Tokens, Tokens, list[list[Hypothesis]], list[Hypothesis]]:
     """All that an engine does."""
     options = BeamOptions(3, 3, "gnmt", 60)
-    found = engine.beam(requests(BATCH, LIMITS), options)
+    asked = requests(BATCH, LIMITS)
+    found = engine.beam(asked, options)
     targets = [best[0].ids for best in found]
-    sampled = engine.sample(requests(BATCH, LIMITS), Sampling(150, top_k=9, top_p=95, seed=3))
-    return (
-        engine.greedy(requests(BATCH, LIMITS)),
-        sampled,
-        found,
-        score(engine, BATCH, targets, options),
-    )
+    sampled = engine.sample(asked, Sampling(150, top_k=9, top_p=95, seed=3))
+    return engine.greedy(asked), sampled, found, score(engine, BATCH, targets, options)
 
 
 def translate(model: Model) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from int8ref import Speed
 from int8ref.errors import UserError
 from int8ref.options import Options, hundredths
-from int8ref.translator import Speed
 
 
 @pytest.mark.parametrize(

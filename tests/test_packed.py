@@ -15,15 +15,16 @@ from int8ref.engines.backends import load_engine
 from int8ref.engines.compiled import CompiledEngine
 from int8ref.files import cached, container
 from int8ref.files.model_file import Model, load, save
+from int8ref.host import installed
 from int8ref.kernels.gemm.layout import pack
 from int8ref.machine.model import packed, prepare
 from int8ref.machine.model.prepare import Prepared, coarse_keys, linears, packed_key, start_key
 from int8ref.program.program import Tensors
 from int8ref.translation.worker import Worker
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests
-from tests.machine_text import machine_text
-from tests.processes import TIMEOUT, python
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import TIMEOUT, python
 
 BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
 
@@ -49,10 +50,9 @@ def works(model: Model) -> bool:
     """Whether the engine gives what the reference gives, with a packed head and a plain one."""
     reference = load_engine(model.program, model.tensors, "reference")
     candidates = [np.arange(0, 40, 2, dtype=np.int32)] * 2
+    plain, restricted = (requests(BATCH, LIMITS, some) for some in (None, candidates))
     return all(
-        engine_of(model).greedy(requests(BATCH, LIMITS, some))
-        == reference.greedy(requests(BATCH, LIMITS, some))
-        for some in (None, candidates)
+        engine_of(model).greedy(asked) == reference.greedy(asked) for asked in (plain, restricted)
     )
 
 
@@ -191,11 +191,11 @@ def test_the_key_covers_model_layout_and_cpu(
     with monkeypatch.context() as patch:
         patch.setenv("NUMBA_CPU_FEATURES", "+sse2")
         assert packed._key("0" * 64) != mine
-    root = Path(packed.native.__file__).parents[1]
+    root = installed.PACKAGE
     for name in packed.SOURCES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((root / name).read_bytes())
-    monkeypatch.setattr(packed.native, "__file__", str(tmp_path / "machine" / "native.py"))
+    monkeypatch.setattr(installed, "PACKAGE", tmp_path)
     assert packed._key("0" * 64) == mine
     for name in packed.SOURCES:
         before = packed._key("0" * 64)

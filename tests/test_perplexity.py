@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from int8ref import LanguageModel, Perplexity, Speed
 from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model, save
-from int8ref.perplexity import Perplexity, Window, measure, windows
-from tests.conftest import SENTENCES, build_tiny_model
-from tests.machine_text import machine_text
-from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer
+from int8ref.translation.windows import Window, windows
+from tests.helpers.engines import paths
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.processes import Command, run
 
-MODEL = build_tiny_decoder(4)
+MODEL = build_tiny_model(4, "decoder")
 TEXT = [*SENTENCES, "", "  ", *SENTENCES[::-1], SENTENCES[0] * 3]
 
 
@@ -62,11 +63,11 @@ def test_every_token_is_fresh_once(total: int, length: int) -> None:
 @pytest.mark.parametrize("window", [None, 8, 9])
 def test_neither_backend_nor_batches_nor_threads_change_it(window: int | None) -> None:
     machine_text()
-    wanted = measure(MODEL, TEXT, window, "reference")
+    wanted = LanguageModel(MODEL, "reference").perplexity(TEXT, window)
     assert wanted.words == sum(len(line.split()) + 1 for line in TEXT)
     assert wanted.log2 < 0
-    for batch_size, threads, buffer_size in ((1, 1, 1), (3, 2, None), (64, 1, 5)):
-        assert measure(MODEL, TEXT, window, "compiled", batch_size, threads, buffer_size) == wanted
+    for speed in (Speed(1, 1, 1), Speed(3, 2), Speed(64, 1, 5)):
+        assert LanguageModel(MODEL, "compiled", speed).perplexity(TEXT, window) == wanted
 
 
 def float_log2(model: Model, lines: list[str], length: int) -> float:
@@ -93,7 +94,7 @@ def float_log2(model: Model, lines: list[str], length: int) -> float:
 
 @pytest.mark.parametrize("length", [8, 32])
 def test_the_sum_is_that_of_floats(length: int) -> None:
-    found = measure(MODEL, TEXT, length, "reference")
+    found = LanguageModel(MODEL, "reference").perplexity(TEXT, length)
     exact = float_log2(MODEL, TEXT, length)
     assert found.log2 / 2**20 == pytest.approx(exact, abs=found.tokens * 3e-6)
     assert float(found.of_words) == pytest.approx(2 ** (-exact / found.words), rel=1e-4)
@@ -120,27 +121,27 @@ def test_powers_of_two() -> None:
 def test_log_probabilities(kind: str, data: st.DataObject) -> None:
     """Any starts and paths, of unlike lengths, with eos anywhere; equal on both engines."""
     machine_text()
-    model = MODEL if kind == "decoder" else build_tiny_integer()
+    model = MODEL if kind == "decoder" else build_tiny_model(6, "translation")
     size = len(model.tensors["embeddings"])
-    paths = data.draw(
+    tokens = data.draw(
         st.lists(st.lists(st.integers(0, size - 1), min_size=1, max_size=9), min_size=1, max_size=5)
     )
-    starts = [data.draw(st.integers(-1, size - 1)) for _ in paths]
-    batch = [[] if kind == "decoder" else [4 + i, 0] for i in range(len(paths))]
+    starts = [data.draw(st.integers(-1, size - 1)) for _ in tokens]
+    batch = [[] if kind == "decoder" else [4 + i, 0] for i in range(len(tokens))]
+    given = paths(batch, starts, tokens)
     results = []
     for backend in BACKENDS:
         engine = load_engine(model.program, model.tensors, backend)
-        results.append(engine.log_probabilities(paths(batch, starts, paths)))
+        results.append(engine.log_probabilities(given))
     assert results[0] == results[1]
-    assert [len(tokens) for tokens in results[0]] == [len(path) for path in paths]
-    assert all(-(2**30) <= x <= 0 for tokens in results[0] for x in tokens)
+    assert [len(found) for found in results[0]] == [len(path.tokens) for path in given]
+    assert all(-(2**30) <= x <= 0 for found in results[0] for x in found)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    ("starts", "paths", "error", "message"),
+    ("starts", "tokens", "error", "message"),
     [
-        ([0], [[1], [2]], ValueError, "1 starts and 2 paths for 2 sentences"),
         ([0, 0], [[1], []], ValueError, "path 1 has 0 tokens"),
         ([0, 0], [[1], [-1]], ValueError, "path 1 has the token id -1"),
         ([0, 0], [[1], [10**6]], ValueError, "path 1 has the token id 1000000"),
@@ -149,11 +150,11 @@ def test_log_probabilities(kind: str, data: st.DataObject) -> None:
     ],
 )
 def test_refuses_paths(
-    backend: Any, starts: list[int], paths: list[list[int]], error: type[Exception], message: str
+    backend: Any, starts: list[int], tokens: list[list[int]], error: type[Exception], message: str
 ) -> None:
     engine = load_engine(MODEL.program, MODEL.tensors, backend)
     with pytest.raises(error, match=message):
-        engine.log_probabilities(paths([[], []], starts, paths))
+        engine.log_probabilities(paths([[], []], starts, tokens))
 
 
 @pytest.fixture(scope="module", name="decoder")
@@ -166,7 +167,7 @@ def decoder_command(tmp_path_factory: pytest.TempPathFactory) -> Command:
 
 
 def test_the_command(decoder: Command, tmp_path: Path) -> None:
-    wanted = measure(MODEL, TEXT, 16, "reference")
+    wanted = LanguageModel(MODEL, "reference").perplexity(TEXT, 16)
     lines = [
         f"word perplexity   {wanted.of_words} ({wanted.words} words)",
         f"token perplexity  {wanted.of_tokens} ({wanted.tokens} tokens)",
@@ -218,4 +219,4 @@ def test_help_needs_no_library() -> None:
 
 def test_a_translation_model_has_no_perplexity() -> None:
     with pytest.raises(UserError, match="model tiny translates: a language model takes no source"):
-        measure(build_tiny_model(2), TEXT)
+        LanguageModel(build_tiny_model(2))

@@ -18,8 +18,7 @@ from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.scope import ProgramError, ValueType
-from tests.conftest import build_tiny_model
-from tests.tiny_integer import build_tiny_integer, build_tiny_rotary
+from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 PROGRAM, TENSORS = MODEL.program, MODEL.tensors
@@ -44,7 +43,7 @@ def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
 
 def test_the_tiny_programs_are_valid_and_have_every_operation() -> None:
     types = validate(PROGRAM, TENSORS)
-    others = build_tiny_integer(), build_tiny_rotary()
+    others = build_tiny_model(6, "translation"), build_tiny_model(1, "rotary")
     for model in others:
         validate(model.program, model.tensors)
     programs = PROGRAM, *(model.program for model in others)
@@ -325,7 +324,7 @@ def test_parameter_count() -> None:
     assert parameter_count({"a": np.zeros((2, 3), np.int8), "b": np.zeros(4, np.int32)}) == 10
 
 
-ROTARY = build_tiny_rotary()
+ROTARY = build_tiny_model(1, "rotary")
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,9 @@ from int8ref import Options, Translator
 from int8ref.files.model_file import save
 from int8ref.options import OptionError
 from int8ref.translation.alignment import AlignmentError
-from tests.conftest import build_tiny_model
-from tests.processes import TIMEOUT
-from tests.test_whole_model import imported
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import TIMEOUT
+from tests.helpers.real_models import imported
 
 MODEL = build_tiny_model(2)
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "O sol nasceu"]
@@ -35,7 +34,9 @@ FULL = Options(beam_size=3, n_best=2, scores=True, alignment="soft")
 
 @pytest.fixture(scope="module")
 def translator(tiny_file: Path) -> Translator:
-    return int8ref.load(tiny_file, "reference", threads=2)
+    found = int8ref.load(tiny_file, "reference", threads=2)
+    assert isinstance(found, Translator)
+    return found
 
 
 def test_the_import_is_lazy_and_numba_is_never_needed(tiny_file: Path) -> None:
@@ -73,7 +74,7 @@ assert "importlib.metadata" not in sys.modules
 def test_a_folder_on_the_path_has_a_version_too(tmp_path: Path) -> None:
     (tmp_path / "int8ref" / "host").mkdir(parents=True)
     for name in ("__init__.py", "host/__init__.py", "host/installed.py", "host/missing.py"):
-        shutil.copy(Path(int8ref.__file__).with_name(name), tmp_path / "int8ref" / name)
+        shutil.copy(Path(int8ref.__file__).parent / name, tmp_path / "int8ref" / name)
     command = [sys.executable, "-S", "-c", "import int8ref; print(int8ref.__version__)"]
     out = subprocess.check_output(command, text=True, cwd=tmp_path, timeout=TIMEOUT)
     assert out == "0 (not installed)\n"
@@ -144,7 +145,7 @@ def test_a_stream_may_be_endless(translator: Translator) -> None:
             asked += 1
             yield line
 
-    short = Translator(MODEL, "reference", int8ref.translator.Speed(batch_size=2, buffer_size=4))
+    short = Translator(MODEL, "reference", int8ref.Speed(batch_size=2, buffer_size=4))
     before = threading.active_count()
     results = list(itertools.islice(short.stream(endless()), 20))
     assert results == translator.translate(LINES) * 4
@@ -203,7 +204,7 @@ def test_a_pickle_does_not_take_another_model(tmp_path: Path) -> None:
 
 def test_a_decoder_alone_translates_nothing() -> None:
     with pytest.raises(int8ref.UserError, match="model tiny-decoder-only: a decoder alone"):
-        Translator(build_tiny_decoder(), "reference")
+        Translator(build_tiny_model(0, "decoder"), "reference")
 
 
 def test_errors(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:

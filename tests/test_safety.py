@@ -17,11 +17,11 @@ from int8ref.program.validate import validate
 from int8ref.reference import instructions
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.scope import ProgramError
-from tests.conftest import WIDTH, build_tiny_model
+from tests.helpers.builder import WIDTH
 from tests.helpers.engines import requests
-from tests.machine_text import machine_text
-from tests.program_mutations import used_tensors
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
+from tests.helpers.program_mutations import used_tensors
 
 I = instructions()  # noqa: E741
 MODEL = build_tiny_model(2)
@@ -146,9 +146,8 @@ def test_ids_are_checked_by_every_table_that_reads_them(backend: Any) -> None:
     program, tensors = few_source_embeddings()
     validate(program, tensors)
     engine = load_engine(program, tensors, backend)
-    assert engine.greedy(requests([[5, 7, 0]], [3])) == load_engine(PROGRAM, TENSORS).greedy(
-        requests([[5, 7, 0]], [3])
-    )
+    asked = requests([[5, 7, 0]], [3])
+    assert engine.greedy(asked) == load_engine(PROGRAM, TENSORS).greedy(asked)
     for sentence in ([8, 0], [10**6, 0]):
         with pytest.raises(IndexError, match=r"token ids must lie in \[-1, "):
             engine.greedy(requests([sentence], [3]))
@@ -239,7 +238,7 @@ def test_the_memory_of_a_row_is_bounded() -> None:
 
 def test_the_memory_of_a_sentence_is_bounded() -> None:
     """Histories have a row for each of 1024 steps."""
-    model, width = build_tiny_decoder(), 1 << 19
+    model, width = build_tiny_model(0, "decoder"), 1 << 19
     embed, *sequence = model.program.decoder
     embed = replace(embed, positions=None, position_table=None, position_multiplier=0)
     append, linear = (next(i for i in sequence if i.op == op) for op in ("append", "linear"))

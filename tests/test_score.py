@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from int8ref import score
-from tests.processes import TIMEOUT, Command, run, start
+from tests.helpers.processes import TIMEOUT, Command, run, start
 
 SOURCES = ["The cat sat on the mat.", "", "a", "O sol nasceu", "We like fish"]
 TARGETS = ["O gato comeu o peixe.", "", "", "the sun", "a dog \u2028 ran"]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from int8ref.files import protobuf
 from int8ref.files.model_file import ModelFileError, serialize
 from int8ref.files.sentencepiece_file import UnsafeModelError, check
-from tests.conftest import SENTENCES, build_tiny_model
 from tests.fuzz.mutations import with_tokenizer
-from tests.model_bytes import load_bytes
+from tests.helpers.model_bytes import load_bytes
+from tests.helpers.models import SENTENCES, build_tiny_model
 
 Units = NDArray[np.uint32]
 RULES = ["nmt_nfkc", "nmt_nfkc_cf", "nfkc", "identity"]

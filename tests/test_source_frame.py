@@ -19,8 +19,8 @@ from int8ref.search import BeamOptions
 from int8ref.text.decimals import natural_log
 from int8ref.translation.recording import record
 from int8ref.translator import Translator
-from tests.conftest import SENTENCES, build_tiny_model
 from tests.helpers.engines import requests, score
+from tests.helpers.models import SENTENCES, build_tiny_model
 
 MODEL = build_tiny_model(2)
 EOS = MODEL.program.eos

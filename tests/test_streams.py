@@ -17,8 +17,8 @@ import pytest
 
 from int8ref.files.model_file import save
 from int8ref.text.streams import RawFile
-from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import Command, run
 
 TEXT = b"The cat sat on the mat.\n\na\nO sol nasceu\n"
 COMMANDS = ("int8ref.translate", "int8ref.score", "int8ref.generate", "int8ref.perplexity",
@@ -236,7 +236,8 @@ def test_no_file_takes_the_place_of_a_closed_stream(
     """What is opened gets the lowest free descriptor, and libraries write to descriptor 2."""
     (tmp_path / "in").write_bytes(TEXT)
     program = (
-        "import sys, os; from int8ref import command, translate, worker\n"
+        "import sys, os; from int8ref import translate; from int8ref.commands import command\n"
+        "from int8ref.translation import worker\n"
         "encode = worker._encode\n"
         "def noisy(*given): os.write(2, b'noise'); return encode(*given)\n"
         "worker._encode = noisy; command.begin(); sys.exit(translate.main())"
@@ -250,7 +251,7 @@ def test_no_file_takes_the_place_of_a_closed_stream(
 @pytest.fixture(scope="module")
 def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("streams") / "decoder.safetensors"
-    save(path, build_tiny_decoder(4))
+    save(path, build_tiny_model(4, "decoder"))
     return path
 
 

@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,11 +15,11 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref.files.model_file import Model, Tokenizer
+from int8ref.files.model_file import Tokenizer
 from int8ref.text.lines import TextError
 from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
+from tests.helpers.models import build_tiny_model
 
-TinyModel = Callable[[int], Model]
 ODD_LINES = [
     "",
     " ",
@@ -37,14 +36,14 @@ ODD_LINES = [
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tiny_model: TinyModel) -> TextTokenizer:
-    model = tiny_model(1)
+def tokenizer() -> TextTokenizer:
+    model = build_tiny_model(1)
     return build_tokenizer(model.source, len(model.tensors["embeddings"]))
 
 
 @pytest.fixture(scope="module")
-def processor(tiny_model: TinyModel) -> sentencepiece.SentencePieceProcessor:
-    return sentencepiece.SentencePieceProcessor(model_proto=tiny_model(1).source.model)
+def processor() -> sentencepiece.SentencePieceProcessor:
+    return sentencepiece.SentencePieceProcessor(model_proto=build_tiny_model(1).source.model)
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -106,8 +105,8 @@ def test_a_piece_with_a_line_feed_stays_on_its_line() -> None:
     assert tokenizer.decode([token]) == "x y "
 
 
-def test_the_vocabulary_must_be_the_programs(tiny_model: TinyModel) -> None:
-    model = tiny_model(1)
+def test_the_vocabulary_must_be_the_programs() -> None:
+    model = build_tiny_model(1)
     size = len(model.tensors["embeddings"])
     with pytest.raises(TokenizerError, match=f"{size} pieces for a vocabulary of {size + 1}"):
         build_tokenizer(model.source, size + 1)
@@ -119,9 +118,9 @@ def test_bytes_that_are_no_tokenizer(content: bytes) -> None:
         build_tokenizer(Tokenizer("sentencepiece", content), 1)
 
 
-def test_damaged_tokenizers_end_in_an_error_or_work(tmp_path: Path, tiny_model: TinyModel) -> None:
+def test_damaged_tokenizers_end_in_an_error_or_work(tmp_path: Path) -> None:
     """In a process of its own: a crash of the native code would take the tests with it."""
-    (tmp_path / "spm").write_bytes(tiny_model(1).source.model)
+    (tmp_path / "spm").write_bytes(build_tiny_model(1).source.model)
     program = textwrap.dedent(
         """
         import random, sys

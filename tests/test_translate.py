@@ -20,7 +20,7 @@ from int8ref.files.model_file import Model, load, model_hash, save
 from int8ref.program.sizes import max_target_length
 from int8ref.spec import arithmetic
 from tests.helpers.engines import requests
-from tests.processes import TIMEOUT, Command, run, start
+from tests.helpers.processes import TIMEOUT, Command, run, start
 
 TEXT = """\
 The cat sat on the mat.

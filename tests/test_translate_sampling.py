@@ -16,9 +16,9 @@ from int8ref.search import BeamOptions, Hypothesis, Sampling
 from int8ref.text.decimals import natural_log
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translator import Translator
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests, score
-from tests.processes import Command, run
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import Command, run
 
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "The cat sat"]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()

@@ -16,9 +16,9 @@ import sentencepiece
 from int8ref.engines.backends import load_engine
 from int8ref.program.sizes import max_target_length
 from int8ref.search import BeamOptions, Hypothesis
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests
-from tests.processes import Command, run
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import Command, run
 
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "O sol nasceu"]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()

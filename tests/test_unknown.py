@@ -11,8 +11,8 @@ import pytest
 import int8ref
 from int8ref.files.model_file import save
 from int8ref.translation.unknown import UnknownCharacters
-from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import Command, run
 
 LINES = [
     "The cat",
@@ -88,7 +88,7 @@ def test_of_what_is_cut_only_what_is_read(tiny_file: Path) -> None:
 
 def test_the_other_commands_tell_it(tiny: Command, tmp_path: Path) -> None:
     model = tmp_path / "decoder.safetensors"
-    save(model, build_tiny_decoder(4))
+    save(model, build_tiny_model(4, "decoder"))
     few: Command = ["-m", model, "--backend", "reference"]
     generate: Command = [*tiny[:2], "int8ref.generate", *few, "--max-tokens", "3"]
     _, out, errors = run([*generate, "--output-format", "json"], b"The {cat}\nThe\n")

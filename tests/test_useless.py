@@ -13,8 +13,8 @@ from msgspec.structs import replace as changed
 from int8ref import Options, Translator
 from int8ref.files.model_file import save
 from int8ref.options import OptionError
-from tests.conftest import build_tiny_model
-from tests.processes import Command, run
+from tests.helpers.models import build_tiny_model
+from tests.helpers.processes import Command, run
 
 MODEL = build_tiny_model(2)
 PLAIN = replace(MODEL, program=changed(MODEL.program, alpha=0))

@@ -24,17 +24,16 @@ from int8ref.reference import operation
 from int8ref.spec import arithmetic
 from int8ref.translation import worker
 from int8ref.translation.recording import INDEX, Vectors, record
-from tests.conftest import SENTENCES, build_tiny_model
 from tests.helpers.engines import requests
-from tests.machine_text import machine_text
-from tests.processes import Command, run
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.processes import Command, run
 
 MODELS = {
     "marian": build_tiny_model(2),
-    "integer": build_tiny_integer(),
-    "decoder": build_tiny_decoder(4),
-    "rotary": build_tiny_rotary(),
+    "integer": build_tiny_model(6, "translation"),
+    "decoder": build_tiny_model(4, "decoder"),
+    "rotary": build_tiny_model(1, "rotary"),
 }
 TEXT = SENTENCES[0]
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,29 +22,18 @@ import pytest
 from int8ref.engines.backends import load_engine
 from int8ref.engines.engine import Engine
 from int8ref.files.model_file import Model
-from int8ref.files.models import MODELS, load_model
+from int8ref.files.models import MODELS
 from int8ref.options import Options
 from int8ref.program.sizes import max_target_length
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
 from int8ref.text.tokenizers import build_tokenizer
-from int8ref.translator import Speed, Translator
+from int8ref.translation.ready import Speed
+from int8ref.translator import Translator
 from tests.helpers.engines import requests, score
+from tests.helpers.real_models import imported
 
 SHORT_SENTENCES = 100
-
-
-@cache
-def imported(name: str) -> Model:
-    """The model of a direction; the test is skipped where its files are not installed."""
-    published = MODELS[name]
-    try:
-        found = version(published.distribution)
-    except PackageNotFoundError:
-        found = "nothing"
-    if found != published.version:
-        pytest.skip(f"needs {published.distribution}=={published.version}, found {found}")
-    return load_model(name, print)[1]
 
 
 @pytest.fixture(scope="session", params=["en-pt", "pt-en"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from int8ref import perplexity
+from int8ref import LanguageModel, Speed
 from int8ref.files import model_file
 from training import evaluate, translators
 from training.run_files import (
@@ -46,11 +46,11 @@ def language_model(
     path: Path, data: Path, window: int, threads: int
 ) -> dict[str, dict[str, float]]:
     """Perplexity of each split."""
-    model = model_file.load(path)
+    model = LanguageModel(model_file.load(path), speed=Speed(threads=threads))
     scores = {}
     for split in SPLITS:
         lines = evaluate.text(data, split, "target")
-        found = perplexity.measure(model, lines, window, threads=threads)
+        found = model.perplexity(lines, window)
         words, pieces = float(found.of_words), float(found.of_tokens)
         scores[split] = {"word_perplexity": words, "piece_perplexity": pieces}
     return scores

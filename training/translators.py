@@ -40,7 +40,9 @@ def in_integers(path: Path, threads: int = 1) -> Translate:
 
     @cache
     def translator(batch: int) -> int8ref.Translator:
-        return int8ref.load(path, batch_size=batch, threads=threads)
+        found = int8ref.load(path, batch_size=batch, threads=threads)
+        assert isinstance(found, int8ref.Translator)
+        return found
 
     def run(lines: list[str], beam: int, batch: int) -> list[str]:
         found = translator(batch).stream(lines, int8ref.Options(beam_size=beam))

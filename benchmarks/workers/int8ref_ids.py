@@ -10,6 +10,7 @@ from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import load
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.search.hypothesis import BeamOptions
+from int8ref.search.request import Request
 
 PACKAGES = ("int8ref", "numba", "numpy")
 
@@ -24,9 +25,9 @@ class Engine:
         self.description = f"dot products: {TARGET.name}"
 
     def prepare(self, work: dict[str, Any]) -> Callable[[], list[list[int]]]:
-        source, engine = work["source"], self._engine
-        limits = [work["length"]] * len(source)
+        engine = self._engine
+        requests = [Request(ids, work["length"]) for ids in work["source"]]
         if work["beam"] == 1:
-            return lambda: engine.greedy(source, limits)
+            return lambda: engine.greedy(requests)
         options = BeamOptions(beam_size=work["beam"])
-        return lambda: [list(best.ids) for best, *_ in engine.beam(source, limits, options)]
+        return lambda: [list(best.ids) for best, *_ in engine.beam(requests, options)]

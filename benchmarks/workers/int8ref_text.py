@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from int8ref.options import Options
-from int8ref.translator import Speed, load
+from int8ref.translation.ready import Speed
+from int8ref.translator import load
 
 PACKAGES = ("int8ref", "numba", "numpy")
 

@@ -226,6 +226,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--target-prefix",
+        type=one_line,
         metavar="TEXT",
         default="",
         help="text that every translation begins with (default: none)",
@@ -315,6 +316,15 @@ def seed(text: str) -> int:
     if not 0 <= number <= MAX_SEED:
         raise argparse.ArgumentTypeError(f"{number} is not between 0 and 2^63 - 1")
     return number
+
+
+def one_line(text: str) -> str:
+    """The type of an option that is text."""
+    if "\n" in text:
+        raise argparse.ArgumentTypeError("text of one line is wanted")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise argparse.ArgumentTypeError("text in UTF-8 is wanted")
+    return text
 
 
 def count(most: int) -> Callable[[str], int]:

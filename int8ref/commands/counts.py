@@ -27,7 +27,7 @@ class Counts:
             self.source_tokens += len(result.source_tokens)
             self.tokens += len(result.tokens)
             self.truncated += result.truncated
-            self.unknown.add(result.unknown, *(t.unknown for t in result.translations))
+            self.unknown.add(result.unknown, result.best.unknown)  # all have the same prefix
 
     def describe(self) -> str:
         """All of it, on one line."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from int8ref.engines.engine import Engine
 from int8ref.engines.reference import ReferenceEngine
+from int8ref.options import OptionError
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import Checked
 
@@ -35,8 +36,11 @@ def load_engine(
 
     `types` are what `program.validate` found, for who has called it.  `digest`, where there is one,
     tells these tensors from all others: the compiled engine then keeps in the cache what it packs,
-    in place of what it kept of older tensors of this name.
+    in place of what it kept of older tensors of this name.  Raises `OptionError` for a backend that
+    there is not.
     """
+    if not isinstance(backend, str) or backend not in BACKENDS:
+        raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
     if backend == "reference":
         return ReferenceEngine(program, tensors)
     from int8ref.engines.compiled import CompiledEngine

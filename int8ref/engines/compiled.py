@@ -73,6 +73,9 @@ class CompiledEngine:
         self._memories: list[Memory] = []
         self._lock = threading.Lock()
 
+    def __repr__(self) -> str:
+        return f"<CompiledEngine of {self.program}>"
+
     def code(
         self, keep_values: bool = False, plain_head: bool = False, coarse_head: bool = False
     ) -> Code:

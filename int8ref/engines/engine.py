@@ -43,7 +43,8 @@ class Engine(Protocol):
     def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
         """Translate by tokens that are drawn by their probability (`search.sampling`).
 
-        All tokens are drawn from: candidates do not count.  Results are as those of `greedy`.
+        All tokens are drawn from, so that a request with candidates is refused.  Results are as
+        `greedy` gives them.
         """
         ...
 

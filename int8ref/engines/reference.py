@@ -41,6 +41,9 @@ class ReferenceEngine:
         self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
 
+    def __repr__(self) -> str:
+        return f"<ReferenceEngine of {self.program}>"
+
     def session(self, batch: Batch, observe: Observer | None = None) -> ReferenceSession:
         """See `Engine.session`."""
         check_batch(batch)
@@ -63,7 +66,9 @@ class ReferenceEngine:
 
     def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
         """See `Engine.log_probabilities`."""
-        return log_probabilities(self, self._checked(Path, paths))
+        checked = self._checked(Path, paths)
+        self._target.check_ids([path.start for path in checked])
+        return log_probabilities(self, checked)
 
     def _checked(self, kind: type[Record], records: Sequence[Record]) -> Sequence[Record]:
         """Records that can be answered, else an error."""

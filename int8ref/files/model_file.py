@@ -57,6 +57,9 @@ class Tokenizer:
     kind: Literal["sentencepiece"]
     model: bytes
 
+    def __repr__(self) -> str:
+        return f"<Tokenizer {self.kind}, {len(self.model)} bytes>"
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -81,6 +84,10 @@ class Model:
     provenance: dict[str, str]
     shortlist: Shortlist | None = None
     _read: _Read | None = field(default=None, init=False, repr=False)
+
+    def __repr__(self) -> str:
+        languages = "-".join(dict.fromkeys(self.languages))
+        return f"<Model {self.name}, {languages}, {len(self.tensors)} tensors>"
 
     @property
     def types(self) -> Checked:

@@ -69,6 +69,10 @@ class Shortlist:
         if len(tokens) and tokens.min() < 0:
             raise ModelFileError("shortlist: a token below 0")
 
+    def __repr__(self) -> str:
+        lists, size = len(self.offsets) - 1, len(self.tokens)
+        return f"<Shortlist, {self.frequent} frequent tokens, {lists} lists of {size} tokens>"
+
     def fits(self, source_vocabulary: int, target_vocabulary: int, tokenizers: str) -> bool:
         """Whether it belongs to vocabularies of these sizes, and to these `tokenizers`."""
         largest = max(self.frequent - 1, int(self.tokens.max(initial=0)))

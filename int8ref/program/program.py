@@ -105,6 +105,10 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     source_frame: Frame | msgspec.UnsetType = msgspec.UNSET
     target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.encoder)} of the encoder, {len(self.decoder)} of the decoder"
+        return f"<Program, instructions: {counts}; states: {len(self.states)}>"
+
     @property
     def prefix(self) -> tuple[int, ...]:
         """What is added before a given translation."""

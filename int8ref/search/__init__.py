@@ -1,14 +1,17 @@
 """Search for the best translation, in integers: greedy, beam search, and forced decoding.
 
-hypothesis.py  what a search gives, and what it may be asked for
+request.py     what a search is asked for, a record a sentence
+hypothesis.py  what a search gives, and how it searches
+decoder.py     what a search needs of an engine
+checks.py      errors for people, of integers and of sequences of them
 length.py      scores of hypotheses of unlike length made comparable
-candidates.py  the tokens that a search considers, where not all of them
-prefixes.py    tokens that come first, whatever would be found
 greedy.py      the likeliest token after the likeliest token
 beam.py        the best hypotheses of a beam
 forced.py      the log-probabilities of given translations
 sampling.py    what tokens are drawn by
 sample.py      tokens drawn by their probability
+
+What is imported here needs no NumPy, because options do not.
 """
 
 from __future__ import annotations

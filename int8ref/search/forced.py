@@ -22,10 +22,10 @@ def score(scorer: Scorer, paths: Sequence[Path], options: BeamOptions) -> list[H
     `log_probabilities` raises.
     """
     eos = scorer.program.eos
+    found = scorer.log_probabilities(paths)  # first, because it checks what the paths are
     for index, path in enumerate(paths):
-        if isinstance(path, Path) and eos in path.tokens[:-1]:
+        if eos in path.tokens[:-1]:
             raise WrongValueError(f"path {index} has the token id {eos} before its last")
-    found = scorer.log_probabilities(paths)
     return [
         _scored(path.tokens, tokens, eos, options)
         for path, tokens in zip(paths, found, strict=True)

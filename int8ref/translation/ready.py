@@ -13,7 +13,7 @@ from int8ref.files import model_file
 from int8ref.files.container import DIGEST_BYTES, map_file
 from int8ref.files.model_file import Model
 from int8ref.files.shortlist import beside
-from int8ref.options import OptionError
+from int8ref.options import OptionError, Options
 from int8ref.text.batching import Limits
 from int8ref.translation import expect
 
@@ -84,6 +84,15 @@ class ReadyModel:
         if self._file is None:
             return type(self), (self.model, self.backend, self.speed)
         return _restore, (type(self), *self._file, self.backend, self.speed)
+
+
+def check_alpha(model: Model, options: Options) -> None:
+    """Raises `OptionError` for a normalisation that does nothing with the model's own exponent."""
+    if options.alpha is None and options.normalization != "none":
+        try:
+            options.check_alpha(model.program.alpha)
+        except OptionError as error:
+            raise OptionError(f"model {model.name}: {error}") from None
 
 
 Ready = TypeVar("Ready", bound=ReadyModel)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from int8ref.engines.backends import BACKENDS, Backend, load_engine
+from int8ref.engines.backends import Backend, load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.shortlist import Shortlist, tokenizers_hash
-from int8ref.options import OptionError, Options, hundredths, normalization_of
+from int8ref.options import Options, hundredths, normalization_of
 from int8ref.program.program import Program
 from int8ref.program.sizes import (
     embedding_sizes,
@@ -101,8 +101,6 @@ class Worker:
 
     def __init__(self, model: Model, backend: Backend) -> None:
         program, tensors = model.program, model.tensors
-        if not isinstance(backend, str) or backend not in BACKENDS:
-            raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
         if not program.encoder:
             raise UserError(f"model {model.name}: a decoder alone, which translates nothing")
         self._source, self._target = tokenizers(model)
@@ -163,7 +161,7 @@ class Worker:
             else:
                 several = self._drawn(requests, sampling, options)
             found = [
-                [self._after(sentence, one) for one in _wanted(some, options)]
+                _wanted([self._after(sentence, one) for one in some], options)
                 for sentence, some in zip(full, several, strict=True)
             ]
         sources = [self._frame.around(sentence.ids) for sentence in full]

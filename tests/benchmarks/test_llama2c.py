@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.llama2c import GROUP, random_weights, write_floats, write_groups
-from tests.processes import run
+from tests.helpers.processes import run
 from weights_import.sources import llama2c
 
 SIZES = [64, 128, 2, 4, 2, 13, 32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks import ops
 from benchmarks.instructions import REPEATS, instructions
 from int8ref.engines.compiled import CompiledEngine
-from tests.conftest import build_tiny_model
+from tests.helpers.models import build_tiny_model
 
 
 def costs(**us: float) -> ops.Figures:

@@ -23,8 +23,8 @@ from int8ref.files.models import MODELS
 from int8ref.program.sizes import max_steps
 from int8ref.reference.embed import Embed
 from int8ref.reference.linear import Linear
-from tests.conftest import build_tiny_model
-from tests.machine_text import machine_text
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
 from weights_import.float_model import FloatModel, declare
 from weights_import.sources import marian_bin
 

@@ -27,9 +27,8 @@ import numpy as np
 from int8ref import generate, perplexity, score, translate, vectors
 from int8ref.files.model_file import serialize
 from int8ref.machine.toolchain.native import machine
-from tests.conftest import build_tiny_model
 from tests.fuzz.mutations import mutated
-from tests.tiny_integer import build_tiny_decoder, build_tiny_integer, build_tiny_rotary
+from tests.helpers.models import Kind, build_tiny_model
 
 SECONDS = 60
 MEMORY = 4 << 30
@@ -73,7 +72,8 @@ def main() -> int:
 
 def _originals() -> list[tuple[bytes, bool]]:
     """Bytes of the files, and whether their models translate."""
-    models = build_tiny_model(2), build_tiny_integer(), build_tiny_decoder(), build_tiny_rotary()
+    seeds: dict[Kind, int] = {"recurrent": 2, "translation": 6, "decoder": 0, "rotary": 1}
+    models = [build_tiny_model(seed, kind) for kind, seed in seeds.items()]
     return [(serialize(model), bool(model.program.encoder)) for model in models]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.model_bytes import Header, parts, read_plainly, write_plainly
+from tests.helpers.model_bytes import Header, parts, read_plainly, write_plainly
 
 EXTREMES: list[Any] = [
     None, True, 0, 1, -1, 2, 127, 128, 255, 1024, 32768, 2**31 - 1, 2**31, 2**63, 10**30, -(10**30),

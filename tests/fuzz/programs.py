@@ -28,7 +28,7 @@ from int8ref.search import BeamOptions, Sampling
 from int8ref.search.decoder import Session
 from tests.fuzz.guarded import GuardedArrays, GuardedMemory, copied
 from tests.fuzz.random_programs import RandomProgram, UnfinishedError
-from tests.helpers.engines import requests
+from tests.helpers.engines import paths, requests
 
 STEPS = 4
 Trace = list[tuple[str, NDArray[Any]]]
@@ -110,16 +110,17 @@ def _results(engine: Engine, batch: list[list[int]], vocabulary: int, seed: int)
     limits = random.integers(1, most + 1, rows).tolist()
     candidates = [np.unique(random.integers(0, vocabulary, 9)).astype(np.int32) for _ in batch]
     prefixes = [random.integers(0, vocabulary, 2).tolist() for _ in batch]
-    paths = [random.integers(0, vocabulary, n).tolist() for n in limits]
+    tokens = [random.integers(0, vocabulary, n).tolist() for n in limits]
     beams = BeamOptions(int(random.integers(1, 5)))
     return [
         *trace,
         engine.greedy(requests(batch, limits)),
         engine.greedy(requests(batch, limits, candidates, prefixes=prefixes)),
-        engine.sample(requests(batch, limits), Sampling(seed=seed, top_k=3)),
+        engine.sample(requests(batch, limits, prefixes=prefixes), Sampling(seed=seed, top_k=3)),
         engine.beam(requests(batch, limits), beams),
         engine.beam(requests(batch, limits, candidates), beams),
-        engine.log_probabilities(paths(batch, [program.start] * rows, paths)),
+        engine.beam(requests(batch, limits, candidates, prefixes=prefixes), beams),
+        engine.log_probabilities(paths(batch, [program.start] * rows, tokens)),
     ]
 
 

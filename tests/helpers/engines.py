@@ -1,24 +1,30 @@
-"""Batches for engines, from parallel lists."""
+"""Engines of models, what they are asked for, and everything that they compute."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
+from int8ref.engines.backends import BACKENDS, load_engine
+from int8ref.engines.engine import Engine
+from int8ref.files.model_file import Model
+from int8ref.program import inputs
 from int8ref.search import BeamOptions, Hypothesis, forced
-from int8ref.search.decoder import Scorer
+from int8ref.search.decoder import Scorer, Session
 from int8ref.search.request import Path, Request
+from tests.helpers.machine_text import machine_text
 
-Batch = Sequence[Sequence[int]]
+Batch = list[list[int]]
 
 
 def requests(
-    batch: Batch,
+    batch: inputs.Batch,
     limits: Sequence[int],
-    candidates: Sequence[npt.NDArray[np.int32]] | None = None,
-    prefixes: Batch | None = None,
+    candidates: Sequence[NDArray[np.int32]] | None = None,
+    prefixes: inputs.Batch | None = None,
     numbers: Sequence[int] | None = None,
 ) -> list[Request]:
     """A request a sentence; by default they are numbered from 0 on."""
@@ -35,13 +41,49 @@ def requests(
     ]
 
 
-def paths(batch: Batch, starts: Sequence[int], tokens: Batch) -> list[Path]:
+def paths(batch: inputs.Batch, starts: Sequence[int], tokens: inputs.Batch) -> list[Path]:
     """A path a sentence."""
     return [Path(*each) for each in zip(batch, starts, tokens, strict=True)]
 
 
-def score(engine: Scorer, batch: Batch, targets: Batch, options: BeamOptions) -> list[Hypothesis]:
+def score(
+    engine: Scorer, batch: inputs.Batch, targets: inputs.Batch, options: BeamOptions
+) -> list[Hypothesis]:
     """Given translations, eos after each, as hypotheses."""
     program = engine.program
     whole = [[*target, program.eos] for target in targets]
     return forced.score(engine, paths(batch, [program.start] * len(batch), whole), options)
+
+
+def engines(model: Model) -> tuple[Engine, Engine]:
+    """(reference, compiled)."""
+    machine_text()
+    reference, compiled = (
+        load_engine(model.program, model.tensors, backend) for backend in BACKENDS[::-1]
+    )
+    return reference, compiled
+
+
+class Trace:
+    """Everything that an engine computes, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, NDArray[Any]]] = []
+
+    def __call__(self, name: str, value: NDArray[Any]) -> None:
+        self.seen.append((name, value.copy()))
+
+    def assert_equal(self, other: Trace) -> None:
+        assert [name for name, _ in self.seen] == [name for name, _ in other.seen]
+        for (name, one), (_, two) in zip(self.seen, other.seen, strict=True):
+            assert one.dtype == two.dtype, name
+            np.testing.assert_array_equal(one, two, name)
+
+
+def follow(session: Session, start: int, rows: int, steps: int) -> list[NDArray[np.int32]]:
+    """Logits of some steps along the most likely tokens; eos does not end anything."""
+    ids, out = np.full(rows, start, np.int32), []
+    for _ in range(steps):
+        out.append(session.step(ids))
+        ids = out[-1].argmax(axis=1).astype(np.int32)
+    return out

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.host import cpu
+from tests.helpers.memory import assert_untouched_behind, guarded
 from tests.kernels.quad_weights import within_quads
 
 SHAPES = [
@@ -31,7 +32,6 @@ SHAPES = [
     (13, 100, 40),
 ]
 EXTREMES = [(-128, -128), (-128, 127), (127, -128), (127, 127)]
-GUARD = 64  # elements behind each output that nobody may touch
 
 
 def exact(x: NDArray[np.int8], weight: NDArray[np.int8], bias: NDArray[np.int32]) -> NDArray[Any]:
@@ -97,9 +97,7 @@ class Case:
             out["chosen"] = guarded((m, len(self.tokens)), np.int32)
             for row, chosen in zip(self.x, out["chosen"], strict=True):
                 gemm.gemm_chosen(row, self.weight, operands[2], self.tokens, chosen, workspace)
-        for array in (workspace, *out.values()):
-            behind = array.base[-GUARD * array.itemsize :]
-            assert (behind == 0x5A).all(), "written past the end"
+        assert_untouched_behind(workspace, *out.values())
         return out
 
     def _quads(self, workspace: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -133,20 +131,12 @@ class Case:
             self.x, *packed, weight, gemm.start_values(weight, bias), *found, workspace
         )
         assert np.array_equal(found, (index, value)), "coarse argmax"
-        for array in (workspace, *found):
-            assert (array.base[-GUARD * array.itemsize :] == 0x5A).all(), "written past the end"
+        assert_untouched_behind(workspace, *found)
 
 
 def shift_right(x: NDArray[Any], shift: NDArray[Any]) -> NDArray[Any]:
     """x / 2^shift, rounded half up, without the sum that the kernel forms."""
     return (x >> shift) + ((x >> (shift - 1)) & 1)
-
-
-def guarded(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-    """An array with a stretch of 0x5A behind it: `array.base`, as bytes, ends with it."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.full(size + GUARD * np.dtype(dtype).itemsize, 0x5A, np.uint8)
-    return np.ndarray(shape, dtype, buffer=room)
 
 
 def make_case(

@@ -18,7 +18,7 @@ from int8ref.kernels.gemm.coarse_layout import (
 )
 from int8ref.kernels.gemm.layout import start_values
 from int8ref.kernels.gemm.target import TARGET
-from tests.kernels.gemm_cases import guarded
+from tests.helpers.memory import assert_untouched_behind, guarded
 from tests.kernels.products import gemm_coarse_argmax
 
 needs_pairs = pytest.mark.skipif(not TARGET.pair_products, reason="this CPU has no use for it")
@@ -40,6 +40,7 @@ def found(
     gemm_coarse_argmax(
         x, coarse.weight, coarse.start, coarse.length, weight, start, index, value, workspace
     )
+    assert_untouched_behind(index, value, workspace)
     return index, value
 
 

@@ -20,9 +20,9 @@ from int8ref.kernels.gemm.quads import raised_pitch
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
+from tests.helpers.processes import TIMEOUT
 from tests.kernels import gemm_cases as gc
 from tests.kernels import products as gemm
-from tests.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 sizes = st.one_of(st.integers(1, 20), st.sampled_from([63, 64, 65, 127, 128, 129, 200]))

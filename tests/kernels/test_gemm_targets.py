@@ -16,8 +16,8 @@ import llvmlite.binding as llvm
 import pytest
 
 from int8ref.kernels.gemm.target import select
+from tests.helpers.processes import TIMEOUT
 from tests.kernels import gemm_cases as gc
-from tests.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.spec.pair_sums import OFFSET, fits, quad_of, quads
+from tests.helpers.memory import assert_untouched_behind, guarded
 from tests.kernels import gemm_cases as gc
 from tests.kernels import products as gemm
 from tests.kernels.quad_weights import within_quads
@@ -71,10 +72,8 @@ def test_any_shape(m: int, n: int, k: int, extreme: tuple[int, int] | None, seed
     case = gc.make_case(np.random.default_rng(seed), m, n, k, extreme)
     weight = within_quads(case.weight)
     start = gemm.start_values(weight, case.bias, OFFSET)
-    room = gc.guarded((gemm.workspace_bytes(m, k),), np.uint8)
-    sums = gc.guarded((m, n), np.int32)
+    room = guarded((gemm.workspace_bytes(m, k),), np.uint8)
+    sums = guarded((m, n), np.int32)
     gemm.gemm_quads(case.x, gemm.pack(weight), start, sums, room)
     np.testing.assert_array_equal(sums, gc.exact(case.x, weight, case.bias))
-    for array in (room, sums):
-        assert array.base is not None
-        assert (array.base[-gc.GUARD * array.itemsize :] == 0x5A).all(), "written past the end"
+    assert_untouched_behind(room, sums)

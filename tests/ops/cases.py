@@ -12,13 +12,13 @@ from typing import Any
 import numba
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from int8ref.abi.call import RUN
 from int8ref.engines.compiled import Call
 from int8ref.engines.reference import run_instruction
 from int8ref.machine.loop.interpreter import run
-from int8ref.machine.memory.aligned import ALIGNMENT, Memory
+from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.model.assemble import Assembler, Code, scratch_bytes
 from int8ref.machine.model.places import FOREVER, Places, allocate
@@ -29,12 +29,11 @@ from int8ref.reference.append import Append
 from int8ref.reference.linear import Linear
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.scope import Domain, Facts, Scope, ValueType
-from tests.machine_text import machine_text
+from tests.helpers.machine_text import machine_text
+from tests.helpers.memory import WatchedMemory
 
 Array = NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
-GUARD = 64
-"""Bytes behind every output that no kernel may touch."""
 
 
 @dataclass
@@ -96,7 +95,7 @@ def run_step(case: Case) -> dict[str, Array]:
     places = allocate(types, dict.fromkeys(types, (-1, FOREVER)), shared)
     assembler = Assembler(places, Prepared(case.tensors, types, {}))
     rows = assembler.code([case.instruction])
-    memory = GuardedMemory()
+    memory = WatchedMemory()
     arena = _arena(case, _code(case, rows, places, types), memory)
     for name, array in case.values.items():
         _inside(arena, name, array.shape)[...] = array
@@ -154,27 +153,6 @@ def _inside(arena: Arena, name: str, shape: tuple[int, ...]) -> Array:
     """A value of this shape; of a history, its first steps."""
     found = arena.value(name)
     return found[:, : shape[1]] if len(shape) == 3 else found
-
-
-class GuardedMemory(Memory):
-    """Memory whose pieces hold bytes of 0x5A, and are followed by some that nobody may touch."""
-
-    def __init__(self) -> None:
-        self._rooms: list[Array] = []
-        super().__init__()
-
-    def array(self, shape: tuple[int, ...], kind: DTypeLike) -> tuple[Array, int]:
-        """See `Memory`."""
-        size = int(np.prod(shape)) * np.dtype(kind).itemsize
-        room = np.full(size + GUARD + ALIGNMENT, 0x5A, np.uint8)
-        start = -room.ctypes.data % ALIGNMENT
-        self._rooms.append(room[start : start + size + GUARD])
-        return np.ndarray(shape, kind, room, start), room.ctypes.data + start
-
-    def check(self) -> None:
-        """Nothing was written behind a piece."""
-        for room in self._rooms:
-            assert (room[-GUARD:] == 0x5A).all(), "written past the end"
 
 
 @st.composite

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from int8ref.reference import layer_norm_l1, layer_norm_l2
 from int8ref.reference.layer_norm import MAX_WIDTH, LayerNorm
 from int8ref.spec.scope import Facts
 from tests.ops.cases import Array, Case, integers
@@ -109,3 +112,61 @@ def assert_within(case: Case, found: dict[str, Array], y: Array, t: Array, error
         unit = 2.0**-op.wide_bits
         finer = np.clip(y, -32767 * unit, 32767 * unit)
         assert (np.abs(found["wide"] * unit - finer) <= 0.5 * unit + before).all()
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A layer normalisation, and what tells it from the other ones.
+
+    bound         largest |t| of a row of so many columns
+    most_epsilon  largest epsilon
+    spread        what 1 in the row is, in units of the deviation, at most
+    deviation     s in float64, of the n times as large distances and epsilon
+    error         relative error of 1 / s, of s
+    exact         s in Python's integers, of the distances of a row and epsilon
+    """
+
+    kind: type[LayerNorm]
+    function: Callable[..., tuple[Array, Array]]
+    bound: Callable[[int], int]
+    most_epsilon: int
+    spread: int
+    deviation: Callable[[Array, int], Array]
+    error: Callable[[Array], Array]
+    exact: Callable[[list[int], int], int]
+
+    def cases(self) -> st.SearchStrategy[Case]:
+        return norm_cases(self.kind, self.bound, self.most_epsilon)
+
+    def floats(self, case: Case) -> tuple[Array, Array, Array]:
+        """See `float_layer_norm`."""
+        epsilon: int = case.instruction.epsilon  # type: ignore[attr-defined]
+        return float_layer_norm(case, lambda centred: self.deviation(centred, epsilon))
+
+
+NORMS = {
+    "l1": Norm(
+        kind=layer_norm_l1.LayerNormL1,
+        function=layer_norm_l1.layer_norm_l1,
+        bound=layer_norm_l1.normalized_bound,
+        most_epsilon=2**30,
+        spread=2,
+        deviation=lambda c, epsilon: np.abs(c).mean(axis=1, keepdims=True) + epsilon,
+        # s is rounded up, by less than 1, and the reciprocal down by 2^-29.
+        error=lambda s: 1 / np.maximum(s, 0.5) + 2.0**-28,
+        exact=lambda c, epsilon: max(-(-sum(map(abs, c)) // len(c)) + epsilon, 1),
+    ),
+    "l2": Norm(
+        kind=layer_norm_l2.LayerNormL2,
+        function=layer_norm_l2.layer_norm_l2,
+        bound=layer_norm_l2.normalized_bound,
+        most_epsilon=2**60,
+        spread=1,
+        deviation=lambda c, epsilon: np.sqrt((c**2).mean(axis=1, keepdims=True) + epsilon),
+        # The root and the mean of squares round down, by less than 1 and less than 1 of s^2; the
+        # reciprocal by 2^-29.
+        error=lambda s: np.where(s >= 2, 1 / np.maximum(s - 2, 0.25), np.inf) + 2.0**-28,
+        exact=lambda c, epsilon: max(math.isqrt(sum(x * x for x in c) // len(c) + epsilon), 1),
+    ),
+}
+"""By what the row is divided by: the mean absolute deviation, or the standard deviation."""

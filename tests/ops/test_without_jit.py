@@ -10,7 +10,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from tests.processes import TIMEOUT
+from tests.helpers.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 FILES = ("tests/ops/test_twins.py::test_same_bits", "tests/test_arithmetic.py")

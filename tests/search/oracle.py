@@ -11,25 +11,25 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import floor
-from types import SimpleNamespace
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import strategies as st
 
-from int8ref.engines.engine import Engine
 from int8ref.program.inputs import Batch
-from int8ref.reference.log_softmax import log_softmax
+from int8ref.program.program import Program
+from int8ref.reference.log_softmax import LogSoftmax, log_softmax
 from int8ref.search import BeamOptions, Hypothesis
-from int8ref.search.beam import beam
-from int8ref.search.forced import forced, log_probabilities
+from int8ref.search.forced import log_probabilities
+from int8ref.search.request import Path
 
 Prefix = tuple[int, ...]
 EOS = 0
 
 
 class TableEngine:
-    """An engine whose logits depend on the sentence's ids and the prefix, by a table of chance.
+    """What a search needs; its logits depend on the sentence's ids and the prefix, by a table of
+    chance.
 
     With `sharpening`, the model is the surer of the next token the longer the prefix is, so that
     the mean of a hypothesis that seems bad may still become the best.
@@ -44,8 +44,18 @@ class TableEngine:
         eos_bonus: int,
         sharpening: int = 0,
     ) -> None:
-        scale = SimpleNamespace(multiplier=multiplier, shift=0)
-        self.program = cast(Any, SimpleNamespace(start=-1, eos=EOS, log_softmax=scale))
+        self.program = Program(
+            encoder=[],
+            decoder=[],
+            states=[],
+            logits="logits",
+            log_softmax=LogSoftmax(x="logits", multiplier=multiplier, shift=0, out="log_softmax"),
+            start=-1,
+            eos=EOS,
+            unk=EOS,
+            max_source_length=0,
+            max_length_factor=0,
+        )
         self._vocabulary = vocabulary
         self._seed = seed
         self._spread = spread
@@ -66,26 +76,11 @@ class TableEngine:
         gains: list[int] = log_softmax(row, scale.multiplier, scale.shift)[0].tolist()
         return gains
 
-    def session(self, batch: Batch, observe: object = None) -> TableSession:
+    def session(self, batch: Batch) -> TableSession:
         return TableSession(self, batch)
 
-    def greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
-        raise NotImplementedError
-
-    def beam(
-        self, batch: Batch, limits: Sequence[int], options: BeamOptions
-    ) -> list[list[Hypothesis]]:
-        return beam(cast(Engine, self), batch, limits, options)
-
-    def score(
-        self, batch: Batch, targets: Sequence[Sequence[int]], options: BeamOptions
-    ) -> list[Hypothesis]:
-        return forced(cast(Engine, self), batch, targets, options)
-
-    def log_probabilities(
-        self, batch: Batch, starts: Sequence[int], paths: Sequence[Sequence[int]]
-    ) -> list[list[int]]:
-        return log_probabilities(cast(Engine, self), batch, starts, paths)
+    def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
+        return log_probabilities(self, paths)
 
 
 class TableSession:
@@ -111,6 +106,21 @@ class TableSession:
         self._rows = [self._rows[row] for row in rows]
 
 
+def tables_of(vocabulary: st.SearchStrategy[int]) -> st.SearchStrategy[TableEngine]:
+    return st.builds(
+        TableEngine,
+        vocabulary=vocabulary,
+        seed=st.integers(0, 2**32),
+        spread=st.sampled_from([0, 1, 3, 100]),  # 0: all is a tie
+        multiplier=st.sampled_from([1, 30_000, 1 << 20, 1 << 29]),  # the last: most are at -2^30
+        eos_bonus=st.sampled_from([-2, 0, 0, 1]),
+        sharpening=st.sampled_from([0, 0, 1, 20]),
+    )
+
+
+tables = tables_of(st.integers(2, 5))
+
+
 def score(total: int, length: int, options: BeamOptions) -> int:
     """The normalised score, from a penalty that is rounded as `search.length` says."""
     base = {"length": Fraction(length), "gnmt": Fraction(5 + length, 6), "none": Fraction(1)}
@@ -133,16 +143,24 @@ def best(ended: list[tuple[Prefix, tuple[int, ...]]], options: BeamOptions) -> l
 
 
 def beam_by_definition(
-    engine: TableEngine, sentence: Sequence[int], limit: int, options: BeamOptions
+    engine: TableEngine,
+    sentence: Sequence[int],
+    limit: int,
+    options: BeamOptions,
+    given: Sequence[int] = (),
 ) -> list[Hypothesis]:
-    """Beam search with all candidates of every step, and without early stopping."""
+    """Beam search with all candidates of every step, and without early stopping.
+
+    The model reads the tokens `given` before those of a hypothesis, and nothing else sees them.
+    """
     live: list[tuple[Prefix, tuple[int, ...]]] = [((), ())]
     ended: list[tuple[Prefix, tuple[int, ...]]] = []
     for step in range(1, limit + 1):
         candidates = []
         for rank, (prefix, gains) in enumerate(live):
-            logits = engine.logits(sentence, prefix).tolist()
-            for token, gain in enumerate(engine.gains(sentence, prefix)):
+            read = (*given, *prefix)
+            logits = engine.logits(sentence, read).tolist()
+            for token, gain in enumerate(engine.gains(sentence, read)):
                 key = (-sum(gains) - gain, rank, -logits[token], token)
                 candidates.append((key, (*prefix, token), (*gains, gain)))
         places = options.beam_size - len(ended)

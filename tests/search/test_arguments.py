@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,181 @@ from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.engines.engine import Engine
 from int8ref.errors import UserError
 from int8ref.search import BeamOptions, Sampling
-from tests.conftest import POSITIONS, build_tiny_model
-from tests.helpers.engines import paths, requests, score
-from tests.machine_text import machine_text
+from int8ref.search.forced import score
+from int8ref.search.request import Path, Request
+from int8ref.spec.limits import MAX_TEXTS, MAX_TOKENS
+from tests.helpers.builder import POSITIONS
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 ONE = [[5, 6, 0]]
 VOCABULARY = len(MODEL.tensors["embeddings"])
 BEAM = BeamOptions(2)
+REQUEST = Request(ONE[0], 10)
+PATH = Path(ONE[0], -1, [5])
 Call = Callable[[Engine], Any]
+
+POSITION = rf"of \d+ tokens: positions must lie in \[0, {POSITIONS}\)"
+TOKEN = r"token ids must lie in \[-1, "
+Wrong = list[tuple[Any, type[Exception], str]]
+"""Values of a field, and how each is refused."""
+
+IDS: Wrong = [
+    (None, TypeError, "sentence 1 is None, not a sequence"),
+    (5, TypeError, "sentence 1 is 5, not a sequence"),
+    ("ab", TypeError, "sentence 1 is 'ab', not a sequence"),
+    ([1.5, 0], TypeError, "token ids are"),
+    (["5", 0], TypeError, "token ids are"),
+    ([[5], [6, 7]], TypeError, "token ids are"),
+    ([], ValueError, "a sentence tokens"),
+    ([VOCABULARY, 0], IndexError, TOKEN),
+    ([-2, 0], IndexError, TOKEN),
+    ([2**40, 0], IndexError, TOKEN),
+    ([5] * (POSITIONS + 1), IndexError, POSITION),
+]
+PREFIX: Wrong = [
+    (None, TypeError, "prefix 1 is None, not a sequence"),
+    (3, TypeError, "prefix 1 is 3, not a sequence"),
+    ("ab", TypeError, "prefix 1 is 'ab', not a sequence"),
+    ([1.5], ValueError, r"prefix 1 has the token id 1\.5"),
+    ([True], ValueError, "prefix 1 has the token id True"),
+    ([5, -1], ValueError, "prefix 1 has the token id -1"),
+    ([VOCABULARY], ValueError, f"prefix 1 has the token id {VOCABULARY}"),
+    ([5] * POSITIONS, IndexError, POSITION),
+    ([5] * 600, IndexError, POSITION),
+]
+REQUESTS: dict[str, Wrong] = {
+    "ids": IDS,
+    "limit": [
+        (None, ValueError, "a limit is None, not an integer"),
+        (1.5, ValueError, r"a limit is 1\.5, not an integer"),
+        ("3", ValueError, "a limit is '3', not an integer"),
+        (True, ValueError, "a limit is True, not an integer"),
+        (0, ValueError, r"a limit is 0, outside \[1, 8192\]"),
+        (-1, ValueError, r"a limit is -1, outside \[1, 8192\]"),
+        (MAX_TOKENS + 1, ValueError, r"a limit is 8193, outside \[1, 8192\]"),
+        (POSITIONS + 1, IndexError, POSITION),
+        (600, IndexError, POSITION),
+    ],
+    "prefix": PREFIX,
+    "candidates": [
+        (5, ValueError, "candidates are not a vector"),
+        ([1, 2], ValueError, "candidates are not a vector of int32"),
+        (np.array([1, 2]), ValueError, "candidates are not a vector of int32"),
+        (np.array([1.0], np.float32), ValueError, "candidates are not a vector of int32"),
+        (np.array([[1]], np.int32), ValueError, "candidates are not a vector"),
+        (np.array([], np.int32), ValueError, "with at least one token"),
+        (np.array([2, 1], np.int32), ValueError, "candidates are not rising"),
+        (np.array([1, 1], np.int32), ValueError, "candidates are not rising"),
+        (np.array([-1, 1], np.int32), ValueError, "candidates are not rising"),
+        (np.array([0, VOCABULARY], np.int32), ValueError, "candidates are not rising"),
+    ],
+    "number": [
+        (None, ValueError, "a text has the number None"),
+        (1.5, ValueError, r"a text has the number 1\.5"),
+        (True, ValueError, "a text has the number True"),
+        (-1, ValueError, "a text has the number -1"),
+        (MAX_TEXTS, ValueError, "a text has the number 17592186044416"),
+    ],
+}
+PATHS: dict[str, Wrong] = {
+    "ids": IDS,
+    "start": [
+        (None, ValueError, "start 1 is None, not an integer"),
+        (1.5, ValueError, r"start 1 is 1\.5, not an integer"),
+        (True, ValueError, "start 1 is True, not an integer"),
+        (-2, IndexError, TOKEN),
+        (VOCABULARY, IndexError, TOKEN),
+        (2**40, IndexError, TOKEN),
+    ],
+    "tokens": [
+        (None, TypeError, "path 1 is None, not a sequence"),
+        (3, TypeError, "path 1 is 3, not a sequence"),
+        ("ab", TypeError, "path 1 is 'ab', not a sequence"),
+        ([], ValueError, "path 1 has 0 tokens, not 1 to 8192"),
+        ([5] * (MAX_TOKENS + 1), ValueError, "path 1 has 8193 tokens, not 1 to 8192"),
+        ([1.5], ValueError, r"path 1 has the token id 1\.5"),
+        ([True], ValueError, "path 1 has the token id True"),
+        ([-1], ValueError, "path 1 has the token id -1"),
+        ([5, VOCABULARY], ValueError, f"path 1 has the token id {VOCABULARY}"),
+        ([5] * (POSITIONS + 1), IndexError, POSITION),
+    ],
+    "prefix": PREFIX,
+}
+BATCHES: Wrong = [
+    (None, TypeError, "the batch is None, not a sequence of KIND"),
+    (5, TypeError, "the batch is 5, not a sequence of KIND"),
+    ("ab", TypeError, "the batch is 'ab', not a sequence of KIND"),
+    ({}, TypeError, "the batch is {}, not a sequence of KIND"),
+    (iter([REQUEST]), TypeError, "the batch is .*, not a sequence of KIND"),
+    (ONE, TypeError, r"sentence 0 is \[5, 6, 0\], no KIND"),
+    ([None], TypeError, "sentence 0 is None, no KIND"),
+    ([], ValueError, "a batch needs sentences"),
+]
+SEARCHES: dict[str, Callable[[Engine, Any], Any]] = {
+    "greedy": lambda engine, requests: engine.greedy(requests),
+    "sample": lambda engine, requests: engine.sample(requests, Sampling()),
+    "beam": lambda engine, requests: engine.beam(requests, BEAM),
+}
+SCORES: dict[str, Callable[[Engine, Any], Any]] = {
+    "log_probabilities": lambda engine, paths: engine.log_probabilities(paths),
+    "score": lambda engine, paths: score(engine, paths, BEAM),
+}
+
+
+def engine_of(backend: Any) -> Engine:
+    machine_text()
+    return load_engine(MODEL.program, MODEL.tensors, backend)
+
+
+def refuses(call: Callable[[], Any], kind: type[Exception], why: str) -> None:
+    with pytest.raises(UserError, match=why) as caught:
+        call()
+    assert isinstance(caught.value, kind)
+    assert len(str(caught.value)) < 200
+
+
+def test_every_field_is_tried() -> None:
+    assert set(REQUESTS) == {field.name for field in fields(Request)}
+    assert set(PATHS) == {field.name for field in fields(Path)}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("method", SEARCHES)
+def test_fields_of_requests(method: str, backend: Any) -> None:
+    """In a batch with a sentence that is as it should be."""
+    engine, search = engine_of(backend), SEARCHES[method]
+    for field, wrong in REQUESTS.items():
+        for value, kind, why in wrong:
+            batch = [REQUEST, replace(REQUEST, **{field: value})]
+            refuses(lambda batch=batch: search(engine, batch), kind, why)  # type: ignore[misc]
+    assert len(search(engine, [REQUEST])) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("method", SCORES)
+def test_fields_of_paths(method: str, backend: Any) -> None:
+    engine, scored = engine_of(backend), SCORES[method]
+    for field, wrong in PATHS.items():
+        for value, kind, why in wrong:
+            batch = [PATH, replace(PATH, **{field: value})]
+            refuses(lambda batch=batch: scored(engine, batch), kind, why)  # type: ignore[misc]
+    assert len(scored(engine, [PATH])) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("method", [*SEARCHES, *SCORES])
+def test_batches(method: str, backend: Any) -> None:
+    engine, run = engine_of(backend), (SEARCHES | SCORES)[method]
+    name, other = ("Request", PATH) if method in SEARCHES else ("Path", REQUEST)
+    others: Wrong = [([other], TypeError, "sentence 0 is .*, no KIND")]
+    for batch, kind, why in BATCHES + others:
+        refuses(lambda batch=batch: run(engine, batch), kind, why.replace("KIND", name))  # type: ignore[misc]
+
+
+def together(prefix: list[int], limit: int) -> Call:
+    return lambda engine: engine.greedy([replace(REQUEST, limit=limit, prefix=prefix)])
 
 
 def stepped(ids: Any) -> Call:
@@ -37,25 +204,9 @@ def too_many_steps(engine: Engine) -> None:
         session.step(np.array([5], np.int32))
 
 
-POSITION = rf"of \d+ tokens: positions must lie in \[0, {POSITIONS}\)"
-TOKEN = r"token ids must lie in \[-1, "
 CASES: list[tuple[Call, type[Exception], str]] = [
-    (lambda e: e.greedy(requests(ONE, [10], prefixes=[[5] * 600])), IndexError, POSITION),
-    (
-        lambda e: e.sample(requests(ONE, [10], prefixes=[[5] * 60]), Sampling()),
-        IndexError,
-        POSITION,
-    ),
-    (lambda e: e.greedy(requests(ONE, [POSITIONS + 1])), IndexError, POSITION),
-    (lambda e: e.beam(requests(ONE, [600]), BEAM), IndexError, POSITION),
-    (lambda e: score(e, ONE, [[5] * POSITIONS], BEAM), IndexError, POSITION),
-    (lambda e: e.log_probabilities(paths(ONE, [-1], [[5] * 65])), IndexError, POSITION),
-    (lambda e: e.greedy(requests([[5] * 65], [10])), IndexError, POSITION),
+    (together([5] * 60, 10), IndexError, POSITION),
     (too_many_steps, IndexError, POSITION),
-    (lambda e: e.greedy(requests([[VOCABULARY, 0]], [10])), IndexError, TOKEN),
-    (lambda e: e.greedy(requests([[-2, 0]], [10])), IndexError, TOKEN),
-    (lambda e: e.greedy(requests([[2**40, 0]], [10])), IndexError, TOKEN),
-    (lambda e: e.log_probabilities(paths(ONE, [-9], [[5]])), IndexError, TOKEN),
     (stepped(np.array([VOCABULARY], np.int32)), IndexError, TOKEN),
     (stepped(np.array([-2], np.int32)), IndexError, TOKEN),
     (stepped(np.array([2**32], np.int64)), IndexError, TOKEN),
@@ -67,50 +218,38 @@ CASES: list[tuple[Call, type[Exception], str]] = [
     (selected(np.array([-1])), IndexError, r"must lie in \[0, 1\)"),
     (selected(np.array([0.0])), IndexError, "float64 of shape"),
     (selected(np.array([True])), IndexError, "bool of shape"),
-    (lambda e: e.greedy(requests([[1.5, 0]], [10])), TypeError, "token ids are"),  # type: ignore[list-item]
     (lambda e: e.session([[1.5, 0]]), TypeError, "token ids are"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests([["5", 0]], [10])), TypeError, "token ids are"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests([[[5], [6, 7]]], [10])), TypeError, "token ids"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests(["ab"], [10])), TypeError, "sentence 0 is 'ab'"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests([5, 6], [10] * 2)), TypeError, "sentence 0 is 5"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests(None, [10])), TypeError, "the batch is None"),  # type: ignore[arg-type]
     (lambda e: e.session("ab"), TypeError, "the batch is 'ab'"),  # type: ignore[arg-type]
-    (lambda e: e.greedy(requests(ONE, None)), TypeError, "limits is None"),  # type: ignore[arg-type]
-    (lambda e: e.beam(requests(ONE, 10), BEAM), TypeError, "limits is 10"),  # type: ignore[arg-type]
-    (lambda e: e.greedy(requests(ONE, [1.5])), ValueError, r"a limit is 1\.5"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests(ONE, [10], prefixes=3)), TypeError, "prefixes is 3"),  # type: ignore[arg-type]
-    (lambda e: e.greedy(requests(ONE, [10], prefixes=[None])), TypeError, "prefix 0 is"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests(ONE, [10], prefixes=[[1.5]])), ValueError, "prefix 0 has"),  # type: ignore[list-item]
+    (lambda e: e.session([5, 6]), TypeError, "sentence 0 is 5"),  # type: ignore[list-item]
+    (lambda e: e.session(None), TypeError, "the batch is None"),  # type: ignore[arg-type]
     (
-        lambda e: e.greedy(requests(ONE, [10], prefixes=[[-1]])),
+        lambda e: e.sample([replace(REQUEST, candidates=np.array([0, 5], np.int32))], Sampling()),
         ValueError,
-        "prefix 0 has the token id -1",
+        "candidates are for a search",
     ),
-    (lambda e: e.greedy(requests(ONE, [10], prefixes=[[VOCABULARY]])), ValueError, "prefix 0 has"),
-    (lambda e: score(e, ONE, [None], BEAM), TypeError, "target 0 is None"),  # type: ignore[list-item]
-    (lambda e: e.log_probabilities(paths(ONE, [1.5], [[5]])), ValueError, "start 0 is"),  # type: ignore[list-item]
-    (lambda e: e.sample(requests(ONE, [5], numbers=[1.5]), Sampling()), ValueError, "number 1.5"),  # type: ignore[list-item]
-    (lambda e: e.greedy(requests(ONE, [5], [[1, 2]])), ValueError, "candidates are not"),  # type: ignore[list-item]
-]
+    (lambda e: score(e, [PATH, replace(PATH, tokens=[0, 5])], BEAM), ValueError,
+     "path 1 has the token id 0 before its last"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_both_refuse_it(backend: Any) -> None:
-    machine_text()
-    engine = load_engine(MODEL.program, MODEL.tensors, backend)
+    engine = engine_of(backend)
     for call, kind, why in CASES:
-        with pytest.raises(UserError, match=why) as caught:
-            call(engine)
-        assert isinstance(caught.value, kind)
+        refuses(lambda call=call: call(engine), kind, why)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_integers_of_numpy_are_integers(backend: Any) -> None:
-    machine_text()
-    engine = load_engine(MODEL.program, MODEL.tensors, backend)
-    plain = engine.greedy(requests(ONE, [10], prefixes=[[5, 6]]))
-    limits, prefixes = np.array([10]), [np.array([5, 6], np.int16)]
-    assert engine.greedy(requests(np.array(ONE), limits, prefixes=prefixes)) == plain  # type: ignore[arg-type]
+    engine = engine_of(backend)
+    plain, numpy = Request([5, 6, 0], 10, [5, 6], number=3), np.array([5, 6, 0])
+    (limit, number), prefix = np.array([10, 3]), np.array([5, 6], np.int16)
+    same = Request(numpy, limit, prefix, number=number)  # type: ignore[arg-type]
+    for search in SEARCHES.values():
+        assert search(engine, [same]) == search(engine, [plain])
+    given = Path(numpy, np.int64(-1), prefix, prefix)  # type: ignore[arg-type]
+    for scored in SCORES.values():
+        assert scored(engine, [given]) == scored(engine, [Path([5, 6, 0], -1, [5, 6], [5, 6])])
 
 
 @pytest.mark.parametrize("name", ["temperature", "top_k", "top_p", "seed"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,51 +11,33 @@ from hypothesis import strategies as st
 
 from int8ref.reference.argmax import argmax
 from int8ref.search import BeamOptions, Normalization
-from tests.helpers.engines import requests, score
-from tests.search.oracle import EOS, TableEngine, beam_by_definition, best, every_sequence
+from int8ref.search.beam import beam
+from tests.helpers.engines import Batch, requests, score
+from tests.helpers.searches import beam_options, limits_of
+from tests.search.oracle import (
+    EOS,
+    TableEngine,
+    beam_by_definition,
+    best,
+    every_sequence,
+    tables,
+    tables_of,
+)
 
-Batch = list[list[int]]
-
-
-def tables_of(vocabulary: st.SearchStrategy[int]) -> st.SearchStrategy[TableEngine]:
-    return st.builds(
-        TableEngine,
-        vocabulary=vocabulary,
-        seed=st.integers(0, 2**32),
-        spread=st.sampled_from([0, 1, 3, 100]),  # 0: all is a tie
-        multiplier=st.sampled_from([1, 30_000, 1 << 20, 1 << 29]),  # the last: most are at -2^30
-        eos_bonus=st.sampled_from([-2, 0, 0, 1]),
-        sharpening=st.sampled_from([0, 0, 1, 20]),
-    )
+SIZES = st.integers(1, 8)
 
 
-tables = tables_of(st.integers(2, 5))
 batches = st.lists(st.lists(st.integers(0, 9), max_size=2), min_size=1, max_size=4)
 
 
-@st.composite
-def beam_options(draw: st.DrawFn, sizes: Any = st.integers(1, 8)) -> BeamOptions:  # noqa: B008
-    size = draw(sizes)
-    return BeamOptions(
-        beam_size=size,
-        n_best=draw(st.integers(1, size)),
-        normalization=draw(st.sampled_from(get_args(Normalization))),
-        alpha=draw(st.sampled_from([0, 50, 60, 100, 250, 1000])),
-    )
-
-
-def limits_of(batch: Batch, data: st.DataObject, most: int = 7) -> list[int]:
-    return [data.draw(st.integers(1, most)) for _ in batch]
-
-
 @settings(max_examples=300)
-@given(tables, batches, beam_options(), st.data())
+@given(tables, batches, beam_options(SIZES), st.data())
 def test_is_its_definition(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
     """All candidates ranked in every step, and no early end: so early stopping is exact."""
-    limits = limits_of(batch, data)
-    found = table.beam(requests(batch, limits), options)
+    limits = limits_of(batch, data, 7)
+    found = beam(table, requests(batch, limits), options)
     assert found == [
         beam_by_definition(table, sentence, limit, options)
         for sentence, limit in zip(batch, limits, strict=True)
@@ -73,7 +55,7 @@ def test_a_beam_that_prunes_nothing_finds_the_best_of_all(
     assert vocabulary * (vocabulary - 1) ** (most - 1) <= 64, "candidates of a step"
     table = data.draw(tables_of(st.just(vocabulary)))
     limit = data.draw(st.integers(1, most))
-    (found,) = table.beam(requests([[5]], [limit]), options)
+    (found,) = beam(table, requests([[5]], [limit]), options)
     wanted = best(every_sequence(table, [5], limit), options)
     assert [(h.complete, h.score) for h in found] == [(h.complete, h.score) for h in wanted]
     everything = dict(every_sequence(table, [5], limit))
@@ -84,10 +66,10 @@ def test_a_beam_that_prunes_nothing_finds_the_best_of_all(
 
 @given(tables, batches, st.data())
 def test_a_beam_of_one_is_greedy(table: TableEngine, batch: Batch, data: st.DataObject) -> None:
-    limits = limits_of(batch, data)
+    limits = limits_of(batch, data, 7)
     options = data.draw(beam_options(st.just(1)))
     for sentence, limit, (found,) in zip(
-        batch, limits, table.beam(requests(batch, limits), options), strict=True
+        batch, limits, beam(table, requests(batch, limits), options), strict=True
     ):
         ids: tuple[int, ...] = ()
         while len(ids) < limit:
@@ -99,13 +81,13 @@ def test_a_beam_of_one_is_greedy(table: TableEngine, batch: Batch, data: st.Data
         assert found.complete == (len(found.tokens) > len(ids))
 
 
-@given(tables, batches, beam_options(), st.data())
+@given(tables, batches, beam_options(SIZES), st.data())
 def test_forced_decoding_gives_the_same_numbers(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
     """Each complete hypothesis whole; of one that was cut, its tokens."""
     for sentence, found in zip(
-        batch, table.beam(requests(batch, limits_of(batch, data)), options), strict=True
+        batch, beam(table, requests(batch, limits_of(batch, data, 7)), options), strict=True
     ):
         again = score(table, [sentence] * len(found), [h.ids for h in found], options)
         for one, two in zip(found, again, strict=True):
@@ -113,17 +95,14 @@ def test_forced_decoding_gives_the_same_numbers(
             assert one == two if one.complete else one.tokens == two.tokens[:-1]
 
 
-@given(tables, batches, beam_options(), st.data())
+@given(tables, batches, beam_options(SIZES), st.data())
 def test_neighbours_and_order_change_nothing(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
-    limits = limits_of(batch, data)
-    alone = [
-        table.beam(requests([sentence], [limit]), options)[0]
-        for sentence, limit in zip(batch, limits, strict=True)
-    ]
+    asked = requests(batch, limits_of(batch, data, 7))
+    alone = [beam(table, [one], options)[0] for one in asked]
     order = data.draw(st.permutations(range(len(batch))))
-    shuffled = table.beam(requests([batch[i] for i in order], [limits[i] for i in order]), options)
+    shuffled = beam(table, [asked[i] for i in order], options)
     assert shuffled == [alone[i] for i in order]
 
 
@@ -133,15 +112,15 @@ def test_fewer_are_the_first_of_more(table: TableEngine, options: BeamOptions, l
 
     def n_best(n: int) -> Any:
         changed = BeamOptions(options.beam_size, n, options.normalization, options.alpha)
-        return table.beam(requests([[3]], [limit]), changed)[0]
+        return beam(table, requests([[3]], [limit]), changed)[0]
 
     most = n_best(options.beam_size)
     assert n_best(options.n_best) == most[: options.n_best]
 
 
-@given(tables, beam_options(), st.integers(1, 7))
+@given(tables, beam_options(SIZES), st.integers(1, 7))
 def test_the_result_is_in_order(table: TableEngine, options: BeamOptions, limit: int) -> None:
-    (found,) = table.beam(requests([[3]], [limit]), options)
+    (found,) = beam(table, requests([[3]], [limit]), options)
     keys = [(not h.complete, -h.score) for h in found]
     assert keys == sorted(keys)
     assert 1 <= len(found) <= options.n_best
@@ -155,7 +134,7 @@ def test_the_result_is_in_order(table: TableEngine, options: BeamOptions, limit:
 class Counting(TableEngine):
     """Keeps its sessions."""
 
-    def session(self, batch: Any, observe: object = None) -> Any:
+    def session(self, batch: Any) -> Any:
         self.last = super().session(batch)
         return self.last
 
@@ -165,7 +144,7 @@ def test_stops_early_where_it_can(normalization: Normalization, steps: int) -> N
     """With eos likely at once, sums decide after a step or two; means may still rise."""
     engine = Counting(vocabulary=5, seed=1, spread=0, multiplier=1 << 20, eos_bonus=3)
     options = BeamOptions(64, 1, normalization, 100)
-    (found,) = engine.beam(requests([[1]], [40]), options)
+    (found,) = beam(engine, requests([[1]], [40]), options)
     assert found[0].ids == ()
     assert len(engine.last.steps) <= steps
     assert (len(engine.last.steps) <= 2) == (normalization == "none")
@@ -183,7 +162,7 @@ def test_does_not_stop_while_the_best_may_still_come(limit: int) -> None:
 
     engine = Late(vocabulary=5, seed=0, spread=0, multiplier=1 << 10, eos_bonus=0)
     options = BeamOptions(2, 1, "length", 50)
-    (found,) = engine.beam(requests([[1]], [limit]), options)
+    (found,) = beam(engine, requests([[1]], [limit]), options)
     assert found == beam_by_definition(engine, [1], limit, options)
     assert found[0].ids == ((1, 1, 1, 1) if limit >= 5 else ())
     assert found[0].complete
@@ -191,7 +170,7 @@ def test_does_not_stop_while_the_best_may_still_come(limit: int) -> None:
 
 def test_rows_leave_when_their_sentence_is_done() -> None:
     engine = Counting(vocabulary=4, seed=5, spread=3, multiplier=1 << 19, eos_bonus=-9)
-    engine.beam(requests([[1], [2], [3]], [2, 6, 9]), BeamOptions(3, 3, "length", 100))
+    beam(engine, requests([[1], [2], [3]], [2, 6, 9]), BeamOptions(3, 3, "length", 100))
     assert engine.last.steps == [3, 9, 6, 6, 6, 6, 3, 3, 3]
 
 
@@ -203,6 +182,6 @@ def test_a_complete_hypothesis_comes_before_one_that_was_cut() -> None:
             return np.array([-5, 20, -6], np.int32)
 
     engine = Loop(vocabulary=3, seed=0, spread=0, multiplier=1 << 20, eos_bonus=0)
-    (found,) = engine.beam(requests([[1]], [2]), BeamOptions(3, 3, "length", 100))
+    (found,) = beam(engine, requests([[1]], [2]), BeamOptions(3, 3, "length", 100))
     assert [(h.ids, h.complete) for h in found] == [((1,), True), ((), True), ((1, 1), False)]
     assert found[2].score > found[0].score > found[1].score

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,39 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from int8ref.engines.backends import BACKENDS
+from int8ref.engines.backends import BACKENDS, Backend
 from int8ref.machine.loop.steps import HEAD_ROWS
 from int8ref.machine.memory.hypotheses import BLOCK
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Hypothesis
-from tests.helpers.engines import requests, score
-from tests.search.test_beam import beam_options
-from tests.test_machine import (
-    MODEL,
-    VOCABULARY,
-    Batch,
-    batches,
-    compiled,
-    engines,
-    reference,
-    tiny_engines,
-)
+from tests.helpers.engines import Batch, engines, requests, score
+from tests.helpers.searches import SIZES, beam_options, limits_of
+from tests.helpers.tiny_engines import MODEL, VOCABULARY, batches, compiled, engine_of, reference
 
 BATCH = [[5, 9, 3, 0], [7, 0], [8, 6, 4, 2, 1, 0], [12, 4, 0]]
-sizes = st.sampled_from([1, 2, 3, 4, 8, 17, 64])
-
-
-def limits_of(batch: Batch, data: st.DataObject, most: int = 12) -> list[int]:
-    limits = st.lists(st.integers(1, most), min_size=len(batch), max_size=len(batch))
-    return data.draw(limits, "limits")
 
 
 @settings(max_examples=60)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_same_hypotheses(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
-    limits = limits_of(batch, data)
-    found = compiled().beam(requests(batch, limits), options)
-    assert found == reference().beam(requests(batch, limits), options)
+    asked = requests(batch, limits_of(batch, data))
+    found = compiled().beam(asked, options)
+    assert found == reference().beam(asked, options)
     for engine in (compiled(), reference()):
         again = score(engine, batch, [best[0].ids for best in found], options)
         for (best, *_), whole in zip(found, again, strict=True):
@@ -52,7 +35,7 @@ def test_same_hypotheses(batch: Batch, options: BeamOptions, data: st.DataObject
 
 
 @settings(max_examples=30)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_same_scores(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
     """Of any targets, empty ones too."""
     tokens = st.lists(st.integers(1, VOCABULARY - 1), max_size=20)
@@ -65,25 +48,20 @@ def test_same_scores(batch: Batch, options: BeamOptions, data: st.DataObject) ->
 
 @given(batches, st.data())
 def test_a_beam_of_one_is_greedy(batch: Batch, data: st.DataObject) -> None:
-    limits = limits_of(batch, data, 20)
-    found = compiled().beam(requests(batch, limits), data.draw(beam_options(st.just(1))))
-    assert [list(best.ids) for (best,) in found] == compiled().greedy(requests(batch, limits))
+    asked = requests(batch, limits_of(batch, data, 20))
+    found = compiled().beam(asked, data.draw(beam_options(st.just(1))))
+    assert [list(best.ids) for (best,) in found] == compiled().greedy(asked)
 
 
 @settings(max_examples=30)
-@given(batches, beam_options(sizes), st.data())
+@given(batches, beam_options(SIZES), st.data())
 def test_neighbours_and_order_change_nothing(
     batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
-    limits = limits_of(batch, data, 20)
-    alone = [
-        compiled().beam(requests([sentence], [limit]), options)[0]
-        for sentence, limit in zip(batch, limits, strict=True)
-    ]
+    asked = requests(batch, limits_of(batch, data, 20))
+    alone = [compiled().beam([one], options)[0] for one in asked]
     order = data.draw(st.permutations(range(len(batch))))
-    shuffled = compiled().beam(
-        requests([batch[i] for i in order], [limits[i] for i in order]), options
-    )
+    shuffled = compiled().beam([asked[i] for i in order], options)
     assert shuffled == [alone[i] for i in order]
     targets = [best[0].ids for best in alone]
     scored = [score(compiled(), [s], [t], options)[0] for s, t in zip(batch, targets, strict=True)]
@@ -96,8 +74,9 @@ def test_many_rows() -> None:
     limits = [1 + i % 17 for i in range(70)]
     assert len(batch) > HEAD_ROWS
     for options in (BeamOptions(8, 8, "length", 100), BeamOptions(5, 1, "none", 0)):
-        found = compiled().beam(requests(batch, limits), options)
-        assert found == reference().beam(requests(batch, limits), options)
+        asked = requests(batch, limits)
+        found = compiled().beam(asked, options)
+        assert found == reference().beam(asked, options)
         targets = [best[0].ids for best in found]
         scored = score(compiled(), batch, targets, options)
         assert scored == score(reference(), batch, targets, options)
@@ -195,47 +174,9 @@ def test_the_likeliest_of_a_row(width: int, count: int, spread: int, seed: int) 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    ("targets", "message"),
-    [
-        ([[3]], "1 targets for 2 sentences"),
-        ([[3], [4, 0]], "target 1 has the token id 0"),
-        ([[3, VOCABULARY], [4]], f"target 0 has the token id {VOCABULARY}"),
-        ([[-1], [4]], "target 0 has the token id -1"),
-        ([[3] * 8192, []], "target 0 has 8192 tokens, more than 8191"),
-    ],
-)
-def test_refuses_targets(backend: str, targets: Sequence[Sequence[int]], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        score(tiny_engines()[backend], [[4, 0], [5, 0]], targets, BeamOptions())
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_refuses_limits(backend: str) -> None:
-    engine = tiny_engines()[backend]
-    for search in (engine.greedy, partial(engine.beam, options=BeamOptions())):
-        for limits in ([3], [3, 3, 3]):
-            with pytest.raises(ValueError, match=f"{len(limits)} limits for 2 sentences"):
-                search([[4, 0], [5, 0]], limits)
-        for limit in (0, -1, 8193):
-            with pytest.raises(ValueError, match=rf"a limit is {limit}, outside \[1, 8192\]"):
-                search([[4, 0], [5, 0]], [5, limit])
-        with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
-            search([[4, 0]], [65])
-    with pytest.raises(ValueError, match="a batch needs sentences"):
-        engine.beam(requests([], []), BeamOptions())
-    with pytest.raises(ValueError, match="a batch needs sentences"):
-        score(engine, [], [], BeamOptions())
-    with pytest.raises(IndexError, match=r"positions must lie in \[0, 64\)"):
-        score(engine, [[4, 0]], [[3] * 64], BeamOptions())
-    with pytest.raises(IndexError, match=r"token ids must lie in \[-1"):
-        engine.beam(requests([[VOCABULARY, 0]], [3]), BeamOptions())
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(
     "ids", [np.array([5], np.int32), [5], np.ones(3), np.ones((3, 1), np.int32)]
 )
-def test_a_step_takes_an_integer_for_each_row(backend: str, ids: Any) -> None:
-    session = tiny_engines()[backend].session([[4, 0]] * 3)
+def test_a_step_takes_an_integer_for_each_row(backend: Backend, ids: Any) -> None:
+    session = engine_of(backend).session([[4, 0]] * 3)
     with pytest.raises(ValueError, match="as token ids of 3 rows"):
         session.step(ids)

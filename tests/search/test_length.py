@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from int8ref.search import BeamOptions, Normalization
-from int8ref.search.hypothesis import check_limits
 from int8ref.search.length import MAX_PENALTY, normalized, penalties, penalty
+from int8ref.search.request import Request
 from int8ref.spec.limits import MAX_ALPHA, MAX_TOKENS
 
 normalizations = st.sampled_from(get_args(Normalization))
@@ -89,11 +89,9 @@ def test_refuses_options(fields: dict[str, Any], message: str) -> None:
         BeamOptions(**fields)
 
 
-def test_refuses_limits() -> None:
-    check_limits([1, MAX_TOKENS], 2)
-    with pytest.raises(ValueError, match="1 limits for 2 sentences"):
-        check_limits([3], 2)
-    with pytest.raises(ValueError, match=r"a limit is 0, outside \[1, 8192\]"):
-        check_limits([3, 0], 2)
-    with pytest.raises(ValueError, match=r"a limit is 8193, outside \[1, 8192\]"):
-        check_limits([8193], 1)
+@pytest.mark.parametrize("limit", [0, -1, MAX_TOKENS + 1])
+def test_refuses_limits(limit: int) -> None:
+    for allowed in (1, MAX_TOKENS):
+        Request((), allowed).check(0, 9)
+    with pytest.raises(ValueError, match=rf"a limit is {limit}, outside \[1, 8192\]"):
+        Request((), limit).check(0, 9)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import validate
-from tests.machine_text import machine_text
+from tests.helpers.machine_text import machine_text
 from weights_import.calibrate import calibrate
 from weights_import.float_forward import forced
 from weights_import.float_model import Float32, FloatModel, declare

@@ -23,8 +23,8 @@ from int8ref.files.model_file import load
 from int8ref.files.shortlist import Shortlist, tokenizers_hash
 from int8ref.host import child
 from int8ref.translation.worker import Worker
-from tests.conftest import sentencepiece_model
-from tests.processes import TIMEOUT
+from tests.helpers.models import sentencepiece_model
+from tests.helpers.processes import TIMEOUT
 from weights_import import __main__ as importer
 from weights_import import sources
 from weights_import.__main__ import legal_name, main

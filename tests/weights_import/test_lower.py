@@ -24,7 +24,7 @@ from int8ref.program.sizes import max_steps
 from int8ref.program.validate import validate
 from int8ref.reference.attention_softmax import AttentionSoftmax
 from int8ref.spec.pair_sums import fits
-from tests.machine_text import machine_text
+from tests.helpers.machine_text import machine_text
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import calibrate

@@ -29,7 +29,7 @@ def start(arguments: Command, **options: Any) -> subprocess.Popen[bytes]:
 
 def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
     """A Python program, which imports what this process can, and this project's packages."""
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, "PYTHONPATH": path},

@@ -1,84 +1,73 @@
-"""Tiny Transformers of random weights: Integer ones (pre-norm, L1, polynomial attention), decoders
-alone, one of them of Llama's kind."""
+"""Small Transformers of four kinds, whole and valid, as Programs of random weights."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from int8ref.files.model_file import Model
 from int8ref.program.program import Program, State
-from int8ref.reference.append import Append
 from int8ref.reference.log_softmax import LogSoftmax
-from tests.conftest import (
-    HEADS,
-    INNER,
-    POSITIONS,
-    WIDTH,
-    ProgramBuilder,
-    build_tiny_model,
-    make_some_end,
-)
-
-DECODER_BATCH: list[list[int]] = [[]] * 5
-"""A batch for a decoder alone."""
+from tests.helpers.builder import HEADS, INNER, POSITIONS, WIDTH, ProgramBuilder
 
 
-class IntegerBuilder(ProgramBuilder):
-    """The residual stream is a value of 16 bits; every sublayer norms it first."""
+class TinyPrograms(ProgramBuilder):
+    """A method for each kind of model; `vocabulary`: how many tokens it has."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self.states: list[State] = []
-
-    def norm(self, x: str, out: str, op: str = "layer_norm_l1") -> str:
-        return self.add(
-            op,
-            out,
-            x=x,
-            gain=self.tensor(f"{out}.gain", self.random.integers(300, 700, WIDTH), "int16"),
-            bias=self.tensor(f"{out}.bias", self.random.integers(-499, 499, WIDTH), "int16"),
-            bias_shift=1,
-            shift=13,
-            epsilon=4,
-            wide_bits=0,
-        )
-
-    def join(self, branch: str, stream: str, out: str, **raised: Any) -> str:
-        """The stream after a sublayer, of which `branch` are the accumulators."""
-        return self.add(
-            "match_add",
-            out,
-            a=branch,
-            b=stream,
-            a_multiplier=self.tensor(f"{out}.a", [2 if raised else 3 << 5], "int16"),
-            b_multiplier=self.tensor(f"{out}.b", [1 << 6], "int16"),
-            b_shift=3,
-            shift=9,
+    def recurrence(self, y: str) -> str:
+        """SSRU with its gate from a table, then add and norm."""
+        steps = np.arange(-128, 128)
+        sigmoid = 32767 / (1 + np.exp(-steps / 24))
+        raw = self.linear(y, "cell.accumulator", WIDTH, raw=True)
+        cell = self.add(
+            "requantize",
+            "cell",
+            x=raw,
+            multiplier=self.tensor("cell.multiplier", [1 << 14], "int16"),
+            shift=self.tensor("cell.shift", [16], "int8"),
             limit=32767,
-            **raised,
         )
+        gate = self.add(
+            "lookup",
+            "gate",
+            x=self.linear(y, "gate.input", WIDTH),
+            table=self.tensor("gate.table", sigmoid, "int16"),
+        )
+        mixed = self.add(
+            "ssru", "ssru", x=cell, gate=gate, state="ssru.state", next_state="ssru.next"
+        )
+        return self.residual(mixed, y, "ssru.norm")
 
-    def rescale(self, x: str, out: str, low: int) -> str:
-        return self.add("rescale", out, x=x, low=low, exponent=f"{out}.exponent")
-
-    def polynomial(self, name: str, degree: int, **operands: Any) -> str:
-        return self.add(
-            "attention_polynomial",
-            name,
-            heads=HEADS,
-            head_width=WIDTH // HEADS,
-            degree=degree,
-            score_bias=self.tensor(f"{name}.score_bias", [9_000, -700], "int32"),
-            score_shift=self.tensor(f"{name}.score_shift", [0, 2], "int8"),
-            delta_multiplier=self.tensor(f"{name}.delta", [1 << 28, 1 << 20], "int32"),
-            delta_shift=self.tensor(f"{name}.delta_shift", [6, 18], "int8"),
-            context_multiplier=self.tensor(f"{name}.context_multiplier", [1 << 30] * 2, "int32"),
-            context_shift=self.tensor(f"{name}.context_shift", [24, 23], "int8"),
-            limit=32767,
-            **operands,
+    def recurrent(self, vocabulary: int) -> Program:
+        """One encoder layer and one decoder layer, post-norm, with tied embeddings."""
+        self.weight("embeddings", vocabulary, WIDTH)
+        self.weight("positions", POSITIONS, WIDTH)
+        x = self.embed("source", "embeddings")
+        qkv = self.linear(x, "encoder.qkv", 3 * WIDTH)
+        columns = {"query_column": 0, "key_column": WIDTH, "value_column": 2 * WIDTH}
+        mixed = self.attention("encoder.mix", "source", query=qkv, key=qkv, value=qkv, **columns)
+        output = self.linear(mixed, "encoder.output", WIDTH, raw=True)
+        memory = self.feed_forward(self.residual(output, x, "encoder.norm"), "encoder.ffn")
+        keys = self.linear(memory, "memory", 2 * WIDTH)
+        encoder = self.take()
+        y = self.recurrence(self.embed("target", "embeddings"))
+        query = self.linear(y, "cross.query", WIDTH)
+        columns = {"query_column": 0, "key_column": 0, "value_column": WIDTH}
+        mixed = self.attention("cross.mix", "target", query=query, key=keys, value=keys, **columns)
+        output = self.linear(mixed, "cross.output", WIDTH, raw=True)
+        y = self.feed_forward(self.residual(output, y, "cross.norm"), "decoder.ffn")
+        self.linear(y, "logits", vocabulary, weight="embeddings", raw=True)
+        return Program(
+            encoder=encoder,
+            decoder=self.take(),
+            states=[State("ssru.state", "ssru.next", "int16", WIDTH)],
+            logits="logits",
+            log_softmax=LogSoftmax(x="logits", multiplier=3 << 20, shift=14, out="log_softmax"),
+            start=-1,
+            eos=0,
+            unk=1,
+            max_source_length=POSITIONS,
+            max_length_factor=250,
         )
 
     def self_attention(self, stream: str, name: str, degree: int, history: bool) -> str:
@@ -92,14 +81,6 @@ class IntegerBuilder(ProgramBuilder):
             operands |= {"sentence": "source.sentence", "key_offsets": "source.offsets"}
         mixed = self.polynomial(f"{name}.wide", degree, query=qkv, query_column=0, **operands)
         return self.project(mixed, stream, name)
-
-    def append(self, qkv: str, name: str, width: int = 2 * WIDTH) -> str:
-        """The history with this step's keys and values, so many columns together."""
-        state = State(f"{name}.before", name, "int8", width, "history")
-        self.states.append(state)
-        fields = {"x": qkv, "column": WIDTH, "history": state.value}
-        self.sequence.append(Append(next_history=name, **fields))
-        return name
 
     def project(self, wide: str, stream: str, name: str) -> str:
         mixed = self.rescale(wide, f"{name}.mix", low=-32768)
@@ -115,24 +96,28 @@ class IntegerBuilder(ProgramBuilder):
         outer = self.linear(inner, f"{name}.outer", WIDTH, INNER, raw=True)
         return self.join(outer, stream, f"{name}.sum", **self.raised(inner, f"{name}.bias", 6))
 
-    def wide(self, accumulators: str, name: str, shift: int) -> str:
-        """Accumulators in 16 bits."""
-        width = len(self.tensors[f"{accumulators}.weight"])
-        return self.add(
-            "requantize",
-            name,
-            x=accumulators,
-            multiplier=self.tensor(
-                f"{name}.multiplier", [1 << 14, 1 << 12] * (width // 2), "int16"
-            ),
-            shift=self.tensor(f"{name}.shift", [shift - 6], "int8"),
-            limit=32767,
+    def gated(self, stream: str, name: str) -> str:
+        """A feed-forward sublayer whose hidden layer is multiplied by a gate."""
+        x = self.norm(stream, f"{name}.norm", "rms_norm")
+        gate = self.linear(x, f"{name}.gate.accumulator", INNER, raw=True)
+        steps = np.arange(513) * 128.0 - 2**15
+        table = self.tensor(f"{name}.table", steps / (1 + np.exp(-steps / 3000)), "int16")
+        opened = self.add(
+            "interpolate", f"{name}.gate", x=self.wide(gate, f"{name}.gate.wide", 22), table=table
         )
-
-    def raised(self, x: str, bias: str, bias_shift: int) -> dict[str, Any]:
-        """What a sum with products of the re-scaled value x needs."""
-        found = self.tensor(bias, self.random.integers(-999, 999, WIDTH), "int16")
-        return {"exponent": f"{x}.exponent", "bias": found, "bias_shift": bias_shift}
+        hidden = self.add(
+            "multiply",
+            f"{name}.product",
+            a=opened,
+            b=self.linear(x, f"{name}.inner", INNER),
+            multiplier=self.tensor(
+                f"{name}.multiplier", [1 << 14, 1 << 13] * (INNER // 2), "int16"
+            ),
+            shift=self.tensor(f"{name}.shift", [27], "int8"),
+            limit=127,
+        )
+        outer = self.linear(hidden, f"{name}.outer", WIDTH, INNER, raw=True)
+        return self.join(outer, stream, f"{name}.sum")
 
     def finish(self, stream: str, vocabulary: int, **fields: Any) -> Program:
         """Norm, logits and header."""
@@ -168,7 +153,7 @@ class IntegerBuilder(ProgramBuilder):
         header = {"max_source_length": POSITIONS, "max_length_factor": 250}
         return self.finish(y, vocabulary, encoder=encoder, start=-1, **header)
 
-    def decoder_only(self, vocabulary: int) -> Program:
+    def decoder(self, vocabulary: int) -> Program:
         """A layer of softmax attention over its history, post-norm by L2, and nothing else."""
         self.weight("embeddings", vocabulary, WIDTH)
         self.weight("positions", POSITIONS, WIDTH)
@@ -219,60 +204,3 @@ class IntegerBuilder(ProgramBuilder):
         y = self.gated(self.join(output, "stream", "sum"), "ffn")
         header = {"max_source_length": 0, "max_length_factor": 0}
         return self.finish(y, vocabulary, encoder=[], start=0, **header)
-
-    def gated(self, stream: str, name: str) -> str:
-        """A feed-forward sublayer whose hidden layer is multiplied by a gate."""
-        x = self.norm(stream, f"{name}.norm", "rms_norm")
-        gate = self.linear(x, f"{name}.gate.accumulator", INNER, raw=True)
-        steps = np.arange(513) * 128.0 - 2**15
-        table = self.tensor(f"{name}.table", steps / (1 + np.exp(-steps / 3000)), "int16")
-        opened = self.add(
-            "interpolate", f"{name}.gate", x=self.wide(gate, f"{name}.gate.wide", 22), table=table
-        )
-        hidden = self.add(
-            "multiply",
-            f"{name}.product",
-            a=opened,
-            b=self.linear(x, f"{name}.inner", INNER),
-            multiplier=self.tensor(
-                f"{name}.multiplier", [1 << 14, 1 << 13] * (INNER // 2), "int16"
-            ),
-            shift=self.tensor(f"{name}.shift", [27], "int8"),
-            limit=127,
-        )
-        outer = self.linear(hidden, f"{name}.outer", WIDTH, INNER, raw=True)
-        return self.join(outer, stream, f"{name}.sum")
-
-
-@cache
-def build_tiny_integer(seed: int = 6) -> Model:
-    """Encoder and decoder, with the tokenizers of the other tiny model."""
-    return _build(seed, "translation")
-
-
-@cache
-def build_tiny_decoder(seed: int = 0) -> Model:
-    """A decoder alone."""
-    return _build(seed, "decoder_only")
-
-
-@cache
-def build_tiny_rotary(seed: int = 1) -> Model:
-    """A decoder alone, of Llama's kind."""
-    return _build(seed, "rotary")
-
-
-def _build(seed: int, kind: str) -> Model:
-    plain, builder = build_tiny_model(seed), IntegerBuilder(seed)
-    program: Program = getattr(builder, kind)(len(plain.tensors["embeddings"]))
-    batch = [[4 + i, 9, 3 + i, 0] for i in range(9)] if program.encoder else DECODER_BATCH
-    make_some_end(program, builder.tensors, batch)
-    return Model(
-        name=f"tiny-{kind.replace('_', '-')}",
-        languages=plain.languages,
-        program=program,
-        tensors=builder.tensors,
-        source=plain.source,
-        target=plain.target,
-        provenance=plain.provenance,
-    )

@@ -12,9 +12,9 @@ from int8ref.engines.backends import load_engine
 from int8ref.host import storage
 from int8ref.machine.toolchain import native, objects
 from int8ref.machine.toolchain.objects import Part
-from tests.conftest import build_tiny_model
 from tests.helpers.engines import requests
-from tests.machine_text import machine_text
+from tests.helpers.machine_text import machine_text
+from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")
@@ -40,6 +40,12 @@ class Cache:
     def compile(self, tell: Callable[[int, int], object]) -> bytes:
         self.compiled += 1
         return self._code
+
+    def kept(self) -> list[Path]:
+        """What is kept beside the digest of the sources, which is there once."""
+        found = sorted(self.folder.iterdir())
+        (digest,) = (path for path in found if path.match("sources-*.digest"))
+        return [path for path in found if path != digest]
 
     def works(self) -> bool:
         """A fresh process's first use of the machine, in this one."""

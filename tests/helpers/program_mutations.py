@@ -43,11 +43,11 @@ def mutated(draw: st.DrawFn, program: Program) -> Program:
         instruction = sequence[at]
         match draw(st.sampled_from(KINDS)):
             case "constant":
-                constants = fields_of(instruction, "constant")
-                if constants:
-                    name = draw(st.sampled_from(constants))
-                    near = [instruction[name] - 1, instruction[name] + 1]
-                    instruction[name] = draw(st.sampled_from(near + EXTREMES))
+                some = [i for i in sequence if fields_of(i, "constant")]
+                instruction = draw(st.sampled_from(some))
+                name = draw(st.sampled_from(fields_of(instruction, "constant")))
+                near = [instruction[name] - 1, instruction[name] + 1]
+                instruction[name] = draw(st.sampled_from(near + EXTREMES))
             case "value" | "result" as kind:
                 name = draw(st.sampled_from(fields_of(instruction, kind)))
                 instruction[name] = draw(names | st.none())

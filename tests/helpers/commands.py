@@ -1,0 +1,15 @@
+"""The commands, by module."""
+
+from __future__ import annotations
+
+from int8ref import generate, perplexity, score, translate, vectors
+from weights_import.__main__ import parser as import_parser
+
+PARSERS = {
+    "int8ref.generate": generate.parser,
+    "int8ref.perplexity": perplexity.parser,
+    "int8ref.score": score.parser,
+    "int8ref.translate": translate.parser,
+    "int8ref.vectors": vectors.parser,
+    "weights_import": import_parser,
+}

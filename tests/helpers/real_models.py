@@ -1,0 +1,24 @@
+"""Models by name, where the package that carries them is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from int8ref.files.model_file import Model
+from int8ref.files.models import MODELS, load_model
+
+
+@cache
+def imported(name: str) -> Model:
+    """The model of a direction; the test is skipped where its files are not installed."""
+    published = MODELS[name]
+    try:
+        found = version(published.distribution)
+    except PackageNotFoundError:
+        found = "nothing"
+    if found != published.version:
+        pytest.skip(f"needs {published.distribution}=={published.version}, found {found}")
+    return load_model(name, print)[1]
