@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from int8ref.abi.frame import operands_at
+from int8ref.abi.fused import LinearArgmax
 from int8ref.engines.backends import BACKENDS, Backend, load_engine
 from int8ref.engines.compiled import CompiledEngine
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import validate
+from int8ref.reference.linear import Linear
 from int8ref.search import BeamOptions
 from int8ref.spec.scope import ProgramError
 from tests.helpers.engines import Batch, Trace, engines, follow, requests
@@ -273,3 +276,10 @@ def test_an_empty_encoder_or_stateless_decoder() -> None:
     header = {"states": [], "max_source_length": 0, "max_length_factor": 0}
     program = replace(MODEL.program, encoder=[], decoder=decoder, **header)
     run_both(program, used_tensors(program, MODEL.tensors), [[], [], []])
+
+
+def test_the_fused_product_has_the_operands_of_the_product() -> None:
+    """In the same words: one function reads both."""
+    product, fused = operands_at(Linear)._asdict(), operands_at(LinearArgmax)._asdict()
+    shared = ("x", "weight", "bias")
+    assert [product[name] for name in shared] == [fused[name] for name in shared]

@@ -16,13 +16,16 @@ INPUTS = size("inputs")
 
 
 class LinearArgmax(Instruction, frozen=True, kw_only=True):
-    """out = argmax(linear(x)), `weight` packed, `start` its start values."""
+    """out = argmax(linear(x)), `weight` packed, `bias` its start values.
+
+    Its first operands are those of `Linear`, in the same words.
+    """
 
     x: Annotated[str, Rows("int8", INPUTS)]
     weight: Annotated[str, Tensor("int8", (WIDTH, INPUTS))]
-    start: Annotated[str, Tensor("int16 int32", (WIDTH,))]
-    columns: Annotated[int, Constant(1, MAX_WIDTH)]
+    bias: Annotated[str, Tensor("int16 int32", (WIDTH,))]
     out: Annotated[str, Result("int32", 0)]
+    columns: Annotated[int, Constant(1, MAX_WIDTH)]
 
 
 class LinearCoarseArgmax(Instruction, frozen=True, kw_only=True):

@@ -12,24 +12,23 @@ AT = operands_at(Linear)
 
 
 @kernel
-def step(frame, code):
-    """Run a linear instruction: the accumulators, shifted data, or data on any other scale.
+def product_of(frame, code, columns):
+    """The product of an instruction with the operands of `Linear`.
 
     The weight is packed, and `bias` holds its start values (`machine.model.prepare`).
     """
+    x, depth = address_of(frame, code, AT.x), word(code, AT.x + WIDTH)
+    weight, start = word(code, AT.weight + ADDRESS), word(code, AT.bias + ADDRESS)
+    quads, start_shift = word(code, QUADS), word(code, START_SHIFT)
+    rows = rows_of(frame, code, AT.x)
+    return Product(quads, x, rows, depth, weight, start, start_shift, columns)
+
+
+@kernel
+def step(frame, code):
+    """Run a linear instruction: the accumulators, shifted data, or data on any other scale."""
     shift, multiplier = word(code, AT.shift + ADDRESS), word(code, AT.multiplier + ADDRESS)
     kind = COPY if shift == 0 else SHIFT if multiplier == 0 else REQUANTIZE
-    product = Product(
-        quads=word(code, QUADS),
-        x=address_of(frame, code, AT.x),
-        rows=rows_of(frame, code, AT.x),
-        depth=word(code, AT.x + WIDTH),
-        packed=word(code, AT.weight + ADDRESS),
-        start=word(code, AT.bias + ADDRESS),
-        start_shift=word(code, START_SHIFT),
-        columns=word(code, AT.out + WIDTH),
-    )
-    out = address_of(frame, code, AT.out)
-    limits = word(code, AT.low), word(code, AT.high)
-    epilogue = Epilogue(kind, multiplier, shift, limits[0], limits[1], out, 0)
-    gemm(product, epilogue, workspace(frame, code))
+    low, high = word(code, AT.low), word(code, AT.high)
+    done = Epilogue(kind, multiplier, shift, low, high, address_of(frame, code, AT.out), 0)
+    gemm(product_of(frame, code, word(code, AT.out + WIDTH)), done, workspace(frame, code))

@@ -153,11 +153,11 @@ class Assembler:
         fused = LinearArgmax(
             x=last.x,
             weight=last.weight,
-            start=last.bias,
+            bias=last.bias,
             columns=self._places.by_name[last.out].width,
             out="target.ids",
         )
-        self._write(fused, {"weight": tensors["weight"], "start": tensors["bias"]}, row)
+        self._write(fused, tensors, row)
         return row
 
     def coarse_choice(self, last: Linear) -> Int64:
