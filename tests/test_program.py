@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from int8ref.program.program import Frame, Program, State, Tensors, decode, encode
-from int8ref.program.sizes import max_steps, max_target_length, parameter_count
+from int8ref.program.sizes import max_steps, max_target_length
 from int8ref.program.validate import validate
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
@@ -318,10 +318,6 @@ def test_decode_of_any_json(thing: Any) -> None:
 def test_max_target_length(length: int, factor: int, wanted: int) -> None:
     program = replace(PROGRAM, max_length_factor=factor)
     assert max_target_length(program, TENSORS, length) == wanted
-
-
-def test_parameter_count() -> None:
-    assert parameter_count({"a": np.zeros((2, 3), np.int8), "b": np.zeros(4, np.int32)}) == 10
 
 
 ROTARY = build_tiny_model(1, "rotary")

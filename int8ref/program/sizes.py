@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Union
 
-import numpy as np
-
 from int8ref.reference import instructions
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.embed import Embed
@@ -70,8 +68,3 @@ def longest_translation(source_length: int, factor: int, most: int) -> int:
 def vocabulary_size(program: Program, tensors: Tensors) -> int:
     """How many tokens a logit is given to, by the last instruction of the decoder."""
     return len(tensors[program.decoder[-1].names("tensor")[0]])
-
-
-def parameter_count(tensors: Tensors) -> int:
-    """Number of elements of all tensors."""
-    return int(sum(np.prod(t.shape) for t in tensors.values()))
