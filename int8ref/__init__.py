@@ -19,16 +19,9 @@ missing.tell()
 
 if TYPE_CHECKING:
     from int8ref.errors import UserError
-    from int8ref.language_model import LanguageModel
+    from int8ref.language_model import Continuation, LanguageModel, Perplexity
     from int8ref.options import OptionError, Options
-    from int8ref.results import (
-        Alignment,
-        Continuation,
-        Perplexity,
-        Result,
-        Scores,
-        Translation,
-    )
+    from int8ref.results import Alignment, Result, Scores, Translation
     from int8ref.translation.alignment import AlignmentError
     from int8ref.translation.ready import Speed
     from int8ref.translator import Translator, load
@@ -42,9 +35,9 @@ __all__ = [
 
 _PLACES = {
     "errors": ("UserError",),
-    "language_model": ("LanguageModel",),
+    "language_model": ("Continuation", "LanguageModel", "Perplexity"),
     "options": ("OptionError", "Options"),
-    "results": ("Alignment", "Continuation", "Perplexity", "Result", "Scores", "Translation"),
+    "results": ("Alignment", "Result", "Scores", "Translation"),
     "translation.alignment": ("AlignmentError",),
     "translation.ready": ("Speed",),
     "translator": ("Translator", "load"),

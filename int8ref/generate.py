@@ -17,7 +17,7 @@ from int8ref.text.lines import split_arguments
 from int8ref.translation.unknown import UnknownCharacters
 
 if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
-    from int8ref.results import Continuation
+    from int8ref.language_model import Continuation
 
 PROGRAM = "python -m int8ref.generate"
 FORMATS = ("text", "json")

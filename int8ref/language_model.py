@@ -7,6 +7,7 @@ import itertools
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path as FilePath
@@ -18,10 +19,11 @@ from int8ref.files.model_file import Model
 from int8ref.options import DEFAULT_OPTIONS, OptionError, Options, normalization_of
 from int8ref.program.program import takes_source
 from int8ref.program.sizes import max_steps, vocabulary_size
-from int8ref.results import Continuation, Perplexity, Scores, Unknown
+from int8ref.results import Scores, Unknown
 from int8ref.search import Sampling
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request
+from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.batching import in_order
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translation import expect
@@ -32,6 +34,66 @@ from int8ref.translation.windows import TextTokens, Window, windows
 SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length")
 SCORED = ("normalization", "alpha")
 Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A text and how a language model continued it.
+
+    prompt     the text
+    truncated  whether only its last tokens were read, because it left no position
+    text       all of it, with what was added
+    tokens     the tokens that were added
+    ids        their ids
+    complete   whether the end of the text was reached before the limit
+    unknown    what the vocabulary lacks of the prompt, by places in its tokens
+    """
+
+    prompt: str
+    truncated: bool
+    text: str
+    tokens: tuple[str, ...]
+    ids: tuple[int, ...]
+    complete: bool
+    unknown: Unknown = ()
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a language model predicts a text of n words, or n tokens: 2^(-L / n).
+
+    words   white-space tokens, the end of a line counted as one
+    tokens  tokens of the model, the end of a line counted as one
+    log2    L, the sum of the log2-probabilities of the tokens, in units of 2^-20
+            (`arithmetic.LOG_BITS`), at most 0
+    """
+
+    words: int
+    tokens: int
+    log2: int
+
+    @property
+    def of_words(self) -> Decimal:
+        """2^(-L / words), rounded to six decimal places."""
+        return _power_of_two(-self.log2, self.words)
+
+    @property
+    def of_tokens(self) -> Decimal:
+        """2^(-L / tokens), rounded to six decimal places."""
+        return _power_of_two(-self.log2, self.tokens)
+
+
+DIGITS = 6
+PRECISION = 40
+"""Decimal digits of the one conversion, besides those that a large number needs."""
+
+
+def _power_of_two(log2: int, count: int) -> Decimal:
+    """2^(log2 * 2^-20 / count), rounded to six decimal places."""
+    whole = (log2 >> LOG_BITS) // count // 3  # at least as many digits as it has before the point
+    with localcontext(prec=PRECISION + whole):
+        power = Decimal(2) ** (Decimal(log2) / (count << LOG_BITS))
+        return power.quantize(Decimal(1).scaleb(-DIGITS))
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from int8ref.engines.backends import Backend, prepare_backend
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
-from int8ref.language_model import LanguageModel
 from int8ref.options import DEFAULT_OPTIONS, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Result
@@ -30,6 +29,9 @@ from int8ref.translation.ready import (
     check_alpha,
 )
 from int8ref.translation.worker import Sentence, Warn, Worker
+
+if TYPE_CHECKING:  # loaded on first use: a translation needs no language model
+    from int8ref.language_model import LanguageModel
 
 Pair = tuple[str, str]
 """A sentence and its translation."""
@@ -82,8 +84,11 @@ def load(
         path, model = load_model(name, say, partial(prepare_backend, backend))
     except OSError as error:
         raise UserError(described(error)) from error
-    kind = Translator if takes_source(model.program) else LanguageModel
-    return kind(model, backend, speed, path)
+    if takes_source(model.program):
+        return Translator(model, backend, speed, path)
+    from int8ref.language_model import LanguageModel
+
+    return LanguageModel(model, backend, speed, path)
 
 
 class Translator(ReadyModel):

@@ -54,17 +54,19 @@ _named_tuple: Any = namedtuple
 
 
 @cache
-def operands_at(cls: type[Instruction]) -> Any:
-    """Where each field of an instruction begins in its row of code, as a named tuple.
-
-    Word 0 is the opcode.  Compiled code reads the tuple as constants.
-    """
-    kinds = field_kinds(cls)
-    places, at = [], 1
-    for _, kind in kinds:
-        places.append(at)
+def operand_places(cls: type[Instruction]) -> dict[str, int]:
+    """Where each field of an instruction begins in its row of code; word 0 is the opcode."""
+    places, at = {}, 1
+    for field, kind in field_kinds(cls):
+        places[field] = at
         at += OPERAND_WORDS[kind]
     if at > PACKED:
         raise ValueError(f"{cls.__name__} has too many operands for a row of code")
-    named: Any = _named_tuple("Operands", [field for field, _ in kinds])
-    return named(*places)
+    return places
+
+
+@cache
+def operands_at(cls: type[Instruction]) -> Any:
+    """The operand places as a named tuple, which compiled code reads as constants."""
+    places = operand_places(cls)
+    return _named_tuple("Operands", places)(*places.values())

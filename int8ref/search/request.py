@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,8 +17,7 @@ from int8ref.spec.limits import MAX_TEXTS, MAX_TOKENS
 Tokens = Sequence[int]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Request:
+class Request(msgspec.Struct, frozen=True, eq=False):
     """A sentence that is translated by a search.
 
     ids         token ids of the source, with their frame; none for a decoder alone
@@ -52,8 +51,7 @@ class Request:
             raise WrongValueError(f"a text has the number {self.number}")
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(msgspec.Struct, frozen=True):
     """A sentence whose translation is given.
 
     ids     token ids of the source, with their frame; none for a decoder alone

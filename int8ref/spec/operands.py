@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
+
+import msgspec
 
 from int8ref.spec.arithmetic import DATA_MAX
 from int8ref.spec.scope import Domain, DType, Scope, ValueType
@@ -28,17 +29,23 @@ from int8ref.spec.scope import Domain, DType, Scope, ValueType
 DOMAINS: tuple[Domain, ...] = get_args(Domain)
 
 
-@dataclass(frozen=True)
 class Size:
     """A number that operands share: a name, or a term of names.
 
-    A name is that of a width, `FIELD.width` of the value in a field, or an attribute of the
-    instruction.
+    A name is the name of a width, `FIELD.width` of the value in a field, or an attribute of the
+    instruction.  `of` computes the number; sizes with the same text are equal.
     """
 
-    text: str
-    of: Callable[[Sizes], int] = field(compare=False)
-    name: str | None = None
+    __slots__ = ("name", "of", "text")
+
+    def __init__(self, text: str, of: Callable[[Sizes], int], name: str | None = None) -> None:
+        self.text, self.of, self.name = text, of, name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Size) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     def __sub__(self, other: Number) -> Size:
         return _term(self, "-", other, operator.sub)
@@ -125,8 +132,7 @@ def narrow(limit: int) -> DType:
     return "int8" if limit <= DATA_MAX else "int16"
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(msgspec.Struct, frozen=True):
     """A declaration; `kind` is value, result, tensor or constant."""
 
     kind: ClassVar[str]
@@ -136,8 +142,7 @@ class Operand:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Rows(Operand):
+class Rows(Operand, frozen=True):
     """A value [rows, width], or [rows] where its width is 0, of any of the `dtypes`.
 
     `domain`: "rows" is one and the same for all operands that have it.
@@ -159,8 +164,7 @@ class Rows(Operand):
         sizes.note(f"{field}.width", found.width)
 
 
-@dataclass(frozen=True)
-class Input(Operand):
+class Input(Operand, frozen=True):
     """An input of the sequence, int32 [rows]: `ids`, `positions` or `sentence` of the rows.
 
     What is used as an index must come from the caller, who checks it: kernels do not.
@@ -178,8 +182,7 @@ class Input(Operand):
         )
 
 
-@dataclass(frozen=True)
-class Tensor(Operand):
+class Tensor(Operand, frozen=True):
     """A tensor of the model file, of any of the `dtypes`, with elements from `low` to `high`.
 
     `shape`: None for any size.
@@ -198,8 +201,7 @@ class Tensor(Operand):
             sizes.bind(number, length)
 
 
-@dataclass(frozen=True)
-class PerChannel(Operand):
+class PerChannel(Operand, frozen=True):
     """A tensor with one element for all channels, or one for each: [1] or [width].
 
     Kernels are given [width].
@@ -217,8 +219,7 @@ class PerChannel(Operand):
         scope.require(len(found) in (1, sizes.of(width)), told)
 
 
-@dataclass(frozen=True)
-class Constant(Operand):
+class Constant(Operand, frozen=True):
     """An integer of the instruction itself, from `low` to `high`."""
 
     kind = "constant"
@@ -229,8 +230,7 @@ class Constant(Operand):
         scope.constant(field, content, sizes.of(self.low), sizes.of(self.high))
 
 
-@dataclass(frozen=True)
-class Result(Operand):
+class Result(Operand, frozen=True):
     """A value that the instruction computes: [rows, width], or [rows] where its width is 0.
 
     `dtypes`: one, or those that `chosen` chooses from, by the instruction and the scope.  `like`:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
@@ -215,7 +214,7 @@ class Worker:
         """Translations that are drawn, each with random numbers of its own."""
         count = options.n_best
         each = [
-            dataclasses.replace(request, number=draw_number(request.number, i))
+            replace(request, number=draw_number(request.number, i))
             for request in requests
             for i in range(count)
         ]

@@ -26,7 +26,7 @@ from types import ModuleType
 
 import numpy as np
 
-from int8ref.abi.frame import ADDRESS, ITEM, LENGTH, WIDTH, operands_at
+from int8ref.abi.frame import ADDRESS, ITEM, LENGTH, WIDTH, operand_places
 from int8ref.abi.opcodes import INSTRUCTIONS
 from int8ref.kernels import views
 from int8ref.spec.instruction import Instruction, operands_of
@@ -82,7 +82,7 @@ class _Marshal:
 
     def __init__(self, cls: type[Instruction]) -> None:
         self._operands: dict[str, Operand] = dict(operands_of(cls))
-        self._at = operands_at(cls)._asdict()
+        self._at = operand_places(cls)
 
     def variants(self) -> Iterator[Variant]:
         """All combinations of types; a type that follows that of another operand is no choice."""

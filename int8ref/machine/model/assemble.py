@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.abi import scratch
-from int8ref.abi.frame import CODE_WORDS, OPERAND_WORDS, PACKED, QUADS, START_SHIFT, operands_at
+from int8ref.abi.frame import CODE_WORDS, OPERAND_WORDS, PACKED, QUADS, START_SHIFT, operand_places
 from int8ref.abi.fused import LinearArgmax, LinearCoarseArgmax
 from int8ref.abi.opcodes import OPCODES
 from int8ref.kernels.gemm.coarse_layout import coarse_workspace
@@ -197,10 +197,10 @@ class Assembler:
         """Opcode and operands."""
         self.kept.extend(tensors.values())
         row[0] = OPCODES[instruction.op]
-        at = operands_at(type(instruction))
+        places = operand_places(type(instruction))
         for field, kind, content in instruction.operands():
             words = self._words(kind, content, tensors.get(field), instruction)
-            first = getattr(at, field)
+            first = places[field]
             row[first : first + OPERAND_WORDS[kind]] = words
 
     def _words(
