@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ from int8ref.results import Result, Translation
 SEPARATOR = " ||| "
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """What is told beside the text: scores of a "sentence" or each "token", alignment "hard" or
     "soft", each None for nothing; and whether there is a list of translations."""
 

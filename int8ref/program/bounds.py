@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,8 +14,7 @@ from int8ref.program.program import Program, Tensors
 from int8ref.program.sizes import Side, embedding_sizes, position_limits
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """Token ids lie in [-1, ids), positions in [0, positions)."""
 
     ids: int

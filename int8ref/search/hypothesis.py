@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+import msgspec
 
 from int8ref.errors import WrongValueError
 from int8ref.search.checks import check_range
@@ -19,8 +20,7 @@ from int8ref.spec.limits import (
 Normalization = Literal["length", "gnmt", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
+class Hypothesis(msgspec.Struct, frozen=True):
     """A translation and what the model thinks of it.
 
     ids       its tokens, without eos
@@ -36,8 +36,7 @@ class Hypothesis:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BeamOptions:
+class BeamOptions(msgspec.Struct, frozen=True):
     """How to search.
 
     beam_size      hypotheses that live on after each step, in [1, 64]; 1 is greedy search
@@ -62,8 +61,7 @@ class BeamOptions:
             raise WrongValueError(f"normalization {self.normalization!r} is not one of {known}")
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(msgspec.Struct, frozen=True):
     """How tokens are drawn.
 
     temperature  in hundredths, from 1 to 10,000: logits are divided by it

@@ -12,8 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 Item = TypeVar("Item")
 Out = TypeVar("Out")
@@ -22,8 +23,7 @@ WINDOWS = 2
 """Windows that may be under way at once: the next keeps the threads busy while one ends."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How much is done at once.  No choice of these changes a result.
 
     batch_size   most items of a batch

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from int8ref.abi.hypotheses import BLOCK, CHOICE
 from int8ref.engines.backends import BACKENDS, Backend
 from int8ref.machine.loop.steps import HEAD_ROWS
-from int8ref.machine.memory.hypotheses import BLOCK
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Hypothesis
 from tests.helpers.engines import Batch, engines, requests, score
@@ -166,10 +166,10 @@ def test_the_likeliest_of_a_row(width: int, count: int, spread: int, seed: int) 
     count = min(count, width)
     random = np.random.default_rng(seed)
     row = random.integers(-spread - (spread > 2), spread, width, endpoint=True).astype(np.int32)
-    chosen = np.full((count, 2), -7, np.int64)
+    chosen = np.full(count, -7, CHOICE)
     likeliest(row, np.empty(-(-width // BLOCK), np.int64), chosen)
     order = sorted(range(width), key=lambda n: (-int(row[n]), n))[:count]
-    assert chosen.tolist() == [[n, int(row[n])] for n in order]
+    assert chosen.tolist() == [(n, int(row[n])) for n in order]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -16,8 +16,7 @@ two such pairs fit: 2 * 2 * 255 * 32 = 32640.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,8 +37,7 @@ MAX_BIAS = 1 << 30
 """Up to these bounds no coarse sum leaves int32: STEP * 32 * 128 * 2^15 + 2^30 < 2^31."""
 
 
-@dataclass(frozen=True)
-class Coarse:
+class Coarse(msgspec.Struct, frozen=True, eq=False):
     """weight   int8 [ceil(N/BLOCK) * REGISTERS, K8/4, columns of a register, 4], zero padded
     start    int32 [ceil(N/BLOCK) * BLOCK]: bias[n] - STEP * 128 * sum_k coarse[n, k]; then -2^31
     length   the largest |rest[n]|, rounded up

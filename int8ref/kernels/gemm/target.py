@@ -27,8 +27,7 @@ exact in int32, and again associative from there on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from int8ref.host.cpu import cpu
@@ -36,8 +35,7 @@ from int8ref.host.cpu import cpu
 TILE_ROWS = 6  # rows of the tallest tile of accumulators
 
 
-@dataclass(frozen=True)
-class InstructionSet:
+class InstructionSet(msgspec.Struct, frozen=True):
     """A row of the table above; `intrinsic` is the LLVM name of the dot product, if it has one."""
 
     name: str
