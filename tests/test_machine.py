@@ -16,12 +16,14 @@ from int8ref.abi.frame import operands_at
 from int8ref.abi.fused import LinearArgmax
 from int8ref.engines.backends import BACKENDS, Backend, load_engine
 from int8ref.engines.compiled import CompiledEngine
+from int8ref.machine.memory.arena import ROW_ALIGNMENT, Arena
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import validate
 from int8ref.reference.linear import Linear
 from int8ref.search import BeamOptions
 from int8ref.spec.scope import ProgramError
 from tests.helpers.engines import Batch, Trace, engines, follow, requests
+from tests.helpers.memory import WatchedMemory
 from tests.helpers.models import build_tiny_model
 from tests.helpers.program_mutations import draw_valid, used_tensors
 from tests.helpers.tiny_engines import MODEL, VOCABULARY, batches, compiled, engine_of, reference
@@ -283,3 +285,41 @@ def test_the_fused_product_has_the_operands_of_the_product() -> None:
     product, fused = operands_at(Linear)._asdict(), operands_at(LinearArgmax)._asdict()
     shared = ("x", "weight", "bias")
     assert [product[name] for name in shared] == [fused[name] for name in shared]
+
+
+@pytest.mark.parametrize("rows", [2, 15, 16, 17, 40])
+def test_a_session_has_room_for_rows_that_come_later(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Values, states and scratch memory: a short source asks for little of them."""
+    made: list[WatchedMemory] = []
+
+    class Kept(WatchedMemory):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("int8ref.engines.compiled.Memory", Kept)
+    found = []
+    for engine in (reference(), compiled()):
+        session = engine.session([[4]], (lambda name, value: None) if rows % 2 else None)
+        session.step(np.array([5], np.int32))
+        session.select(np.zeros(rows, np.int64))
+        found.append([session.step(np.full(rows, 6, np.int32)) for _ in range(3)])
+    np.testing.assert_array_equal(found[0], found[1])
+    (memory,) = made
+    memory.check()
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])
+def test_scratch_memory_is_for_all_rows_that_there_is_room_for(rows: int) -> None:
+    """Rows up to the capacity may come without another reservation."""
+    engine = compiled()
+    assert isinstance(engine, CompiledEngine)
+    code = engine.code()
+    memory = WatchedMemory()
+    arena = Arena(code, memory, [[4]], target_rows=1, max_steps=0)
+    arena.reserve_targets(rows)
+    capacity = -(-max(rows, 1) // ROW_ALIGNMENT) * ROW_ALIGNMENT
+    *_, (shape, _) = memory.given
+    assert shape >= (code.workspace_bytes(capacity),)

@@ -31,6 +31,7 @@ class WatchedMemory(Memory):
 
     def __init__(self) -> None:
         self._rooms: list[NDArray[Any]] = []
+        self.given: list[tuple[tuple[int, ...], DTypeLike]] = []
         super().__init__()
 
     def array(self, shape: tuple[int, ...], kind: DTypeLike) -> tuple[NDArray[Any], int]:
@@ -38,6 +39,7 @@ class WatchedMemory(Memory):
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
         room = np.full(size + GUARD + ALIGNMENT, 0x5A, np.uint8)
         start = -room.ctypes.data % ALIGNMENT
+        self.given.append((shape, kind))
         self._rooms.append(room[start : start + size + GUARD])
         return np.ndarray(shape, kind, room, start), room.ctypes.data + start
 

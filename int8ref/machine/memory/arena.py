@@ -41,7 +41,7 @@ class Arena:
         for name, array in inputs.items():
             self.value(name)[...] = array
         self._workspace_bytes = 0
-        self._reserve_workspace(max(tokens, target_rows))
+        self._reserve_workspace(max(tokens, self._target_capacity()))
 
     def set_rows(self, domain: Domain, rows: int) -> None:
         """How many rows of a domain are in use; of a history, how many steps."""
@@ -52,7 +52,7 @@ class Arena:
         if rows > self._frame["target_capacity"]:
             self._reserve("target", rows)
             self._reserve_history(int(self._frame["max_steps"]))
-            self._reserve_workspace(rows)
+            self._reserve_workspace(self._target_capacity())
         self.set_rows("target", rows)
 
     def reserve_steps(self, steps: int) -> None:
@@ -98,6 +98,10 @@ class Arena:
         named = {"base": address, "capacity": capacity, "rows": rows}
         for word, content in named.items():
             self._frame[f"{domain}_{word}"] = content
+
+    def _target_capacity(self) -> int:
+        """Target rows that there is room for: so many may come without another reservation."""
+        return int(self._frame["target_capacity"])
 
     def _reserve_workspace(self, rows: int) -> None:
         """Scratch memory for so many rows, unless there is more."""
