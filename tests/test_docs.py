@@ -20,7 +20,9 @@ from int8ref import score, translate
 from int8ref.files.model_file import save
 from tests.helpers.commands import PARSERS
 from tests.helpers.models import build_tiny_model
+from tests.helpers.pages import BLOCK as GENERATED
 from tests.helpers.processes import TIMEOUT
+from tests.helpers.prose import dialect
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
@@ -251,7 +253,37 @@ def test_the_limits_of_the_model_file() -> None:
         size = re.search(r"(\d+) ([MG])iB", told)
         assert size is not None
         assert int(size[1]) << {"M": 20, "G": 30}[size[2]] == limit
-    assert f"and {container.MAX_INFLATION} times what their streams take" in page
+    assert f"and {container.MAX_INFLATION} times the size of their streams" in page
+
+
+def test_dialect_is_found() -> None:
+    for hard in (
+        "It draws so many tokens.",
+        "It says what it reads.",
+        "Its weights and those\nof the other model.",
+        "Its speed is that of the other model.",
+        "The reason is told.",
+        "As Marian has it, the end comes last.",
+        "Keys of a batch fit the cache not, and are read again.",
+    ):
+        assert len(dialect(hard)) == 1, hard
+    for plain in (
+        "The keys do not fit the cache.",
+        "The keys fit, and the values do not.",
+        "The order is fixed, so that of two equal scores the first wins.",
+        "The option `so many` and\n\n```sh\necho what it\n```\n",
+        "It prints:\n\n    those of\n\nThen it ends.",
+        ">>> those.of('that of')\nTrue",
+    ):
+        assert dialect(plain) == [], plain
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "benchmarks" / "README.md"], ids=lambda page: page.name
+)
+def test_pages_are_in_plain_english(page: Path) -> None:
+    """Tables that are made of docstrings are left out: they are as plain as the docstrings."""
+    assert dialect(GENERATED.sub("", page.read_text("utf-8"))) == []
 
 
 def test_no_figure_is_missing() -> None:
