@@ -13,7 +13,7 @@ AT = operands_at(Linear)
 
 @kernel
 def step(frame, code):
-    """Run a linear instruction: the accumulators, shifted data, or data on any other scale.
+    """Run a linear instruction, with accumulators, shifted data or requantised data as its result.
 
     The weight is packed, and `bias` holds its start values (`machine.model.prepare`).
     """

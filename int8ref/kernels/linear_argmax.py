@@ -1,4 +1,7 @@
-"""A product and the place of its largest output a row (`abi.fused.LinearArgmax`)."""
+"""A matrix product that returns the index of the largest output of each row.
+
+It is the kernel of `abi.fused.LinearArgmax`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ AT = operands_at(LinearArgmax)
 
 @kernel
 def step(frame, code):
-    """Run a linear_argmax instruction; the largest outputs are in scratch memory."""
+    """Run a linear_argmax instruction.  The scratch memory holds the largest outputs."""
     product = Product(
         quads=word(code, QUADS),
         x=address_of(frame, code, AT.x),
