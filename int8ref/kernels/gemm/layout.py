@@ -96,7 +96,7 @@ def start_values(
         )
     if bias.dtype != np.int32 or bias.shape != sums.shape:
         raise ValueError(f"bias: expected int32 {sums.shape}, got {bias.dtype} {bias.shape}")
-    from int8ref.kernels.gemm.target import TARGET  # asks LLVM what CPU this is
+    from int8ref.kernels.gemm.target import TARGET  # late, because it asks LLVM for the CPU
 
     start = np.zeros(padded(len(sums), PANEL), np.int32)
     raised = TARGET.offset if offset is None else offset
