@@ -1,6 +1,6 @@
 """The layout of code and frame, on which the assembler and compiled code agree.
 
-The frame is a record of the places of a batch's values.  A value of a domain lies at
+The frame is a record that locates the values of a batch.  A value of a domain lies at
 base + prefix * capacity, one row after the other.  `base` and `capacity` (the number of rows with
 room) belong to the domain.  `prefix` belongs to the value: it is the number of bytes that all
 values before it take in a row.  Therefore code does not depend on the batch, and a few words

@@ -17,8 +17,8 @@ BACKENDS: tuple[Backend, ...] = ("compiled", "reference")
 
 
 def prepare_backend(backend: Backend) -> None:
-    """Start work in the background that the first engine of a process needs: loading the native
-    code."""
+    """Start to load the native code in the background, because the first engine of a process needs
+    it."""
     if backend == "compiled":
         from int8ref.machine.toolchain.native import prepare
 

@@ -45,8 +45,8 @@ def softmax_weights(scores, h, operands):
 def weigh(scores: int, count: int, multiplier: int, limit: int, shift: int) -> int:
     """Turn int32 scores into the weights of `reference.attention_softmax`, and return their sum.
 
-    Everything fits in int32, because the Program proves that (limit * multiplier + 2^(shift-1)) >>
-    shift is in the range of `exp2_negative`.
+    Everything fits in int32, because the Program proves that
+    (limit * multiplier + 2^(shift-1)) >> shift is in the range of `exp2_negative`.
     """
     s = view(scores, np.int32, (count,))
     distance = np.minimum(s.max() - s, np.int32(limit))

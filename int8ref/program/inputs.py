@@ -27,7 +27,7 @@ def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray
     found = np.asarray(ids)
     if found.shape != (rows,) or found.dtype.kind != "i":
         raise WrongValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
-    clipped = np.clip(found, -(2**31), 2**31 - 1)  # because a cast turns 2^32 into 0
+    clipped = np.clip(found, -(2**31), 2**31 - 1)  # a cast alone turns 2^32 into 0
     return np.asarray(clipped, np.int32)
 
 

@@ -93,7 +93,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     eos                token id that ends a sentence
     unk                token id of text outside the vocabulary
     max_source_length  largest number of source tokens, with their frame
-    max_length_factor  a translation has at most max_length_factor / 100 times the source's tokens
+    max_length_factor  a translation has at most max_length_factor / 100 tokens per source token
     alpha              default exponent of the length penalty, in hundredths (`search.length`)
     source_frame       tokens around every source; unset: eos after them
     target_prefix      tokens that begin every translation the model was trained on; unset: none

@@ -60,13 +60,12 @@ class Attention(Instruction, frozen=True, kw_only=True):
 
     @property
     def width(self) -> int:
-        """Columns that the instruction uses of the queries, and columns of the result."""
+        """Number of used query columns, and of result columns."""
         return self.heads * self.head_width
 
     @property
     def key_width(self) -> int:
-        """Columns that the instruction uses of the keys, and of the values: one head for each
-        group."""
+        """Number of used key columns, and of used value columns: one head for each group."""
         return self.heads // (self.group or 1) * self.head_width
 
     @property

@@ -97,14 +97,14 @@ def attention_polynomial(
 
     delta_multiplier * 2^-delta_shift is delta in units of p, for e = score_shift.  `score_shift` is
     0 unless a large delta needs more.  A valid Program has
-    2^14 * head_width + |score_bias| + 2^15 < 2^31, and rounding_shift_right(delta_multiplier,
-    delta_shift) >= 1.  Therefore every intermediate fits in int32, and a row whose scores are all
-    below -b has equal weights.
+    2^14 * head_width + |score_bias| + 2^15 < 2^31, so that every intermediate fits in int32.  It
+    also has d >= 1 for e = score_shift, so that a row whose scores are all below -b has equal
+    weights.
 
     All shifts round half up (A1).  The shifts e and g depend on the largest element of the row;
     this is the re-scaling of the paper.  The scale of the weights cancels in `attend`.
 
-    Raises `OverflowError` as `attend` does.
+    Raises the errors of `attend`.
 
     Source: Lin et al. 2020, Eq. 11.
     """

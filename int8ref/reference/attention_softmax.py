@@ -86,7 +86,7 @@ def attention_softmax(
 
     The shift of z and the last shift of A4 round half up; the inner shifts of A4 round down.
 
-    Raises `OverflowError` if z exceeds 2^14, and as `attend` does.
+    Raises `OverflowError` if z exceeds 2^14, and raises the errors of `attend`.
 
     Source: Vaswani et al. 2017, Eq. 1.
     """

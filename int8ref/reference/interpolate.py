@@ -37,8 +37,8 @@ def interpolate(x: npt.NDArray[np.int16], table: npt.NDArray[np.int16]) -> npt.N
     table[i] is the value of the function at x = 128 i - 2^15.  The sum fits in int32.  It is
     rounded once, half up, and the result lies between table[i] and table[i + 1].
 
-    Let x stand for a real range of width w, and let c be the largest second derivative of the
-    function there.  Then the error of the lines is at most c (w / 512)^2 / 8.
+    Let x stand for a real range of width w, and let c be the largest magnitude of the second
+    derivative of the function there.  Then the error of the lines is at most c (w / 512)^2 / 8.
 
     Raises no error, because i lies in [0, 511] for every x.
 

@@ -41,9 +41,9 @@ def log_softmax(x: npt.NDArray[np.int32], multiplier: int, shift: int) -> npt.ND
         out[r, n] = max(-z[r, n] - norm[r], -2^30)
 
     `x`: int32 [rows, n], 1 <= n <= 2^20; `multiplier` in [1, 2^30); `shift` in [0, 36]; out: int32
-    [rows, n] in [-2^30, 0], in units of 2^-20 of an octave.  multiplier * 2^-shift is a = (real
-    value of a unit of x) * log2(e), in units of 2^-20.  z and the logarithm are rounded half up;
-    the powers are rounded down.  A larger logit never has a smaller result.
+    [rows, n] in [-2^30, 0], in units of 2^-20 of an octave.  a is the real value of a unit of x,
+    times log2(e); multiplier * 2^-shift is a in units of 2^-20.  z and the logarithm are rounded
+    half up; the powers are rounded down.  A larger logit never has a smaller result.
 
     Unless the result is -2^30, it differs from the exact logarithm for this factor by less than
     1.7 + n / 2800 units.  For 32,000 columns this is 14 units, or 1.3e-5 octaves.  The proof adds

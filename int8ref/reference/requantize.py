@@ -33,9 +33,9 @@ def requantize(
 
         out[r, n] = requantize(x[r, n], multiplier[n], shift, -limit, limit)                (A2)
 
-    `x`: int32 [rows, n]; `multiplier`: int16 in [0, 2^15), [1] or [n]; `shift`: int8 [1] in [1,
-    62]; `limit` in [1, 32767]; out: int16 [rows, n] in [-limit, limit].  The product is exact in
-    int64 and is rounded once, half up.
+    `x`: int32 [rows, n]; `multiplier`: int16 in [0, 2^15), [1] or [n]; `shift`: int8 [1] in
+    [1, 62]; `limit` in [1, 32767]; out: int16 [rows, n] in [-limit, limit].  The product is exact
+    in int64 and is rounded once, half up.
 
     Raises `OverflowError` if a multiplier is negative, or if `shift` is negative or above 62.
 

@@ -11,7 +11,7 @@ forced.py      the log-probabilities of given translations
 sampling.py    the weights and random numbers of sampling
 sample.py      sampling: tokens drawn by their probability
 
-The imports here need no NumPy, because options do not need it.
+This module imports no NumPy, because the options do not need it.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ score of the n_best-th best of them.  A live hypothesis that becomes complete ha
 Its sum is at most s, because log-probabilities are never positive.  `length.normalized` rises with
 the sum and with the penalty, and the penalty never falls with the number of tokens.  Therefore its
 score is at most normalized(s, penalty of m).  If this is at most w, the hypothesis cannot come
-before any of the n_best, because of equal scores the earlier ending wins, and because cut
-hypotheses come after complete ones.
+before any of the n_best, because the earlier ending wins between equal scores.  A cut hypothesis
+cannot either, because it comes after all complete ones.
 
 If a sentence has a prefix, the search begins after it.  The tokens of the prefix belong to no
 hypothesis, and no limit, sum or length counts them.

@@ -18,8 +18,8 @@ def score(scorer: Scorer, paths: Sequence[Path], options: BeamOptions) -> list[H
     """Given translations as hypotheses.  A hypothesis is complete if its tokens end with eos.
 
     Only the normalisation of `options` matters.  A hypothesis that a beam search found gets the
-    same numbers here.  Raises ValueError if a path has an eos before its last token, and raises as
-    `log_probabilities` does.
+    same numbers here.  Raises ValueError if a path has an eos before its last token.
+    `log_probabilities` may raise too.
     """
     eos = scorer.program.eos
     found = scorer.log_probabilities(paths)  # first, because it checks the paths

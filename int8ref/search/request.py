@@ -93,8 +93,8 @@ Record = TypeVar("Record", Request, Path)
 
 
 def check_records(kind: type[Record], records: Sequence[Record], vocabulary: int) -> None:
-    """Raises TypeError unless `records` is a sequence of `kind`; raises as `check` of the records
-    does."""
+    """Raises TypeError unless `records` is a sequence of `kind`; `check` of each record may raise
+    too."""
     check_sequence("the batch", records, f"a sequence of {kind.__name__}")
     for index, record in enumerate(records):
         if not isinstance(record, kind):

@@ -18,7 +18,7 @@ from int8ref.spec.limits import ALL, MAX_BEAM
 
 RANDOM_BITS = 31
 LOW_BITS = 21
-"""Low bits of a sum of weights, which is below 2^52."""
+"""Number of low bits of a sum of weights; the sum is below 2^52."""
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -33,11 +33,10 @@ def draw_number(text: int, draw: int) -> int:
 
 
 def random_numbers(seed: int, texts: Sequence[int], count: int) -> npt.NDArray[np.int32]:
-    """The random numbers of the first `count` steps of each text, int32 [texts, count] in [0,
-    2^31).
+    """Random numbers in [0, 2^31) for the first `count` steps of each text, int32 [texts, count].
 
-    Place p = 2^20 * text + step + 1 of a SplitMix64 stream (Steele et al. 2014, Fig. 17), modulo
-    2^64:
+    They are places of a SplitMix64 stream (Steele et al. 2014, Fig. 17).  Place
+    p = 2^20 * text + step + 1 has, modulo 2^64, the number
 
         mixed(mixed(seed + 0x9E3779B97F4A7C15) + p * 0x9E3779B97F4A7C15) >> 33
 

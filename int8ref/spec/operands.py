@@ -147,7 +147,7 @@ class Operand:
 class Rows(Operand):
     """A value [rows, width], or [rows] where its width is 0, with one of the `dtypes`.
 
-    All operands with the domain "rows" have the same domain.
+    All operands of an instruction whose `domain` is "rows" share one domain.
     """
 
     kind = "value"

@@ -2,9 +2,10 @@
 
 The kernel adds 128 to the input, which gives u8.  The instruction vpmaddubsw multiplies u8 by s8
 and adds pairs of products in 16 bits, with saturation.  The kernel then adds two such pairs in 16
-bits.  The sum is exact if no sum of four products leaves 16 bits.  For inputs from 0 to 255 this
-depends on the four weights alone: the positive weights sum to at most 128, and so do the magnitudes
-of the negative weights, because 255 * 128 = 32640 < 2^15.
+bits.  The sum is exact if no sum of four products leaves 16 bits.  The inputs lie in [0, 255], so
+that this is a condition on the four weights: the positive weights sum to at most 128, and so do the
+magnitudes of the negative weights.  Then the magnitude of the sum is at most
+255 * 128 = 32640 < 2^15.
 
 The four inputs of one sum form a quad.  Of eight consecutive inputs k, numbers 0, 1, 4 and 5 form
 one quad, and numbers 2, 3, 6 and 7 form another.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Domain = Literal["source", "target", "sentence", "history"]
-"""What the rows of a value are:
+"""The rows of a value:
 
 source    the tokens of all source sentences, concatenated without padding
 target    the hypotheses in a decoder step

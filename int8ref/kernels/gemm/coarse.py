@@ -8,7 +8,7 @@ each row is searched alone:
 2. Walk over all blocks in order, and skip a block only if its upper bound is below the best exact
    output so far.  Therefore the result is exact.
 
-The walk begins at the first block again, because of equal outputs the lowest index wins.
+The walk begins at the first block again, because the lowest index wins between equal outputs.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Each class has these methods:
     left    loads a group of the left operand, and repeats it over a register
     right   loads weights to a register
     along   loads a register of consecutive k of the left operand, for products along k
+            (QuadProducts has no such method)
     step    adds a step's products to an accumulator
     first   the first value of an accumulator
     last    the sums of an accumulator

@@ -23,8 +23,7 @@ Without a bias, the final sum fits in int32 for K <= 131071 and all int8 values,
 131071 * 128 * 128 < 2^31.
 
 Pair products.  The product of two s16 that hold int8 values is at most 2^14, and the sum of two
-such products at most 2^15.  This is exact in int32, and from there on addition is associative
-again.
+such products at most 2^15.  Both are exact in int32, where addition modulo 2^32 is associative.
 """
 
 from __future__ import annotations

@@ -64,8 +64,7 @@ class Prepared:
         return self._others(instruction)
 
     def quads(self, instruction: Linear, plain: bool) -> bool:
-        """Whether a product sums quads in 16 bits (`kernels.gemm.quads`); a `plain` weight does
-        not."""
+        """Whether a product sums quads in 16 bits (`kernels.gemm.quads`); never with `plain`."""
         if plain:
             return False
         if start_key(instruction, quads=True) in self._made:

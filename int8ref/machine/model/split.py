@@ -3,10 +3,10 @@ cache.
 
 A step of decoding reads the weights once for all rows, and the keys and values of each row.  More
 rows share the weights.  But beyond some number of rows, keys and values come from a far cache.
-They come in short pieces, and measurements show a seventh of the speed of weights, which are
-contiguous.  Let W be the bytes of the weights, and c the bytes of the keys and values of a row.  A
-step reads 3 c / 4 on average.  Parts of n = NEAR_BYTES / c rows read W / n bytes of weights for
-each row and step, and read nothing from the far cache.  They are faster if
+They are short pieces.  Reading them is seven times slower (measured) than reading the weights,
+which are contiguous.  Let W be the bytes of the weights, and c the bytes of the keys and values of
+a row.  A step reads 3 c / 4 on average.  Parts of n = NEAR_BYTES / c rows read W / n bytes of
+weights for each row and step, and read nothing from the far cache.  Such parts are faster if
 
     W / n < 7 * 3 c / 4,  which means about  W < 5 NEAR_BYTES.
 
@@ -64,8 +64,8 @@ class Footprint(msgspec.Struct, frozen=True):
         """Yield the parts of a batch, which are decoded one after the other.
 
         All parts except the last have the same number of sentences.  An empty batch is one part.
-        The estimate expects as many steps as the source has tokens, and at most `steps` of the
-        record; without a source it expects `steps`.  The choice of parts changes no result.
+        The expected number of steps is the number of source tokens, and at most `steps` of the
+        record; without a source it is `steps`.  The choice of parts changes no result.
         """
         steps = sum(min(record.steps, len(record.ids) or record.steps) for record in records)
         tokens = sum(len(record.ids) for record in records)

@@ -134,7 +134,7 @@ def main() -> None:
     os.dup2(2, 1)  # so that no other output mixes with the messages
     gc.set_threshold(GARBAGE)
     if hasattr(os, "nice"):
-        os.nice(5)  # because an import that runs at the same time has one thread and is slower
+        os.nice(5)  # because a model import at the same time has one thread and takes longer
     send(output, len(functions()))
     for part in compile_parts(child.given()):
         send(output, part)
