@@ -4,7 +4,7 @@ The choice depends only on the feature string for which Numba compiles.  The sam
 of Numba's cache on disk, so that code, cache and CPU cannot disagree.  Nothing else may decide,
 because an LLVM intrinsic that the target lacks aborts the process.
 
-    name       inner instruction                 left operand   columns a register   registers
+    name       inner instruction                 left operand   columns / register   registers
     vnni512    vpdpbusd zmm  (u8 * s8, four k)   u8             16                   32
     vnni256    vpdpbusd ymm  (u8 * s8, four k)   u8              8                   16
     sdot       sdot          (s8 * s8, four k)   s8              4                   32
