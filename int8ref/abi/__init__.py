@@ -1,1 +1,1 @@
-"""What Python writes and native code reads: the words of a call and of an instruction."""
+"""Records that Python writes and native code reads: the words of a call and of an instruction."""

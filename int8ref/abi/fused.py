@@ -1,7 +1,7 @@
-"""Operations that the machine alone has: a product, and the place of its largest output a row.
+"""Operations that only the machine has: a product that returns the index of its largest output.
 
-The assembler puts them in the place of the `linear` that gives the logits, where only the likeliest
-token of each row is wanted.
+The assembler uses such an operation instead of the `linear` that gives the logits, if only the
+likeliest token of each row is needed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class LinearArgmax(Instruction, frozen=True, kw_only=True):
 
 
 class LinearCoarseArgmax(Instruction, frozen=True, kw_only=True):
-    """`LinearArgmax` by way of coarse weights (`kernels.gemm.coarse`); `weight` is not packed.
+    """`LinearArgmax` by coarse weights (`kernels.gemm.coarse`); `weight` is not packed.
 
-    `length`: of `coarse_layout.Coarse`.
+    `length` is the length of `coarse_layout.Coarse`.
     """
 
     x: Annotated[str, Rows("int8", INPUTS)]
@@ -48,4 +48,4 @@ FUSED: dict[str, type[Instruction]] = {
     "linear_argmax": LinearArgmax,
     "linear_coarse_argmax": LinearCoarseArgmax,
 }
-"""By the name of their kernels."""
+"""The classes by the names of their kernels."""

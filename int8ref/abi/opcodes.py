@@ -1,4 +1,4 @@
-"""The numbers of the operations in code."""
+"""The opcodes of the operations."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from int8ref.reference import instructions
 from int8ref.spec.instruction import Instruction
 
 INSTRUCTIONS: dict[str, type[Instruction]] = {**instructions(), **FUSED}
-"""By name: the operations of Programs, and those that the machine alone has."""
+"""Operation name -> class: the operations of Programs, and the operations of the machine alone."""
 OPCODES = {op: index for index, op in enumerate(sorted(INSTRUCTIONS))}

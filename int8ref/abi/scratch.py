@@ -1,6 +1,6 @@
-"""The scratch memory that kernels take: formulas that the assembler and the kernels share.
+"""Sizes of the scratch memory of kernels, for the assembler and the kernels.
 
-Of products: `kernels.gemm.scratch`.
+`kernels.gemm.scratch` has the sizes for matrix products.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from int8ref.reference.attention import MAX_KEYS
 from int8ref.spec.pair_sums import SPAN
 
 SCORES_BYTES = 4 * MAX_KEYS
-"""The scores, then the weights, of one row and head; the sums of its values lie behind."""
+"""The scores, then the weights, of one row and head.  The sums of the values lie behind them."""
 
 
 def attention_bytes(head_width: int) -> int:
-    """Of an attention: scores, and sums int32 [head_width]."""
+    """For attention: the scores, and sums int32 [head_width]."""
     return SCORES_BYTES + 4 * head_width
 
 
 def norm_bytes(width: int) -> int:
-    """Of a layer normalisation: the bias as int32 [width]."""
+    """For a layer normalisation: the bias as int32 [width]."""
     return 4 * width
 
 
 def unpacked_bytes(width: int) -> int:
-    """Of a row of a packed table: int8 [width], filled up to whole steps."""
+    """For a row of a packed table: int8 [width], padded to whole steps."""
     return width + SPAN
 
 
 def embed_bytes(width: int) -> int:
-    """Of an embedding: the row of a token, and behind it the row of its position."""
+    """For an embedding: the row of a token, and behind it the row of its position."""
     return unpacked_bytes(width) + width

@@ -1,1 +1,1 @@
-"""What runs a Program: one interface, and two backends that give the same bits."""
+"""Engines, which run a Program: one interface, and two backends that give the same bits."""

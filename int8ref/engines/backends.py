@@ -17,7 +17,8 @@ BACKENDS: tuple[Backend, ...] = ("compiled", "reference")
 
 
 def prepare_backend(backend: Backend) -> None:
-    """Begin ahead what every first engine of a backend in a process waits for: the native code."""
+    """Start to load the native code in the background, because the first engine of a process needs
+    it."""
     if backend == "compiled":
         from int8ref.machine.toolchain.native import prepare
 
@@ -34,10 +35,10 @@ def load_engine(
 ) -> Engine:
     """An engine for a valid Program.
 
-    `types` are what `program.validate` found, for who has called it.  `digest`, where there is one,
-    tells these tensors from all others: the compiled engine then keeps in the cache what it packs,
-    in place of what it kept of older tensors of this name.  Raises `OptionError` for a backend that
-    there is not.
+    `types` is the result of `program.validate`, if the caller has it.  `digest`, if there is one,
+    identifies the tensors.  With a digest, the compiled engine stores packed weights in the cache,
+    and they replace the weights of older tensors with the same `name`.  Raises `OptionError` for an
+    unknown backend.
     """
     if not isinstance(backend, str) or backend not in BACKENDS:
         raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")

@@ -39,15 +39,15 @@ Int64 = npt.NDArray[np.int64]
 Found = TypeVar("Found")
 
 KEPT_BYTES = 8 << 20
-"""Most memory that each call running at once leaves to a later one."""
+"""Largest memory that a call leaves for the next call."""
 
 
 class CompiledEngine:
-    """Runs a Program as native code.  Immutable; every call has an arena of its own.
+    """Runs a Program as native code.  The engine is immutable, and every call has its own arena.
 
-    `types` are those of `program.validate`, which is called where they are not given.  `digest`, if
-    given, tells what the tensors are: what is packed of them is kept in the cache under it, in
-    place of what a model of the same name had there before.
+    `types` is the result of `program.validate`; without it, the engine calls `validate`.  `digest`,
+    if there is one, identifies the tensors.  With a digest, the engine stores packed weights in the
+    cache under the digest, and they replace the weights of an older model with the same `name`.
     """
 
     def __init__(
@@ -79,8 +79,10 @@ class CompiledEngine:
     def code(
         self, keep_values: bool = False, plain_head: bool = False, coarse_head: bool = False
     ) -> Code:
-        """See `assemble`; what is assembled is kept.  A greedy search over the whole vocabulary
-        runs that with `coarse_head`."""
+        """The code of these options (see `assemble`), assembled once.
+
+        A greedy search over the whole vocabulary runs the code with `coarse_head`.
+        """
         kind = keep_values, plain_head, coarse_head
         with self._lock:
             if kind not in self._codes:
@@ -120,7 +122,8 @@ class CompiledEngine:
         run: Callable[[Call, Sequence[Record]], list[Found]],
         beam_size: int = 1,
     ) -> list[Found]:
-        """What is found for each record, decoded in parts (see `split`), each in one call."""
+        """Decode the records in parts (see `split`), one call for each part.  Returns one result
+        for each record."""
         check_records(kind, records, self._vocabulary)
         found: list[Found] = []
         for part in self._footprint.split(records, beam_size):
@@ -152,7 +155,7 @@ class CompiledEngine:
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
-        """Memory for one call, of which some is kept for the next."""
+        """Memory for one call; the next call may use it again."""
         try:
             memory = self._memories.pop()
         except IndexError:
@@ -162,7 +165,7 @@ class CompiledEngine:
         self._memories.append(memory)
 
     def _call(self, mode: int, memory: Memory, records: Sequence[Record], beam_size: int) -> Call:
-        """A call that decodes a batch, with `beam_size` rows a sentence."""
+        """A call that decodes a batch with `beam_size` rows for each sentence."""
         batch = [record.ids for record in records]
         steps = max((record.steps for record in records), default=0)
         self._source.check_sources(batch)
@@ -183,7 +186,7 @@ class CompiledEngine:
         return call
 
     def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
-        """The candidates of each sentence; none where no sentence has any."""
+        """The candidates of each sentence; an empty list if no sentence has candidates."""
         found = [getattr(record, "candidates", None) for record in records]
         if all(tokens is None for tokens in found):
             return []
@@ -191,7 +194,7 @@ class CompiledEngine:
         return [every if tokens is None else tokens for tokens in found]
 
     def _decoding(self, candidates: bool, fused: bool) -> tuple[Code, dict[str, int]]:
-        """The code that decodes, and the fields of a call that tell of it."""
+        """The code for decoding, and the fields of a call that describe the code."""
         if (candidates, fused) not in self._decodings:
             code = self.code(plain_head=candidates, coarse_head=fused)
             decoder, softmax = code.choice if fused else code.decoder, self.program.log_softmax
@@ -212,7 +215,7 @@ class CompiledEngine:
 
 
 class Call:
-    """The record of a call of at most `steps` steps, and the arrays whose addresses are in it."""
+    """The record of a call of at most `steps` steps, and the arrays whose addresses it holds."""
 
     def __init__(self, mode: int, memory: Memory, frame: int, steps: int = 0) -> None:
         self.memory = memory
@@ -229,32 +232,32 @@ class Call:
     def room(
         self, name: str, shape: tuple[int, ...], kind: npt.DTypeLike = np.int32
     ) -> npt.NDArray[Any]:
-        """Room, for results or not."""
+        """An uninitialised array, whose address goes into field `name`."""
         array, self._record[name] = self.memory.array(shape, kind)
         return array
 
     def give(
         self, name: str, values: Sequence[int] | npt.NDArray[Any], kind: npt.DTypeLike = np.int32
     ) -> None:
-        """Hand over a vector."""
+        """Copy a vector to an array, whose address goes into field `name`."""
         self.room(name, (len(values),), kind)[...] = values
 
     def search(self, requests: Sequence[Request]) -> None:
-        """Let the machine search after the prefixes, up to the limits."""
+        """Run the search: it begins after the prefixes and ends at the limits."""
         self._give_rows([request.prefix for request in requests])
         self.give("given_lengths", [len(request.prefix) for request in requests])
         self.give("limits", [request.limit for request in requests])
         self.run()
 
     def follow(self, requests: Sequence[Request]) -> list[list[int]]:
-        """`search` for one translation a sentence: its ids."""
+        """Run `search` for one translation of each sentence, and return the ids."""
         shape = len(requests), self.steps
         out, lengths = self.room("out", shape), self.room("lengths", shape[:1])
         self.search(requests)
         return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
 
     def score(self, paths: Sequence[Path]) -> list[list[int]]:
-        """Let the machine follow the paths: the log-probabilities of their tokens."""
+        """Follow the paths, and return the log-probabilities of their tokens."""
         self._give_rows([[*path.prefix, *path.tokens] for path in paths])
         self.give("lengths", [path.steps for path in paths])
         out = self.room("out", (len(paths), self.steps))
@@ -263,18 +266,18 @@ class Call:
         return [row[len(path.prefix) : path.steps].tolist() for row, path in rows]
 
     def run(self) -> None:
-        """Let the machine do it."""
+        """Run the machine on this call."""
         machine()(self._address)
 
     def _give_rows(self, rows: Batch) -> None:
-        """Hand over the tokens that are given, a row a sentence."""
+        """Copy the given tokens to the machine, one row for each sentence."""
         given = self.room("given", (len(rows), self.steps))
         for row, tokens in zip(given, rows, strict=True):
             row[: len(tokens)] = tokens
 
 
 class CompiledSession:
-    """A session whose steps are calls of the machine; values are read out of the arena."""
+    """A session whose steps are calls of the machine.  The arena holds the values."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""What every backend offers.
+"""The interface of all backends.
 
-reference   plain NumPy, one call an instruction: every tensor can be looked at
-compiled    Numba kernels under one interpreter loop, no Python between the instructions
+reference   plain NumPy, one call for each instruction; every value can be observed
+compiled    Numba kernels under one interpreter loop, without Python between the instructions
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from int8ref.search.request import Path, Request
 
 
 class Engine(Protocol):
-    """What every backend offers.  Engines are immutable and may be used from several threads.
+    """The interface of all backends.  Engines are immutable, and several threads may use one
+    engine.
 
-    Methods raise TypeError for arguments of other types, ValueError for numbers that are refused by
-    `Request.check` or `Path.check`, and IndexError where the Program has no such token id or no
-    position for so many tokens.
+    Methods raise TypeError for arguments of a wrong type.  They raise ValueError for numbers that
+    `Request.check` or `Path.check` refuses.  They raise IndexError if the Program has no such token
+    id, or not enough positions for the tokens.
     """
 
     program: Program
@@ -29,36 +30,37 @@ class Engine(Protocol):
     def session(self, batch: Batch, observe: Observer | None = None) -> Session:
         """Encode a batch (token ids of each source sentence, with their frame).
 
-        A decoder alone (see `program.takes_source`) takes a batch of empty sentences, one a row.
+        A decoder alone (see `program.takes_source`) takes a batch of empty sentences, one for each
+        row.
         """
         ...
 
     def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Translate by the most likely token after the most likely token (`search.greedy`).
+        """Translate by greedy search (`search.greedy`).
 
-        The ids of the translations, without prefix and eos.
+        Returns the ids of the translations, without prefix and eos.
         """
         ...
 
     def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
-        """Translate by tokens that are drawn by their probability (`search.sampling`).
+        """Translate by sampling (`search.sampling`).
 
-        All tokens are drawn from, so that a request with candidates is refused.  Results are as
-        `greedy` gives them.
+        All tokens can be drawn, so that a request with candidates raises ValueError.  Returns the
+        ids of the translations, without prefix and eos.
         """
         ...
 
     def beam(self, requests: Sequence[Request], options: BeamOptions) -> list[list[Hypothesis]]:
-        """The n_best best hypotheses of each sentence, best first (fewer only where the vocabulary
-        is too small for as many); `search.beam` says which.
+        """Translate by beam search (`search.beam`), and return the n_best hypotheses, best first.
 
-        Tokens that are no candidates have no probability.  Hypotheses have no token of the prefix.
+        There are fewer than n_best hypotheses only if the vocabulary is too small.  Only candidates
+        have a probability.  Hypotheses contain no token of the prefix.
         """
         ...
 
     def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
-        """log2 P(token | source, tokens before it) of the tokens of each path.
+        """log2 P(token | source, earlier tokens) of the tokens of each path.
 
-        In units of 2^-20 (`arithmetic.LOG_BITS`), never positive.
+        The unit is 2^-20 (`arithmetic.LOG_BITS`), and the numbers are never positive.
         """
         ...

@@ -1,4 +1,4 @@
-"""The golden backend: plain NumPy, one call an instruction, every value an array."""
+"""The golden backend: plain NumPy, one call for each instruction, one array for each value."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ReferenceEngine:
         return log_probabilities(self, checked)
 
     def _checked(self, kind: type[Record], records: Sequence[Record]) -> Sequence[Record]:
-        """Records that can be answered, else an error."""
+        """Return the records if all checks pass."""
         check_records(kind, records, vocabulary_size(self.program, self.tensors))
         self._target.check_length(max((record.steps for record in records), default=0))
         return records

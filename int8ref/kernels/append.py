@@ -15,7 +15,7 @@ AT = operands_at(Append)
 def step(frame, code):
     """Write the newest row of each history.
 
-    A history and its successor share their place, so nothing else is copied.
+    A history and its successor share their memory, so that nothing else is copied.
     """
     shape = frame_at(frame)
     width, pitch = word(code, AT.next_history + WIDTH), word(code, AT.x + WIDTH)

@@ -1,4 +1,4 @@
-"""What all kinds of attention share: whose keys a row sees, and the mean of their values."""
+"""The shared part of all attention: the keys that a row sees, and the mean of their values."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ AT = operands_at(meaning.Attention)
 
 
 class Shared(NamedTuple):
-    """What all kinds of attention are given.
+    """The operands of every attention.
 
-    Addresses of query, key and value are those of the first column used; their rows lie
-    `query_pitch` bytes apart, and so on.  `sentence` is 0 for histories, which have room for
-    `max_steps` steps and content of `steps`.  `group` heads of queries share a head of keys and
-    values.  `rows`: of `out`, an address.  `workspace`: address
-    of `abi.scratch.attention_bytes` bytes.
+    `query`, `key` and `value` are addresses of the first used column.  Their rows lie
+    `query_pitch`, `key_pitch` and `value_pitch` bytes apart.  `sentence` is 0 for histories; a
+    history has room for `max_steps` steps and contains `steps` steps.  Each `group` of heads of
+    queries shares one head of keys and values.  `rows` is the number of rows of `out`, an address.
+    `workspace` is the address of `abi.scratch.attention_bytes` bytes.
     """
 
     query: Any
@@ -53,7 +53,7 @@ class Shared(NamedTuple):
 
 @kernel
 def shared(frame, code):
-    """What an instruction shares with all kinds of attention."""
+    """The operands that an instruction shares with every attention."""
     heads, head_width = word(code, AT.heads), word(code, AT.head_width)
     sentence = address_of(frame, code, AT.sentence)
     if word(code, AT.sentence + ITEM) == 0:
@@ -93,11 +93,11 @@ def seen(row, given):
 
 @kernel
 def attend(weigh, operands, given):
-    """Twin of `reference.attention.attend`, of what is `Shared`.
+    """Twin of `reference.attention.attend`; `given` is a `Shared`.
 
     weigh(scores, h, operands) turns the scores of head h into weights, in place, and returns their
-    sum (`attention_scores`).  The sum of the weights is at least 2^13, and context_shift 20, as
-    `scale_sums` demands.
+    sum (`attention_scores`).  This sum is at least 2^13, and context_shift at least 20, because
+    `scale_sums` needs a shift of at least 33.
     """
     heads, head_width, group = given.heads, given.head_width, given.group
     key_pitch, value_pitch = given.key_pitch, given.value_pitch
@@ -115,7 +115,7 @@ def attend(weigh, operands, given):
         values = given.value + first * value_pitch
         for h in range(heads):
             c, g = h * head_width, h // group * head_width
-            # Another sentence's keys and values are not foreseen by the CPU itself.
+            # Prefetch explicitly, because the CPU cannot predict the rows of another sentence.
             fetch_rows(given.key + following * key_pitch + g, key_pitch, fetched)
             fetch_rows(given.value + following * value_pitch + g, value_pitch, fetched)
             dot_products(queries + c, keys + g, key_pitch, count, head_width, at)

@@ -37,14 +37,17 @@ BASE_BITS = meaning.BASE_BITS
 
 @kernel
 def attention_polynomial(shared, degree, score_bias, score_shift, delta_multiplier, delta_shift):
-    """Polynomial attention of every row over what it sees."""
+    """Polynomial attention of every row over the keys that it sees."""
     operands = degree, score_bias, score_shift, delta_multiplier, delta_shift
     attend(polynomial_weights, operands, shared)
 
 
 @kernel
 def polynomial_weights(scores, h, operands):
-    """Scores to weights, in place; returns their sum.  The largest score has the largest weight."""
+    """Turn scores into weights, in place, and return their sum.
+
+    The row's shifts come from the largest score, because it has the largest weight.
+    """
     degree, score_bias, score_shift, delta_multiplier, delta_shift = operands
     bias = np.int32(score_bias[h])
     largest = max(largest_score(address(scores, np.int32), len(scores)), -int(bias))
@@ -70,9 +73,9 @@ def _power(u, degree):
 
 
 def weigh(scores: int, count: int, degree: int, bias: int, e: int, delta: int, g: int) -> int:
-    """int32 scores become the weights of `reference.attention_polynomial`; returns their sum.
+    """Turn int32 scores into the weights of `reference.attention_polynomial`, and return their sum.
 
-    e, delta and g are those of the row.  All in int32.
+    e, delta and g belong to the row.  Everything fits in int32.
     """
     s = view(scores, np.int32, (count,))
     x = np.maximum(s + np.int32(bias), np.int32(0))
@@ -103,7 +106,7 @@ def _weigh_ir(
     degree: ir.Value,
     *row: ir.Value,
 ) -> ir.Value:
-    # A loop for each degree: which it is must not be asked for every score.
+    # One loop for each degree, so that the degree is not tested for every score.
     total = variable(builder, constant(ALL, 0))
     done = builder.append_basic_block("weigh.done")
     switch = builder.switch(degree, done)

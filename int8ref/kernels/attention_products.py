@@ -1,4 +1,4 @@
-"""The innermost loops of attention: products, sums, and a mean on the scale of the result."""
+"""The innermost loops of attention: dot products, weighted sums, and their requantisation."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ from int8ref.kernels.ir.vector import (
 )
 
 ABREAST = 2 * KEYS
-"""Columns that eight keys take at once."""
+"""Columns that eight keys process at once."""
 LANES = (32, 16, 8)
-"""Columns of a head that are taken at once: the most that divide its width, or few and a rest."""
+"""Columns of a head that are processed at once.  Wide vectors come first, then narrow ones for the
+rest."""
 
 
 def dot_products(query: int, keys: int, pitch: int, count: int, width: int, scores: int) -> None:
-    """int32 scores[j] = sum_d query[d] * keys[j, d], for `count` rows that lie `pitch` apart."""
+    """int32 scores[j] = sum_d query[d] * keys[j, d], for `count` rows that lie `pitch` bytes
+    apart."""
     q = view(query, np.int8, (width,)).astype(np.int32)
     for j in range(count):
         products = q * view(keys + j * pitch, np.int8, (width,)).astype(np.int32)
@@ -58,7 +60,7 @@ def _dot_products_ir(
                 key = offset(builder, keys, builder.mul(j, pitch))
                 rows = [offset(builder, key, pitch, i) for i in range(KEYS)]
                 _dots_abreast(builder, query, rows, width, offset(builder, scores, j, 4))
-            # Fewer than eight are left: the last of them stands for those that there are not.
+            # Fewer than eight keys are left: the last key fills the other places.
             with loop(builder, whole, count, KEYS) as j:
                 numbers = [minimum(builder, offset(builder, j, i), last) for i in range(KEYS)]
                 rows = [builder.add(keys, builder.mul(n, pitch)) for n in numbers]
@@ -69,7 +71,7 @@ def _dot_products_ir(
 
 
 def _dot(builder: ir.IRBuilder, query: ir.Value, key: ir.Value, width: ir.Value) -> ir.Value:
-    """The product of one key, of any width."""
+    """The product of one key, for any width."""
     most = LANES[-1]
     many, one = (variable(builder, constant(kind, 0)) for kind in (vector(I32, most // 2), I32))
     for lanes, start, stop in pieces(builder, width, most):
@@ -92,7 +94,7 @@ def _dots_abreast(
     width: ir.Value,
     scores: ir.Value,
 ) -> None:
-    """Scores of eight keys at once: they share the query, and the adding up of lanes."""
+    """Scores of eight keys at once.  They share the load of the query and the sum of the lanes."""
     narrow, wide = vector(I16, ABREAST), vector(I32, ABREAST)
     totals = [variable(builder, constant(vector(I32, KEYS), 0)) for _ in rows]
     with loop(builder, 0, width, ABREAST) as d:
@@ -106,7 +108,7 @@ def _dots_abreast(
 
 
 def _sums_of_lanes(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
-    """The sum of each of eight vectors of eight lanes.  Pairs are added as vphaddd does it."""
+    """The sum of each of eight vectors of eight lanes; the pairs match the instruction vphaddd."""
 
     def added(a: ir.Value, b: ir.Value, first: list[int], second: list[int]) -> ir.Value:
         masks = (ir.Constant(vector(I32, KEYS), lanes) for lanes in (first, second))
@@ -122,7 +124,7 @@ def _sums_of_lanes(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
 
 
 def weighted_sum(weights: int, values: int, pitch: int, count: int, width: int, sums: int) -> None:
-    """int32 sums[d] = sum_j weights[j] * values[j, d]; weights are int32 of at most 2^14."""
+    """int32 sums[d] = sum_j weights[j] * values[j, d]; the weights are int32 and at most 2^14."""
     total = np.zeros(width, np.int32)
     for j in range(count):
         row = view(values + j * pitch, np.int8, (width,)).astype(np.int32)
@@ -140,7 +142,7 @@ def _weighted_sum_ir(
     width: ir.Value,
     sums: ir.Value,
 ) -> None:
-    # Two rows at a time, interleaved: a pair of products of 16 bits is one instruction.
+    # Two rows at a time, interleaved, because one instruction computes a pair of 16-bit products.
     pairs = builder.and_(count, constant(I64, -2))
     for lanes, start, stop in pieces(builder, width, *LANES):
         with loop(builder, start, stop, lanes) as d:
@@ -161,7 +163,7 @@ def _add_row_pairs(
 ) -> None:
     """Add products of a column and its weights to `total`, two rows at a time.
 
-    Where a single row is left (`odd`), it stands for two, the second of which has no weight.
+    With `odd`, a single row is left.  It is used twice, and its second weight is 0.
     """
     column, weights = operands
     sums, step = total.type.pointee, 0 if odd else 1
@@ -183,7 +185,7 @@ def _add_row_pairs(
 def _pair_products(
     builder: ir.IRBuilder, rows: list[ir.Value], weights: list[ir.Value], lanes: int
 ) -> ir.Value:
-    """rows[0] * weights[0] + rows[1] * weights[1] in int32, of rows of int16."""
+    """rows[0] * weights[0] + rows[1] * weights[1] in int32, for int16 rows."""
     if lanes == 1:
         products = [
             builder.mul(builder.sext(r, I32), w) for r, w in zip(rows, weights, strict=True)
@@ -200,7 +202,7 @@ def _pair_products(
 
 
 def fetch_rows(address: int, pitch: int, count: int) -> None:
-    """Bring the cache lines at the start of `count` rows near; `pitch` bytes lie between them."""
+    """Prefetch the first cache line of each of `count` rows, which lie `pitch` bytes apart."""
 
 
 @lowers(fetch_rows)
@@ -212,10 +214,10 @@ def _fetch_rows_ir(
 
 
 def scale_sums(sums: int, width: int, factor: int, shift: int, limit: int, out: int) -> None:
-    """out[d] = rounding_shift_right(sums[d] * factor, shift), saturated at plus and minus limit.
+    """out[d] = rounding_shift_right(sums[d] * factor, shift), saturated to [-limit, limit].
 
-    `sums`: int32; `factor` below 2^31, `shift` at least 33, so that the high word has the result;
-    out: int8 for a limit of at most 127, else int16.
+    `sums`: int32; `factor` below 2^31; `shift` at least 33, so that the high word contains the
+    result.  out: int8 for a limit of at most 127, else int16.
     """
     product = view(sums, np.int32, (width,)).astype(np.int64) * factor
     rounded = (product + (1 << (shift - 1))) >> shift

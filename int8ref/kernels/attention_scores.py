@@ -1,6 +1,6 @@
 """The scores of a row and head, which become its weights, eight at a time.
 
-Their room is a multiple of eight; what lies behind the last one is anything.
+Their memory holds a multiple of eight numbers.  The numbers behind the last score are undefined.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from int8ref.kernels.ir.vector import (
 )
 
 KEYS = 8
-"""Scores that are computed, and weighed, at once."""
+"""Scores that are computed or weighed at once."""
 ALL = vector(I32, KEYS)
 LOWEST = -(2**31)
 
 
 def largest_score(scores: int, count: int) -> int:
-    """The largest of `count` int32; at least one."""
+    """The largest of `count` int32 scores; `count` is at least 1."""
     return int(view(scores, np.int32, (count,)).max())
 
 
@@ -45,7 +45,7 @@ def largest_score_ir(builder: ir.IRBuilder, scores: ir.Value, count: ir.Value) -
 
 
 def rounded(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.Value:
-    """`arithmetic.rounding_shift_right` in every lane, in int32; the sum must not overflow."""
+    """`arithmetic.rounding_shift_right` in every int32 lane; the sum must not overflow."""
     one = constant(ALL, 1)
     half = builder.lshr(builder.shl(one, shift), one)
     return builder.ashr(builder.add(x, half), shift)
@@ -55,7 +55,7 @@ def rounded(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.Value:
 def eights(
     builder: ir.IRBuilder, scores: ir.Value, count: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value]]:
-    """A loop over the scores: the address of eight, and which of them count."""
+    """A loop over eight scores at a time: yields their address, and which of them count."""
     lanes = ir.Constant(ALL, list(range(KEYS)))
     with loop(builder, 0, count, KEYS) as j:
         left = builder.trunc(builder.sub(count, j), I32)

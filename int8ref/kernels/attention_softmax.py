@@ -31,21 +31,22 @@ from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
 
 @kernel
 def attention_softmax(shared, score_multiplier, score_limit, score_shift):
-    """Softmax attention of every row over what it sees."""
+    """Softmax attention of every row over the keys that it sees."""
     attend(softmax_weights, (score_multiplier, score_limit, score_shift), shared)
 
 
 @kernel
 def softmax_weights(scores, h, operands):
-    """Scores to weights (A4), in place; returns their sum."""
+    """Turn scores into weights (A4), in place, and return their sum."""
     multiplier, limit, shift = operands
     return weigh(address(scores, np.int32), len(scores), multiplier[h], limit[h], shift)
 
 
 def weigh(scores: int, count: int, multiplier: int, limit: int, shift: int) -> int:
-    """int32 scores become the weights of `reference.attention_softmax`; returns their sum.
+    """Turn int32 scores into the weights of `reference.attention_softmax`, and return their sum.
 
-    All in int32: (limit * multiplier + 2^(shift-1)) >> shift is in the range of exp2.
+    Everything fits in int32, because the Program proves that
+    (limit * multiplier + 2^(shift-1)) >> shift is in the range of `exp2_negative`.
     """
     s = view(scores, np.int32, (count,))
     distance = np.minimum(s.max() - s, np.int32(limit))

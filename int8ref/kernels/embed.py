@@ -18,8 +18,10 @@ AT = operands_at(Embed)
 
 @kernel
 def _add_rows(code, token, factor, position, position_factor, row, finer):
-    """The row of a token and the row of its position, in both widths; a factor of 0 leaves one
-    out."""
+    """Add the row of a token and the row of its position, and write both results.
+
+    A factor of 0 leaves a row out.
+    """
     s = np.int32(word(code, AT.shift))
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     s_wide = np.int32(s - np.int32(word(code, AT.wide_bits)))
@@ -35,7 +37,11 @@ def _add_rows(code, token, factor, position, position_factor, row, finer):
 
 @kernel
 def step(frame, code):
-    """Run an embed instruction.  The sum is exact in int32 (checked by the Program)."""
+    """Run an embed instruction.  The sum is exact in int32, because the Program proves its bound.
+
+    For id -1, and for a model without positions, the kernel reads some valid row and multiplies it
+    by 0.
+    """
     ids = column(frame, code, AT.ids, np.int32)
     out, wide = matrix(frame, code, AT.out, np.int8), matrix(frame, code, AT.wide, np.int16)
     there = word(code, AT.positions + ITEM) != 0
@@ -49,8 +55,10 @@ def step(frame, code):
 
 @kernel
 def _position_row(frame, code, r):
-    """What is added for the position of a row, after that of the row before: of a table, or made of
-    a wave."""
+    """The row of the position of row r: a row of the table, or a row made from the wave.
+
+    It must be called for the rows in order, because it reuses the wave's row of the previous row.
+    """
     width, positions = word(code, AT.out + WIDTH), column(frame, code, AT.positions, np.int32)
     table = word(code, AT.position_table + ADDRESS)
     if table != 0:
@@ -58,14 +66,14 @@ def _position_row(frame, code, r):
     room = array(workspace(frame, code) + width + SPAN, (width,), np.int8)
     frequencies = array(word(code, AT.frequencies + ADDRESS), (width // np.int64(2),), np.int32)
     wave = array(word(code, AT.wave + ADDRESS), (QUARTER,), np.int8)
-    if r == 0 or positions[r] != positions[r - 1]:  # else it is there: in a step all are alike
+    if r == 0 or positions[r] != positions[r - 1]:  # in a decoder step all positions are equal
         sinusoids(positions[r], frequencies, wave, room)
     return room
 
 
 @kernel
 def _table_row(frame, code, number):
-    """A row of the table; of one that is a packed weight, a copy."""
+    """Row `number` of the table; if the table is a packed weight, an unpacked copy of the row."""
     width, place = word(code, AT.out + WIDTH), word(code, AT.table + ADDRESS)
     if word(code, PACKED) != 0:
         room = workspace(frame, code)

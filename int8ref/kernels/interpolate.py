@@ -16,7 +16,7 @@ OFFSET = np.int32(1 << 15)
 
 @kernel
 def interpolate(x, table, out):
-    """Apply a table of 513 values and the lines between them, all in int32."""
+    """Apply a table of 513 values with straight lines between them, all in int32."""
     for r in range(x.shape[0]):
         row, target = x[r], out[r]
         for i in range(x.shape[1]):

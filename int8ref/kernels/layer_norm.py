@@ -1,4 +1,4 @@
-"""What all kinds of layer normalisation share: gain, bias, and results of two widths."""
+"""The shared part of all layer normalisation: gain, bias, and results of two widths."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ def sum_of_squares(row):
 
 @kernel
 def centred(row, i, total):
-    """n times row[i] - mean, in int32."""
+    """n * row[i] - total, in int32; `total` is the sum of the row."""
     return np.int32(np.int32(np.int32(len(row)) * np.int32(row[i])) - total)
 
 
 class Scaling(NamedTuple):
-    """What the numbers of a row are scaled by: gain int16 [n], bias int32 [n] with its shift
-    applied, and the constants of the instruction."""
+    """Gain int16 [n], shifted bias int32 [n], and the constants of the instruction."""
 
     gain: Any
     bias: Any
@@ -50,7 +49,8 @@ class Scaling(NamedTuple):
 
 @kernel
 def scaling(gain, bias, bias_shift, shift, wide_bits, workspace):
-    """The `Scaling` of an instruction; the bias is shifted once for all rows, in scratch memory."""
+    """The `Scaling` of an instruction.  The bias is shifted once for all rows, into scratch
+    memory."""
     wide_bias = array(workspace, (len(bias),), np.int32)
     for i in range(len(bias)):
         wide_bias[i] = shift_left(np.int32(bias[i]), np.int32(bias_shift))
@@ -59,7 +59,8 @@ def scaling(gain, bias, bias_shift, shift, wide_bits, workspace):
 
 @kernel
 def divide_and_scale(row, total, deviation, scale, out, wide):
-    """A row from its sum and its deviation; `wide` is not touched where wide_bits is 0."""
+    """Compute a row of the results from its sum and its deviation; `wide` is unused if wide_bits is
+    0."""
     gain, bias = scale.gain, scale.bias
     s = np.int32(scale.shift)
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))

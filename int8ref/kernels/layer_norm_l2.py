@@ -13,7 +13,7 @@ from int8ref.kernels.layer_norm import divide_and_scale, scaling, sum_of, sum_of
 def layer_norm_l2(x, gain, bias, bias_shift, shift, epsilon, wide_bits, out, wide, workspace):
     """Normalise the rows of `x`, int16 [rows, n].
 
-    The mean of the squares of n * x - sum(x) is n * sum(x^2) - sum(x)^2: a whole number.
+    The sum of (n * x - sum(x))^2, divided by n, is exactly n * sum(x^2) - sum(x)^2.
     """
     n = np.int64(x.shape[1])
     scale = scaling(gain, bias, bias_shift, shift, wide_bits, workspace)

@@ -1,4 +1,7 @@
-"""A product and the place of its largest output a row (`abi.fused.LinearArgmax`)."""
+"""A matrix product that returns the index of the largest output of each row.
+
+It is the kernel of `abi.fused.LinearArgmax`.
+"""
 
 from __future__ import annotations
 

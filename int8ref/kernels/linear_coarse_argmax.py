@@ -1,5 +1,7 @@
-"""The place of the largest output of a product a row, by coarse weights
-(`abi.fused.LinearCoarseArgmax`)."""
+"""The index of the largest output of each row of a product, by coarse weights.
+
+It is the kernel of `abi.fused.LinearCoarseArgmax`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ AT = operands_at(LinearCoarseArgmax)
 
 @kernel
 def step(frame, code):
-    """Run a linear_coarse_argmax instruction; the largest outputs are in scratch memory."""
+    """Run a linear_coarse_argmax instruction.  The scratch memory holds the largest outputs."""
     product = CoarseProduct(
         x=address_of(frame, code, AT.x),
         rows=rows_of(frame, code, AT.x),

@@ -15,7 +15,7 @@ from int8ref.spec.arithmetic import LOG_BITS, POWER_BITS, POWER_COEFFICIENTS, PO
 FARTHEST = np.int64(POWER_MAX_INPUT)
 ONE = np.int64(POWER_BITS << LOG_BITS)
 NOTHING = np.int64((POWER_BITS << LOG_BITS) + 1)
-"""The least distance, in units of logarithms, whose power of two is rounded to 0."""
+"""The smallest distance, in units of logarithms, whose power of two is 0."""
 LANES = 8
 
 
@@ -43,7 +43,7 @@ def largest(row):
 def normalizer(row, top, multiplier, shift):
     """Binary logarithm of the sum of the powers of a row whose largest logit is `top`."""
     half = (np.int64(1) << np.int64(shift)) >> np.int64(1)
-    zero = (NOTHING << np.int64(shift)) - half  # the least product that becomes NOTHING
+    zero = (NOTHING << np.int64(shift)) - half  # the smallest product that becomes NOTHING
     near = int(min((zero - np.int64(1)) // np.int64(multiplier), np.int64(2**32 - 1)))
     total = power_sum(address(row, np.int32), len(row), top, near, multiplier, shift)
     return log2(total) - ONE
@@ -60,7 +60,7 @@ def log_probability(x, top, norm, multiplier, shift):
 def power_sum(row: int, width: int, top: int, near: int, multiplier: int, shift: int) -> int:
     """The sum of the powers (A5) of the logits that lie at most `near` below `top`.
 
-    `row`: address of int32 [width]; `near` in [0, 2^32), the others' powers are 0.
+    `row`: address of int32 [width]; `near` in [0, 2^32).  The powers of the other logits are 0.
     """
     distance = top - view(row, np.int32, (width,)).astype(np.int64)
     product = distance[distance <= near] * multiplier
@@ -78,7 +78,7 @@ def _power_sum_ir(
     multiplier: ir.Value,
     shift: ir.Value,
 ) -> ir.Value:
-    # Most logits lie so far below the largest that whole vectors of them need no power.
+    # Skip a vector if all its powers are 0, because most logits lie far below the largest one.
     half = builder.lshr(builder.shl(constant(I64, 1), shift), constant(I64, 1))
     most, limit, factor = (builder.trunc(x, I32) for x in (top, near, multiplier))
     sums = []
@@ -108,7 +108,10 @@ def _power_sum_ir(
 
 
 def _power(builder: ir.IRBuilder, z: ir.Value) -> ir.Value:
-    """exp2_precise(z) in every lane, z below 2^26; factors of 32 bits have fast products of 64."""
+    """exp2_precise(z) in every lane, for z below 2^26.
+
+    Factors are masked to 32 bits, because their 64-bit products are then fast.
+    """
     low = constant(z.type, 2**32 - 1)
     bits = constant(z.type, LOG_BITS)
     fraction = builder.and_(z, constant(z.type, (1 << LOG_BITS) - 1))

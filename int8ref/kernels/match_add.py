@@ -13,15 +13,17 @@ VARIANTS = (
     {"exponent": None, "bias": None, "a": "int16", "b": "int8"},
     {"exponent": None, "bias": None, "a": "int16", "b": "int16"},
 )
-"""The types that a Program may have (`reference.match_add`)."""
+"""The combinations of types that a Program may have (`reference.match_add`)."""
 
 
 @kernel
 def match_add(
     a, b, a_multiplier, b_multiplier, b_shift, shift, limit, exponent, bias, bias_shift, out
 ):
-    """Add `a` and `b` on the scale of `out`, saturated at plus and minus `limit`; both multipliers
-    are [n].  Without an exponent there is no bias."""
+    """Add `a` and `b` on the scale of `out`, saturated to [-limit, limit].
+
+    Both multipliers are [n].  Without an exponent there is no bias.
+    """
     low, high = np.int64(-limit), np.int64(limit)
     s, b_up, up = np.int64(shift), np.int64(b_shift), np.int64(bias_shift)
     half = np.int64(1) << (s - np.int64(1))

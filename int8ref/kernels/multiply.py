@@ -10,7 +10,7 @@ from int8ref.kernels.ir.compile import kernel
 
 @kernel
 def multiply(a, b, multiplier, shift, limit, out):
-    """The products of `a` and `b` on the scale of `out`, saturated at plus and minus `limit`."""
+    """The products of `a` and `b` on the scale of `out`, saturated to [-limit, limit]."""
     for r in range(a.shape[0]):
         left, right, target = a[r], b[r], out[r]
         for i in range(a.shape[1]):

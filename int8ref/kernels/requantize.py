@@ -9,7 +9,7 @@ from int8ref.kernels.ir.compile import kernel
 
 @kernel
 def requantize(x, multiplier, shift, limit, out):
-    """Bring `x` to the scale of `out`, saturated at plus and minus `limit`."""
+    """Bring `x` to the scale of `out`, saturated to [-limit, limit]."""
     low, high = np.int64(-limit), np.int64(limit)
     s = np.int64(shift[0])
     half = np.int64(1) << (s - np.int64(1))

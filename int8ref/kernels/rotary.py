@@ -13,7 +13,8 @@ ONE = np.int32(1 << meaning.ANGLE_BITS)
 
 @kernel
 def rotary(x, positions, cosine, sine, heads, head_width, pairs, multiplier, shift, out):
-    """Turn the pairs of every head; all columns in 8 bits.  Sums are exact in int32."""
+    """Rotate the pairs of every head, and requantise all columns to 8 bits.  Sums are exact in
+    int32."""
     for r in range(x.shape[0]):
         row, target, c, d = x[r], out[r], cosine[positions[r]], sine[positions[r]]
         for h in range(heads):
@@ -33,5 +34,5 @@ def rotary(x, positions, cosine, sine, heads, head_width, pairs, multiplier, shi
 
 @kernel
 def _data(acc, multiplier, shift):
-    """An accumulator in 8 bits."""
+    """Requantise an accumulator to 8 bits."""
     return np.int8(requantize(np.int32(acc), multiplier, shift, -127, 127))

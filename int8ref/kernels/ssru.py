@@ -12,7 +12,7 @@ HALF = np.int32(1 << 14)
 
 @kernel
 def ssru(x, gate, state, next_state, out):
-    """Advance the state by one token; `next_state` may be `state` itself."""
+    """Advance the state by one token; `next_state` may be the same memory as `state`."""
     for r in range(x.shape[0]):
         fresh, open_, old = x[r], gate[r], state[r]
         following, target = next_state[r], out[r]

@@ -1,7 +1,7 @@
-"""The memory of a call as words, records and arrays; `frame`, `code`: addresses of words.
+"""The memory of a call as words, records and arrays; `frame` and `code` are addresses of words.
 
-Each function is a leaf (`kernels.ir.lowering`): it has a Python body, which says what it means and
-runs where nothing is compiled, and a twin in IR.
+Most functions here are leaves (`kernels.ir.lowering`).  A leaf has a Python body, which defines it
+and runs where nothing is compiled, and a twin in IR.
 """
 
 # mypy: disable-error-code="no-untyped-call, untyped-decorator"
@@ -96,7 +96,7 @@ def array(address: Any, shape: tuple[Any, ...], dtype: DTypeLike) -> NDArray[Any
 def _lowers_operand(
     leaf: Callable[..., Any], dimensions: int, extent: Callable[[_Value], Extent]
 ) -> None:
-    """Attach the twin of a leaf that gives a value operand as an array."""
+    """Attach the twin of a leaf that returns a value operand as an array."""
 
     @type_callable(leaf)
     def typing(context: Any) -> Any:
@@ -145,10 +145,22 @@ def _array(
     return found._getvalue()
 
 
-@kernel
-def record(address, dtype):
+def record(address: Any, dtype: DTypeLike) -> Any:
     """The record at an address; its fields are read and written by name."""
-    return array(address, (1,), dtype)[0]
+    return view(address, dtype, (1,))[0]
+
+
+@type_callable(record)
+def _type_record(context: Any) -> Any:
+    def typer(address: Any, dtype: Any) -> Any:
+        return signature(dtype.dtype, types.int64, dtype)
+
+    return typer
+
+
+@lower_builtin(record, types.int64, types.Any)
+def _lower_record(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+    return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
 
 
 @kernel

@@ -1,1 +1,1 @@
-"""What a model computes, as data: the Program, its validation, its sizes and its inputs."""
+"""A model as data: the Program, its validation, its sizes and its inputs."""

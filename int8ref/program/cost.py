@@ -1,7 +1,8 @@
-"""What a Program may cost: a file from a stranger uses no more time and memory than this.
+"""Limits of the time and memory that a Program may use, because a model file may be hostile.
 
-A file of 4 GiB (`container.MAX_FILE_BYTES`) has 2^32 weights at most, each of which takes part in
-one multiply-add for a row; attention over 1024 keys and layers that share weights add to that.
+A file of 4 GiB (`container.MAX_FILE_BYTES`) has at most 2^32 weights.  Each weight takes part in
+one multiply-add for each row.  Attention over 1024 keys, and layers that share weights, need more
+multiply-adds.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from int8ref.spec.instruction import Instruction
 from int8ref.spec.scope import Domain, ProgramError, Tensors, ValueType
 
 MAX_INSTRUCTIONS = 1 << 12
-"""Instructions of the encoder, and of the decoder."""
+"""Largest number of instructions, in the encoder and in the decoder."""
 MAX_STATES = 1 << 10
 MAX_WORK = 1 << 33
-"""Multiply-adds of a row of the encoder, and of a step of the decoder for one hypothesis."""
+"""Largest number of multiply-adds for a row of the encoder, and for a decoder step of one
+hypothesis."""
 MAX_ROW_BYTES = 1 << 26
-"""Bytes of all values of a row: of a source token, and of a hypothesis in one step."""
+"""Largest size of all values of a row: a source token, or a hypothesis in one step."""
 MAX_SENTENCE_BYTES = 1 << 32
-"""Bytes of all values of the longest sentence and of one hypothesis, histories included."""
+"""Largest size of all values of the longest sentence and one hypothesis, with their histories."""
 
 
 class Cost:
-    """What the instructions of a Program have cost so far; raises ProgramError beyond a limit."""
+    """The cost of the instructions so far.  A method raises ProgramError beyond a limit."""
 
     def __init__(self, tensors: Tensors) -> None:
         self._tensors = tensors
@@ -34,9 +36,9 @@ class Cost:
         )
 
     def add_values(self, where: str, values: Mapping[str, ValueType], names: Sequence[str]) -> None:
-        """Count values that are defined `where`, which is said in the error.
+        """Add the bytes of values; `where` names their instruction in the error.
 
-        A state takes the place of its successor, which is among them.
+        Only the successor of a state is added, because the state shares its memory.
         """
         for name in names:
             kind = values[name]
@@ -55,8 +57,10 @@ class Cost:
         values: dict[str, ValueType],
         source_rows: int,
     ) -> None:
-        """Check the multiply-adds of one row of a sequence; an instruction on the rows of a source
-        has `source_rows` of them."""
+        """Check the multiply-adds of one row of a sequence.
+
+        An instruction on source rows counts `source_rows` times.
+        """
         work = 0
         for instruction in sequence:
             source = values[instruction.names("result")[0]].domain == "source"
@@ -66,7 +70,8 @@ class Cost:
                 raise ProgramError(f"{name}: more than {MAX_WORK} multiply-adds a row")
 
     def check_sentence(self, source_rows: int, steps: int) -> None:
-        """Check the memory of a sentence of so many tokens and a hypothesis of so many steps."""
+        """Check the memory of a sentence of `source_rows` tokens with a hypothesis of `steps`
+        steps."""
         rows: dict[Domain, int] = {"source": source_rows, "history": steps}
         size = sum(n * rows.get(domain, 1) for domain, n in self._row_bytes.items())
         if size > MAX_SENTENCE_BYTES:

@@ -1,4 +1,4 @@
-"""The arrays that a Program starts from: of a source, and of a step of the decoder."""
+"""The input arrays of a Program: for a source, and for a step of the decoder."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ Values = dict[str, npt.NDArray[Any]]
 
 
 Observer = Callable[[str, npt.NDArray[Any]], None]
-"""Called with every value and its name as it is computed.  Observation changes nothing."""
+"""Receives the name and the array of every computed value.  An observer changes no result."""
 
 
 def ids_of_rows(ids: Sequence[int] | npt.NDArray[Any], rows: int) -> npt.NDArray[np.int32]:
-    """What a step of a session is given: an integer for each row, else it raises ValueError."""
+    """The token ids of a step, int32, one for each row.  Raises ValueError for anything else."""
     found = np.asarray(ids)
     if found.shape != (rows,) or found.dtype.kind != "i":
         raise WrongValueError(f"{found.dtype} of shape {found.shape} as token ids of {rows} rows")
-    clipped = np.clip(found, -(2**31), 2**31 - 1)  # which no vocabulary has: else 2^32 becomes 0
+    clipped = np.clip(found, -(2**31), 2**31 - 1)  # a cast alone turns 2^32 into 0
     return np.asarray(clipped, np.int32)
 
 
 def places_of_rows(places: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]:
-    """What rows are selected by: integers in [0, rows), else it raises IndexError."""
+    """The row numbers of a selection, integers in [0, rows).  Raises IndexError for anything
+    else."""
     found = np.asarray(places)
     if found.ndim != 1 or (found.size and found.dtype.kind != "i"):
         raise OutOfRangeError(f"{found.dtype} of shape {found.shape} as numbers of rows")
@@ -42,7 +43,8 @@ def places_of_rows(places: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]
 
 
 def target_inputs(ids: npt.NDArray[np.int32], position: int, sentence: npt.NDArray[Any]) -> Values:
-    """The inputs of a decoder step: the token before it, its position, the sentence of each row."""
+    """The inputs of a decoder step: the previous token, the position and the sentence of each
+    row."""
     return {
         "target.ids": ids,
         "target.positions": np.full(len(ids), position, np.int32),
@@ -51,7 +53,7 @@ def target_inputs(ids: npt.NDArray[np.int32], position: int, sentence: npt.NDArr
 
 
 def first_states(program: Program, rows: int) -> Values:
-    """The states before the first step: zero, histories without a step."""
+    """The states before the first step: zeros, and histories without a step."""
     shapes = {
         state.value: (rows, 0, state.width) if state.domain == "history" else (rows, state.width)
         for state in program.states
@@ -60,10 +62,10 @@ def first_states(program: Program, rows: int) -> Values:
 
 
 def source_inputs(batch: Batch, taken: bool) -> Values:
-    """The encoder's inputs: sentences one after the other, without padding.
+    """The inputs of the encoder: the sentences one after the other, without padding.
 
-    Raises ValueError for a batch without sentences or a sentence without tokens; where no source is
-    taken, for a sentence with any.
+    Raises ValueError if the batch is empty, or if a sentence is empty.  If the Program takes no
+    source (`taken` is false), raises ValueError if a sentence has tokens.
     """
     lengths = [len(sentence) for sentence in batch]
     if not lengths or (taken and 0 in lengths):

@@ -1,13 +1,13 @@
-"""A Program: what an encoder and one decoder step compute, as typed instructions over values.
+"""A Program: an encoder and one decoder step, as typed instructions over named values.
 
     source ids ─► encoder ─► memory ─┐
     target ids, states ─► decoder step ─► logits, next states
 
-A decoder alone is a Program too: without an encoder, and without any input of the source.
+A decoder alone is a Program too.  It has no encoder and reads no input of the source.
 
-A Program holds names and constants; the tensors it names are in the model file beside it.  Nothing
-in it can be executed but the operations of `int8ref.reference`, and `validate` proves before the
-first run that every operand exists, has the right type and shape, and cannot overflow.
+A Program holds names and constants.  The model file holds the tensors with these names.  A Program
+can execute only the operations of `int8ref.reference`.  Before the first run, `validate` proves
+that every operand exists, that its type and shape are right, and that no accumulator overflows.
 """
 
 from __future__ import annotations
@@ -35,22 +35,27 @@ SOURCE_INPUTS = {
     "source.sentence": ValueType("source", "int32", 0),
     "source.offsets": ValueType("sentence", "int32", 0),
 }
-"""Inputs of the encoder: token ids, position in the sentence, index of the sentence; and where
-each sentence begins (one entry more than there are sentences)."""
+"""Inputs of the encoder:
+
+source.ids        token ids
+source.positions  positions in the sentence
+source.sentence   index of the sentence
+source.offsets    first row of each sentence, and the number of rows as a last entry
+"""
 
 TARGET_INPUTS = {
     "target.ids": ValueType("target", "int32", 0),
     "target.positions": ValueType("target", "int32", 0),
     "target.sentence": ValueType("target", "int32", 0),
 }
-"""Inputs of a decoder step: the token before (or the start), its position, the row's sentence."""
+"""Inputs of a decoder step: the previous token (at first the start), its position, its sentence."""
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A value that the decoder carries from step to step.
 
-    In the domain `target` it is zero at first; a `history` is empty at first, and grows by the row
-    that an `append` gives it in every step.
+    A state of the domain `target` is zero at first.  A `history` is empty at first, and an `append`
+    adds one row to it in every step.
     """
 
     value: str
@@ -61,34 +66,41 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The token ids that stand before and after those of every source."""
+    """Token ids before and after the ids of every source."""
 
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
 
     def around(self, ids: Sequence[int]) -> list[int]:
-        """The ids of a source, framed."""
+        """The ids of a source, with the frame around them."""
         return [*self.before, *ids, *self.after]
 
     @property
     def size(self) -> int:
-        """Its tokens."""
+        """Number of tokens of the frame."""
         return len(self.before) + len(self.after)
 
 
 class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Encoder, decoder step, and the constants of generation.
 
-    `log_softmax` turns the logits into log-probabilities, for a search that ranks by them.  `start`
-    is the token id before the first target token (-1: the zero vector), `eos` ends a
-    sentence, `unk` stands for what the vocabulary lacks, `source_frame` is what stands around the
-    tokens of a source (unset: eos after them), `max_source_length` counts tokens with their frame,
-    and a translation stops after `max_length_factor` / 100 times that length.
-    Where there is no source (see `takes_source`), both are 0.  `alpha` is the exponent, in
-    hundredths, of the length in a search's normalisation, unless another is asked for
-    (`search.length`).  `target_prefix` are the tokens, such as a begin of the sentence, that the
-    model was taught to begin every translation with: a search finds them itself, and to a given
-    translation, which is to be scored, they are added (unset: none).
+    encoder            instructions that run once for a source
+    decoder            instructions of one step
+    states             values that the decoder carries from step to step
+    logits             name of the value of the logits
+    log_softmax        turns the logits into log-probabilities, for searches that need them
+    start              token id before the first target token; -1 is the zero vector
+    eos                token id that ends a sentence
+    unk                token id of text outside the vocabulary
+    max_source_length  largest number of source tokens, with their frame
+    max_length_factor  a translation has at most max_length_factor / 100 tokens per source token
+    alpha              default exponent of the length penalty, in hundredths (`search.length`)
+    source_frame       tokens around every source; unset: eos after them
+    target_prefix      tokens that begin every translation the model was trained on; unset: none
+
+    A Program without a source (see `takes_source`) has max_source_length = max_length_factor = 0.
+    A search produces the tokens of `target_prefix` itself.  Scoring adds them before a given
+    translation.
     """
 
     encoder: list[AnyInstruction]
@@ -111,12 +123,12 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def prefix(self) -> tuple[int, ...]:
-        """What is added before a given translation."""
+        """The tokens that scoring adds before a given translation."""
         return self.target_prefix if isinstance(self.target_prefix, tuple) else ()
 
     @property
     def frame(self) -> Frame:
-        """What stands around the tokens of a source."""
+        """The tokens around every source."""
         if isinstance(self.source_frame, Frame):
             return self.source_frame
         return Frame(after=(self.eos,))
@@ -128,7 +140,7 @@ def encode(program: Program) -> bytes:
 
 
 def decode(text: bytes | str) -> Program:
-    """A Program from JSON.  Raises ProgramError on anything that is not exactly one."""
+    """A Program from JSON.  Raises ProgramError if the text is not exactly one Program."""
     try:
         return msgspec.json.decode(text, type=Program)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -136,6 +148,6 @@ def decode(text: bytes | str) -> Program:
 
 
 def takes_source(program: Program) -> bool:
-    """Whether anything of a source sentence is read; without, a decoder stands alone."""
+    """Whether any instruction reads an input of the source; a decoder alone reads none."""
     sequences = (*program.encoder, *program.decoder)
     return any(name in SOURCE_INPUTS for i in sequences for name in i.names("value"))

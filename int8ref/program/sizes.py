@@ -1,4 +1,4 @@
-"""Sizes of a Program: its vocabulary, its positions, its longest translation."""
+"""The sizes of a Program: its vocabulary, its positions, its longest translation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Side = Literal["source", "target"]
 
 
 def _embeds(program: Program, side: Side) -> list[Embed]:
-    """Instructions that look up token ids of a side, in the encoder or in the decoder."""
+    """The instructions that look up the token ids of a side."""
     both = (*program.encoder, *program.decoder)
     return [i for i in both if isinstance(i, Embed) and i.ids == f"{side}.ids"]
 
 
 def embedding_sizes(program: Program, tensors: Tensors, side: Side) -> list[int]:
-    """How many token ids each instruction knows that looks up those of a side."""
+    """The number of token ids in the table of each instruction that looks up ids of a side."""
     return [len(tensors[i.table]) for i in _embeds(program, side)]
 
 
 def position_limits(program: Program, tensors: Tensors, side: Side) -> list[int]:
-    """How many positions each instruction knows that adds or turns by those of a side."""
+    """The number of positions of each instruction that reads the positions of a side."""
     embeds, both = _embeds(program, side), (*program.encoder, *program.decoder)
     tables = [i.position_table for i in embeds if i.position_table is not None]
     turned = (i for i in both if isinstance(i, Rotary) and i.positions == f"{side}.positions")
@@ -42,17 +42,17 @@ def position_limits(program: Program, tensors: Tensors, side: Side) -> list[int]
 
 
 def max_steps(program: Program, tensors: Tensors) -> int:
-    """Most steps a decoder may take: its positions, and the keys that attention takes."""
+    """Largest number of decoder steps, by the positions and by the keys of attention."""
     limits = position_limits(program, tensors, "target")
     limited = not limits or any(state.domain == "history" for state in program.states)
     return min(limits + [MAX_KEYS] * limited)
 
 
 def max_target_length(program: Program, tensors: Tensors, source_length: int) -> int:
-    """Most tokens a translation of a source of so many tokens (with its frame) may have.
+    """Largest number of tokens in a translation of `source_length` tokens (with their frame).
 
-    floor(source_length * max_length_factor / 100), at least 1, at most `max_steps`; as many as
-    those where there is no source.
+    floor(source_length * max_length_factor / 100), at least 1 and at most `max_steps`.  Without a
+    source it is `max_steps`.
     """
     most = max_steps(program, tensors)
     if not takes_source(program):
@@ -66,5 +66,5 @@ def longest_translation(source_length: int, factor: int, most: int) -> int:
 
 
 def vocabulary_size(program: Program, tensors: Tensors) -> int:
-    """How many tokens a logit is given to, by the last instruction of the decoder."""
+    """The number of logits, from the last instruction of the decoder."""
     return len(tensors[program.decoder[-1].names("tensor")[0]])

@@ -1,4 +1,4 @@
-"""Proves before the first run that a Program is sound."""
+"""The proof that a Program is sound, before its first run."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ from int8ref.program.program import SOURCE_INPUTS, TARGET_INPUTS, Program, takes
 from int8ref.program.sizes import Side, embedding_sizes, max_steps, position_limits
 
 MOST_NAMES = 20
-"""Most names that an error lists."""
+"""Largest number of names that an error lists."""
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """Types of a valid Program: every value of the encoder, and of the decoder with its inputs."""
+    """Types of the values of a valid Program: of the encoder, and of the decoder with its
+    inputs."""
 
     encoder: dict[str, ValueType]
     decoder: dict[str, ValueType]
 
 
 def validate(program: Program, tensors: Tensors) -> Checked:
-    """Types of all values of a sound Program; raises ProgramError that says what is wrong where.
+    """Return the types of all values.  Raises ProgramError that names the place and the fault.
 
-    Missing and unused tensors are listed all at once.
+    One error lists all missing tensors; another lists all unused tensors.
     """
     _check_counts(program)
     _check_names(program, tensors)
@@ -68,7 +69,7 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first names of a list, and how many there are."""
+    """The first names of a list, with the number of names if some are left out."""
     more = f", ... ({len(names)} in all)" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more
 
@@ -89,7 +90,7 @@ def _check_names(program: Program, tensors: Tensors) -> None:
 
 
 def _decoder_inputs(program: Program, source: dict[str, ValueType]) -> dict[str, ValueType]:
-    """What a decoder step may refer to: values of the encoder, inputs of a step, and states."""
+    """The values that a decoder step may read: encoder values, inputs of the step, and states."""
     taken = sorted(source.keys() & TARGET_INPUTS.keys())
     _require(not taken, f"the encoder defines inputs of the decoder: {_listed(taken)}")
     target = {**source, **TARGET_INPUTS}
@@ -107,7 +108,7 @@ def _walk(
     facts: Facts,
     cost: Cost,
 ) -> set[str]:
-    """Check a sequence in order, adding its results to `values`; the tensors it uses."""
+    """Check a sequence in order, and add its results to `values`.  Returns the used tensors."""
     used: set[str] = set()
     for index, instruction in enumerate(sequence):
         scope = Scope(f"{name} instruction {index} ({instruction.op})", values, facts)
@@ -118,7 +119,7 @@ def _walk(
 
 
 def _check_states(program: Program, target: dict[str, ValueType]) -> None:
-    """A state is advanced in place: one successor each, which takes the place of the old state."""
+    """Every state has one successor of its own, which can be written over the state."""
     results = {name: at for at, i in enumerate(program.decoder) for name in i.names("result")}
     last_use = {name: at for at, i in enumerate(program.decoder) for name in i.names("value")}
     successors = Counter(state.next_value for state in program.states)
@@ -144,7 +145,7 @@ def _check_states(program: Program, target: dict[str, ValueType]) -> None:
 
 
 def _check_histories(program: Program) -> None:
-    """Every history grows by one step in every step, in place, before it is read."""
+    """An `append` extends every history in every step, before anything reads the history."""
     states = {(s.value, s.next_value) for s in program.states if s.domain == "history"}
     appended = {(i.history, i.next_history) for i in program.decoder if isinstance(i, Append)}
     for history, successor in sorted(states ^ appended):
@@ -168,7 +169,7 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
 
 
 def _check_head(program: Program, target: dict[str, ValueType]) -> int:
-    """The decoder ends by the logits; returns how many there are."""
+    """The decoder ends with the logits.  Returns the number of logits."""
     logits = target.get(program.logits)
     if logits is None or (logits.domain, logits.dtype) != ("target", "int32"):
         raise ProgramError(f"logits {program.logits!r} are not an int32 value of the decoder")
@@ -183,7 +184,7 @@ def _check_head(program: Program, target: dict[str, ValueType]) -> int:
 
 
 def _check_tokens(program: Program, vocabulary: int) -> None:
-    """Token ids of generation are in the vocabulary, and alpha in its range."""
+    """The token ids of generation are in the vocabulary, and alpha is in its range."""
     for name in ("eos", "unk"):
         token = getattr(program, name)
         _require(0 <= token < vocabulary, f"{name} {token} is outside the vocabulary")
@@ -194,7 +195,7 @@ def _check_tokens(program: Program, vocabulary: int) -> None:
 
 
 def _check_lengths(program: Program) -> None:
-    """Lengths of sources and translations are in their ranges; 0 where there is no source."""
+    """The lengths of sources and translations are in their ranges; they are 0 without a source."""
     if takes_source(program):
         shortest = program.frame.size + 1
         _require(
@@ -213,7 +214,7 @@ def _check_lengths(program: Program) -> None:
 
 
 def _check_embeddings(program: Program, tensors: Tensors, vocabulary: int) -> None:
-    """Tables have a row for every token and position that may be looked up."""
+    """The tables have a row for every token and every position that may occur."""
     sides: tuple[Side, ...] = ("source", "target")
     for side in sides:
         for length in position_limits(program, tensors, side):

@@ -1,9 +1,11 @@
-"""The meaning of every operation, in plain NumPy integers: one file an operation.
+"""The definition of every operation in plain NumPy integers, one file for each operation.
 
-Each file holds an instruction (a class) and its meaning (a function of the same name in snake case,
-whose parameters are the instruction's fields).  What several operations share is in a file that has
-no function of its name.  This code is the golden model: it is written to be read, and where a
-compiled kernel differs from it, the kernel is wrong.
+Each file holds an instruction (a class) and its meaning (a function).  The name of the function is
+the name of the class in snake case.  The parameters of the function are the fields of the
+instruction, except the results.  A file without such a function holds code that several operations
+share.
+
+This code is the golden model.  Where a compiled kernel differs from it, the kernel is wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from int8ref.spec.instruction import Instruction, snake_case
 
 @cache
 def instructions() -> dict[str, type[Instruction]]:
-    """Operation name -> instruction class, found by scanning this folder."""
+    """Operation name -> instruction class, for every operation in this folder."""
     found: dict[str, type[Instruction]] = {}
     for name in (module.name for module in pkgutil.iter_modules(__path__)):
         content = vars(importlib.import_module(f"{__name__}.{name}"))

@@ -1,4 +1,4 @@
-"""A step more in a history: the key/value cache of decoder self-attention."""
+"""One more step in a history: the key/value cache of decoder self-attention."""
 
 from __future__ import annotations
 
@@ -25,14 +25,20 @@ class Append(Instruction, frozen=True):
 def append(
     x: npt.NDArray[np.int8], column: int, history: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.int8]:
-    """Put this step's row behind those of the steps before.
+    """Append the row of this step to the history of each row.
 
-        next_history[r, t] = history[r, t]                            for t < steps
+        next_history[r, t, n]     = history[r, t, n]                  for t < steps
         next_history[r, steps, n] = x[r, column + n]
 
-    `x`: int8 [rows, any]; `history`: int8 [rows, steps, width], steps = 0 at first; next_history:
-    int8 [rows, steps + 1, width].  Attention of a row over its history is causal by construction:
-    no later step is there to be seen.
+    `x`: int8 [rows, x_width]; `column` in [0, x_width - width]; `history`: int8 [rows, steps,
+    width], with steps = 0 before the first token.  next_history: int8 [rows, steps + 1, width].
+    Elements are copied, so that nothing is rounded.  Attention over a history is causal, because a
+    history holds no later step.
+
+    Raises `ValueError` (from NumPy) if x has another number of rows than history, or fewer than
+    column + width columns.
+
+    Source: Shazeer 2019, "Fast Transformer Decoding" (incremental multi-head attention).
     """
     width = history.shape[2]
     return np.concatenate([history, x[:, None, column : column + width]], axis=1)

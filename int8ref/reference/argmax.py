@@ -19,6 +19,13 @@ class Argmax(Instruction, frozen=True):
 
 
 def argmax(x: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """out[r] = the lowest n with x[r, n] = max(x[r]).  `x`: int32 [rows, n]; out: int32 [rows]."""
+    """Index of the largest element of each row.
+
+        out[r] = the lowest n with x[r, n] = max(x[r])
+
+    `x`: int32 [rows, n], n >= 1; out: int32 [rows] in [0, n).  Nothing is rounded.
+
+    Raises `ValueError` (from NumPy) if x has no column.
+    """
     best: npt.NDArray[np.int32] = np.argmax(x, axis=1).astype(np.int32)
     return best

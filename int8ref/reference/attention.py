@@ -1,4 +1,5 @@
-"""What all kinds of attention share: whose keys a row sees, and the weighted mean of the values."""
+"""The shared part of all attention: the keys that a row sees, and the weighted mean of their
+values."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ from int8ref.spec.operands import Constant, Input, Rows, Sizes, Tensor, limited,
 from int8ref.spec.scope import MAX_WIDTH, Domain, Scope, Tensors, ValueType
 
 MAX_KEYS = 1024
-"""Most keys a row may see: weights of 2^14 times data of 127 then sum within int32."""
+"""Largest number of keys that a row may see.  The sum of 1024 weights of 2^14 times data of 127
+stays within int32."""
 WEIGHT_BITS = 14
-"""No weight exceeds this power of two."""
+"""A weight is at most 2^WEIGHT_BITS."""
 MULTIPLIER_BITS = 30
 HEADS = size("heads")
 
@@ -25,16 +27,19 @@ Int8 = npt.NDArray[np.int8]
 Data = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
 Weigh = Callable[[Int64, Int64, int], Int64]
-"""Queries [rows, head_width], keys [keys, head_width] and index of a head -> weights [rows, keys]:
-in [0, 2^14], the largest of a row at least 2^13."""
+"""(queries [rows, head_width], keys [keys, head_width], index of a head) -> weights [rows, keys].
+
+The weights lie in [0, 2^14], and the largest weight of a row is at least 2^13.
+"""
 
 
 class Attention(Instruction, frozen=True, kw_only=True):
-    """Operands of every kind of attention.
+    """Operands of every attention.
 
-    A `group` of so many heads of queries shares a head of keys and values; where it is not set,
-    each has its own.  Keys and values are of the source, where `sentence` and `key_offsets` say
-    which of them a row sees, or histories, where a row sees its own.
+    Each `group` of heads of queries shares one head of keys and values; the default is a group of
+    one.  With `sentence` and `key_offsets`, keys and values are source rows, and a row sees the
+    source rows of its sentence.  Without them, keys and values are histories, and a row sees its
+    own history.
     """
 
     query: Annotated[str, Rows("int8", None)]
@@ -55,12 +60,12 @@ class Attention(Instruction, frozen=True, kw_only=True):
 
     @property
     def width(self) -> int:
-        """Columns of the queries, and of the result."""
+        """Number of used query columns, and of result columns."""
         return self.heads * self.head_width
 
     @property
     def key_width(self) -> int:
-        """Columns of the keys, and of the values: of a head for each group of queries."""
+        """Number of used key columns, and of used value columns: one head for each group."""
         return self.heads // (self.group or 1) * self.head_width
 
     @property
@@ -69,7 +74,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
         return "history" if self.sentence is None else "source"
 
     def weigher(self, tensors: Tensors) -> Weigh:
-        """What turns scores into weights."""
+        """The function that turns scores into weights."""
         raise NotImplementedError
 
     def prove(self, scope: Scope, sizes: Sizes) -> None:
@@ -110,28 +115,49 @@ def attend(
     limit: int,
     group: int | None = None,
 ) -> Data:
-    """Mix the values that a row sees, by weights that sum to 1.
+    """Mix the values that a row sees, by weights that are normalised to sum 1.
 
-    For row r, head h, g = floor(h / group), and the keys j that the row sees:
+    For row r, head h, g = floor(h / group), and the keys j that row r sees:
 
-        s[j] = sum_d query[r, h, d] * key[j, g, d]                                   (int32)
-        w[j] = weigh(s)[j]                                    (at most 2^14, max(w) at least 2^13)
-        acc[d] = sum_j w[j] * value[j, g, d]                                         (int32)
-        out[r, h, d] = requantize(acc[d], m, k + context_shift[h] - 30, -limit, limit)
-            with (r, k) = reciprocal(sum(w)) (A3) and m = floor(r * context_multiplier[h] / 2^30)
+        s[j]   = sum_d query[r, h, d] * key[j, g, d]                                  (int32)
+        w[j]   = weigh(s)[j]                          (int32, in [0, 2^14], max(w) >= 2^13)
+        acc[d] = sum_j w[j] * value[j, g, d]                                          (int32)
+        (inverse, bits) = reciprocal(sum(w))                                             (A3)
+        m      = floor(inverse * context_multiplier[h] / 2^30)
+        out[r, h, d] = requantize(acc[d], m, bits + context_shift[h] - 30, -limit, limit)  (A2)
 
-    so a row costs one division, and the scale of the weights cancels exactly (Lin et al. 2020,
-    Eq. 12).  `query`: int8 [rows, width], of which heads * head_width columns from `query_column`
-    on are used; of keys and values, heads / group * head_width (Ainslie et al. 2023; a `group` of
-    None is 1).  Where the keys are of the source, `key` and `value` are int8 [source rows, width],
-    and row r sees key_offsets[b] to key_offsets[b+1] - 1 for its sentence b = sentence[r], never
-    another's; where they are histories, int8 [rows, steps, width], row r
-    sees key[r], the steps up to its own.  So there is no mask.  `sentence`: int32 [rows];
-    `key_offsets`: int32 [sentences + 1]; out: [rows, heads * head_width] in [-limit, limit], int8
-    for a limit of at most 127, else int16.
+    Each of the operands `query`, `key` and `value` may have more columns than attention uses:
 
-    context_multiplier * 2^-context_shift is the scale of value over that of out.  A row sees 1 to
-    1024 keys.  Raises `OverflowError` beyond.
+        query   int8 [rows, query_width]; heads * head_width columns from query_column on
+        key     int8, see below; heads / group * head_width columns from key_column on
+        value   int8, see below; heads / group * head_width columns from value_column on
+
+    With `sentence` and `key_offsets`, `key` and `value` are int8 [source rows, width], and a row of
+    sentence b = sentence[r] sees the source rows key_offsets[b] to key_offsets[b + 1] - 1.  Without
+    them, `key` and `value` are histories, int8 [rows, steps, width], and row r sees key[r], which
+    ends with its own step.  Therefore no mask is needed.
+
+        sentence            int32 [rows], in [0, sentences)
+        key_offsets         int32 [sentences + 1], never falling; a row sees 1 to 1024 keys
+        heads               1 to 256
+        head_width          1 to 512
+        query_column        0 to query_width - heads * head_width
+        key_column          0 to width of key - heads / group * head_width
+        value_column        0 to width of value - heads / group * head_width
+        context_multiplier  int32 [heads], in [1, 2^31)
+        context_shift       int8 [heads], 20 to 38
+        limit               1 to 32767
+        group               1 to heads, a divisor of heads; None is 1
+        out                 [rows, heads * head_width] in [-limit, limit];
+                            int8 for limit <= 127, else int16
+
+    context_multiplier * 2^-context_shift is the scale of value divided by the scale of out.
+    `inverse` and m are rounded down; out is rounded once, half up.  There is one division for each
+    row and head.  The scale of the weights cancels, because sum(w) has the same scale.
+
+    Raises `OverflowError` if a row sees no key or more than 1024 keys.
+
+    Source: Lin et al. 2020, Eq. 12; Ainslie et al. 2023 (grouped-query attention).
     """
     width, shared = heads * head_width, group or 1
     out = np.zeros((len(query), width), np.int8 if limit <= DATA_MAX else np.int16)
@@ -157,7 +183,7 @@ def attend(
 def _seen(
     rows: int, sentence: npt.NDArray[np.int32] | None, key_offsets: npt.NDArray[np.int32] | None
 ) -> Iterator[tuple[slice | npt.NDArray[np.intp], slice | int]]:
-    """(rows, the keys that they see)."""
+    """(rows, keys that these rows see)."""
     if sentence is None or key_offsets is None:
         for r in range(rows):
             yield slice(r, r + 1), r

@@ -1,4 +1,4 @@
-"""Attention with a polynomial in place of the softmax."""
+"""Attention with a polynomial instead of the softmax."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from int8ref.spec.operands import Constant, Sizes, Tensor
 from int8ref.spec.scope import Scope, Tensors
 
 BASE_BITS = 15
-"""Bits of the base of the power: its square has 30, and so have the higher powers, re-scaled."""
+"""Bits of the base of the power.  The square has 30 bits, and so has every higher power after
+re-scaling."""
 MAX_DEGREE = 4
 MAX_SHIFT = 62
 MAX_BASE_SHIFT = 31 - BASE_BITS
-"""Largest shift to BASE_BITS, from a score of 31 bits."""
+"""Largest shift that brings a score of 31 bits to BASE_BITS."""
 MAX_ROUNDING = 2 ** (MAX_BASE_SHIFT - 1)
 
 
@@ -69,30 +70,43 @@ def attention_polynomial(
     delta_shift: npt.NDArray[np.int8],
     **shared: Any,
 ) -> Data:
-    """Mix the values that a row sees, weighted by [ReLU(score + b)]^degree + |delta|
-    (Lin et al. 2020, Eq. 11).
+    """Mix the values that a row sees, by the weights [ReLU(score + b)]^degree + |delta|.
 
-    `attention.attend` with the weights
+    The function is `attention.attend`, and for head h its weights are
 
         x[j] = max(s[j] + score_bias[h], 0)
         e    = max(bit_length(max(x)) - 15, score_shift[h])
         u[j] = rounding_shift_right(x[j], e)                                    (at most 2^15)
-        p[j] = u[j] * 2^15                                              degree 1
-               u[j]^2                                                          2
-               rounding_shift_right(u[j]^2, 15) * u[j]                         3
-               rounding_shift_right(u[j]^2, 15)^2                              4    (at most 2^30)
-        d    = rounding_shift_right(delta_multiplier[h], min(k, 62))
-               with k = delta_shift[h] + degree * (e - score_shift[h])
-        t[j] = p[j] + d                                                     (at most 2^30 + 2^29)
+        p[j] = u[j] * 2^15                                          for degree 1
+               u[j]^2                                               for degree 2
+               rounding_shift_right(u[j]^2, 15) * u[j]              for degree 3
+               rounding_shift_right(u[j]^2, 15)^2                   for degree 4; at most 2^30
+        k    = min(delta_shift[h] + degree * (e - score_shift[h]), 62)
+        d    = rounding_shift_right(delta_multiplier[h], k)
+        t[j] = p[j] + d                                                  (at most 2^30 + 2^29)
         g    = bit_length(max(t)) - 14
         w[j] = rounding_shift_right(t[j], g), or t[j] * 2^-g for g < 0          (at most 2^14)
 
-    Both shifts are taken from the row's own largest element: the paper's re-scaling.  The scale of
-    the weights cancels, so it appears nowhere.  All int32 or int8 [heads]: `score_bias` is b in
-    units of a score; delta_multiplier * 2^-delta_shift is delta in units of p where
-    e = score_shift, and at least half a unit, so that a row of scores below -b has equal weights;
-    `score_shift`, in [0, 16], is 0 unless a large delta would not fit there.  `degree` in [1, 4].
-    `shared`: the further operands of `attend`.  Nothing leaves int32.
+    `shared` are the operands of `attend`, with their ranges.  The other operands are
+
+        degree            1 to 4
+        score_bias        int32 [heads]: b in units of a score
+        score_shift       int8 [heads], 0 to 16
+        delta_multiplier  int32 [heads], in [1, 2^31)
+        delta_shift       int8 [heads], 2 to 31
+
+    delta_multiplier * 2^-delta_shift is delta in units of p, for e = score_shift.  `score_shift` is
+    0 unless a large delta needs more.  A valid Program has
+    2^14 * head_width + |score_bias| + 2^15 < 2^31, so that every intermediate fits in int32.  It
+    also has d >= 1 for e = score_shift, so that a row whose scores are all below -b has equal
+    weights.
+
+    All shifts round half up (A1).  The shifts e and g depend on the largest element of the row;
+    this is the re-scaling of the paper.  The scale of the weights cancels in `attend`.
+
+    Raises the errors of `attend`.
+
+    Source: Lin et al. 2020, Eq. 11.
     """
 
     weigh = polynomial_weigher(degree, score_bias, score_shift, delta_multiplier, delta_shift)
@@ -102,7 +116,8 @@ def attention_polynomial(
 def polynomial_weigher(
     degree: int, *per_head: npt.NDArray[np.int32] | npt.NDArray[np.int8]
 ) -> Weigh:
-    """The weights of every head; `per_head`: the operands of `polynomial_weights` for all heads."""
+    """The `Weigh` of `polynomial_weights`; `per_head` are its last four operands, one for each
+    head."""
 
     def weigh(q: Int64, k: Int64, h: int) -> Int64:
         return polynomial_weights(q, k, degree, *(int(operand[h]) for operand in per_head))
@@ -121,9 +136,9 @@ def polynomial_weights(
 ) -> Int64:
     """The weights w of `attention_polynomial` for one head of one sentence.
 
-    `query`: int64 [rows, head_width] and `key`: int64 [keys, head_width], int8 values; then the
-    head's score_bias, score_shift, delta_multiplier and delta_shift.  out: int64 [rows, keys] in
-    [0, 2^14].
+    `query`: int64 [rows, head_width] and `key`: int64 [keys, head_width], with int8 values.  The
+    next operands are the degree, and for this head score_bias, score_shift, delta_multiplier and
+    delta_shift.  out: int64 [rows, keys] in [0, 2^14].
     """
     x = np.maximum(query @ key.T + bias, 0)
     e = np.maximum(bit_length(x.max(axis=1, keepdims=True)) - BASE_BITS, least_shift)
@@ -135,7 +150,7 @@ def polynomial_weights(
 
 
 def power(u: Int64, degree: int) -> Int64:
-    """u^degree * 2^(15 * (2 - degree)) of u in [0, 2^15]: in [0, 2^30] for every degree."""
+    """u^degree * 2^(15 * (2 - degree)) for u in [0, 2^15].  The result lies in [0, 2^30]."""
     if degree == 1:
         return u << BASE_BITS
     square = u * u

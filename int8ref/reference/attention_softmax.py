@@ -64,16 +64,31 @@ def attention_softmax(
     score_shift: int,
     **shared: Any,
 ) -> Data:
-    """Mix the values that a row sees, weighted by softmax(query . key / temperature).
+    """Mix the values that a row sees, by the weights softmax(query . key / temperature).
 
-    `attention.attend` with the weights
+    The function is `attention.attend`, and for head h its weights are
 
-        z[j] = rounding_shift_right(min(max(s) - s[j], limit[h]) * multiplier[h], score_shift)
-        w[j] = exp2_negative(z[j])                          (A4, 14 fraction bits, max(w) = 2^14)
+        distance[j] = min(max(s) - s[j], score_limit[h])
+        z[j] = rounding_shift_right(distance[j] * score_multiplier[h], score_shift)      (A1)
+        w[j] = exp2_negative(z[j])         (A4; 14 fraction bits, in [0, 2^14], max(w) = 2^14)
 
-    multiplier * 2^-score_shift is the scale of a score times log2(e), times the temperature's
-    inverse 1/sqrt(head_width), in units of 2^-10; `limit` is where a weight is zero anyway.  Both
-    int32 [heads].  `shared`: the further operands of `attend`.
+    `shared` are the operands of `attend`, with their ranges.  The other operands are
+
+        score_multiplier  int32 [heads], in [1, 2^31)
+        score_limit       int32 [heads], in [1, 2^31)
+        score_shift       1 to 30
+
+    score_multiplier * 2^-score_shift is the real value of a unit of the score, times
+    log2(e) / temperature, in units of 2^-10.  The usual temperature is sqrt(head_width).
+    All scores that lie `score_limit` or more below the largest score have the same weight, usually
+    0.  A valid Program has score_limit * score_multiplier + 2^(score_shift - 1) < 2^31 and
+    z <= 2^14.
+
+    The shift of z and the last shift of A4 round half up; the inner shifts of A4 round down.
+
+    Raises `OverflowError` if z exceeds 2^14, and raises the errors of `attend`.
+
+    Source: Vaswani et al. 2017, Eq. 1.
     """
 
     weigh = softmax_weigher(score_multiplier, score_limit, score_shift)
@@ -83,7 +98,7 @@ def attention_softmax(
 def softmax_weigher(
     score_multiplier: npt.NDArray[np.int32], score_limit: npt.NDArray[np.int32], score_shift: int
 ) -> Weigh:
-    """The weights of every head."""
+    """The `Weigh` of `attention_weights`."""
 
     def weigh(q: Int64, k: Int64, h: int) -> Int64:
         return attention_weights(q, k, score_multiplier[h], score_limit[h], score_shift)
@@ -100,8 +115,8 @@ def attention_weights(
 ) -> Int64:
     """The weights w of `attention_softmax` for one head of one sentence.
 
-    `query`: [rows, head_width] and `key`: [keys, head_width], int8 values; out: int64 [rows, keys]
-    in [0, 2^14], the largest of a row being 2^14.
+    `query`: [rows, head_width] and `key`: [keys, head_width], with int8 values.  out: int64 [rows,
+    keys] in [0, 2^14]; the largest weight of a row is 2^14.
     """
     score = query.astype(np.int64) @ key.astype(np.int64).T
     distance = np.minimum(score.max(axis=1, keepdims=True) - score, np.int64(limit))

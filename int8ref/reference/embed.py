@@ -1,4 +1,4 @@
-"""Token embedding plus position."""
+"""Token embedding plus position embedding."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from int8ref.spec.scope import Scope
 
 
 class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
-    """(out, wide) = embed(ids, positions): rows of two tables, matched to one scale and added.
+    """(out, wide) = embed(ids, positions): the sum of the rows of two tables, on one scale.
 
-    In place of a table of positions there may be sinusoids, `max_positions` of them, or nothing.
+    Instead of a table of positions there may be sinusoids for `max_positions` positions, or
+    nothing.
     """
 
     ids: Annotated[str, Input("ids")]
@@ -45,7 +46,7 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
         scope.require(bound + 2 ** (self.shift - 1) < 2**31, "the sum may overflow 32 bits")
 
     def _prove_positions(self, scope: Scope, width: int) -> str:
-        """The tensor that the numbers of a position come from."""
+        """The tensor that holds the numbers of the positions."""
         if self.position_table is not None:
             alone = self.wave is None and self.frequencies is None
             scope.require(alone, "a table of positions beside a wave")
@@ -72,21 +73,38 @@ def embed(
     shift: int,
     wide_bits: int,
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
-    """Embed tokens.
+    """Embed tokens, and add their positions.
 
-        y[r]    = table[ids[r]] * m + row(positions[r]) * p
-        out[r]  = saturate8(rounding_shift_right(y[r], shift))
+        y[r]    = table[ids[r]] * multiplier + row(positions[r]) * position_multiplier
+        out[r]  = saturate8(rounding_shift_right(y[r], shift))                           (A1)
         wide[r] = saturate16(rounding_shift_right(y[r], shift - wide_bits))
 
-    ids[r] = -1 stands for the zero vector (the start of a sentence in models without a start
-    token).  `ids`, `positions`: int32 [rows]; `table`: int8 [vocabulary, width]; `position_table`:
-    int8 [positions, width]; out: int8 [rows, width] in [-127, 127], for the products; wide: int16
-    [rows, width] in [-32767, 32767], the same with `wide_bits` more fraction bits, for the
-    residual.  The sum fits in int32.  The row of a position is that of `position_table`, or made
-    of `frequencies` and `wave` by `sinusoids`; without either, y is the first product alone.
+    For ids[r] = -1 the first term is 0; this is the start of a sentence in models without a start
+    token.  row(p) is position_table[p], or the row that `sinusoids` makes of `frequencies` and
+    `wave`.  Without `positions`, y is the first term alone.
 
-    Raises `IndexError` for an id outside of its table, and for a position outside of its own or
-    not below `max_positions`.
+        ids                  int32 [rows], in [-1, vocabulary)
+        positions            int32 [rows], in [0, rows of position_table) or [0, max_positions)
+        table                int8 [vocabulary, width]
+        position_table       int8 [any, width], or None
+        frequencies          int32 [width / 2], in [0, 2^31), or None
+        wave                 int8 [256], in [-127, 127], or None
+        max_positions        0; with a wave 1 to 2^20
+        multiplier           0 to 2^30
+        position_multiplier  0 to 2^30
+        shift                1 to 30
+        wide_bits            1 to min(shift, 15)
+        out                  int8 [rows, width], in [-127, 127]
+        wide                 int16 [rows, width], in [-32767, 32767]
+
+    saturate8 clamps to [-127, 127], and saturate16 to [-32767, 32767].  A valid Program has
+    |y| + 2^(shift - 1) < 2^31.  y is exact, and each result is rounded once, half up.  `out` is the
+    input of matrix products.  `wide` is the same number with `wide_bits` more fraction bits, for
+    the residual sum.
+
+    Raises `IndexError` if an id or a position lies outside its range.
+
+    Source: Vaswani et al. 2017, sections 3.4 and 3.5; a sum of two scales: Lin et al. 2020, Eq. 8.
     """
     if ids.size and (ids.min() < -1 or ids.max() >= len(table)):
         raise IndexError(f"token ids must lie in [-1, {len(table)})")

@@ -1,4 +1,4 @@
-"""What all kinds of layer normalisation share: gain, bias, and results of two widths."""
+"""The shared part of all layer normalisation: gain, bias, and results of two widths."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ FRACTION_BITS = 10
 """Fraction bits of the normalised value, before gain and bias."""
 MAX_BIAS_SHIFT = 15
 MAX_WIDTH = 8192
-"""Widest row: n times a sum of n squares is at most 2^56, |c| at most (n - 1) * 65535 < 2^29."""
+"""Widest row, n = 8192.  n * sum(x^2) is at most 2^56, and |c| at most (n - 1) * 65535 < 2^29."""
 
 Int64 = npt.NDArray[np.int64]
 
 
 class LayerNorm(Instruction, frozen=True, kw_only=True):
-    """Operands of every kind of layer normalisation.
+    """Operands of every layer normalisation.
 
-    `wide` may be left out; `wide_bits` is 0 then.
+    `wide` is optional.  `wide_bits` is 0 without it, and at least 1 with it.
     """
 
     max_epsilon: ClassVar[int]
@@ -48,7 +48,7 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
     wide: Annotated[str, Result("int16")] | None = None
 
     def bound(self, width: int) -> int:
-        """Largest |t| of a row of this width, t being the normalised value."""
+        """Upper bound of |t| for rows of this width; t is the normalised value."""
         raise NotImplementedError
 
     def prove(self, scope: Scope, sizes: Sizes) -> None:
@@ -62,14 +62,14 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
 
 
 def centre(x: npt.NDArray[np.int16]) -> Int64:
-    """c[i] = n * x[i] - sum(x): n times x - mean, exactly."""
+    """c[i] = n * x[i] - sum(x), which is exactly n times x[i] - mean."""
     wide = x.astype(np.int64)
     centred: Int64 = wide.shape[1] * wide - wide.sum(axis=1, keepdims=True)
     return centred
 
 
 def sum_of_squares(x: npt.NDArray[np.int16]) -> Int64:
-    """sum(x^2) of each row, [rows, 1]."""
+    """sum(x^2) of each row: [rows, 1]."""
     wide = x.astype(np.int64)
     total: Int64 = (wide * wide).sum(axis=1, keepdims=True)
     return total
@@ -86,10 +86,12 @@ def divide_and_scale(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Divide by the deviation [rows, 1], then apply gain and bias.
 
-    t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(deviation)
-    y[i] = t[i] * gain[i] + bias[i] * 2^bias_shift
-    out[i]  = saturate8(rounding_shift_right(y[i], shift))
-    wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
+        t[i] = rounding_shift_right(c[i] * r, k - 10)        (r, k) = reciprocal(deviation)
+        y[i] = t[i] * gain[i] + bias[i] * 2^bias_shift
+        out[i]  = saturate8(rounding_shift_right(y[i], shift))
+        wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
+
+    saturate8 clamps to [-127, 127], and saturate16 to [-32767, 32767].
     """
     r, k = reciprocal(deviation)
     y = rounding_shift_right(centred * r, k - FRACTION_BITS) * gain

@@ -1,4 +1,4 @@
-"""Matrix product with bias, and the requantisation of its accumulators."""
+"""Matrix product with bias, and requantisation of its accumulators."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Siz
 from int8ref.spec.scope import DType, Facts, Scope, Tensors, ValueType
 
 MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT = 16, 46
-"""Of multipliers: times 2^16 they have 31 bits, and only the high word of the product counts."""
+"""Range of the shift that multipliers need.  A multiplier times 2^16 has 31 bits, so that only the
+high word of its product counts."""
 MAX_DEPTH = 2**17 - 1
-"""Most products of two int8 whose sum cannot leave int32."""
+"""Largest number of products of two int8 whose sum cannot leave int32."""
 INPUTS = size("inputs")
 
 
 class Linear(Instruction, frozen=True):
-    """out = linear(x): accumulators (int32), or data on a new scale (int8)."""
+    """out = linear(x): accumulators (int32), or requantised data (int8)."""
 
     x: Annotated[str, Rows("int8", INPUTS)]
     weight: Annotated[str, Tensor("int8", (WIDTH, INPUTS))]
@@ -34,7 +35,7 @@ class Linear(Instruction, frozen=True):
 
     @property
     def dtype(self) -> DType:
-        """int32 where there is no requantisation, else int8."""
+        """int32 without requantisation, else int8."""
         return "int32" if self.shift is None else "int8"
 
     def prove(self, scope: Scope, sizes: Sizes) -> None:
@@ -50,12 +51,12 @@ class Linear(Instruction, frozen=True):
 
 
 def prove_requantization(scope: Scope, multiplier: str | None, shift: str, bound: int) -> None:
-    """Check what relates the operands of a requantisation to int8.
+    """Check relations between the operands of a requantisation to int8.
 
-    Multipliers, per tensor ([1]) or per channel ([n]), share one shift of at least 16, so that of
-    the product with the multiplier times 2^16 only the high word counts.  Without them there is a
-    shift per tensor or per channel, and the accumulator (at most `bound`) must leave room for the
-    rounding constant.
+    Multipliers, per tensor ([1]) or per channel ([n]), share one shift of at least 16.  Then only
+    the high word of the accumulator times (multiplier * 2^16) counts.  Without multipliers there is
+    a shift per tensor or per channel, and |accumulator| <= `bound` must leave room for the rounding
+    constant.
     """
     if multiplier is None:
         found = scope.tensor(shift, "int8", (None,), 1, 30)
@@ -65,10 +66,10 @@ def prove_requantization(scope: Scope, multiplier: str | None, shift: str, bound
 
 
 def accumulator_bound(facts: Facts, linear: Linear) -> int:
-    """An upper bound of |x . weight^T + bias| over every int8 x.
+    """Upper bound of |x . weight^T + bias| for every int8 x.
 
-    The cheap bound (every product at most 128 * 128) decides nearly always; where it does not, the
-    real rows of the weight do.
+    The first bound takes 128 * 128 for every product.  Only if this bound exceeds int32, the second
+    bound reads the rows of the weight.
     """
     largest_bias = facts.largest_magnitude(linear.bias) << linear.bias_shift
     bound: int = 128 * 128 * facts.tensors[linear.weight].shape[1] + largest_bias
@@ -87,19 +88,32 @@ def linear(
     low: int = -127,
     high: int = 127,
 ) -> npt.NDArray[np.int8] | npt.NDArray[np.int32]:
-    """Multiply by a weight matrix.
+    """Multiply by a weight matrix, and add a bias.
 
         acc[r, n] = sum_k x[r, k] * weight[n, k] + bias[n] * 2^bias_shift           (int32, exact)
-        out[r, n] = requantize(acc[r, n], multiplier[n], shift, low, high)          (A2)
+        out[r, n] = requantize(acc[r, n], multiplier[n], shift, low, high)                    (A2)
 
-    `x`: int8 [rows, k]; `weight`: int8 [n, k]; `bias`: int16 or int32 [n]; `multiplier`: int16, one
-    number for all channels ([1]) or one each ([n]), in [0, 2^15); `shift`: int8 [1] in [16, 46];
-    out: int8 [rows, n] in [low, high].  Without `multiplier` it is 1 and `shift`, in [1, 30], may
-    be one a channel (the shift-only re-scaling of Lin et al. 2020); without `shift` the
-    accumulators themselves are returned.  low = 0 is ReLU.  The scale of acc is the product of the
-    scales of x and of weight, per channel where the weight has one a channel.
+    The operands are
 
-    Raises `OverflowError` where an accumulator leaves int32.
+        x           int8 [rows, k], all 256 values
+        weight      int8 [n, k], all 256 values
+        bias        int16 or int32 [n]
+        bias_shift  0 to 15
+        multiplier  int16 in [0, 2^15), [1] for all channels or [n]; or None
+        shift       int8; with a multiplier [1], in [16, 46]; without one [1] or [n], in [1, 30];
+                    or None
+        low         -127 to 127; 0 is ReLU
+        high        low to 127
+
+    Without `multiplier`, it is 1: the shift-only re-scaling.  out is int8 [rows, n] in [low, high].
+    Without `shift`, out is acc, int32 [rows, n].  acc is rounded once, half up.  The scale of acc
+    is the scale of x times the scale of weight, which may be one number for each channel.
+
+    A valid Program has |acc| < 2^31, and without a multiplier also |acc| + 2^(shift - 1) < 2^31.
+
+    Raises `OverflowError` if an accumulator leaves int32.
+
+    Source: Lin et al. 2020, Eq. 10 (shift-only re-scaling); Jacob et al. 2018, Eq. 6 (multipliers).
     """
     product = np.matmul(x, weight.T, dtype=np.int32 if len(weight[0]) <= MAX_DEPTH else np.int64)
     acc: npt.NDArray[np.int64] = product + (bias.astype(np.int64) << bias_shift)

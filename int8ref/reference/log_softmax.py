@@ -1,4 +1,4 @@
-"""Log-probabilities of the logits of a row, in fixed point."""
+"""Log-probabilities of the logits of each row, in fixed point."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SHIFT = 36
 
 
 class LogSoftmax(Instruction, frozen=True):
-    """out = log_softmax(x): multiplier * 2^-shift units of 2^-20 of an octave are one unit of x."""
+    """out = log_softmax(x): a unit of x is multiplier * 2^-shift units of 2^-20 of an octave."""
 
     x: Annotated[str, Rows("int32")]
     multiplier: Annotated[int, Constant(1, MAX_MULTIPLIER)]
@@ -40,23 +40,29 @@ def log_softmax(x: npt.NDArray[np.int32], multiplier: int, shift: int) -> npt.ND
         norm[r]   = log2(sum_n exp2_precise(z[r, n])) - 32 * 2^20                           (A5, A6)
         out[r, n] = max(-z[r, n] - norm[r], -2^30)
 
-    `x`: int32 [rows, n], at most 2^20 columns; `multiplier` in [1, 2^30), `shift` in [0, 36]; out:
-    int32 [rows, n] in [-2^30, 0], in units of 2^-20 of an octave.  The factor multiplier * 2^-shift
-    is a = (real value of a unit of x) * log2(e), in units of 2^-20; a larger logit never has the
-    smaller logarithm.
+    `x`: int32 [rows, n], 1 <= n <= 2^20; `multiplier` in [1, 2^30); `shift` in [0, 36]; out: int32
+    [rows, n] in [-2^30, 0], in units of 2^-20 of an octave.  a is the real value of a unit of x,
+    times log2(e); multiplier * 2^-shift is a in units of 2^-20.  z and the logarithm are rounded
+    half up; the powers are rounded down.  A larger logit never has a smaller result.
 
-    The largest difference to the exact logarithm for that factor is below 1.7 + n / 2800 units,
-    unless the result is -2^30: 14 units, or 1.3e-5 octaves, for 32,000 columns.  Proof, in units:
+    Unless the result is -2^30, it differs from the exact logarithm for this factor by less than
+    1.7 + n / 2800 units.  For 32,000 columns this is 14 units, or 1.3e-5 octaves.  The proof adds
+    the errors, in units:
 
-        1/2         z is rounded
-        1/2         so are the z in the sum, and the logarithm of a sum of powers moves by no more
-                    than the largest of the exponents' moves
-        0.14        their powers have a relative error below 8.7e-8, and so has their sum; times
-                    2^20 * log2(e)
-        n * 2^-32   lost at most by rounding n powers down; relative to a sum of at least 1, so
-                    that its logarithm loses 2^20 * log2(e) times as much (0.00036 n with the
+        1/2         z of the result is rounded
+        1/2         every z in the sum is rounded, and the logarithm of a sum of powers changes by
+                    no more than the largest change of an exponent
+        0.14        the powers have a relative error below 8.7e-8, and so has their sum; the factor
+                    is 2^20 * log2(e)
+        n * 2^-32   n powers are rounded down; this is the loss relative to a sum of at least 1,
+                    and the logarithm loses 2^20 * log2(e) times as much (0.00036 n with the
                     second order)
         0.51        log2
+
+    Raises `OverflowError` if the number of columns, `multiplier` or `shift` lies outside its range.
+
+    Source: the softmax of Vaswani et al. 2017, section 3.4, with the base 2; the error bound is
+    proved here.
     """
     wide = np.asarray(x).astype(np.int64)
     require_range(wide.shape[1], 1, MAX_WIDTH, "log_softmax: columns")

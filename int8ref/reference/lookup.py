@@ -1,4 +1,4 @@
-"""Any unary function of int8 data, as a table."""
+"""Any function of one int8 number, as a table."""
 
 from __future__ import annotations
 
@@ -24,11 +24,17 @@ class Lookup(Instruction, frozen=True):
 def lookup(
     x: npt.NDArray[np.int8], table: npt.NDArray[np.integer[Any]]
 ) -> npt.NDArray[np.integer[Any]]:
-    """Apply a function of 256 values: sigmoid, GELU, swish, tanh.
+    """Apply a function of 256 values, such as sigmoid, GELU, swish or tanh.
 
         out[r, n] = table[x[r, n] + 128]
 
-    `x`: int8 [rows, n]; `table`: int8 or int16 [256]; out: the table's dtype [rows, n].  Exact: the
-    rounding was done when the table was made.
+    `x`: int8 [rows, n], all 256 values; `table`: int8 or int16 [256], all values; out: [rows, n],
+    with the dtype of the table.  The operation rounds nothing, because the entries of the table are
+    already rounded.
+
+    Raises no error, because every int8 has an entry.
+
+    Source: `LUTLookup` of TensorFlow Lite for int8 (tensorflow/lite/kernels/internal/common.h).
+    There the index is x as u8; here it is x + 128.
     """
     return table[x.astype(np.int64) + 128]

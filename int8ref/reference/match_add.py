@@ -1,4 +1,4 @@
-"""Residual addition: two tensors matched to one scale and added."""
+"""Residual addition: two tensors are brought to one scale and added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Siz
 from int8ref.spec.scope import Scope
 
 MAX_RAISE = 30
-"""Largest `b_shift`: the products of `b` stay below 2^60."""
+"""Largest `b_shift`.  The products of `b` stay below 2^60."""
 
 
 class MatchAdd(Instruction, frozen=True, kw_only=True):
@@ -55,24 +55,37 @@ def match_add(
     bias: npt.NDArray[np.int16] | None = None,
     bias_shift: int = 0,
 ) -> npt.NDArray[np.int16]:
-    """Add two tensors of different scales (scale matching: Lin et al. 2020, Eq. 8).
+    """Add two tensors of different scales.
 
         total[r, n] = a[r, n] * am[n] + b[r, n] * bm[n] * 2^b_shift
-        out[r, n] = saturate(rounding_shift_right(total[r, n], shift))
+        out[r, n]   = saturate(rounding_shift_right(total[r, n], shift), -limit, limit)         (A1)
 
-    `a`: int16 or int32 [rows, n]; `b`: int8 or int16 [rows, n]; `a_multiplier`, `b_multiplier`:
-    int16 in [0, 2^15), [1] or [n]; `b_shift` in [0, 30], as `a` often has the finer scale by far;
-    `shift` in [1, 61]; out: int16 [rows, n] in [-limit, limit] (limit 127 is an 8-bit residual).
-    Both products and their sum are exact in int64, so neither operand loses anything before the one
-    rounding; the paper re-scales the finer operand to the coarser scale first.
+    am and bm are `a_multiplier` and `b_multiplier`.  With `exponent` and `bias`, the total is
 
-    With the exponents of a `rescale`, int8 [rows] in [0, 9], whose data the products `a` (int32)
-    are of, the sum is
+        total[r, n] = a[r, n] * am[n] * 2^exponent[r] + b[r, n] * bm[n] * 2^b_shift
+                      + bias[n] * 2^bias_shift
 
-        a[r, n] * am[n] * 2^exponent[r] + b[r, n] * bm[n] * 2^b_shift + bias[n] * 2^bias_shift
+    In this form, a is a matrix product of data that `rescale` has shifted, `exponent` holds the
+    shifts of `rescale`, and the bias is added here, because no exponent applies to it.
 
-    for `b` int16, `bias_shift` in [0, 40], and the bias, int16 [n], that the products are without,
-    as it has no part in their exponent.  Raises ValueError for one of the two without the other.
+        a             int16 or int32 [rows, n]; int32 with an exponent
+        b             int8 or int16 [rows, n]; int16 with an exponent
+        a_multiplier  int16 in [0, 2^15), [1] or [n]
+        b_multiplier  int16 in [0, 2^15), [1] or [n]
+        b_shift       0 to 30, because a often has a much finer scale than b
+        shift         1 to 61
+        limit         1 to 32767; 127 gives an 8-bit residual
+        exponent      int8 [rows] in [0, 9], or None
+        bias          int16 [n], or None
+        bias_shift    0 to 40; 0 without a bias
+        out           int16 [rows, n] in [-limit, limit]
+
+    The total is exact in int64, below 2^63, and is rounded once, half up.
+
+    Raises `ValueError` if only one of `exponent` and `bias` is given.
+
+    Source: Lin et al. 2020, Eq. 8 (scale matching).  The paper first re-scales the finer operand to
+    the coarser scale; here neither operand is rounded before the sum.
     """
     products = a.astype(np.int64) * a_multiplier
     other = (b.astype(np.int64) * b_multiplier) << b_shift

@@ -1,4 +1,4 @@
-"""Element by element product of two tensors: a hidden layer and its gate."""
+"""Elementwise product of two tensors: a hidden layer and its gate."""
 
 from __future__ import annotations
 
@@ -32,14 +32,19 @@ def multiply(
     shift: npt.NDArray[np.int8],
     limit: int,
 ) -> npt.NDArray[np.int8] | npt.NDArray[np.int16]:
-    """Multiply two tensors element by element, as gated linear units do (Shazeer 2020, Eq. 5).
+    """Multiply two tensors element by element.
 
         out[r, n] = requantize(a[r, n] * b[r, n], multiplier[n], shift, -limit, limit)      (A2)
 
     `a`: int16 [rows, n]; `b`: int8 [rows, n]; `multiplier`: int16 in [0, 2^15), [1] or [n];
-    `shift`: int8 [1] in [1, 62]; out: [rows, n] in [-limit, limit], int8 for a limit of at most
-    127, else int16.  The product is exact and rounded once: scales multiply, and the factor brings
-    them to that of out.
+    `shift`: int8 [1] in [1, 62]; `limit` in [1, 32767]; out: [rows, n] in [-limit, limit], int8 for
+    limit <= 127, else int16.  The product is exact in int32 and is rounded once, half up.  The
+    scale of the product is the product of the scales of a and b; multiplier * 2^-shift brings it to
+    the scale of out.
+
+    Raises `OverflowError` if a multiplier is negative, or if `shift` is negative or above 62.
+
+    Source: the gated linear units of Shazeer 2020, Eq. 5.
     """
     product = a.astype(np.int64) * b
     out = requantize(product, multiplier, shift, -limit, limit)

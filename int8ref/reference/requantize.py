@@ -1,4 +1,4 @@
-"""A value on a new scale."""
+"""Requantisation: int32 accumulators to int16 data."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ def requantize(
     shift: npt.NDArray[np.int8],
     limit: int,
 ) -> npt.NDArray[np.int16]:
-    """Bring a value to a new scale.
+    """Bring a value to another scale.
 
-        out[r, n] = saturate(rounding_shift_right(x[r, n] * multiplier[n], shift))          (A2)
+        out[r, n] = requantize(x[r, n], multiplier[n], shift, -limit, limit)                (A2)
 
     `x`: int32 [rows, n]; `multiplier`: int16 in [0, 2^15), [1] or [n]; `shift`: int8 [1] in
-    [1, 62]; out: int16 [rows, n] in [-limit, limit].
+    [1, 62]; `limit` in [1, 32767]; out: int16 [rows, n] in [-limit, limit].  The product is exact
+    in int64 and is rounded once, half up.
+
+    Raises `OverflowError` if a multiplier is negative, or if `shift` is negative or above 62.
+
+    Source: Jacob et al. 2018, Eq. 6.
     """
     return arithmetic.requantize(x, multiplier, shift, -limit, limit).astype(np.int16)

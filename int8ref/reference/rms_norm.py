@@ -1,4 +1,4 @@
-"""Normalisation by the root of the mean square."""
+"""Layer normalisation by the root of the mean square."""
 
 from __future__ import annotations
 
@@ -32,16 +32,38 @@ def rms_norm(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Divide each row by the root of its mean square, then apply gain and bias.
 
-        c[i] = n * x[i]
-        v    = n * sum(x^2) + epsilon                              (the mean of c^2, and epsilon)
-        s    = max(isqrt(v), 1)
-        t[i] = rounding_shift_right(c[i] * r, k - 10)    (r, k) = reciprocal(s)
+        c[i] = n * x[i]                                                                  (exact)
+        v    = n * sum(x^2) + epsilon              (sum(c^2) / n, or n^2 times the mean of x^2)
+        s    = max(isqrt(v), 1)                               (n times the root mean square)
+        t[i] = rounding_shift_right(c[i] * r, k - 10)        (r, k) = reciprocal(s)        (A1, A3)
         y[i] = t[i] * gain[i] + bias[i] * 2^bias_shift
         out[i]  = saturate8(rounding_shift_right(y[i], shift))
         wide[i] = saturate16(rounding_shift_right(y[i], shift - wide_bits))
 
-    `layer_norm_l2` of rows whose mean is taken to be zero (Zhang and Sennrich 2019, Eq. 4, in
-    integers), with its operands, results and bounds.  A row of zeros gives its bias.
+    The operands and results are
+
+        x           int16 [rows, n], 1 <= n <= 8192
+        gain, bias  int16 [n]
+        bias_shift  0 to 15
+        shift       1 to 30
+        epsilon     0 to 2^60, in units of v
+        wide_bits   1 to min(shift, 15); 0 in a Program that has no `wide`
+        out         int8 [rows, n], in [-127, 127]
+        wide        int16 [rows, n], in [-32767, 32767]
+
+    saturate8 clamps to [-127, 127], and saturate16 to [-32767, 32767].  v is exact.  The root and
+    the reciprocal round down, and every shift rounds half up.  t has 10 fraction bits, and
+    |t| <= 2 * (isqrt(n) + 1) * 2^10.  A valid Program has |y| + 2^(shift - 1) < 2^31.  The scale of
+    x cancels, and the scale of y is in gain, bias and shift.  A row of zeros has t = 0, so that y
+    is its bias.
+
+    `out` is the input of matrix products.  `wide` is the same number with `wide_bits` more fraction
+    bits, for the residual sum.
+
+    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
+    causes.
+
+    Source: Zhang and Sennrich 2019, Eq. 4, in integers.
     """
     root = np.maximum(isqrt(x.shape[1] * sum_of_squares(x) + epsilon), 1)
     scaled = x.shape[1] * x.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Rotary positions: pairs of columns turned by an angle that grows with the position."""
+"""Rotary positions: pairs of columns are rotated by an angle that grows with the position."""
 
 from __future__ import annotations
 
@@ -53,24 +53,38 @@ def rotary(
     multiplier: npt.NDArray[np.int16],
     shift: npt.NDArray[np.int8],
 ) -> npt.NDArray[np.int8]:
-    """Turn the pairs of columns (i, i + pairs) of each head, and bring all columns to 8 bits.
+    """Rotate the pairs of columns (i, i + pairs) of each head, and requantise all columns to 8
+    bits.
 
-    With p = positions[r], for i < pairs and a, b = x[r, h * head_width + i] and the same of
-    i + pairs:
+    With p = positions[r], head h, i < pairs, left = h * head_width + i, right = left + pairs,
+    a = x[r, left] and b = x[r, right]:
 
-        acc of a = a * cosine[p, i] - b * sine[p, i]
-        acc of b = a * sine[p, i] + b * cosine[p, i]
-        acc of every other column, of a head or behind the last one:  x * 2^14
-        out[r, n] = requantize(acc[r, n], multiplier[n], shift, -127, 127)                     (A2)
+        acc[r, left]  = a * cosine[p, i] - b * sine[p, i]
+        acc[r, right] = a * sine[p, i] + b * cosine[p, i]
+        acc[r, n]     = x[r, n] * 2^14                   for every other column n
+        out[r, n]     = requantize(acc[r, n], multiplier[n], shift, -127, 127)              (A2)
 
-    `x`: int16 [rows, n], on one scale in both columns of a pair; `cosine`, `sine`: int16
-    [positions, pairs] with 14 fraction bits, in [-2^14, 2^14]; `multiplier`: int16 in [0, 2^15),
-    [1] or [n]; `shift`: int8 [1] in [1, 62]; out: int8 [rows, n] in [-127, 127].  |acc| is at most
-    2^30, and rounded once.  Columns behind the heads are of what is not turned, such as values
-    beside queries and keys.  A score of a query and a key that are turned so depends on the
-    distance of their positions alone (Su et al. 2021, Eq. 34).
+    The operands are
 
-    Raises `IndexError` for a position outside of the tables.
+        x           int16 [rows, n]; both columns of a pair have one scale
+        positions   int32 [rows], in [0, angles)
+        cosine      int16 [angles, pairs], in [-2^14, 2^14], 14 fraction bits
+        sine        int16 [angles, pairs], in [-2^14, 2^14], 14 fraction bits
+        heads       1 to 512
+        head_width  2 to n / heads
+        pairs       1 to head_width / 2
+        multiplier  int16 in [0, 2^15), [1] or [n]
+        shift       int8 [1], in [1, 62]
+        out         int8 [rows, n], in [-127, 127]
+
+    |acc| is at most 2^30.  It is exact and is rounded once, half up.  Columns after the last head
+    are not rotated; they may hold values beside queries and keys.  The score of a rotated query and
+    a rotated key depends on the difference of their positions only.
+
+    Raises `IndexError` if a position lies outside the tables, and `OverflowError` if a multiplier
+    or `shift` is negative, or if `shift` is above 62.
+
+    Source: Su et al. 2021, Eq. 34.
     """
     if positions.size and (positions.min() < 0 or positions.max() >= len(cosine)):
         raise IndexError(f"positions must lie in [0, {len(cosine)})")

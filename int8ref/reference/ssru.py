@@ -29,16 +29,21 @@ class Ssru(Instruction, frozen=True):
 def ssru(
     x: npt.NDArray[np.int16], gate: npt.NDArray[np.int16], state: npt.NDArray[np.int16]
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Advance the recurrent state by one token (Kim et al. 2019, "From Research to Production and
-    Back", Eq. 5 to 7; the decoder cell of Marian's small models).
+    """Advance the recurrent state by one token.
 
-        f          = max(gate[r, n], 0)
-        next[r, n] = rounding_shift_right(f * state[r, n] + (2^15 - f) * x[r, n], 15)
-        out[r, n]  = max(next[r, n], 0)
+        f                = max(gate[r, n], 0)
+        next_state[r, n] = rounding_shift_right(f * state[r, n] + (2^15 - f) * x[r, n], 15)     (A1)
+        out[r, n]        = max(next_state[r, n], 0)
 
-    All int16 [rows, n]; `gate` has 15 fraction bits, and counts as 0 below 0; x and the state share
-    a scale, which next and out keep.  A convex combination for every gate: it cannot leave int16,
-    and the sum cannot leave int32.
+    `x`, `gate`, `state`, next_state, out: int16 [rows, n], all values.  `gate` has 15 fraction
+    bits, and a negative gate counts as 0.  x, state, next_state and out have one scale.  The sum
+    fits in int32 and is rounded once, half up.  next_state is a convex combination of state and x,
+    so that it cannot leave int16.
+
+    Raises no error, because every int16 has a result.
+
+    Source: Kim et al. 2019, "From Research to Production and Back", Eq. 5 to 7.  This is the
+    decoder cell of Marian's small models.
     """
     f = np.maximum(gate.astype(np.int64), 0)
     mixed = f * state.astype(np.int64) + ((1 << GATE_BITS) - f) * x.astype(np.int64)

@@ -1,17 +1,17 @@
-"""Search for the best translation, in integers: greedy, beam search, and forced decoding.
+"""Integer search for translations: greedy search, beam search, sampling and forced decoding.
 
-request.py     what a search is asked for, a record a sentence
-hypothesis.py  what a search gives, and how it searches
-decoder.py     what a search needs of an engine
-checks.py      errors for people, of integers and of sequences of them
-length.py      scores of hypotheses of unlike length made comparable
-greedy.py      the likeliest token after the likeliest token
-beam.py        the best hypotheses of a beam
+request.py     the input of a search: one record for each sentence
+hypothesis.py  the result of a search, and its options
+decoder.py     the part of an engine that a search uses
+checks.py      errors about integers and about sequences of integers
+length.py      scores that compare hypotheses of different length
+greedy.py      greedy search: the likeliest token in every step
+beam.py        beam search
 forced.py      the log-probabilities of given translations
-sampling.py    what tokens are drawn by
-sample.py      tokens drawn by their probability
+sampling.py    the weights and random numbers of sampling
+sample.py      sampling: tokens drawn by their probability
 
-What is imported here needs no NumPy, because options do not.
+This module imports no NumPy, because the options do not need it.
 """
 
 from __future__ import annotations

@@ -1,30 +1,31 @@
-"""Beam search: the reference of what the compiled engine does in one call.
+"""Beam search: the reference for the compiled engine, which runs it in one call.
 
-The beam of a sentence has `beam_size` places; a complete hypothesis keeps its place, the others
-hold live ones.  In each step
+The beam of a sentence has `beam_size` places.  A complete hypothesis keeps its place.  The other
+places hold live hypotheses.  Each step does this:
 
-1. every live hypothesis is followed by every token, and all these candidates are ranked by the sum
-   of their log-probabilities; equal sums by the rank of the hypothesis, then by the larger logit,
-   then by the lower id;
-2. the first candidates, one for each place that no complete hypothesis has, take these places:
-   those that end with eos are complete, the others live on, in this order.
+1. Extend every live hypothesis by every token.  Rank these candidates by the sum of their
+   log-probabilities.  Equal sums rank by the rank of the hypothesis, then by the larger
+   logit, then by the lower id.
+2. Fill the places that no complete hypothesis has with the first candidates.  A candidate that
+   ends with eos is complete.  The others are the live hypotheses of the next step, in this order.
 
-The search ends when no hypothesis lives, or at the limit, where those that live are cut as they
-are.  The result is the `n_best` best: complete ones before cut ones, then by normalised score, then
-whichever ended in an earlier step, then by rank.
+The search ends when no hypothesis lives.  It also ends at the limit, and then the live hypotheses
+are cut.  The result is the `n_best` best hypotheses.  Complete hypotheses come before cut ones;
+then the higher normalised score, then the earlier step of ending, then the better rank decides.
 
-It ends earlier where no step could change the result any more.  Let s be the largest sum of a live
-hypothesis, m the limit, and n_best hypotheses be complete, the least of them with the score w.  A
-live hypothesis that becomes complete has at most m tokens and a sum of at most s, because
-log-probabilities are never positive; `length.normalized` rises with the sum and, as penalties do,
-with the number of tokens; so its score is at most normalized(s, penalty of m).  If that is at most
-w, it does not come before any of the n_best: equal scores go to what ended earlier, and cut
-hypotheses come after complete ones anyway.
+The search ends earlier if no further step can change the result.  Let s be the largest sum of a
+live hypothesis, and m the limit.  Let at least n_best hypotheses be complete, and let w be the
+score of the n_best-th best of them.  A live hypothesis that becomes complete has at most m tokens.
+Its sum is at most s, because log-probabilities are never positive.  `length.normalized` rises with
+the sum and with the penalty, and the penalty never falls with the number of tokens.  Therefore its
+score is at most normalized(s, penalty of m).  If this is at most w, the hypothesis cannot come
+before any of the n_best, because the earlier ending wins between equal scores.  A cut hypothesis
+cannot either, because it comes after all complete ones.
 
-Where a sentence has a prefix, the search begins after it: its tokens belong to no hypothesis, and
-no limit, sum or length counts them.
+If a sentence has a prefix, the search begins after it.  The tokens of the prefix belong to no
+hypothesis, and no limit, sum or length counts them.
 
-With a beam of one this is greedy search: the likeliest token lives on until it is eos.
+With a beam of one, beam search is greedy search: the likeliest token lives on until it is eos.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def beam(
 
 
 def _last(request: Request, search: SentenceSearch, step: int) -> list[int]:
-    """The token that each live hypothesis of a sentence has at a step."""
+    """The last token of each live hypothesis of a sentence after a step."""
     if step < len(request.prefix):
         return [request.prefix[step]]
     return [path.ids[-1] for path in search.live]
@@ -92,9 +93,10 @@ def choices(
     step: LogSoftmax,
     options: BeamOptions,
 ) -> Choices:
-    """The beam_size tokens of the largest logits; of equal ones those with lower ids.
+    """The beam_size tokens with the largest logits; of equal logits, the lower ids come first.
 
-    Only `tokens` count, where they are given.  No step has more places than that.
+    If `tokens` is given, only these tokens count.  More tokens are not needed, because a step fills
+    at most beam_size places.
     """
     if tokens is None:
         tokens = np.arange(len(logits), dtype=np.int32)
@@ -105,7 +107,8 @@ def choices(
 
 
 class SentenceSearch:
-    """The search of one sentence: `live` hypotheses in order of rank, and those that ended."""
+    """The search of one sentence: its live hypotheses in order of rank, and its ended
+    hypotheses."""
 
     def __init__(self, eos: int, limit: int, options: BeamOptions) -> None:
         self.live = [Hypothesis((), (), 0, False)]
@@ -117,9 +120,10 @@ class SentenceSearch:
         self._cut: list[Hypothesis] = []
 
     def advance(self, followers: Sequence[Choices]) -> list[int]:
-        """One step; `followers` of each live hypothesis.
+        """Run one step; `followers` are the choices of each live hypothesis.
 
-        The ranks that the parents of those that live on had; none at the end of the search.
+        Returns the old rank of the parent of each new live hypothesis; nothing at the end of the
+        search.
         """
         candidates = [
             (path.score + gain, rank, token, gain)
@@ -145,12 +149,13 @@ class SentenceSearch:
         return [rank for _, rank, _, _ in goes] if self.live else []
 
     def best(self) -> list[Hypothesis]:
-        """The n_best best of those that ended; sorting keeps the order of ending."""
+        """The n_best best ended hypotheses.  Equal scores stay in order of ending, because sorting
+        is stable."""
         ranked = [*sorted(self._complete, key=_falling), *sorted(self._cut, key=_falling)]
         return ranked[: self._options.n_best]
 
     def _decided(self) -> bool:
-        """Whether no live hypothesis could still come before one of the n_best."""
+        """Whether no live hypothesis can come before one of the n_best."""
         wanted = self._options.n_best
         if len(self._complete) < wanted or not self.live:
             return not self.live

@@ -1,4 +1,4 @@
-"""Checks of integers and of sequences of them, which raise errors for people."""
+"""Checks of integers and of sequences of integers, with errors for users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from int8ref.errors import WrongTypeError, WrongValueError
 
 
 def check_range(name: str, value: int, low: int, high: int) -> None:
-    """Raises ValueError for what is no integer in [low, high]."""
+    """Raises ValueError unless `value` is an integer in [low, high]."""
     if not is_integer(value):
         raise WrongValueError(f"{name} is {value!r}, not an integer")
     if not low <= value <= high:
@@ -18,19 +18,19 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
 
 
 def is_integer(value: object) -> bool:
-    """Whether this is an integer, of NumPy's too; a truth value is none."""
+    """Whether `value` is an integer of Python or NumPy; a bool is not."""
     return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
 
 
 def check_sequence(name: str, value: object, wanted: str = "a sequence of integers") -> None:
-    """Raises TypeError for what is no sequence, and for text, which is one of characters."""
+    """Raises TypeError unless `value` is a sequence; a text is not a sequence here."""
     sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
     if not sequence or isinstance(value, (str, bytes, dict)):
         raise WrongTypeError(f"{name} is {reprlib.repr(value)}, not {wanted}")
 
 
 def check_tokens(name: str, tokens: Sequence[int], vocabulary: int) -> None:
-    """Raises ValueError for a token id outside of the vocabulary."""
+    """Raises ValueError for a token id outside the vocabulary."""
     check_sequence(name, tokens)
     for token in tokens:
         if not is_integer(token) or not 0 <= token < vocabulary:
@@ -38,7 +38,7 @@ def check_tokens(name: str, tokens: Sequence[int], vocabulary: int) -> None:
 
 
 def check_batch(batch: object) -> None:
-    """Raises TypeError for anything but a sequence of sequences."""
+    """Raises TypeError unless `batch` is a sequence of sequences."""
     check_sequence("the batch", batch)
     for index, sentence in enumerate(batch):  # type: ignore[arg-type, var-annotated]
         check_sequence(f"sentence {index}", sentence)

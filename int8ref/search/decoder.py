@@ -1,4 +1,4 @@
-"""What a search needs of an engine."""
+"""The part of an engine that a search uses."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from int8ref.search.request import Path
 
 
 class Session(Protocol):
-    """A batch of sentences that has been encoded and is being decoded, one row a hypothesis.
+    """An encoded batch of sentences in decoding, with one row for each hypothesis.
 
-    At first there is one row a sentence, in order.
+    At first there is one row for each sentence, in order.
     """
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Advance every row by the token `ids[row]`: logits int32 [rows, vocabulary]."""
+        """Advance every row by the token `ids[row]`.  Returns the logits, int32 [rows,
+        vocabulary]."""
         ...
 
     def select(self, rows: npt.NDArray[np.int64]) -> None:
-        """Replace the rows by these rows, in this order; a row may be dropped or repeated."""
+        """Replace the rows by the selected rows, in this order.  A row may be dropped or
+        repeated."""
         ...
 
 
 class Decoder(Protocol):
-    """What greedy search, beam search and sampling use of an engine."""
+    """The part of an engine that greedy search, beam search and sampling use."""
 
     program: Program
 
@@ -39,7 +41,7 @@ class Decoder(Protocol):
 
 
 class Scorer(Protocol):
-    """What scores of given translations use of an engine."""
+    """The part of an engine that scores of given translations use."""
 
     program: Program
 

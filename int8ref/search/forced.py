@@ -15,14 +15,14 @@ from int8ref.search.request import Path
 
 
 def score(scorer: Scorer, paths: Sequence[Path], options: BeamOptions) -> list[Hypothesis]:
-    """Given translations as hypotheses: one whose tokens end with eos is complete.
+    """Given translations as hypotheses.  A hypothesis is complete if its tokens end with eos.
 
-    Of `options`, only the normalisation counts.  Every hypothesis that a beam search finds gets its
-    own numbers again.  Raises ValueError for a path with an eos before its last token, else what
-    `log_probabilities` raises.
+    Only the normalisation of `options` matters.  A hypothesis that a beam search found gets the
+    same numbers here.  Raises ValueError if a path has an eos before its last token.
+    `log_probabilities` may raise too.
     """
     eos = scorer.program.eos
-    found = scorer.log_probabilities(paths)  # first, because it checks what the paths are
+    found = scorer.log_probabilities(paths)  # first, because it checks the paths
     for index, path in enumerate(paths):
         if eos in path.tokens[:-1]:
             raise WrongValueError(f"path {index} has the token id {eos} before its last")

@@ -1,4 +1,4 @@
-"""Greedy search: the reference of what the compiled engine does in one call."""
+"""Greedy search: the reference for the compiled engine, which runs it in one call."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from int8ref.search.request import Request
 
 
 def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
-    """Follow the largest logit (ties: the lowest id) until eos or the sentence's limit.
+    """Take the token with the largest logit (of equal logits, the lowest id) until eos or the
+    limit.
 
-    Of each sentence only the logits of its candidates count, where there are any.  The tokens of
-    its prefix come first, whatever the logits are; limits count the tokens after them.
+    If a sentence has candidates, only their logits count.  The tokens of a prefix come first,
+    whatever the logits are.  A limit counts the tokens after the prefix.  Finished rows leave the
+    batch.  The result of a row does not depend on other rows.
 
-    Rows that are done leave the batch; a row's result does not depend on its neighbours.  The ids
-    of the translations, without prefix and eos.
+    Returns the ids of the translations, without prefix and eos.
     """
     session = decoder.session([request.ids for request in requests])
     sentence = np.arange(len(requests))
@@ -46,7 +47,8 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
 
 
 def likeliest(logits: npt.NDArray[np.int32], candidates: npt.NDArray[np.int32] | None) -> int:
-    """The first of the tokens with the largest logit, among the candidates where there are any."""
+    """The token with the largest logit, among the candidates if there are any; the first of
+    equals."""
     if candidates is None:
         return int(logits.argmax())
     return int(candidates[logits[candidates].argmax()])

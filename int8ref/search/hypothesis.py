@@ -1,4 +1,4 @@
-"""What a search gives, and what it may be asked for."""
+"""The result of a search, and its options."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ Normalization = Literal["length", "gnmt", "none"]
 
 
 class Hypothesis(msgspec.Struct, frozen=True):
-    """A translation and what the model thinks of it.
+    """A translation with the log-probabilities that the model gives it.
 
-    ids       its tokens, without eos
-    tokens    log2 P(token | source, tokens before it) of each token, and of the eos that ends it;
+    ids       tokens of the translation, without eos
+    tokens    log2 P(token | source, earlier tokens) of each token, and of the final eos;
               in units of 2^-20 (`arithmetic.LOG_BITS`), never positive
-    score     the sum of `tokens`, normalised by their number (`length.normalized`), in those units
-    complete  whether it ended with eos; otherwise it was cut at its limit, and `tokens` has no eos
+    score     the sum of `tokens`, divided by the length penalty (`length.normalized`); same units
+    complete  whether the translation ended with eos; otherwise the limit cut it, and `tokens` has
+              no eos
     """
 
     ids: tuple[int, ...]
@@ -37,14 +38,14 @@ class Hypothesis(msgspec.Struct, frozen=True):
 
 
 class BeamOptions(msgspec.Struct, frozen=True):
-    """How to search.
+    """Options of beam search.
 
-    beam_size      hypotheses that live on after each step, in [1, 64]; 1 is greedy search
-    n_best         most hypotheses that are wanted of a sentence, in [1, beam_size]
-    normalization  how sums of log-probabilities are divided (`length.penalty`)
-    alpha          exponent of the length in it, in hundredths, in [0, 1000]
+    beam_size      places for hypotheses of a sentence, in [1, 64]; 1 is greedy search
+    n_best         largest number of hypotheses in the result of a sentence, in [1, beam_size]
+    normalization  kind of the length penalty (`length.penalty`)
+    alpha          exponent of the length in the penalty, in hundredths, in [0, 1000]
 
-    Raises ValueError.
+    Raises ValueError outside these ranges.
     """
 
     beam_size: int = 4
@@ -62,16 +63,17 @@ class BeamOptions(msgspec.Struct, frozen=True):
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """How tokens are drawn.
+    """Options of sampling.
 
-    temperature  in hundredths, from 1 to 10,000: logits are divided by it
-    top_k        only so many likeliest tokens are drawn from (more where several are as likely as
-                 the last of them); 0: all
-    top_p        in hundredths: only the fewest likeliest tokens are drawn from that together have
-                 so much of the probability (and those as likely as the last); 100: all
-    seed         of the random numbers, in [0, 2^63)
+    temperature  divisor of the logits, in hundredths, in [1, 10000]
+    top_k        number of likeliest tokens to draw from, in [0, 2^31]; tokens that are as likely as
+                 the last one are included; 0: all tokens
+    top_p        probability in hundredths, in [1, 100]: tokens are drawn only from the smallest
+                 set of likeliest tokens that has this probability; tokens that are as likely as
+                 the last one are included; 100: all tokens
+    seed         seed of the random numbers, in [0, 2^63)
 
-    Raises ValueError.
+    Raises ValueError outside these ranges.
     """
 
     temperature: int = 100

@@ -1,7 +1,7 @@
-"""Scores of hypotheses of unlike length made comparable, in exact integers.
+"""Normalised scores, which compare hypotheses of different length in exact integers.
 
-A hypothesis's sum of log-probabilities falls with every token, so that sums alone favour short
-ones.  They are divided by a penalty that grows with the number n of tokens, eos included:
+The sum of log-probabilities falls with every token, so that sums alone favour short hypotheses.  A
+sum is divided by a penalty that grows with the number n of tokens, eos included:
 
     length  n^alpha                     alpha = 1: the mean log-probability
     gnmt    ((5 + n) / 6)^alpha         Wu et al. 2016 (Google's Neural Machine Translation), Eq. 14
@@ -21,16 +21,17 @@ MAX_PENALTY = 1 << 60
 
 
 def normalized(total: int, penalty: int) -> int:
-    """floor(total * 2^16 / penalty + 1/2): a sum of log-probabilities over its penalty.
+    """floor(total * 2^16 / penalty + 1/2): a sum of log-probabilities divided by its penalty.
 
-    `total` in (-2^43, 0], `penalty` in units of 2^-16 from 2^16 on (see `penalty`); everything fits
-    in 64 bits.  Rises with `total`, and for the same total with the penalty.
+    `total` lies in [-2^43, 0].  `penalty` is in units of 2^-16, at least 2^16 and at most 2^60.
+    Every intermediate fits in 64 bits.  The result never falls as `total` rises, and never falls as
+    `penalty` rises.
     """
     return ((total << (PENALTY_BITS + 1)) + penalty) // (2 * penalty)
 
 
 def penalties(options: BeamOptions, most: int) -> list[int]:
-    """The penalty of every number of tokens from 0 to `most`; that of 0 is never used."""
+    """The penalties for 0 to `most` tokens; the entry for 0 is never used."""
     return [penalty(options.normalization, options.alpha, max(n, 1)) for n in range(most + 1)]
 
 
@@ -38,9 +39,10 @@ def penalties(options: BeamOptions, most: int) -> list[int]:
 def penalty(normalization: Normalization, alpha: int, length: int) -> int:
     """The penalty of `length` tokens, in units of 2^-16: rounded half up, at most 2^60.
 
-    With alpha / 100 = p / q in lowest terms and the base n = a / b (see above), it is x rounded for
-    the x with x^q * b^p = a^p * 2^(16 q); half units of x are found bit by bit, so that the result
-    is exact.  It never falls as `length` grows, and is 2^16 for one token.
+    Let alpha / 100 = p / q in lowest terms, and let a / b be the base (n, or (5 + n) / 6).  The
+    penalty is the rounded x with x^q * b^p = a^p * 2^(16 q).  The loop finds the half units of x
+    bit by bit, so that the result is exact.  The penalty never falls as `length` grows, and it is
+    2^16 for one token.
     """
     if normalization == "none":
         return 1 << PENALTY_BITS

@@ -1,4 +1,4 @@
-"""What a search is asked for: one record a sentence."""
+"""The input of a search: one record for each sentence."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Tokens = Sequence[int]
 
 
 class Request(msgspec.Struct, frozen=True, eq=False):
-    """A sentence that is translated by a search.
+    """A sentence that a search translates.
 
-    ids         token ids of the source, with their frame; none for a decoder alone
-    limit       most tokens of the translation after its prefix, in [1, 8192]
-    prefix      token ids that the decoder is given first; the search begins after them
-    candidates  int32 [n], rising: the only token ids that the search considers; None: all of them.
-                Where eos is not among them, the translation has as many tokens as its limit
-    number      number of the text, in [0, 2^44): its random numbers depend on nothing else but the
-                seed (`search.sampling`)
+    ids         token ids of the source, with their frame; empty for a decoder alone
+    limit       largest number of tokens of the translation after its prefix, in [1, 8192]
+    prefix      token ids that the decoder reads first; the search begins after them
+    candidates  int32 [n], rising: the only token ids that the search considers; None: all ids.
+                Without eos among them, the translation has as many tokens as its limit
+    number      number of the text, in [0, 2^44); its random numbers depend only on this number and
+                on the seed (`search.sampling`)
     """
 
     ids: Tokens
@@ -37,11 +37,12 @@ class Request(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def steps(self) -> int:
-        """Most steps of the decoder: one for each token of the prefix, and the limit."""
+        """Largest number of decoder steps: one for each token of the prefix, and the limit."""
         return len(self.prefix) + self.limit
 
     def check(self, index: int, vocabulary: int) -> None:
-        """Raises ValueError or TypeError that names the field; `index`: place in the batch."""
+        """Raises ValueError or TypeError that names the field; `index` is the place in the
+        batch."""
         check_sequence(f"sentence {index}", self.ids)
         check_range("a limit", self.limit, 1, MAX_TOKENS)
         check_tokens(f"prefix {index}", self.prefix, vocabulary)
@@ -52,13 +53,13 @@ class Request(msgspec.Struct, frozen=True, eq=False):
 
 
 class Path(msgspec.Struct, frozen=True):
-    """A sentence whose translation is given.
+    """A sentence with a given translation.
 
-    ids     token ids of the source, with their frame; none for a decoder alone
-    start   the token id before the first, such as the Program's start
-    tokens  the token ids whose log-probabilities are wanted, 1 to 8192 of them; none of them ends
-            the path, so that it may be of any text
-    prefix  token ids that the decoder is given before them
+    ids     token ids of the source, with their frame; empty for a decoder alone
+    start   token id before the first token, such as the start of the Program
+    tokens  1 to 8192 token ids, whose log-probabilities are computed; an eos does not end the path,
+            so that the tokens may be of any text
+    prefix  token ids that the decoder reads before `tokens`
     """
 
     ids: Tokens
@@ -68,11 +69,12 @@ class Path(msgspec.Struct, frozen=True):
 
     @property
     def steps(self) -> int:
-        """Steps of the decoder."""
+        """Number of decoder steps."""
         return len(self.prefix) + len(self.tokens)
 
     def check(self, index: int, vocabulary: int) -> None:
-        """See `Request.check`."""
+        """Raises ValueError or TypeError that names the field; `index` is the place in the
+        batch."""
         check_sequence(f"sentence {index}", self.ids)
         if not is_integer(self.start):
             raise WrongValueError(f"start {index} is {self.start!r}, not an integer")
@@ -89,8 +91,8 @@ Record = TypeVar("Record", Request, Path)
 
 
 def check_records(kind: type[Record], records: Sequence[Record], vocabulary: int) -> None:
-    """Raises TypeError for anything but a sequence of such records, else what their `check`
-    raises."""
+    """Raises TypeError unless `records` is a sequence of `kind`; `check` of each record may raise
+    too."""
     check_sequence("the batch", records, f"a sequence of {kind.__name__}")
     for index, record in enumerate(records):
         if not isinstance(record, kind):
@@ -99,7 +101,7 @@ def check_records(kind: type[Record], records: Sequence[Record], vocabulary: int
 
 
 def check_no_candidates(requests: Sequence[Request]) -> None:
-    """Raises ValueError where a request that is drawn for has candidates."""
+    """Raises ValueError if a request has candidates, because sampling draws from all tokens."""
     if any(request.candidates is not None for request in requests):
         raise WrongValueError("candidates are for a search: tokens are drawn from all")
 

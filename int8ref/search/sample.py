@@ -1,4 +1,4 @@
-"""Sampling: the reference of what the compiled engine does in one call."""
+"""Sampling: the reference for the compiled engine, which runs it in one call."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from int8ref.search.sampling import drawn, random_numbers, weights
 
 
 def sample(decoder: Decoder, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
-    """Follow tokens that are drawn (see `search.sampling`), until eos or the sentence's limit.
+    """Draw a token in every step (see `search.sampling`) until eos or the limit of the sentence.
 
-    The tokens of a sentence's prefix come first; limits and random numbers count the tokens after
-    them.  A row that is done leaves the batch, and none depends on its neighbours.  The ids that
-    were drawn, without eos.
+    The tokens of a prefix come first.  A limit and the random numbers count the tokens after the
+    prefix.  Finished rows leave the batch.  The result of a row does not depend on other rows.
+
+    Returns the drawn ids, without eos.
     """
     session = decoder.session([request.ids for request in requests])
     sentence = np.arange(len(requests))

@@ -1,7 +1,7 @@
-"""Tokens drawn by their probability, in integers: the same seed gives the same text everywhere.
+"""Random tokens by their probability, in integers.  The same seed gives the same text everywhere.
 
-Random numbers are a function of the seed, the text's number and the step, so that no batch and no
-order of texts changes one.
+A random number depends only on the seed, the number of the text and the step.  Therefore no batch
+and no order of texts changes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from int8ref.spec.limits import ALL, MAX_BEAM
 
 RANDOM_BITS = 31
 LOW_BITS = 21
-"""Of a sum of weights, which is below 2^52."""
+"""Number of low bits of a sum of weights; the sum is below 2^52."""
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -28,19 +28,19 @@ Int64 = npt.NDArray[np.int64]
 
 
 def draw_number(text: int, draw: int) -> int:
-    """The number of one of several translations that are drawn of a text: 64 * text + draw."""
+    """The number of translation `draw` of text `text`: 64 * text + draw."""
     return text * MAX_BEAM + draw
 
 
 def random_numbers(seed: int, texts: Sequence[int], count: int) -> npt.NDArray[np.int32]:
-    """The numbers of the first `count` steps of each text, int32 [texts, count] in [0, 2^31).
+    """Random numbers in [0, 2^31) for the first `count` steps of each text, int32 [texts, count].
 
-    SplitMix64 (Steele et al. 2014, Fig. 17): at place p = 2^20 * text + step + 1 of the stream that
-    the seed begins,
+    They are places of a SplitMix64 stream (Steele et al. 2014, Fig. 17).  Place
+    p = 2^20 * text + step + 1 has, modulo 2^64, the number
 
         mixed(mixed(seed + 0x9E3779B97F4A7C15) + p * 0x9E3779B97F4A7C15) >> 33
 
-    modulo 2^64.  Texts in [0, 2^44), `count` at most 2^20.
+    `seed` lies in [0, 2^63), each text in [0, 2^44), and `count` is at most 2^20.
     """
     firsts = np.array(texts, np.uint64)[:, None] << np.uint64(STEP_BITS)
     places = np.add(firsts, np.arange(1, count + 1, dtype=np.uint64), dtype=np.uint64)
@@ -49,15 +49,17 @@ def random_numbers(seed: int, texts: Sequence[int], count: int) -> npt.NDArray[n
 
 
 def mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A bijection of 64 bits that leaves no bit of x alone, modulo 2^64."""
+    """A bijection of 64 bits, modulo 2^64.  Every bit of x changes many bits of the result."""
     x = np.multiply(x ^ (x >> np.uint64(30)), FIRST, dtype=np.uint64)
     x = np.multiply(x ^ (x >> np.uint64(27)), SECOND, dtype=np.uint64)
     return x ^ (x >> np.uint64(31))
 
 
 def scaled(softmax: LogSoftmax, temperature: int) -> tuple[int, int]:
-    """Multiplier and shift of the Program's log-softmax, divided by a temperature in hundredths:
-    rounded half up to at most 30 bits."""
+    """Multiplier and shift of the log-softmax, divided by a temperature in hundredths.
+
+    The multiplier is rounded half up, to at most 30 bits.
+    """
     multiplier = (2 * 100 * softmax.multiplier + temperature) // (2 * temperature)
     shift = softmax.shift
     while multiplier > MAX_MULTIPLIER and shift > 0:
@@ -66,14 +68,14 @@ def scaled(softmax: LogSoftmax, temperature: int) -> tuple[int, int]:
 
 
 def weights(logits: npt.NDArray[np.int32], softmax: LogSoftmax, sampling: Sampling) -> Int64:
-    """What tokens are drawn by, of rows of logits [rows, n]: int64 [rows, n] in [0, 2^32].
+    """The weights of the tokens, for rows of logits [rows, n]: int64 [rows, n] in [0, 2^32].
 
         z[r, n] = min(rounding_shift_right((max(x[r]) - x[r, n]) * multiplier, shift), 2^30)
         w[r, n] = exp2_precise(z[r, n])                                                         (A5)
 
-    with the `scaled` factors.  With `top_k` = k, w is 0 where x is below the k-th largest of its
-    row; then, with `top_p` = p, where it is below the largest v for which the sum of the w >= v is
-    at least p / 100 of the sum of all.
+    `multiplier` and `shift` come from `scaled`.  With `top_k` = k, w is 0 for each x below the k-th
+    largest of its row.  Then, with `top_p` = p, w is 0 for each w below v.  Here v is the largest
+    number such that the sum of the w >= v is at least p / 100 of the sum of all w.
     """
     x = logits.astype(np.int64)
     multiplier, shift = scaled(softmax, sampling.temperature)
@@ -93,10 +95,12 @@ def weights(logits: npt.NDArray[np.int32], softmax: LogSoftmax, sampling: Sampli
 
 
 def drawn(weight: Int64, number: int) -> int:
-    """The first token whose weights so far exceed floor(number / 2^31 * sum(weight)), about.
+    """Draw a token: `number` is a random number in [0, 2^31).
 
-    With s = sum(weight) = h * 2^21 + l the bound is floor(number * h / 2^10) + floor(number * l /
-    2^31), below s; `weight`: int64 [n], of a sum in [1, 2^52); `number` in [0, 2^31).
+    The drawn token is the first one at which the running sum of weights exceeds about number / 2^31
+    of the total.  With the total h * 2^21 + l, the exact bound is
+    floor(number * h / 2^10) + floor(number * l / 2^31), which is below the total.  `weight`: int64
+    [n], with a sum in [1, 2^52).
     """
     sums = weight.cumsum()
     high, low = divmod(int(sums[-1]), 1 << LOW_BITS)

@@ -1,1 +1,1 @@
-"""What the integers are: arithmetic, the form of an instruction, and limits."""
+"""The integer arithmetic, the form of an instruction, and the limits of a search."""

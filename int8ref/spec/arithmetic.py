@@ -1,16 +1,17 @@
-"""The arithmetic contract: the few integer primitives that every operation is built from.
+"""The arithmetic contract: the integer primitives from which every operation is built.
 
-Data is two's complement: int8 between operations (symmetric, [-127, 127]), int16 for residual sums
-and recurrent state, int32 for accumulators.  Inside a primitive every value is int64, and each
-primitive says which inputs it accepts; outside of that range it raises `OverflowError` instead of
-wrapping, so that a result which exists is always the mathematical one.
+Data is two's complement.  Between operations it is int8 in [-127, 127].  Residual sums and the
+recurrent state are int16.  Accumulators are int32.  Inside a primitive every value is int64.  Each
+primitive states the range of its inputs.  It raises `OverflowError` for an input outside this
+range, and it never wraps.  Therefore every returned result is the exact result of its formula.
 
-There is one rounding rule, round half up (ties towards +infinity), wherever a shift drops bits:
+A shift that drops bits rounds half up (ties towards +infinity), unless its formula says that it
+rounds down:
 
     rounding_shift_right(x, s) = floor(x / 2^s + 1/2)                                      (A1)
 
-and divisions say their own.  `int8ref.kernels.ir.arithmetic` holds the compiled twins of these
-functions, for scalars; the two are tested to be equal on every input they accept.
+Each division states its own rounding.  `int8ref.kernels.ir.arithmetic` holds the compiled twins of
+these functions, for scalars.  The tests compare each twin with its function.
 """
 
 from __future__ import annotations
@@ -19,39 +20,41 @@ import numpy as np
 import numpy.typing as npt
 
 VERSION = 3
-"""Arithmetic version: raised whenever any operation gives any other bit than before."""
+"""Version of the arithmetic.  It rises when any operation gives another bit for any valid input."""
 
 Integers = npt.NDArray[np.integer]
 Int64 = npt.NDArray[np.int64]
 
 DATA_MAX = 127
-"""Largest magnitude of int8 data: the range is symmetric, so that negation never saturates."""
+"""Largest magnitude of int8 data.  The range is symmetric, so that negation never saturates."""
 WIDE_MAX = 32767
 """Largest magnitude of int16 data (residual sums, recurrent state)."""
 INT32_MAX = 2**31 - 1
 MAX_SHIFT = 62
-"""Largest right shift of an int64."""
+"""Largest right shift of an int64 value."""
 
 EXP2_FRACTION_BITS = 10
 EXP2_ONE = 1 << 14
 EXP2_COEFFICIENTS = (1048576, -726726, 251070, -55780, 7150)
-"""2^-f on [0, 1) as a polynomial of degree 4 in f, coefficients in units of 2^-20, lowest first."""
+"""Coefficients of a polynomial of degree 4 in f that approximates 2^-f on [0, 1).  They are in
+units of 2^-20, lowest degree first."""
 EXP2_MAX_INPUT = 16 << EXP2_FRACTION_BITS
 RECIPROCAL_BITS = 29
 
 LOG_BITS = 20
-"""Fraction bits of logarithms: a unit is 2^-20 of an octave."""
+"""Fraction bits of logarithms: one unit is 2^-20 of an octave."""
 POWER_BITS = 32
-"""Fraction bits of the powers that are summed."""
+"""Fraction bits of the powers in a sum."""
 POWER_COEFFICIENTS = (2147483648, 1488514807, 515782930, 118750173, 19769302, 2029166)
-"""2^-f on [0, 1) as c0 - f (c1 - f (c2 - ...)), in units of 2^-31, lowest first."""
+"""Coefficients c0, c1, ... of c0 - f (c1 - f (c2 - ...)), which approximates 2^-f on [0, 1).  They
+are in units of 2^-31."""
 POWER_MAX_INPUT = 1 << 30
 
 
 def require_range(x: Integers | int, low: int, high: int, what: str) -> Int64:
-    """`x` widened to int64, after a check that every element lies in [low, high].
+    """Return `x` as int64 if every element lies in [low, high].
 
-    Raises `OverflowError` that names `what`, the offending value and the range.
+    Raises `OverflowError` otherwise.  The message names `what`, the offending value and the range.
     """
     wide = np.asarray(x).astype(np.int64)
     if wide.size and (wide.min() < low or wide.max() > high):
@@ -61,10 +64,10 @@ def require_range(x: Integers | int, low: int, high: int, what: str) -> Int64:
 
 
 def rounding_shift_right(x: Integers, shift: Integers | int) -> Int64:
-    """floor(x / 2^shift + 1/2): the one rounding of the contract (A1), round half up.
+    """floor(x / 2^shift + 1/2): round half up.  (A1)
 
-    `x` in (-2^63 + 2^(shift-1), 2^63 - 2^(shift-1)), `shift` in [0, 62]; the arrays broadcast.
-    shift = 0 returns x.
+    `x` lies in (-2^63 + 2^(shift-1), 2^63 - 2^(shift-1)) and `shift` in [0, 62].  The arrays
+    broadcast.  For shift = 0 the result is x.  Raises `OverflowError` outside these ranges.
     """
     s = require_range(shift, 0, MAX_SHIFT, "shift")
     wide = np.asarray(x).astype(np.int64)
@@ -76,7 +79,7 @@ def rounding_shift_right(x: Integers, shift: Integers | int) -> Int64:
 
 
 def saturate(x: Integers, low: int, high: int) -> Int64:
-    """min(max(x, low), high), elementwise: saturation of data.  Accumulators never saturate."""
+    """min(max(x, low), high), elementwise.  Only data saturates, never an accumulator."""
     return np.clip(np.asarray(x).astype(np.int64), low, high)
 
 
@@ -87,11 +90,15 @@ def requantize(
     low: int = -DATA_MAX,
     high: int = DATA_MAX,
 ) -> Int64:
-    """saturate(rounding_shift_right(acc * multiplier, shift)): an accumulator on a new scale.  (A2)
+    """saturate(rounding_shift_right(acc * multiplier, shift), low, high).  (A2)
 
-    A real factor M = scale_in / scale_out becomes the dyadic number multiplier * 2^-shift.
-    `acc` int32; `multiplier` in [0, 2^31); `shift` in [0, 62]; the product is exact in int64 and
-    is rounded once.  multiplier = 1 is the shift-only re-scaling of Lin et al. 2020 (Eq. 10).
+    The function brings an accumulator to another scale.  The number multiplier * 2^-shift
+    approximates the real factor scale_in / scale_out (Jacob et al. 2018, Eq. 6).  `acc` lies in
+    int32, `multiplier` in [0, 2^31), `shift` in [0, 62].  The product is exact in int64 and is
+    rounded once, half up.  With multiplier = 1 this is the shift-only re-scaling of Lin et al.
+    2020, Eq. 10.
+
+    Raises `OverflowError` outside these ranges.
     """
     a = require_range(acc, -INT32_MAX - 1, INT32_MAX, "requantize: accumulator")
     m = require_range(multiplier, 0, INT32_MAX, "requantize: multiplier")
@@ -99,7 +106,10 @@ def requantize(
 
 
 def bit_length(x: Integers) -> Int64:
-    """Number of bits of x: the e with 2^(e-1) <= x < 2^e, and 0 for x = 0.  `x` in [0, 2^63)."""
+    """The number of bits of x: the e with 2^(e-1) <= x < 2^e, and 0 for x = 0.
+
+    `x` lies in [0, 2^63).  Raises `OverflowError` outside this range.
+    """
     rest = require_range(x, 0, 2**63 - 1, "bit_length")
     bits = np.zeros_like(rest)
     for step in (32, 16, 8, 4, 2, 1):
@@ -110,7 +120,10 @@ def bit_length(x: Integers) -> Int64:
 
 
 def isqrt(x: Integers) -> Int64:
-    """floor(sqrt(x)), exact, for x in [0, 2^62): one bit of the root at a time."""
+    """floor(sqrt(x)), exact.  The loop finds one bit of the root at a time.
+
+    `x` lies in [0, 2^62).  Raises `OverflowError` outside this range.
+    """
     rest = require_range(x, 0, 2**62 - 1, "isqrt")
     root = np.zeros_like(rest)
     for bit in range(60, -1, -2):
@@ -122,10 +135,13 @@ def isqrt(x: Integers) -> Int64:
 
 
 def reciprocal(x: Integers) -> tuple[Int64, Int64]:
-    """(r, k) with r = floor(2^k / x) and k = bit_length(x) + 29, so that 1/x = r * 2^-k.      (A3)
+    """(r, k) with r = floor(2^k / x) and k = bit_length(x) + 29.  (A3)
 
-    `x` in [1, 2^32); r in [2^29, 2^30]: the relative error is below 2^-29
-    and never positive.  The one division of a row.
+    r * 2^-k approximates 1 / x.  `x` lies in [1, 2^32) and r in [2^29, 2^30].  The division rounds
+    down, so that the relative error lies in (-2^-29, 0].  One division serves a whole row, because
+    every element of the row is multiplied by r.
+
+    Raises `OverflowError` outside this range.
     """
     wide = require_range(x, 1, 2**32 - 1, "reciprocal")
     k = bit_length(wide) + RECIPROCAL_BITS
@@ -133,16 +149,18 @@ def reciprocal(x: Integers) -> tuple[Int64, Int64]:
 
 
 def exp2_negative(z: Integers) -> Int64:
-    """2^14 * 2^(-z / 2^10), rounded half up after a polynomial of degree 4.                   (A4)
+    """2^14 * 2^(-z / 2^10), by a polynomial of degree 4.  (A4)
 
-    `z` in [0, 2^14], fixed point with 10 fraction bits; the result lies in [0, 2^14], falls
-    monotonically, and is exactly 2^14 at z = 0.  With z = i * 2^10 + f:
+    `z` lies in [0, 2^14] and has 10 fraction bits.  With z = i * 2^10 + f:
 
         t = c0 + (f * (c1 + (f * (c2 + (f * (c3 + (f * c4 >> 10)) >> 10)) >> 10)) >> 10)
         result = rounding_shift_right(t, 6 + i)
 
-    The inner shifts round down.  Every intermediate fits in int32.  The largest error against the
-    exact power, over all inputs, is 0.541 of a unit in the last place.
+    The inner shifts round down; the last shift rounds half up.  Every intermediate fits in int32.
+    The result lies in [0, 2^14].  It never rises with z, and it is exactly 2^14 at z = 0.  The
+    largest error over all inputs is 0.541 units in the last place.
+
+    Raises `OverflowError` outside this range.
     """
     wide = require_range(z, 0, EXP2_MAX_INPUT, "exp2_negative")
     fraction = wide & ((1 << EXP2_FRACTION_BITS) - 1)
@@ -153,16 +171,18 @@ def exp2_negative(z: Integers) -> Int64:
 
 
 def exp2_precise(z: Integers) -> Int64:
-    """2^32 * 2^(-z / 2^20), rounded down after a polynomial of degree 5.                      (A5)
+    """2^32 * 2^(-z / 2^20), by a polynomial of degree 5.  (A5)
 
-    `z` in [0, 2^30], fixed point with 20 fraction bits; the result lies in [0, 2^32], falls
-    monotonically, is exactly 2^32 at z = 0 and 0 from z = 2^25 + 1 on.  With z = i * 2^20 + f:
+    `z` lies in [0, 2^30] and has 20 fraction bits.  With z = i * 2^20 + f:
 
         t = c0 - (f * (c1 - (f * (c2 - (f * (c3 - (f * (c4 - (f * c5 >> 20)) >> 20)) ... >> 20)
         result = (2 * t) >> i
 
-    All shifts round down; t lies in [2^30, 2^31], every factor in [0, 2^32), and every product
-    below 2^52.  Over all f, 2^-31 * t is the exact power but for a relative error below 8.7e-8.
+    All shifts round down.  t lies in [2^30, 2^31], every factor in [0, 2^32), and every product
+    below 2^52.  The result lies in [0, 2^32].  It never rises with z.  It is exactly 2^32 at z = 0,
+    and 0 for z > 2^25.  The relative error of 2^-31 * t is below 8.7e-8 for every f.
+
+    Raises `OverflowError` outside this range.
     """
     wide = require_range(z, 0, POWER_MAX_INPUT, "exp2_precise")
     fraction = wide & ((1 << LOG_BITS) - 1)
@@ -174,17 +194,20 @@ def exp2_precise(z: Integers) -> Int64:
 
 
 def log2(x: Integers) -> Int64:
-    """2^20 * log2(x), rounded half up: a bit of the fraction at a time, by squaring.           (A6)
+    """2^20 * log2(x), rounded half up.  (A6)
 
-    `x` in [1, 2^62).  With e = bit_length(x) - 1 and y = x * 2^(30 - e), rounded down, in
+    `x` lies in [1, 2^62).  With e = bit_length(x) - 1 and y = x * 2^(30 - e), rounded down, in
     [2^30, 2^31):
 
         result = e
         21 times: y = y^2 >> 30;  bit = y >> 31;  y = y >> bit;  result = 2 * result + bit
         result = (result + 1) >> 1
 
-    The square of y has twice its logarithm, whose integer part is the next bit.  The largest error
-    over all x is below 0.51 of a unit; a power of two is exact.  Rises monotonically.
+    Each turn of the loop squares y, which doubles the logarithm of y.  The integer part of the
+    doubled logarithm is the next bit of the result.  The error is below 0.51 units for every x, and
+    0 for a power of two.  The result never falls as x rises.
+
+    Raises `OverflowError` outside this range.
     """
     wide = require_range(x, 1, 2**62 - 1, "log2")
     result = bit_length(wide) - 1

@@ -1,16 +1,17 @@
-"""What an instruction of a Program is: a typed record that names values, tensors and constants.
+"""The form of an instruction: a typed record that names values, tensors and constants.
 
-An operation is one file in `int8ref/reference/`: its instruction (the class) and its meaning (the
-function of the same name in snake case, whose parameters are the instruction's fields).  Kinds of
-fields, declared as `spec.operands` says:
+An operation is one file in `int8ref/reference/`.  The file holds the instruction (a class) and its
+meaning (a function).  The name of the function is the name of the class in snake case.  The
+parameters of the function are the fields of the instruction, except the results.  `spec.operands`
+declares the fields.  There are four kinds of fields:
 
     value     a tensor that an earlier instruction computed, or an input of the sequence
-    result    the name under which the instruction's own result is kept
+    result    the name of a value that this instruction computes
     tensor    a constant tensor of the model file
     constant  an integer of the instruction itself
 
-Values live in a *domain*, which says what their rows are (`scope.Domain`).  Nothing mixes rows
-except attention, and that only within a sentence or within a row's own history.
+Each value has a *domain*, which says what its rows are (`scope.Domain`).  Attention mixes rows, but
+only rows of one sentence or of one row's own history.  No other operation mixes rows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def snake_case(name: str) -> str:
 
 
 Declared = tuple[tuple[str, Operand], ...]
-"""(field, declaration)."""
+"""(field, declaration) of each field."""
 
 
 class Instruction(
@@ -43,16 +44,18 @@ class Instruction(
     tag_field="op",
     tag=snake_case,
 ):
-    """Base of all instructions; subclasses declare fields, and `prove` what relates them.
+    """Base class of all instructions.  A subclass declares fields, and `prove` checks their
+    relations.
 
-    `in_place` says that every element of a result may take the place of the same element of an
-    operand: the kernel reads each element for the last time before it writes there.
+    `in_place` says that a result may be written over an operand.  The kernel of such an instruction
+    reads each element for the last time before it writes the same element of the result.
     """
 
     in_place: ClassVar[bool] = False
 
     def check(self, scope: Scope) -> None:
-        """Check operands against `scope` and define the results there; raises ProgramError."""
+        """Check the operands against `scope`, and define the results there.  Raises
+        ProgramError."""
         sizes = Sizes(self)
         operands, results = _in_order_of_checks(type(self))
         self._check(operands, scope, sizes)
@@ -66,33 +69,41 @@ class Instruction(
                 operand.check(scope, sizes, field, content)
 
     def prove(self, scope: Scope, sizes: Sizes) -> None:
-        """Check what relates operands, such as that no sum overflows; raises ProgramError."""
+        """Check relations between operands, such as that no sum overflows.  Raises ProgramError."""
 
     def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
-        """Multiply-adds, or steps as cheap, that a row takes at most; of a checked instruction."""
+        """Upper bound of the multiply-adds, or equally cheap steps, for one row.
+
+        The instruction must have passed `check`.
+        """
         return sum(max(values[name].width, 1) for name in self.names("result"))
 
     @property
     def op(self) -> str:
-        """Name of the operation: its file in `reference/` and in `kernels/`."""
+        """Name of the operation, which is also the name of its files in `reference/` and
+        `kernels/`."""
         return snake_case(type(self).__name__)
 
     def operands(self) -> list[tuple[str, str, Any]]:
-        """(field, kind, content) of every field in order; kind: value, result, tensor or constant.
+        """(field, kind, content) of every field in order.
 
-        Optional operands that are absent have the content None.
+        `kind` is value, result, tensor or constant.  The content of an absent optional operand is
+        None.
         """
         contents = ((name, kind, getattr(self, name)) for name, kind in field_kinds(type(self)))
         return [(name, kind, None if c is msgspec.UNSET else c) for name, kind, c in contents]
 
     def names(self, kind: str) -> list[str]:
-        """What the instruction names of one kind, in field order."""
+        """The names in the fields of one kind, in field order."""
         return [c for _, k, c in self.operands() if k == kind and c is not None]
 
 
 @cache
 def _in_order_of_checks(cls: type[Instruction]) -> tuple[Declared, Declared]:
-    """Values, constants and tensors, each of which may depend on those before; and results."""
+    """The operands in the order of their checks, and the results.
+
+    The order is values, constants, tensors, because a check may use sizes of earlier operands.
+    """
     declared = operands_of(cls)
     of_kind = {
         kind: tuple((field, operand) for field, operand in declared if operand.kind == kind)

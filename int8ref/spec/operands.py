@@ -1,18 +1,22 @@
-"""Declarations of operands: what each field of an instruction may be, said once.
+"""Declarations of operands: the kind, type, shape and range of each field of an instruction.
 
-From the declarations follow the checks of a Program (`Instruction.check`), how operands are laid
-out for native code (`abi.frame`), which tensors are repeated for every channel (`model.prepare`),
-how kernels are given their arguments (`machine.marshal`), and the tables of docs/arithmetic.md.
+These parts of the project read the declarations:
 
-A field is declared by its type hint, such as
+    Instruction.check       the checks of a Program
+    abi.frame               the layout of operands for native code
+    machine.model.prepare   the tensors that are repeated for every channel
+    machine.loop.marshal    the arguments of kernels
+    docs/arithmetic.md      the tables of operands
+
+A type hint declares a field, for example
 
     a: Annotated[str, Rows("int16")]
     shift: Annotated[str, Tensor("int8", (1,), 1, 62)]
     limit: Annotated[int, Constant(1, WIDE_MAX)]
     out: Annotated[str, Result("int16")]
 
-Widths and lengths are numbers, or a `Size` by name.  The first operand that is declared with a size
-of one name says how large it is, and all others must agree.
+A width or a length is a number or a named `Size`.  The first operand with a name sets the size of
+this name.  Every other operand with the same name must agree.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ DOMAINS: tuple[Domain, ...] = get_args(Domain)
 
 
 class Size:
-    """A number that operands share: a name, or a term of names.
+    """A number that operands share: a name, or an expression of names.
 
     A name is the name of a width, `FIELD.width` of the value in a field, or an attribute of the
     instruction.  `of` computes the number; sizes with the same text are equal.
@@ -61,7 +65,7 @@ Number = int | Size
 
 
 def size(name: str) -> Size:
-    """The size of this name."""
+    """The size with this name."""
     return Size(name, lambda sizes: sizes.value(name), name)
 
 
@@ -81,7 +85,7 @@ def _text(number: Number) -> str:
 
 
 class Sizes:
-    """The sizes and the domain of the rows of one instruction, as far as they are known."""
+    """The known sizes of one instruction, and the domain of its rows."""
 
     def __init__(self, instruction: Any) -> None:
         self.instruction = instruction
@@ -89,35 +93,37 @@ class Sizes:
         self._known: dict[str, int] = {}
 
     def value(self, name: str) -> int:
-        """The size of this name."""
+        """The size with this name, from an operand or from an attribute of the instruction."""
         found = self._known.get(name)
         return getattr(self.instruction, name) if found is None else found
 
     def of(self, number: Number) -> int:
-        """A number."""
+        """The integer of a number or of a size."""
         return number.of(self) if isinstance(number, Size) else number
 
     def wanted(self, number: Number | None) -> int | None:
-        """A number; None for any, and for a size that is to be bound."""
+        """The integer that an operand must have; None for any, and for a size that is still
+        open."""
         return None if number is None or self.is_open(number) else self.of(number)
 
     def is_open(self, number: Number | None) -> bool:
-        """Whether it is a size by name that nobody has said yet."""
+        """Whether `number` is a named size that no operand and no attribute has set."""
         if not isinstance(number, Size) or number.name is None:
             return False
         return number.name not in self._known and not hasattr(self.instruction, number.name)
 
     def bind(self, number: Number | None, found: int) -> None:
-        """Say how large it is, if that is open."""
+        """Set a size that is still open."""
         if isinstance(number, Size) and self.is_open(number):
             self._known[str(number.name)] = found
 
     def note(self, name: str, found: int) -> None:
-        """Keep a number under a name."""
+        """Store a number under a name."""
         self._known[name] = found
 
     def domain(self, name: str) -> Domain | None:
-        """A domain: by its own name, that of the rows, or an attribute of the instruction."""
+        """A domain by its own name, by "rows" for the domain of the rows, or by the name of an
+        attribute."""
         if name == "rows":
             return self.rows
         found: Domain = name if name in DOMAINS else getattr(self.instruction, name)
@@ -128,24 +134,25 @@ WIDTH = size("width")
 
 
 def narrow(limit: int) -> DType:
-    """The narrowest type of values from -limit to limit: int8 up to 127, else int16."""
+    """The narrowest type for values from -limit to limit: int8 up to 127, else int16."""
     return "int8" if limit <= DATA_MAX else "int16"
 
 
 class Operand(msgspec.Struct, frozen=True):
-    """A declaration; `kind` is value, result, tensor or constant."""
+    """The declaration of an operand; `kind` is value, result, tensor or constant."""
 
     kind: ClassVar[str]
 
     def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
-        """Check what a field holds, and bind the sizes that it says; raises ProgramError."""
+        """Check the content of a field, and set the sizes that it determines.  Raises
+        ProgramError."""
         raise NotImplementedError
 
 
 class Rows(Operand, frozen=True):
-    """A value [rows, width], or [rows] where its width is 0, of any of the `dtypes`.
+    """A value [rows, width], or [rows] where its width is 0, with one of the `dtypes`.
 
-    `domain`: "rows" is one and the same for all operands that have it.
+    All operands of an instruction whose `domain` is "rows" share one domain.
     """
 
     kind = "value"
@@ -167,7 +174,8 @@ class Rows(Operand, frozen=True):
 class Input(Operand, frozen=True):
     """An input of the sequence, int32 [rows]: `ids`, `positions` or `sentence` of the rows.
 
-    What is used as an index must come from the caller, who checks it: kernels do not.
+    Kernels use these numbers as indices and do not check them.  Therefore the numbers must be
+    inputs, because the caller checks inputs.
     """
 
     kind = "value"
@@ -183,9 +191,9 @@ class Input(Operand, frozen=True):
 
 
 class Tensor(Operand, frozen=True):
-    """A tensor of the model file, of any of the `dtypes`, with elements from `low` to `high`.
+    """A tensor of the model file, with one of the `dtypes` and elements from `low` to `high`.
 
-    `shape`: None for any size.
+    A None in `shape` stands for any size.
     """
 
     kind = "tensor"
@@ -202,9 +210,9 @@ class Tensor(Operand, frozen=True):
 
 
 class PerChannel(Operand, frozen=True):
-    """A tensor with one element for all channels, or one for each: [1] or [width].
+    """A tensor with one element for all channels, [1], or one element for each channel, [width].
 
-    Kernels are given [width].
+    A kernel receives [width].
     """
 
     kind = "tensor"
@@ -233,8 +241,8 @@ class Constant(Operand, frozen=True):
 class Result(Operand, frozen=True):
     """A value that the instruction computes: [rows, width], or [rows] where its width is 0.
 
-    `dtypes`: one, or those that `chosen` chooses from, by the instruction and the scope.  `like`:
-    a tensor that has the same type.
+    `dtypes` is one type, or several types from which `chosen` selects for an instruction.  `like`
+    is the field of a tensor that has the type of the result.
     """
 
     kind = "result"
@@ -256,5 +264,5 @@ class Result(Operand, frozen=True):
 
 
 def limited(width: Number = WIDTH) -> Result:
-    """A result from -limit to limit, for the constant `limit`, in the narrowest type."""
+    """A result in [-limit, limit], for the constant `limit`, in the narrowest type."""
     return Result("int8 int16", width, chosen=lambda instruction: narrow(instruction.limit))

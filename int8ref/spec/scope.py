@@ -1,5 +1,4 @@
-"""What an instruction is checked against: the values so far, the tensors, and errors that say
-where."""
+"""The context in which an instruction is checked: values, tensors, and errors with a place."""
 
 from __future__ import annotations
 
@@ -10,23 +9,28 @@ import numpy as np
 import numpy.typing as npt
 
 Domain = Literal["source", "target", "sentence", "history"]
-"""What the rows of a value are: the tokens of all source sentences, concatenated without padding;
-one row a hypothesis in a decoder step; one row a sentence; or, for each target row, one row for
-every step so far."""
+"""The rows of a value:
+
+source    the tokens of all source sentences, concatenated without padding
+target    the hypotheses in a decoder step
+sentence  the sentences
+history   for each target row, one row for every step so far
+"""
 DType = Literal["int8", "int16", "int32"]
 Tensors = dict[str, npt.NDArray[Any]]
 
 MAX_WIDTH = 1 << 20
 BLOCK = 1 << 20
-"""Elements of a tensor that are copied at once."""
+"""Elements of a tensor that one copy takes."""
 
 
 class ProgramError(ValueError):
-    """A Program that cannot be run as it stands: the message says which instruction and why."""
+    """A Program that cannot run; the message names the instruction and the reason."""
 
 
 class ValueType(msgspec.Struct, frozen=True):
-    """Type of a value: the domain of its rows, its dtype, and its width (0: one number a row)."""
+    """Type of a value: the domain of its rows, its dtype, and its width (0: one number for each
+    row)."""
 
     domain: Domain
     dtype: DType
@@ -41,9 +45,9 @@ class ValueType(msgspec.Struct, frozen=True):
 
 
 class Facts:
-    """The tensors of a Program while it is checked, and what is known of their elements.
+    """The tensors of a Program that is checked, and known facts about their elements.
 
-    Each tensor is looked through once, however many instructions name it.
+    Each tensor is read once, even if several instructions name it.
     """
 
     def __init__(self, tensors: Tensors) -> None:
@@ -52,19 +56,20 @@ class Facts:
         self._row_sums: dict[str, int] = {}
 
     def range(self, name: str) -> tuple[int, int]:
-        """The least and the largest element, as Python integers."""
+        """The smallest and the largest element, as Python integers."""
         if name not in self._ranges:
             tensor = self.tensors[name]
             self._ranges[name] = int(tensor.min()), int(tensor.max())
         return self._ranges[name]
 
     def largest_magnitude(self, name: str) -> int:
-        """max |x| as a Python integer: exact for the most negative number too."""
+        """max |x| as a Python integer, because -x of the most negative x does not fit in its
+        dtype."""
         low, high = self.range(name)
         return max(-low, high)
 
     def largest_row_sum(self, name: str) -> int:
-        """max_n sum_k |x[n, k]| of a matrix of int8."""
+        """max_n sum_k |x[n, k]| of an int8 matrix."""
         if name not in self._row_sums:
             rows = self.tensors[name]
             step = max(1, BLOCK // rows.shape[1])
@@ -75,7 +80,7 @@ class Facts:
 
 
 class Scope:
-    """What an instruction may refer to while a Program is checked: values so far, and tensors."""
+    """The values and tensors that an instruction may use while a Program is checked."""
 
     def __init__(self, where: str, values: dict[str, ValueType], facts: Facts) -> None:
         self.where = where
@@ -84,11 +89,11 @@ class Scope:
         self.used: set[str] = set()
 
     def fail(self, message: str) -> ProgramError:
-        """A ProgramError that says where."""
+        """A ProgramError whose message begins with the place."""
         return ProgramError(f"{self.where}: {message}")
 
     def require(self, condition: bool, message: str) -> None:
-        """Raise unless `condition`."""
+        """Raise ProgramError unless `condition` holds."""
         if not condition:
             raise self.fail(message)
 
@@ -101,7 +106,7 @@ class Scope:
     ) -> ValueType:
         """The type of value `name`, which must exist and fit; `dtypes` is like "int8 int32".
 
-        A history is only for instructions that ask for that domain.
+        A history fits only where `domain` is "history".
         """
         if name not in self.values:
             raise self.fail(f"value {name!r} is not defined before its use")
@@ -120,7 +125,8 @@ class Scope:
     def input(self, name: str, kind: str) -> ValueType:
         """The type of value `name`, which must be the input `kind` of a domain: ids, positions, ...
 
-        What is used as an index must come from the caller, who checks it: kernels do not.
+        Kernels use these numbers as indices and do not check them.  Therefore the numbers must be
+        inputs, because the caller checks inputs.
         """
         found = self.value(name, "int32", 0)
         wanted = f"{found.domain}.{kind}"
@@ -135,7 +141,7 @@ class Scope:
         low: int | None = None,
         high: int | None = None,
     ) -> npt.NDArray[Any]:
-        """Tensor `name`, checked for dtype, shape (None: any size) and range of its elements."""
+        """Tensor `name`, after checks of its dtype, its shape (None: any size) and its elements."""
         if name not in self.facts.tensors:
             raise self.fail(f"tensor {name!r} is missing")
         self.used.add(name)
@@ -156,11 +162,11 @@ class Scope:
         return found
 
     def constant(self, name: str, x: int, low: int, high: int) -> None:
-        """Check a constant of the instruction."""
+        """Check that a constant of the instruction lies in [low, high]."""
         self.require(low <= x <= high, f"{name} is {x}, outside [{low}, {high}]")
 
     def define(self, name: str, kind: ValueType) -> None:
-        """Add a result; every name is defined once."""
+        """Add a result.  Raises ProgramError if the name exists already."""
         self.require(name not in self.values, f"value {name!r} is defined twice")
         self.require(0 <= kind.width <= MAX_WIDTH, f"value {name!r} has width {kind.width}")
         self.values[name] = kind

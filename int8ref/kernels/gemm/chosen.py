@@ -1,8 +1,8 @@
-"""One row of the left matrix times chosen rows of a weight that lies as it is, [N, K].
+"""One row of the left matrix times chosen rows of an unpacked weight [N, K].
 
-A shortlist leaves some thousand of the vocabulary's columns, others for every sentence.  Packing
-them anew for each sentence would cost more than it saves; a column of the product is a row of the
-weight, whose K bytes lie side by side, so that a dot product runs along it.
+A shortlist selects some thousand columns of the vocabulary, and other columns for every sentence.
+To pack these columns for each sentence would cost more time than it saves.  A column of the product
+is a row of the weight, whose K bytes are contiguous.  Therefore a dot product runs along this row.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from int8ref.kernels.ir.vector import (
     variable,
 )
 
-AHEAD = 16  # rows of the weight: so far ahead they are fetched
+AHEAD = 16  # prefetch distance in rows of the weight
 LINE = 64
-ABREAST = 4  # rows of the weight at once: they share the loads of the left row
+ABREAST = 4  # rows of the weight at once, which share the loads of the left row
 
 
 def dots(left: int, weight: int, depth: int, start: int, tokens: int, count: int, out: int) -> None:
     """out[i] = start[t] + sum_k left[k] * weight[t, k] (mod 2^32) with t = tokens[i].
 
-    `left`: one row as `operands.prepare` makes it; `weight`: int8 [N, depth]; `start`: int32 [N]
+    `left`: one row from `operands.prepare`; `weight`: int8 [N, depth]; `start`: int32 [N]
     (`layout.start_values`); `tokens`, `out`: int32 [count].
     """
     row = view(left, OPERAND, (depth,)).astype(np.int64)
@@ -60,7 +60,7 @@ def _dots_ir(
     count: ir.Value,
     out: ir.Value,
 ) -> None:
-    # Chosen rows lie anywhere, so the CPU does not guess which comes next.
+    # Prefetch explicitly, because the CPU cannot predict the next chosen row.
     last = builder.sub(count, constant(I64, 1))
 
     def token(i: ir.Value) -> ir.Value:
@@ -78,7 +78,7 @@ def _dots_ir(
 def column_dots(
     left: int, weight: int, depth: int, start: int, first: int, count: int, out: int
 ) -> None:
-    """`dots` of the `count` rows of the weight from number `first` on."""
+    """`dots` with the `count` rows of the weight from row `first` on."""
     row = view(left, OPERAND, (depth,)).astype(np.int64)
     columns = view(weight + first * depth, np.int8, (count, depth)).astype(np.int64)
     total = view(start + first * 4, np.int32, (count,)) + columns @ row
@@ -112,7 +112,7 @@ def _all_dots(
     out: ir.Value,
     token: Callable[[ir.Value], ir.Value],
 ) -> None:
-    """The loops of `dots`, where token(i) is the number of the i-th row."""
+    """The loops of `dots`; token(i) is the number of the i-th row."""
     whole = builder.and_(count, ir.Constant(I64, -ABREAST))
     for abreast, first, last in ((ABREAST, ir.Constant(I64, 0), whole), (1, whole, count)):
         with loop(builder, first, last, abreast) as i:
@@ -153,7 +153,7 @@ def _sums(
 
 
 class Chosen(NamedTuple):
-    """One row, and the rows of a weight that it is multiplied by.
+    """One row, and the rows of a weight for its dot products.
 
     x       address of int8 [depth]
     weight  address of int8 [N, depth], not packed
@@ -173,7 +173,7 @@ class Chosen(NamedTuple):
 def row_chosen(chosen, out, workspace):
     """out[i] = start[t] + sum_k x[k] * weight[t, k] (mod 2^32) with t = tokens[i].
 
-    `out`: address of int32 [count]; `workspace`: of `scratch.workspace_bytes` bytes for one row.
+    `out`: address of int32 [count]; `workspace`: `scratch.workspace_bytes` bytes for one row.
     """
     prepare(chosen.x, 1, chosen.depth, workspace, 0)
     dots(

@@ -1,15 +1,14 @@
-"""The largest output of each row, exactly, with the outputs of a few columns alone.
+"""The exact largest output of each row, without most of the outputs.
 
-For every block of columns the coarse sums bound its outputs from above (`coarse_layout`).  Then,
-for each row by itself:
+The coarse sums give an upper bound of all outputs of a block of columns (`coarse_layout`).  Then
+each row is searched alone:
 
-1. Compute the outputs of the block with the largest bound.  Its best output is a lower bound of the
-   largest output of the row.
+1. Compute the outputs of the block with the largest bound.  The best of these outputs is a lower
+   bound of the largest output of the row.
 2. Walk over all blocks in order, and skip a block only if its upper bound is below the best exact
    output so far.  Therefore the result is exact.
 
-The walk begins at the first block again, because of equal outputs the one with the lowest index
-counts.
+The walk begins at the first block again, because the lowest index wins between equal outputs.
 """
 
 from __future__ import annotations
@@ -31,12 +30,14 @@ LOWEST = -(2**31)
 
 
 class CoarseProduct(NamedTuple):
-    """What is multiplied.
+    """The operands of the product.
 
-    x                            address of int8 [rows, depth]
-    coarse, coarse_start, length of `coarse_layout.pack_coarse`, addresses but for the length
-    weight                       address of int8 [columns, depth], not packed
-    start                        address of int32 [columns] (`layout.start_values`)
+    x             address of int8 [rows, depth]
+    coarse        address of `Coarse.weight` (`coarse_layout.pack_coarse`)
+    coarse_start  address of `Coarse.start`
+    length        `Coarse.length`
+    weight        address of int8 [columns, depth], not packed
+    start         address of int32 [columns] (`layout.start_values`)
     """
 
     x: Any
@@ -52,7 +53,7 @@ class CoarseProduct(NamedTuple):
 
 @kernel
 def coarse_argmax(product, index, value, workspace):
-    """index[m] = the lowest n with the largest acc[m, n], value[m] = that acc, if no acc wraps.
+    """index[m] = the lowest n with the largest acc[m, n], and value[m] = this acc, if no acc wraps.
 
     `index`, `value`: addresses of int32 [rows]; `workspace`: address of
     `coarse_layout.coarse_workspace` bytes.
@@ -75,7 +76,7 @@ def coarse_argmax(product, index, value, workspace):
 
 @kernel
 def _bound_blocks(product, first, size, raised, maxima):
-    """The largest coarse sum of every block, for some rows."""
+    """Compute the largest coarse sum of every block, for `size` rows from row `first` on."""
     depth = product.depth
     blocks = (product.columns + BLOCK - 1) // BLOCK
     pitch = raised_row_pitch(depth)
@@ -101,8 +102,11 @@ def _bound_blocks(product, first, size, raised, maxima):
 
 @kernel
 def _search_row(product, row, known, room, found):
-    """The largest output of one row; `known`: the coarse maxima of its blocks, `room`: scratch for
-    the row and the outputs of a block, `found`: where index and output go."""
+    """Find the largest output of one row.
+
+    `known`: the coarse maxima of its blocks; `room`: scratch for the row and for the outputs of a
+    block; `found`: addresses of the index and of the output.
+    """
     depth, columns = product.depth, product.columns
     index, value = found
     blocks = (columns + BLOCK - 1) // BLOCK
@@ -121,7 +125,7 @@ def _search_row(product, row, known, room, found):
         epilogue.argmax(sums, 1, width, column, index, value)
         least = max(least, int32_at(value, 0))
         following = block + 1
-        if promising:  # the most promising block has been seen: the walk over all of them begins
+        if promising:  # the block with the largest bound is done: begin the walk over all blocks
             epilogue.argmax_start(1, index, value)
             following, promising = 0, False
         block = next_block(known, following, blocks, least - slack)

@@ -1,17 +1,18 @@
-"""Coarse weights: what the search for the largest output needs of most columns.
+"""Coarse weights, with which the search for the largest output skips most columns.
 
-A weight is split into a coarse part and a small rest,
+A weight is the sum of a coarse part and a small rest:
 
     weight[n, k] = STEP * coarse[n, k] + rest[n, k],   |coarse| <= 32, |rest| <= 2
 
-so that with c[m, n] = bias[n] + STEP * sum_k x[m, k] * coarse[n, k] the inequality of Cauchy and
-Schwarz bounds every output (the lengths are rounded up, so in integers it holds as well):
+Let c[m, n] = bias[n] + STEP * sum_k x[m, k] * coarse[n, k].  The Cauchy-Schwarz inequality bounds
+every output:
 
     acc[m, n] <= c[m, n] + |x[m]| * max_n |rest[n]|
 
-A column whose bound is below a known output cannot be the largest one.  The coarse sums are cheap:
-with x raised to u8, vpmaddubsw adds pairs of products in 16 bits, and so small are the weights that
-two such pairs fit: 2 * 2 * 255 * 32 = 32640.
+The bound holds in integers too, because both lengths are rounded up.  A column whose bound is below
+a known output cannot have the largest output.  The coarse sums are cheap: x is raised to u8, and
+vpmaddubsw adds pairs of products in 16 bits.  Two pairs fit in 16 bits, because
+2 * 2 * 255 * 32 = 32640.
 """
 
 from __future__ import annotations
@@ -27,19 +28,21 @@ from int8ref.spec.arithmetic import isqrt
 from int8ref.spec.pair_sums import OFFSET
 
 STEP = 4
-REGISTERS = 2  # registers of columns that share a maximum
+REGISTERS = 2  # registers of a block
 BLOCK = REGISTERS * TARGET.pair_columns
-"""Columns that share a maximum."""
-COARSE_ROWS = 32  # rows that are searched at once: their maxima stay in the L2 cache
+"""Number of columns that share a maximum."""
+COARSE_ROWS = 32  # rows that are searched at once, so that their maxima stay in the L2 cache
 ALIGNMENT = 64
 MAX_DEPTH = 1 << 15
 MAX_BIAS = 1 << 30
-"""Up to these bounds no coarse sum leaves int32: STEP * 32 * 128 * 2^15 + 2^30 < 2^31."""
+"""With MAX_DEPTH and MAX_BIAS no coarse sum leaves int32: STEP * 32 * 128 * 2^15 + 2^30 < 2^31."""
 
 
 class Coarse(msgspec.Struct, frozen=True, eq=False):
-    """weight   int8 [ceil(N/BLOCK) * REGISTERS, K8/4, columns of a register, 4], zero padded
-    start    int32 [ceil(N/BLOCK) * BLOCK]: bias[n] - STEP * 128 * sum_k coarse[n, k]; then -2^31
+    """The packed coarse weights.
+
+    weight   int8 [ceil(N/BLOCK) * REGISTERS, K8/4, columns of a register, 4], zero padded
+    start    int32 [ceil(N/BLOCK) * BLOCK]: bias[n] - STEP * 128 * sum_k coarse[n, k]; padding -2^31
     length   the largest |rest[n]|, rounded up
     """
 
@@ -49,14 +52,17 @@ class Coarse(msgspec.Struct, frozen=True, eq=False):
 
 
 def split(weight: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """The coarse part floor((weight + 2) / 4) and the rest, in 8 bits throughout."""
+    """The coarse part floor((weight + 2) / 4) and the rest, computed in 8 bits."""
     coarse: NDArray[np.int8] = (weight >> np.int8(2)) + ((weight >> np.int8(1)) & np.int8(1))
     return coarse, np.subtract(weight, coarse << np.int8(2), dtype=np.int8)
 
 
 def useful(depth: int, bias: NDArray[np.int32]) -> bool:
-    """Whether coarse weights are of use: not where the CPU's dot products are as fast as coarse
-    ones, nor for numbers beyond MAX_DEPTH and MAX_BIAS."""
+    """Whether the search with coarse weights is possible and faster.
+
+    It is slower on a CPU whose dot products are as fast as coarse products.  It is not possible
+    beyond MAX_DEPTH and MAX_BIAS.
+    """
     largest = np.abs(bias.astype(np.int64)).max()
     return bool(TARGET.pair_products and depth <= MAX_DEPTH and largest <= MAX_BIAS)
 
@@ -68,7 +74,7 @@ def coarse_shape(n: int, k: int) -> tuple[int, int, int, int]:
 
 
 def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse:
-    """The coarse weights of int8 [N, K] with its bias int32 [N]; see `useful`."""
+    """The coarse weights of int8 [N, K] with bias int32 [N]; see `useful`."""
     n, k = weight.shape
     coarse, rest = split(weight)
     registers, groups, columns, _ = coarse_shape(n, k)
@@ -84,7 +90,7 @@ def pack_coarse(weight: NDArray[np.int8], bias: NDArray[np.int32]) -> Coarse:
 
 
 def coarse_workspace(coarse: Coarse) -> int:
-    """Bytes of scratch that suffice for the search with these weights, for any number of rows."""
+    """Bytes of scratch memory for a search with these weights, for any number of rows."""
     blocks, depth = len(coarse.start) // BLOCK, coarse.weight.shape[1] * GROUP
     row, sums = 2 * depth + 64, 4 * BLOCK
     size: int = ALIGNMENT + COARSE_ROWS * (raised_pitch(depth) + 4 * blocks) + row + sums

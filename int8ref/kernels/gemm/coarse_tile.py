@@ -1,4 +1,4 @@
-"""The leaves of the search for the largest output: coarse sums, and which blocks to look into."""
+"""The leaves of the search for the largest output: coarse sums, and the choice of blocks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from int8ref.kernels.ir.vector import (
 )
 
 LANES = 16  # maxima that are compared at once
-AHEAD = 4096  # bytes: a page, before whose end the CPU's own prefetcher stops
+AHEAD = 4096  # prefetch distance in bytes: a page, because the CPU's prefetcher stops at its end
 LINE = 64
 
 
@@ -35,7 +35,7 @@ def coarse_maxima(
     """int32 out[i] = max_n start[n] + STEP * sum_k a[i, k] * b[n, k] over the columns of a block.
 
     `a`: raised rows (`operands.raise_rows`), `pitch` bytes apart; `b`: the block's part of
-    `Coarse.weight`; `depth`: K, a multiple of 8; `start`: the block's part of `Coarse.start`;
+    `Coarse.weight`; `depth`: K, a multiple of 8; `start`: the block's part of `Coarse.start`; the
     results lie `out_pitch` bytes apart.  1 <= rows <= 6.
     """
     columns = BLOCK // REGISTERS
@@ -68,7 +68,7 @@ def _coarse_tile(
     out_pitch: ir.Value,
 ) -> None:
     if not TARGET.pair_products:
-        return  # nobody calls it on such a CPU
+        return  # never called on this CPU
     columns = TARGET.pair_columns
     step = QuadProducts(TARGET, columns)
     sums = step.sums
@@ -96,7 +96,8 @@ def _coarse_tile(
 
 
 def next_block(maxima: int, first: int, count: int, least: int) -> int:
-    """The lowest index from `first` on of an int32 that is at least `least`, or `count`."""
+    """The lowest index from `first` on of an int32 that is at least `least`; `count` if there is
+    none."""
     found = np.flatnonzero(view(maxima, np.int32, (count,))[first:] >= least)
     return int(first + found[0]) if len(found) else count
 
@@ -105,7 +106,7 @@ def next_block(maxima: int, first: int, count: int, least: int) -> int:
 def _next_block_ir(
     builder: ir.IRBuilder, maxima: ir.Value, first: ir.Value, count: ir.Value, least: ir.Value
 ) -> ir.Value:
-    # Sixteen at once, as long as none of them is large enough; then one by one.
+    # Sixteen numbers at once, until one of them is large enough; then one by one.
     place = variable(builder, first)
     for lanes in (LANES, 1):
         head = builder.append_basic_block("next.head")

@@ -1,9 +1,14 @@
-"""The innermost step: one group of four k, or two, for the columns of one register.
+"""The innermost step: one or two groups of four k, for the columns of one register.
 
-The classes say the same things of themselves: how a group of the left operand is spread over a
-register (`left`), how weights come into one (`right`), how a step adds to an accumulator (`step`),
-and what an accumulator starts and ends as (`first`, `last`); and for products along k instead of
-across the columns, how a register's worth of the left operand is read (`along`).
+Each class has these methods:
+
+    left    loads a group of the left operand, and repeats it over a register
+    right   loads weights to a register
+    along   loads a register of consecutive k of the left operand, for products along k
+            (QuadProducts has no such method)
+    step    adds a step's products to an accumulator
+    first   the first value of an accumulator
+    last    the sums of an accumulator
 """
 
 from __future__ import annotations
@@ -20,18 +25,18 @@ from int8ref.kernels.ir.vector import add_pairs, call, constant, load, offset, s
 
 
 class FourWay:
-    """A dot-product instruction: four k at once, one int32 lane for a column."""
+    """A dot-product instruction: four k at once, one int32 lane for each column."""
 
-    unrolled = True  # whether tall tiles gain from two groups in a turn of the loop
-    groups = 1  # in a step
+    unrolled = True  # whether tall tiles are faster with two groups in a turn of the loop
+    groups = 1  # groups of a step
 
     def __init__(self, target: InstructionSet) -> None:
         self.intrinsic = target.intrinsic
         self.columns = target.columns
         self.left_bytes = GROUP
         self.sums = vector(I32, target.columns)
-        # x86 intrinsics are declared over i32 lanes here: older LLVM knows no other form, newer
-        # LLVM upgrades it.
+        # x86 intrinsics are declared over i32 lanes, because older LLVM knows only this form.
+        # Newer LLVM upgrades it.
         self.bytes = vector(I8, target.columns * GROUP) if target.operand == "s8" else self.sums
 
     def left(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
@@ -57,10 +62,10 @@ class FourWay:
 
 
 class PairProducts:
-    """Products of s16 in pairs, in plain IR: two int32 lanes for a column, folded at the end."""
+    """Products of s16 in pairs, in plain IR: two int32 lanes for each column, added at the end."""
 
     groups = 1
-    unrolled = False  # with two groups at once LLVM runs out of registers and spills accumulators
+    unrolled = False  # because with two groups LLVM spills accumulators
 
     def __init__(self, target: InstructionSet) -> None:
         self.columns = target.columns
@@ -94,10 +99,10 @@ class PairProducts:
 
 
 class QuadProducts:
-    """Sums of four products in 16 bits, of weights for which that is exact (`quads`): the left
-    operand raised to u8, two groups of four k at once, one int32 lane for a column.
+    """Sums of four products in 16 bits, for weights for which they are exact (`quads`).
 
-    `strip` columns of a group lie together.
+    The left operand is raised to u8.  A step takes two groups of four k, and each column has one
+    int32 lane.  `strip` columns of a group are contiguous.
     """
 
     unrolled = False

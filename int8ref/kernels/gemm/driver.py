@@ -1,14 +1,15 @@
-"""C = X . W^T + bias on int8, in blocks, with what is done to C fused in.
+"""C = X . W^T + bias on int8, in blocks, with a fused epilogue.
 
-The sums are exact,
+The sums are exact:
 
     acc[m, n] = bias[n] + sum_k x[m, k] * weight[n, k]   (mod 2^32)
 
-and do not depend on the CPU, on M, or on which row it is.  Without a wrap the sum is the true one:
-K * 2^14 + |bias| < 2^31 suffices, so K <= 131071 with no bias, K <= 65536 with |bias| < 2^30.
+They do not depend on the CPU, on the number of rows, or on the place of a row.  If no sum wraps,
+acc is the true sum.  K * 2^14 + |bias| < 2^31 suffices: K <= 131071 without a bias, K <= 65536 with
+|bias| < 2^30.
 
-Nothing is checked: the caller vouches for addresses, types and shapes.  Nothing here raises,
-allocates or counts references, so the code can be run without Numba.
+Nothing is checked here; the caller guarantees addresses, types and shapes.  Nothing here raises,
+allocates or counts references, so that the code runs without Numba.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import int8_at
 
 COPY, REQUANTIZE, SHIFT, ARGMAX = range(4)
-"""What is done to the sums."""
+"""Kinds of epilogues."""
 
 row_pitch, raised_row_pitch = kernel(scratch.row_pitch), kernel(raised_pitch)
 block_rows = kernel(scratch.block_rows)
 
 
 class Product(NamedTuple):
-    """What is multiplied.
+    """The operands of the product.
 
-    quads        1 where the weight is one that `pair_sums.fits`, and `start` is for a left operand
-                 raised by `pair_sums.OFFSET`; else 0
+    quads        1 if `pair_sums.fits` holds for the weight, and `start` is for a left operand that
+                 is raised by `pair_sums.OFFSET`; else 0
     x            address of int8 [rows, depth], all 256 values
     packed       address of int8 [N64/S, depth8/4, S, 4]: `layout.pack(weight)`
-    start        address of int32 [ceil(N/64) * 64], `layout.start_values(weight, bias)`; or, with a
-                 start_shift that is not negative, of int16: `layout.narrow(start, start_shift)`
+    start        address of int32 [ceil(N/64) * 64], `layout.start_values(weight, bias)`; for
+                 start_shift >= 0 of int16: `layout.narrow(start, start_shift)`
     start_shift  unit of the start values, or `layout.WIDE`
     columns      N
     """
@@ -57,16 +58,18 @@ class Product(NamedTuple):
 
 
 class Epilogue(NamedTuple):
-    """What is done to the sums; what a kind has no use for may be 0.
+    """The conversion of the sums.  Fields that a kind does not use may be 0.
 
         COPY        out int32 [M, N] = acc
-        REQUANTIZE  out int8 [M, N] = clamp((acc * multiplier[n] + 2^(s-1)) >> s, low, high), half
-                    up, once, as if in unbounded integers; multiplier: address of int16 [N] in
-                    [0, 2^15), shift: address of s, int8 in [16, 46]
-        SHIFT       out int8 [M, N] = clamp((acc + 2^(s[n]-1)) >> s[n], low, high), in int32, half
-                    up; shift: address of int8 [N] in [1, 30], with |acc| + 2^(s[n]-1) < 2^31
-        ARGMAX      out int32 [M] = the lowest n with the largest acc; that acc goes to `value`,
-                    address of int32 [M]
+        REQUANTIZE  out int8 [M, N] = clamp((acc * multiplier[n] + 2^(s-1)) >> s, low, high),
+                    rounded once, half up, as in unbounded integers;
+                    multiplier: address of int16 [N] in [0, 2^15);
+                    shift: address of s, int8 in [16, 46]
+        SHIFT       out int8 [M, N] = clamp((acc + 2^(s[n]-1)) >> s[n], low, high),
+                    in int32, rounded half up;
+                    shift: address of s, int8 [N] in [1, 30], with |acc| + 2^(s[n]-1) < 2^31
+        ARGMAX      out int32 [M] = the lowest n with the largest acc;
+                    value: address of int32 [M], receives this acc
 
     -128 <= low <= high <= 127; low = 0 is a fused ReLU.
     """
@@ -82,7 +85,7 @@ class Epilogue(NamedTuple):
 
 @kernel
 def gemm(product, done, workspace):
-    """The product, and the `Epilogue` that is `done` to it.
+    """Compute the product, and apply the epilogue `done` to it.
 
     `workspace`: address of `scratch.workspace_bytes` bytes; each thread has its own.
     """
@@ -97,7 +100,7 @@ def gemm(product, done, workspace):
     if done.kind == ARGMAX:
         epilogue.argmax_start(rows, done.out, done.value)
     first = 0
-    while first < rows:  # a range with a step that is no constant would bring an exception in
+    while first < rows:  # because a range with a variable step adds an exception to the code
         size = min(block, rows - first)
         tiles, height, taller = split_rows(size)
         if product.quads:
@@ -113,7 +116,7 @@ def gemm(product, done, workspace):
             row = first
             for t in range(tiles):
                 count = height + 1 if t < taller else height
-                # Whole panels of int32 are computed where they belong.
+                # Whole panels of int32 are computed in their final place.
                 in_place = done.kind == COPY and width == PANEL
                 c = done.out + (row * columns + column) * 4 if in_place else tile
                 c_pitch = columns * 4 if in_place else PANEL * 4
@@ -133,7 +136,7 @@ def _starts(product, column, wide_start):
     """Address of the start values of a panel, as int32."""
     if product.start_shift < 0:
         return product.start + column * 4
-    panel = column // PANEL  # those of the next one are widened now, so that none waits for its own
+    panel = column // PANEL  # widen the next panel's values now, so that no panel waits for them
     following = min(column + PANEL, (product.columns - 1) // PANEL * PANEL)
     room = wide_start + (panel + 1) % 2 * START_BYTES
     widen(product.start + following * 2, product.start_shift, room)
@@ -142,8 +145,11 @@ def _starts(product, column, wide_start):
 
 @kernel
 def _finish(done, tile, place, columns_of, bits):
-    """Do what is done to the sums of a tile: `count` rows from `row` on, `width` of all `columns`
-    from `column` on."""
+    """Apply the epilogue to the sums of a tile.
+
+    `place` is (row, count): the tile has `count` rows from `row` on.  `columns_of` is (column,
+    width, columns): it has `width` of all `columns` columns, from `column` on.
+    """
     row, count = place
     column, width, columns = columns_of
     target, low, high = row * columns + column, done.low, done.high

@@ -1,5 +1,6 @@
-"""What becomes of a tile of sums while it is in the L1 cache: int32 [rows, 64], of which the first
-`width` columns count.
+"""Epilogues of a tile of sums, while it is in the L1 cache.
+
+A tile is int32 [rows, 64], of which the first `width` columns count.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from int8ref.kernels.ir.vector import (
     vector,
 )
 
-LANES = 16  # columns that the vector part of an epilogue takes at once
+LANES = 16  # columns of a vector
 LOWEST = -(2**31)
 ROW = PANEL * 4  # bytes in a row of a tile
 
@@ -88,9 +89,9 @@ def _requantize_ir(
     out: ir.Value,
     pitch: ir.Value,
 ) -> None:
-    # With the multiplier times 2^16 the shift is 32 or more: the upper half of product + rounding
-    # (at most 2^62 and 2^61) is all that is needed, and the rest of the shift is one of 32 bits,
-    # which AVX2 has and the one of 64 bits it has not.
+    # The multiplier is multiplied by 2^16, so that the shift is at least 32.  Then the upper half
+    # of product + rounding constant (at most 2^62 and 2^61) suffices.  The rest of the shift is a
+    # 32-bit shift, because AVX2 has no arithmetic 64-bit shift.
     rest = builder.trunc(builder.sub(shift, I64(16)), I32)
     half = builder.shl(I64(1), builder.add(shift, I64(15)))
     for lanes, start, stop in pieces(builder, width, LANES):
@@ -116,7 +117,7 @@ def shift_only(
 ) -> None:
     """int8 out[i, n] = clamp((tile[i, n] + 2^(shift[n]-1)) >> shift[n], low, high), in int32.
 
-    `shift`: int8 [width].  Needs |tile[i, n]| + 2^(shift[n]-1) < 2^31; beyond that the sum wraps.
+    `shift`: int8 [width].  |tile[i, n]| + 2^(shift[n]-1) < 2^31 must hold; beyond it the sum wraps.
     """
     bits = view(shift, np.int8, (width,)).astype(np.int32)
     for i in range(rows):
@@ -151,7 +152,7 @@ def _shift_only_ir(
 
 
 def argmax_start(rows: int, index: int, value: int) -> None:
-    """index[i] = 0, value[i] = -2^31, int32: where a running argmax starts from."""
+    """index[i] = 0 and value[i] = -2^31, in int32: the start of a running argmax."""
     view(index, np.int32, (rows,))[:] = 0
     view(value, np.int32, (rows,))[:] = LOWEST
 
@@ -166,9 +167,10 @@ def _argmax_start_ir(
 
 
 def argmax(tile: int, rows: int, width: int, column: int, index: int, value: int) -> None:
-    """Each row's running argmax, int32 index[i] and value[i], moves to this tile if that has more.
+    """Update each row's running argmax, int32 index[i] and value[i], with this tile.
 
-    `column` is the number of the tile's first column. A tie keeps the earlier, so the lower, index.
+    `column` is the number of the tile's first column.  A tie keeps the earlier index, which is
+    lower.
     """
     for i in range(rows):
         row = view(tile + i * ROW, np.int32, (width,))
@@ -194,7 +196,7 @@ def _argmax_ir(
         better = builder.icmp_signed(">", top, load(builder, best, I32))
         with builder.if_then(better, likely=False):
             store(builder, top, best)
-            # From the last column to the first, so that the lowest index is written last.
+            # Go from the last column to the first, so that the lowest index is written last.
             with loop(builder, 0, width) as back:
                 n = builder.sub(builder.sub(width, ir.Constant(I64, 1)), back)
                 value_n = load(builder, _element(builder, tile, i, n), I32)
@@ -205,7 +207,7 @@ def _argmax_ir(
 
 
 def largest(row: int, width: int) -> int:
-    """The largest of `width` int32 at `row`."""
+    """The largest of `width` int32 at address `row`."""
     return int(view(row, np.int32, (width,)).max())
 
 
@@ -230,8 +232,11 @@ def _element(builder: ir.IRBuilder, tile: ir.Value, i: ir.Value, n: ir.Value) ->
 
 
 def _narrow(builder: ir.IRBuilder, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
-    """int32 -> int8 in [low, high]. Saturating to int8 first has an instruction of its own, and the
-    clamp after it then takes four times as many lanes at once."""
+    """int32 -> int8 in [low, high].
+
+    The first saturation, to int8, is one instruction.  The clamp after it then processes four times
+    as many lanes at once.
+    """
     lanes = value.type.count if isinstance(value.type, ir.VectorType) else 1
     value = maximum(builder, value, constant(value.type, -128))
     value = minimum(builder, value, constant(value.type, 127))

@@ -1,6 +1,6 @@
-"""Heights of tiles: how rows are split into tiles, and a micro-kernel for each height.
+"""Heights of tiles: the split of rows into tiles, and one micro-kernel for each height.
 
-How many rows a tile has is fixed in each LLVM function, as what it holds of them lies in registers.
+Each LLVM function has a fixed number of rows, because the sums of the rows are in registers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I64
 
 PARAMETERS = 7
-"""Addresses and sizes that a micro-kernel takes."""
+"""Number of addresses and sizes that a micro-kernel takes."""
 
 
 @kernel
 def split_rows(rows: int) -> tuple[int, int, int]:
-    """(tiles, height, taller): as few tiles as possible, of heights that differ by one at most; the
-    first `taller` of them have height + 1 rows, the others `height`.  `rows` is positive."""
+    """(tiles, height, taller): the smallest number of tiles, with heights that differ by at most 1.
+
+    The first `taller` tiles have height + 1 rows; the others have `height` rows.  `rows` is
+    positive.
+    """
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
     return tiles, rows // tiles, rows % tiles
 
@@ -28,8 +31,10 @@ def split_rows(rows: int) -> tuple[int, int, int]:
 def height_function(
     module: ir.Module, name: str, height: int, emit: Callable[..., None]
 ) -> ir.Function:
-    """The LLVM function of one height, made once in a module: emit(builder, height, *parameters)
-    writes its body."""
+    """The LLVM function of one height, which exists once in a module.
+
+    emit(builder, height, *parameters) writes its body.
+    """
     name = f"int8ref.{name}.{TARGET.name}.{height}"
     if name in module.globals:
         return module.globals[name]

@@ -1,4 +1,4 @@
-"""Bringing rows of the left matrix into the form that the micro-kernels read."""
+"""Conversion of rows of the left matrix to the form that the micro-kernels read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from int8ref.spec.pair_sums import OFFSET
 
 
 def prepare(x: int, rows: int, depth: int, prepared: int, pitch: int) -> None:
-    """Rows of `depth` int8 at `x` -> rows of u8 = x + 128, s8 = x or s16 = x, `pitch` bytes apart.
+    """Convert rows of `depth` int8 at `x` to rows of u8 = x + 128, s8 = x or s16 = x.
 
-    Each row is filled up to a multiple of 8 with zeros; the weights they meet are zero too.
+    The new rows lie `pitch` bytes apart.  Each row is padded with zeros to a multiple of 8; the
+    weights of the padding are zero too.
     """
     _copy_rows(x, rows, depth, prepared, pitch, TARGET.operand)
 
@@ -28,8 +29,10 @@ def _prepare_ir(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
 
 
 def raise_rows(x: int, rows: int, depth: int, raised: int, pitch: int) -> None:
-    """Rows of `depth` int8 at `x` -> rows of u8 = x + 128, `pitch` bytes apart, filled up with
-    zeros to a multiple of 8."""
+    """Convert rows of `depth` int8 at `x` to rows of u8 = x + 128.
+
+    The new rows lie `pitch` bytes apart.  Each row is padded with zeros to a multiple of 8.
+    """
     _copy_rows(x, rows, depth, raised, pitch, "u8")
 
 

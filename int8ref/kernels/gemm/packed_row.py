@@ -1,4 +1,4 @@
-"""One row of a packed weight, as a table of embeddings that is the output matrix too is read."""
+"""One row of a packed weight, for a table of embeddings that is also the output matrix."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from int8ref.kernels.ir.vector import load, loop, offset, store
 
 
 def unpack_row(packed: int, depth: int, row: int, out: int) -> None:
-    """int8 out[k] = weight[row, k] of a weight of `depth` columns that `layout.pack` has packed.
+    """int8 out[k] = weight[row, k], for a weight of `depth` columns from `layout.pack`.
 
-    Behind them `out` has room up to a multiple of 8.
+    `out` must have room for `depth` rounded up to a multiple of 8.
     """
     columns, groups = TARGET.strip, padded(depth, DEPTH) // GROUP
     strip = view(

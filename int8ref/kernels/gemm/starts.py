@@ -1,4 +1,4 @@
-"""Start values in 16 bits, as they are kept where they fit, brought to 32 a panel at a time."""
+"""Conversion of 16-bit start values to 32 bits, one panel at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LANES = 16
 
 
 def widen(start: int, shift: int, out: int) -> None:
-    """int32 out[n] = start[n] * 2^shift of the int16 of a panel."""
+    """int32 out[n] = start[n] * 2^shift, for the int16 start values of a panel."""
     view(out, np.int32, (PANEL,))[:] = view(start, np.int16, (PANEL,)).astype(np.int32) << shift
 
 

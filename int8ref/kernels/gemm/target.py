@@ -1,28 +1,29 @@
-"""Instruction sets: which dot product the CPU has, what tile of accumulators its registers hold.
+"""Instruction sets: the dot product of the CPU, and the tile of accumulators in its registers.
 
-The choice is made from exactly the feature string that Numba compiles for, which is also the key of
-its cache on disk: code, cache and CPU cannot disagree. An LLVM intrinsic that the target lacks
-aborts the process, so nothing here is guessed from anything else.
+The choice depends only on the feature string for which Numba compiles.  The same string is the key
+of Numba's cache on disk, so that code, cache and CPU cannot disagree.  Nothing else may decide,
+because an LLVM intrinsic that the target lacks aborts the process.
 
-    name       inner instruction                 left operand   columns a register   registers
+    name       inner instruction                 left operand   columns / register   registers
     vnni512    vpdpbusd zmm  (u8 * s8, four k)   u8             16                   32
     vnni256    vpdpbusd ymm  (u8 * s8, four k)   u8              8                   16
     sdot       sdot          (s8 * s8, four k)   s8              4                   32
     generic    plain vector IR (s16, two k):     s16            bits / 64            32 or 16
                LLVM makes it vpmaddwd, pmaddwd, smlal and so on
 
-The u8 trick. vpdpbusd multiplies unsigned by signed bytes. A signed byte a with its top bit flipped
-and read as unsigned is a + 128, so that
+The u8 trick.  vpdpbusd multiplies unsigned bytes by signed bytes.  If the top bit of a signed byte
+a is flipped, and the byte is read as unsigned, its value is a + 128:
 
     sum_k (a[k] + 128) * w[k] = sum_k a[k] * w[k] + 128 * sum_k w[k]
 
-and the last term depends on the weight alone: it is taken off the value the accumulators start
-from (`layout.start_values`). vpdpbusd does not saturate, and addition modulo 2^32 is associative,
-so the result is exact modulo 2^32 whatever the intermediate sums are. The final sum itself fits in
-int32 for K <= 131071 with all of int8, as 131071 * 128 * 128 < 2^31, less what the bias takes.
+The last term depends only on the weight.  It is subtracted from the start values of the
+accumulators (`layout.start_values`).  vpdpbusd does not saturate, and addition modulo 2^32 is
+associative.  Therefore the result is exact modulo 2^32, whatever the intermediate sums are.
+Without a bias, the final sum fits in int32 for K <= 131071 and all int8 values, because
+131071 * 128 * 128 < 2^31.
 
-Pair products. A product of two s16 that hold int8 values is at most 2^14, a pair of them 2^15:
-exact in int32, and again associative from there on.
+Pair products.  The product of two s16 that hold int8 values is at most 2^14, and the sum of two
+such products at most 2^15.  Both are exact in int32, where addition modulo 2^32 is associative.
 """
 
 from __future__ import annotations
@@ -36,17 +37,18 @@ TILE_ROWS = 6  # rows of the tallest tile of accumulators
 
 
 class InstructionSet(msgspec.Struct, frozen=True):
-    """A row of the table above; `intrinsic` is the LLVM name of the dot product, if it has one."""
+    """A row of the table above; `intrinsic` is the LLVM name of the dot product, if there is
+    one."""
 
     name: str
-    strip: int  # output columns whose weights lie together
+    strip: int  # output columns whose weights are contiguous
     operand: str  # "u8", "s8" or "s16": the form in which the kernel reads the left matrix
-    columns: int  # output columns that one register of accumulators serves
-    registers: int  # vector registers that the target has
+    columns: int  # output columns of one register of accumulators
+    registers: int  # number of vector registers
     intrinsic: str = ""
-    fetching_rows: int = 0  # tiles of so many rows at most fetch the weights of the next ones ahead
-    pair_products: str = ""  # LLVM name of u8 * s8 in saturated pairs, where it beats dot products
-    pair_sums: str = ""  # LLVM name of s16 * s16 in pairs, which goes with it
+    fetching_rows: int = 0  # largest height of tiles that prefetch the weights of the next columns
+    pair_products: str = ""  # LLVM name of u8 * s8 in saturated pairs, if it is the faster way
+    pair_sums: str = ""  # LLVM name of s16 * s16 in pairs, for the sums of pair_products
 
     @property
     def operand_bytes(self) -> int:
@@ -54,20 +56,21 @@ class InstructionSet(msgspec.Struct, frozen=True):
 
     @property
     def offset(self) -> int:
-        """What the left operand is raised by."""
+        """The number that the kernel adds to the left operand."""
         return 128 if self.operand == "u8" else 0
 
     @property
     def pair_columns(self) -> int:
-        """Output columns that a register of int32 sums of pair products serves."""
+        """Output columns of one register of int32 sums of pair products."""
         return 2 * self.columns
 
     def registers_across(self, rows: int, panel: int, columns: int, groups: int) -> int:
-        """Accumulators of `columns` side by side in a tile of `rows` rows, whose steps take so many
-        groups: a power of two, at most a panel.
+        """Number of accumulators of `columns` columns, side by side in a tile of `rows` rows.
 
-        Besides them the registers hold the weights, which only one row takes from memory one by
-        one, a group of the left operand, and a product; with two groups two of these, and ones.
+        A step takes `groups` groups.  The result is a power of two, and at most a panel wide.  The
+        other registers hold the weights, a group of the left operand, and a product.  A tile of one
+        row needs only one register for weights, because it loads them one by one.  With two groups,
+        the left operand and the product need two registers each, and a constant of ones needs one.
         """
         others = 3 * groups - 1
         across = panel // columns

@@ -1,7 +1,8 @@
-"""Micro-kernels: a few rows of the left matrix times one panel of weights, held in registers.
+"""Micro-kernels: a few rows of the left matrix times one panel of weights, in registers.
 
-For each height of 1 to 6 rows there is one LLVM function. It goes over the panel in strips as wide
-as the accumulators allow; inside a strip the loop over k loads each weight once for all rows.
+There is one LLVM function for each height of 1 to 6 rows.  It walks over the panel in strips, which
+are as wide as the accumulators allow.  In a strip, the loop over k loads each weight once for all
+rows.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from int8ref.kernels.ir.vector import load, loop, offset, prefetch, store, vecto
 def multiply(
     rows: int, a: int, a_pitch: int, b: int, groups: int, start: int, c: int, c_pitch: int
 ) -> None:
-    """c[i, n] = start[n] + sum_k a[i, k] * b[n, k] (mod 2^32), `rows` by the 64 columns of a panel.
+    """c[i, n] = start[n] + sum_k a[i, k] * b[n, k] (mod 2^32), for `rows` rows and the 64 columns
+    of a panel.
 
-    `a`: prepared rows (`operands.prepare`), `a_pitch` bytes apart; `b`: a packed panel, int8
-    [64/S, groups, S, 4]; `start`: int32 [64]; `c`: int32 rows, `c_pitch` bytes apart.
-    1 <= rows <= 6, `groups` even and positive.
+    `a`: prepared rows (`operands.prepare`), `a_pitch` bytes apart; `b`: a packed panel, int8 [64/S,
+    groups, S, 4]; `start`: int32 [64]; `c`: int32 rows, `c_pitch` bytes apart.  1 <= rows <= 6;
+    `groups` is even and positive.
     """
     _multiply(OPERAND, rows, a, a_pitch, b, groups, start, c, c_pitch)
 
@@ -40,13 +42,14 @@ def _multiply_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) ->
 def multiply_quads(
     rows: int, a: int, a_pitch: int, b: int, groups: int, start: int, c: int, c_pitch: int
 ) -> None:
-    """`multiply` with raised rows (`operands.raise_rows`) and weights that `quads.fits`."""
+    """`multiply` with raised rows (`operands.raise_rows`), and weights for which `pair_sums.fits`
+    holds."""
     _multiply(np.uint8, rows, a, a_pitch, b, groups, start, c, c_pitch)
 
 
 @lowers(multiply_quads)
 def _multiply_quads_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Value) -> None:
-    if TARGET.pair_products:  # else nobody calls it
+    if TARGET.pair_products:  # otherwise it is never called
         call_by_height(builder, quads_function, rows, arguments)
 
 
@@ -61,7 +64,7 @@ def _multiply(
     c: int,
     c_pitch: int,
 ) -> None:
-    """What both mean, for left rows of `operand`."""
+    """The meaning of `multiply` and `multiply_quads`, for left rows of type `operand`."""
     strips = view(b, np.int8, (PANEL // TARGET.strip, groups, TARGET.strip, GROUP))
     panel = strips.transpose(0, 2, 1, 3).reshape(PANEL, -1)
     for i in range(rows):
@@ -71,12 +74,12 @@ def _multiply(
 
 
 def tile_function(module: ir.Module, height: int) -> ir.Function:
-    """The LLVM function of one height, made once in a module."""
+    """The LLVM function of one height, which exists once in a module."""
     return height_function(module, "gemm", height, partial(_tile, dot(TARGET)))
 
 
 def quads_function(module: ir.Module, height: int) -> ir.Function:
-    """The same for sums of four products in 16 bits."""
+    """The LLVM function of one height for sums of four products in 16 bits."""
     return height_function(
         module, "quads", height, partial(_tile, QuadProducts(TARGET, TARGET.strip))
     )
@@ -116,7 +119,7 @@ def _tile(
 
 
 def _column(builder: ir.IRBuilder, b: ir.Value, groups: ir.Value, column: ir.Value) -> ir.Value:
-    """Where the weights of a column of a panel begin: inside the strip that it is in."""
+    """Address of the weights of a column of a panel, inside the strip of this column."""
     before = builder.and_(column, ir.Constant(I64, -TARGET.strip))
     inside = builder.and_(column, ir.Constant(I64, TARGET.strip - 1))
     strip = offset(builder, b, builder.mul(before, groups), GROUP)
@@ -126,7 +129,7 @@ def _column(builder: ir.IRBuilder, b: ir.Value, groups: ir.Value, column: ir.Val
 def _fetch_ahead(
     builder: ir.IRBuilder, step: Step, columns: list[ir.Value], group: ir.Value, groups: ir.Value
 ) -> None:
-    """Fetch what the next turn over k will read when it is at this group: the columns behind."""
+    """Prefetch the weights of the next columns at this group, which the next loop over k reads."""
     width = len(columns) * step.columns
     behind = offset(builder, builder.mul(groups, ir.Constant(I64, GROUP)), width)
     for column in columns[:: TARGET.strip // step.columns]:
@@ -142,7 +145,8 @@ def _over_k(
     groups: ir.Value,
     firsts: list[ir.Value],
 ) -> list[ir.Value]:
-    """The loop over k: accumulators [row][register across], which start as `firsts`."""
+    """The loop over k.  Returns the accumulators [row][register across], which start as
+    `firsts`."""
     across = len(firsts) // len(rows)
     unroll = DEPTH // GROUP // step.groups if step.unrolled or len(rows) == 1 else 1
     before, body = builder.block, builder.append_basic_block("k.body")

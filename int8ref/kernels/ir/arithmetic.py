@@ -1,8 +1,8 @@
-"""Compiled twins of `int8ref.spec.arithmetic`, for scalars; formulas and ranges are given there.
+"""Compiled twins of `int8ref.spec.arithmetic` for scalars.  The originals have formulas and ranges.
 
-Every step is cast: compiled code and the interpreter promote integers differently, and these
-functions must give the same bits under both.  Ranges are not checked here: the Program proves them
-before the first run, and the reference raises where it does not hold.
+Every step has a cast, because compiled code and the interpreter promote integers differently, and
+both must give the same bits.  The twins check no ranges, because the Program proves the ranges
+before the first run.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _bit_length_ir(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 @kernel
 def isqrt(x):
-    """Twin of `arithmetic.isqrt`: a bit of the root at a time, from the highest that can be set."""
+    """Twin of `arithmetic.isqrt`.  The loop starts at the highest bit that the root can have."""
     rest = np.int64(x)
     root = np.int64(0)
     bit = ONE << ((bit_length(rest) >> ONE) << ONE)
@@ -81,7 +81,10 @@ def reciprocal(x):
 
 
 def shift_right(x: np.int32, shift: np.int32) -> np.int32:
-    """x >> shift in int32, 0 <= shift < 32.  Numba's own shift is of 64 bits, slow in vectors."""
+    """x >> shift in int32, 0 <= shift < 32.
+
+    Numba's own shift has 64 bits, and is slow in vectors.
+    """
     return np.int32(np.int32(x) >> np.int32(shift))
 
 
@@ -91,7 +94,7 @@ def _shift_right_ir(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.V
 
 
 def shift_left(x: np.int32, shift: np.int32) -> np.int32:
-    """x << shift in int32, 0 <= shift < 32, as `shift_right`."""
+    """x << shift in int32, 0 <= shift < 32; see `shift_right`."""
     return np.int32(np.int32(x) << np.int32(shift))
 
 

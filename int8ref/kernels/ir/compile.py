@@ -1,11 +1,12 @@
-"""How every kernel is compiled: one decorator, so that no kernel can choose other arithmetic.
+"""The decorator of every kernel.  One decorator fixes the arithmetic of all kernels.
 
 nogil=True            sentences run in parallel threads
-error_model="numpy"   no Python exceptions inside, so that the object code needs no interpreter
-_nrt=False            nothing is allocated or counted, so that it needs no run-time library either
-inline="always"       a kernel becomes part of its caller before types are inferred: Numba optimises
-                      every function with all it calls from scratch, so few of them compile fastest
-no fastmath           there is nothing to relax: integers only
+error_model="numpy"   no Python exceptions, so that the object code needs no interpreter
+_nrt=False            no allocation and no reference counts, so that the object code needs no
+                      run-time library
+inline="always"       a kernel becomes part of its caller before type inference; few functions
+                      compile fastest, because Numba optimises each function with all its callees
+no fastmath           integers have nothing to relax
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numba import config, njit
 
 from int8ref.host.cpu import cpu
 
-_, config.CPU_NAME, config.CPU_FEATURES = cpu()  # of which Numba may not know all
+_, config.CPU_NAME, config.CPU_FEATURES = cpu()  # Numba may not know all features
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 

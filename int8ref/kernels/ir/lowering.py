@@ -1,10 +1,9 @@
-"""How a kernel's leaf gets from Python to LLVM IR.
+"""Leaves: Python functions whose compiled form is written in LLVM IR.
 
-A leaf is a plain Python function over addresses and sizes whose body is NumPy: that is its meaning,
-and it is what runs under NUMBA_DISABLE_JIT=1. `@lowers(leaf)` attaches a generator of IR, which is
-what compiled code gets in its place. Leaves take and return int64 and nothing else, so no reference
-count, exception or allocation comes into the compiled code.  (Leaves of scalar arithmetic may be of
-another type of integer.)
+A leaf is a plain Python function over addresses and sizes.  Its NumPy body defines it, and runs
+under NUMBA_DISABLE_JIT=1.  `@lowers(leaf)` attaches a generator of IR, which compiled code uses
+instead.  Leaves take and return only int64, so that compiled code contains no reference count, no
+exception and no allocation.  Leaves of scalar arithmetic may use another integer type.
 """
 
 # mypy: disable-error-code="no-untyped-call, untyped-decorator"
@@ -31,8 +30,10 @@ I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 def lowers(
     leaf: Callable[..., Any], kind: types.Type = types.int64
 ) -> Callable[[Emitter], Emitter]:
-    """Attach `emit(builder, *arguments)` to `leaf`, whose arguments are of this kind, and so is
-    what it returns, if anything."""
+    """Attach `emit(builder, *arguments)` to `leaf`.
+
+    All arguments have the type `kind`.  The result has the same type, unless the leaf returns None.
+    """
     python = inspect.signature(leaf)
     arguments = [kind] * len(python.parameters)
     typed = signature(types.void if python.return_annotation == "None" else kind, *arguments)
@@ -65,9 +66,9 @@ def view(address: int, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]
 
 
 def address(array: NDArray[Any] | None, dtype: type) -> int:
-    """Where the elements of a C-contiguous array of `dtype` begin; 0 for None.
+    """Address of the first element of a C-contiguous array of `dtype`; 0 for None.
 
-    Raises TypeError otherwise; compiled code finds it out when it is compiled.
+    Raises TypeError for any other array; compiled code reports this at compile time.
     """
     if array is None:
         return 0
@@ -100,7 +101,7 @@ def _lower_address(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> 
 
 
 def int32_at(address: int, index: int) -> int:
-    """The int32 number `index` at an address."""
+    """Element `index` of an int32 array at an address."""
     return int(view(address + 4 * index, np.int32, (1,))[0])
 
 

@@ -1,4 +1,4 @@
-"""Bytes from one place to another."""
+"""Copies of bytes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from int8ref.kernels.ir.lowering import I8, lowers, view
 from int8ref.kernels.ir.vector import load, loop, offset, pieces, store, vector
 
 LANES = (64, 8)
-"""Bytes that are copied at once."""
+"""Bytes that one load copies."""
 
 
 def copy_bytes(source: int, target: int, count: int) -> None:
-    """target[i] = source[i] for `count` bytes; the two do not overlap."""
+    """target[i] = source[i] for `count` bytes; source and target do not overlap."""
     view(target, np.int8, (count,))[:] = view(source, np.int8, (count,))
 
 

@@ -1,7 +1,7 @@
-"""The few idioms of LLVM vector IR that the leaves are written in.
+"""The idioms of LLVM vector IR in the leaves.
 
-Addresses are i64 values. Loads and stores promise no alignment: on aligned data that costs nothing,
-and it never faults.
+Addresses are i64 values.  Loads and stores promise no alignment.  This costs nothing on aligned
+data, and never faults.
 """
 
 # mypy: disable-error-code="no-untyped-call, untyped-decorator"
@@ -18,12 +18,13 @@ from int8ref.kernels.ir.lowering import I32, I64
 
 
 def vector(element: ir.Type, lanes: int) -> ir.Type:
-    """A vector type, or for one lane the element: the same code then serves the ragged end."""
+    """A vector type; for one lane the element type, so that the same code handles the ragged
+    end."""
     return ir.VectorType(element, lanes) if lanes > 1 else element
 
 
 def constant(kind: ir.Type, value: int) -> ir.Constant:
-    """`value` in every lane."""
+    """A constant with `value` in every lane."""
     return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)
 
 
@@ -45,7 +46,7 @@ def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
 
 
 def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
-    """`value` in every lane."""
+    """A vector with `value` in every lane."""
     if lanes == 1:
         return value
     empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
@@ -54,7 +55,7 @@ def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
 
 
 def sum_lanes(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """The sum of all lanes; of one lane, the value."""
+    """The sum of all lanes; a scalar is returned unchanged."""
     if not isinstance(value.type, ir.VectorType):
         return value
     while value.type.count > 1:
@@ -63,14 +64,14 @@ def sum_lanes(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 def variable(builder: ir.IRBuilder, first: ir.Value) -> ir.Value:
-    """The address of a variable that holds `first`; LLVM keeps it in a register."""
+    """The address of a variable with the initial value `first`; LLVM keeps it in a register."""
     place = cgutils.alloca_once(builder, first.type)
     builder.store(first, place)
     return place
 
 
 def greatest_lane(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """The largest of all lanes; of one lane, the value."""
+    """The largest of all lanes; a scalar is returned unchanged."""
     if not isinstance(value.type, ir.VectorType):
         return value
     lanes = value.type.count
@@ -82,14 +83,14 @@ def greatest_lane(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 def pick(builder: ir.IRBuilder, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
-    """The given lanes of `value`."""
+    """The lanes of `value` with these numbers."""
     empty = ir.Constant(value.type, ir.Undefined)
     mask = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
     return builder.shuffle_vector(value, empty, mask)
 
 
 def add_pairs(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """Half as many lanes: 0 + 1, 2 + 3, and so on."""
+    """The sums of lanes 0 and 1, 2 and 3, and so on: half as many lanes."""
     lanes = value.type.count
     return builder.add(
         pick(builder, value, range(0, lanes, 2)), pick(builder, value, range(1, lanes, 2))
@@ -97,10 +98,10 @@ def add_pairs(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 def by_parity(builder: ir.IRBuilder, value: ir.Value) -> list[ir.Value]:
-    """The int32 lanes 0, 2, ... and 1, 3, ... as int64; of one lane, that one.
+    """The even int32 lanes and the odd int32 lanes, each as int64; a scalar gives one int64.
 
-    x86 multiplies the lower halves of 64 bits, so that the even lanes need nothing done to them and
-    the odd ones a shift.
+    x86 multiplies the lower halves of 64-bit lanes.  Therefore even lanes need no work, and odd
+    lanes need one shift.
     """
     if not isinstance(value.type, ir.VectorType):
         return [builder.sext(value, I64)]
@@ -110,7 +111,7 @@ def by_parity(builder: ir.IRBuilder, value: ir.Value) -> list[ir.Value]:
 
 
 def upper_halves(builder: ir.IRBuilder, parts: list[ir.Value]) -> ir.Value:
-    """The upper 32 bits of int64 lanes, put together again as `by_parity` took them apart."""
+    """The upper 32 bits of int64 lanes, in the lane order before `by_parity`."""
     if len(parts) == 1:
         return builder.trunc(builder.lshr(parts[0], constant(I64, 32)), I32)
     lanes = 2 * parts[0].type.count
@@ -120,13 +121,13 @@ def upper_halves(builder: ir.IRBuilder, parts: list[ir.Value]) -> ir.Value:
 
 
 def call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
-    """A call of an LLVM intrinsic by its full name."""
+    """A call of the LLVM intrinsic with this full name."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
 def prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
-    """Bring a cache line near; never faults."""
+    """Prefetch a cache line; never faults."""
     pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
@@ -154,8 +155,10 @@ def loop(
 def pieces(
     builder: ir.IRBuilder, width: ir.Value, *lanes: int
 ) -> list[tuple[int, ir.Value, ir.Value]]:
-    """(lanes, start, stop) of loops over `width`: in vectors of each size (powers of two, falling),
-    then the ragged end one by one."""
+    """(lanes, start, stop) of loops over `width`: one for each vector size, then the ragged end.
+
+    The vector sizes are powers of two, and fall.
+    """
     stops = [builder.and_(width, ir.Constant(I64, -size)) for size in lanes]
     starts = [ir.Constant(I64, 0), *stops]
     return list(zip((*lanes, 1), starts, (*stops, width), strict=True))

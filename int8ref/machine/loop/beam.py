@@ -1,8 +1,9 @@
 """Beam search in native code.
 
-A live hypothesis has a row of the batch.  When a step is ranked, the best successor of each
-hypothesis stays in its row; only further successors are copied, to rows that nobody lives in, and
-the last rows move to where others left.  So no copy overwrites what another one reads.
+A live hypothesis has a row of the batch.  After the ranking of a step, the best successor of each
+hypothesis stays in the row of the hypothesis.  Only further successors are copied, to free rows.
+The last rows then move to free rows before them.  Therefore no copy overwrites a row that another
+copy reads.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from int8ref.machine.loop.steps import advance_to_head, begin
 
 @kernel
 def _feed(frame, call, row, s, node, step):
-    """Make the last token of a hypothesis, or of the prefix that it begins after, the input of its
-    row; `step` counts the tokens so far."""
+    """Make the last token of a hypothesis the input of its row.
+
+    If the hypothesis has no token yet, use the last token of the prefix.  `step` is the number of
+    tokens so far.
+    """
     ids = ids_of(frame, call)
     if node < 0:
         ids[row] = table(call, call_at(call).given, s + 1)[s, step - 1]
@@ -33,9 +37,10 @@ def _feed(frame, call, row, s, node, step):
 
 @part
 def settle(frame: int, call: int, sentences: int, step: int) -> int:
-    """Give every live hypothesis a row of its own, with its states; returns how many there are.
+    """Give every live hypothesis a row of its own with its states; returns the number of live
+    hypotheses.
 
-    As many rows as hypotheses live are used, the first ones.
+    The live hypotheses use the first rows.
     """
     counts = counts_of(call, sentences)
     claimed = array(search_of(call).claimed, (sentences * call_at(call).beam_size,), np.int64)
@@ -57,7 +62,7 @@ def settle(frame: int, call: int, sentences: int, step: int) -> int:
 
 @kernel
 def _claim(call, counts, claimed):
-    """Let the first hypothesis of every row stay there; returns how many hypotheses live."""
+    """Let the first hypothesis of every row stay there; returns the number of live hypotheses."""
     for row in range(len(claimed)):
         claimed[row] = 0
     rows = 0
@@ -73,7 +78,7 @@ def _claim(call, counts, claimed):
 
 @part
 def beam(frame: int, call: int) -> None:
-    """Twin of `search.beam`: encode, then step until no hypothesis lives."""
+    """Twin of `search.beam`: encode, then run steps until no hypothesis lives."""
     sentences = begin(frame, call)
     counts = counts_of(call, sentences)
     search_of(call).node_count = 0

@@ -26,7 +26,7 @@ LOWEST = np.int64(-(2**31) - 1)
 
 @kernel
 def _insert(chosen, token, logit):
-    """Put a logit that is larger than the last one where it belongs, behind equal ones."""
+    """Replace the last choice by a larger logit, and move it up behind equal or larger ones."""
     at = chosen.shape[0] - 1
     while at > 0 and logit > chosen[at - 1].gain:
         chosen[at].token, chosen[at].gain = chosen[at - 1].token, chosen[at - 1].gain
@@ -42,12 +42,14 @@ def _clear(chosen):
 
 @kernel
 def likeliest(row, maxima, chosen):
-    """The largest logits of a row with their tokens, the lower of equal ones first; the token is -1
-    where there are no more.
+    """The largest logits of a row with their tokens; of equal logits, the lower token comes first.
 
-    `maxima`: scratch, one a block.  As many blocks as tokens are chosen have a maximum of at least
-    the least of those that are then the largest; so no block with a smaller one has a token that
-    is chosen, and most blocks are not looked into.
+    If the row has fewer logits than choices, the token of the other choices is -1.
+
+    `maxima` is scratch, one number for each block.  Let n be the number of choices.  The first loop
+    finds the n blocks with the largest maxima, and `least` is the smallest of these maxima.  At
+    least n logits are not smaller than `least`.  Therefore a block with a smaller maximum has no
+    chosen token, and the second loop skips it.
     """
     last = chosen.shape[0] - 1
     width = row.shape[0]
@@ -73,7 +75,7 @@ def likeliest(row, maxima, chosen):
 
 @part
 def _weigh(call: int, logits: int, width: int, row: int) -> None:
-    """The likeliest of the logits of a row, with their log-probabilities."""
+    """Choose the likeliest logits of a row, and compute their log-probabilities."""
     multiplier, shift = call_at(call).multiplier, call_at(call).shift
     values, chosen = array(logits, (width,), np.int32), choices_of(call, row)
     maxima = array(search_of(call).maxima, ((width + BLOCK - 1) // BLOCK,), np.int64)
@@ -86,7 +88,7 @@ def _weigh(call: int, logits: int, width: int, row: int) -> None:
 
 @part
 def choose(frame: int, call: int, rows: int) -> None:
-    """The likeliest tokens of every row and their log-probabilities."""
+    """Choose the likeliest tokens of every row, with their log-probabilities."""
     if call_at(call).candidates != 0:
         sentence = sentence_of(frame, call)
         for r in range(rows):

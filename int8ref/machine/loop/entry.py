@@ -1,4 +1,4 @@
-"""The one native function of the machine: its argument is the address of a call."""
+"""The one native function of the machine.  Its argument is the address of a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from int8ref.machine.loop.sample import sample
 
 
 def call_machine(address):
-    """Do what the call at `address` asks for."""
+    """Run the call at `address`."""
     call = call_at(address)
     if call.mode == GREEDY:
         greedy(call.frame, address)

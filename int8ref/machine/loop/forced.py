@@ -21,7 +21,7 @@ from int8ref.machine.loop.steps import (
 
 @part
 def forced(frame: int, call: int) -> None:
-    """Twin of `search.forced.log_probabilities`: that of every given token."""
+    """Twin of `search.forced.log_probabilities`: the log-probability of every given token."""
     sentences = begin(frame, call)
     lengths = vector(call_at(call).lengths, sentences)
     sentence = sentence_of(frame, call)
@@ -42,7 +42,8 @@ def forced(frame: int, call: int) -> None:
 
 @kernel
 def _score(frame, call, sentences, first, count, length):
-    """The log-probabilities of the next tokens of a few rows, which become their ids."""
+    """Write the log-probabilities of the next tokens of a few rows; each token becomes the id of
+    its row."""
     c = call_at(call)
     given, out = table(call, c.given, sentences), table(call, c.out, sentences)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)

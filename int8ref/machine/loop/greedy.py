@@ -10,9 +10,9 @@ from int8ref.machine.loop.steps import advance, begin, candidate_logits, candida
 
 @part
 def greedy(frame: int, call: int) -> None:
-    """Twin of `search.greedy`: encode, then step until every row is done.
+    """Twin of `search.greedy`: encode, then run steps until every row is finished.
 
-    The last instruction puts the ids, unless only candidates count: then it is left out.
+    The last instruction writes the ids.  It does not run if only candidates count.
     """
     chosen = call_at(call).candidates != 0
     instructions = call_at(call).decoder_rows - (1 if chosen else 0)

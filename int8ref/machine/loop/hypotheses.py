@@ -14,7 +14,7 @@ LIVE_BYTES, ENDED_BYTES, CHOICE_BYTES = (kind.itemsize for kind in (LIVE, ENDED,
 
 @kernel
 def search_of(call):
-    """What is where."""
+    """The record of the search, with its addresses."""
     return record(call_at(call).hypotheses, HYPOTHESES)
 
 
@@ -27,20 +27,20 @@ def live_of(call, s):
 
 @kernel
 def ended_of(call, s):
-    """The hypotheses of a sentence that ended: ENDED [beam]."""
+    """The ended hypotheses of a sentence: ENDED [beam]."""
     size = call_at(call).beam_size
     return array(search_of(call).ended + np.int64(s) * size * ENDED_BYTES, (size,), ENDED)
 
 
 @kernel
 def counts_of(call, sentences):
-    """How many hypotheses each sentence has: COUNTS [sentences]."""
+    """The numbers of hypotheses of each sentence: COUNTS [sentences]."""
     return array(search_of(call).counts, (np.int64(sentences),), COUNTS)
 
 
 @kernel
 def nodes_of(call, count):
-    """The first nodes: NODE [count]."""
+    """The first `count` nodes: NODE [count]."""
     return array(search_of(call).nodes, (np.int64(count),), NODE)
 
 
@@ -53,5 +53,5 @@ def choices_of(call, row):
 
 @kernel
 def successors_of(call):
-    """Room for the successors of one sentence: LIVE [beam]."""
+    """Memory for the successors of one sentence: LIVE [beam]."""
     return array(search_of(call).successors, (call_at(call).beam_size,), LIVE)

@@ -1,4 +1,5 @@
-"""The loop over instructions: each is a call of the native function of its operation."""
+"""The loop over instructions.  Each instruction is a call of the native function of its
+operation."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from int8ref.machine.loop.part import part, symbol
 
 
 def dispatch(opcode: int, frame: int, code: int) -> None:
-    """Run the instruction at `code`: a call of the native function of its operation."""
+    """Run the instruction at `code` by a call of the native function of its operation."""
     op = next(op for op, index in OPCODES.items() if index == opcode)
     step_of(op)(frame, code)
 

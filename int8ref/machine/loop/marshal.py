@@ -1,19 +1,21 @@
-"""How the operands of an instruction become the arguments of its kernel: `step(frame, code)`.
+"""The conversion of an instruction's operands to the arguments of its kernel: `step(frame, code)`.
 
-A kernel has a parameter for each field of its instruction.  What the parameter is given follows
-from the declaration of the field (`spec.operands`):
+A kernel has a parameter for each field of its instruction.  The declaration of the field decides
+the argument (`spec.operands`):
 
     a value or a result   an array [rows, width], or [rows] where its width is 0
-    a tensor              an array of its shape; one for each channel, where it may be one for all
+    a tensor              an array of its shape; `PerChannel`: one element for each channel
     a constant            int64
     an absent value       None; an absent result is an array that must not be written
 
-A parameter that is no field is given by the function of its name, of (frame, code), in the module
-of the kernel or in `kernels.views`: such as `workspace`, the address of the scratch memory.
+A parameter that is not a field receives the result of the function with its name, called with
+(frame, code).  This function is in the kernel's module or in `kernels.views`.  An example is
+`workspace`, the address of the scratch memory.
 
-Where an operand may be of several types, or absent, `step` branches over the variants: over all
-there may be, or over those that the module of the kernel lists in VARIANTS, most special first.  A
-kernel whose operands are special has a `step` of its own in its module, and needs no such kernel.
+If an operand may have several types, or may be absent, `step` branches over the variants.  The
+variants are all combinations, or the list VARIANTS of the kernel's module, with the most special
+variant first.  The module of an operation with special operands defines `step` itself, and needs no
+kernel of this form.
 """
 
 from __future__ import annotations
@@ -43,11 +45,11 @@ from int8ref.spec.operands import (
 )
 
 Variant = dict[str, str | None]
-"""The type of each operand that may be of several, None for absent."""
+"""The type of each operand with several types; None for an absent operand."""
 
 
 def step_of(op: str) -> Callable[[int, int], None]:
-    """Runs the instruction at an address of code, with the values of a frame."""
+    """The function that runs the instruction at an address of code, on the values of a frame."""
     module = importlib.import_module(f"int8ref.kernels.{op}")
     own = getattr(module, "step", None)
     step = own or _compiled(op, module)
@@ -56,13 +58,13 @@ def step_of(op: str) -> Callable[[int, int], None]:
 
 def _compiled(op: str, module: ModuleType) -> Callable[[int, int], None]:
     names = {**vars(views), **vars(module), "np": np, "kernel": getattr(module, op)}
-    exec(source(op, module), names)  # text that is made of declarations
+    exec(source(op, module), names)  # the text comes from declarations only
     step: Callable[[int, int], None] = names["step"]
     return step
 
 
 def source(op: str, module: ModuleType) -> str:
-    """The text of `step`."""
+    """The Python text of `step`."""
     kernel = getattr(module, op)
     parameters = list(inspect.signature(getattr(kernel, "py_func", kernel)).parameters)
     marshal = _Marshal(INSTRUCTIONS[op])
@@ -85,7 +87,7 @@ class _Marshal:
         self._at = operand_places(cls)
 
     def variants(self) -> Iterator[Variant]:
-        """All combinations of types; a type that follows that of another operand is no choice."""
+        """All combinations of types.  A result with `like` has the type of the other operand."""
         several = {
             name: operand.dtypes.split()
             for name, operand in self._operands.items()
@@ -113,7 +115,7 @@ class _Marshal:
         return f"{'if' if first else 'elif'} {' and '.join(tests)}:"
 
     def argument(self, name: str, variant: Variant) -> str:
-        """What a parameter of the kernel is given."""
+        """The expression for a parameter of the kernel."""
         if name not in self._operands:
             return f"{name}(frame, code)"
         operand, at = self._operands[name], self._at[name]
@@ -145,12 +147,12 @@ class _Marshal:
         return str(number)
 
     def _is_own(self, number: Number) -> bool:
-        """Whether only tensors have this length: then it is in their operands."""
+        """Whether only tensors have this length, so that the length is in their operands."""
         named = isinstance(number, Size) and number.name in self._at
         return isinstance(number, Size) and not named and number not in self._widths()
 
     def _widths(self) -> dict[Number, int]:
-        """Where in code the value lies that has a width."""
+        """Width -> first word of a value operand with this width."""
         return {
             operand.width: self._at[name]
             for name, operand in reversed(self._operands.items())

@@ -1,7 +1,7 @@
-"""Parts of the machine: functions that are compiled on their own, once, and called by a symbol.
+"""Parts of the machine: functions that are compiled separately, once, and called by a symbol.
 
-Everything else becomes part of its caller before it is compiled, and the time that takes grows
-faster than the size of the whole.
+Every other function becomes part of its caller before compilation.  Parts save time, because the
+time of a compilation grows faster than the size of the code.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -20,7 +20,7 @@ from int8ref.kernels.ir.lowering import I64, lowers
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 PARTS: list[Callable[..., Any]] = []
-"""In the order of definition, which puts a part before those that call it."""
+"""All parts in the order of definition, so that a part comes before its callers."""
 
 
 def symbol(name: str) -> str:
@@ -29,7 +29,7 @@ def symbol(name: str) -> str:
 
 
 def part(function: Function) -> Function:
-    """Make a function of int64, with a result of int64 or none (as annotated), a part."""
+    """Make a function a part.  It takes int64, and returns int64 or None, as annotated."""
     result = I64 if inspect.signature(function).return_annotation == "int" else ir.VoidType()
 
     def call(builder: ir.IRBuilder, *arguments: ir.Value) -> ir.Value | None:

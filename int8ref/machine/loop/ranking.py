@@ -1,4 +1,5 @@
-"""A step of one sentence's beam search: what lives on, what is complete, and when it ends."""
+"""One step of the beam search of one sentence: live hypotheses, complete hypotheses, and the
+end."""
 
 from __future__ import annotations
 
@@ -21,19 +22,19 @@ from int8ref.search.length import PENALTY_BITS
 
 HALVES = np.int64(PENALTY_BITS + 1)
 COMPLETE, CUT = range(2)
-"""How a hypothesis ends."""
+"""The two ways in which a hypothesis ends."""
 
 
 @kernel
 def _score(call, total, length):
-    """Twin of `search.length.normalized`, with the penalty of so many tokens."""
+    """Twin of `search.length.normalized`, with the penalty of `length` tokens."""
     penalty = word(call_at(call).penalties, length)
     return ((total << HALVES) + penalty) // (penalty + penalty)
 
 
 @kernel
 def _add_node(call, choice, parent):
-    """A token after those of `parent`; returns its node."""
+    """Add a token after node `parent`; returns the new node."""
     node = search_of(call).node_count
     new = nodes_of(call, node + 1)[node]
     new.token, new.gain, new.parent = choice.token, choice.gain, parent
@@ -43,7 +44,7 @@ def _add_node(call, choice, parent):
 
 @kernel
 def _add_ended(call, counts, s, kind, node, score):
-    """Put a hypothesis among those of its kind (COMPLETE, CUT), behind all that are not worse."""
+    """Add a hypothesis to its kind (COMPLETE or CUT), behind all with an equal or better score."""
     ended, own = ended_of(call, s), counts[s]
     first = 0 if kind == COMPLETE else own.complete
     at = first + (own.complete if kind == COMPLETE else own.cut)
@@ -59,7 +60,8 @@ def _add_ended(call, counts, s, kind, node, score):
 
 @kernel
 def _best(call, live, alive, cursors):
-    """(rank of the hypothesis with the best choice that is not ranked, its total); -1 for none."""
+    """(rank of the hypothesis with the best unranked choice, total of this choice); rank -1 for
+    none."""
     count = search_of(call).choice_count
     best, total = -1, np.int64(0)
     for h in range(alive):
@@ -73,11 +75,11 @@ def _best(call, live, alive, cursors):
 
 @part
 def rank(call: int, sentences: int, s: int, length: int) -> None:
-    """Merge the choices of the live hypotheses of a sentence, each of which has its own ranked.
+    """Merge the sorted choices of the live hypotheses of a sentence.
 
-    The likeliest successors take the places that no complete hypothesis has: those that end with
-    eos are complete, the others replace the live ones; their `row` is still that of the hypothesis
-    they follow.
+    The likeliest successors take the places that no complete hypothesis has.  A successor that ends
+    with eos is complete.  The others replace the live hypotheses.  The `row` of a new live
+    hypothesis is still the row of its parent.
     """
     size, eos = call_at(call).beam_size, call_at(call).eos
     live, counts, successors = live_of(call, s), counts_of(call, sentences), successors_of(call)
@@ -107,7 +109,7 @@ def rank(call: int, sentences: int, s: int, length: int) -> None:
 
 @part
 def end(call: int, sentences: int, s: int, length: int) -> None:
-    """End the search of a sentence at its limit, or when its result can change no more."""
+    """End the search of a sentence at its limit, or when no step can change its result any more."""
     n_best = call_at(call).n_best
     live, counts = live_of(call, s), counts_of(call, sentences)
     limit = np.int64(vector(call_at(call).limits, sentences)[s])

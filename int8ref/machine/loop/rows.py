@@ -1,4 +1,4 @@
-"""The rows of a decoder step: their inputs, and the states they carry from step to step."""
+"""The rows of a decoder step: their inputs, and the states that they carry from step to step."""
 
 from __future__ import annotations
 
@@ -22,45 +22,36 @@ def call_at(call):
     return record(call, CALL)
 
 
-@kernel
-def ids_of(frame, call):
-    """The token ids of the rows, with room for every row."""
-    return _target_input(frame, call, 0)
+def _target_input(index):
+    """A function that gives an input of the decoder, with room for every row."""
+
+    @kernel
+    def rows_of_input(frame, call):
+        operand = call_at(call).targets + index * OPERAND_BYTES
+        return array(address_of(frame, operand, 0), (frame_at(frame).target_capacity,), np.int32)
+
+    return rows_of_input
 
 
-@kernel
-def positions_of(frame, call):
-    """The positions of the rows."""
-    return _target_input(frame, call, 1)
-
-
-@kernel
-def sentence_of(frame, call):
-    """The sentences of the rows."""
-    return _target_input(frame, call, 2)
-
-
-@kernel
-def _target_input(frame, call, index):
-    operand = call_at(call).targets + index * OPERAND_BYTES
-    return array(address_of(frame, operand, 0), (frame_at(frame).target_capacity,), np.int32)
+ids_of, positions_of, sentence_of = (_target_input(index) for index in range(3))
+"""Token ids, positions and sentences of the rows, of (frame, call)."""
 
 
 @kernel
 def vector(address, sentences):
-    """int32, an element a sentence."""
+    """int32 [sentences] at an address."""
     return array(address, (np.int64(sentences),), np.int32)
 
 
 @kernel
 def table(call, address, sentences):
-    """int32, `pitch` elements a sentence."""
+    """int32 [sentences, pitch] at an address."""
     return array(address, (np.int64(sentences), call_at(call).pitch), np.int32)
 
 
 @kernel
 def begin_step(frame, call, rows, step):
-    """Rows, positions and histories of a decoder step; `step` counts from 0."""
+    """Set the rows, positions and histories of a decoder step; `step` counts from 0."""
     frame_at(frame).target_rows = rows
     frame_at(frame).history_rows = step + 1
     positions = positions_of(frame, call)
@@ -70,7 +61,7 @@ def begin_step(frame, call, rows, step):
 
 @kernel
 def state(frame, call, index):
-    """A state as bytes [rows there is room for, bytes a row]; a row of a history has all steps."""
+    """A state as bytes [capacity, bytes of a row]; a row of a history has room for all steps."""
     operand = call_at(call).states + index * OPERAND_BYTES
     size = word(operand, WIDTH) * word(operand, ITEM)
     if word(operand, DOMAIN) == HISTORY_DOMAIN:
@@ -81,7 +72,7 @@ def state(frame, call, index):
 
 @kernel
 def used_bytes(frame, call, index):
-    """How many bytes of a row of a state have content: those of the steps so far."""
+    """Number of used bytes in a row of a state; a history uses the bytes of the steps so far."""
     operand = call_at(call).states + index * OPERAND_BYTES
     size = word(operand, WIDTH) * word(operand, ITEM)
     if word(operand, DOMAIN) == HISTORY_DOMAIN:
@@ -100,7 +91,7 @@ def move_states(frame, call, source, target):
 
 @kernel
 def clear_states(frame, call):
-    """All states zero, all histories empty."""
+    """Set all states to zero, and make all histories empty."""
     frame_at(frame).history_rows = 0
     for s in range(call_at(call).state_rows):
         values = state(frame, call, s)

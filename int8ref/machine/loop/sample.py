@@ -29,7 +29,7 @@ BITS = np.int64(meaning.RANDOM_BITS)
 
 @part
 def sample(frame: int, call: int) -> None:
-    """Twin of `search.sample`: encode, then step until every row is done."""
+    """Twin of `search.sample`: encode, then run steps until every row is finished."""
     sentences = begin(frame, call)
     random = table(call, call_at(call).random, sentences)
     given_lengths = vector(call_at(call).given_lengths, sentences)
@@ -54,7 +54,7 @@ def sample(frame: int, call: int) -> None:
 
 @kernel
 def draw(call, row, number):
-    """The token of a row of logits for a random number."""
+    """Draw the token of a row of logits with a random number."""
     top, multiplier, shift = largest(row), call_at(call).multiplier, call_at(call).shift
     weights = array(call_at(call).weights, (len(row),), np.int64)
     least = kth_largest(row, top, call_at(call).top_k)
@@ -77,7 +77,7 @@ def draw(call, row, number):
 
 @kernel
 def kth_largest(row, top, k):
-    """The k-th largest logit, found bit by bit; the least there may be for a k of 0."""
+    """The k-th largest logit, found bit by bit; for k = 0 the smallest possible logit."""
     low, high = np.int64(-(2**31)), np.int64(top)
     while low < high and k > 0:
         middle = (low + high + np.int64(1)) >> np.int64(1)
@@ -93,7 +93,7 @@ def kth_largest(row, top, k):
 
 @kernel
 def threshold(weights, share):
-    """The largest v for which the weights of at least v have the share, in hundredths, of all."""
+    """The largest v such that the weights >= v have the share of the total, in hundredths."""
     low, high = np.int64(0), np.int64(2**32)
     wanted = sum_from(weights, low) * share
     while low < high and share < ALL:
@@ -107,7 +107,7 @@ def threshold(weights, share):
 
 @kernel
 def sum_from(weights, least):
-    """The sum of the weights of at least `least`."""
+    """The sum of the weights that are at least `least`."""
     total = np.int64(0)
     for n in range(len(weights)):
         total += weights[n] if weights[n] >= least else np.int64(0)

@@ -1,4 +1,4 @@
-"""What all ways of decoding have in common: the first step, every step, and the logits of rows."""
+"""The shared part of all decoding: the first step, every step, and the logits of rows."""
 
 from __future__ import annotations
 
@@ -37,18 +37,20 @@ FRAME_BYTES = FRAME.itemsize
 FRAME_WORDS = FRAME_BYTES // 8
 
 HEAD_ROWS = 64
-"""Rows whose logits are computed at once: they stay in the cache until they have been read."""
+"""Number of rows whose logits are computed at once, so that the logits stay in the cache until they
+are read."""
 
 
 @kernel
 def sentences_of(frame):
-    """How many sentences there are."""
+    """Number of sentences."""
     return frame_at(frame).sentence_rows - 1
 
 
 @part
 def begin(frame: int, call: int) -> int:
-    """Encode, and put each sentence into the row of its number; returns their number."""
+    """Encode, and put each sentence into the row of its number.  Returns the number of
+    sentences."""
     sentences: int = sentences_of(frame)
     given = call_at(call)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
@@ -64,20 +66,21 @@ def begin(frame: int, call: int) -> int:
 
 @kernel
 def advance(frame, call, rows, position, instructions):
-    """Run so many instructions of the decoder on the rows, which are all at one position."""
+    """Run the first `instructions` instructions of the decoder on the rows, all at one position."""
     begin_step(frame, call, rows, position)
     run(call_at(call).decoder, instructions, frame)
 
 
 @kernel
 def advance_to_head(frame, call, rows, position):
-    """Run all of the decoder but its last instruction, which gives the logits."""
+    """Run the decoder without its last instruction, which gives the logits."""
     advance(frame, call, rows, position, call_at(call).decoder_rows - 1)
 
 
 @kernel
 def keep(frame, call, row, target):
-    """Move a row with its id, sentence and states to a row before it, or leave it where it is."""
+    """Move a row with its id, sentence and states to an earlier row; do nothing if `target` is the
+    row."""
     if target < row:
         ids, sentence = ids_of(frame, call), sentence_of(frame, call)
         ids[target] = ids[row]
@@ -87,8 +90,11 @@ def keep(frame, call, row, target):
 
 @part
 def follow(frame: int, call: int, rows: int, step: int) -> int:
-    """What follows from the ids of the rows, which are at a step: they are kept in `out`, but for
-    eos and for those of a prefix, which take their place; returns how many rows go on."""
+    """Finish a step: process the ids of the rows.  Returns the number of rows that continue.
+
+    During a prefix, the next token of the prefix replaces the id.  After it, an id is stored in
+    `out`, unless it is eos.
+    """
     sentences: int = sentences_of(frame)
     c = call_at(call)
     limits, lengths = vector(c.limits, sentences), vector(c.lengths, sentences)
@@ -123,13 +129,13 @@ def head(call):
 
 @kernel
 def head_width(call):
-    """Logits of a row."""
+    """Number of logits of a row."""
     return word(head(call), AT.out + WIDTH)
 
 
 @kernel
 def candidates(call, sentence):
-    """The tokens that a sentence may use."""
+    """The candidates of a sentence."""
     offsets = vector(call_at(call).offsets, np.int64(sentence) + 2)
     first, last = np.int64(offsets[sentence]), np.int64(offsets[sentence + 1])
     return vector(call_at(call).candidates + first * 4, last - first)
@@ -137,9 +143,9 @@ def candidates(call, sentence):
 
 @kernel
 def candidate_logits(frame, call, row):
-    """The logits of a row's candidates, in the place of those of the first row.
+    """The logits of the candidates of a row, at the place of the logits of the first row.
 
-    The weight of the last instruction is not packed then (`assemble` with `plain_head`).
+    The weight of the last instruction must not be packed (`assemble` with `plain_head`).
     """
     code = head(call)
     tokens = candidates(call, sentence_of(frame, call)[row])
@@ -163,9 +169,10 @@ def _multiply_candidates(frame: int, code: int, row: int, tokens: int, count: in
 
 @part
 def head_logits(frame: int, call: int, first: int, rows: int) -> int:
-    """Run the decoder's last instruction on a few rows: the address of their logits.
+    """Run the decoder's last instruction on a few rows.  Returns the address of their logits.
 
-    It runs as a copy with a frame of its own, in which a value lies where its prefix says.
+    A copy of the instruction runs with a frame of its own.  In this frame the base is 0 and the
+    capacity 1, so that the prefix of a value is its address.
     """
     code = head(call)
     own_frame = call_at(call).head

@@ -1,4 +1,4 @@
-"""The memory of a call: given out piece after piece, taken back all at once."""
+"""The memory of a call: pieces are given out one after the other, and taken back together."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ ALIGNMENT = 64
 
 
 class Memory:
-    """Pieces begin at cache lines, and hold whatever was there before.
+    """Pieces begin at cache lines, and are not initialised.
 
-    A call that follows another finds its memory in the caches, and pays neither for asking for it
-    nor for addresses, which NumPy tells slowly.  Not for two threads at once.
+    The next call uses the same memory again.  Reused memory is still in the CPU caches.  It also
+    avoids an allocation and `array.ctypes`, which is slow.  Two threads must not use one `Memory`
+    at once.
     """
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class Memory:
         self._reserve(0)
 
     def array(self, shape: tuple[int, ...], kind: npt.DTypeLike) -> tuple[npt.NDArray[Any], int]:
-        """An array with whatever is in it, and its address."""
+        """An uninitialised array, and its address."""
         dtype = np.dtype(kind)
         size = reduce(mul, shape, dtype.itemsize)
         start, self._used = self._used, self._used + -(-size // ALIGNMENT) * ALIGNMENT
@@ -36,7 +37,7 @@ class Memory:
         return np.ndarray(shape, dtype, self._room, self._offset + start), self._address + start
 
     def clear(self, most: int) -> None:
-        """Take all pieces back; at most so many bytes are kept."""
+        """Take all pieces back, and free the memory if it is larger than `most` bytes."""
         self._used = 0
         if self._size > most:
             self._reserve(0)

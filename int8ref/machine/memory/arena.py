@@ -1,5 +1,4 @@
-"""The values of one batch: a piece of memory for each domain, the workspace, and a frame that says
-where they are."""
+"""The values of one batch: a piece of memory for each domain, the workspace, and a frame."""
 
 from __future__ import annotations
 
@@ -18,9 +17,10 @@ ROW_ALIGNMENT = 16
 
 
 class Arena:
-    """Room for all values of a batch, with its source inputs filled in; `address` is the frame's.
+    """Memory for all values of a batch, with its source inputs; `address` is the address of the
+    frame.
 
-    Histories have room for `max_steps` steps (none where the program has no history).
+    Histories have room for `max_steps` steps, or for none if the program has no history.
     """
 
     def __init__(
@@ -44,11 +44,12 @@ class Arena:
         self._reserve_workspace(max(tokens, self._target_capacity()))
 
     def set_rows(self, domain: Domain, rows: int) -> None:
-        """How many rows of a domain are in use; of a history, how many steps."""
+        """Set the number of used rows of a domain; for "history", the number of steps."""
         self._frame[f"{domain}_rows"] = rows
 
     def reserve_targets(self, rows: int) -> None:
-        """Room for so many target rows; their values are lost if there was not."""
+        """Make room for `rows` target rows.  If the memory grows, the values of the rows are
+        lost."""
         if rows > self._frame["target_capacity"]:
             self._reserve("target", rows)
             self._reserve_history(int(self._frame["max_steps"]))
@@ -56,7 +57,8 @@ class Arena:
         self.set_rows("target", rows)
 
     def reserve_steps(self, steps: int) -> None:
-        """Room for so many steps of every history: twice as many as there was, if need be."""
+        """Make room for `steps` steps of every history.  If the memory grows, it at least
+        doubles."""
         most = int(self._frame["max_steps"])
         if steps > most and self._code.row_bytes["history"]:
             places = self._code.places.items()
@@ -85,7 +87,7 @@ class Arena:
         return flat.reshape(count, place.width) if place.width else flat
 
     def _reserve_history(self, steps: int) -> None:
-        """Room for so many steps of each target row; what was there is lost."""
+        """Make room for `steps` steps of each target row; the old content is lost."""
         used = self._frame["history_rows"]
         most = steps if self._code.row_bytes["history"] else 0
         self._reserve("history", int(self._frame["target_capacity"]) * most)
@@ -104,7 +106,7 @@ class Arena:
         return int(self._frame["target_capacity"])
 
     def _reserve_workspace(self, rows: int) -> None:
-        """Scratch memory for so many rows, unless there is more."""
+        """Make sure that there is scratch memory for `rows` rows."""
         size = self._code.workspace_bytes(rows)
         if size > self._workspace_bytes:
             self._workspace_bytes = size

@@ -1,4 +1,4 @@
-"""The memory of a beam search: room for it, and what is in it afterwards."""
+"""The memory of a beam search, and its result."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from int8ref.search.hypothesis import BeamOptions, Hypothesis
 
 
 class Hypotheses:
-    """Room for the search of a batch, and what is in it afterwards; `address` is that of the
-    record (`abi.hypotheses.HYPOTHESES`)."""
+    """Memory for the search of a batch, and its result.
+
+    `address` is the address of the record (`abi.hypotheses.HYPOTHESES`).
+    """
 
     def __init__(
         self, memory: Memory, limits: Sequence[int], vocabulary: int, options: BeamOptions
@@ -41,7 +43,7 @@ class Hypotheses:
         self._options = options
 
     def best(self) -> list[list[Hypothesis]]:
-        """The n_best best of each sentence."""
+        """The n_best hypotheses of each sentence, best first."""
         return [
             list(self._ended(ended, complete, min(complete + cut, self._options.n_best)))
             for ended, (_, complete, cut) in zip(

@@ -1,4 +1,4 @@
-"""Assembler: a Program becomes code, a row of words an instruction."""
+"""Assembler: a Program becomes code, with one row of words for each instruction."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Code(msgspec.Struct, frozen=True):
     """An assembled Program.
 
     encoder, decoder  rows of code
-    choice            the decoder, whose last instruction writes the likeliest tokens to target.ids
-                      instead of the logits
-    states, targets   operands of the states, and of the inputs of a step, a row each
-    places            where every value lies
-    row_bytes         bytes that a row of each domain takes
-    depth             most inputs of a product
-    scratch_bytes     scratch memory that some instruction needs, whatever the number of rows
+    choice            the decoder with another last instruction, which writes the likeliest tokens
+                      to target.ids instead of the logits
+    states, targets   operands of the states and of the inputs of a step, one row for each
+    places            the place of every value
+    row_bytes         bytes of a row of each domain
+    depth             largest number of inputs of a product
+    scratch_bytes     largest scratch memory that does not depend on the number of rows
     takes_source      see `program.takes_source`
-    kept              keeps alive the arrays whose addresses are in the code
+    kept              the arrays whose addresses are in the code, which must stay alive
     """
 
     encoder: Int64
@@ -57,9 +57,9 @@ class Code(msgspec.Struct, frozen=True):
     kept: list[npt.NDArray[Any]]
 
     def workspace_bytes(self, rows: int) -> int:
-        """Scratch memory that suffices for every instruction on so many rows.
+        """Scratch memory that suffices for every instruction on `rows` rows.
 
-        The fused products keep the largest output of each row there, too.
+        The fused products also store the largest output of each row there.
         """
         return 4 * rows + max(self.scratch_bytes, workspace_bytes(rows, self.depth))
 
@@ -72,15 +72,17 @@ def assemble(
     plain_head: bool = False,
     coarse_head: bool = False,
 ) -> Code:
-    """Assemble a valid Program, whose values are of these types.
+    """Assemble a valid Program, whose values have these types.
 
-    With `keep_values`, no two values share memory, so that all of them can be read afterwards;
-    otherwise a value's memory is used again after its last use.  With `plain_head`, the weight of
-    the last instruction stays as it is in the model file: only candidates can be decoded then, and
-    the largest of all weights is neither packed nor kept twice.  A table of embeddings that is a
-    packed weight is read as such: it is not kept twice either.  With `coarse_head`, the weight of
-    the last instruction stays too, but for the choice, which finds its tokens by coarse weights;
-    where this CPU has no use for these, `coarse_head` changes nothing.
+    keep_values  no two values share memory, so that all values can be read after the run; otherwise
+                 memory is used again after the last use of its value
+    plain_head   the weight of the last instruction is not packed; only candidates can be decoded,
+                 and the largest weight is neither packed nor stored twice
+    coarse_head  the weight of the last instruction is not packed, and `choice` finds its tokens by
+                 coarse weights; without effect if coarse weights are not useful on this CPU
+
+    A table of embeddings that is also a packed weight is read in packed form, so that it is not
+    stored twice.
     """
     last = head(program)
     coarse = prepared.coarse(last) if coarse_head else None
@@ -111,7 +113,7 @@ def assemble(
 
 
 def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
-    """The scratch memory of an instruction, that of products aside."""
+    """The scratch memory of an instruction, without the scratch memory of products."""
     if isinstance(instruction, Attention):
         return scratch.attention_bytes(instruction.head_width)
     width = types[instruction.names("result")[0]].width
@@ -123,8 +125,8 @@ def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
 class Assembler:
     """Encodes instructions; `kept` are the arrays whose addresses are in the code.
 
-    `plain`: products whose weights are not packed; `products`: all of the Program, whose weights
-    may be tables of embeddings.
+    `plain` are the products whose weights are not packed.  `products` are all products of the
+    Program, whose weights may also be tables of embeddings.
     """
 
     def __init__(
@@ -139,14 +141,15 @@ class Assembler:
         self._packed = {p.weight for p in products} - {p.weight for p in plain}  # type: ignore[attr-defined]
 
     def code(self, sequence: Sequence[Instruction]) -> Int64:
-        """A row an instruction."""
+        """One row of code for each instruction."""
         rows = np.zeros((len(sequence), CODE_WORDS), np.int64)
         for row, instruction in zip(rows, sequence, strict=True):
             self._encode(instruction, row)
         return rows
 
     def choice(self, last: Linear) -> Int64:
-        """The row of the product that gives the logits, which writes the likeliest tokens."""
+        """The row of the product that gives the logits, in the form that writes the likeliest
+        tokens."""
         tensors = self._prepared.of(last, last in self._plain)
         row = np.zeros(CODE_WORDS, np.int64)
         self._write_product(last, tensors, row)
@@ -161,7 +164,7 @@ class Assembler:
         return row
 
     def coarse_choice(self, last: Linear) -> Int64:
-        """As `choice`, by coarse weights."""
+        """As `choice`, with coarse weights."""
         coarse, tensors = self._prepared.coarse(last), self._prepared.of(last, True)
         assert coarse is not None
         fused = LinearCoarseArgmax(
@@ -189,12 +192,12 @@ class Assembler:
         self._write(instruction, tensors, row)
 
     def _write_product(self, product: Linear, tensors: dict[str, Array], row: Int64) -> None:
-        """The words of a product that are no operands."""
+        """Write the words of a product that are not operands."""
         row[QUADS] = self._prepared.quads(product, product in self._plain)
         row[START_SHIFT] = start_shift(product, tensors["bias"])
 
     def _write(self, instruction: Instruction, tensors: dict[str, Array], row: Int64) -> None:
-        """Opcode and operands."""
+        """Write the opcode and the operands."""
         self.kept.extend(tensors.values())
         row[0] = OPCODES[instruction.op]
         places = operand_places(type(instruction))
@@ -206,7 +209,8 @@ class Assembler:
     def _words(
         self, kind: str, content: Any, tensor: Array | None, instruction: Instruction
     ) -> list[int]:
-        """The words of an operand; all zero where there is none, but for the domain of a result."""
+        """The words of an operand; for an absent operand zeros, except the domain of an absent
+        result."""
         if kind == "constant":
             return [0 if content is None else content]
         if kind == "tensor":

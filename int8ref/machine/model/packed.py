@@ -1,7 +1,7 @@
-"""Weights in packed form, kept in the cache: packed once, then mapped, and shared by processes.
+"""Packed weights in the cache: packed once, then mapped, and shared by all processes.
 
-A file is of one model (the digest of its file), one layout (the sources that pack), and one CPU,
-which the start values depend on.
+A file belongs to one model (the digest of its file), to one layout (the sources that pack), and to
+one CPU, because the start values depend on the CPU.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ SOURCES = (
 
 
 def weights(program: Program, tensors: Tensors, digest: str, name: str) -> Tensors:
-    """Packed weights by `prepare.packed_key`, start values by `prepare.start_key`, and the coarse
-    weights of the head by `prepare.coarse_keys`.
+    """The packed weights, start values and coarse weights of a Program.
 
-    They are views of a mapped file, or, where none can be kept, arrays.  `digest` and `name` are
-    those of the model.
+    The keys are `prepare.packed_key`, `prepare.start_key`, and for the head `prepare.coarse_keys`.
+    The tensors are views of a mapped file, or arrays if no file can be stored.  `digest` and `name`
+    belong to the model.
     """
     wanted, make = partial(_holds, program, tensors), partial(_pack, program, tensors)
     return cached.kept(KIND, name, _key(digest), wanted, make)
 
 
 def _key(digest: str) -> str:
-    """Digest of the model's file and of what else packed weights depend on."""
+    """Digest of the model's file and of everything else on which packed weights depend."""
     root = installed.PACKAGE
     sources = [hashlib.sha256(root.joinpath(name).read_bytes()).hexdigest() for name in SOURCES]
     return hashlib.sha256(json.dumps([digest, *sources, *identity()]).encode()).hexdigest()
@@ -70,13 +70,13 @@ def _pack(program: Program, tensors: Tensors) -> Tensors:
             found[packed_key(product.weight)] = pack(tensors[product.weight])
         quads = usable(tensors[product.weight])
         found[start_key(product, quads)] = start(product, tensors, quads)
-    last = head(program)  # is also used as it is in the model's file
+    last = head(program)  # its weight is also used unpacked
     found[start_key(last, plain=True)] = start(last, tensors, plain=True)
     return found | coarse(last, tensors)
 
 
 def _holds(program: Program, tensors: Tensors, found: Tensors) -> bool:
-    """Whether these are the packed weights of a program, as far as their shapes tell."""
+    """Whether `found` has the shapes and types of the packed weights of a program."""
     return _holds_coarse(head(program), tensors, found) and all(
         _is(found.get(packed_key(product.weight)), np.int8, packed_shape(n, k))
         and any(

@@ -1,4 +1,4 @@
-"""Where every value lies in the arena: each takes memory that no living value holds."""
+"""The place of every value in the arena.  A value uses memory that no living value holds."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from int8ref.spec.operands import DOMAINS
 from int8ref.spec.scope import Domain, ValueType
 
 ALIGNMENT = 4
-"""Prefixes are multiples of this; with capacities that are multiples of 16, addresses are of 64."""
+"""Prefixes are multiples of 4, and capacities multiples of 16.  Therefore addresses are multiples
+of 64."""
 FOREVER = 1 << 30
 
 Spans = dict[str, tuple[int, int]]
-"""First and last use of each value."""
+"""The first and the last use of each value."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a value lies, as the words of its operand: domain, prefix, width, item size."""
+    """The place of a value, as the words of its operand: domain, prefix, width, item size."""
 
     domain: Domain
     prefix: int
@@ -34,25 +35,26 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Places(msgspec.Struct, frozen=True):
-    """Where every value lies, and the bytes that a row of each domain takes."""
+    """The place of every value, and the bytes of a row of each domain."""
 
     by_name: dict[str, Place]
     row_bytes: dict[Domain, int]
 
 
 def places_of(program: Program, types: dict[str, ValueType], keep_values: bool = False) -> Places:
-    """The places of the values of a valid Program, which are of these types.
+    """The places of the values of a valid Program, whose values have these types.
 
-    With `keep_values`, no two values share memory, so that all of them can be read afterwards.
+    With `keep_values`, no two values share memory, so that all values can be read after the run.
     """
     shared = {state.next_value: state.value for state in program.states}
     return allocate(types, lifetimes(program, keep_values), shared)
 
 
 def lifetimes(program: Program, keep_values: bool) -> Spans:
-    """First and last use of each value: encoder from time 0 on, decoder after it.
+    """The first and the last use of each value.  Time counts instructions, the encoder before the
+    decoder.
 
-    Inputs, states and what the decoder reads of the encoder live through every step.
+    Inputs, states and the encoder values that the decoder reads live through every step.
     """
     spans: Spans = {}
     sequence = [*program.encoder, *program.decoder]
@@ -79,10 +81,11 @@ def _permanent(program: Program) -> Iterable[str]:
 
 
 def allocate(types: dict[str, ValueType], spans: Spans, shared: dict[str, str]) -> Places:
-    """First fit: each value takes the lowest bytes of its domain that nobody living holds.
+    """First fit: each value takes the lowest bytes of its domain that no living value holds.
 
-    `shared`: values that lie where others do.  A state and its successor share one place, because
-    the kernels that advance a state do so in place.  Bytes a row of a history are those of a step.
+    `shared` maps a value to another value with the same place.  A state and its successor share a
+    place, because kernels advance states in place.  The bytes of a row of a history are the bytes
+    of one step.
     """
     places: dict[str, Place] = {}
     row_bytes: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)
@@ -93,7 +96,7 @@ def allocate(types: dict[str, ValueType], spans: Spans, shared: dict[str, str]) 
         kind = types[name]
         item = np.dtype(kind.dtype).itemsize
         size = -(-max(kind.width, 1) * item // ALIGNMENT) * ALIGNMENT
-        busy = [held for held in living[kind.domain] if held[2] >= born]  # in order of place
+        busy = [held for held in living[kind.domain] if held[2] >= born]  # sorted by place
         prefix = 0
         for start, stop, _ in busy:
             if prefix + size <= start:

@@ -1,8 +1,8 @@
-"""Tensors in the form that kernels read: packed weights, start values, one factor a channel.
+"""Tensors in the form that kernels read: packed weights, start values, one factor for each channel.
 
-Native code reads addresses and checks nothing.  So each array that it is given is made for one use
-of a tensor, is kept under a key that says the tensor and the use, and has the extent that the
-kernel reads for this use (`Prepared`).
+Native code reads addresses and checks nothing.  Therefore each array is made for one use of a
+tensor.  Its key names the tensor and the use.  Its extent is checked against the extent that the
+kernel reads (`Prepared`).
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ from int8ref.spec.pair_sums import OFFSET
 from int8ref.spec.scope import ValueType
 
 LENGTHS = 16
-"""How often the length of coarse weights is kept: what lies behind it in a file stays aligned."""
+"""Number of copies of the length of coarse weights, so that the next tensor in a file stays
+aligned."""
 
 Array = npt.NDArray[Any]
 
 
 class Prepared:
-    """The tensors of a valid Program as its kernels take them: each form of a tensor is made once,
-    when first asked for, and shared by all code of the Program.
+    """The tensors of a valid Program in the form of its kernels.
 
-    `kept` are weights that were packed before, and their start values (see `packed`).  Not to be
-    used from several threads at once.
+    Each form of a tensor is made once, at its first use, and all code of the Program shares it.
+    `kept` are weights that were packed before, and their start values (see `packed`).  Two threads
+    must not use one `Prepared` at once.
     """
 
     def __init__(self, tensors: Tensors, types: dict[str, ValueType], kept: Tensors) -> None:
@@ -52,9 +53,9 @@ class Prepared:
         self._made = dict(kept)
 
     def of(self, instruction: Instruction, plain: bool) -> dict[str, Array]:
-        """Field -> array for the tensor operands of an instruction.
+        """Field -> array, for the tensor operands of an instruction.
 
-        With `plain`, a weight is not packed, and has start values in 32 bits.
+        With `plain`, a weight is not packed, and its start values have 32 bits.
         """
         if isinstance(instruction, Linear):
             weight = self._plain(instruction.weight) if plain else self.packed(instruction.weight)
@@ -63,8 +64,7 @@ class Prepared:
         return self._others(instruction)
 
     def quads(self, instruction: Linear, plain: bool) -> bool:
-        """Whether a product adds up quads in 16 bits (`kernels.gemm.quads`); one whose weight is
-        `plain` does not."""
+        """Whether a product sums quads in 16 bits (`kernels.gemm.quads`); never with `plain`."""
         if plain:
             return False
         if start_key(instruction, quads=True) in self._made:
@@ -74,9 +74,9 @@ class Prepared:
         return usable(self._tensors[instruction.weight])
 
     def coarse(self, head: Linear) -> Coarse | None:
-        """The coarse weights of the product that gives the logits, if they are of use."""
+        """The coarse weights of the product that gives the logits; None if they are not useful."""
         keys = coarse_keys(head)
-        if keys[0] not in self._made:  # nor are the others
+        if keys[0] not in self._made:  # the three keys exist together
             self._made |= coarse(head, self._tensors)
         if keys[0] not in self._made:
             return None
@@ -86,7 +86,7 @@ class Prepared:
         return Coarse(weight, start, int(self._made[keys[2]][0]))
 
     def packed(self, name: str) -> npt.NDArray[np.int8]:
-        """A weight as the products read it."""
+        """A weight in the form that products read."""
         tensor = self._tensors[name]
         shape = packed_shape(*tensor.shape)
         return self._made_once(packed_key(name), partial(pack, tensor), shape, np.int8)
@@ -99,7 +99,7 @@ class Prepared:
         return self._made_once(key, make, shape, np.int16, np.int32)
 
     def _others(self, instruction: Instruction) -> dict[str, Array]:
-        """What is neither the weight nor the bias of a product."""
+        """The tensors of an instruction, except the weight and the bias of a product."""
         width = self._types[instruction.names("result")[0]].width
         own = ("weight", "bias") if isinstance(instruction, Linear) else ()
         found = {}
@@ -111,13 +111,13 @@ class Prepared:
         return found
 
     def _plain(self, name: str) -> Array:
-        """A tensor as it is, in one piece of memory."""
+        """A tensor unchanged, C-contiguous."""
         tensor = self._tensors[name]
         make = partial(np.ascontiguousarray, tensor)
         return self._made_once(_key("plain", name), make, tensor.shape, tensor.dtype.type)
 
     def _per_channel(self, name: str, width: int) -> Array:
-        """A tensor of one element, or of `width`, as `width` elements."""
+        """A tensor of 1 or `width` elements as `width` elements."""
         tensor = self._tensors[name]
         if tensor.shape == (width,):
             return self._plain(name)
@@ -131,14 +131,14 @@ class Prepared:
         shape: tuple[int, ...],
         *kinds: type[np.integer[Any]],
     ) -> Array:
-        """What is kept under this key, or is made now; see `_of_extent`."""
+        """The array with this key, which is made at the first call; see `_of_extent`."""
         if key not in self._made:
             self._made[key] = make()
         return _of_extent(self._made[key], shape, *kinds)
 
 
 def _of_extent(array: Array, shape: tuple[int, ...], *kinds: type[np.integer[Any]]) -> Array:
-    """`array`, if native code that reads this extent stays inside of it; else RuntimeError."""
+    """Return `array` if it has the extent that native code reads; otherwise raise RuntimeError."""
     if array.shape != shape or array.dtype not in kinds or not array.flags.c_contiguous:
         raise RuntimeError(f"prepared: {array.dtype} {array.shape}, not {shape}")
     return array
@@ -157,7 +157,7 @@ def head(program: Program) -> Linear:
 
 
 def _key(use: str, *parts: str | int) -> str:
-    """A name for a form of a tensor; no names of tensors make two forms share it."""
+    """The key of a form of a tensor; two different forms never have the same key."""
     return json.dumps([use, *parts])
 
 
@@ -167,8 +167,8 @@ def packed_key(weight: str) -> str:
 
 
 def start_key(instruction: Linear, quads: bool = False, plain: bool = False) -> str:
-    """The key of the start values of a product: for a weight that is packed and has sums in
-    quads, for one that is plain, and for one that is packed without such sums."""
+    """Cache key of a linear's start values.  They differ for quad-packed, plain, and normally
+    packed weights."""
     use = "plain start" if plain else "quads start" if quads else "start"
     return _key(use, instruction.weight, instruction.bias, instruction.bias_shift)
 
@@ -176,8 +176,10 @@ def start_key(instruction: Linear, quads: bool = False, plain: bool = False) -> 
 def start(
     instruction: Linear, tensors: Tensors, quads: bool = False, plain: bool = False
 ) -> npt.NDArray[np.int32] | npt.NDArray[np.int16]:
-    """What the accumulators of a product start from (`kernels.gemm.layout.start_values`): in 16
-    bits, in units of 2^bias_shift, where they fit, but for a plain weight."""
+    """The start values of the accumulators of a product (`kernels.gemm.layout.start_values`).
+
+    They have 16 bits, in units of 2^bias_shift, if they fit.  For a plain weight they have 32 bits.
+    """
     bias = shifted_bias(instruction, tensors)
     wide = start_values(tensors[instruction.weight], bias, OFFSET if quads else None)
     units = None if plain else narrow(wide, instruction.bias_shift)
@@ -185,7 +187,7 @@ def start(
 
 
 def start_shift(instruction: Linear, start: Array) -> int:
-    """The unit of start values, for kernels."""
+    """The unit of start values for kernels: the shift, or WIDE."""
     return WIDE if start.dtype == np.int32 else instruction.bias_shift
 
 
@@ -205,7 +207,7 @@ def coarse_keys(head: Linear) -> tuple[str, str, str]:
 
 
 def coarse(head: Linear, tensors: Tensors) -> Tensors:
-    """The coarse weights of a product by `coarse_keys`; nothing where they are of no use."""
+    """The coarse weights of a product by `coarse_keys`; empty if they are not useful."""
     weight, bias = tensors[head.weight], shifted_bias(head, tensors)
     if not useful(weight.shape[1], bias):
         return {}

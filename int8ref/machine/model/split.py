@@ -1,15 +1,16 @@
-"""How many sentences are decoded at once: as many as have their keys and values in a near cache.
+"""The number of sentences that are decoded at once, so that their keys and values stay in a near
+cache.
 
-A step of decoding reads the weights once for all rows, and for each row its own keys and values.
-More rows share the first, but from some number on the second come from a far cache: in short
-pieces and, measured, a seventh as fast as weights, which come in one stream.  Let W be the bytes of
-weights and c those of a row's keys and values, three quarters of which a step meets on the mean.
-Parts of n = NEAR_BYTES / c rows read W / n bytes of weights for each row and step, and no longer
-3 c / 4 from far away, which is worth it where
+A step of decoding reads the weights once for all rows, and the keys and values of each row.  More
+rows share the weights.  But beyond some number of rows, keys and values come from a far cache.
+They are short pieces.  Reading them is seven times slower (measured) than reading the weights,
+which are contiguous.  Let W be the bytes of the weights, and c the bytes of the keys and values of
+a row.  A step reads 3 c / 4 on average.  Parts of n = NEAR_BYTES / c rows read W / n bytes of
+weights for each row and step, and read nothing from the far cache.  Such parts are faster if
 
-    W / n < 7 * 3 c / 4,  so that  W < 5 NEAR_BYTES,  about.
+    W / n < 7 * 3 c / 4,  which means about  W < 5 NEAR_BYTES.
 
-What it brings a model of 5 MB of weights, and would cost one of 38 MB: docs/speed.md.
+docs/speed.md has the gain for a model with 5 MB of weights, and the loss for a model with 38 MB.
 """
 
 from __future__ import annotations
@@ -25,18 +26,24 @@ from int8ref.search.request import Record
 from int8ref.spec.scope import Domain
 
 NEAR_BYTES = 2 << 20
-"""Most bytes of the keys and values of a part, at the last step, when they are the most."""
+"""Largest size of the keys and values of a part, at its last step."""
 MOST_WEIGHTS = 4 * NEAR_BYTES
-"""Beyond so many bytes of weights, these are better read once for all rows."""
+"""Largest size of weights for which a batch is split."""
 LEAST_ROWS = 4
-"""Fewer rows would leave products without work for what they read."""
+"""Smallest number of rows of a part, because products with fewer rows do too little work for each
+weight."""
 MOST_BYTES = 1 << 30
-"""Most bytes of the values of a part of more than one sentence."""
+"""Largest size of the values of a part with more than one sentence."""
 
 
 class Footprint(msgspec.Struct, frozen=True):
-    """Bytes that a step of a Program's decoder reads: of weights, for each step so far of a row,
-    and for each token of its source; and the bytes of all values of a row of each domain."""
+    """Bytes that a step of a Program's decoder reads.
+
+    weights    bytes of weights
+    step       bytes of keys and values for each earlier step of a row
+    token      bytes of keys and values for each token of the source
+    row_bytes  bytes of all values of a row of each domain
+    """
 
     weights: int
     step: int
@@ -45,7 +52,7 @@ class Footprint(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, program: Program, tensors: Tensors, row_bytes: Mapping[Domain, int]) -> Footprint:
-        """That of a valid Program; `row_bytes` are those of its code."""
+        """The footprint of a valid Program; `row_bytes` comes from its code."""
         weights = {i.weight for i in program.decoder if isinstance(i, Linear)}
         found = [i for i in program.decoder if isinstance(i, Attention)]
         own = [2 * i.key_width for i in found if i.sentence is None]
@@ -54,11 +61,11 @@ class Footprint(msgspec.Struct, frozen=True):
         return cls(size, sum(own), sum(cross), row_bytes)
 
     def split(self, records: Sequence[Record], beam_size: int) -> Iterator[Sequence[Record]]:
-        """The parts of a batch that are decoded one after another: equal numbers of sentences, but
-        for the last.  A batch of none is one part.
+        """Yield the parts of a batch, which are decoded one after the other.
 
-        As many steps are expected as a source has tokens, if it has any, and at most as many as the
-        record says.  No choice of parts changes a result.
+        All parts except the last have the same number of sentences.  An empty batch is one part.
+        The expected number of steps is the number of source tokens, and at most `steps` of the
+        record; without a source it is `steps`.  The choice of parts changes no result.
         """
         steps = sum(min(record.steps, len(record.ids) or record.steps) for record in records)
         tokens = sum(len(record.ids) for record in records)
@@ -69,7 +76,7 @@ class Footprint(msgspec.Struct, frozen=True):
         return (records[at : at + size] for at in range(0, max(len(records), 1), size))
 
     def _sentence_bytes(self, records: Sequence[Record], beam_size: int) -> int:
-        """Most bytes of all values of a sentence."""
+        """Largest size of all values of a sentence."""
         rows: dict[Domain, int] = {
             "source": max((len(record.ids) for record in records), default=0),
             "target": beam_size,

@@ -1,10 +1,10 @@
-"""Compiles the native code, keeps it, and loads it.
+"""Compiles, stores and loads the native code.
 
 build.py       compiles the interpreter and the operations with Numba
-compilers.py   several processes that do so together
-sources.py     the digest of what native code depends on
-objects.py     the form in which native code is kept
-image.py       links object code to an image that is loaded without a compiler
-executable.py  memory that code is run from
-native.py      finds the code in the cache, or has it compiled
+compilers.py   several processes that compile together
+sources.py     the digest of everything on which native code depends
+objects.py     the format of stored native code
+image.py       links object code to an image that loads without a compiler
+executable.py  executable memory
+native.py      loads the code from the cache, or compiles it
 """

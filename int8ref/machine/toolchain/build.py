@@ -1,7 +1,8 @@
-"""Compiles the machine: a native function an operation, and the interpreter that calls them.
+"""Compiles the machine: a native function for each operation, and the interpreter that calls them.
 
-As a child (see `compilers`) it first tells the number of parts.  Then it compiles the parts whose
-numbers it is given.  What it tells goes to standard output, each with its length before it.
+As a child process (see `compilers`), this module first sends the number of parts.  Then it receives
+numbers of parts, and sends each compiled part.  Every message goes to standard output, with its
+length before it.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -34,14 +35,15 @@ from int8ref.machine.toolchain.compilers import send
 from int8ref.machine.toolchain.objects import ENTRY, CompilerError, Part
 
 GARBAGE = 100_000
-"""New objects after which garbage is collected: Numba makes so many that it takes long."""
+"""Number of new objects before a garbage collection.  Numba makes many objects, so that frequent
+collections are slow."""
 
 
 def compile_parts(numbers: Iterable[int]) -> Iterator[Part]:
-    """Those parts of the machine that have these numbers; there may be fewer.
+    """Compile the parts with these numbers; numbers without a part are ignored.
 
-    Raises `CompilerError` where Numba does not compile, or for another CPU than `cpu` tells, as the
-    weights would be packed for the wrong one.
+    Raises `CompilerError` if Numba does not compile, or compiles for another CPU than `cpu`
+    returns, because the layout of packed weights depends on the CPU.
     """
     if config.DISABLE_JIT:
         raise CompilerError("NUMBA_DISABLE_JIT is set")
@@ -54,9 +56,9 @@ def compile_parts(numbers: Iterable[int]) -> Iterator[Part]:
 
 
 def functions() -> dict[str, Callable[..., Any]]:
-    """Name of the native function -> what it is compiled from.
+    """Name of the native function -> Python function.
 
-    What takes longest is not among the last, which processes that share the work then wait for.
+    The slowest functions are not last, because processes that share the work would wait for them.
     """
     return {
         ENTRY: call_machine,
@@ -66,16 +68,16 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 
 def part_of(name: str, compiled: Any) -> Part:
-    """Object code of the module of one part."""
+    """The object code of the module of one part."""
     defined = {f.name for f in compiled.functions if not f.is_declaration}
     needed = {f.name for f in compiled.functions if not f.name.startswith("llvm.")} - defined
     return Part(name, target_machine().emit_object(compiled), sorted(defined), sorted(needed))
 
 
 def target_machine() -> Any:
-    """LLVM's code generator for this CPU: such code as can become an image, where that is for it.
+    """LLVM's code generator for this CPU.
 
-    Elsewhere such code as LLVM itself can load.
+    Its code can become an image, if images support this machine.  Otherwise LLVM loads the code.
     """
     _, name, features = cpu()
     forms = {"reloc": "pic", "codemodel": "small"}
@@ -86,10 +88,11 @@ def target_machine() -> Any:
 
 @global_compiler_lock
 def module(name: str, function: Callable[..., Any]) -> Any:
-    """LLVM's optimised module of `function` of int64, compiled under `name`.
+    """The optimised LLVM module of `function`, compiled under `name`.
 
-    It is a C function with its result, int64 or none, and reports no errors, because kernels raise
-    none.  Numba would also load the module, and could not: other parts are not there.
+    It is a C function of int64 with its result, int64 or none.  It reports no errors, because
+    kernels raise none.  Numba's own compile step would also load the module, which is impossible,
+    because the other parts are missing.
     """
     told = inspect.signature(function)
     parameters = len(told.parameters)
@@ -126,12 +129,12 @@ def module(name: str, function: Callable[..., Any]) -> Any:
 
 
 def main() -> None:
-    """The child, see above."""
+    """Run as a child process (see the module)."""
     output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing else gets in between
+    os.dup2(2, 1)  # so that no other output mixes with the messages
     gc.set_threshold(GARBAGE)
     if hasattr(os, "nice"):
-        os.nice(5)  # an import at the same time has one thread, and takes longest
+        os.nice(5)  # because a model import at the same time has one thread and takes longer
     send(output, len(functions()))
     for part in compile_parts(child.given()):
         send(output, part)

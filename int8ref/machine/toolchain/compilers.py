@@ -1,7 +1,7 @@
-"""Processes that compile the machine together: one for each processor.
+"""Processes that compile the machine together, one for each processor.
 
-Each is a child that runs `build`.  It tells how many parts there are, and then compiles one part
-after another, the next that no other has.
+Each process is a child that runs `build`.  It sends the number of parts.  Then it compiles one part
+after the other; each time it gets the next part that no other process has.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from int8ref.machine.toolchain.objects import Part
 
 LENGTH_BYTES = 8
 PATIENCE_SECONDS = 60
-"""How long a process may take to end that tells no more."""
+"""Time in which a process must end after its last message."""
 MAX_BYTES = 1 << 26
-"""Most of what is told at once."""
+"""Largest size of a message."""
 MAX_PARTS = 256
-"""A part's number is a byte."""
+"""Largest number of parts, because the number of a part is one byte."""
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE")
 
 Told = Callable[[int, int], object]
-"""Is told how many parts are done, and how many there are."""
+"""Receives the number of finished parts, and the number of all parts."""
 T = TypeVar("T")
 
 
 class CrashError(Exception):
-    """A compiler has crashed, by the signal that the message names: so would this process."""
+    """A signal ended a compiler; the message names the signal.  This process would crash too."""
 
 
 def compile_elsewhere(count: int, tell: Told) -> list[Part]:
-    """All parts, compiled by so many processes.
+    """Compile all parts in `count` processes.
 
-    Raises OSError and ValueError where one of them fails; `CrashError` where a signal ends it.
+    Raises OSError or ValueError if a process fails, and `CrashError` if a signal ends it.
     """
     work = _Work(tell)
     threads = [threading.Thread(target=work.share, daemon=True) for _ in range(count)]
@@ -54,7 +54,7 @@ def compile_elsewhere(count: int, tell: Told) -> list[Part]:
 
 
 class _Work:
-    """The parts that are done, and the numbers of the others."""
+    """The finished parts, and the numbers of the other parts."""
 
     def __init__(self, tell: Told) -> None:
         self.parts: list[Part] = []
@@ -63,7 +63,7 @@ class _Work:
         self._numbers = iter(range(MAX_PARTS))
 
     def share(self) -> None:
-        """Have a child compile parts as long as there are any, and no child fails."""
+        """Let a child compile parts until no part is left, or until a child fails."""
         try:
             with child.running(
                 "int8ref.machine.toolchain.build",
@@ -97,21 +97,25 @@ class _Work:
 
 
 def settings() -> dict[str, str | None]:
-    """The environment of a compiler, less what could change its code, or what it prints: the code
-    depends on what its digest covers alone."""
+    """Changes of the environment of a compiler, which remove settings that could change its code or
+    output.
+
+    The code may depend only on the things that its digest covers.
+    """
     ours = (name for name in os.environ if name.startswith("NUMBA_"))
     return dict.fromkeys(name for name in ours if name not in SETTINGS)
 
 
 def send(output: BinaryIO, content: Any) -> None:
-    """Tell something, with its length before it."""
+    """Send a message, with its length before it."""
     message = msgspec.msgpack.encode(content)
     output.write(len(message).to_bytes(LENGTH_BYTES, "little") + message)
     output.flush()
 
 
 def receive(source: Any, kind: type[T]) -> T:
-    """What `send` has sent.  Raises EOFError where it is not whole, ValueError for another kind."""
+    """Receive a message of `send`.  Raises EOFError if it is incomplete, and ValueError for another
+    kind."""
     length = int.from_bytes(_read(source, LENGTH_BYTES), "little")
     if length > MAX_BYTES:
         raise ValueError("the process tells something else")
@@ -119,7 +123,7 @@ def receive(source: Any, kind: type[T]) -> T:
 
 
 def _read(source: Any, count: int) -> bytes:
-    """So many bytes of a pipe.  Raises EOFError where it ends before."""
+    """Read `count` bytes of a pipe.  Raises EOFError if the pipe ends earlier."""
     content = b""
     while len(content) < count:
         piece = source.read(count - len(content))

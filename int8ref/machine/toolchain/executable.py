@@ -1,8 +1,8 @@
-"""Memory that code is run from, on systems that forbid some ways to it.
+"""Executable memory, also on systems that forbid some ways to get it.
 
-A process usually may write memory and then have it made executable.  Hardened systems (SELinux
-without `execmem`, systemd's `MemoryDenyWriteExecute`) forbid that.  Most of them let a process run
-what it maps from a file, which then takes the place of the memory.
+A process usually may write memory and then make it executable.  Hardened systems (SELinux without
+`execmem`, systemd's `MemoryDenyWriteExecute`) forbid this.  Most of them let a process execute a
+mapped file.  The file then replaces the memory.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ FIXED = 0x10
 
 
 def address(memory: mmap.mmap) -> int:
-    """Where it lies."""
+    """Address of the memory."""
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
 def check() -> None:
-    """Raises OSError where Linux lets no process run what it has written to memory.
+    """Raises OSError if Linux does not let this process execute memory that it has written.
 
-    Elsewhere LLVM may have ways of its own.
+    On other systems LLVM may have its own ways.
     """
     if sys.platform == "linux":
         _protect(mmap.mmap(-1, mmap.PAGESIZE))
 
 
 def make(memory: mmap.mmap) -> None:
-    """Let anonymous memory be read and run, and no longer written.  Raises OSError."""
+    """Make anonymous memory readable and executable, and no longer writable.  Raises OSError."""
     try:
         _protect(memory)
     except OSError:
@@ -58,7 +58,7 @@ def _protect(memory: mmap.mmap) -> None:
 
 
 def _replace(memory: mmap.mmap, descriptor: int) -> None:
-    """Map a file in the place of memory that has the same content."""
+    """Replace memory by a mapped file with the same content."""
     library = ctypes.CDLL(None, use_errno=True)
     library.mmap.restype = ctypes.c_void_p
     start, size = ctypes.c_void_p(address(memory)), ctypes.c_size_t(_pages(memory))
@@ -68,7 +68,8 @@ def _replace(memory: mmap.mmap, descriptor: int) -> None:
 
 
 def _files() -> Iterator[BinaryIO]:
-    """Files without a name: in memory, where the system has temporary files, in the cache."""
+    """Yield files without a name: in memory, in the folder of temporary files, in the cache
+    folder."""
     import tempfile
 
     if sys.platform == "linux":
@@ -87,5 +88,5 @@ def _failure() -> OSError:
 
 
 def _pages(memory: mmap.mmap) -> int:
-    """Its size in whole pages."""
+    """Size of the memory in whole pages, in bytes."""
     return -(-len(memory) // mmap.PAGESIZE) * mmap.PAGESIZE

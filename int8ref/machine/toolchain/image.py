@@ -1,13 +1,13 @@
 """Native code as an image: linked once, then copied to any address and run, without a compiler.
 
-An object file of LLVM is linked here as the system's linker would do it, but for one architecture
-(x86-64 in ELF) and for the few kinds of relocation that position-independent code has.  Anything
-else is refused, and the object file is then loaded by LLVM itself (`native`).
+This module links object files of LLVM as the system's linker does.  It supports one architecture
+(x86-64 in ELF), and the few kinds of relocation in position-independent code.  It refuses
+everything else, and LLVM then loads the object file itself (`native`).
 
-    image   sections of the object, one after the other | stubs and slots of imported functions
+    image   sections of the objects, one after the other | stubs and slots of imported functions
 
-An image refers to itself by distances only.  What has to be filled in where it is loaded are
-addresses: of the image's own bytes, and of the functions it imports.
+An image refers to itself by distances.  Only addresses are written at load time: addresses of the
+image's own bytes, and addresses of imported functions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import msgspec
 from int8ref.machine.toolchain import executable
 
 IMPORTS = ("memcpy", "memmove", "memset")
-"""Functions of the C library that LLVM may call of its own accord."""
+"""Functions of the C library that LLVM may call by itself."""
 
 HEADER = struct.Struct("<4sBB10xHHIQQQIHHHHHH")
 SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -38,21 +38,21 @@ UNDEFINED, LOCAL = 0, 0
 ABSOLUTE_64, DISTANCE_32, CALL_32 = 1, 2, 4
 UNWINDING = ".eh_frame"
 STUB = b"\xff\x25\x02\x00\x00\x00\xcc\xcc"
-"""jmp [rip + 2]: to the address in the slot behind it."""
+"""jmp [rip + 2]: jump to the address in the slot after the stub."""
 SLOT = 8
 ALIGNMENT = 64
 
 
 class LinkError(ValueError):
-    """An object file that cannot become an image: the message says why."""
+    """An object file that cannot become an image; the message has the reason."""
 
 
 class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
-    """Linked code, and what is to be filled in where it is loaded.
+    """Linked code, and the words that are written at load time.
 
     entry      offset of the function
-    addresses  (offset of a word, offset in the image whose address it shall hold)
-    imports    name of a function -> offset of the word that shall hold its address
+    addresses  (offset of a word, offset in the image whose address the word holds)
+    imports    name of a function -> offset of the word that holds its address
     """
 
     code: bytes
@@ -75,7 +75,8 @@ class Section(NamedTuple):
 
 
 class Symbol(NamedTuple):
-    """A symbol: whether other objects see it, the index of its section, and its place in it."""
+    """A symbol: whether other objects see it, the index of its section, and its place in the
+    section."""
 
     name: str
     shared: bool
@@ -84,15 +85,15 @@ class Symbol(NamedTuple):
 
 
 def supported() -> bool:
-    """Whether images are for this machine."""
+    """Whether this machine can run images."""
     return sys.platform == "linux" and os.uname().machine == "x86_64" and sys.maxsize > 1 << 32
 
 
 def link(objects: Sequence[bytes], entry: str) -> Image:
-    """The image of object files, in which a function is called `entry`.
+    """Link object files to an image, whose function is `entry`.
 
-    Of functions that several objects define, which must then be the same, the first counts.
-    Raises `LinkError`.
+    If several objects define a function, the first definition counts; the definitions must be
+    equal.  Raises `LinkError`.
     """
     try:
         return _link(objects, entry)
@@ -137,10 +138,9 @@ def _link(objects: Sequence[bytes], entry: str) -> Image:
 
 
 def load(image: Image) -> tuple[int, mmap.mmap]:
-    """Put an image into memory: the address of its function, and what keeps it there.
+    """Load an image.  Returns the address of its function, and the memory, which must stay alive.
 
-    The memory can be written until it is filled, and run only then.  Raises OSError where the
-    system forbids that.
+    The memory is first writable, and then executable.  Raises OSError if the system forbids this.
     """
     memory = mmap.mmap(-1, len(image.code), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.write(image.code)
@@ -156,7 +156,7 @@ def load(image: Image) -> tuple[int, mmap.mmap]:
 
 
 class _Object:
-    """A relocatable object file, whose sections are put at the end of `code`."""
+    """A relocatable object file, whose sections are appended to `code`."""
 
     def __init__(self, content: bytes, code: bytearray) -> None:
         self._content = content
@@ -178,12 +178,12 @@ class _Object:
         ]
 
     def defined(self) -> dict[str, int]:
-        """The symbols that other objects may refer to, and where they are."""
+        """The symbols that other objects may use, with their places."""
         found = (s for s in self._symbols if s.shared and s.section in self.places)
         return {symbol.name: self.places[symbol.section] + symbol.value for symbol in found}
 
     def relocations(self) -> Iterator[tuple[int, int, Symbol, int]]:
-        """(where, kind, symbol, addend) of all that is to be filled in."""
+        """(place, kind, symbol, addend) of all relocations."""
         for table in self._sections:
             if table.kind == RELA and table.info in self.places:
                 for at, kind, index, addend in RELOCATION.iter_unpack(self._bytes(table)):

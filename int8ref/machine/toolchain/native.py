@@ -1,9 +1,9 @@
-"""The machine as native code: compiled once a CPU, kept in a file, loaded without Numba.
+"""The machine as native code: compiled once for a CPU, stored in a file, loaded without Numba.
 
-Importing Numba and compiling with it take many seconds; loading what is kept takes a few
-milliseconds where it is an image (`image`), and some more where LLVM loads object files.  The
-file's name is a digest of everything the code depends on: the sources, the versions of Numba,
-llvmlite and Python, LLVM's library, and the CPU.
+To import Numba and to compile with it takes many seconds.  To load stored code takes a few
+milliseconds for an image (`image`), and longer if LLVM loads object files.  The name of the file is
+a digest of everything on which the code depends: the sources, the versions of Numba, llvmlite and
+Python, LLVM's library, and the CPU.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def machine() -> Machine:
-    """The native machine of this process: loaded from the cache, or compiled and kept there.
+    """The native machine of this process: loaded from the cache, or compiled and stored there.
 
     Raises `CompilerError`.
     """
@@ -52,7 +52,8 @@ def machine() -> Machine:
 
 
 def prepare() -> None:
-    """Begin to do, in a thread, what the first call of `machine` then waits for."""
+    """Start a thread that loads or compiles the code, for which the first call of `machine`
+    waits."""
     if _lock.acquire(blocking=False):
         try:
             if not _loaded and not _begun:
@@ -62,7 +63,7 @@ def prepare() -> None:
 
 
 class _Job(threading.Thread):
-    """Reads the code, or compiles it."""
+    """A thread that reads the code, or compiles it."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -72,7 +73,7 @@ class _Job(threading.Thread):
         self.start()
 
     def code(self) -> bytes:
-        """What it has made; its steps are logged meanwhile."""
+        """Wait for the code, and return it.  The steps of the thread are logged during the wait."""
         self._steps.follow()
         if self._error is not None:
             raise self._error
@@ -89,7 +90,7 @@ class _Job(threading.Thread):
             self._steps.end()
 
     def _make(self, path: Path) -> bytes:
-        """Compile, unless another process is doing that."""
+        """Compile the code, or wait for another process that compiles it."""
         tell = self._steps.tell
         waiting = partial(tell, logging.WARNING, f"{COMPILING}: waiting for another process ...")
         with locks.alone(path.with_suffix(".lock"), waiting):
@@ -105,16 +106,17 @@ class _Job(threading.Thread):
 
 
 def place() -> Path:
-    """Where the machine is kept."""
+    """The file of the stored machine."""
     return cache_folder() / f"machine-{sources.digest()}.code"
 
 
 def compile_machine(tell: Callable[[int, int], object] = lambda done, total: None) -> bytes:
-    """The machine as it is kept.
+    """Compile the machine; returns its stored form.
 
-    It is compiled by a process for each processor, as one takes long, and much memory; where that
-    fails, by this process, which then tells what is wrong.  `tell`: how many parts are done, and
-    how many there are.  Raises `CompilerError`.
+    One process for each processor compiles, because one process takes long and needs much memory.
+    If these processes fail, the present process compiles, and reports the fault.  If one of them
+    crashes, the present process does not compile, because it would crash too.  `tell` receives the
+    number of finished parts and the number of all parts.  Raises `CompilerError`.
     """
     from int8ref.machine.toolchain import compilers
 
@@ -151,7 +153,7 @@ def _load(code: bytes) -> tuple[Machine, object]:
 
 
 def _load_objects(objects: Objects) -> tuple[int, object]:
-    executable.check()  # LLVM does not, and its code would crash
+    executable.check()  # because LLVM does not check, and its code would crash
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -168,7 +170,7 @@ def _load_objects(objects: Objects) -> tuple[int, object]:
 
 
 def _read(path: Path) -> bytes | None:
-    """What is in a file of code, or None where there is none or it is damaged."""
+    """The content of a file of code; None if there is no file or it is damaged."""
     try:
         content = path.read_bytes()
         decode(content)

@@ -1,4 +1,4 @@
-"""The form in which native code is kept: object files, or an image made of them."""
+"""The format of stored native code: object files, or an image made of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class CompilerError(UserError, RuntimeError):
-    """There is no native code: the message says why, and what else there is."""
+    """There is no native code; the message has the reason and names the other backend."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class CompilerError(UserError, RuntimeError):
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An object file, and the functions that it defines and that it needs."""
+    """An object file, with the functions that it defines and the functions that it needs."""
 
     name: str
     code: bytes
@@ -40,17 +40,17 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
-    """Object files, for LLVM to load."""
+    """Object files that LLVM loads."""
 
     parts: list[bytes]
 
 
 def encode(parts: Sequence[Part]) -> bytes:
-    """The parts of the machine as they are kept: as an image, where that is possible.
+    """The stored form of the parts: an image if possible, else object files.
 
-    Raises `CompilerError` where they refer to anything but each other and what an image may import:
-    what is loaded without Numba must need nothing of it, and LLVM does not tell what it cannot
-    resolve.
+    Raises `CompilerError` if the parts need a function that no part defines.  Code that loads
+    without Numba must need nothing of Numba, and LLVM does not report the functions that it cannot
+    find.
     """
     missing = {n for p in parts for n in p.needed} - {n for p in parts for n in p.defined}
     if missing:
@@ -67,7 +67,7 @@ def encode(parts: Sequence[Part]) -> bytes:
 
 
 def decode(content: bytes) -> Image | Objects:
-    """Inverse of `encode`.  Raises ValueError."""
+    """The inverse of `encode`.  Raises ValueError for damaged code."""
     head, code = content[: len(MAGIC) + 32], content[len(MAGIC) + 32 :]
     if head != MAGIC + hashlib.sha256(code).digest():
         raise ValueError("damaged code")

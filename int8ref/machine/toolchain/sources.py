@@ -1,8 +1,8 @@
-"""What native code depends on: a digest of its sources, the compilers and the CPU.
+"""The digest of everything on which native code depends: its sources, the compilers and the CPU.
 
-An edit of comments or docstrings changes no code, so the digest is of the syntax trees without
-them.  Making these trees takes longer than a start may, so their digest is kept in the cache under
-the digest of the text.
+The digest covers syntax trees without comments and docstrings, because an edit of comments or
+docstrings changes no code.  To make these trees takes longer than a start may take.  Therefore the
+cache stores the digest of the trees under the digest of the text.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ SOURCES = (
 
 
 def digest() -> str:
-    """Digest of all that native code depends on."""
+    """Digest of everything on which native code depends."""
     return _sha256(json.dumps([_code_digest(_sources()), *compilers(), sys.version, *identity()]))
 
 
 def _sources() -> list[tuple[str, bytes]]:
-    """Name and text of every source."""
+    """Name and content of every source."""
     root = installed.PACKAGE
     paths = sorted(path for folder in SOURCES for path in (root / folder).rglob("*.py"))
     return [(path.relative_to(root).as_posix(), path.read_bytes()) for path in paths]
 
 
 def _code_digest(sources: list[tuple[str, bytes]]) -> str:
-    """Digest of what the sources say to the compiler."""
+    """Digest of the syntax trees of the sources."""
     texts = [[name, hashlib.sha256(text).hexdigest()] for name, text in sources]
     path = cache_folder() / f"sources-{_sha256(json.dumps([texts, sys.version]))}.digest"
     try:
