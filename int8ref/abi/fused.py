@@ -18,8 +18,10 @@ INPUTS = size("inputs")
 class LinearArgmax(Instruction, frozen=True, kw_only=True):
     """out = argmax(linear(x)), `weight` packed, `bias` its start values.
 
-    Its first operands are those of `Linear`, in the same words.
+    Its first operands are those of `Linear`, in the same words: one native function runs both.
     """
+
+    runs_as = "linear"
 
     x: Annotated[str, Rows("int8", INPUTS)]
     weight: Annotated[str, Tensor("int8", (WIDTH, INPUTS))]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import from_dtype, types
 from numba.core.typing.templates import signature
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
@@ -145,28 +145,30 @@ def _array(
     return found._getvalue()
 
 
-def record(address: Any, dtype: DTypeLike) -> Any:
-    """The record at an address; its fields are read and written by name."""
-    return view(address, dtype, (1,))[0]
+def record_at(dtype: np.dtype[Any]) -> Callable[[Any], Any]:
+    """A leaf that returns the record at an address; code reads and writes its fields by name."""
+
+    def found(address: Any) -> Any:
+        return view(address, dtype, (1,))[0]
+
+    kind = from_dtype(dtype)
+
+    @type_callable(found)
+    def typing(context: Any) -> Any:
+        def typer(address: Any) -> Any:
+            return signature(kind, types.int64)
+
+        return typer
+
+    @lower_builtin(found, types.int64)
+    def lowering(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return builder.inttoptr(args[0], context.get_value_type(kind))
+
+    return found
 
 
-@type_callable(record)
-def _type_record(context: Any) -> Any:
-    def typer(address: Any, dtype: Any) -> Any:
-        return signature(dtype.dtype, types.int64, dtype)
-
-    return typer
-
-
-@lower_builtin(record, types.int64, types.Any)
-def _lower_record(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-    return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
-
-
-@kernel
-def frame_at(frame):
-    """The frame as a record (`abi.frame.FRAME`)."""
-    return record(frame, FRAME)
+frame_at = record_at(FRAME)
+"""The frame as a record (`abi.frame.FRAME`)."""
 
 
 @kernel

@@ -49,9 +49,11 @@ class Instruction(
 
     `in_place` says that a result may be written over an operand.  The kernel of such an instruction
     reads each element for the last time before it writes the same element of the result.
+    `runs_as`: the operation whose native function runs the instruction, if not its own.
     """
 
     in_place: ClassVar[bool] = False
+    runs_as: ClassVar[str] = ""
 
     def check(self, scope: Scope) -> None:
         """Check the operands against `scope`, and define the results there.  Raises

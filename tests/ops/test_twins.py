@@ -34,7 +34,7 @@ SUPPORT = {
     "layer_norm",
     "sinusoids",
     "views",
-    *FUSED,
+    *(op for op, kind in FUSED.items() if not kind.runs_as),
 }
 """What is in `kernels/` beside the operations."""
 STRATEGIES: dict[str, st.SearchStrategy[Case]] = {

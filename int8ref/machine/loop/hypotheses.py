@@ -6,16 +6,19 @@ import numpy as np
 
 from int8ref.abi.hypotheses import CHOICE, COUNTS, ENDED, HYPOTHESES, LIVE, NODE
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import array, record
+from int8ref.kernels.views import array, record_at
 from int8ref.machine.loop.rows import call_at
 
 LIVE_BYTES, ENDED_BYTES, CHOICE_BYTES = (kind.itemsize for kind in (LIVE, ENDED, CHOICE))
 
 
+_record = record_at(HYPOTHESES)
+
+
 @kernel
 def search_of(call):
-    """The record of the search, with its addresses."""
-    return record(call_at(call).hypotheses, HYPOTHESES)
+    """The record of the search (`abi.hypotheses.HYPOTHESES`)."""
+    return _record(call_at(call).hypotheses)
 
 
 @kernel

@@ -23,7 +23,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -68,7 +68,7 @@ def source(op: str, module: ModuleType) -> str:
     kernel = getattr(module, op)
     parameters = list(inspect.signature(getattr(kernel, "py_func", kernel)).parameters)
     marshal = _Marshal(INSTRUCTIONS[op])
-    variants = getattr(module, "VARIANTS", None) or list(marshal.variants())
+    variants = getattr(module, "VARIANTS", None) or list(marshal.variants(parameters))
     lines = ["def step(frame, code):"]
     for number, variant in enumerate(variants):
         call = f"kernel({', '.join(marshal.argument(name, variant) for name in parameters)})"
@@ -86,12 +86,14 @@ class _Marshal:
         self._operands: dict[str, Operand] = dict(operands_of(cls))
         self._at = operand_places(cls)
 
-    def variants(self) -> Iterator[Variant]:
+    def variants(self, parameters: Sequence[str]) -> Iterator[Variant]:
         """All combinations of types.  A result with `like` has the type of the other operand."""
         several = {
             name: operand.dtypes.split()
             for name, operand in self._operands.items()
-            if isinstance(operand, Rows | Tensor | Result) and " " in operand.dtypes
+            if name in parameters
+            and isinstance(operand, Rows | Tensor | Result)
+            and " " in operand.dtypes
         }
         like = {
             name: operand.like

@@ -9,17 +9,15 @@ from int8ref.abi.frame import DOMAIN, ITEM, OPERAND_WORDS, WIDTH
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
 from int8ref.kernels.ir.memory import copy_bytes
-from int8ref.kernels.views import address_of, array, frame_at, record, word
+from int8ref.kernels.views import address_of, array, frame_at, record_at, word
 from int8ref.spec.operands import DOMAINS
 
 OPERAND_BYTES = 8 * OPERAND_WORDS["value"]
 HISTORY_DOMAIN = DOMAINS.index("history")
 
 
-@kernel
-def call_at(call):
-    """The call as a record (`abi.call.CALL`)."""
-    return record(call, CALL)
+call_at = record_at(CALL)
+"""The call as a record (`abi.call.CALL`)."""
 
 
 def _target_input(index):

@@ -17,7 +17,7 @@ from int8ref.abi.frame import (
 from int8ref.kernels.gemm.chosen import Chosen, row_chosen
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
-from int8ref.kernels.views import address_of, array, frame_at, record, word
+from int8ref.kernels.views import address_of, array, frame_at, word
 from int8ref.machine.loop.interpreter import run
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import (
@@ -179,7 +179,7 @@ def head_logits(frame: int, call: int, first: int, rows: int) -> int:
     own_code = own_frame + FRAME_BYTES
     _copy_words(frame, own_frame, FRAME_WORDS)
     _copy_words(code, own_code, CODE_WORDS)
-    own = record(own_frame, FRAME)
+    own = frame_at(own_frame)
     own.target_base, own.target_capacity, own.target_rows = 0, 1, rows
     out: int = address_of(frame, code, AT.out)
     x = address_of(frame, code, AT.x) + first * word(code, AT.x + WIDTH) * word(code, AT.x + ITEM)

@@ -22,7 +22,7 @@ from numba.core.compiler import Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from int8ref.abi.opcodes import OPCODES
+from int8ref.abi.opcodes import OPCODES, native_function
 from int8ref.host import child
 from int8ref.host.cpu import cpu
 from int8ref.kernels.ir.compile import OPTIONS
@@ -63,7 +63,7 @@ def functions() -> dict[str, Callable[..., Any]]:
     return {
         ENTRY: call_machine,
         **{symbol(f"part.{part.__name__}"): part for part in PARTS[::-1]},
-        **{symbol(op): step_of(op) for op in reversed(OPCODES)},
+        **{symbol(op): step_of(op) for op in reversed(OPCODES) if native_function(op) == op},
     }
 
 
