@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.abi import call as word
+from int8ref.abi.call import CALL, RUN
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.model.assemble import Code
@@ -64,14 +64,13 @@ def label(instruction: Instruction, tensors: Tensors) -> str:
 def _runner(arena: Arena, row: npt.NDArray[np.int64]) -> Callable[[int], None]:
     """Runs a row of code on an arena."""
     code = np.repeat(row[None], REPEATS, axis=0)
-    call = np.zeros(word.CALL_WORDS, np.int64)
-    call[[word.MODE, word.CODE]] = word.RUN, code.ctypes.data
-    call[word.FRAME] = arena.address
+    call = np.zeros(1, CALL)
+    call["mode"], call["code"], call["frame"] = RUN, code.ctypes.data, arena.address
     native = machine()
 
     def run(count: int, kept: Any = (arena, code)) -> None:  # the call has their addresses
         for done in range(0, count, REPEATS):
-            call[word.CODE_ROWS] = min(count - done, REPEATS)
+            call["code_rows"] = min(count - done, REPEATS)
             native(call.ctypes.data)
 
     return run

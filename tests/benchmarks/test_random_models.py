@@ -17,7 +17,7 @@ from benchmarks.setting import Setting
 from benchmarks.shapes import EOS, POSITIONS, SHAPES, Shape, random_batch
 from benchmarks.workers import lean_search, peak, reading
 from benchmarks.workers.marian import Engine as MarianEngine
-from int8ref.abi.frame import PACKED, operands_at
+from int8ref.abi.frame import PACKED, operand_places
 from int8ref.engines.compiled import CompiledEngine
 from int8ref.files.models import MODELS
 from int8ref.program.sizes import max_steps
@@ -80,7 +80,7 @@ def test_a_tied_table_is_in_memory_once(monkeypatch: pytest.MonkeyPatch) -> None
     machine_text()
     model = build_tiny_model(1)
     code = CompiledEngine(model.program, model.tensors).code()
-    table, weight = operands_at(Embed)["table"], operands_at(Linear)["weight"]
+    table, weight = operand_places(Embed)["table"], operand_places(Linear)["weight"]
     parts = (model.program.encoder, code.encoder), (model.program.decoder, code.decoder)
     embeds = [row for part in parts for i, row in zip(*part, strict=True) if i.op == "embed"]
     assert [row[PACKED] for row in embeds] == [1, 1]

@@ -99,7 +99,7 @@ def test_refuses_constants(norm: Norm) -> None:
     for fields, message in (
         ({"epsilon": -1, **results(4)}, "epsilon is -1"),
         ({"epsilon": most + 1, **results(4)}, rf"is {most + 1}, outside \[0, {most}\]"),
-        (results(10), r"wide_bits is 10, outside \[1, 9\]"),
+        (results(10), r"wide_bits is 10, outside \[0, 9\]"),
         ({"wide_bits": 1}, r"wide_bits is 1, outside \[0, 0\]"),
     ):
         with pytest.raises(ProgramError, match=message):
