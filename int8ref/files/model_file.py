@@ -42,8 +42,7 @@ UNPACKED = "unpacked"
 """Kind of the cache entry with the unpacked tensors, because unpacking takes a tenth of a start."""
 
 NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
-"""Characters of names and languages in a header, as in a regular expression, and the maximum
-length."""
+"""Characters of names and languages in a header, as in a regular expression, and maximum length."""
 
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
