@@ -20,8 +20,7 @@ Item = TypeVar("Item")
 Out = TypeVar("Out")
 
 WINDOWS = 2
-"""Largest number of open windows.  The second window keeps the threads busy while the first ends.
-"""
+"""Largest number of open windows.  The second one keeps the threads busy while the first ends."""
 
 
 @dataclass(frozen=True)
