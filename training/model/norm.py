@@ -28,8 +28,8 @@ class L2Norm(nn.Module):
 class L1Norm(nn.Module):
     """y = gain * (x - mean(x)) / (mean(|x - mean(x)|) + epsilon) + bias  (Lin et al. 2020, eq. 13).
 
-    The spread is the mean absolute deviation, which needs no root.  For Gaussian x it is sqrt(2 /
-    pi) times the standard deviation.  The gain starts at this factor, so both norms start with
+    The spread is the mean absolute deviation, which needs no root.  It is sqrt(2 / pi) times the
+    standard deviation for Gaussian x.  The gain starts at this factor, so both norms start with
     equal values.
     """
 
@@ -46,8 +46,10 @@ class MeanAbsoluteDeviation(torch.autograd.Function):
     """z = c / s, c = x - mean(x), s = mean(|c|) + epsilon.
 
     The backward pass is written out, because autograd's chain of small operations costs three times
-    as much on a CPU.  With g = dL/dz and n the width:  dL/dc = g / s - sign(c) * sum(g * z) / (n
-    s), dL/dx = dL/dc - mean(dL/dc).
+    as much on a CPU.  With g = dL/dz and n the width:
+
+        dL/dc = g / s - sign(c) * sum(g * z) / (n s)
+        dL/dx = dL/dc - mean(dL/dc)
     """
 
     @staticmethod
