@@ -1,4 +1,4 @@
-"""What is given for a model and is none: one sentence that says what it is, and what helps."""
+"""Files that are no model: one sentence says what the file is, and what helps."""
 
 from __future__ import annotations
 
