@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """An unusable input of any kind.  The message says what is wrong, where, and what helps."""
+    """An input is unusable.  The message names the fault and its place, and often a remedy."""
 
 
 class ModelError(UserError):

@@ -1,4 +1,4 @@
-"""The options of a translation.  Threads and batch sizes are in `Speed`: they change no result."""
+"""The options of a translation.  Threads and batch sizes are in `Speed`, and change no result."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def hundredths(name: str, value: Number) -> int:
 
 @dataclass(frozen=True)
 class Options:
-    """How the engine translates, and what a result holds.
+    """How the engine searches for translations, and which data a result holds.
 
     A decimal option is a `Decimal`, an int, a float or a str.  It is a multiple of 0.01.
 
@@ -61,8 +61,8 @@ class Options:
                        Default: 1.
     n_best             Return at most N translations of each sentence: 1 to beam_size.  With a
                        temperature, draw N translations: 1 to 64.  Default: 1.
-    distinct           Return only the best of the translations that have the same text.  There
-                       are fewer than n_best translations if the search (or the drawing) finds fewer
+    distinct           Return only the best of the translations that have the same text.  There are
+                       fewer than n_best translations if the search or the drawing finds fewer
                        texts.  Default: False.
     normalization      Formula that makes the log-probabilities of long and short translations
                        comparable: "length", "gnmt" or "none".  `Scores` has the formulas.  None
@@ -82,15 +82,15 @@ class Options:
                        source tokens: a decimal number from 0.01 to 100.  None means the factor of
                        the model.  The smaller limit applies, and at least one token is allowed.
                        Default: None.
-    temperature        Divide the logits by this decimal number, and draw each token by its
-                       probability: from 0.01 to 100.  The n_best translations stay in the order of
+    temperature        Divide the logits by this decimal number from 0.01 to 100, and draw each
+                       token by its probability.  The n_best translations stay in the order of
                        drawing.  0 means a search instead of drawing.  Default: 0.
     top_k              Draw only from the N most likely tokens: 0 to 2^31.  Tokens as likely as
                        token N also take part.  0 means all.  Default: 0.
     top_p              Draw only from the smallest set of most likely tokens whose probabilities
                        sum to at least this decimal number: 0.01 to 1.  Tokens as likely as the
-                       last of the set also take part.  top_k applies before top_p.  1 means all.
-                       Default: 1.
+                       last token of the set also take part.  top_k applies before top_p.  1 means
+                       all.  Default: 1.
     seed               Seed of the random numbers: 0 to 2^63 - 1.  The seed and the place of a
                        sentence in the list determine the random numbers of the sentence.
                        Default: 0.
@@ -98,15 +98,13 @@ class Options:
                        count its tokens.  Scores do not count its tokens: a score is the
                        log-probability of the following tokens, given the prefix.  Default: "".
 
-    Some options exclude each other:
+    Raises `OptionError` for a value out of range.  Also raises it for these combinations, because
+    one of the options would have no effect:
 
-        temperature            excludes beam_size above 1 and shortlist: sampling draws from all
-                               tokens
-        top_k, top_p, seed     need a temperature
-        alpha                  above 0 excludes the normalization "none"
-        normalization          "length" or "gnmt" excludes an alpha of 0
-
-    Raises `OptionError` for a value out of range and for options that exclude each other.
+        temperature with beam_size above 1, or with shortlist: sampling draws from all tokens
+        top_k, top_p or seed without a temperature
+        alpha above 0 with the normalization "none"
+        normalization "length" or "gnmt" with an alpha of 0
 
     Sources: Wu et al. 2016 (normalisation), Fan et al. 2018 (top_k), Holtzman et al. 2020 (top_p).
     """

@@ -132,9 +132,9 @@ def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
 
 
 def signature(path: Path, model: Model, options: Options, backend: str) -> str:
-    """Return one line that says what was run: versions, model hash, options and backend.
+    """Return one line that identifies a run: versions, model hash, options and backend.
 
-    Two runs whose signatures differ in the backend alone give the same bytes.
+    Two runs whose signatures differ only in the backend give the same bytes.
     """
     from decimal import Decimal
 

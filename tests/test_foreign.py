@@ -1,4 +1,4 @@
-"""Files that are no model: one sentence says what the file is, and what helps."""
+"""Files that are no model: one sentence names the kind of the file and a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Python without int8ref: one sentence says what to type."""
+"""A Python without int8ref: one sentence names the command to type."""
 
 from __future__ import annotations
 

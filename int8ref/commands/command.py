@@ -96,7 +96,7 @@ def deliver(
 
 
 def invite(inputs: Sequence[InputFile], console: Console) -> None:
-    """Tell a user at a terminal that the command waits for input."""
+    """Inform a user at a terminal that the command waits for input."""
     if any(file.terminal for file in inputs):
         console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
 

@@ -18,7 +18,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 class Console(logging.Handler):
-    """Writes messages of at least `level` to standard error: its own and those of the library.
+    """Writes messages of the command and of the library to standard error, from `level` on.
 
     The level info is for information.  The level warning is for a loss or a possible loss.
     """

@@ -40,8 +40,8 @@ CHECKPOINT_ENDINGS = (".npz", ".bin", ".safetensors")
 def told(path: str | os.PathLike[str], error: str) -> str:
     """Return an error message for a file that was given as a model and has the fault `error`.
 
-    The message says what kind of file it is.  For an unknown kind, the message is `error`, with
-    advice if there is any.
+    The message names the kind of the file, such as a pickle.  For an unknown kind, the message is
+    `error`, sometimes with advice.
     """
     place = Path(path)
     try:

@@ -243,7 +243,7 @@ def _importer_folder() -> Path:
 
 
 def _import(name: str, published: Published, checkpoint: Installed, cached: Path, say: Say) -> Path:
-    """Import a model, and tell the user."""
+    """Import a model, and report the start and the end."""
     from int8ref.files import importing
 
     say(
