@@ -148,7 +148,8 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     if hashlib.sha256(view[:-DIGEST_BYTES]).digest() != view[-DIGEST_BYTES:]:
         raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
     if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        content.madvise(mmap.MADV_DONTNEED)  # the checksum has read every page
+        # The checksum has read every page.  Release the pages, because most may stay unused.
+        content.madvise(mmap.MADV_DONTNEED)
     tensors = {
         name: np.frombuffer(
             view[start + entry.data_offsets[0] : start + entry.data_offsets[1]],

@@ -18,7 +18,7 @@ def natural_log(log2: int) -> Decimal:
 
     The engine computes logarithms of base 2 in fixed point.  This function converts them to natural
     logarithms.  The rounding has an error of at most half of the last decimal place.  For
-    magnitudes below 2^40, the constant LN2 adds an error of less than 10^-7.
+    magnitudes below 2^40, the constant LN2 adds an error of less than 10^-7 of this place.
     """
     bits = LOG_BITS + LN2_BITS
     return _decimal((log2 * LN2 * 10**DIGITS + (1 << (bits - 1))) >> bits)
