@@ -145,7 +145,7 @@ def run(body: Callable[[Console], None], log_level: str) -> int:
 def begin() -> None:
     """Prepare the process of a command.
 
-    If the reader of the output ends, the process ends silently.
+    If the reader closes the output, the process ends silently.
     """
     hold_closed_descriptors()
     if hasattr(signal, "SIGPIPE"):

@@ -2,9 +2,9 @@
 
     python -m int8ref.host.child FOLDER MODULE ARGUMENT ...
 
-runs MODULE as `python -m` does, until standard input ends.  The parent holds the other end of the
-pipe.  The operating system closes the pipe when the parent ends, also after a kill.  The module
-reads the bytes that the parent writes with `given`.  At the end, the child removes FOLDER, unless
+This command runs MODULE as `python -m` does, until standard input ends.  The parent holds the other
+end of the pipe.  The operating system closes the pipe when the parent ends, also after a kill.
+`given` yields the bytes that the parent writes.  At the end, the child removes FOLDER, unless
 FOLDER is empty.
 """
 
