@@ -31,8 +31,8 @@ class Speed:
 
     batch_size   largest number of sentences that are computed together: at least 1.  Default: 32.
     threads      number of batches that are computed at once: at least 1.  Default: 1.
-    buffer_size  largest number of lines that are read ahead: at least 1.  Default: None, which
-                 means 16 times batch_size.
+    buffer_size  largest number of lines that are read ahead and wait for their computation: at
+                 least 1.  Default: None, which means 16 times batch_size.
 
     Raises `OptionError` if a value is no integer or is less than 1.
     """
