@@ -1,1 +1,1 @@
-"""Speed of int8ref beside what else a user could pick, measured in one interleaved run."""
+"""Speed of int8ref and of comparable engines, measured in one interleaved run."""

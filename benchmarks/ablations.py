@@ -2,10 +2,11 @@
 
     python -m benchmarks.ablations CHECKPOINT --calibration FILE --source FILE --target FILE
 
-One checkpoint is lowered once for each choice, everything else as it is by default.  BLEU and chrF
-(sacrebleu) are of greedy translations; one changed rounding moves them by more than most choices
-do.  So the table also tells the loss in nats for each token of the reference translations, integer
-minus float, with the standard error over sentences; and how many lines are translated as in float.
+The importer lowers one checkpoint once for each choice.  All other choices keep their defaults.
+BLEU and chrF (sacrebleu) score greedy translations.  One changed rounding changes BLEU and chrF
+more than most choices do.  Therefore the table also reports the loss: nats for each token of the
+reference translations, integer minus float, with the standard error over sentences.  It also
+reports the share of lines whose translation equals the float translation.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Corpus:
-    """A test set: ids for the models, text for the scores."""
+    """A test set: token ids for the models, and texts for the scores."""
 
     sources: list[list[int]]
     targets: list[list[int]]
@@ -67,7 +68,7 @@ class Found:
 
 
 def in_float(model: FloatModel, corpus: Corpus) -> Found:
-    """The float32 forward pass in NumPy."""
+    """Translate and score a corpus with the float32 forward pass in NumPy."""
     start = time.process_time()
     ids = greedy(model, corpus.sources)
     seconds = time.process_time() - start
@@ -85,11 +86,11 @@ def in_float(model: FloatModel, corpus: Corpus) -> Found:
 
 
 def in_integers(model: FloatModel, ranges: Ranges, options: Options, corpus: Corpus) -> Found:
-    """The compiled engine."""
+    """Translate and score a corpus with the compiled engine."""
     program, tensors = lower(model, ranges, options)
     validate(program, tensors)
     engine = load_engine(program, tensors)
-    engine.greedy([Request(corpus.sources[0], 2)])  # packs the weights
+    engine.greedy([Request(corpus.sources[0], 2)])  # packs the weights before the measurement
     ids: list[list[int]] = [[] for _ in corpus.sources]
     nats, seconds = np.zeros(len(ids)), 0.0
     for batch in batches(corpus.sources, BATCH):
@@ -110,7 +111,7 @@ def in_integers(model: FloatModel, ranges: Ranges, options: Options, corpus: Cor
 
 
 def row(name: str, found: Found, exact: Found, corpus: Corpus) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     references = [corpus.references]
     bleu = sacrebleu.corpus_bleu(found.translations, references).score
     chrf = sacrebleu.corpus_chrf(found.translations, references).score
@@ -124,7 +125,7 @@ def row(name: str, found: Found, exact: Found, corpus: Corpus) -> str:
 
 
 def read(model: FloatModel, source: Path, target: Path) -> Corpus:
-    """Raises ValueError where the files do not pair up."""
+    """Read a corpus.  Raises ValueError if the files have different numbers of lines."""
     lines, references = (path.read_text("utf-8").splitlines() for path in (source, target))
     if len(lines) != len(references):
         raise ValueError(f"{len(lines)} source lines, but {len(references)} target lines")

@@ -1,4 +1,4 @@
-"""Functions written in assembly, made callable."""
+"""Compiles functions in assembly language and makes them callable."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import llvmlite.binding as llvm
 
 
 def prepare() -> None:
-    """Make LLVM know this machine; to be called before the rest."""
+    """Initialise LLVM for this machine.  Call this function first."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
 
 
 def require(feature: str) -> None:
-    """Raises NotImplementedError where the CPU has no such feature."""
+    """Raise NotImplementedError if the CPU lacks the feature."""
     if not llvm.get_host_cpu_features().get(feature):
         raise NotImplementedError(f"this CPU has no {feature}")
 
 
 def function(name: str, assembly: str, parameters: int) -> Callable[..., None]:
-    """The function `name`, of so many int64, that the assembly (AT&T syntax) defines."""
+    """Return the function `name` of the assembly code (AT&T syntax).  Its parameters are int64."""
     lines = "".join(f'module asm "{line}"\n' for line in assembly.splitlines())
     declared = f"declare void @{name}({', '.join(['i64'] * parameters)})\n"
     module = llvm.parse_assembly(lines + declared)
@@ -35,7 +35,7 @@ def function(name: str, assembly: str, parameters: int) -> Callable[..., None]:
     address = engine.get_function_address(name)
     native = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * parameters)(address)
 
-    def run(*arguments: int, kept: Any = engine) -> None:  # without the engine there is no code
+    def run(*arguments: int, kept: Any = engine) -> None:  # the engine owns the code
         native(*arguments)
 
     return run

@@ -1,4 +1,4 @@
-"""The other end of `workers.protocol`: starts a contestant's process and asks it."""
+"""The client of `workers.protocol`: starts the process of a contestant and sends requests."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ONE_THREAD = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 
 
 class WorkerError(Exception):
-    """A contestant failed, died or took too long: the message says what it said."""
+    """A contestant failed, ended or timed out.  The message contains its output."""
 
 
 class Worker:
-    """A contestant's process, pinned to processors."""
+    """The process of a contestant, pinned to processors."""
 
     def __init__(self, command: Sequence[str], cpus: Sequence[int], log: Path) -> None:
         self._log = log
@@ -43,7 +43,7 @@ class Worker:
             raise
 
     def ask(self, request: dict[str, Any], timeout: float = TIMEOUT) -> dict[str, Any]:
-        """The answer to a request.  Raises `WorkerError`."""
+        """Send a request.  Return the answer.  Raises `WorkerError`."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
@@ -79,5 +79,5 @@ class Worker:
 
 
 def one_thread() -> dict[str, str]:
-    """The environment of a process whose libraries are to use one thread each."""
+    """Return an environment in which each library uses one thread."""
     return {**os.environ, **{f"{library}_NUM_THREADS": "1" for library in ONE_THREAD}}

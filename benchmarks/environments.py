@@ -1,4 +1,4 @@
-"""The contestants' Python environments: what is in each, and how one is made."""
+"""The Python environments of the contestants: their packages and their installation."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OWN = ""
-"""Name of the environment that this process runs in, which has int8ref."""
+"""Name of the environment of this process, which has int8ref."""
 INSTALL_SECONDS = 1800
 STAMP = "installed.json"
 
 
 class UnavailableError(Exception):
-    """Something that a measurement needs is not there: the message is the reason for skipping."""
+    """A measurement lacks a requirement.  The message is the reason in the report."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Distributions, and the versions of Python they have wheels for (none: any)."""
+    """Distributions, and the versions of Python that have wheels of them.  Empty: every version."""
 
     requirements: tuple[str, ...]
     pythons: tuple[str, ...] = ()
@@ -41,9 +41,9 @@ ENVIRONMENTS = {
 
 
 def interpreter(name: str, folder: Path, pythons: Mapping[str, str]) -> Path:
-    """The Python of an environment below `folder`, which is made first if need be.
+    """Return the interpreter of an environment in `folder`.  Create a missing environment.
 
-    `pythons`: version -> interpreter, where the user has said.  Raises `UnavailableError`.
+    `pythons`: version -> interpreter, as the user gave them.  Raises `UnavailableError`.
     """
     if name == OWN:
         return Path(sys.executable)
@@ -59,7 +59,10 @@ def interpreter(name: str, folder: Path, pythons: Mapping[str, str]) -> Path:
 
 
 def find_python(versions: tuple[str, ...], given: Mapping[str, str]) -> str:
-    """An interpreter of one of these versions (none: this one).  Raises `UnavailableError`."""
+    """Return an interpreter of one of these versions.  Without versions, return this interpreter.
+
+    Raises `UnavailableError`.
+    """
     if not versions:
         return sys.executable
     for version in versions:
@@ -73,7 +76,7 @@ def find_python(versions: tuple[str, ...], given: Mapping[str, str]) -> str:
 
 
 def _candidates(version: str, given: Mapping[str, str]) -> Iterator[str]:
-    """What the user said; what is on the path; what pyenv has."""
+    """Yield possible interpreters: given by the user, on the path, and of pyenv."""
     if version in given:
         yield given[version]
         return
@@ -85,7 +88,7 @@ def _candidates(version: str, given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _version(python: str) -> str:
-    """Such as 3.10, or nothing where it does not run."""
+    """Return the version of an interpreter, such as 3.10, or "" if it does not run."""
     program = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Times single instructions of a Program, as the compiled engine runs them."""
+"""Times single instructions of a Program in the compiled engine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from int8ref.reference.linear import Linear
 from int8ref.spec.instruction import Instruction
 
 REPEATS = 200
-"""Most repeats of an instruction in one call of the machine."""
+"""Largest number of repeats of an instruction in one call of the machine."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """An instruction that can be run by itself: `run(n)` runs it n times."""
+    """An instruction that runs alone.  `run(n)` runs it n times."""
 
     label: str
     sequence: str
@@ -33,10 +33,10 @@ class Timed:
 
 
 def instructions(program: Program, tensors: Tensors, code: Code, batch: Batch) -> Iterator[Timed]:
-    """Every instruction of the encoder and of the first decoder step of a greedy search.
+    """Yield every instruction of the encoder and of the first decoder step of a greedy search.
 
-    `code` is `CompiledEngine.code(coarse_head=True)`, which such a search runs, or `code()`, whose
-    last instruction computes every logit to find the largest.
+    `code` is `CompiledEngine.code(coarse_head=True)`, the code of a greedy search, or `code()`.
+    The last instruction of `code()` computes every logit to find the largest.
     """
     rows = len(batch)
     arena = Arena(code, Memory(), batch, target_rows=rows, max_steps=1)
@@ -49,12 +49,12 @@ def instructions(program: Program, tensors: Tensors, code: Code, batch: Batch) -
     for sequence, content in (("encoder", code.encoder), ("decoder", code.choice)):
         for instruction, row in zip(getattr(program, sequence), content, strict=True):
             run = _runner(arena, row)
-            run(1)  # those behind it want its values
+            run(1)  # later instructions read its results
             yield Timed(label(instruction, tensors), sequence, run)
 
 
 def label(instruction: Instruction, tensors: Tensors) -> str:
-    """Name of an operation, with the size of its matrix if it has one."""
+    """Return the name of an operation, with the size of its matrix."""
     if isinstance(instruction, Linear):
         outputs, inputs = tensors[instruction.weight].shape
         return f"linear {outputs}x{inputs}"
@@ -62,13 +62,13 @@ def label(instruction: Instruction, tensors: Tensors) -> str:
 
 
 def _runner(arena: Arena, row: npt.NDArray[np.int64]) -> Callable[[int], None]:
-    """Runs a row of code on an arena."""
+    """Return a function that runs a row of code on an arena."""
     code = np.repeat(row[None], REPEATS, axis=0)
     call = np.zeros(1, CALL)
     call["mode"], call["code"], call["frame"] = RUN, code.ctypes.data, arena.address
     native = machine()
 
-    def run(count: int, kept: Any = (arena, code)) -> None:  # the call has their addresses
+    def run(count: int, kept: Any = (arena, code)) -> None:  # the call stores the addresses of both
         for done in range(0, count, REPEATS):
             call["code_rows"] = min(count - done, REPEATS)
             native(call.ctypes.data)

@@ -3,11 +3,11 @@
 python -m benchmarks.llama2c --run ./run --runq ./runq --tokenizer tokenizer.bin
 python -m benchmarks.llama2c --run ./run --checkpoint stories260K/
 
-`run` computes in float32, `runq` with 8-bit weights in groups of 64; compile them with
-`gcc -Ofast -march=native`.  One thread, one text, the likeliest token after the likeliest token.
-Without --checkpoint a model of random weights is made, of llama2.c's 110M shape or another.  The
-table tells medians over the rounds, half of the distance between the quartiles, and int8ref's speed
-over each.
+`run` computes in float32.  `runq` computes with 8-bit weights in groups of 64.  Compile both
+programs with `gcc -Ofast -march=native`.  Each measurement uses one thread, one text, and greedy
+search.  Without --checkpoint, the model has random weights, and the shape of llama2.c's 110M model
+or another shape.  The table reports the median over the rounds, half of the interquartile range,
+and the ratio of int8ref's speed to each program.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PROJECTIONS = ("query", "key", "value", "output", "gate", "outer", "inner")
 
 
 def random_weights(sizes: list[int]) -> dict[str, list[Float32]]:
-    """A tensor a layer for each kind, Glorot-normal, and the embedding, which is the output too."""
+    """Return Glorot-normal tensors of each kind, one for each layer, and the tied embedding."""
     d, ffn, layers, heads, key_heads, vocabulary, _ = sizes
     draw, keys = np.random.default_rng(1), d // heads * key_heads
 
@@ -63,7 +63,7 @@ def random_weights(sizes: list[int]) -> dict[str, list[Float32]]:
 
 
 def write_floats(path: Path, sizes: list[int], weights: dict[str, list[Float32]]) -> None:
-    """The first layout, for `run` and the importer."""
+    """Write the first layout of llama2.c, for `run` and the importer."""
     order = ["embedding", "norm", *PROJECTIONS[:4], "ffn_norm", *PROJECTIONS[4:], "last"]
     turns = np.zeros((2, sizes[6], sizes[0] // sizes[3] // 2), np.float32)
     with path.open("wb") as file:
@@ -73,7 +73,7 @@ def write_floats(path: Path, sizes: list[int], weights: dict[str, list[Float32]]
 
 
 def write_groups(path: Path, sizes: list[int], weights: dict[str, list[Float32]]) -> None:
-    """Version 2, for `runq`: 8 bits, and the scale of each group of 64 behind each tensor."""
+    """Write layout version 2, for `runq`: 8-bit weights, then the scale of each group of 64."""
     with path.open("wb") as file:
         header = struct.pack("<I8iBi", 0x616B3432, 2, *sizes, 1, GROUP)
         file.write(header.ljust(256, b"\0"))
@@ -86,7 +86,7 @@ def write_groups(path: Path, sizes: list[int], weights: dict[str, list[Float32]]
 
 
 def imported(model: FloatModel) -> Engine:
-    """The integer model; calibrated on random tokens, which changes no time."""
+    """Return the engine of the integer model.  Its random calibration data changes no time."""
     draw = np.random.default_rng(0)
     size, eos = model.architecture.target_vocabulary, model.architecture.eos
     texts = [[*draw.integers(3, size, 63).tolist(), eos] for _ in range(4)]
@@ -94,7 +94,7 @@ def imported(model: FloatModel) -> Engine:
 
 
 def theirs(command: list[str | Path]) -> float:
-    """Tokens a second, as a program tells them."""
+    """Run a program of llama2.c.  Return the tokens per second that it reports."""
     program, *arguments = command
     command = [Path(program).resolve(), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -105,7 +105,7 @@ def theirs(command: list[str | Path]) -> float:
 
 
 def ours(engine: Engine, tokens: int) -> float:
-    """Tokens a second of int8ref."""
+    """Return the tokens per second of int8ref."""
     begun = time.perf_counter()
     found = engine.greedy([Request((), tokens)])
     return (len(found[0]) or 1) / (time.perf_counter() - begun)
@@ -114,7 +114,7 @@ def ours(engine: Engine, tokens: int) -> float:
 def contestants(
     given: argparse.Namespace, folder: Path
 ) -> Iterator[tuple[str, Callable[[], float]]]:
-    """Who takes part, by name."""
+    """Yield the name and the measurement of each contestant."""
     checkpoint, groups = given.checkpoint, folder / "groups.bin"
     if checkpoint is None:
         checkpoint, sizes = folder / "model.bin", [int(size) for size in given.shape.split(",")]

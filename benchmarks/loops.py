@@ -1,4 +1,4 @@
-"""Loops that do nothing but int8 multiply-adds, from register to register: a core's peak."""
+"""Loops of int8 multiply-adds between registers.  They measure the peak speed of a core."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ TURNS = 300_000
 
 @dataclass(frozen=True)
 class Loop:
-    """Inner steps of a product, side by side: each line of `step` for every accumulator in turn.
+    """Steps of a matrix product.  The loop runs each line of `step` for all accumulators in turn.
 
-    In a line {x} and {y} are factors, {ones} is a third, {t} and {u} are temporaries and {a} the
-    accumulator of a step.  A step does `products` multiply-adds.  `exact` is whether they give the
-    sums of int8 values: vpmaddubsw saturates, but for weights whose sums of four products stay
-    within 16 bits (`int8ref.spec.pair_sums`), and products alone are no sums.
+    In a line, {x} and {y} are factors, {ones} is a third factor, {t} and {u} are temporaries, and
+    {a} is the accumulator.  A step computes `products` multiply-adds.  `exact`: the loop computes
+    exact sums of products of int8 values. vpmaddubsw saturates, so it is exact only for weights
+    whose sums of four products fit in 16 bits (`int8ref.spec.pair_sums`).  Products without
+    additions are not sums.
     """
 
     feature: str
@@ -25,11 +26,14 @@ class Loop:
     step: tuple[str, ...]
 
     def operations(self) -> int:
-        """Multiplications and additions of TURNS turns."""
+        """Return the number of multiplications and additions in TURNS turns."""
         return 2 * TURNS * self.accumulators * self.products
 
     def assembly(self) -> str:
-        """A function of a count of turns, in AT&T syntax.  Registers are never initialised."""
+        """Return a function in AT&T syntax.  Its parameter is the number of turns.
+
+        The code does not initialise the registers.
+        """
         lines = []
         for line in self.step:
             for a in range(self.accumulators):

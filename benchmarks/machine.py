@@ -1,4 +1,4 @@
-"""What the benchmark runs on."""
+"""Describes the machine of the benchmark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEATURES = ("avx2", "avx_vnni", "avx512bw", "avx512_vnni", "amx_int8", "asimddp"
 
 
 def describe() -> dict[str, Any]:
-    """CPU, its dot-product instructions, processors, system, Python."""
+    """Return the CPU, its dot-product instructions, the processors, the system and Python."""
     facts = _cpu_facts()
     flags = facts.get("flags", facts.get("Features", "")).split()
     return {
@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The checkout's commit, with a mark if files differ from it; nothing outside of a checkout."""
+    """Return the commit of the checkout with a mark for changed files, or "" without a checkout."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -38,20 +38,20 @@ def commit() -> str:
 
 
 def processors() -> list[int]:
-    """Those that this process may use."""
+    """Return the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def pin(cpus: Sequence[int]) -> None:
-    """Keep this process, and those it starts, to some processors, where the system can."""
+    """Pin this process and its later children to processors, if the system supports this."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
 
 
 def _cpu_facts() -> dict[str, str]:
-    """Of the first processor."""
+    """Return the description of the first processor."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return {}

@@ -29,16 +29,16 @@ from int8ref.files.model_file import load
 WINDOWS, WINDOW_SECONDS = 20, 0.002
 TOLERANCE = 15
 LEAST_US = 0.5
-"""A change of less is not told."""
+"""A smaller change is not reported."""
 LENGTH = 32
 REFERENCE = "reference"
 
 Figures = dict[str, dict[str, float]]
-"""Name -> {"count": instructions, "us": all of them once, in microseconds}."""
+"""Name -> {"count": number of instructions, "us": time to run each of them once, microseconds}."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.ops", description=__doc__)
     add = made.add_argument
     add("--shape", choices=tuple(SHAPES), default="tiny11", help="default: %(default)s")
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command: 0, 1 after a regression, 2 where there is no model."""
+    """Run the command.  Return 0, 1 after a regression, or 2 without a model."""
     options = parser().parse_args(arguments)
     cpu = processors()[-1] if options.cpu is None else options.cpu
     setting = Setting(options.cache.resolve(), Path(), 0, [cpu])
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def time_all(folder: Path, shape: str, size: int) -> Figures:
-    """Every instruction of the encoder and of a decoder step, equal ones together."""
+    """Time every instruction of the encoder and of a decoder step.  Add up equal instructions."""
     model = load(folder / "int8ref.safetensors")
     engine = CompiledEngine(model.program, model.tensors)
     batch = random_batch(SHAPES[shape], size, LENGTH)
@@ -101,10 +101,11 @@ def time_all(folder: Path, shape: str, size: int) -> Figures:
 
 
 def seconds(runs: Sequence[Callable[[int], None]]) -> list[float]:
-    """Processor seconds of each instruction: the least of several windows in which it is repeated.
+    """Return the processor seconds of each instruction: the minimum over several windows.
 
-    Whatever else runs on the machine can only add to it.  The windows of one instruction are far
-    from each other, all others between them, so that no disturbance meets them all.
+    A window repeats one instruction.  Other work on the machine can only add time.  The windows of
+    one instruction are far apart, because the windows of all other instructions lie between them.
+    Therefore one disturbance does not affect all windows of an instruction.
     """
     counts = [max(1, min(REPEATS, int(WINDOW_SECONDS / _window(run, 2)))) for run in runs]
     pairs = list(zip(runs, counts, strict=True))
@@ -113,7 +114,7 @@ def seconds(runs: Sequence[Callable[[int], None]]) -> list[float]:
 
 
 def reference(count: int) -> None:
-    """Work that no change of int8ref touches: how fast the processor is at the moment."""
+    """Do work that is independent of int8ref.  It shows the current speed of the processor."""
     for _ in range(count):
         sum(range(1000))
 
@@ -125,7 +126,7 @@ def _window(run: Callable[[int], None], count: int) -> float:
 
 
 def report(figures: Figures) -> list[str]:
-    """A table a batch and sequence, dearest first, with shares of the sum."""
+    """Return a table for each batch and sequence, by falling cost, with shares of the sum."""
     groups: dict[str, list[tuple[str, dict[str, float]]]] = defaultdict(list)
     for name, figure in figures.items():
         if name == REFERENCE:
@@ -150,10 +151,10 @@ def report(figures: Figures) -> list[str]:
 
 
 def compare(before: Figures, after: Figures, tolerance: float) -> tuple[list[str], list[str]]:
-    """A table of what has changed by more than `tolerance` per cent, and the names of what has
-    become slower; instructions that only one of the two has are told, too.
+    """Return a table of changes above `tolerance` per cent, and the names of slower instructions.
 
-    Changes are those beyond the change of the reference, which is the processor's own.
+    A change is relative to the change of the reference, because the speed of the processor may
+    differ.  The table also lists instructions that only one of the two measurements has.
     """
     pace = after[REFERENCE]["us"] / before[REFERENCE]["us"]
     rows: list[Sequence[str]] = []

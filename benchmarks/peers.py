@@ -30,7 +30,7 @@ ROUNDS, SECONDS, LINES = 5, 0.3, 100
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=(__doc__ or "").split(": ", 1)[1]
     )
@@ -72,19 +72,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def default_cache() -> Path:
-    """INT8REF_PEERS, or a folder of the user's cache."""
+    """Return INT8REF_PEERS, or a folder in the cache folder of the user."""
     chosen = os.environ.get("INT8REF_PEERS")
     return Path(chosen) if chosen else platformdirs.user_cache_path("int8ref-benchmarks")
 
 
 def default_shared() -> Path:
-    """INT8REF_SHARED, or the folder beside the checkout."""
+    """Return INT8REF_SHARED, or the folder beside the checkout."""
     chosen = os.environ.get("INT8REF_SHARED")
     return Path(chosen) if chosen else machine.ROOT.parent / "shared"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command: 0, 1 where results cannot be continued, 130 where it was stopped."""
+    """Run the command.  Return 0, 1 if results cannot be continued, or 130 after an interrupt."""
     made = parser()
     options = made.parse_args(arguments)
     unknown = [name for name in options.parts.split(",") if name not in PARTS]
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         made.error(f"no parts {', '.join(unknown)} (there are {', '.join(PARTS)})")
     try:
         cache = options.cache or default_cache()
-    except RuntimeError as error:  # a user without a home
+    except RuntimeError as error:  # the user has no home folder
         made.error(f"say --cache FOLDER: {error}")
     cpus = machine.processors()
     first = cpus[-1] if options.cpu is None else options.cpu
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(parts: list[Part], setting: Setting, options: argparse.Namespace, folder: Path) -> None:
-    """Measure what is not in the folder's results yet, and write the report."""
+    """Measure the blocks that the results in the folder lack, and write the report."""
     settings = {name: getattr(options, name) for name in ("rounds", "seconds", "lines", "only")}
     fresh = Results(machine.describe(), settings, {"int8ref commit": machine.commit()})
     results = fresh if options.fresh else resume(folder, fresh)
@@ -133,7 +133,7 @@ def run(parts: list[Part], setting: Setting, options: argparse.Namespace, folder
 def run_part(
     part: Part, setting: Setting, options: argparse.Namespace, results: Results, folder: Path
 ) -> None:
-    """All blocks of a part, with its contestants started once."""
+    """Measure all blocks of a part.  Each contestant starts once."""
     try:
         blocks = part.blocks(setting)
     except UnavailableError as error:
@@ -168,7 +168,7 @@ def run_part(
 def started(
     contestants: list[Contestant], setting: Setting
 ) -> Iterator[tuple[dict[str, Worker], dict[str, str]]]:
-    """The contestants that can be started, by name, and why the others cannot."""
+    """Yield the started contestants by name, and the reasons why others did not start."""
     workers: dict[str, Worker] = {}
     skipped: dict[str, str] = {}
     with ExitStack() as stack:
@@ -183,7 +183,7 @@ def started(
 
 
 def start(contestant: Contestant, setting: Setting) -> Worker:
-    """Install, prepare and start.  Raises `UnavailableError`, `WorkerError`."""
+    """Install, prepare and start a contestant.  Raises `UnavailableError` and `WorkerError`."""
     python = setting.python(contestant.environment)
     for preparation in contestant.preparations(setting):
         setting.prepare(preparation)
@@ -197,7 +197,7 @@ def start(contestant: Contestant, setting: Setting) -> Worker:
 
 
 def say(text: str) -> None:
-    """A line for whoever waits."""
+    """Print a line of progress."""
     print(text, file=sys.stderr, flush=True)
 
 

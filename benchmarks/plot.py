@@ -1,4 +1,4 @@
-"""Plots of results, as SVG."""
+"""Draws results as SVG plots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 10.0, 3.2
 
 
 def draw(folder: Path, results: Results, clock: Clock) -> None:
-    """speed.svg (a bar a contestant and case) and cost.svg (against length and batch)."""
+    """Write speed.svg (a bar for each contestant and case) and cost.svg (over length and batch)."""
     for name, parts, plot in (("speed", BARS, _bars), ("cost", SWEEPS, _lines)):
         measured = [PARTS[part] for part in parts if any(b.series for b in results.of(part))]
         if not measured:
@@ -32,7 +32,10 @@ def draw(folder: Path, results: Results, clock: Clock) -> None:
 
 
 def _bars(panel: Any, part: Part, figures: Figures) -> None:
-    """Groups of bars, a group a case; where batches differ by contestant, batch 1 and the best."""
+    """Draw a group of bars for each case.
+
+    If batch sizes differ between contestants, draw batch 1 and the best case.
+    """
     cases = ["batch 1", BEST] if part.best else figures.cases()
     names = figures.contestants()
     width = 0.8 / len(names)
@@ -52,7 +55,7 @@ def _bars(panel: Any, part: Part, figures: Figures) -> None:
 
 
 def _lines(panel: Any, part: Part, figures: Figures) -> None:
-    """Speed against the number in each case's name."""
+    """Draw the speed over the number in the name of each case."""
     for name in figures.contestants():
         own = [(number(case), s) for (who, case), s in figures.series.items() if who == name]
         shown = [(x, figures.shown(s)) for x, s in sorted(own, key=lambda pair: pair[0])]
@@ -78,6 +81,6 @@ def _finish(panel: Any, part: Part) -> None:
 
 
 def number(case: str) -> int:
-    """The number in the name of a case."""
+    """Return the number in the name of a case."""
     digits: Sequence[str] = [word for word in case.split() if word.isdigit()]
     return int(digits[0])

@@ -18,11 +18,11 @@ from benchmarks.tables import (
 
 REPORT = "report.md"
 BUSY = 0.97
-"""Where processor time is a smaller share of the time by the clock, the machine was not quiet."""
+"""Smallest ratio of processor time to wall time on a quiet machine."""
 
 
 def markdown(results: Results, clock: Clock) -> str:
-    """The whole report."""
+    """Return the whole report."""
     lines = ["# Speed", "", *_conditions(results, clock)]
     for part in PARTS.values():
         lines += _part(part, results, clock)
@@ -73,9 +73,9 @@ def _part(part: Part, results: Results, clock: Clock) -> list[str]:
 
 
 def _quiet(part: Part, results: Results) -> list[str]:
-    """A warning where other processes have taken the processor away.
+    """Return a warning if other processes used the processors.
 
-    It does not count where a contestant has more than one thread.
+    Contestants with several threads do not count.
     """
     single = {c.name for c in part.contestants if c.threads == 1 and c.worker != "process"}
     shares = [
@@ -93,7 +93,7 @@ def _quiet(part: Part, results: Results) -> list[str]:
 
 
 def write(folder: Path, results: Results, clock: Clock) -> list[str]:
-    """Write report.md and the plots; what could not be done, and why."""
+    """Write report.md and the plots.  Return the reasons for missing plots."""
     (folder / REPORT).write_text(markdown(results, clock), "utf-8")
     try:
         from benchmarks.plot import draw
@@ -104,7 +104,7 @@ def write(folder: Path, results: Results, clock: Clock) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     made.add_argument("folder", type=Path, help="where results.json is")
     made.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="default: wall")
@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     options = parser().parse_args()
     for problem in write(options.folder, load(options.folder), options.clock):
         print(problem)

@@ -1,4 +1,4 @@
-"""Raw results of a run: all that was measured, in one JSON file that grows block by block."""
+"""The raw results of a run, in one JSON file that grows block by block."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ Clock = Literal["wall", "cpu"]
 
 
 class ResultsError(Exception):
-    """A results file that cannot be continued or read."""
+    """The results file cannot be continued or read."""
 
 
 @dataclass
 class Series:
-    """Samples of one contestant on one case, a number a round.
+    """Samples of one contestant on one case.
 
-    `units` of work are done in a run; `memory` is the peak in KiB after the first run; `output` is
-    what the first run gave, shortened, and `same` whether later ones gave it, too.
+    units   amount of work of a run, such as words
+    memory  peak memory after the first run, in KiB
+    output  output of the first run, shortened
+    wall    wall seconds of a run, one number a round
+    cpu     processor seconds of a run, one number a round
+    same    True if all later runs gave the output of the first run
     """
 
     contestant: str
@@ -36,13 +40,13 @@ class Series:
     same: bool = True
 
     def seconds(self, clock: Clock) -> list[float]:
-        """Of a run, a number a round."""
+        """Return the seconds of a run, one number a round."""
         return self.wall if clock == "wall" else self.cpu
 
 
 @dataclass
 class BlockResults:
-    """What was measured together, interleaved; `skipped`: contestant (and case) -> reason."""
+    """The results of one interleaved measurement.  `skipped`: contestant (and case) -> reason."""
 
     part: str
     name: str
@@ -52,7 +56,7 @@ class BlockResults:
 
 @dataclass
 class Results:
-    """A run: where, how, and what came out; `descriptions`: what contestants say of themselves."""
+    """A run: machine, settings and results.  `descriptions`: contestant -> its own description."""
 
     machine: dict[str, Any]
     settings: dict[str, Any]
@@ -61,20 +65,20 @@ class Results:
     blocks: list[BlockResults] = field(default_factory=list)
 
     def of(self, part: str) -> list[BlockResults]:
-        """The blocks of a part, in order."""
+        """Return the blocks of a part in order."""
         return [block for block in self.blocks if block.part == part]
 
     def has(self, part: str, block: str) -> bool:
-        """Whether a block has been measured."""
+        """Return whether a block has been measured."""
         return any(found.name == block for found in self.of(part))
 
     def forget(self, part: str) -> None:
-        """Drop the blocks of a part."""
+        """Remove the blocks of a part."""
         self.blocks = [block for block in self.blocks if block.part != part]
 
 
 def save(folder: Path, results: Results) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{FILE}"
     temporary.write_text(json.dumps({"format": FORMAT, **asdict(results)}, indent=1) + "\n")
@@ -100,9 +104,9 @@ def load(folder: Path) -> Results:
 
 
 def resume(folder: Path, fresh: Results) -> Results:
-    """The results in a folder, to be continued, or `fresh` where there are none.
+    """Return the results in a folder, or `fresh` if the folder has none.
 
-    Raises `ResultsError` where they were measured on another machine or in another way.
+    Raises `ResultsError` if the results belong to another machine or to other settings.
     """
     if not (folder / FILE).exists():
         return fresh

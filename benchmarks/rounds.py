@@ -1,4 +1,4 @@
-"""Interleaved measurement: every contestant does each case once a round, A B C, B C A, ..."""
+"""Interleaved measurement.  In a round, every contestant does each case once: A B C, B C A, ..."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Answers(Protocol):
 
 @dataclass(frozen=True)
 class Case:
-    """One thing for one contestant to do: `units` of work, such as source words."""
+    """The work of one contestant.  `units`: amount of the work, such as source words."""
 
     contestant: str
     name: str
@@ -32,7 +32,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Block:
-    """Cases that are compared with each other, and so are measured together."""
+    """Cases that are compared with each other, and therefore measured together."""
 
     name: str
     cases: tuple[Case, ...]
@@ -46,11 +46,11 @@ def measure(
     seconds: float,
     say: Say,
 ) -> BlockResults:
-    """Warm every case up, then measure rounds.
+    """Warm up every case, then measure rounds.
 
-    Each sample is the mean over the runs that begin within `seconds`.  The order is turned by one
-    from round to round, so that nobody always follows the same neighbour.  A case that fails is
-    left out, with the reason, and so are its earlier samples.
+    A sample is the mean over the runs that begin within `seconds`.  The order rotates by one from
+    round to round, so that a contestant does not always follow the same contestant.  A case that
+    fails is left out with its reason, and its earlier samples are dropped.
     """
     results = BlockResults(part, block.name)
     ready: list[tuple[Case, Series]] = []

@@ -1,4 +1,4 @@
-"""What a run has at hand: environments, prepared models, texts, processors."""
+"""The resources of a run: environments, prepared models, texts, processors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SENTENCE = "The parliament approved the new budget on Tuesday."
 TEXT = "data/testsets/flores-dev/en.dev"
 PREPARE_SECONDS = 1800
 ENGINE = ("int8ref", "weights_import")
-"""Sources of int8ref and its importer."""
+"""Source folders of int8ref and its importer."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A module of `benchmarks.prepare`, run by an environment's Python.
+    """A module of `benchmarks.prepare`, and the environment whose Python runs it.
 
-    What it makes depends on its arguments and on these source files and folders.
+    Its output depends on its arguments and on the files and folders `sources`.
     """
 
     module: str
@@ -36,7 +36,7 @@ class Preparation:
 
 @dataclass
 class Setting:
-    """`cache` holds all that is made; `shared` is the folder of test sets, if there is one."""
+    """`cache`: folder of prepared files.  `shared`: folder of test sets, which may be missing."""
 
     cache: Path
     shared: Path
@@ -45,19 +45,24 @@ class Setting:
     pythons: Mapping[str, str] = field(default_factory=dict)
 
     def python(self, environment: str) -> str:
-        """The interpreter of an environment, installed if need be.  Raises `UnavailableError`."""
+        """Return the interpreter of an environment.  Install a missing environment.
+
+        Raises `UnavailableError`.
+        """
         folder = self.cache / "environments"
         return str(interpreter(environment, folder, self.pythons))
 
     def models(self, shape: str) -> Path:
-        """The folder of a random Transformer in all its formats."""
+        """Return the folder of a random Transformer in all formats."""
         folder = self.cache / "models" / shape
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def text(self, times: int = 1) -> Path:
-        """English sentences, a line each, `times` the number asked for, taken evenly from the test
-        set.  Raises `UnavailableError`.
+        """Return a file of English sentences, one a line, evenly chosen from the test set.
+
+        The number of sentences is `times` the number that the user asked for.  Raises
+        `UnavailableError`.
         """
         source = self.shared / TEXT
         if not source.exists():
@@ -65,11 +70,11 @@ class Setting:
         return self.keep("text", evenly(source.read_text("utf-8").splitlines(), times * self.lines))
 
     def sentence(self) -> Path:
-        """A file of one sentence."""
+        """Return a file of one sentence."""
         return self.keep("sentence", [SENTENCE])
 
     def checkpoint(self) -> dict[str, str]:
-        """Files of the model en-pt as published: model, vocabulary, shortlist.
+        """Return the published files of the model en-pt: model, vocabulary, shortlist.
 
         Raises `UnavailableError`.
         """
@@ -90,7 +95,7 @@ class Setting:
         return found
 
     def prepare(self, preparation: Preparation) -> None:
-        """Run a preparation unless it has been run.  Raises `UnavailableError`."""
+        """Run a preparation once.  Raises `UnavailableError`."""
         stamps = self.cache / "prepared"
         stamps.mkdir(parents=True, exist_ok=True)
         told = json.dumps([preparation.module, *preparation.arguments])
@@ -115,7 +120,7 @@ class Setting:
         stamp.write_text(digest)
 
     def keep(self, name: str, lines: list[str]) -> Path:
-        """A text file of these lines."""
+        """Write a text file.  Return its path."""
         content = "".join(f"{line}\n" for line in lines)
         path = self.cache / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.txt"
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -124,18 +129,18 @@ class Setting:
 
 
 def evenly(lines: list[str], count: int) -> list[str]:
-    """`count` of the lines, spread over all of them; all where there are not so many."""
+    """Return `count` evenly spaced lines, or all lines if there are fewer."""
     chosen = min(count, len(lines))
     return [lines[i * len(lines) // chosen] for i in range(chosen)]
 
 
 def words(path: Path) -> int:
-    """Words of a text, separated by white space."""
+    """Return the number of words of a text, separated by white space."""
     return len(path.read_text("utf-8").split())
 
 
 def digest_of(sources: tuple[str, ...]) -> str:
-    """Of the Python files among sources, which are relative to the checkout."""
+    """Return the digest of all Python files of the sources.  Paths are relative to the checkout."""
     state = hashlib.sha256()
     for source in sources:
         path = ROOT / source

@@ -1,4 +1,4 @@
-"""Transformers of random weights: sizes, and the batches they translate."""
+"""Sizes of Transformers of random weights, and batches for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POSITIONS = 512
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of an encoder-decoder; post-norm, ReLU, sinusoidal positions, one vocabulary."""
+    """Sizes of an encoder-decoder with post-norm, ReLU, sinusoidal positions and one vocabulary."""
 
     encoder_layers: int
     decoder_layers: int
@@ -30,7 +30,7 @@ SHAPES = {
 
 
 def random_batch(shape: Shape, sentences: int, length: int) -> list[list[int]]:
-    """Sentences of random tokens, each `length` long with its final eos; always the same ones."""
+    """Return sentences of random tokens, each of `length` tokens with eos.  Equal in every call."""
     draw = random.Random(7)
     return [
         [*(draw.randrange(2, shape.vocabulary) for _ in range(length - 1)), EOS]

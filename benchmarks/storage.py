@@ -3,11 +3,11 @@
     python -m benchmarks.storage CHECKPOINT MODEL
     python -m benchmarks.storage base
 
-The second form takes a model of random weights (`benchmarks.shapes`); its weights deflate less than
-trained ones, so that only its last lines, the weights in memory, tell something of others.
-Tied weights count once in float32.  What is in memory is what native code of a search over the
-whole vocabulary reads on this CPU, each array once; float32 has the table of positions in memory,
-too, also where the checkpoint has none.
+The second form uses a model of random weights (`benchmarks.shapes`).  Random weights deflate less
+than trained weights.  Therefore only the last lines, the weights in memory, are valid for other
+models.  Tied weights count once in float32.  The size in memory counts each array once that native
+code reads during a search over the whole vocabulary on this CPU.  The float32 size in memory always
+includes the table of positions, even if the checkpoint has none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from weights_import.float_model import FloatModel
 
 
 def table(exact: FloatModel, model: Model) -> str:
-    """A line for each form."""
+    """Return a table with a line for each form."""
     stored, resident = exact.nbytes, exact.nbytes + positions_in_float(exact, model)
     tensors = sum(tensor.nbytes for tensor in model.tensors.values())
     forms = {
@@ -45,7 +45,7 @@ def table(exact: FloatModel, model: Model) -> str:
 
 
 def positions_in_float(exact: FloatModel, model: Model) -> int:
-    """Bytes of the tables of positions that a checkpoint does not have, in float32."""
+    """Return the size of the position tables in float32 if the checkpoint has none, else 0."""
     if exact.architecture.max_positions:
         return 0
     limits = position_limits(model.program, model.tensors, "target")
@@ -53,7 +53,7 @@ def positions_in_float(exact: FloatModel, model: Model) -> int:
 
 
 def held(model: Model) -> int:
-    """Bytes of all arrays whose addresses are in the code of a search over the whole vocabulary."""
+    """Return the size of all arrays that the code of a search over the whole vocabulary reads."""
     code = CompiledEngine(model.program, model.tensors).code(coarse_head=True)
     return sum({array.ctypes.data: array.nbytes for array in code.kept}.values())
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """`spread` is half of the distance between the quartiles, as a share of the median."""
+    """`spread`: half of the interquartile range, divided by the median."""
 
     median: float
     spread: float
 
 
 def summarize(samples: Sequence[float]) -> Summary:
-    """Of at least one sample."""
+    """Summarize one or more samples."""
     median = statistics.median(samples)
     if len(samples) < 2:
         return Summary(median, 0.0)
@@ -26,10 +26,13 @@ def summarize(samples: Sequence[float]) -> Summary:
 
 
 def paired_ratio(over: Sequence[float], under: Sequence[float]) -> Summary:
-    """Of over[i] / under[i], samples of the same round: what slows a whole round down drops out."""
+    """Summarize over[i] / under[i] for samples of the same round.
+
+    The ratio cancels a disturbance that slows down a whole round.
+    """
     return summarize([a / b for a, b in zip(over, under, strict=True)])
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """exp of the mean of logarithms."""
+    """Return exp of the mean of the logarithms."""
     return math.exp(statistics.fmean(math.log(value) for value in values))

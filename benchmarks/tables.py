@@ -1,4 +1,4 @@
-"""Figures of a part's results: speeds by contestant and case, ratios, Markdown tables of them."""
+"""Markdown tables of the results of a part: speeds by contestant and case, and ratios."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class Figures:
 
     @classmethod
     def of(cls, part: Part, blocks: Iterable[BlockResults], clock: Clock) -> Figures:
-        """The figures of a part's blocks; with the best case of each contestant, if it is asked.
+        """Return the figures of the blocks of a part, with best cases if the part asks for them.
 
-        Processor time says nothing of a contestant with several threads: then it is the clock's.
+        If a contestant has several threads, the clock is the wall clock, because processor time
+        then says nothing about speed.
         """
         if any(contestant.threads > 1 for contestant in part.contestants):
             clock = "wall"
@@ -38,26 +39,26 @@ class Figures:
         return figures
 
     def contestants(self) -> list[str]:
-        """In the order of the part."""
+        """Return the contestants in the order of the part."""
         present = {name for name, _ in self.series}
         return [c.name for c in self.part.contestants if c.name in present]
 
     def cases(self) -> list[str]:
-        """In the order of measurement."""
+        """Return the cases in the order of measurement."""
         return list(dict.fromkeys(case for _, case in self.series))
 
     def speed(self, series: Series) -> Summary:
-        """Units a second."""
+        """Return the speed in units per second."""
         return summarize([series.units / s for s in series.seconds(self.clock)])
 
     def shown(self, series: Series) -> Summary:
-        """What is told: speed, or time."""
+        """Return the number of the report: speed, or time."""
         if self.part.unit == "s":
             return summarize(series.seconds(self.clock))
         return self.speed(series)
 
     def ratio(self, ratio: Ratio, case: str) -> Summary | None:
-        """In one case; None where one of the two is missing."""
+        """Return the ratio in one case, or None if a contestant is missing."""
         over = self.series.get((ratio.over, case))
         others = [self.series[name, case] for name in ratio.under if (name, case) in self.series]
         if over is None or not others:
@@ -68,7 +69,7 @@ class Figures:
 
 
 def speeds_table(figures: Figures) -> list[str]:
-    """Medians and spreads; contestants are rows, or columns where the part says so."""
+    """Return medians and spreads.  Contestants are rows, or columns with `cases_are_rows`."""
     rows, columns = figures.contestants(), [c for c in figures.cases() if c != BEST]
     turned = figures.part.cases_are_rows
     if turned:
@@ -82,8 +83,10 @@ def speeds_table(figures: Figures) -> list[str]:
 
 
 def ratios_table(figures: Figures) -> list[str]:
-    """Ratios of speeds of each pair in each case, and the geometric mean of cases that are alike;
-    pairs are rows, or columns where the part says so."""
+    """Return the ratios of each pair in each case, and their geometric means over similar cases.
+
+    Pairs are rows, or columns with `cases_are_rows`.
+    """
     part = figures.part
     found = {
         (ratio_name(ratio), case): summary
@@ -106,9 +109,9 @@ def ratios_table(figures: Figures) -> list[str]:
 
 
 def groups(cases: Sequence[str]) -> dict[str, list[str]]:
-    """Cases that may be averaged, by the name of their mean: those that begin alike up to a comma.
+    """Return groups of cases to average, by the name of their mean.
 
-    A single case has no mean.
+    The names of the cases of a group are equal up to the first comma.  A single case has no mean.
     """
     found: dict[str, list[str]] = {}
     for case in cases:
@@ -118,7 +121,7 @@ def groups(cases: Sequence[str]) -> dict[str, list[str]]:
 
 
 def best_table(figures: Figures) -> list[str]:
-    """Batch 1 and the best case of each contestant, and which that is."""
+    """Return the speed at batch 1, and the best case with its speed, for each contestant."""
     rows = []
     for name in figures.contestants():
         one, best = figures.series.get((name, ONE)), figures.series[name, BEST]
@@ -128,7 +131,7 @@ def best_table(figures: Figures) -> list[str]:
 
 
 def memory_table(figures: Figures) -> list[str]:
-    """Peak resident memory after the first case, and after the one that raised it most."""
+    """Return the peak resident memory after the first case, and the peak over all cases."""
     rows = []
     for name in figures.contestants():
         own = [s.memory for (who, _), s in figures.series.items() if who == name]
@@ -137,14 +140,14 @@ def memory_table(figures: Figures) -> list[str]:
 
 
 def ratio_name(ratio: Ratio) -> str:
-    """A over B, or over the faster of B and C."""
+    """Return "A / B", or "A / the faster of B and C"."""
     if len(ratio.under) == 1:
         return f"{ratio.over} / {ratio.under[0]}"
     return f"{ratio.over} / the faster of {' and '.join(ratio.under)}"
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table; nothing where there are no rows."""
+    """Return the lines of a Markdown table, or no lines for a table without rows."""
     rows = [list(row) for row in body]
     if not rows:
         return []
@@ -153,7 +156,7 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
 
 
 def told(summary: Summary, digits: int | None = None) -> str:
-    """A median with three digits (or so many decimals), and the spread in per cent."""
+    """Format a median with three digits (or `digits` decimals), and the spread in per cent."""
     value = summary.median
     if digits is None:
         digits = 0 if value >= 100 else 1 if value >= 10 else 3

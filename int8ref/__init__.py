@@ -5,7 +5,7 @@
     >>> print(translator.translate("Good morning.").text)
     Bom dia.
 
-What is named here is imported when it is first used.
+The first use of a name in `__all__` imports its module, because `import int8ref` must be fast.
 """
 
 from __future__ import annotations

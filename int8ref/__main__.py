@@ -1,4 +1,4 @@
-"""`python -m int8ref`: tells what commands there are."""
+"""`python -m int8ref`: lists the commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLE = 'python -m int8ref.translate "Good morning."'
 
 
 def main(arguments: list[str]) -> int:
-    """The exit status: 2 where a command was meant to be run."""
+    """Print the list of commands.  Return the exit status: 0, or 2 for an unknown command."""
     lines = [f"  python -m {name:20} {told}" for name, told in COMMANDS.items()]
     text = "\n".join(["commands:", *lines, "", f"example: {EXAMPLE}", "Each has --help."])
     if not arguments or arguments[0] in ("-h", "--help"):

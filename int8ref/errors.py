@@ -1,21 +1,21 @@
-"""The base of the errors that are told in one line, without a traceback."""
+"""Base classes of the errors that a command reports in one line, without a traceback."""
 
 
 class UserError(Exception):
-    """Input that cannot be used, whoever made it: the message says what, where, and what helps."""
+    """An input is unusable.  The message names the fault and its place, and often a remedy."""
 
 
 class ModelError(UserError):
-    """A model that cannot be found or imported."""
+    """The engine cannot find or import the model."""
 
 
 class WrongTypeError(UserError, TypeError):
-    """An argument of another type than the one it is for."""
+    """The argument has the wrong type."""
 
 
 class WrongValueError(UserError, ValueError):
-    """An argument of the right type that cannot be."""
+    """The argument has the right type, but an invalid value."""
 
 
 class OutOfRangeError(UserError, IndexError):
-    """A token or a position that the model does not have."""
+    """The model does not have this token or this position."""

@@ -1,4 +1,4 @@
-"""`python -m int8ref.generate`: beginnings of texts in, continued by a language model."""
+"""`python -m int8ref.generate`: continues the beginnings of texts with a language model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from int8ref.options import MAX_LENGTH
 from int8ref.text.lines import split_arguments
 from int8ref.translation.unknown import UnknownCharacters
 
-if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.language_model import Continuation
 
 PROGRAM = "python -m int8ref.generate"
@@ -34,14 +34,14 @@ text for every backend, batch size, number of threads and machine.
 
 
 def line(number: int, result: Continuation) -> str:
-    """All of the text, on one line."""
+    """Return the prompt and its continuation on one line."""
     from int8ref.text.tokenizers import in_one_line
 
     return in_one_line(result.text)
 
 
 def document(number: int, result: Continuation) -> str:
-    """One JSON document."""
+    """Return one JSON document."""
     import msgspec
 
     members = {"id": number, "prompt": result.prompt, "truncated": result.truncated}
@@ -51,7 +51,7 @@ def document(number: int, result: Continuation) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Continue texts with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="beginnings of texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
@@ -73,7 +73,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
+    """Run the command.  Return its exit status: see `command.run`.
+
+    argparse exits with the status 2 after an error of usage.
+    """
     made = parser()
     given = made.parse_args(arguments)
     shared.check_sampling(made, given)

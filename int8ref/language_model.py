@@ -1,4 +1,4 @@
-"""A language model ready for use: it continues texts, and says how likely texts are."""
+"""The language model: continues texts, and computes the probabilities of texts."""
 
 from __future__ import annotations
 
@@ -38,15 +38,16 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Continuation:
-    """A text and how a language model continued it.
+    """A text and its continuation by a language model.
 
-    prompt     the text
-    truncated  whether only its last tokens were read, because it left no position
-    text       all of it, with what was added
-    tokens     the tokens that were added
-    ids        their ids
-    complete   whether the end of the text was reached before the limit
-    unknown    what the vocabulary lacks of the prompt, by places in its tokens
+    prompt     the given text
+    truncated  True if the prompt was too long, and the model read only its last tokens
+    text       the tokens that the model read and the added tokens, as one text
+    tokens     the text of each added token
+    ids        the id of each added token
+    complete   True if the model ended the text before the limit
+    unknown    text of the prompt that the vocabulary lacks.  The places are places in the tokens
+               of the whole prompt, from 0.
     """
 
     prompt: str
@@ -62,9 +63,9 @@ class Continuation:
 class Perplexity:
     """How well a language model predicts a text of n words, or n tokens: 2^(-L / n).
 
-    words   white-space tokens, the end of a line counted as one
-    tokens  tokens of the model, the end of a line counted as one
-    log2    L, the sum of the log2-probabilities of the tokens, in units of 2^-20
+    words   number of white-space tokens.  The end of a line counts as one word.
+    tokens  number of tokens of the model.  The end of a line counts as one token.
+    log2    L, the sum of the log2-probabilities of all tokens: an integer in units of 2^-20
             (`arithmetic.LOG_BITS`), at most 0
     """
 
@@ -98,8 +99,13 @@ def _power_of_two(log2: int, count: int) -> Decimal:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The beginning of a text: its number, from 0, its token ids, whether it had to be cut, and
-    what the vocabulary lacks of it."""
+    """The beginning of a text.
+
+    number     place of the text in the list, from 0
+    ids        token ids that the model reads
+    truncated  True if the text was too long and was cut
+    unknown    text that the vocabulary lacks
+    """
 
     number: int
     text: str
@@ -109,11 +115,18 @@ class Prompt:
 
 
 class LanguageModel(ReadyModel):
-    """Continues texts and scores them.  Immutable; may be used from several threads at once.
+    """Continues texts and scores texts.
 
-    Nothing but the model, the text and the options changes a bit of a result.  `path`: see
-    `int8ref.Translator`.  Raises `UserError` for a model that takes a source, or whose tokenizer
-    does not fit its program.
+    A LanguageModel is immutable.  Several threads may use it at once.  The model, the text and the
+    options determine all bits of a result.  With a temperature, the place of the text in its list
+    also takes part.  Arguments and pickles: see `int8ref.Translator`.
+
+    Raises these errors, all of which are `UserError`:
+
+    UserError       the model takes a source
+    TokenizerError  the tokenizer does not fit the program of the model
+    OptionError     the backend is unknown
+    WrongTypeError  model or speed has the wrong type
     """
 
     def __init__(
@@ -142,12 +155,20 @@ class LanguageModel(ReadyModel):
     def generate(
         self, text: str | list[str] | tuple[str, ...], options: Options = DEFAULT_OPTIONS
     ) -> Continuation | list[Continuation]:
-        """How a text goes on; or several texts, in their order.
+        """Continue one text, or a list of texts.
 
-        Of `options`, temperature, top_k, top_p and seed say how tokens are drawn, and max_length
-        how many are added at most (by default, as many as the model has positions for); others are
-        refused.  Of a text that leaves no position, only the last tokens are read.  Raises
-        `OptionError`, and `WrongTypeError` for anything but text.
+        Returns one `Continuation` for one text, and a list of `Continuation` in the same order for
+        a list.  The options temperature, top_k, top_p and seed control the drawing of tokens.
+        Without a temperature, each token is the most likely token.  The option max_length is the
+        largest number of added tokens.  Its default is the number of positions of the model that
+        the prompt leaves free.  A prompt that leaves no free position is cut: the model reads only
+        its last tokens.
+
+        Raises these errors, all of which are `UserError`:
+
+        OptionError     another option is set
+        WrongTypeError  a text is no str, or the options are no `Options`
+        TextError       a text contains half a surrogate pair
         """
         if not isinstance(text, str):
             texts = expect.texts("text", text, "a str or a list of str")
@@ -158,19 +179,28 @@ class LanguageModel(ReadyModel):
     def stream(
         self, texts: Iterable[str], options: Options = DEFAULT_OPTIONS
     ) -> Iterator[Continuation]:
-        """How each text goes on, in their order, in constant memory; see `Translator.stream`."""
+        """Continue each text, in constant memory.
+
+        Yields one `Continuation` for each text, in the order of the texts.  The iteration works as
+        the iteration of `Translator.stream`.  Raises the errors of `generate`, at the times that
+        `Translator.stream` describes.
+        """
         return itertools.chain.from_iterable(self.batches(texts, options))
 
     def batches(
         self, texts: Iterable[str], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
     ) -> Iterator[list[Continuation]]:
-        """As `stream`, in lists of what is ready; `warn` is told of texts that are cut."""
+        """Continue each text, and yield lists of results as soon as they are ready.
+
+        The results are in the order of the texts.  `warn` gets a message for each text that is cut:
+        see `Translator.batches`.  Raises the errors of `stream`.
+        """
         return self._batches(expect.texts("texts", texts), options, warn)
 
     def _batches(
         self, texts: Iterator[str], options: Options, warn: Warn | None = None
     ) -> Iterator[list[Continuation]]:
-        """As `batches`, of texts that are checked."""
+        """Implement `batches` for texts whose types are checked."""
         _check(options, SAMPLED)
         prompts = self._prompts(texts, warn)
         work = partial(self._continue, options.sampling, options.max_length or self._positions)
@@ -180,14 +210,21 @@ class LanguageModel(ReadyModel):
     def perplexity(
         self, lines: Iterable[str], window: int | None = None, warn: Warn | None = None
     ) -> Perplexity:
-        """How well the model predicts a text.
+        """Measure how well the model predicts a text.
 
-        The text, its lines ended by eos, is read in windows that overlap by half; each window
-        scores its second half, the first window all of it.  `window`: tokens of a window, from 2 to
-        as many as the model has positions for, which is the default.  `lines` is iterated in
-        another thread.  `warn` is told, at the end, how many characters the vocabulary lacks.
-        Raises `UserError` for a window that the model has no positions for, and for a text without
-        lines, and `WrongTypeError` for lines that are no text.
+        lines   the lines of the text.  An end-of-sentence token ends each line.  Another thread
+                iterates over the lines.
+        window  number of tokens of a window: from 2 to the number of positions of the model.  The
+                windows overlap by half.  The first window scores all of its tokens, and each later
+                window scores its second half.  Default: None, which means all positions.
+        warn    gets one message at the end if the vocabulary lacks characters of the text.
+                Default: no message.
+
+        Raises these errors, all of which are `UserError`:
+
+        UserError       the window is out of range, or the text has no lines
+        WrongTypeError  a line is no str
+        TextError       a line contains half a surrogate pair
         """
         length = self._positions if window is None else window
         if type(length) is not int or not 2 <= length <= self._positions:
@@ -205,11 +242,19 @@ class LanguageModel(ReadyModel):
         return Perplexity(tokens.words, tokens.tokens, total)
 
     def score(self, text: str, options: Options = DEFAULT_OPTIONS) -> Scores:
-        """log P of each token of a text and of the eos after it, given the tokens before it.
+        """Return log P(token | tokens before it) of each token of a text.
 
-        Of `options`, normalization and alpha count; others are refused.  Raises `OptionError`, and
-        `UserError` for a text of more tokens than the model has positions for: `perplexity` reads
-        it in windows.
+        The last number belongs to the end of the text.  The options normalization and alpha control
+        `Scores.score`.
+
+        Raises these errors, all of which are `UserError`:
+
+        OptionError     another option is set, or normalization is "length" or "gnmt" and the
+                        exponent of the model is 0
+        WrongTypeError  the text is no str, or the options are no `Options`
+        TextError       the text contains half a surrogate pair
+        UserError       the text has more tokens than the model has positions.  `perplexity` reads
+                        such a text in windows.
         """
         _check(options, SCORED)
         check_alpha(self.model, options)
@@ -225,7 +270,10 @@ class LanguageModel(ReadyModel):
         return scores_of(found)
 
     def _prompts(self, texts: Iterable[str], warn: Warn | None) -> Iterator[Prompt]:
-        """The beginnings of texts, half of the positions long where they leave none."""
+        """Yield the prompts.  Cut a prompt that leaves no position to its last tokens.
+
+        A cut prompt takes half of the positions.
+        """
         for number, text in enumerate(texts):
             ids = self._tokenizer.encode(text)
             unknown = tuple(self._tokenizer.unknown(text, ids))
@@ -241,7 +289,7 @@ class LanguageModel(ReadyModel):
     def _continue(
         self, sampling: Sampling | None, max_tokens: int, batch: list[Prompt]
     ) -> list[Continuation]:
-        """How the texts of a batch go on."""
+        """Continue the texts of a batch."""
         limits = [min(max_tokens, self._positions - len(prompt.ids)) for prompt in batch]
         requests = [
             Request((), limit, prompt.ids, number=prompt.number)
@@ -265,7 +313,7 @@ class LanguageModel(ReadyModel):
         ]
 
     def _log2(self, batch: list[Window]) -> list[int]:
-        """The log2-probability of the fresh tokens of each window."""
+        """Return the sum of the log2-probabilities of the fresh tokens of each window."""
         paths = [Path((), window.start, window.tokens) for window in batch]
         found = self._engine.log_probabilities(paths)
         return [sum(tokens[-window.fresh :]) for window, tokens in zip(batch, found, strict=True)]
@@ -276,7 +324,7 @@ def _size(window: Window) -> int:
 
 
 def _check(options: Options, used: tuple[str, ...]) -> None:
-    """Refuse options that would do nothing."""
+    """Raise `OptionError` if an option outside `used` is set, because it would have no effect."""
     expect.instance("options", options, Options)
     for field in dataclasses.fields(Options):
         value = getattr(options, field.name)

@@ -1,4 +1,4 @@
-"""What may be asked of a translation.  Batches and threads are not here: they change no result."""
+"""The options of a translation.  Threads and batch sizes are in `Speed`, and change no result."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_TEMPERATURE
 
 AlignmentKind = Literal["hard", "soft"]
 Number = Decimal | int | float | str
-"""A decimal number: 0.6 is six tenths, as it is written."""
+"""A decimal number.  The engine reads a float as Python prints it: 0.6 means six tenths."""
 
 NORMALIZATIONS = get_args(Normalization)
 ALIGNMENTS = get_args(AlignmentKind)
 MAX_LENGTH = 1024
-"""Most tokens of a translation that may be asked for; a model's positions may allow fewer."""
+"""Largest `max_length`.  A model with fewer positions stops earlier."""
 RANGES = {
     "alpha": (0, MAX_ALPHA),
     "max_length_factor": (1, 10_000),
     "temperature": (0, MAX_TEMPERATURE),
     "top_p": (1, ALL),
 }
-"""Ranges of decimal numbers, in hundredths."""
+"""Lowest and highest value of each decimal option, in hundredths."""
 
 
 SAMPLING = ("top_k", "top_p", "seed")
-"""Options that say how tokens are drawn."""
+"""Options that only sampling uses."""
 
 
 class OptionError(UserError, ValueError):
-    """An option that cannot be: the message says which and why."""
+    """An option is invalid.  The message says which option and why."""
 
 
 def hundredths(name: str, value: Number) -> int:
-    """100 times the decimal number `value` of option `name`.  Raises `OptionError`."""
+    """Return 100 times the decimal number `value` of the option `name`.
+
+    Raises `OptionError` if `value` is out of range or is not a multiple of 0.01.
+    """
     low, high = RANGES[name]
     with contextlib.suppress(ArithmeticError), localcontext(DefaultContext):
         number = Decimal(str(value)).scaleb(2)
@@ -50,35 +53,60 @@ def hundredths(name: str, value: Number) -> int:
 
 @dataclass(frozen=True)
 class Options:
-    """What a translation is and what is told about it.
+    """How the engine searches for translations, and which data a result holds.
 
-    beam_size          hypotheses kept in each step; 1 is greedy search
-    n_best             translations of each sentence, at most beam_size
-    distinct           of translations of equal text only the best is kept: n_best texts, or fewer
-                       where the beam (or what is drawn) has no more
-    normalization      how sums of unlike length are compared: see `Scores`; by default "length"
-    alpha              exponent of the length in the normalisation, from 0 to 10 in hundredths, such
-                       as 0.6; by default the model's own, which may be 0: no normalisation
-    scores             whether scores are told
-    alignment          whether source and target tokens are aligned: "hard" one source token each,
-                       "soft" also the weights
-    shortlist          whether only those tokens are considered that the model's lexical shortlist
-                       has for the sentence: faster, and a little worse
-    max_length         most tokens of a translation
-    max_length_factor  most tokens of a translation as a multiple of its source's, in hundredths
-                       from 0.01 to 100; by default the model's own
-    temperature        if not 0, tokens are drawn by their probability, logits divided by it, in
-                       hundredths up to 100, instead of a search; n_best translations are drawn of
-                       each sentence, and stay in that order
-    top_k              they are drawn from so many likeliest tokens; 0: from all
-    top_p              they are drawn from the likeliest tokens that have so much of the
-                       probability, in hundredths up to 1
-    seed               of what is drawn, in [0, 2^63)
-    target_prefix      text that every translation begins with.  Limits count its tokens, scores do
-                       not: they are those of what follows, given the prefix
+    A decimal option is a `Decimal`, an int, a float or a str.  It is a multiple of 0.01.
 
-    What would do nothing is refused: top_k, top_p and seed without temperature, alpha with the
-    normalization "none", a normalization with an alpha of 0.  Raises `OptionError`.
+    beam_size          Keep N hypotheses in each step of the search: 1 to 64.  1 is greedy search.
+                       Default: 1.
+    n_best             Return at most N translations of each sentence: 1 to beam_size.  With a
+                       temperature, draw N translations: 1 to 64.  Default: 1.
+    distinct           Return only the best of the translations that have the same text.  There are
+                       fewer than n_best translations if the search or the drawing finds fewer
+                       texts.  Default: False.
+    normalization      Formula that makes the log-probabilities of long and short translations
+                       comparable: "length", "gnmt" or "none".  `Scores` has the formulas.  None
+                       means "length".  Default: None.
+    alpha              Exponent of the length in the normalisation: a decimal number from 0 to 10.
+                       0 means no normalisation.  None means the exponent of the model.
+                       Default: None.
+    scores             Return the scores of each translation.  Default: False.
+    alignment          Return the alignment of each translation.  "hard": one source token for each
+                       target token.  "soft": also the weights.  None: no alignment.
+                       Default: None.
+    shortlist          Consider only the target tokens that the model's lexical shortlist has for
+                       the sentence.  This is faster and costs a little quality.  Default: False.
+    max_length         Largest number of tokens of a translation: 1 to 1024.  None means no such
+                       limit.  Default: None.
+    max_length_factor  Largest number of tokens of a translation, as a multiple of the number of
+                       source tokens: a decimal number from 0.01 to 100.  None means the factor of
+                       the model.  The smaller limit applies, and at least one token is allowed.
+                       Default: None.
+    temperature        Divide the logits by this decimal number from 0.01 to 100, and draw each
+                       token by its probability.  The n_best translations stay in the order of
+                       drawing.  0 means a search instead of drawing.  Default: 0.
+    top_k              Draw only from the N most likely tokens: 0 to 2^31.  Tokens as likely as
+                       token N also take part.  0 means all.  Default: 0.
+    top_p              Draw only from the smallest set of most likely tokens whose probabilities
+                       sum to at least this decimal number: 0.01 to 1.  Tokens as likely as the
+                       last token of the set also take part.  top_k applies before top_p.  1 means
+                       all.  Default: 1.
+    seed               Seed of the random numbers: 0 to 2^63 - 1.  The seed and the place of a
+                       sentence in the list determine the random numbers of the sentence.
+                       Default: 0.
+    target_prefix      Text with which every translation begins.  max_length and max_length_factor
+                       count its tokens.  Scores do not count its tokens: a score is the
+                       log-probability of the following tokens, given the prefix.  Default: "".
+
+    Raises `OptionError` for a value out of range.  Also raises it for these combinations, because
+    one of the options would have no effect:
+
+        temperature with beam_size above 1, or with shortlist: sampling draws from all tokens
+        top_k, top_p or seed without a temperature
+        alpha above 0 with the normalization "none"
+        normalization "length" or "gnmt" with an alpha of 0
+
+    Sources: Wu et al. 2016 (normalisation), Fan et al. 2018 (top_k), Holtzman et al. 2020 (top_p).
     """
 
     beam_size: int = 1
@@ -118,7 +146,7 @@ class Options:
             hundredths("max_length_factor", self.max_length_factor)
 
     def _check_no_sampling(self) -> None:
-        """Refuse what says how tokens are drawn, where none are."""
+        """Raise `OptionError` if an option of sampling is set without a temperature."""
         top_p = hundredths("top_p", self.top_p)
         says = {"top_k": self.top_k != 0, "top_p": top_p != ALL, "seed": self.seed != 0}
         for name in SAMPLING:
@@ -126,7 +154,7 @@ class Options:
                 raise OptionError(f"{name} does nothing without temperature")
 
     def check_alpha(self, alpha: int) -> None:
-        """Refuse an exponent, in hundredths, with which the normalisation would do nothing."""
+        """Raise `OptionError` if the normalisation has no effect with `alpha`, in hundredths."""
         if self.normalization == "none" and alpha:
             raise OptionError('alpha does nothing with the normalization "none"')
         if self.normalization not in (None, "none") and not alpha:
@@ -135,12 +163,12 @@ class Options:
 
     @property
     def rows(self) -> int:
-        """Hypotheses of a sentence that are computed at once."""
+        """Number of hypotheses of a sentence that the engine computes at once."""
         return max(self.beam_size, self.n_best)
 
     @property
     def sampling(self) -> Sampling | None:
-        """How tokens are drawn, if they are.  Raises `OptionError`."""
+        """The options of sampling, or None without a temperature.  Raises `OptionError`."""
         temperature = hundredths("temperature", self.temperature)
         try:
             found = Sampling(
@@ -152,7 +180,7 @@ class Options:
 
 
 def normalization_of(options: Options, alpha: int, n_best: int = 1) -> BeamOptions:
-    """How hypotheses are compared; `alpha` is the model's own exponent, in hundredths."""
+    """Return the options of the beam search.  `alpha`: the exponent of the model, in hundredths."""
     chosen = alpha if options.alpha is None else hundredths("alpha", options.alpha)
     return BeamOptions(options.rows, n_best, options.normalization or "length", chosen)
 

@@ -1,4 +1,4 @@
-"""`python -m int8ref.perplexity`: how well a language model predicts a text, in integers."""
+"""`python -m int8ref.perplexity`: measures how well a language model predicts a text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ summed in integers, units of 2^-20, and becomes a decimal number once, at the en
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Measure a language model with integers only.", EXAMPLES)
     add = made.add_argument_group("model, input").add_argument
     add("-m", "--model", required=True, help="file of a model without a source")
@@ -42,7 +42,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
+    """Run the command.  Return its exit status: see `command.run`.
+
+    argparse exits with the status 2 after an error of usage.
+    """
     given = parser().parse_args(arguments)
     return command.run(partial(_run, given), given.log_level)
 

@@ -1,4 +1,4 @@
-"""What a translation is, as users see it: text, tokens, and decimal numbers made of integers."""
+"""The results that users get: text, tokens, and decimal numbers that are computed from integers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class Scores:
-    """Natural logarithms of probabilities, never positive, with six decimal places.
+    """Natural logarithms of probabilities: at most 0, rounded to six decimal places.
 
-    tokens           log P(token | source, tokens before it), a number a token; the last is that of
-                     the end of the sentence, unless the translation stopped at its limit.  Tokens
-                     of the text that the translation was told to begin with have no number
-    log_probability  their sum: log P(translation | source)
-    score            the sum, normalised: what translations are ranked by.  With n numbers in the
-                     sum it is
+    tokens           log P(token | source, tokens before it), one number for each token.  The last
+                     number belongs to the end of the sentence.  A translation that stopped at its
+                     limit has no number for the end.  The tokens of a target prefix have no number.
+    log_probability  sum of the unrounded numbers: log P(translation | source)
+    score            log_probability, normalised by the number n of the numbers in the sum.
+                     Translations are ranked by score.  The option `normalization` selects:
 
                          length  log_probability / n^alpha
                          gnmt    log_probability / ((5 + n) / 6)^alpha   (Wu et al. 2016, Eq. 14)
                          none    log_probability
 
-    complete         whether the end of the sentence was reached before the limit
+    complete         True if the translation reached the end of the sentence before its limit
+
+    A language model has no source: P(token | tokens before it).
     """
 
     tokens: tuple[Decimal, ...]
@@ -32,13 +34,19 @@ class Scores:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Which source token each target token looks at, from the attention of the decoder.
+    """Pairs of aligned tokens, from the attention of the decoder to the source.
 
-    points   (source token, target token), a pair a target token: where the weight is largest, the
-             first of equal ones; only tokens of the text are considered
-    weights  a row a target token, a column a source token with what the program puts around the
-             source (`Program.frame`; for most the end of the sentence, after it), with six decimal
-             places; None unless soft alignment was asked for
+    points   one pair (source token, target token) for each target token, both counted from 0.  The
+             pair names the source token with the largest weight, the first of equal weights.
+             Only the tokens of the source text take part.
+    weights  one row for each target token, and one column for each source token.  The columns
+             include the tokens that the program puts before and after the source
+             (`Program.frame`; for most models the end of the sentence, after the source).
+             Each weight is from 0 to 1, rounded to six decimal places.  A row sums to about 1.
+             None without the option alignment="soft".
+
+    The weights come from the last attention of the decoder to the source: from its first head if
+    the decoder is recurrent (SSRU), else from the mean of its heads.
     """
 
     points: tuple[tuple[int, int], ...]
@@ -46,16 +54,24 @@ class Alignment:
 
 
 Unknown = tuple[tuple[int, str], ...]
-"""Text that the vocabulary lacks, such as emoji: the place of the token that stands for it, from 0,
-and the text.  The model knows that there was something, not what."""
+"""Text that the vocabulary lacks, such as emoji: pairs of a place and a text.
+
+The place, counted from 0, is the place of the token <unk> that replaces the text.  The model knows
+that some text was there, but not which text.
+"""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """One translation of a sentence; `scores` and `alignment` where they were asked for.
+    """One translation of a sentence.
 
-    unknown  what the vocabulary lacks of a given text: of the translation that was given to be
-             scored, or of the text that the translation begins with; by places in tokens
+    text       the translation as one line of text
+    tokens     the text of each token, with a target prefix and without the end of the sentence
+    ids        the id of each token
+    scores     None without the option scores; `Translator.score` always returns scores
+    alignment  None without the option alignment
+    unknown    text that the vocabulary lacks: of a translation that is scored, or of the target
+               prefix.  The places are places in tokens.
     """
 
     text: str
@@ -68,13 +84,16 @@ class Translation:
 
 @dataclass(frozen=True)
 class Result:
-    """A sentence and its translations, best first.
+    """A sentence and its translations.
 
-    source         the text
-    source_tokens  its tokens, as far as they were used
-    truncated      whether a text had to be cut: the source, a translation given to be scored, or
-                   the text that the translation begins with
-    unknown        what the vocabulary lacks of the source, by places in source_tokens
+    source         the text of the sentence
+    source_tokens  the tokens of the sentence that the model read
+    truncated      True if a text was too long and was cut: the source, a translation that is
+                   scored, or the target prefix
+    translations   the complete translations first, then the cut ones, both in the order of falling
+                   scores.  With a temperature, the order of drawing.
+    unknown        text of the source that the vocabulary lacks.  The places are places in
+                   source_tokens.
     """
 
     source: str
@@ -85,25 +104,25 @@ class Result:
 
     @property
     def best(self) -> Translation:
-        """The best translation."""
+        """The first translation."""
         return self.translations[0]
 
     @property
     def text(self) -> str:
-        """Text of the best translation."""
+        """The text of the first translation."""
         return self.best.text
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """Tokens of the best translation."""
+        """The tokens of the first translation."""
         return self.best.tokens
 
     @property
     def score(self) -> Decimal | None:
-        """Normalised score of the best translation, where scores were asked for."""
+        """The normalised score of the first translation, or None without the option scores."""
         return self.best.scores.score if self.best.scores else None
 
     @property
     def alignment(self) -> Alignment | None:
-        """Alignment of the best translation, where it was asked for."""
+        """The alignment of the first translation, or None without the option alignment."""
         return self.best.alignment

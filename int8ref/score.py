@@ -1,4 +1,4 @@
-"""`python -m int8ref.score`: how likely a model finds given translations, line by line."""
+"""`python -m int8ref.score`: computes the probabilities of given translations, line by line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ places: the numbers are the same for every backend, batch size, number of thread
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Score given translations with integers only.", EXAMPLES)
     made.add_argument(
         "files", nargs="*", metavar="FILE", help="sources and translations, instead of --input"
@@ -42,7 +42,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
+    """Run the command.  Return its exit status: see `command.run`.
+
+    argparse exits with the status 2 after an error of usage.
+    """
     made = parser()
     given = made.parse_args(arguments)
     given.normalization = given.normalization or "none"

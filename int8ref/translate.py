@@ -1,4 +1,4 @@
-"""`python -m int8ref.translate`: text in, translations out, line by line."""
+"""`python -m int8ref.translate`: translates text, line by line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from int8ref.host import installed
 from int8ref.text.lines import LineWriter, TextError, split_arguments
 from int8ref.text.streams import standard_output
 
-if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
     from int8ref.files.model_file import Model
@@ -47,7 +47,7 @@ use imports one into the cache folder (INT8REF_CACHE, or the user's own).
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Translate text with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="text to translate, instead of --input")
     shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
@@ -64,7 +64,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
+    """Run the command.  Return its exit status: see `command.run`.
+
+    argparse exits with the status 2 after an error of usage.
+    """
     made = parser()
     given = made.parse_args(arguments)
     if given.text and given.input is not None:
@@ -120,7 +123,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
 
 
 def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
-    """Lines, and pairs of a sentence and the text that its translation begins with."""
+    """Split each line at its tab: yield the sentence, or the pair (sentence, target prefix)."""
     for number, line in enumerate(lines, start=1):
         sentence, *prefixes = line.split("\t")
         if len(prefixes) > 1:
@@ -129,7 +132,10 @@ def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
 
 
 def signature(path: Path, model: Model, options: Options, backend: str) -> str:
-    """What was run, in one line; two runs that differ in the backend alone give the same bytes."""
+    """Return one line that identifies a run: versions, model hash, options and backend.
+
+    Two runs whose signatures differ only in the backend give the same bytes.
+    """
     from decimal import Decimal
 
     from int8ref.files.model_file import model_hash

@@ -1,4 +1,4 @@
-"""A model ready to translate: from text to results, in any number of threads."""
+"""The translator: translates texts and scores given translations, in any number of threads."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:  # loaded on first use: a translation needs no language model
     from int8ref.language_model import LanguageModel
 
 Pair = tuple[str, str]
-"""A sentence and its translation."""
+"""The source text and the given translation."""
 Line = str | tuple[str, str]
-"""A sentence; or a sentence and the text that its translation begins with."""
+"""The source text, or the pair (source text, target prefix)."""
 Lines = list[Line] | list[str] | list[tuple[str, str]] | tuple[Line, ...]
 
 
@@ -70,12 +70,25 @@ def load(
     threads: int = 1,
     buffer_size: int | None = None,
 ) -> Translator | LanguageModel:
-    """A model file, or a model by name ("en-pt", "pt-en", "en-de-tatoeba"), ready for use.
+    """Load a model from a file, or by name: "en-pt", "pt-en" or "en-de-tatoeba".
 
-    It is a `Translator`; or a `LanguageModel`, where the model takes no source.  The first use of a
-    name imports that model, and the first use of the compiled backend compiles it for this CPU;
-    both take a while and log a warning.  `batch_size` and what follows: see `Speed`.  Raises
-    `UserError`.
+    Returns a `Translator`, or a `LanguageModel` if the model takes no source.  The first use of
+    "en-pt" or "pt-en" imports the model.  The first use of the compiled backend compiles it for
+    this CPU.  Both steps take a while, and the logger `int8ref` reports each step as a warning.
+
+    backend      "compiled" is fast.  "reference" is plain NumPy.  Both give equal results.
+                 Default: "compiled".
+    batch_size   see `Speed`.  Default: 32.
+    threads      see `Speed`.  Default: 1.
+    buffer_size  see `Speed`.  Default: None, which means 16 times batch_size.
+
+    Raises these errors, all of which are `UserError`:
+
+    WrongTypeError  name_or_path is neither a str nor a path
+    OptionError     an argument of `Speed` or the backend is invalid
+    ModelError      the model is not found, or cannot be imported
+    ModelFileError  the file is damaged, or is no model
+    TokenizerError  the tokenizer does not fit the program of the model
     """
     speed = Speed(batch_size, threads, buffer_size)
     say = logging.getLogger(__name__).warning
@@ -92,12 +105,25 @@ def load(
 
 
 class Translator(ReadyModel):
-    """Translates and scores text.  Immutable; may be used from several threads at once.
+    """Translates texts and scores given translations.
 
-    Nothing but the model, the text and the options changes a bit of a result.  `path` is the file
-    of the model, if there is one: a pickle of the Translator then names it instead of holding the
-    model, and opens where that very file is.  Raises `UserError` for a model without an encoder, or
-    whose tokenizers do not fit its program.
+    A Translator is immutable.  Several threads may use it at once.  The model, the text and the
+    options determine all bits of a result.  With a temperature, the place of the text in its list
+    also takes part.
+
+    model    the content of a model file
+    backend  "compiled" or "reference".  Default: "compiled".
+    speed    batch size, threads and read-ahead.  Default: `Speed()`.
+    path     file of the model, or None.  A pickle of a Translator with a path stores the path and
+             the digest of the file instead of the model.  Unpickling reads the file, and raises
+             `UserError` if the file is missing or has another digest.  Default: None.
+
+    Raises these errors, all of which are `UserError`:
+
+    UserError       the model has no encoder, or the shortlist belongs to another model
+    TokenizerError  a tokenizer does not fit the program of the model
+    OptionError     the backend is unknown
+    WrongTypeError  model or speed has the wrong type
     """
 
     def __init__(
@@ -119,12 +145,20 @@ class Translator(ReadyModel):
     def translate(
         self, text: str | Lines, options: Options = DEFAULT_OPTIONS
     ) -> Result | list[Result]:
-        """The translation of a sentence; or of several, in their order.
+        """Translate one text, or a list of texts.
 
-        A sentence of several may be a pair: the sentence, and the text that its translation begins
-        with, which takes the place of `options.target_prefix`.  Raises `AlignmentError` where an
-        alignment is asked of a model that has none, `UserError` where a shortlist is, and
-        `WrongTypeError` for anything but text.
+        Returns one `Result` for one text, and a list of `Result` in the same order for a list.  An
+        item of a list is a text or a pair (text, target prefix).  The prefix of a pair replaces
+        `options.target_prefix`.  A text that is too long for the model is cut: see
+        `Result.truncated`.
+
+        Raises these errors, all of which are `UserError`:
+
+        WrongTypeError  a text is no str, or the options are no `Options`
+        TextError       a text contains half a surrogate pair
+        AlignmentError  the option alignment is set, and the decoder has no attention to the source
+        OptionError     normalization is "length" or "gnmt", and the exponent of the model is 0
+        UserError       the option shortlist is set, and the model has no shortlist
         """
         if not isinstance(text, str):
             lines = expect.lines("text", text, "a str or a list of str")
@@ -135,25 +169,35 @@ class Translator(ReadyModel):
         return self._worker.translate([sentence], options)[0]
 
     def stream(self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
-        """The translation of each line, in their order, in constant memory.
+        """Translate each line, in constant memory.
 
-        A line is a sentence, or a pair as for `translate`.  A result is there as soon as it and
-        those before it are done; it waits for no other line.  `lines` is iterated in another
-        thread, ahead by a bounded number; what it raises is raised here, after the results of what
-        came before.  Raises what `translate` raises.
+        Yields one `Result` for each line, in the order of the lines.  A line is a text or a pair
+        (text, target prefix), as for `translate`.  The iterator yields a result as soon as this
+        result and all results before it are ready.  A result never waits for a later line.  Another
+        thread iterates over `lines`.  At most `Speed.buffer_size` lines are read before their
+        computation begins.
+
+        Raises the errors of `translate`.  An error of the options is raised at the call.  An error
+        of a line, and every exception that `lines` raises, is raised during the iteration: the
+        iterator first yields the results of the earlier lines that are ready.
         """
         return itertools.chain.from_iterable(self.batches(lines, options))
 
     def batches(
         self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
     ) -> Iterator[list[Result]]:
-        """As `stream`, in lists of what is ready; `warn` is told of lines that are cut."""
+        """Translate each line, and yield lists of results as soon as they are ready.
+
+        The results are in the order of the lines.  `warn` gets a message for each line that is cut.
+        The thread that iterates over `lines` calls `warn`.  An exception of `warn` has the effect
+        of an exception of `lines`.  Default: no messages.  Raises the errors of `stream`.
+        """
         return self._batches(expect.lines("lines", lines), options, warn)
 
     def _batches(
         self, lines: Iterator[Line], options: Options, warn: Warn | None = None
     ) -> Iterator[list[Result]]:
-        """As `batches`, of lines that are checked."""
+        """Implement `batches` for lines whose types are checked."""
         _check(self.model, options)
         usual = options.target_prefix
         pairs = (line if isinstance(line, tuple) else (line, usual) for line in lines)
@@ -166,10 +210,20 @@ class Translator(ReadyModel):
         return in_order(sentences, work, _size, limits)
 
     def score(self, source: str, translation: str, options: Options = DEFAULT_OPTIONS) -> Result:
-        """A given translation with its scores; of `options`, normalisation and alignment count.
+        """Score a given translation.
 
-        Raises `WrongTypeError` for anything but text, `AlignmentError` as `translate`, and
-        `UserError` where the model would see nothing of the source.
+        Returns a `Result` with one translation and its `Scores`.  Only the options normalization,
+        alpha and alignment have an effect.  A text that is too long for the model is cut: see
+        `Result.truncated`.
+
+        Raises these errors, all of which are `UserError`:
+
+        WrongTypeError  a text is no str, or the options are no `Options`
+        TextError       a text contains half a surrogate pair
+        AlignmentError  the option alignment is set, and the decoder has no attention to the source
+        OptionError     normalization is "length" or "gnmt", and the exponent of the model is 0
+        UserError       the source has no token and the model adds none, or the option shortlist is
+                        set and the model has no shortlist
         """
         _check(self.model, options)
         texts = expect.text("source", source), expect.text("translation", translation)
@@ -179,16 +233,21 @@ class Translator(ReadyModel):
     def stream_scores(
         self, pairs: Iterable[Pair], options: Options = DEFAULT_OPTIONS
     ) -> Iterator[Result]:
-        """Many given translations with their scores: to `score` what `stream` is to `translate`.
+        """Score many pairs (source, translation), in constant memory.
 
-        Raises what `score` raises.
+        Yields one `Result` for each pair, in the order of the pairs.  The iteration works as the
+        iteration of `stream`.  Raises the errors of `score`, at the times that `stream` describes.
         """
         return itertools.chain.from_iterable(self.score_batches(pairs, options))
 
     def score_batches(
         self, pairs: Iterable[Pair], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
     ) -> Iterator[list[Result]]:
-        """As `stream_scores`, in lists of what is ready; `warn` is told of lines that are cut."""
+        """Score many pairs, and yield lists of results as soon as they are ready.
+
+        The results are in the order of the pairs.  `warn`: see `batches`.  Raises the errors of
+        `stream_scores`.
+        """
         _check(self.model, options)
         sentences = (
             self._worker.pair(*pair, f"line {number}", warn)

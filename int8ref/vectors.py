@@ -1,4 +1,4 @@
-"""`python -m int8ref.vectors`: golden vectors, what goes into every operation and out of it."""
+"""`python -m int8ref.vectors`: writes golden vectors, the inputs and outputs of every operation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ machine and backend.
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Write golden vectors of one sentence.", EXAMPLES)
     add = made.add_argument_group("model, input, output").add_argument
     shared.add_model(add)
@@ -48,7 +48,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status: 0, or 1 after an error (2, of usage, exits in argparse)."""
+    """Run the command.  Return its exit status: see `command.run`.
+
+    argparse exits with the status 2 after an error of usage.
+    """
     given = parser().parse_args(arguments)
     return command.run(partial(_run, given), given.log_level)
 

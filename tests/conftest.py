@@ -1,4 +1,4 @@
-"""Settings of the tests, and what all of them share."""
+"""Settings and fixtures that all tests share."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, deran
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
-# Shells start background jobs deaf to interrupts, and processes started here would inherit that.
+# Shells start background jobs with ignored interrupts, and child processes would inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def messages() -> Iterator[None]:
-    """A command that runs in this process takes the messages of the library for itself."""
+    """Restore the logger, because a command in this process redirects its messages."""
     log = logging.getLogger("int8ref")
     before = log.handlers, log.propagate, log.level
     yield
@@ -34,13 +34,13 @@ def messages() -> Iterator[None]:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """A long value goes by its argument's name, because a test's id is put into the environment."""
+    """Name a long value by its argument, because pytest puts the id into the environment."""
     return argname if isinstance(val, str | bytes) and len(val) > 100 else None
 
 
 @pytest.fixture(scope="session")
 def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of `build_tiny_model(2)`, which translates into this and that."""
+    """The file of `build_tiny_model(2)`, whose translations differ from each other."""
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     save(path, build_tiny_model(2))
     return path

@@ -1,4 +1,4 @@
-"""Alignment: integer weights recomputed one query at a time, and what is told of them."""
+"""Alignment: integer weights, computed again one query at a time, and the results for users."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def engine(backend: Any) -> Engine:
 
 
 def weights_of_a_head(source: list[int], target: list[int], head: int) -> list[list[int]]:
-    """The formula of `attention_softmax` in unbounded integers, a sentence and a step at a time."""
+    """Evaluate the formula of `attention_softmax` in unbounded integers, one step at a time."""
     attention: Any = next(i for i in MODEL.program.decoder if "cross.mix" in i.names("result"))
     seen: dict[str, Any] = {}
     session = engine("reference").session([source], seen.__setitem__)
@@ -72,7 +72,7 @@ def weights_of_a_head(source: list[int], target: list[int], head: int) -> list[l
 def test_weights_are_those_of_the_attention(
     batch: list[tuple[list[int], list[list[int]]]],
 ) -> None:
-    """Several targets a source, of any length, none too."""
+    """A source has several targets of any length.  A target may be empty."""
     sources = [source for source, _ in batch]
     pairs = [(owner, t) for owner, (_, targets) in enumerate(batch) for t in targets]
     found = alignment_weights(
@@ -89,7 +89,7 @@ def test_weights_are_those_of_the_attention(
     "model", [MODEL, build_tiny_model(6, "translation")], ids=lambda model: model.name
 )
 def test_weights_are_those_that_mix_the_values(model: Model) -> None:
-    """The operation itself, given values of which each is another column, to a unit of 127."""
+    """Key k has the value 127 in column k.  Therefore the context of a head shows its weights."""
     source, target = [5, 9, 3, 12, 4, 0], [7, 11, 6, 6]
     attention, heads = aligning_attention(model.program)
     engine = load_engine(model.program, model.tensors, "reference")
@@ -184,7 +184,7 @@ def test_a_model_without_attention_to_the_source_says_so() -> None:
 def test_real_models_align_words_with_their_translations(
     name: str, source: str, pairs: dict[str, str]
 ) -> None:
-    """Against another head, layer, column or step: each of these loses some of the pairs."""
+    """Another head, layer, column or step would lose some of the pairs."""
     result = Translator(imported(name)).translate(source, Options(alignment="hard"))
     assert result.alignment is not None
     found = {

@@ -1,4 +1,4 @@
-"""The primitives: exact against Python's integers, their compiled twins equal to them."""
+"""Primitives: equal to exact results in Python's integers.  Their compiled twins are equal too."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ int32 = st.integers(-(2**31), 2**31 - 1) | st.sampled_from([-(2**31), -1, 0, 1, 
 
 
 def one(x: Any) -> int:
-    """The Python integer of a result with one element; the dtype must be int64."""
+    """Return the Python integer of a result with one element.  The dtype must be int64."""
     assert x.dtype == np.int64
     return int(x)
 
 
 def near_powers(low: int, high: int) -> st.SearchStrategy[int]:
-    """Integers of a range: uniform, and close to powers of two."""
+    """Draw integers of a range: uniform, and close to powers of two."""
     powers = st.builds(
         lambda e, d, sign: min(max(sign * (2**e + d), low), high),
         st.integers(0, 63), st.integers(-2, 2), st.sampled_from([-1, 1]),
@@ -141,7 +141,7 @@ def test_reciprocal(x: int) -> None:
 
 
 def test_exp2_negative_of_every_input() -> None:
-    """Largest error, ends and monotony, over all there is."""
+    """Checks the largest error, the end values and monotonicity over all inputs."""
     z = np.arange(a.EXP2_MAX_INPUT + 1)
     found = a.exp2_negative(z)
     error = np.abs(found - 2.0 ** (14 - z / 1024))
@@ -149,7 +149,7 @@ def test_exp2_negative_of_every_input() -> None:
     assert found[0] == a.EXP2_ONE == 2**14
     assert found[-1] == 0
     assert (np.diff(found) <= 0).all()
-    # The compiled form is part of softmax: a row of scores whose distances are these inputs.
+    # The compiled form is part of softmax.  The distances of this row of scores are the inputs.
     one, limit = np.array([2], np.int32), np.array([a.EXP2_MAX_INPUT], np.int32)
     for first in range(0, len(z), 1001):
         part = slice(first, first + 1001)
@@ -162,7 +162,7 @@ def test_exp2_negative_of_every_input() -> None:
 
 
 def test_exp2_negative_is_its_formula() -> None:
-    """(A4), written once more in Python's integers, with every intermediate within 32 bits."""
+    """Evaluates (A4) in Python's integers.  Every intermediate result fits in 32 bits."""
     limit = 2**31
     for z in range(a.EXP2_MAX_INPUT + 1):
         i, f = z >> 10, z & 1023
@@ -176,12 +176,12 @@ def test_exp2_negative_is_its_formula() -> None:
 
 
 BITS = 200
-"""Fraction bits of exact powers, which are right to 160 of them."""
+"""Fraction bits of exact powers.  The first 160 bits are right."""
 UNITS = 1 << a.LOG_BITS
 
 
 def root_of_two(degree: int) -> int:
-    """2^(BITS + 1 / degree) for a power of two, by exact square roots."""
+    """Return 2^(BITS + 1 / degree) for a power of two, by exact square roots."""
     root = 2 << BITS
     for _ in range(degree.bit_length() - 1):
         root = math.isqrt(root << BITS)
@@ -189,7 +189,7 @@ def root_of_two(degree: int) -> int:
 
 
 def exact_powers(start: int) -> list[int]:
-    """`start` times 2^(n / UNITS) for n from 0 to UNITS."""
+    """Return `start` times 2^(n / UNITS) for n from 0 to UNITS."""
     ratio, powers = root_of_two(UNITS), [start]
     for _ in range(UNITS):
         powers.append(powers[-1] * ratio >> BITS)
@@ -203,13 +203,13 @@ def test_the_exact_powers() -> None:
 
 
 def test_exp2_precise_of_every_fraction() -> None:
-    """Largest relative error of the polynomial over all there is, its ends, and that it falls."""
+    """Checks the largest relative error, the end values and monotonicity over all fractions."""
     found = a.exp2_precise(np.arange(UNITS + 1)).tolist()
     assert found[0] == 1 << a.POWER_BITS
     assert found[-1] == 1 << (a.POWER_BITS - 1)
     assert all(here >= after for here, after in pairwise(found))
     bits = a.POWER_BITS + BITS
-    products = map(operator.mul, found, exact_powers(1 << BITS))  # 1 if there were no error
+    products = map(operator.mul, found, exact_powers(1 << BITS))  # 1 if the error is 0
     error = max(abs(product - (1 << bits)) for product in products)
     assert Fraction(86, 10**9) < Fraction(error, 1 << bits) < Fraction(87, 10**9)
 
@@ -225,7 +225,7 @@ def test_exp2_precise_shifts_by_whole_octaves() -> None:
 
 
 def test_exp2_precise_is_its_formula() -> None:
-    """(A5), written once more in Python's integers, and its twin."""
+    """Evaluates (A5) in Python's integers, and compares the compiled twin."""
     ends = [0, 1, (1 << 20) - 1, 1 << 20, (1 << 25) - 1, 1 << 25, (1 << 25) + 1, 1 << 30]
     for z in [*range(0, 40 << 20, 20011), *ends]:
         i, f = z >> 20, z & (1 << 20) - 1
@@ -238,10 +238,11 @@ def test_exp2_precise_is_its_formula() -> None:
 
 
 def test_log2_of_every_mantissa() -> None:
-    """Where the results change, which tells all of them as they rise with the mantissa.
+    """Checks the mantissas at which the result changes.
 
-    From n + 1/2 units on the result should be n + 1.  It is not before, and it is from the third
-    mantissa on: 3 of the 709 or more to a unit.
+    The result rises with the mantissa, so these mantissas determine all results.  From n + 1/2
+    units on, the exact result is n + 1.  The function never returns n + 1 earlier, and it returns n
+    + 1 from the third mantissa on.  A unit has 709 or more mantissas.
     """
     halves = exact_powers(root_of_two(2 * UNITS))[:-1]
     first = np.array([-(-half >> (BITS - 30)) for half in halves])
@@ -264,7 +265,7 @@ def test_log2_rises(x: int, more: int) -> None:
 @example(2**30)
 @example(2**31 - 1)
 def test_log2(x: int) -> None:
-    """(A6): whole octaves apart from the logarithm of the 31 highest bits, and its twin."""
+    """Evaluates (A6): octaves plus the logarithm of the 31 highest bits.  Compares the twin."""
     e = x.bit_length() - 1
     mantissa = x << 30 >> e
     wanted = one(a.log2(np.array(mantissa))) + (e - 30 << 20)

@@ -1,4 +1,4 @@
-"""Lemmas that the kernels rest on, proved by z3 for every input there is."""
+"""Lemmas of the kernels, proved by z3 for every input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ z3 = pytest.importorskip("z3")
 
 
 def prove(claim: Any, *given: Any) -> None:
-    """Fail unless `claim` holds wherever `given` holds; the message is the counterexample."""
+    """Fail if an input satisfies `given` and not `claim`.  Report this input."""
     solver = z3.Solver()
     solver.set("timeout", 1000 * TIMEOUT)
     solver.add(*given)
@@ -57,7 +57,7 @@ def test_rounding_shift_is_floor_plus_the_highest_bit_dropped(shift: int) -> Non
 
 @pytest.mark.parametrize("shift", [1, 5, 32, 62])
 def test_rounding_shift_is_round_half_up(shift: int) -> None:
-    """r = rounding_shift_right(x, s) is the one integer with -1/2 <= r - x / 2^s ... < 1/2."""
+    """r = rounding_shift_right(x, s) is the only integer with -1/2 <= r - x / 2^s ... < 1/2."""
     x, half = z3.BitVec("x", 64), 1 << (shift - 1)
     r = z3.SignExt(8, (x + half) >> shift) << shift
     wide = z3.SignExt(8, x)
@@ -90,7 +90,7 @@ def test_requantize_may_multiply_by_65536_times_as_much(shift: int) -> None:
 
 @pytest.mark.parametrize("shift", [33, 40, 62])
 def test_the_rounding_constant_meets_only_the_high_word(shift: int) -> None:
-    """For s >= 33 half has no low word: it may be added after the low word is dropped."""
+    """For s >= 33 the low word of half is 0, so half may be added after the low word is dropped."""
     p = z3.BitVec("p", 64)
     half, high = 1 << (shift - 1), z3.Extract(63, 32, p)
     prove(
@@ -119,9 +119,9 @@ def test_saturation_before_a_tighter_clamp_is_lost() -> None:
 
 
 def test_unsigned_operands_need_only_another_start_value() -> None:
-    """x * w = (x + 128) * w - 128 * w mod 2^32, the first factor an unsigned byte.
+    """x * w = (x + 128) * w - 128 * w mod 2^32, where x + 128 is an unsigned byte.
 
-    By linearity it holds for sums, so a start value of bias - 128 * sum(w) makes up for it.
+    By linearity the equation holds for sums.  Therefore the start value is bias - 128 * sum(w).
     """
     x = z3.BitVec("x", 8)
     prove(z3.ZeroExt(24, x ^ 0x80) == z3.SignExt(24, x) + 128)
@@ -130,18 +130,18 @@ def test_unsigned_operands_need_only_another_start_value() -> None:
 
 
 def test_offset_sums_may_wrap() -> None:
-    """Wrapping sums are associative: any order of terms and start value gives the same bits."""
+    """Wrapping sums are associative.  The order of their terms has no effect."""
     a, b, c = (z3.BitVec(name, 32) for name in "abc")
     prove((a + b) + c == (a + c) + b)
 
 
 def test_exp2_fits_32_bits() -> None:
-    """Every product, sum and the rounding constant of (A4), for every fraction and exponent."""
+    """Every product, sum and rounding constant of (A4), for every fraction and exponent."""
     f, i, t = z3.Int("f"), z3.Int("i"), z3.IntVal(arithmetic.EXP2_COEFFICIENTS[-1])
     claims = []
     for c in arithmetic.EXP2_COEFFICIENTS[-2::-1]:
         product = t * f
-        t = c + product / 1024  # z3 divides integers downwards
+        t = c + product / 1024  # integer division of z3 rounds down
         claims += [product, t]
     for product in claims:
         prove(z3.And(product >= -(2**31), product < 2**31), f >= 0, f < 1024)
@@ -150,7 +150,7 @@ def test_exp2_fits_32_bits() -> None:
 
 
 def test_exp2_precise_multiplies_32_bits() -> None:
-    """Every factor of (A5) lies in [0, 2^32), so that vectors of 64 bits can have the product."""
+    """Every factor of (A5) is in [0, 2^32), so a product fits in a 64-bit element of a vector."""
     t, f = z3.Int("t"), z3.Int("f")
     part = t * f / 2**20
     prove(z3.And(part >= 0, part <= t), t >= 0, f >= 0, f < 2**20)
@@ -165,9 +165,9 @@ def test_exp2_precise_multiplies_32_bits() -> None:
 
 
 def test_log2_keeps_31_bits() -> None:
-    """From y in [2^30, 2^31) its square, of 32 bits, and again such a y.
+    """For y in [2^30, 2^31), y^2 >> 30 has at most 32 bits.  The next y is in the same range.
 
-    A larger square gives the larger bit, or the same bit and no smaller y: so log2 rises.
+    A larger square gives the larger bit, or the same bit and no smaller y.  Therefore log2 rises.
     """
     assert (2**30) ** 2 >> 30 == 2**30
     assert (2**31 - 1) ** 2 >> 30 < 2**32
@@ -181,7 +181,7 @@ def test_log2_keeps_31_bits() -> None:
 
 
 def test_powers_vanish_beyond_a_distance_of_logits() -> None:
-    """d * m + half < zero exactly where d <= (zero - half - 1) // m: what the kernel leaves out."""
+    """d * m + half < zero if and only if d <= (zero - half - 1) // m.  The kernel omits other d."""
     d, m, zero, half = (z3.Int(name) for name in ("d", "m", "zero", "half"))
     prove(
         (d * m + half < zero) == (d <= (zero - half - 1) / m),
@@ -197,12 +197,12 @@ def test_scores_are_normalised_within_64_bits() -> None:
 
 
 def test_scores_rise_with_the_sum_and_the_penalty() -> None:
-    """What early stopping rests on: sums are never positive, and penalties never fall."""
+    """Early stopping relies on this lemma: sums are never positive, and penalties never fall."""
     s, t, p, q = (z3.Int(name) for name in ("s", "t", "p", "q"))
     scaled = 2 ** (length.PENALTY_BITS + 1)
 
     def quotient(name: str, total: Any, penalty: Any) -> tuple[Any, Any]:
-        """floor((total * scaled + penalty) / (2 * penalty)), by what it is."""
+        """Define floor((total * scaled + penalty) / (2 * penalty)) by its inequalities."""
         found = z3.Int(name)
         rest = total * scaled + penalty - 2 * penalty * found
         return found, z3.And(rest >= 0, rest < 2 * penalty)
@@ -230,7 +230,10 @@ def test_layer_norm_centres_within_32_bits() -> None:
 
 
 def test_layer_norm_normalises_within_its_bound() -> None:
-    """|c| / s <= 2 * (isqrt(n) + 1), as c^2 <= n * v for the mean v of n squares, s its root."""
+    """|c| / s <= 2 * (isqrt(n) + 1), because c^2 <= n * v.
+
+    v is the mean of the n squares, and s is the root of v.
+    """
     c, n, v, s, root = (z3.Real(name) for name in ("c", "n", "v", "s", "root"))
     prove(
         c <= 2 * (root + 1) * s,
@@ -251,7 +254,7 @@ def test_ssru_is_a_convex_combination() -> None:
 
 
 def test_l1_norm_normalises_within_its_bound() -> None:
-    """2 |c| <= total, as the others sum to -c; s >= total / n, so |c| / s <= n / 2."""
+    """2 |c| <= total, because the other terms sum to -c. s >= total / n, so |c| / s <= n / 2."""
     c, others, n, s, total = (z3.Real(name) for name in ("c", "others", "n", "s", "total"))
     prove(
         2 * c <= n * s,
@@ -281,7 +284,7 @@ def test_polynomials_stay_within_32_bits(degree: int) -> None:
 
 
 def test_weights_are_14_bits_of_the_largest() -> None:
-    """t = max(t) becomes 2^13 to 2^14, so no sum of weights is below 2^13."""
+    """t = max(t) becomes 2^13 to 2^14, so a sum of weights is at least 2^13."""
     t, g = z3.BitVec("t", 64), z3.BitVec("g", 64)
     one = z3.BitVecVal(1, 64)
     bits = attention.WEIGHT_BITS
@@ -294,7 +297,7 @@ def test_weights_are_14_bits_of_the_largest() -> None:
 
 
 def test_attention_scales_within_64_bits() -> None:
-    """acc * m + half < 2^63 for every count of keys, and the shift is a legal one."""
+    """acc * m + half < 2^63 for every number of keys, and the shift is valid."""
     keys, one = attention.MAX_KEYS, arithmetic.EXP2_ONE
     assert keys * one * 128 <= 2**31, "acc"
     assert keys * one < 2**32, "what reciprocal accepts"
@@ -310,7 +313,7 @@ def test_attention_scales_within_64_bits() -> None:
 
 
 def test_turned_columns_stay_within_31_bits() -> None:
-    """|a c - b s| <= 2^30, of any columns and any angles that a Program may have."""
+    """|a c - b s| <= 2^30, for all columns and all angles of a valid Program."""
     a, b, c, s = (z3.Real(name) for name in "abcs")
     one = 1 << rotary.ANGLE_BITS
     columns = [z3.And(x >= -(2**15), x < 2**15) for x in (a, b)]
@@ -323,7 +326,7 @@ def test_turned_columns_stay_within_31_bits() -> None:
 
 
 def test_lines_stay_between_their_ends() -> None:
-    """low * 128 + (high - low) * f for f in [0, 127]; so the rounded one does."""
+    """low * 128 + (high - low) * f is between its ends for f in [0, 127].  So is its rounding."""
     low, high, f = (z3.Real(name) for name in ("low", "high", "f"))
     total = low * 128 + (high - low) * f
     least, most = z3.If(low < high, low, high), z3.If(low < high, high, low)

@@ -1,4 +1,4 @@
-"""Batching: any limits, the same results in the same order, bounded memory, quick ends."""
+"""Batching: any limits give equal results in equal order, with bounded memory and a fast end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def square(batch: list[int]) -> list[int]:
 
 
 def flat(results: Iterator[list[int]], found: list[int] | None = None) -> list[int]:
-    """All results; they are in `found` even where an error ends them."""
+    """Return all results.  After an error, `found` has the earlier results."""
     found = [] if found is None else found
     for some in results:
         assert some
@@ -61,7 +61,7 @@ def test_few_items_are_spread_over_the_threads() -> None:
 
 
 def test_a_lone_item_is_answered_before_the_next_is_asked_for() -> None:
-    """The co-process: the source gives an item only after it has the answer to the last."""
+    """A co-process: the source yields an item only after the answer to the item before."""
     answered = threading.Semaphore(1)
 
     def items() -> Iterator[int]:
@@ -96,7 +96,7 @@ def test_what_is_read_ahead_is_bounded() -> None:
 
 
 def test_a_slow_item_holds_back_neither_memory_nor_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the first item is worked on, the other thread stops at the end of its windows."""
+    """While the first item is in progress, the reader stops at the end of its windows."""
     most = waits = 0
     wait = batching.wait
 

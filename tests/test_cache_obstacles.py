@@ -1,6 +1,6 @@
-"""Folders and users that the cache cannot be used with: all works, and what is amiss is told once.
+"""Users and folders without a usable cache: all functions work, and one message reports it.
 
-The processes are real.  Where the system allows it, they are those of another user.
+The processes are real.  Where the system allows it, they run as another user.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TOLD = "nothing can be kept in the cache folder"
 
 
 class User:
-    """Somebody who translates a sentence by the tiny model, without compiled code."""
+    """A user who translates a sentence with the tiny model, without compiled code."""
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.home = folder / "home"
@@ -38,7 +38,7 @@ class User:
         self.program = [sys.executable, "-m", "int8ref.translate"]
 
     def run(self, **options: Any) -> tuple[bytes, list[str]]:
-        """The translation, and what is told."""
+        """Return the translation and the messages."""
         arguments = ["-m", str(self.model), "--backend", "reference", "a cat"]
         done = subprocess.run(
             [*self.program, *arguments],
@@ -54,7 +54,7 @@ class User:
         return done.stdout, told
 
     def is_told_once(self, folder: object = "", **options: Any) -> None:
-        """That nothing is kept, in one line, which names the folder."""
+        """Assert that one line names the folder and says that it cannot keep files."""
         _, (line,) = self.run(**options)
         assert line.startswith(f"int8ref: {TOLD} {folder}"), line
         assert "INT8REF_CACHE names another folder" in line
@@ -67,9 +67,10 @@ def user(tmp_path: Path, tiny_file: Path) -> User:
 
 @pytest.fixture
 def other(user: User) -> User:
-    """Somebody without rights, and without an entry among the users; skips where there is none.
+    """A user without rights and without an entry in the user database.
 
-    To the file system it is the user of the tests, who can thus read the project.
+    The fixture skips the test if the system allows no such user.  For the file system, this user is
+    the user of the tests, and can therefore read the project.
     """
     enter = ["unshare", "--user", f"--map-user={NUMBER}", f"--map-group={NUMBER}"]
     try:
@@ -83,9 +84,9 @@ def other(user: User) -> User:
 
 
 def give_away(*paths: Path) -> bool:
-    """To another user; whether that is allowed.
+    """Give the files to another user.  Return whether the system allows this.
 
-    Where it is not, this user has the rights that another would then leave.
+    If not, the function removes the owner's rights, so that they equal the rights of other users.
     """
     try:
         for path in paths:
@@ -99,7 +100,7 @@ def give_away(*paths: Path) -> bool:
 
 
 def cache(user: User) -> Path:
-    """Where the cache is below the home folder, on this system."""
+    """Return the cache folder of a user on this system."""
     told = subprocess.run(
         [
             sys.executable,
@@ -125,7 +126,7 @@ def test_the_home_folder_of_another_user(other: User) -> None:
 
 
 def test_a_user_without_home_and_entry(other: User, tmp_path: Path) -> None:
-    """What is kept, is kept in a folder that is gone at the end."""
+    """Kept files are in a temporary folder that disappears at the end."""
     del other.environment["HOME"]
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -232,7 +233,7 @@ def test_an_empty_name_is_none(user: User) -> None:
 
 
 def test_a_tilde_that_no_shell_has_replaced(user: User) -> None:
-    """In the variable that other programs heed, too."""
+    """Also in the variable XDG_CACHE_HOME."""
     user.environment["XDG_CACHE_HOME"] = "~/c"
     assert user.run()[1] == []
     assert not (user.home / "~").exists()
@@ -274,7 +275,7 @@ def test_a_folder_that_is_removed_is_made_again(
 def test_what_killed_processes_left_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But not what a process is writing."""
+    """A file that a process is writing stays."""
     left, written = (tmp_path / f"{storage.TEMPORARY}{number}" for number in (1, 2))
     for path in (left, tmp_path / "a.lock"):
         path.touch()

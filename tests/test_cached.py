@@ -1,4 +1,4 @@
-"""What is made of models and kept: one file a model, and none that somebody may still need."""
+"""Cached arrays of models: one file a model.  A file that may still be needed is not removed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def kept(folder: Path, key: str, kind: str = "packed", name: str = "en-pt") -> P
 
 
 def age(*paths: Path) -> None:
-    """As if they had been written long ago."""
+    """Set the modification times of the files far into the past."""
     for path in paths:
         written = path.stat().st_mtime - 2 * cached.STALE_SECONDS
         os.utime(path, (written, written))
@@ -52,7 +52,7 @@ def test_an_older_file_of_the_same_model_is_removed(folder: Path) -> None:
 
 
 def test_nothing_else_is_removed(folder: Path) -> None:
-    """Other models, other kinds, half-written files, imported models; a file of just now."""
+    """Other models, other kinds, partial files, imported models and new files stay."""
     old = kept(folder, OLD)
     others = [
         kept(folder, OLD, name="pt-en"),

@@ -1,4 +1,4 @@
-"""Tensors of a model file that are zlib or xz streams: exact, and bounded whatever they hold."""
+"""zlib and xz streams in model files: exact results, and bounded memory for any content."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from int8ref.files.model_file import ModelFileError, load, save, serialize
 from tests.helpers.model_bytes import read_plainly, refused
 
 DEFLATED = "encoder.qkv.bias"
-"""A tensor of the tiny model that its file holds as a zlib stream: int32 [48]."""
+"""A tensor of the tiny model that its file stores as a zlib stream: int32 [48]."""
 SIZE = 4 * 48
 MIB = 1 << 20
 
 
 def repacked(file: Path, **changes: Any) -> bytes:
-    """A sound container with other tensors in it, or with `deflated` entries added or replaced."""
+    """Return a valid container with other tensors, or with changed `deflated` entries."""
     document, tensors = read_plainly(file.read_bytes())
     tensors.pop(container.DIGEST)
     document["deflated"] |= changes.pop("deflated", {})
@@ -185,7 +185,7 @@ def test_a_stream_without_a_declaration_is_no_tensor(tmp_path: Path, tiny_file: 
 
 
 def peak_bytes(work: Callable[[], None]) -> int:
-    """Most memory that Python held at once during `work`, beyond what it held before."""
+    """Return the peak of Python's memory during `work`, without the memory before `work`."""
     tracemalloc.start()
     try:
         work()
@@ -226,7 +226,7 @@ def test_hostile_tokenizer(tmp_path: Path, tiny_file: Path, packed: bytes, why: 
 
 
 def test_many_small_bombs(tmp_path: Path, tiny_file: Path) -> None:
-    """Each stream is within its bound, their sum is not."""
+    """Each stream is within its limit, but their sum is not."""
     stream = as_bytes(zlib.compress(bytes(MIB)))
     names = [f"z{i}" for i in range(200)]
     deflated = {name: {"dtype": "I8", "shape": [MIB]} for name in names}

@@ -1,4 +1,4 @@
-"""What is told on stderr: whatever stderr is, and on a terminal a line that moves."""
+"""Messages on standard error of any kind, and the progress line on a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOG = logging.getLogger("int8ref")
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """The logger as it was."""
+    """Restore the logger."""
     before = LOG.handlers, LOG.propagate, LOG.level
     yield
     LOG.handlers, LOG.propagate = before[:2]
@@ -33,7 +33,7 @@ class Terminal(io.StringIO):
 
 
 class OnlyWrite:
-    """As some programs put in the place of stderr."""
+    """A replacement of stderr, as some programs install it."""
 
     def __init__(self) -> None:
         self.text = ""

@@ -1,4 +1,4 @@
-"""The CPU that code is compiled for: as Numba has it, found and kept without Numba."""
+"""The CPU that the native code is compiled for: equal to Numba's CPU, found without Numba."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ LLVM_SAYS = "+neon,+lse,+aes,+crc,+fp-armv8,+sha2"
 
 
 class Fake:
-    """LLVM, the system and its description of the CPU, on another machine."""
+    """LLVM, the operating system and its description of the CPU on another machine."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.patch = monkeypatch

@@ -1,4 +1,4 @@
-"""Decimal numbers: against fractions and logarithms of many digits."""
+"""Decimal numbers, compared with fractions and with logarithms of many digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of translations: what is cut and what is repeated is marked, and may be left out."""
+"""Lists of translations: cut and repeated translations have marks, and may be left out."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_cut_one_is_marked_in_text_too(tiny: Command) -> None:
 def test_distinct_is_what_is_left_without_the_repeated(
     translator: int8ref.Translator, options: dict[str, int]
 ) -> None:
-    """The n best texts of the beam, each with its best translation."""
+    """The list has the n best texts of the beam, each with its best translation."""
     most = 64
     everything = translator.translate(
         LINES[2:],

@@ -1,4 +1,4 @@
-"""The documentation: commands run, options and files exist, examples give what they show."""
+"""The documentation: commands run, options and files exist, and examples give the shown results."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of a page in one language."""
+    """Return the code blocks of a page in one language."""
     return [code for kind, code in BLOCK.findall(page.read_text("utf-8")) if kind == language]
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """The words of every command in the shell blocks of a page, without redirections."""
+    """Yield the words of every command in the shell blocks of a page, without redirections."""
     for block in blocks(page, "sh"):
         for line in block.splitlines():
             for command in line.split("&&"):
@@ -51,7 +51,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 def modules(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """(module, arguments) of every `python -m` in a page."""
+    """Yield (module, arguments) of every `python -m` in a page."""
     for words in commands(page):
         if "python" in Path(words[0]).name and words[1] == "-m":
             yield words[2], words[3:]
@@ -83,7 +83,7 @@ TRANSLATIONS = [arguments for _, module, arguments in OURS if module == "int8ref
 
 @pytest.mark.parametrize("arguments", TRANSLATIONS)
 def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> None:
-    """With the tiny model in the place of the real ones."""
+    """The tiny model replaces the real models."""
     options = translate.parser().parse_args(arguments)
     text = "The cat sat on the mat.\n\nO sol nasceu.\n"
     if options.input:
@@ -137,7 +137,7 @@ def test_the_page_tells_every_option() -> None:
     "page", [page for page in PAGES if page.parent.name != "training"], ids=lambda page: page.name
 )
 def test_options_exist(page: Path) -> None:
-    """Every option in running text is one of a command of ours."""
+    """Every option in running text is an option of a command of this project."""
     known = set().union(*(options_of(build()) for build in PARSERS.values())) | {"--strict"}
     told = {
         option
@@ -182,7 +182,7 @@ def test_links_and_paths_exist(page: Path) -> None:
 
 
 def test_names_in_contributing_exist() -> None:
-    """Constants and functions that a contributor is sent to: `NAME` in `path`."""
+    """Checks the constants and functions in CONTRIBUTING: `NAME` in `path`."""
     page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     found = re.findall(r"`(\w+)` (?:in|of) `([\w/]+\.py)`", page)
     assert len(found) >= 8
@@ -291,7 +291,7 @@ def test_no_figure_is_missing() -> None:
 
 
 def test_the_first_blocks_are_typed_one_after_the_other() -> None:
-    """`python` is there as soon as the environment is active, and not before."""
+    """The command `python` exists only after the activation of the environment."""
     lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
     active = next(i for i, line in enumerate(lines) if line == ". .venv/bin/activate")
     assert lines[active - 1] == "python3 -m venv .venv"
@@ -305,7 +305,7 @@ def test_the_first_blocks_are_typed_one_after_the_other() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell types it")
 def test_a_newcomer_types_the_first_block(tmp_path: Path) -> None:
-    """In a new copy of the project, with a new home folder, and no other Python than python3."""
+    """A new copy of the project, a new home folder, and no Python except python3."""
     project, home, programs = (tmp_path / name for name in ("int8ref", "home", "bin"))
     copied = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, project, ignore=copied)

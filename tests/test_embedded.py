@@ -1,4 +1,4 @@
-"""The models that come with the package: whole, small, described, and the same bits everywhere."""
+"""The models of the package: complete, small, documented, and equal bits everywhere."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SENTENCES = {
     }
 }
 DIGESTS = {"en-de-tatoeba": "fa0639a52097aac256fbee9c86fa5078c262022c9b281c993b270472b2dfa4c7"}
-"""SHA-256 of all that is told of these sentences: whichever bit changes, changes it."""
+"""SHA-256 of all results for these sentences.  Any changed bit changes the digest."""
 GREEDY_BLEU = {"en-de-tatoeba": "41.94"}
-"""On the test part of its held-out text."""
+"""BLEU on the test part of the held-out text."""
 
 pytestmark = pytest.mark.parametrize("name", embedded.names())
 
@@ -46,7 +46,7 @@ def test_is_small_and_described(name: str) -> None:
 
 @pytest.mark.parametrize("backend", ["reference", "compiled"])
 def test_gives_the_bits_it_gave(name: str, backend: str) -> None:
-    """Everywhere: this is the golden model's own golden vector."""
+    """These results are the golden vector of the golden model, on every machine."""
     translator = int8ref.load(name, backend=backend)
     found = translator.translate(list(SENTENCES[name]), Options())
     assert [result.text for result in found] == list(SENTENCES[name].values())
@@ -56,8 +56,10 @@ def test_gives_the_bits_it_gave(name: str, backend: str) -> None:
 
 
 def all_of(result: int8ref.Result) -> tuple[Any, ...]:
-    """What a result says, but for the characters that the vocabulary lacks, of which there are
-    none: the digest is older than that member."""
+    """Return the fields of a result, except `unknown`, which is empty.
+
+    The digests are older than this field.
+    """
     *head, translations, unknown = astuple(result)
     assert (unknown, {t[-1] for t in translations}) == ((), {()})
     return (*head, tuple(t[:-1] for t in translations))
@@ -65,7 +67,7 @@ def all_of(result: int8ref.Result) -> tuple[Any, ...]:
 
 @pytest.mark.slow
 def test_scores_what_its_card_says(name: str) -> None:
-    """The split is drawn again from the text the model was trained on."""
+    """The test draws the split again from the training text."""
     from training.config import load
     from training.prepare import read_corpora
 

@@ -1,4 +1,4 @@
-"""What Python hands over of a wrong type: an error for people names the argument."""
+"""Arguments of a wrong type from Python: the error message names the argument."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_truth_value_is_no_number(name: str) -> None:
 
 
 def test_the_callers_decimal_context_changes_nothing() -> None:
-    """Whoever computes with three digits may still ask for 0.65."""
+    """The option 0.65 is valid in a decimal context of one digit."""
     with decimal.localcontext(decimal.Context(prec=1, traps=[])):
         assert hundredths("temperature", "1.25") == 125
         assert hundredths("alpha", 0.65) == 65

@@ -1,4 +1,4 @@
-"""First uses of a model by name that meet each other, or are ended."""
+"""First uses of a model by name that run at the same time, or are killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def machine(tmp_path: Path, tiny_file: Path) -> Machine:
 
 @pytest.fixture
 def slow_import(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
-    """A first use whose importer has written half a file."""
+    """A first use whose importer has written half of a file."""
     (machine.folder / "slow").touch()
     with machine.start("a cat") as process:
         until(machine.begun)
@@ -34,7 +34,7 @@ def slow_import(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def second_use(machine: Machine) -> subprocess.Popen[bytes]:
-    """Another process, which waits for a slow import."""
+    """Start a second process, which waits for a slow import."""
     process = machine.start("a cat")
     assert process.stderr is not None
     told = process.stderr.readline().decode()
@@ -79,7 +79,7 @@ SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 def descendants(process: int) -> set[int]:
-    """The processes that a process has started, and so on."""
+    """Return the children of a process, their children, and so on."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -113,7 +113,7 @@ def test_the_next_import_removes_what_a_killed_group_of_processes_left(
 ) -> None:
     children = descendants(slow_import.pid)
     for child in children:
-        os.kill(child, signal.SIGSTOP)  # so that it cannot tidy up
+        os.kill(child, signal.SIGSTOP)  # a stopped child cannot clean up
     slow_import.kill()
     for child in children:
         os.kill(child, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What is given for a model and is none: one sentence that says what it is, and what helps."""
+"""Files that are no model: one sentence names the kind of the file and a remedy."""
 
 from __future__ import annotations
 

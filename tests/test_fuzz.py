@@ -1,6 +1,6 @@
-"""What a stranger may send, by chance: random valid Programs, and changed files.
+"""Fuzzing of inputs from strangers: random valid Programs, and changed files.
 
-The commands of `tests/fuzz` run in processes of their own, because a fault would end them.
+The commands of `tests/fuzz` run in their own processes, because a fault would end the process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.helpers.processes import start
 PROGRAMS, FILES = 200, 300
 MANY_PROGRAMS, MANY_FILES = 10_000, 2_000
 FAR = 1_000_000
-"""A seed beyond those of the first process."""
+"""A seed beyond the seeds of the first process."""
 
 needs_pages = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="guard pages and limits of memory are Linux's here"
@@ -23,7 +23,7 @@ needs_pages = pytest.mark.skipif(
 
 
 def fuzz(command: str, count: int) -> list[str]:
-    """What two processes print, each of which runs half of the seeds."""
+    """Return the output of two processes.  Each process runs half of the seeds."""
     machine_text()
     arguments = [sys.executable, "-m", f"tests.fuzz.{command}", "--count", str(count // 2)]
     processes = [start([*arguments, "--first", str(first)]) for first in (0, FAR)]

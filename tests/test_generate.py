@@ -1,4 +1,4 @@
-"""Texts continued: the same on both engines, by batches and threads; and the command."""
+"""Continued texts: equal on both engines, for all batches and threads, and with the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several tests use is in a helper: no file imports from a test file."""
+"""Code that several tests share is in a helper: no file imports from a test file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TESTS = Path(__file__).parent
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The modules, and the names in them, that a file imports."""
+    """Yield the modules that a file imports, and the imported names."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)

@@ -1,4 +1,4 @@
-"""Decoders with histories, pre-norm, alone or not: both engines, every bit, any order of rows."""
+"""Decoders with histories, pre-norm, alone or not: all bits are equal on both engines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.helpers.program_mutations import draw_valid
 from tests.helpers.tiny_engines import MODELS, VOCABULARY, batches_for, both
 
 KINDS: list[Kind] = ["decoder", "rotary", "translation"]
-"""Models whose decoders look back on histories."""
+"""Models whose decoders read histories."""
 
 
 def tokens(data: st.DataObject, rows: int) -> Any:
@@ -36,7 +36,7 @@ def tokens(data: st.DataObject, rows: int) -> Any:
 @settings(max_examples=20)
 @given(data=st.data())
 def test_every_value_is_equal(kind: Kind, data: st.DataObject) -> None:
-    """Watched and not, along any tokens."""
+    """With and without an observer, for any tokens."""
     batch: Batch = data.draw(batches_for(kind))
     program, traces = MODELS[kind].program, (Trace(), Trace())
     watched = [e.session(batch, trace) for e, trace in zip(both(kind), traces, strict=True)]
@@ -65,7 +65,7 @@ def test_greedy(kind: Kind, data: st.DataObject) -> None:
 
 
 def test_greedy_ends_by_eos_and_by_limit() -> None:
-    """Rows then move while their histories are of any length."""
+    """Rows move while their histories have any length."""
     batch = [[4 + i, 9, 3 + i, 0] for i in range(9)]
     reference, compiled = both("translation")
     asked = requests(batch, [14] * 9)
@@ -80,7 +80,7 @@ def test_greedy_ends_by_eos_and_by_limit() -> None:
 @settings(max_examples=15)
 @given(data=st.data())
 def test_beam_and_score(kind: Kind, data: st.DataObject) -> None:
-    """Hypotheses that fork and move take their histories with them."""
+    """A copied or moved hypothesis keeps its history."""
     batch: Batch = data.draw(batches_for(kind))
     limits = data.draw(
         st.lists(st.integers(1, 12), min_size=len(batch), max_size=len(batch)), "limits"
@@ -118,7 +118,7 @@ def test_select_drops_repeats_and_grows(kind: Kind, data: st.DataObject) -> None
 @settings(max_examples=20)
 @given(data=st.data())
 def test_a_row_sees_its_own_steps_and_no_others(kind: Kind, data: st.DataObject) -> None:
-    """Moved, copied and reordered rows go on as if each had been alone from the first step."""
+    """A moved, copied or reordered row gives the logits of a row that was always alone."""
     batch: Batch = data.draw(batches_for(kind))
     compiled = both(kind)[1]
     session = compiled.session(batch)
@@ -187,7 +187,7 @@ def test_a_program_that_is_valid_runs_the_same(kind: Kind, data: st.DataObject) 
     assert results[0][2] == results[1][2]
 
 
-# What validation refuses.
+# Validation rejects these Programs.
 
 MODEL: Model = MODELS["decoder"]
 GOOD = MODEL.program.states[0]
@@ -231,7 +231,7 @@ def test_refuses_histories_and_headers(fields: dict[str, Any], message: str) -> 
 
 
 def test_refuses_a_swapped_successor() -> None:
-    """Two histories whose successors are each other's: in place that would be something else."""
+    """Each of two histories is the successor of the other.  Updates in place cannot do this."""
     model = MODELS["translation"]
     one, two = model.program.states
     swapped = [replace(one, next_value=two.next_value), replace(two, next_value=one.next_value)]
@@ -241,7 +241,7 @@ def test_refuses_a_swapped_successor() -> None:
 
 @pytest.mark.parametrize("op", ["attention_softmax", "match_add", "linear", "append"])
 def test_only_attention_reads_a_history(op: str) -> None:
-    """Any other operand that names one is refused."""
+    """Validation rejects a history as an operand of any other instruction."""
     names = {"attention_softmax": "query", "match_add": "b", "linear": "x", "append": "x"}
     at = max(i for i, instruction in enumerate(DECODER) if instruction.op == op)
     changed = replace(DECODER[at], **{names[op]: "history"})

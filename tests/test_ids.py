@@ -1,4 +1,4 @@
-"""Ids of tests are short: pytest puts them into the environment, where 128 KiB are the most."""
+"""Ids of tests are short, because pytest puts them into the environment (at most 128 KiB)."""
 
 from __future__ import annotations
 

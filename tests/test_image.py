@@ -1,4 +1,4 @@
-"""Images: objects are linked as they must be, or refused; what is loaded cannot be written."""
+"""Images: the linker links objects correctly or rejects them.  Loaded code is read-only."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ define i64 @outer(i64 %x) {
 
 @cache
 def compiled(text: str) -> bytes:
-    """Object code of LLVM IR."""
+    """Compile LLVM IR to object code."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple().create_target_machine(reloc="pic", codemodel="small")
@@ -60,7 +60,7 @@ def outer(x: int) -> int:
 
 @pytest.mark.parametrize("order", [(CALLER, OUTER), (OUTER, CALLER), (OUTER, CALLER, OUTER)])
 def test_linked_code_runs(order: tuple[str, ...]) -> None:
-    """Calls within and across objects, constants, addresses in tables, functions of the system."""
+    """Calls within and between objects, constants, addresses in tables, and system functions."""
     linked = link([compiled(text) for text in order], "entry")
     assert list(linked.imports) == ["memset"]
     assert len(linked.addresses) == 2

@@ -1,4 +1,4 @@
-"""Installed distributions are those that `importlib.metadata` finds, without importing it."""
+"""Finds the same installed distributions as `importlib.metadata`, without importing it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_versions_are_those_of_importlib() -> None:
     found = {d.name: d.version for d in importlib.metadata.distributions()}
     assert {"numba", "llvmlite", "int8ref"} <= {name.lower() for name in found}
     for name, version in found.items():
-        if name != "int8ref":  # a checkout may lie before an installed one
+        if name != "int8ref":  # the checkout may be before the installed package
             assert installed.version(name) == version, name
 
 

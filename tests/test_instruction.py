@@ -1,4 +1,4 @@
-"""Checks of an instruction by itself: names, types, and that its numbers fit."""
+"""Checks of a single instruction: names, types, and bounds of its numbers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_layer_norm_refuses_wide_rows() -> None:
 
 
 def test_linear_proves_its_accumulators() -> None:
-    """K = 131071 is the longest product of any int8 numbers; beyond it the weight decides."""
+    """For K up to 131071, the sum of any int8 products fits.  For larger K, the weight decides."""
     op = instructions()["linear"](x="x", weight="w", bias="b", out="y")
 
     def check(k: int, weight: int, bias: int) -> None:

@@ -1,4 +1,4 @@
-"""No float, no true division and no `math` in the engine: a scan of its source."""
+"""Scans the source of the engine: no float, no true division, and no `math`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ ENGINE = (
     "translation/alignment.py",
 )  # fmt: skip
 NOT_SCANNED = {ROOT / "machine" / "toolchain" / name for name in ("native.py", "sources.py")}
-"""These files compile and load the machine: they touch no data, and join paths by a division
-sign."""
+"""Files that compile and load the machine.  They touch no data, and join paths with `/`."""
 
 NUMBERS = {"np", "numpy", "nb", "numba", "types", "ir", "operator"}
 FLOAT_MODULES = {"math", "cmath", "decimal", "fractions", "statistics", "random"}
@@ -35,7 +34,7 @@ FLOAT_BY_DEFAULT = {"zeros", "ones", "empty", "identity", "eye"}
 
 
 def floating(source: str) -> Iterator[str]:
-    """What in a module makes, names or may return a floating-point number."""
+    """Yield each place of a module that makes, names or may return a floating-point number."""
     for node in ast.walk(ast.parse(source)):
         what = describe(node)
         if what:
@@ -43,7 +42,7 @@ def floating(source: str) -> Iterator[str]:
 
 
 def describe(node: ast.AST) -> str:
-    """What is floating about one node; nothing, in most cases."""
+    """Describe the floating-point use of one node.  Most nodes have none."""
     match node:
         case ast.Constant(value=float() | complex() as number):
             return f"constant {number}"

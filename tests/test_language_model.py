@@ -1,4 +1,4 @@
-"""Language models from Python: what `load` gives, continuations, perplexity, scores, pickles."""
+"""Language models from Python: `load`, continuations, perplexity, scores, pickles."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_each_is_told_from_the_other(model: LanguageModel, tiny_file: Path) -> N
 
 @pytest.mark.parametrize("options", [Options(max_length=9), DRAWN], ids=["greedy", "drawn"])
 def test_generate_is_the_engines(model: LanguageModel, options: Options) -> None:
-    """Of each text its tokens as a prefix, and its place in the list as the number."""
+    """The prefix of a request is the tokens of the text.  Its number is the place in the list."""
     engine = load_engine(MODEL.program, MODEL.tensors, "reference")
     found = model.generate(TEXTS, options)
     assert [result.prompt for result in found] == TEXTS
@@ -125,7 +125,7 @@ USED = {
     "n_best": 2, "normalization": "gnmt", "alpha": 0.6, "scores": True, "alignment": "hard",
     "shortlist": True, "max_length_factor": 2, "distinct": True, "target_prefix": "a",
 }  # fmt: skip
-"""A value of each option that is not the one by default."""
+"""A value of each option that differs from its default."""
 NEEDED = {"top_k": "temperature", "top_p": "temperature", "seed": "temperature"}
 NEEDED |= {"n_best": "beam_size"}
 
@@ -151,7 +151,7 @@ def test_options_that_do_nothing_are_refused(model: LanguageModel, name: str) ->
 
 
 def test_a_score_is_the_perplexity_of_a_line(model: LanguageModel) -> None:
-    """The same sum, of the tokens and of eos after them."""
+    """Both sum over the tokens of the line and eos."""
     for text in ("The cat sat on the mat.", "", "O sol"):
         ids = [*TOKENIZER.encode(text), MODEL.program.eos]
         scores, whole = model.score(text), model.perplexity([text])
@@ -172,7 +172,7 @@ def test_a_score_is_the_compiled_engines_too(model: LanguageModel) -> None:
 
 
 def test_a_text_that_is_too_long_has_no_score(model: LanguageModel) -> None:
-    """One position is left for eos."""
+    """One position is for eos."""
     most = next(n for n in range(1, POSITIONS) if len(TOKENIZER.encode("a" * n)) == POSITIONS - 1)
     assert len(model.score("a" * most).tokens) == POSITIONS
     with pytest.raises(UserError, match=f"a text of {POSITIONS} tokens: the model takes 63; perp"):
@@ -233,7 +233,7 @@ def test_threads_share_a_model() -> None:
 
 
 def continued(given: tuple[LanguageModel, str]) -> tuple[int, Continuation]:
-    """In another process: which model it is there, and how it continues a text."""
+    """Continue a text in another process.  Also return the identity of the model there."""
     model, text = given
     return id(model), model.generate(text, DRAWN)
 

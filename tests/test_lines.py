@@ -1,4 +1,4 @@
-"""What a line is, and that only whole ones are written."""
+"""Reading of lines, and writing of whole lines only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from int8ref.text.streams import RawFile
 
 
 def read(content: bytes) -> tuple[list[str], list[str]]:
-    """Lines and warnings."""
+    """Return the lines and the warnings."""
     warnings: list[str] = []
     lines = Lines(io.BytesIO(content), warnings.append)
     found = list(lines)
@@ -89,7 +89,7 @@ def test_arguments() -> None:
 
 
 class Pieces(RawFile):
-    """A file that takes three bytes at a time, as a console or a full pipe may."""
+    """A file that accepts three bytes at a time, as a console or a full pipe may do."""
 
     def write(self, data: Any) -> int:
         return super().write(data[:3])
@@ -114,7 +114,7 @@ def test_output_is_emptied_unless_it_is_in_use(tmp_path: Path) -> None:
 def test_an_output_is_binary_where_the_system_makes_a_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Windows writes two bytes for a line feed unless it is told not to."""
+    """Without O_BINARY, Windows writes two bytes for a line feed."""
     monkeypatch.setattr(os, "O_BINARY", os.O_SYNC, raising=False)
     flags = importlib.util.find_spec("int8ref.text.lines")
     assert flags is not None

@@ -1,4 +1,4 @@
-"""The compiled engine: every bit of it is the reference's."""
+"""The compiled engine: every bit equals the reference."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def test_greedy(batch: Batch, data: st.DataObject) -> None:
 @settings(max_examples=30)
 @given(batches, st.data())
 def test_greedy_after_prefixes(batch: Batch, data: st.DataObject) -> None:
-    """Any tokens may come first, eos too; and what a search found by itself leads to the rest."""
+    """A prefix may have any tokens, also eos.
+
+    After the first tokens of a result as a prefix, the search finds the other tokens.
+    """
     limits = [data.draw(st.integers(1, 9)) for _ in batch]
     tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=5)
     prefixes = [data.draw(tokens) for _ in batch]
@@ -85,7 +88,7 @@ def test_greedy_after_prefixes(batch: Batch, data: st.DataObject) -> None:
 
 
 def test_greedy_ends_by_eos_and_by_limit() -> None:
-    """Else `test_greedy` would not show what it should."""
+    """Checks that the cases of `test_greedy` include both ends."""
     batch = [[i, 9 + i, 3, 0] for i in range(1, 30)]
     lengths = {len(ids) for ids in reference().greedy(requests(batch, [14] * len(batch)))}
     assert 14 in lengths
@@ -142,7 +145,7 @@ def test_select_drops_repeats_and_grows(batch: Batch, data: st.DataObject) -> No
 
 
 def test_select_follows_its_rows() -> None:
-    """A row that is moved or copied goes on as it would have where it was."""
+    """A moved or copied row continues as the original row."""
     batch = [[5, 9, 3, 0], [7, 0], [12, 4, 0]]
     ids = np.array([[3, 4, 5], [6, 7, 8]], np.int32)
     for engine in (reference(), compiled()):
@@ -232,14 +235,14 @@ def run_both(program: Program, tensors: Tensors, batch: Batch | None = None) -> 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_a_program_that_is_valid_runs_the_same(data: st.DataObject) -> None:
-    """Whatever validation lets pass raises nothing, and gives the same bits on both engines."""
+    """A Program that validation accepts raises no error, and gives equal bits on both engines."""
     run_both(*draw_valid(data.draw, MODEL))
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_any_tensors_run_the_same(seed: int) -> None:
-    """Extreme weights, tables and factors: values that saturate, gates below zero."""
+    """Extreme weights, tables and factors: saturated values, and gates below zero."""
     random = np.random.default_rng(seed)
     tensors = dict(MODEL.tensors)
     for name in random.choice(sorted(tensors), 6, replace=False):
@@ -261,7 +264,10 @@ def test_a_gate_below_zero_is_closed() -> None:
 
 
 def test_memory_is_used_again() -> None:
-    """The arena of a run is smaller than that of a trace, where every value has its own place."""
+    """The arena of a run is smaller than the arena of a trace.
+
+    In a trace, every value has its own place.
+    """
     engine = compiled()
     assert isinstance(engine, CompiledEngine)
     small, large = engine.code().row_bytes, engine.code(keep_values=True).row_bytes
@@ -270,7 +276,7 @@ def test_memory_is_used_again() -> None:
 
 
 def test_an_empty_encoder_or_stateless_decoder() -> None:
-    """Nothing but an embedding and its logits."""
+    """The Program has only an embedding and logits."""
     decoder = [
         next(i for i in MODEL.program.decoder if i.op == "embed"),
         replace(MODEL.program.decoder[-1], x="target.embedding"),

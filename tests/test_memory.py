@@ -1,4 +1,4 @@
-"""The memory of calls: pieces share nothing, and what was in them before shows nowhere."""
+"""The memory of calls: pieces do not overlap, and old content has no effect."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_next_call_has_the_same_memory_if_it_is_not_large() -> None:
 
 
 def results(engine: Engine) -> list[Any]:
-    """All that an engine does in memory of a call."""
+    """Return the results of all functions that use the memory of a call."""
     options = BeamOptions(beam_size=3, n_best=3)
     beams = engine.beam(requests(BATCH, [9, 4, 12]), options)
     targets = [hypotheses[0].ids for hypotheses in beams]

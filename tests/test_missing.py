@@ -1,4 +1,4 @@
-"""A Python that int8ref has not been installed for: told in one sentence, with what to type."""
+"""A Python without int8ref: one sentence names the command to type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARGUMENTS = {"int8ref.vectors": ["-m", "x", "-o", "y", "z"], "weights_import": [
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The sources as they come."""
+    """A copy of the sources."""
     for name in ("int8ref", "weights_import"):
         ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
@@ -29,7 +29,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
-    """A Python without any package, in a folder."""
+    """Run a Python without packages in a folder."""
     done = subprocess.run(
         [sys.executable, "-E", "-S", *arguments], cwd=folder, capture_output=True, timeout=60
     )

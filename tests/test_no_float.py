@@ -1,6 +1,7 @@
-"""No floating-point number in inference: neither in an array of the reference nor in compiled code.
+"""No floating-point number in inference: not in arrays of the reference, and not in compiled code.
 
-`test_integer_only.py` reads the source; here the engine runs, and what is compiled is read.
+`test_integer_only.py` reads the source.  Here the engine runs, and the tests read the compiled
+code.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
 
-# The reference: every array is of a class that refuses to be of floats.
+# The reference: every array has a class that rejects floats.
 
 
 class FloatError(AssertionError):
-    """A floating-point number was made."""
+    """The code made a floating-point number."""
 
 
 def refuse_floats(thing: Any) -> None:
-    """Raise for a float, an array of floats, or their type."""
+    """Raise `FloatError` for a float, an array of floats, or their types."""
     made = isinstance(thing, np.ndarray | np.generic) and thing.dtype.kind in "fc"
     named = isinstance(thing, type) and issubclass(thing, float | np.inexact)
     if isinstance(thing, float | complex) or made or named:
@@ -48,7 +49,7 @@ def refuse_floats(thing: Any) -> None:
 
 
 class Integers(np.ndarray[Any, Any]):
-    """An array that may not hold floats, nor may anything that is computed from it."""
+    """An array that rejects floats.  All arrays that are computed from it also reject floats."""
 
     operations = 0
 
@@ -72,7 +73,7 @@ class Integers(np.ndarray[Any, Any]):
 
 
 def guarded(thing: Any) -> Any:
-    """Arrays become guarded ones, in tuples too."""
+    """Convert arrays to guarded arrays, also inside tuples."""
     if isinstance(thing, tuple):
         return tuple(guarded(part) for part in thing)
     refuse_floats(thing)
@@ -82,7 +83,7 @@ def guarded(thing: Any) -> Any:
 
 
 class GuardedNumPy:
-    """NumPy as the engine sees it: what any function returns is guarded."""
+    """A replacement of the module numpy whose functions return guarded arrays."""
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(np, name)
@@ -112,7 +113,7 @@ REFERENCE_MODULES = [
 
 @pytest.fixture
 def guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reference with a NumPy that refuses floats."""
+    """Replace NumPy in the reference by a NumPy that rejects floats."""
     for module in REFERENCE_MODULES:
         if hasattr(module, "np"):
             monkeypatch.setattr(module, "np", GuardedNumPy())
@@ -126,7 +127,7 @@ Tokens = list[list[int]]
 
 
 def search(engine: Engine) -> tuple[Tokens, Tokens, list[list[Hypothesis]], list[Hypothesis]]:
-    """All that an engine does."""
+    """Run all searches of an engine."""
     options = BeamOptions(3, 3, "gnmt", 60)
     asked = requests(BATCH, LIMITS)
     found = engine.beam(asked, options)
@@ -136,7 +137,7 @@ def search(engine: Engine) -> tuple[Tokens, Tokens, list[list[Hypothesis]], list
 
 
 def translate(model: Model) -> Any:
-    """Every search with guarded tensors, every value looked at."""
+    """Run every search with guarded tensors, and check every value."""
     tensors: Tensors = {name: array.view(Integers) for name, array in model.tensors.items()}
     engine = ReferenceEngine(model.program, tensors)
     seen = set()
@@ -184,7 +185,7 @@ FLOATS: dict[str, Callable[[Any, Any], Any]] = {
 
 @pytest.mark.parametrize("name", FLOATS)
 def test_the_guard_finds(name: str, guard: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One float hidden in one operation, whose result is of integers again."""
+    """One operation uses a float internally.  Its result is integer."""
     module = importlib.import_module("int8ref.reference.match_add")
     original = operation("match_add")
 
@@ -201,7 +202,7 @@ def test_the_guard_finds(name: str, guard: None, monkeypatch: pytest.MonkeyPatch
         operation.cache_clear()
 
 
-# Compiled code: its LLVM IR and its assembly.
+# Compiled code: LLVM IR and assembly.
 
 FLOAT_TYPES = r"(?:half|bfloat|float|double|fp128|x86_fp80|ppc_fp128|x86_mmx)"
 FLOAT_IR = re.compile(
@@ -221,21 +222,21 @@ QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def floats_in_ir(text: str) -> list[str]:
-    """Lines of LLVM IR that name a floating-point type or instruction."""
+    """Return the lines of LLVM IR that name a floating-point type or instruction."""
     lines = (QUOTED.sub('""', line).split(";")[0] for line in text.splitlines())
     return [line for line in lines if FLOAT_IR.search(line)]
 
 
 def floats_in_assembly(text: str) -> list[str]:
-    """Floating-point arithmetic and conversions.
+    """Return floating-point arithmetic and conversions.
 
-    Moves, shuffles and logic that only carry "ps" in their name (movaps, xorps) change no number.
+    Moves, shuffles and logic with "ps" in their name (movaps, xorps) change no number.
     """
     return [match.group(0).strip() for match in FLOAT_ASSEMBLY.finditer(text)]
 
 
 def compiled(function: Callable[..., Any]) -> tuple[str, str]:
-    """LLVM IR and assembly of a function of an int64, compiled as the machine is."""
+    """Compile a function of an int64 as the machine is compiled.  Return LLVM IR and assembly."""
     from int8ref.machine.toolchain.build import module
 
     return text_of(module("probe", function))
@@ -250,7 +251,7 @@ def test_compiled_code_has_no_float() -> None:
 
 
 def test_the_scan_finds_a_float() -> None:
-    """True division of two int64, converted back at once."""
+    """The function divides two int64 with `/`, and converts the result back."""
     from int8ref.kernels.views import array
 
     def quotient(address: int) -> None:

@@ -1,4 +1,4 @@
-"""Options: what is taken, and what is told of the rest."""
+"""Options: valid values, and error messages for invalid values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms of output: field by field, and JSON there and back."""
+"""Output formats: all fields, and JSON that a parser reads back."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ AWKWARD = "a\0b\x1b[31m\x7f\u0085\u2028\u2029\ufeff\ufffe\\\"'/\t{}\U0001f408 ||
 
 
 def test_every_line_of_json_is_one_document_of_standard_json() -> None:
-    """Without NaN or Infinity, whatever the text is."""
+    """The document has no NaN and no Infinity, for any text."""
     unknown = ((0, AWKWARD),)
     translation = Translation(AWKWARD, (AWKWARD,), (5,), BEST.scores, BEST.alignment, unknown)
     result = Result(AWKWARD, (AWKWARD,), False, (translation, translation), unknown)

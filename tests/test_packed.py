@@ -1,4 +1,4 @@
-"""Packed weights in the cache: made once, mapped, never wrong, never trusted unchecked."""
+"""Packed weights in the cache: computed once, mapped, always right, always checked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BATCH, LIMITS = [[5, 9, 3, 0], [7, 0]], [9, 9]
 
 @pytest.fixture
 def model(tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A model out of a file, and an empty cache that has nothing but the machine."""
+    """A model from a file, and an empty cache that has only the machine."""
     machine_text()
     load_engine(build_tiny_model(2).program, build_tiny_model(2).tensors)
     monkeypatch.setenv("INT8REF_CACHE", str(tmp_path / "cache"))
@@ -47,7 +47,7 @@ def engine_of(model: Model) -> CompiledEngine:
 
 
 def works(model: Model) -> bool:
-    """Whether the engine gives what the reference gives, with a packed head and a plain one."""
+    """Return whether the engine equals the reference, with a packed and a plain output layer."""
     reference = load_engine(model.program, model.tensors, "reference")
     candidates = [np.arange(0, 40, 2, dtype=np.int32)] * 2
     plain, restricted = (requests(BATCH, LIMITS, some) for some in (None, candidates))
@@ -57,7 +57,7 @@ def works(model: Model) -> bool:
 
 
 def kept(model: Model) -> Path:
-    """The one file of packed weights."""
+    """Return the only file of packed weights."""
     (path,) = Path(os.environ["INT8REF_CACHE"]).glob("packed-*")
     return path
 
@@ -65,7 +65,7 @@ def kept(model: Model) -> Path:
 def test_a_model_with_other_weights_takes_the_place_of_the_older(
     tmp_path: Path, model: Model
 ) -> None:
-    """Of the same name, through the worker that translates."""
+    """The models have one name, and the Worker of a translator loads them."""
     Worker(model, "compiled")
     older = kept(model)
     os.utime(older, (0, 0))
@@ -169,7 +169,7 @@ def test_works_without_a_folder_to_write_to(model: Model, obstacle: str) -> None
 
 
 def test_other_tensors_have_no_digest(model: Model, tmp_path: Path) -> None:
-    """What is kept under the digest of a file is never used for anything else."""
+    """The cache entry of a file's digest is used only for the tensors of this file."""
     assert model.digest is not None
     assert build_tiny_model(2).digest is None
     assert replace(model, name="other").digest is None
@@ -221,7 +221,7 @@ packed.weights(model.program, model.tensors, model.digest, model.name)
 
 
 def test_two_processes_may_pack_at_once(model: Model, tiny_file: Path, tmp_path: Path) -> None:
-    """Each waits until both are at it, then both write."""
+    """Each process waits until both have begun.  Then both write."""
     racers = [python(RACER, tiny_file, tmp_path / f"started-{i}") for i in range(2)]
     for racer in racers:
         _, errors = racer.communicate(timeout=TIMEOUT)
@@ -232,7 +232,7 @@ def test_two_processes_may_pack_at_once(model: Model, tiny_file: Path, tmp_path:
 
 
 def test_threads_share_what_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a model without a file too; with a packed head and a plain one."""
+    """A model without a file, with a packed and a plain output layer."""
     machine_text()
     model = build_tiny_model(1)
     packings: list[int] = []

@@ -1,4 +1,4 @@
-"""What the code says, the pages say: tables that are made of declarations and contracts."""
+"""Generated blocks of the pages equal the declarations and contracts of the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.helpers.pages import BLOCK, CONTENT, PAGES, made
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_pages_are_as_the_code_says(page: Path) -> None:
-    """`python -m tests.helpers.pages` writes them."""
+    """`python -m tests.helpers.pages` writes the blocks."""
     assert made(page.read_text("utf-8")) == page.read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Perplexity: its windows, its sums on both engines, its one conversion, its command."""
+"""Perplexity: windows, sums on both engines, the conversion, and the command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXT = [*SENTENCES, "", "  ", *SENTENCES[::-1], SENTENCES[0] * 3]
 
 
 def sliced(text: list[int], length: int) -> list[Window]:
-    """The windows by slices of the whole text, as the training recipe evaluates them."""
+    """Return the windows as slices of the whole text, as in the training recipe."""
     half, total = length // 2, len(text) - 1
     if total < length:
         return [Window(text[0], text[1:], total)] if total else []
@@ -71,7 +71,7 @@ def test_neither_backend_nor_batches_nor_threads_change_it(window: int | None) -
 
 
 def float_log2(model: Model, lines: list[str], length: int) -> float:
-    """The sum in floats, from the reference's logits: a window at a time, stepped by hand."""
+    """Return the sum in floats, from the logits of the reference, one window at a time."""
     from int8ref.text.tokenizers import build_tokenizer
 
     program = model.program
@@ -119,7 +119,7 @@ def test_powers_of_two() -> None:
 @pytest.mark.parametrize("kind", ["decoder", "translation"])
 @given(data=st.data())
 def test_log_probabilities(kind: str, data: st.DataObject) -> None:
-    """Any starts and paths, of unlike lengths, with eos anywhere; equal on both engines."""
+    """Any start tokens, and paths of different lengths with eos anywhere, on both engines."""
     machine_text()
     model = MODEL if kind == "decoder" else build_tiny_model(6, "translation")
     size = len(model.tensors["embeddings"])
@@ -159,7 +159,7 @@ def test_refuses_paths(
 
 @pytest.fixture(scope="module", name="decoder")
 def decoder_command(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """The command on a decoder alone; the machine is compiled before it runs."""
+    """The command with a decoder alone.  The machine is compiled before."""
     machine_text()
     path = tmp_path_factory.mktemp("model") / "decoder.safetensors"
     save(path, MODEL)

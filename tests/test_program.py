@@ -1,4 +1,4 @@
-"""Validation of Programs: what is wrong is refused, and the message says where."""
+"""Validation of Programs: every fault is rejected, and the message names the place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refuse(message: str, program: Program = PROGRAM, tensors: Tensors = TENSORS)
 
 
 def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
-    """The program with other fields in the nth instruction of an operation."""
+    """Return the program with changed fields in the nth instruction of an operation."""
     places = [p for p in EVERY if getattr(PROGRAM, p[0])[p[1]].op == op and p[0].startswith(side)]
     name, at = places[nth]
     sequence: list[Instruction] = list(getattr(PROGRAM, name))
@@ -48,7 +48,7 @@ def test_the_tiny_programs_are_valid_and_have_every_operation() -> None:
         validate(model.program, model.tensors)
     programs = PROGRAM, *(model.program for model in others)
     ops = {i.op for p in programs for i in [*p.encoder, *p.decoder]}
-    assert ops == set(instructions()) - {"argmax", "log_softmax"}  # which the search applies
+    assert ops == set(instructions()) - {"argmax", "log_softmax"}  # the search applies these
     assert types.decoder["logits"] == ValueType("target", "int32", len(TENSORS["embeddings"]))
     assert types.encoder.items() < types.decoder.items()
 
@@ -81,7 +81,7 @@ def test_refuses_tensors_of_other_types_and_shapes(name: str, data: st.DataObjec
 
 @pytest.mark.parametrize(("side", "at"), EVERY)
 def test_refuses_undefined_values(side: str, at: int) -> None:
-    """Every operand of every instruction; and every result under a name that is taken."""
+    """Every operand of every instruction, and every result whose name exists already."""
     sequence = getattr(PROGRAM, side)
     for field, kind, content in sequence[at].operands():
         if kind in ("value", "result") and content is not None:
@@ -168,7 +168,7 @@ def test_refuses_constants_and_operands(op: str, fields: dict[str, Any], message
     ],
 )
 def test_refuses_tensors_out_of_range(tensor: str, content: int, message: str) -> None:
-    """One bad element among good ones suffices."""
+    """One invalid element is enough."""
     bad = TENSORS[tensor].copy()
     bad.flat[-1] = content
     refuse(message, tensors={**TENSORS, tensor: bad})
@@ -186,7 +186,7 @@ def test_refuses_a_shift_for_each_multiplier() -> None:
 
 
 def log_softmax(**fields: Any) -> LogSoftmax:
-    """That of the tiny program, changed."""
+    """Return the log_softmax of the tiny program with changed fields."""
     return replace(PROGRAM.log_softmax, **fields)
 
 
@@ -254,7 +254,7 @@ def test_refuses_states(states: list[State], message: str) -> None:
 
 
 def test_refuses_an_old_state_after_its_successor() -> None:
-    """States are advanced in place."""
+    """The new state overwrites the old state."""
     refuse("state 'ssru.state' is used after", changed("match_add", side="decoder", a="ssru.state"))
 
 
@@ -376,7 +376,7 @@ def test_angles_stay_in_their_range(name: str, value: int, message: str) -> None
 
 
 def test_positions_are_those_of_angles() -> None:
-    """Both tables have a row for each, and there are no steps beyond."""
+    """Both tables have one row for each position.  The number of steps is limited to it."""
     shorter = {name: ROTARY.tensors[name][:9] for name in ("cosine", "sine")}
     assert max_steps(ROTARY.program, {**ROTARY.tensors, **shorter}) == 9
     refuse("tensor 'sine'", ROTARY.program, {**ROTARY.tensors, "cosine": shorter["cosine"]})

@@ -1,4 +1,4 @@
-"""The Python interface: laziness, types, pickles, threads, streams."""
+"""The Python interface: lazy imports, types, pickles, threads, streams."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def translator(tiny_file: Path) -> Translator:
 
 
 def test_the_import_is_lazy_and_numba_is_never_needed(tiny_file: Path) -> None:
-    """Once code is compiled, which the first of two processes sees to."""
+    """The first of two processes may compile.  The second process does not import Numba."""
     program = f"""
 import sys
 import int8ref
@@ -58,7 +58,7 @@ print("numpy" in sys.modules, "numba" in sys.modules)
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
-    """It is looked up when it is asked for, without `importlib.metadata`, which is slow."""
+    """The version is read on demand, without `importlib.metadata`, which is slow."""
     program = """
 import sys
 import int8ref
@@ -136,7 +136,7 @@ def test_threads_share_a_translator(translator: Translator) -> None:
 
 
 def test_a_stream_may_be_endless(translator: Translator) -> None:
-    """What is read ahead is bounded, whatever there is to read."""
+    """The number of lines that are read ahead is bounded."""
     asked = 0
 
     def endless() -> Iterator[str]:
@@ -169,13 +169,13 @@ def test_a_stream_answers_before_the_next_line(translator: Translator) -> None:
 
 
 def translate_a_line(given: tuple[Translator, str]) -> tuple[int, int8ref.Result]:
-    """In another process: which Translator it is there, and what it says."""
+    """Translate a line in another process.  Also return the identity of the Translator there."""
     translator, line = given
     return id(translator), translator.translate(line, FULL)
 
 
 def test_a_pickle_names_the_file(translator: Translator) -> None:
-    """Small, and one Translator in the other process, however many tasks it comes with."""
+    """The pickle is small.  All tasks in the other process use one Translator."""
     assert len(pickle.dumps(translator)) < 1000
     expected = translator.translate(LINES, FULL)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -224,7 +224,7 @@ def test_errors(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the real models, whose translations and values they show."""
+    """The real models give the translations and values of the page."""
     imported("en-pt")
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "python.md").read_text("utf-8").replace("```", "")

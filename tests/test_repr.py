@@ -1,4 +1,4 @@
-"""What things are called: a line for people, however much is in them."""
+"""Representations: one line for people, for content of any size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that a stranger may write: what is accepted cannot leave its tensors, and has limits."""
+"""Programs of strangers: an accepted Program reads only its tensors, and its costs are limited."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BATCH = [[5, 9, 3, 0], [7, 0]]
 
 
 def values_of(program: Program, tensors: Tensors, name: str) -> dict[str, NDArray[Any]]:
-    """What every backend computes for a value in the first step."""
+    """Return the value that each backend computes for `name` in the first step."""
     machine_text()
     validate(program, tensors)
     found = {}
@@ -46,7 +46,7 @@ def values_of(program: Program, tensors: Tensors, name: str) -> dict[str, NDArra
 
 
 def with_more(*more: Instruction) -> Program:
-    """The tiny program with more instructions before the logits."""
+    """Return the tiny program with more instructions before the logits."""
     return replace(PROGRAM, decoder=[*PROGRAM.decoder[:-1], *more, HEAD])
 
 
@@ -104,7 +104,7 @@ def test_gain_and_bias_are_multipliers_too() -> None:
 
 
 def test_a_weight_with_the_name_of_start_values() -> None:
-    """The names of forms and the names of tensors never meet, whatever a file calls its tensors."""
+    """Names of derived tensors never collide with names of tensors in a file."""
     first = linears(PROGRAM)[-1]
     for name in (start_key(first), start_key(first, True), packed_key(first.weight), first.weight):
         weight = {name: np.arange(-40, 40, dtype=np.int8).repeat(WIDTH).reshape(80, WIDTH)}
@@ -134,7 +134,7 @@ def test_the_encoder_defines_no_input_of_the_decoder() -> None:
 
 
 def few_source_embeddings() -> tuple[Program, Tensors]:
-    """The decoder looks up source ids in a table that is shorter than the encoder's."""
+    """The decoder looks up source ids in a smaller table than the encoder."""
     fields: dict[str, Any] = {"multiplier": 140, "shift": 8, "wide_bits": 5}
     embed = I["embed"](ids="source.ids", table="few", out="again", wide="again.wide", **fields)
     return with_more(embed), {**TENSORS, "few": TENSORS["embeddings"][:8].copy()}
@@ -165,7 +165,7 @@ def test_positions_are_checked_by_every_table_that_reads_them() -> None:
 
 
 def test_a_state_is_only_written_over_by_what_can() -> None:
-    """A product that reads the state which its result replaces would read its own results."""
+    """The result of a product overwrites the state that the product reads."""
     weight = {"w": np.eye(WIDTH, dtype=np.int8), "w.b": np.zeros(WIDTH, np.int32)}
     turned = product("w", "new", shift="sh", low=-127)
     states = [*PROGRAM.states, State("old", "new", "int8", WIDTH)]
@@ -184,7 +184,7 @@ def test_a_state_is_only_written_over_by_what_can() -> None:
     same(replace(plain, decoder=[*plain.decoder]), {"t": more["t"]}, DATA)
 
 
-# limits
+# Limits
 
 
 def refused(message: str, program: Program, tensors: Tensors) -> None:
@@ -218,7 +218,7 @@ def test_a_tensor_is_looked_through_once() -> None:
 
 
 def test_the_work_of_a_step_is_bounded() -> None:
-    """Weights may be used again and again, but not without end."""
+    """Instructions may use a weight several times, but the total work is limited."""
     size = 1 << 12
     large: Tensors = {"w": np.zeros((size, size), np.int8), "w.b": np.zeros(size, np.int32)}
     large |= {"in": np.zeros((size, WIDTH), np.int8), "in.b": np.zeros(size, np.int32)}
@@ -237,7 +237,7 @@ def test_the_memory_of_a_row_is_bounded() -> None:
 
 
 def test_the_memory_of_a_sentence_is_bounded() -> None:
-    """Histories have a row for each of 1024 steps."""
+    """A history has a row for each of 1024 steps."""
     model, width = build_tiny_model(0, "decoder"), 1 << 19
     embed, *sequence = model.program.decoder
     embed = replace(embed, positions=None, position_table=None, position_multiplier=0)

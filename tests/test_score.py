@@ -1,4 +1,4 @@
-"""The command that scores translations: what it says is what the search said of the same ones."""
+"""The command that scores translations: its scores equal the scores of the search."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_both_backends_give_the_same_bytes(tiny: Command, scores: bytes) -> None
 
 
 def test_what_the_search_found_has_the_score_it_told(tiny: Command, tiny_file: Path) -> None:
-    """Wherever the tokens of the text are the tokens that were found, and eos was."""
+    """Holds if the text has the tokens of the search, and the search found eos."""
     search: Command = [
         sys.executable,
         "-m",
@@ -109,7 +109,7 @@ def test_two_files(tiny: Command, scores: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("longer", ["source", "target"])
 def test_files_of_unlike_length(tiny: Command, tmp_path: Path, longer: str) -> None:
-    """The pairs that there are, then what is wrong."""
+    """The command writes the scores of the complete pairs, then the error."""
     for name, lines in (("source", SOURCES), ("target", TARGETS)):
         extra = ["one more"] if name == longer else []
         (tmp_path / name).write_text("".join(f"{line}\n" for line in [*lines, *extra]))

@@ -1,4 +1,4 @@
-"""Tables of a SentencePiece model that would lead the library beyond their end."""
+"""Tables of a SentencePiece model that would make the library read beyond their end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def trained(rule: str = "nmt_nfkc", kind: str = "unigram", symbols: tuple[str, .
 
 
 def with_map(content: bytes, number: int = NORMALIZER) -> bytes:
-    """A model of an own character map."""
+    """Return a model with the character map `content`."""
     rest = [f for f in protobuf.fields(trained("identity")) if f[0] != number]
     own = protobuf.field(CHARACTER_MAP, protobuf.BYTES, content)
     fields = [*rest, (number, protobuf.BYTES, own)]
@@ -57,7 +57,7 @@ def character_map(units: Units, texts: bytes) -> bytes:
 
 @cache
 def real_map() -> tuple[Units, bytes]:
-    """The double array and the texts of the rules that most models have."""
+    """Return the double array and the texts of the usual normalisation rules."""
     for number, _, value in protobuf.fields(trained()):
         if number == NORMALIZER:
             found = {n: v for n, _, v in protobuf.fields(value)}[CHARACTER_MAP]
@@ -82,7 +82,7 @@ def test_the_real_map_may_be_given_by_hand() -> None:
 
 
 def walk(units: Units, texts: bytes, sample: bytes) -> None:
-    """What the library does with a text, with an index that is checked."""
+    """Follow a text as the library does, with checked indices."""
     place = 0
     for start in range(len(sample)):
         place = int(units[0] >> 10 << ((units[0] & 512) >> 6))
@@ -100,7 +100,7 @@ def walk(units: Units, texts: bytes, sample: bytes) -> None:
 
 @given(st.data())
 def test_what_is_taken_never_leaves_the_table(data: st.DataObject) -> None:
-    """A damaged unit is refused, or no text can reach it."""
+    """The check rejects a damaged unit, or no text reaches the unit."""
     units, texts = (real_map()[0].copy(), real_map()[1])
     reached = [0, *range(1, 600), *range(0xC0, 0x3000, 37)]
     for _ in range(data.draw(st.integers(1, 3))):
@@ -138,7 +138,7 @@ def test_sizes_that_do_not_fit_are_refused(content: bytes) -> None:
 
 
 def test_keys_without_end_are_refused() -> None:
-    """A node that is its own child for the letter a."""
+    """A node is its own child for the letter a."""
     units = np.zeros(512, np.uint32)
     units[0] = 256 << 10
     units[256 ^ ord("a")] = ord("a") | (ord("a") << 10)
@@ -147,7 +147,7 @@ def test_keys_without_end_are_refused() -> None:
 
 @pytest.mark.parametrize(("number", "message"), [(64, ""), (65, "more than 64 user-defined")])
 def test_user_defined_pieces_that_begin_alike(number: int, message: str) -> None:
-    """The library has room for 64 of them."""
+    """The library has a buffer for 64 pieces."""
     pieces = [b"a" * n for n in range(1, number + 1)] + [b"b" * n for n in range(1, 60)]
     bodies = (
         protobuf.field(1, protobuf.BYTES, piece) + protobuf.field(3, protobuf.VARINT, b"\4")

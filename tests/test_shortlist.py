@@ -1,4 +1,4 @@
-"""Lexical shortlists: candidates against a plain definition, files whole and damaged."""
+"""Lexical shortlists: candidates equal a plain definition.  Files are complete or damaged."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_fits_only_its_own_vocabularies() -> None:
     assert found.fits(VOCABULARY, VOCABULARY, OWN)
     assert not found.fits(VOCABULARY - 1, VOCABULARY, OWN)
     assert not found.fits(VOCABULARY, VOCABULARY - 1, OWN)
-    assert not found.fits(VOCABULARY, VOCABULARY + 1, OWN)  # shared, so of one size
+    assert not found.fits(VOCABULARY, VOCABULARY + 1, OWN)  # shared vocabularies have one size
     assert not made([[1]] * VOCABULARY, frequent=31).fits(VOCABULARY, VOCABULARY, OWN)
     for other in ((b"target", b"source"), (b"sourcet", b"arget"), (b"source", b"source")):
         hashed = shortlist.tokenizers_hash(*other)

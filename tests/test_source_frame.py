@@ -1,5 +1,4 @@
-"""What stands around the tokens of a source, eos after them or what a program says; and what every
-translation begins with."""
+"""Tokens around a source, eos or as the program says, and the prefix of every translation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches that are decoded in parts: which parts, and that no result tells of them."""
+"""Batches that are decoded in parts: the sizes of the parts, and equal results."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def test_parts_are_even_and_no_smaller_than_need_be(
     if len(rows) > 1:
         assert needed > NEAR_BYTES
         assert size >= least
-    if size > least:  # it fits, but for the sentence that makes the number whole
+    if size > least:  # fits, except for the rounding up to a whole sentence
         assert (size - 1) * needed <= len(batch) * NEAR_BYTES
-    # With one part less, a part would not fit.
+    # A smaller number of parts would not fit.
     assert size * (needed + NEAR_BYTES) >= len(batch) * NEAR_BYTES
 
 
@@ -55,7 +55,7 @@ def test_large_weights_are_read_once() -> None:
 
 
 def test_footprint() -> None:
-    """Keys and values of a token: each history is one of them; one layer sees the source."""
+    """Bytes of a token: each history has keys or values, and one layer attends to the source."""
     model = build_tiny_model(6, "translation")
     found = Footprint.of(model.program, model.tensors, {})
     names = {i.weight for i in model.program.decoder if i.op == "linear"}

@@ -1,4 +1,4 @@
-"""Files written whole, or not at all; what is no file is written to as it is."""
+"""Atomic writes of files.  Devices and pipes are written directly."""
 
 from __future__ import annotations
 

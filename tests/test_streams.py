@@ -1,4 +1,4 @@
-"""Descriptors of every kind: text is read and written, or one line says why not."""
+"""Descriptors of every kind: text is read and written, or one line reports the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = b"The cat sat on the mat.\n\na\nO sol nasceu\n"
 COMMANDS = ("int8ref.translate", "int8ref.score", "int8ref.generate", "int8ref.perplexity",
             "int8ref.vectors", "weights_import")  # fmt: skip
 FEW = 20
-"""Seconds that nothing here should take."""
+"""Seconds, more than any step of these tests takes."""
 
 
 @pytest.fixture
@@ -47,14 +47,14 @@ def shell(command: Command, redirection: str, stdin: bytes = b"") -> tuple[int, 
 
 @contextmanager
 def pipe(command: Command, **streams: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose streams are given."""
+    """Start a process with the given streams.  The other streams are pipes."""
     pipes = dict.fromkeys({"stdin", "stdout", "stderr"} - streams.keys(), subprocess.PIPE)
     with subprocess.Popen(command, **{**pipes, **streams}) as process:  # type: ignore[call-overload]
         yield process
 
 
 def kinds_of_pairs() -> dict[str, Callable[[], tuple[int, int]]]:
-    """How a reader's and a writer's descriptor are made."""
+    """Return functions that make the descriptors of a reader and a writer."""
 
     def pair() -> tuple[int, int]:
         a, b = socket.socketpair()
@@ -67,7 +67,7 @@ def kinds_of_pairs() -> dict[str, Callable[[], tuple[int, int]]]:
 def test_a_stdin_that_does_not_block_is_waited_for(
     tiny: Command, translation: bytes, kind: str
 ) -> None:
-    """Whatever else has it open may have made it so: node, ssh and expect do."""
+    """Another program that shares the descriptor (node, ssh, expect) may make it non-blocking."""
     reader, writer = kinds_of_pairs()[kind]()
     os.set_blocking(reader, False)
     with pipe(tiny, stdin=reader) as process:
@@ -99,7 +99,7 @@ def test_a_line_that_comes_in_pieces(tiny: Command, translation: bytes) -> None:
 
 
 def fill(writer: int) -> None:
-    """Nothing more is taken before somebody reads."""
+    """Fill a pipe, so that writing blocks until a reader reads."""
     os.set_blocking(writer, False)
     try:
         while True:
@@ -109,7 +109,7 @@ def fill(writer: int) -> None:
 
 
 def late(process: subprocess.Popen[bytes], reader: int, text: bytes) -> bytes:
-    """What a process writes about a text if nobody reads for a second."""
+    """Return the output of a process for a text if nobody reads for a second."""
     assert process.stdin is not None
     process.stdin.write(text)
     process.stdin.close()
@@ -200,7 +200,7 @@ def test_errors_name_the_file(
 
 
 def test_what_is_there_of_a_line_is_taken_away(tiny: Command, tmp_path: Path) -> None:
-    """A full disk, as near as one comes: the file may have no more than 512 bytes."""
+    """Simulates a full disk: the file is limited to 512 bytes."""
     out = tmp_path / "out"
     limited: Command = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *tiny]
     status, _, errors = run([*limited, "-o", out], TEXT * 40)
@@ -233,7 +233,7 @@ def test_a_signature_reads_nothing_and_writes_no_file(tiny: Command, tmp_path: P
 def test_no_file_takes_the_place_of_a_closed_stream(
     tiny: Command, translation: bytes, tmp_path: Path, closed: str
 ) -> None:
-    """What is opened gets the lowest free descriptor, and libraries write to descriptor 2."""
+    """A new file gets the lowest free descriptor, and libraries write to descriptor 2."""
     (tmp_path / "in").write_bytes(TEXT)
     program = (
         "import sys, os; from int8ref import translate; from int8ref.commands import command\n"
@@ -273,7 +273,7 @@ def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_files_are_closed(
     tiny_file: Path, language_model: Path, tmp_path: Path, arguments: list[str]
 ) -> None:
-    """Python itself tells of those that are not."""
+    """Python reports files that are not closed."""
     (tmp_path / "FILE").write_bytes(TEXT)
     places = {"LM": language_model, "MODEL": tiny_file, "OUT": tmp_path / "OUT"}
     places |= {"FILE": tmp_path / "FILE"}
@@ -297,7 +297,7 @@ def test_a_terminal_gives_text_and_gets_it(tiny: Command, translation: bytes) ->
         try:
             while piece := os.read(leader, 1 << 16):
                 told += piece
-        except OSError:  # how a terminal ends on Linux
+        except OSError:  # the end of a terminal on Linux
             pass
     os.close(leader)
     lines = told.replace(b"\r", b"").split(b"\n")
@@ -306,7 +306,7 @@ def test_a_terminal_gives_text_and_gets_it(tiny: Command, translation: bytes) ->
 
 
 def test_a_signal_that_does_not_end_it_loses_nothing(tiny: Command, translation: bytes) -> None:
-    """A terminal that changes its size, or a job that is stopped, interrupts a read."""
+    """A terminal that changes its size, or a stopped job, interrupts a read."""
     with pipe(tiny) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -321,7 +321,7 @@ def test_a_signal_that_does_not_end_it_loses_nothing(tiny: Command, translation:
 
 
 def test_a_file_waits_where_the_system_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows waits for sockets only."""
+    """Windows can wait only for sockets."""
 
     def refuse(*_: object) -> None:
         raise OSError("not a socket")
@@ -346,7 +346,7 @@ def test_a_file_waits_where_the_system_cannot_tell(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_command_may_be_called_where_stdout_is_no_file(tiny_file: Path) -> None:
-    """As in a notebook."""
+    """A notebook has such a stdout."""
     program = (
         "import contextlib, io, sys; from int8ref import translate\n"
         "out, told = io.StringIO(), io.StringIO()\n"

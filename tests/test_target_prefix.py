@@ -1,4 +1,4 @@
-"""Translations that begin with a given text: by the command and from Python, against the engine."""
+"""Translations after a given text: the command and Python give the results of the engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PREFIX = "O gato"
 MODEL = build_tiny_model(2)
 LONG = "O gato comeu o peixe. " * 20
 STREAMS = 64
-"""Streams of random numbers that a line has."""
+"""Number of streams of random numbers of a line."""
 
 
 @pytest.fixture(name="tiny")
@@ -53,7 +53,7 @@ def processor() -> sentencepiece.SentencePieceProcessor:
 
 
 def request_of(line: str, prefix: str, number: int = 0) -> Request:
-    """What the engine is asked for, so that the translation has its usual limit."""
+    """Return the request to the engine for a translation with the usual limit."""
     ids, begun = [*processor().encode(line), MODEL.program.eos], processor().encode(prefix)
     limit = max_target_length(MODEL.program, MODEL.tensors, len(ids))
     return Request(ids, max(1, limit - len(begun)), begun, number=number)
@@ -66,14 +66,14 @@ def text_of(prefix: str, ids: Sequence[int]) -> str:
 
 @cache
 def searched(prefix: str, size: int, n_best: int) -> list[list[Hypothesis]]:
-    """What the engine finds of each line, one sentence at a time; nothing of a blank one."""
+    """Return the results of the engine, one line at a time.  A blank line has no results."""
     engine = load_engine(MODEL.program, MODEL.tensors, "reference")
     options = BeamOptions(size, n_best, alpha=MODEL.program.alpha)
     return [engine.beam([request_of(line, prefix)], options)[0] if line else [] for line in LINES]
 
 
 def translated(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """The greedy translations of sentences after prefixes, blank lines blank."""
+    """Return the greedy translations of sentences after prefixes.  Blank lines stay blank."""
     engine = load_engine(MODEL.program, MODEL.tensors, "reference")
     return [
         text_of(prefix, engine.greedy([request_of(line, prefix)])[0]) if line.strip() else ""
@@ -82,7 +82,7 @@ def translated(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def both(command: Command, stdin: bytes = b"") -> bytes:
-    """What a command writes: the same bytes by both backends, and without a word on stderr."""
+    """Return the output of a command.  Both backends must give equal bytes and no messages."""
     machine_text()
     golden = run(command, stdin)
     assert golden[::2] == (0, "")
@@ -114,7 +114,7 @@ def test_lists(tiny: Command) -> None:
 
 
 def test_json(tiny: Command) -> None:
-    """Tokens and alignment have those of the prefix, scores have not."""
+    """Tokens and alignment include the prefix.  Scores do not."""
     options = ["-b", "4", "--output-format", "json", "--scores=token", "--alignment=soft"]
     out = both([*tiny, *options, "--target-prefix", PREFIX], TEXT)
     documents = [json.loads(line, parse_float=str) for line in out.splitlines()]
@@ -155,7 +155,10 @@ def test_several_are_drawn_and_scored(tiny: Command) -> None:
 @pytest.mark.parametrize("usual", ["", "A dog"])
 @pytest.mark.parametrize("options", [[], ["-b", "3"], ["--temperature", "0.9"]])
 def test_a_column_of_prefixes(tiny: Command, usual: str, options: list[str]) -> None:
-    """Of a line without a tab, the prefix of all; after a tab, none where there is no text."""
+    """A line without a tab has the prefix of all lines.
+
+    An empty text after a tab means no prefix.
+    """
     rows = ["The cat\tO gato", "The cat", "The cat\t", "", "\tO gato", " \tO", "a\tO sol nasceu e"]
     pairs = [tuple(row.split("\t")) if "\t" in row else (row, usual) for row in rows]
     command: Command = [*tiny, *options, "--prefix-column", "--target-prefix", usual]
@@ -204,7 +207,7 @@ def test_a_prefix_that_is_too_long_is_cut(tiny: Command, options: list[str]) -> 
 
 
 def test_limits_count_the_prefix(tiny: Command) -> None:
-    """One token follows, however long the prefix is."""
+    """At least one token follows a prefix of any length."""
     count = len(processor().encode(PREFIX))
     for most, length in ((1, count + 1), (count, count + 1), (count + 3, count + 3)):
         options = ["--output-format", "json", "--max-length", str(most), "--target-prefix", PREFIX]
@@ -232,7 +235,7 @@ def test_what_is_no_line_is_wrong_usage(
 
 
 def test_what_the_vocabulary_lacks_of_a_prefix_is_told(tiny: Command) -> None:
-    """Once for each line, however many translations it has."""
+    """It is counted once a line, for any number of translations."""
     options = ["-b", "4", "--n-best", "3", "--output-format", "json"]
     status, out, told = run([*tiny, *options, "--target-prefix", "O {gato}"], b"The cat\na\n")
     assert status == 0
@@ -245,7 +248,7 @@ def test_what_the_vocabulary_lacks_of_a_prefix_is_told(tiny: Command) -> None:
 
 
 def test_from_python(translator: Translator) -> None:
-    """An option for all, or a pair of a sentence and its own prefix."""
+    """One option for all sentences, or pairs of a sentence and its prefix."""
     options = Options(beam_size=3, n_best=2, scores=True, alignment="hard")
     everywhere = replace(options, target_prefix=PREFIX)
     found = translator.translate(LINES, everywhere)
@@ -288,14 +291,14 @@ def test_texts_that_differ_after_the_prefix_are_distinct(translator: Translator)
 
 
 def test_scores_are_of_what_follows(translator: Translator) -> None:
-    """With the scores of the whole translation they agree, token by token."""
+    """The scores equal the scores of the whole translation, token by token."""
     options, same = Options(scores=True, target_prefix=PREFIX), 0
     for line in filter(None, LINES):
         result = translator.translate(line, options)
         best = result.best
         assert best.scores is not None
         whole = translator.score(line, result.text).best
-        if whole.ids == best.ids:  # else the text is cut into tokens in another way
+        if whole.ids == best.ids:  # else the tokenizer cuts the text into other tokens
             assert whole.scores is not None
             after = whole.scores.tokens[len(processor().encode(PREFIX)) :]
             assert after[: len(best.scores.tokens)] == best.scores.tokens

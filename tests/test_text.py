@@ -1,4 +1,4 @@
-"""Tokenizers: any text there and back, and no bytes that bring the process down."""
+"""Tokenizers: any text survives a round trip, and no bytes crash the process."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def processor() -> sentencepiece.SentencePieceProcessor:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """A field of a protobuf message: bytes, or a message of fewer than 128 bytes."""
+    """Return a field of a protobuf message: bytes, or a message of fewer than 128 bytes."""
     return bytes([number << 3 | 2, len(content)]) + content
 
 
 def test_of_equally_likely_pieces_the_longest_come_last() -> None:
-    """SentencePiece before 0.2.2 cuts this text into other pieces: the same model, other tokens."""
+    """SentencePiece before 0.2.2 cuts this text into other pieces: one model gives other tokens."""
     pieces = b"".join(
         field(1, field(1, piece) + b"\x15" + struct.pack("<f", score) + bytes([3 << 3, kind]))
         for piece, score, kind in [(b"<unk>", 0, 2), (b"a", -0.1, 1), (b"aa", -0.2, 1)]
@@ -119,7 +119,7 @@ def test_bytes_that_are_no_tokenizer(content: bytes) -> None:
 
 
 def test_damaged_tokenizers_end_in_an_error_or_work(tmp_path: Path) -> None:
-    """In a process of its own: a crash of the native code would take the tests with it."""
+    """Runs in its own process, because a crash of the native code would end the tests."""
     (tmp_path / "spm").write_bytes(build_tiny_model(1).source.model)
     program = textwrap.dedent(
         """

@@ -1,4 +1,4 @@
-"""The command, as processes: streams, signals, errors, exit statuses."""
+"""The command as a process: streams, signals, errors, exit statuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ a cat\0and\u0085a dog
 O sol nasceu e o dia foi bom!
 """
 ONE_MORE_PIECE = b"\x0a\x09" + b"\x0a\x02zz" + b"\x15\x00\x00\x00\xc1"
-"""Appended to a SentencePiece model: the piece zz of score -8, as protocol buffers have it."""
+"""The piece zz with the score -8 in the format of protocol buffers, to append to a model."""
 
 
 def command(*arguments: str | Path) -> Command:
@@ -43,12 +43,12 @@ def command(*arguments: str | Path) -> Command:
 
 @pytest.fixture
 def tiny(tiny_file: Path) -> Command:
-    """The command with the tiny model on the backend that needs no compiler."""
+    """The command with the tiny model, on the backend that needs no compiler."""
     return command("-m", tiny_file, "--backend", "reference", "--threads", "2")
 
 
 def expected(model: Model, lines: Sequence[str], factor: int = 250) -> bytes:
-    """One sentence at a time, with nothing of the command but the engine."""
+    """Translate one sentence at a time with the engine alone, without the command."""
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.source.model)
     engine = load_engine(model.program, model.tensors, "reference")
     out = []
@@ -353,7 +353,7 @@ def test_signature(tiny: Command, tiny_file: Path) -> None:
     ("redirection", "why"), [(">/dev/full", "No space left"), (">&-", "no standard output")]
 )
 def test_a_signature_that_cannot_be_written(tiny: Command, redirection: str, why: str) -> None:
-    """Also where Python keeps what is printed until the end."""
+    """Also if Python buffers the output until the end."""
     shell: Command = ["env", "-u", "PYTHONUNBUFFERED", "sh", "-c", f'exec "$@" {redirection}', "sh"]
     status, _, errors = run([*shell, *tiny, "--signature"])
     assert status == 1
@@ -381,7 +381,7 @@ def test_progress_is_for_terminals(
         if terminal:
             try:
                 told = os.read(leader, 1000)
-            except OSError:  # nothing was written, and nobody has it open any more
+            except OSError:  # nothing was written, and no process has it open
                 told = b""
         else:
             assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""Translations that are drawn: by the command, against the engine alone, and from Python."""
+"""Drawn translations: the command and Python give the results of the engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXT = "".join(f"{line}\n" for line in LINES).encode()
 MODEL = build_tiny_model(2)
 TOKENIZER = build_tokenizer(MODEL.target, len(MODEL.tensors["embeddings"]))
 STREAMS = 64
-"""Streams of random numbers that a line has: as many as translations of it may be drawn."""
+"""Number of streams of random numbers of a line: the largest number of drawn translations."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def tiny(tiny_file: Path) -> Command:
 
 @cache
 def drawn(count: int, sampling: Sampling) -> list[list[Hypothesis]]:
-    """What the engine draws for each line, one translation at a time."""
+    """Return the drawn translations of the engine for each line, one at a time."""
     engine = load_engine(MODEL.program, MODEL.tensors, "reference")
     found: list[list[Hypothesis]] = []
     for number, line in enumerate(LINES):
@@ -47,7 +47,7 @@ def drawn(count: int, sampling: Sampling) -> list[list[Hypothesis]]:
                 requests([ids], [limit], numbers=[number * STREAMS + i]), sampling
             )
             (scored,) = score(engine, [ids], [target], BeamOptions(alpha=MODEL.program.alpha))
-            if len(target) == limit:  # without eos
+            if len(target) == limit:  # there is no eos
                 scored = Hypothesis(scored.ids, scored.tokens[:-1], 0, False)
             some.append(scored)
         found.append(some)
@@ -94,7 +94,7 @@ def test_one_of_several_is_that_of_one() -> None:
     one = translator.translate(lines, Options(temperature=1, seed=2))
     several = translator.translate(lines, Options(temperature=1, seed=2, n_best=4))
     assert [a.text for a in one] == [b.text for b in several]
-    assert one[0].text != one[3].text or one[1].text != one[4].text  # lines, not texts, count
+    assert one[0].text != one[3].text or one[1].text != one[4].text  # the line counts, not the text
     other = translator.translate(lines, Options(temperature=1, seed=3))
     assert [a.text for a in one] != [b.text for b in other]
 

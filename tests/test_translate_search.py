@@ -1,4 +1,4 @@
-"""The command with a beam: lists, scores and alignments, against the engine alone."""
+"""The command with a beam: lists, scores and alignments equal the results of the engine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def processor() -> sentencepiece.SentencePieceProcessor:
 
 @cache
 def searched(size: int, n_best: int) -> list[list[Hypothesis]]:
-    """What the engine finds of each line, one sentence at a time."""
+    """Return the results of the engine for each line, one sentence at a time."""
     engine = load_engine(MODEL.program, MODEL.tensors, "reference")
     options = BeamOptions(beam_size=size, n_best=n_best)
     found = []
@@ -52,7 +52,7 @@ def searched(size: int, n_best: int) -> list[list[Hypothesis]]:
 
 
 def nats(log2: int) -> str:
-    """A logarithm of base 2 in units of 2^-20 as a natural one: by division, not by the table."""
+    """Convert a logarithm of base 2, in units of 2^-20, to a natural logarithm, by division."""
     exact = LN2 * log2 / 2**20
     return format(exact.quantize(Decimal("1e-6")) + 0, ".6f")
 
@@ -67,7 +67,7 @@ def cut(hypothesis: Hypothesis) -> str:
 
 
 def lists(size: int, n_best: int) -> bytes:
-    """n-best lists as Moses has them."""
+    """Return n-best lists in the format of Moses."""
     return "".join(
         f"{number} ||| {text_of(h)} ||| F0= {nats(sum(h.tokens))}{cut(h)} ||| {nats(h.score)}\n"
         for number, some in enumerate(searched(size, n_best))
@@ -76,7 +76,7 @@ def lists(size: int, n_best: int) -> bytes:
 
 
 def test_lists_are_the_engines(tiny: Command) -> None:
-    """The lists of all lines in their order, each best first."""
+    """The lists are in the order of the lines, each list best first."""
     found = run([*tiny, "-b", "4", "--n-best", "3"], TEXT)
     assert found == (0, lists(4, 3), "")
     numbers = [int(line.split(b" ")[0]) for line in found[1].splitlines()]
@@ -116,7 +116,7 @@ def test_both_backends_give_the_same_bytes(tiny: Command, size: str) -> None:
 
 
 def test_a_beam_of_one_is_greedy_search(tiny: Command) -> None:
-    """The fast way, which tells no scores, and the way that does."""
+    """The fast search without scores equals the search with scores."""
     status, out, errors = run([*tiny, "--scores"], TEXT)
     assert (status, errors) == (0, "")
     greedy = [line.split(" ||| ")[0] for line in out.decode().splitlines()]
@@ -203,7 +203,7 @@ def test_stats_are_told_on_stderr_even_if_quiet(tiny: Command) -> None:
      ("warning", "c warning\n"), ("error", "")],
 )  # fmt: skip
 def test_levels_hold_for_the_library_too(level: str, told: str) -> None:
-    """The notice that code is compiled is such a message of the library."""
+    """The message about compiling is such a message of the library."""
     program = (
         "import logging\nfrom int8ref.commands.console import Console\n"
         f"console = Console('{level}')\n"

@@ -1,4 +1,4 @@
-"""Characters that the vocabulary lacks: counted, told once a run, and marked."""
+"""Characters that the vocabulary lacks: counted, reported once a run, and marked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tiny(tiny_file: Path) -> Command:
 
 
 def marked(document: dict[str, object], tokens: str, unknown: str) -> list[tuple[str, str]]:
-    """The tokens that are marked, and what they stand for."""
+    """Return the marked tokens with their texts."""
     names = document[tokens]
     assert isinstance(names, list)
     places = document.get(unknown, [])

@@ -1,4 +1,4 @@
-"""Models kept unpacked in the cache: the same as their files, and none the worse for damage."""
+"""Unpacked models in the cache: equal to their files, and replaced after damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that would do nothing are wrong usage, in the commands and in Python."""
+"""Options without an effect are errors, in the commands and in Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.processes import Command, run
 
 MODEL = build_tiny_model(2)
 PLAIN = replace(MODEL, program=changed(MODEL.program, alpha=0))
-"""A model whose own exponent is 0, as those of Marian have it."""
+"""A model whose own exponent is 0, as in imported Marian models."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Golden vectors: complete, true by the definitions, the same bytes from both backends."""
+"""Golden vectors: complete, true to the definitions, and equal bytes from both backends."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def recorded(kind: str) -> Vectors:
 
 
 def opened(content: bytes) -> tuple[dict[str, Any], Any]:
-    """(index, arrays), by NumPy alone."""
+    """Return (index, arrays), read with NumPy alone."""
     arrays = np.load(io.BytesIO(content), allow_pickle=False)
     return json.loads(arrays[INDEX]), arrays
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_record_is_true(kind: str) -> None:
-    """Out of the archive, each operation computed again, and every operation of every step."""
+    """Computes each recorded operation again.  The archive has every operation of every step."""
     model, found = MODELS[kind], recorded(kind)
     index, arrays = opened(found.archive(model.name, "0" * 64))
     assert (index["arithmetic"], index["model"]) == (arithmetic.VERSION, model.name)
@@ -95,7 +95,7 @@ def test_the_target_is_the_greedy_translation(kind: str) -> None:
 
 
 def test_a_decoder_alone_reads_the_text() -> None:
-    """Each step is given the token before: at first the start, and never the last."""
+    """The input of a step is the token before: first the start token, and never the last token."""
     model, found = MODELS["decoder"], recorded("decoder")
     assert found.source == []
     assert found.target[-1] == model.program.eos
@@ -131,7 +131,7 @@ def test_what_cannot_be_recorded(kind: str, text: str, ops: list[str] | None, me
 
 
 def renamed(model: Model, old: str, new: str) -> Model:
-    """The same model with another name for a tensor."""
+    """Return the model with another name for a tensor."""
     program = msgspec.json.encode(model.program).replace(
         json.dumps(old).encode(), json.dumps(new).encode()
     )
@@ -166,7 +166,7 @@ def test_command(command: Command, tmp_path: Path, backend: Backend) -> None:
 
 
 def test_the_archive_on_stdout(command: Command, tmp_path: Path) -> None:
-    """As -o - is for every other command."""
+    """`-o -` means stdout, as for the other commands."""
     status, out, told = run([*command, "-o", "-", TEXT])
     digest = model_hash(tmp_path / "model.safetensors")
     assert (status, out) == (0, recorded("integer").archive("tiny-translation", digest))

@@ -1,8 +1,8 @@
-"""Real models, both directions: the two engines agree on every logit, and nothing else matters.
+"""Real models in both directions: the two engines agree on every logit, in every setting.
 
-The models are those of the extra `models`; the first run imports them into the cache.  Sentences
-are the ones that ship for calibration, and FLORES dev where INT8REF_SHARED has it.  The long run,
-the first 100 sentences of FLORES dev in full on the reference, is not part of the default:
+The models belong to the extra `models`.  The first run imports them into the cache.  The sentences
+are the calibration sentences of the package, and FLORES dev if INT8REF_SHARED has it.  The long run
+translates the first 100 sentences of FLORES dev on the reference.  It is not part of the default:
 
     python -m pytest -m slow tests/test_whole_model.py
 """
@@ -52,20 +52,20 @@ def engines(model: Model) -> tuple[Engine, Engine]:
 
 
 def shipped(model: Model) -> list[str]:
-    """The sentences that ship in the source language."""
+    """Return the calibration sentences of the package in the source language."""
     name = f"data/calibration.{model.languages[0]}.txt"
     return files("weights_import").joinpath(name).read_text("utf-8").splitlines()
 
 
 def flores(model: Model) -> list[str]:
-    """FLORES dev in the source language, or the shipped sentences where it is not at hand."""
+    """Return FLORES dev in the source language, or the calibration sentences if it is missing."""
     folder = Path(os.environ.get("INT8REF_SHARED", Path(__file__).parents[2] / "shared"))
     path = folder / "data" / "testsets" / "flores-dev" / f"{model.languages[0]}.dev"
     return path.read_text("utf-8").splitlines() if path.exists() else shipped(model)
 
 
 def encode(model: Model, lines: list[str]) -> tuple[list[list[int]], list[int]]:
-    """Token ids with eos, and the most tokens of each translation."""
+    """Return token ids with eos, and the largest number of tokens of each translation."""
     size = len(model.tensors[model.program.encoder[0].names("tensor")[0]])
     tokenizer = build_tokenizer(model.source, size)
     ids = [[*tokenizer.encode(line), model.program.eos] for line in lines]
@@ -75,10 +75,10 @@ def encode(model: Model, lines: list[str]) -> tuple[list[list[int]], list[int]]:
 def assert_same_logits(
     engines: tuple[Engine, Engine], batch: list[list[int]], limits: list[int]
 ) -> int:
-    """Follow the compiled engine's translations on both, and compare the logits of every step.
+    """Run both engines along the compiled translations.  Compare the logits of every step.
 
-    The largest logits are then those translations again, so the ids agree too.  The number of
-    rows compared.
+    The largest logits then give the same translations, so the ids are also equal.  Returns the
+    number of compared rows.
     """
     reference, compiled = engines
     program = reference.program
@@ -105,7 +105,7 @@ def assert_same_logits(
 
 
 def test_same_ids_and_logits(model: Model, engines: tuple[Engine, Engine]) -> None:
-    """The shortest of the shipped sentences, from the first token to eos."""
+    """The shortest calibration sentences, from the first token to eos."""
     lines = sorted(shipped(model), key=lambda line: (len(line), line))[:SHORT_SENTENCES]
     assert len(lines) == SHORT_SENTENCES
     batch, limits = encode(model, lines)
@@ -126,7 +126,7 @@ def test_same_ids_and_logits_of_long_sentences(
 
 
 def assert_same_hypotheses(engines: tuple[Engine, Engine], lines: list[str], model: Model) -> None:
-    """Beam search of both engines; forced decoding gives each hypothesis its own numbers again."""
+    """Compare the beam search of both engines.  Forced decoding gives equal scores."""
     reference, compiled = engines
     batch, limits = encode(model, lines)
     options = BeamOptions(beam_size=4, n_best=4)
@@ -152,7 +152,7 @@ def test_same_hypotheses_of_long_sentences(model: Model, engines: tuple[Engine, 
 
 
 def test_batches_of_beams(model: Model, engines: tuple[Engine, Engine]) -> None:
-    """Beams of 1, 4 and 8, one sentence at a time and all at once in another order."""
+    """Beams of 1, 4 and 8, for single sentences and for one batch in reverse order."""
     compiled = engines[1]
     batch, limits = encode(model, flores(model)[:8])
     for size in (1, 4, 8):
@@ -168,7 +168,7 @@ def test_batches_of_beams(model: Model, engines: tuple[Engine, Engine]) -> None:
 def test_log_probabilities_are_those_of_the_float_model(
     model: Model, engines: tuple[Engine, Engine]
 ) -> None:
-    """Forced along the same translations: near, as all is 8-bit, and on the same scale."""
+    """Both score the same translations.  The numbers are close, because all values are 8-bit."""
     from weights_import import sources
     from weights_import.float_forward import forced
 
@@ -228,7 +228,7 @@ def test_order_changes_nothing(
 
 
 def test_translations_are_of_the_right_language(model: Model) -> None:
-    """Against a model that is imported wrongly: a few words that cannot be missed."""
+    """A wrong import would miss these words."""
     source, wanted = {
         "en": ("The cat drinks water.", ("gato", "água")),
         "pt": ("O gato bebe água.", ("cat", "water")),
@@ -238,7 +238,7 @@ def test_translations_are_of_the_right_language(model: Model) -> None:
 
 
 def test_lists_scores_and_alignments_are_the_same_bits(model: Model) -> None:
-    """Whatever the backend, the batch, the threads and the order."""
+    """For every backend, batch size, number of threads and order."""
     lines = sorted(shipped(model), key=lambda line: (len(line), line))[:6]
     options = Options(beam_size=4, n_best=4, scores=True, alignment="soft")
     golden = Translator(model, "reference", Speed(batch_size=4)).translate(lines, options)

@@ -1,6 +1,6 @@
-"""PyTorch recipe: text files in, an averaged float checkpoint out.
+"""A PyTorch recipe: trains on text files, and writes an averaged float checkpoint.
 
-It trains the standard Transformer (softmax attention, L2 layer norm) and the Integer Transformer
-(polynomial attention, L1 layer norm); the two differ in exactly these two parts.  Nothing else in
-the project needs torch.
+The recipe trains the standard Transformer (softmax attention, L2 layer norm) and the Integer
+Transformer (polynomial attention, L1 layer norm).  The two differ only in these two parts.  No
+other part of the project needs torch.
 """

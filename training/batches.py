@@ -1,4 +1,4 @@
-"""Batches of token ids: a pure function of the seed and the epoch, so that a run can resume."""
+"""Batches of token ids.  They depend only on the seed and the epoch, so a run can resume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 class Batch:
     """int64 ids, padded on the right: source [B, S] or None, inputs and labels [B, T].
 
-    inputs are the labels shifted right behind bos.
+    inputs are bos and the labels without their last column.
     """
 
     source: Tensor | None
@@ -29,7 +29,7 @@ class Batch:
 
 
 class Lines:
-    """The lines of one prepared side."""
+    """The lines of one side of the prepared text."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.ids = np.load(folder / f"{name}.ids.npy")
@@ -37,7 +37,7 @@ class Lines:
         self.lengths: Ints = np.diff(self.offsets)
 
     def padded(self, rows: Ints) -> Ints:
-        """[len(rows), longest] ids, filled with pad."""
+        """Return the ids of the rows, [len(rows), longest], padded with pad."""
         lengths = self.lengths[rows]
         columns = np.arange(lengths.max())
         inside = columns < lengths[:, None]
@@ -46,26 +46,26 @@ class Lines:
 
 
 def shift_right(labels: Ints) -> Ints:
-    """Decoder inputs: bos, then all labels but the last."""
+    """Return the decoder inputs: bos, then all labels except the last."""
     inputs = np.full_like(labels, BOS)
     inputs[:, 1:] = labels[:, :-1]
     return inputs
 
 
 class ParallelBatches:
-    """Batches of sentence pairs of similar length, at most `tokens` padded ids a side."""
+    """Batches of sentence pairs of similar length, at most `tokens` ids a side with padding."""
 
     def __init__(self, folder: Path, split: str, tokens: int, max_length: int, seed: int) -> None:
         self.source = Lines(folder, f"{split}.source")
         self.target = Lines(folder, f"{split}.target")
         self.tokens, self.seed = tokens, seed
         longest = np.maximum(self.source.lengths, self.target.lengths)
-        # A line of eos alone carries nothing; an overlong one would be a batch of its own.
+        # A line of only eos teaches nothing.  An overlong line would fill a batch alone.
         shortest = np.minimum(self.source.lengths, self.target.lengths)
         self.usable = np.flatnonzero((longest <= min(max_length, tokens)) & (shortest > 1))
 
     def plan(self, epoch: int) -> list[Ints]:
-        """The rows of every batch of an epoch, in the order of training."""
+        """Return the rows of every batch of an epoch, in the order of training."""
         rng = np.random.default_rng([self.seed, epoch])
         rows = rng.permutation(self.usable)
         order = np.lexsort((self.source.lengths[rows], self.target.lengths[rows]))
@@ -90,10 +90,10 @@ class ParallelBatches:
 
 
 class StreamBatches:
-    """Windows of one long text for a language model; lines are separated by eos.
+    """Windows of one long text for a language model. eos separates the lines.
 
-    Window w of an epoch holds ids [shift + w L, shift + (w + 1) L]; the shift is drawn per epoch so
-    that no token always stands at the start of a window.
+    Window w of an epoch holds the ids [shift + w L, shift + (w + 1) L].  Each epoch draws its
+    shift, so that a token is not always at the beginning of a window.
     """
 
     def __init__(self, folder: Path, split: str, tokens: int, length: int, seed: int) -> None:
@@ -121,7 +121,7 @@ Batches = ParallelBatches | StreamBatches
 
 
 def from_position(batches: Batches, epoch: int, index: int) -> Iterator[tuple[int, int, Batch]]:
-    """Endless (epoch, index, batch), starting at the given batch of the given epoch."""
+    """Yield (epoch, index, batch) without end, from the given batch of the given epoch on."""
     while True:
         plan = batches.plan(epoch)
         for place in range(index, len(plan)):

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written beside, then renamed, so a kill never leaves a torn file."""
+"""Writes checkpoints atomically: a kill never leaves a damaged file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Tensors and plain values only: an unexpected pickle is refused, never run."""
+    """Load tensors and plain values.  Any other pickle is rejected and never executed."""
     content: dict[str, Any] = torch.load(path, weights_only=True)
     return content
 
 
 def save_snapshot(folder: Path, step: int, weights: dict[str, Tensor], keep: int) -> None:
-    """Stores the weights for averaging; only the newest `keep` snapshots remain."""
+    """Store the weights for averaging.  Remove all snapshots except the newest `keep`."""
     save(folder / f"weights-{step:07d}.pt", weights)
     for old in snapshots(folder)[:-keep]:
         old.unlink()
@@ -39,7 +39,7 @@ def snapshots(folder: Path) -> list[Path]:
 
 
 def average(paths: list[Path]) -> dict[str, Tensor]:
-    """The mean of several sets of weights, summed in float64."""
+    """Return the mean of several sets of weights, summed in float64."""
     if not paths:
         raise ValueError("no snapshots to average")
     sums = {name: value.double() for name, value in load(paths[0]).items()}

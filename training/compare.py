@@ -1,10 +1,11 @@
 """Tables of finished runs in Markdown:  python -m training.compare RUN ...
 
-A folder of a run holds `config.json`, `scores.json` and `integer_scores.json`, all that is read.
-Runs that differ in the seed alone form one row: means over seeds with their standard deviation,
-float and int8, and how far int8 stands from the float of the same weights and from that of the
-first row, with the standard errors that the seeds' spread gives these differences.  There is a
-table for each test set that all runs are scored on (see `training.further_scores`).
+The program reads `config.json`, `scores.json` and `integer_scores.json` in the folder of each run.
+Runs that differ only in the seed form one row.  A row has the means over the seeds with their
+standard deviations, for float and int8.  It also has two differences of int8: from the float scores
+of the same weights, and from the float scores of the first row.  The spread over the seeds gives
+the standard errors of the differences.  There is one table for each test set on which all runs have
+scores (see `training.further_scores`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Row:
 
 
 def parts(config: Config) -> str:
-    """What the comparison is about: attention and norm."""
+    """Return the name of a row: attention and norm."""
     model = config.model
     degree = f" of degree {model.degree}" if model.attention == "polynomial" else ""
     return f"{model.attention}{degree}, {model.norm.upper()}"
@@ -44,7 +45,7 @@ def task(config: Config) -> str:
 
 
 def collect(runs: Sequence[Path], metrics: Sequence[str], split: str) -> dict[str, Row]:
-    """The rows, in the order of the runs."""
+    """Return the rows in the order of the runs."""
     rows: dict[str, Row] = {}
     for run in runs:
         row = rows.setdefault(parts(read_config(run)), Row())
@@ -56,7 +57,10 @@ def collect(runs: Sequence[Path], metrics: Sequence[str], split: str) -> dict[st
 
 
 def splits(runs: Sequence[Path], kind: str) -> list[str]:
-    """What all runs are scored on, translations with the larger beam: test, valid, then others."""
+    """Return the test sets on which all runs have scores: test, valid, then others.
+
+    For translations, only the scores with the largest beam count.
+    """
     scored = [
         json.loads((run / name).read_text(encoding="utf-8"))
         for run in runs
@@ -68,18 +72,18 @@ def splits(runs: Sequence[Path], kind: str) -> list[str]:
 
 
 def mean(values: Sequence[float]) -> str:
-    """The mean, and the standard deviation between seeds where there are several."""
+    """Format the mean, and the standard deviation over several seeds."""
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.2f}{spread}"
 
 
 def paired(values: Sequence[float], base: Sequence[float]) -> str:
-    """The mean of the differences seed by seed, with its standard error."""
+    """Format the mean of the differences seed by seed, with its standard error."""
     return difference([b - a for a, b in zip(base, values, strict=True)], [0.0] * len(base))
 
 
 def difference(values: Sequence[float], base: Sequence[float]) -> str:
-    """The difference of the means with its standard error, seeds drawn independently."""
+    """Format the difference of the means with its standard error, for independent seeds."""
     apart = statistics.fmean(values) - statistics.fmean(base)
     if min(len(values), len(base)) < 2:
         return f"{apart:+.2f}"
@@ -88,7 +92,7 @@ def difference(values: Sequence[float], base: Sequence[float]) -> str:
 
 
 def table(runs: Sequence[Path]) -> str:
-    """One table a metric and split.  Raises `ValueError` for runs of several tasks."""
+    """Return one table for each metric and split.  Raises `ValueError` if the tasks differ."""
     kinds = {task(read_config(run)) for run in runs}
     if len(kinds) != 1:
         raise ValueError(f"runs of several tasks: {', '.join(sorted(kinds))}")

@@ -1,4 +1,4 @@
-"""The configuration of a run: one TOML file, checked key by key."""
+"""The configuration of a run: one TOML file.  Every key is checked."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True)
 class Data:
-    """Text files (plain, .gz or .xz), relative to the data root.
+    """Text files (plain, .gz or .xz).  Paths are relative to the data root.
 
-    `source` is empty for a language model.  Each corpus is a list of files that are concatenated.
-    With `held_out` = [n, m], n validation and m test pairs are split off the training text so that
-    no line of theirs is a training line in either language; else `valid_*` and `test_*` are read.
-    `max_length` is the longest training line in ids, or the window of a language model.  With
-    `lowercase` all text is lower-cased as it is read, references too: what the model then takes and
-    gives is lower-cased text.
+    `source` is empty for a language model.  A corpus is a list of files, which are concatenated.
+
+    `held_out` = [n, m] splits n validation pairs and m test pairs off the training text.  No line
+    of these pairs is a training line in either language.  Without `held_out`, the files `valid_*`
+    and `test_*` are read.
+
+    `max_length` is the largest length of a training line in ids, or the window of a language model.
+
+    `lowercase` lower-cases all text after reading, including references.  The model then reads and
+    writes lower-case text.
     """
 
     train_target: tuple[str, ...]
@@ -41,9 +45,9 @@ class Data:
 
 @dataclass(frozen=True)
 class Model:
-    """Shape of the network; `attention` and `norm` are the two switches of the comparison.
+    """Shape of the network.  `attention` and `norm` are the two compared parts.
 
-    encoder_layers = 0 makes a decoder-only language model.  `precision` is that of the matrix
+    encoder_layers = 0 makes a decoder-only language model.  `precision` is the precision of matrix
     products in training: "float32", "bfloat16", or "auto" (see `model.linear`).
     """
 
@@ -73,10 +77,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Optim:
-    """Adam with the inverse square root schedule; see `schedule.learning_rate`.
+    """Adam with the inverse square root schedule, see `schedule.learning_rate`.
 
-    `steps` are those of a cycle.  A finished run goes on where it ended when it is asked for more
-    cycles.
+    `steps` is the number of steps of a cycle.  A finished run continues from its end if the
+    configuration asks for more cycles.
     """
 
     steps: int
@@ -95,7 +99,7 @@ class Optim:
 
 @dataclass(frozen=True)
 class Report:
-    """How often to speak, to validate, to save, and what to average."""
+    """Intervals of logging, validation and saving, and the snapshots to average."""
 
     log_steps: int = 50
     valid_steps: int = 500
@@ -107,8 +111,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Config:
-    """A run.  `languages` (source, target), `origin` and `licence` of the training text only
-    describe it in the exported file."""
+    """The configuration of a run.
+
+    The exported file stores `languages` (source, target), `origin` and `licence` of the training
+    text.  They have no other effect.
+    """
 
     name: str
     data: Data
@@ -126,7 +133,7 @@ def one_of(what: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def section(kind: type[Section], values: dict[str, Any], name: str) -> Section:
-    """Builds a dataclass from a TOML table; an unknown or a missing key is an error."""
+    """Build a dataclass from a TOML table.  An unknown or missing key is an error."""
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -139,7 +146,7 @@ def section(kind: type[Section], values: dict[str, Any], name: str) -> Section:
 
 
 def build(table: dict[str, Any]) -> Config:
-    """A configuration from nested dictionaries, as TOML or JSON give them."""
+    """Build a configuration from nested dictionaries, as TOML or JSON files contain."""
     unknown = sorted(set(table) - {f.name for f in dataclasses.fields(Config)})
     if unknown:
         raise ValueError(f"unknown keys: {', '.join(unknown)}")
@@ -158,9 +165,9 @@ def build(table: dict[str, Any]) -> Config:
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
-    """Reads a configuration file; an override is a line of TOML such as `optim.seed = 2`.
+    """Read a configuration file.  An override is a line of TOML such as `optim.seed = 2`.
 
-    An override replaces the key of the file, so that one file serves several seeds or an ablation.
+    An override replaces a key of the file, so that one file serves several seeds or an ablation.
     """
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     for line in overrides:

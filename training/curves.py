@@ -1,7 +1,8 @@
 """Draws the learning curves of runs: python -m training.curves FOLDER ... -o curves.svg
 
-A folder holds the `log.jsonl` of a run.  Left the training loss in nats a token, smoothed over 500
-steps; right what was validated: BLEU, or the perplexity of a language model.
+A folder holds the `log.jsonl` of a run.  The left plot shows the training loss in nats a token,
+smoothed over 500 steps.  The right plot shows the validation score: BLEU, or the perplexity of a
+language model.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 SMOOTHED = 10
-"""Lines of the log that are averaged."""
+"""Number of lines of the log in a mean."""
 VALIDATED = ("bleu", "word_perplexity")
 
 
 def curve(log: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:
-    """(steps, values) of the lines that have the key."""
+    """Return (steps, values) of the lines that have the key."""
     lines = [line for line in log if key in line]
     return [line["step"] for line in lines], [line[key] for line in lines]
 
 
 def smooth(values: list[float]) -> list[float]:
-    """Means over the last values up to each."""
+    """Return the mean of the last values at each place."""
     windows = (values[max(0, i + 1 - SMOOTHED) : i + 1] for i in range(len(values)))
     return [sum(window) / len(window) for window in windows]
 
@@ -47,7 +48,7 @@ def main() -> None:
     losses.set(xlabel="step", ylabel="training loss, nats a token")
     scores.set(xlabel="step", ylabel="validation, greedy")
     losses.legend(fontsize=7)
-    with rc_context({"svg.hashsalt": "curves"}):  # the same bytes every time
+    with rc_context({"svg.hashsalt": "curves"}):  # equal input gives equal bytes
         figure.savefig(arguments.output, metadata={"Date": None})
 
 

@@ -1,4 +1,4 @@
-"""Scores: BLEU and chrF of translations, perplexity of a language model."""
+"""Computes scores: BLEU and chrF of translations, and perplexity of a language model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METRICS = {
 def translation(
     model: Transformer, folder: Path, split: str, count: int | None = None, beam: int = 1
 ) -> dict[str, float]:
-    """Scores of the first `count` lines of a split, translated in float."""
+    """Return the scores of the first `count` lines of a split, translated in float."""
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     source, target = (text(folder, split, side)[:count] for side in ("source", "target"))
     found = translate(model, tokenizer, [[*ids, EOS] for ids in tokenizer.encode(source)], beam)
@@ -36,15 +36,16 @@ def translation(
 
 
 def text(folder: Path, split: str, side: str) -> list[str]:
-    """The lines of a side of a split, as `prepare` wrote them."""
+    """Return the lines of one side of a split, as `prepare` wrote them."""
     return (folder / f"{split}.{side}.txt").read_text(encoding="utf-8").split("\n")[:-1]
 
 
 def of_translations(found: list[str], target: list[str]) -> dict[str, float]:
-    """sacrebleu's scores of translations.
+    """Return sacrebleu's scores of translations.
 
-    bleu: cased, detokenised, sacrebleu's default.  bleu_lower: the same without case, comparable to
-    tokenised lower-cased BLEU.  chrf: chrF2.
+    bleu        cased and detokenised, sacrebleu's default
+    bleu_lower  lower-cased, comparable to tokenised lower-cased BLEU
+    chrf        chrF2
     """
     return {name: metric.corpus_score(found, [target]).score for name, metric in METRICS.items()}
 
@@ -53,11 +54,12 @@ def of_translations(found: list[str], target: list[str]) -> dict[str, float]:
 def language_model(
     model: Transformer, folder: Path, split: str, length: int, count: int | None = None
 ) -> dict[str, float]:
-    """Perplexity of the first `count` lines of a split, per word and per piece.
+    """Return the perplexity of the first `count` lines of a split, per word and per piece.
 
-    The text, lines joined by eos, is read in windows of `length` ids that overlap by half.  Each
-    window scores its second half, the first window all of it: an id has length / 2 ids of context.
-    A word is a white-space token, and the end of a line counts as one, as is usual for WikiText.
+    The text is the lines, joined by eos.  The model reads it in windows of `length` ids that
+    overlap by half.  The first window scores all of its ids, and each later window scores its
+    second half.  Therefore an id has length / 2 ids of context.  A word is a white-space token, and
+    the end of a line counts as one word, as usual for WikiText.
     """
     training, _ = model.training, model.eval()
     lines = text(folder, split, "target")[:count]
@@ -68,7 +70,10 @@ def language_model(
     half, total = length // 2, 0.0
 
     def score(first: int, windows: Tensor) -> float:
-        """Sum of -log p of all but the first `first` labels of windows [B, T + 1]."""
+        """Return the sum of -log p of the labels of windows [B, T + 1].
+
+        The first `first` labels of each window do not count.
+        """
         states = model(None, windows[:, :-1])[:, first:].flatten(0, 1)
         labels = windows[:, first + 1 :].flatten()
         found = 0.0

@@ -1,4 +1,4 @@
-"""A trained model as one .safetensors file that needs no torch to read, and back."""
+"""Writes a trained model as one .safetensors file, and reads it.  Other readers need no torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERSION = 1
 
 
 def architecture(config: Config, vocabulary: int) -> dict[str, Any]:
-    """Everything a reader must know beside the tensors; plain JSON values."""
+    """Return all data that a reader needs beside the tensors, as plain JSON values."""
     model = config.model
     return {
         "format": FORMAT,
@@ -58,10 +58,10 @@ def architecture(config: Config, vocabulary: int) -> dict[str, Any]:
 
 
 def tensors(model: Transformer) -> dict[str, Tensor]:
-    """Float32 tensors by name; per polynomial attention `shift` = b and `delta` = |delta|, [heads].
+    """Return float32 tensors by name.
 
-    `positions` is the table that is added to the scaled embeddings.  The output matrix is the
-    embedding.
+    A polynomial attention has `shift` = b and `delta` = |delta|, [heads].  `positions` is the table
+    that is added to the scaled embeddings.  The output matrix is the embedding.
     """
     found = dict(model.state_dict())
     for name, module in model.named_modules():
@@ -74,9 +74,9 @@ def tensors(model: Transformer) -> dict[str, Tensor]:
 
 
 def export(model: Transformer, config: Config, data: Path, folder: Path) -> Path:
-    """Writes NAME.safetensors and NAME.tokenizer.model into `folder`.
+    """Write NAME.safetensors and NAME.tokenizer.model into `folder`.
 
-    The header's metadata holds one key, `architecture`: JSON, see `architecture`.
+    The metadata of the header has one key, `architecture`: JSON, see the function `architecture`.
     """
     path = float_model(folder, config.name)
     described = json.dumps(architecture(config, config.data.vocabulary))
@@ -86,7 +86,7 @@ def export(model: Transformer, config: Config, data: Path, folder: Path) -> Path
 
 
 def load(path: Path) -> tuple[Transformer, dict[str, Any]]:
-    """The network of an exported file, in evaluation mode, and its architecture."""
+    """Return the network of an exported file in evaluation mode, and its architecture."""
     with safe_open(path, "pt") as file:
         described = json.loads(file.metadata()["architecture"])
         found = {name: file.get_tensor(name) for name in list(file.keys())}

@@ -2,8 +2,8 @@
 
 python -m training.further_scores NAME --source FILE --target FILE RUN ...
 
-Adds `NAME beam 1` and `NAME beam 5` to the scores.json and integer_scores.json of each run; the
-int8 models are those that `training.integer_scores` wrote.
+Adds the scores `NAME beam 1` and `NAME beam 5` to scores.json and integer_scores.json of each run.
+`training.integer_scores` must have written the int8 models before.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.text_files import read_parallel
 
 
 def add(scores: Path, model: Path, name: str, pairs: tuple[list[str], list[str]]) -> None:
-    """Adds the scores of a model on a test set to those in a file."""
+    """Add the scores of a model on a test set to a file of scores."""
     found = translators.scores(translators.translator(model), name, *pairs)
     write_json(scores, json.loads(scores.read_text(encoding="utf-8")) | found)
     for split, values in found.items():

@@ -1,4 +1,4 @@
-"""A held-out split that shares no line with the training text, in either language."""
+"""Splits off a test set that shares no line with the training text in either language."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ class Split:
 
 
 def line_key(line: str) -> str:
-    """The letters and digits of a line, case folded: lines of one key count as the same line."""
+    """Return the letters and digits of a line, case-folded.  Lines of one key count as equal."""
     return "".join(c for c in line.casefold() if c.isalnum())
 
 
 def components(keys: list[tuple[str, str]]) -> list[int]:
-    """Union-find over the lines: pairs that share a line, in any language, get one number."""
+    """Return the component of each pair, by union-find over the lines.
+
+    Pairs that share a line, in either language, are in one component.
+    """
     parent: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -40,12 +43,13 @@ def components(keys: list[tuple[str, str]]) -> list[int]:
 
 
 def split(pairs: list[Pair], valid: int, test: int, seed: int) -> Split:
-    """Splits parallel text into train, valid and test.
+    """Split parallel text into train, valid and test.
 
-    A component is a set of pairs linked by equal lines.  Whole components are held out, drawn by a
-    hash of the seed and their lines, and give one pair each, so no held-out source repeats.  Only
-    components of at most three pairs are drawn: the text then loses few pairs.
-    Exact duplicates and pairs with an empty side are dropped from the training text.
+    A component is a set of pairs that equal lines connect.  The function holds out whole
+    components.  It draws them by a hash of the seed and their lines.  A component gives one pair,
+    so that no held-out source repeats.  Only components of at most three pairs are drawn, so that
+    the training text loses few pairs.  Duplicates and pairs with an empty side are removed from the
+    training text.
     """
     unique = [p for p in dict.fromkeys(pairs) if line_key(p[0]) and line_key(p[1])]
     keys = [(line_key(s), line_key(t)) for s, t in unique]

@@ -1,7 +1,7 @@
 """Imports finished runs as int8 models and scores those:  python -m training.integer_scores RUN ...
 
-Writes NAME-int8.safetensors and integer_scores.json, of the same form as scores.json, into the
-folder of each run.  Splits, search and windows are those of the float scores.
+Writes NAME-int8.safetensors and integer_scores.json into the folder of each run.  The form of
+integer_scores.json equals the form of scores.json.  Splits, search and windows are equal too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from weights_import.__main__ import main as import_weights
 
 
 def import_run(run: Path, name: str) -> Path:
-    """The int8 model of a run, calibrated on lines of its training text."""
+    """Return the int8 model of a run.  Its calibration text is lines of the training text."""
     path, calibration = integer_model(run, name), run / "data" / "calibration.txt"
     wanted = [str(float_model(run, name)), "-o", str(path), "--calibration", str(calibration)]
     if import_weights([*wanted, "--quiet"]):
@@ -33,7 +33,7 @@ def import_run(run: Path, name: str) -> Path:
 
 
 def translation(path: Path, data: Path, threads: int) -> dict[str, dict[str, float]]:
-    """BLEU and chrF of each split, greedy and with the beam of the float scores."""
+    """Return BLEU and chrF of each split, for each beam size of the float scores."""
     translate = translators.in_integers(path, threads)
     scores = {}
     for split in SPLITS:
@@ -45,7 +45,7 @@ def translation(path: Path, data: Path, threads: int) -> dict[str, dict[str, flo
 def language_model(
     path: Path, data: Path, window: int, threads: int
 ) -> dict[str, dict[str, float]]:
-    """Perplexity of each split."""
+    """Return the perplexity of each split."""
     model = LanguageModel(model_file.load(path), speed=Speed(threads=threads))
     scores = {}
     for split in SPLITS:

@@ -1,12 +1,12 @@
-"""Text to token ids: trains one joint SentencePiece vocabulary and stores binary ids.
+"""Converts text to token ids: trains one joint SentencePiece vocabulary, and stores binary ids.
 
 A prepared folder holds
     tokenizer.model                    SentencePiece; pad 0, unk 1, bos 2, eos 3
-    {train,valid,test}.{source,target}.ids.npy      uint16, every line followed by eos
-    {train,valid,test}.{source,target}.offsets.npy  int64, where each line starts, and the end
+    {train,valid,test}.{source,target}.ids.npy      uint16, eos follows every line
+    {train,valid,test}.{source,target}.offsets.npy  int64, the start of each line, and the end
     {valid,test}.{source,target}.txt   the text, for scoring
-    calibration.txt                    training lines to calibrate the integer model on
-    data.json                          the settings it was made from
+    calibration.txt                    training lines for the calibration of the integer model
+    data.json                          the settings of the folder
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CALIBRATION_LINES = 500
 
 
 def prepare(data: Data, root: Path, folder: Path) -> None:
-    """Fills `folder`, unless it was filled from the same settings before."""
+    """Fill `folder`, unless `data.json` has the same settings."""
     settings = json.dumps(dataclasses.asdict(data), indent=1)
     done = folder / "data.json"
     if done.exists() and done.read_text(encoding="utf-8") == settings:
@@ -50,7 +50,7 @@ def prepare(data: Data, root: Path, folder: Path) -> None:
 
 
 def read_corpora(data: Data, root: Path) -> dict[str, dict[str, list[str]]]:
-    """train, valid and test text, each as {"source": lines, "target": lines}."""
+    """Return train, valid and test text, each as {"source": lines, "target": lines}."""
     corpora = {}
     for name in ("train", "valid", "test"):
         files = getattr(data, f"{name}_source"), getattr(data, f"{name}_target")
@@ -70,7 +70,7 @@ def read_corpora(data: Data, root: Path) -> dict[str, dict[str, list[str]]]:
 
 
 def train_tokenizer(data: Data, lines: list[str]) -> bytes:
-    """A serialised SentencePiece model of exactly `data.vocabulary` pieces."""
+    """Return a serialised SentencePiece model of exactly `data.vocabulary` pieces."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
@@ -82,7 +82,7 @@ def train_tokenizer(data: Data, lines: list[str]) -> bytes:
         character_coverage=0.9999,
         pad_id=PAD,
         unk_id=UNK,
-        # WikiText writes <unk> itself: a word like any other there.
+        # WikiText contains <unk> as an ordinary word.
         unk_piece="<unknown>" if "<unk>" in data.user_symbols else "<unk>",
         bos_id=BOS,
         eos_id=EOS,
@@ -93,7 +93,7 @@ def train_tokenizer(data: Data, lines: list[str]) -> bytes:
 
 
 def spread(lines: list[str], count: int) -> list[str]:
-    """At most `count` of the lines that are not blank, evenly spaced."""
+    """Return at most `count` evenly spaced lines that are not blank."""
     written = [line for line in lines if line]
     count = min(count, len(written))
     return [written[i * len(written) // count] for i in range(count)]
@@ -104,7 +104,7 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 def write_ids(folder: Path, name: str, rows: list[list[int]]) -> None:
-    """Stores the lines end to end, each with eos appended."""
+    """Store all lines in sequence, with eos after each line."""
     lengths = np.array([len(row) + 1 for row in rows], np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     flat = [token for row in rows for token in (*row, EOS)]

@@ -1,4 +1,4 @@
-"""The small files of a run: what it was, and how it ended."""
+"""The small files of a run: its configuration and its scores."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ INTEGER_SCORES = "integer_scores.json"
 
 SPLITS = "valid", "test"
 BEAMS = 1, 5
-"""What finished runs are scored on, in float and in integers."""
+"""Beam sizes of the scores of a finished run, in float and in integers."""
 
 
 def float_model(run: Path, name: str) -> Path:
-    """The averaged weights of a finished run."""
+    """Return the file of the averaged weights of a finished run."""
     return run / f"{name}.safetensors"
 
 
 def integer_model(run: Path, name: str) -> Path:
-    """Their int8 model."""
+    """Return the file of the int8 model of a finished run."""
     return run / f"{name}-int8.safetensors"
 
 
@@ -32,5 +32,5 @@ def write_json(path: Path, content: object) -> None:
 
 
 def read_config(run: Path) -> Config:
-    """The configuration that a run was started with."""
+    """Return the configuration of a run."""
     return build(json.loads((run / CONFIG).read_text(encoding="utf-8")))

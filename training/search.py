@@ -1,4 +1,4 @@
-"""Greedy and beam search with a key/value cache, in float."""
+"""Greedy search and beam search with a key/value cache, in float."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def reorder(states: list[KeysValues], rows: Tensor) -> list[KeysValues]:
 def beam_search(
     model: Transformer, source: Tensor, beam: int, penalty: float = 1.0
 ) -> list[list[int]]:
-    """The best target ids, without bos and eos, for each row of source [B, S].
+    """Return the best target ids, without bos and eos, for each row of source [B, S].
 
-    A hypothesis of n tokens, eos included, scores sum log p / n^penalty.  A sentence is done when
-    `beam` hypotheses ended in eos, or at 2 S + 10 tokens; beam = 1 is greedy search.
+    The score of a hypothesis of n tokens with eos is sum log p / n^penalty.  The search of a
+    sentence ends when `beam` hypotheses have ended in eos, or at 2 S + 10 tokens. beam = 1 is
+    greedy search.
     """
     batch, limit = len(source), min(2 * source.shape[1] + 10, model.config.max_positions - 1)
     memory, keep = model.encode(source)
@@ -69,7 +70,7 @@ def translate(
     beam: int = 1,
     batch: int = 64,
 ) -> list[str]:
-    """Translations of the sources (ids, each ended by eos), in order.
+    """Return the translations of the sources (ids, each with eos) in order.
 
     Sentences of similar length are searched together, `batch` at a time.
     """

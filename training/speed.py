@@ -2,10 +2,11 @@
 
 python -m training.speed --source FILE RUN.safetensors ... MODEL.safetensors ...
 
-Greedy search, one thread, text to text.  A checkpoint of the recipe runs in float32 with the
-recipe's own search, which caches keys and values; a model file in the compiled engine.  Whoever
-comes first in a round comes last in the next; the table tells medians over the rounds, half of the
-distance between the quartiles, and the speed beside the first one named.
+Each measurement uses greedy search, one thread, and text as input and output.  A checkpoint of the
+recipe runs in float32 with the search of the recipe, which caches keys and values.  A model file
+runs in the compiled engine.  The first model of a round is the last model of the next round.  The
+table reports the median over the rounds, half of the interquartile range, and the speed relative to
+the first model of the command line.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from training.translators import Translate, translator
 def measure(
     contestants: dict[str, Translate], lines: list[str], batch: int, rounds: int
 ) -> dict[str, list[float]]:
-    """Seconds of every round, after one that does not count."""
+    """Return the seconds of every round, after one warm-up round."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
     for number in range(-1, rounds):

@@ -1,4 +1,4 @@
-"""Lines of plain, gzip or xz text files."""
+"""Reads lines of plain, gzip or xz text files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 
 
 def read_parallel(source: str, target: str, lowercase: bool = False) -> tuple[list[str], list[str]]:
-    """The lines of a text and of its translation; raises ValueError unless they are as many."""
+    """Return the lines of a text and of its translation.
+
+    Raises ValueError if the numbers of lines differ.
+    """
     found = read_lines(Path(), [source], lowercase), read_lines(Path(), [target], lowercase)
     if len(found[0]) != len(found[1]):
         raise ValueError(f"{len(found[0])} source lines, but {len(found[1])} target lines")
@@ -20,9 +23,10 @@ def read_parallel(source: str, target: str, lowercase: bool = False) -> tuple[li
 
 
 def read_lines(root: Path, names: Iterable[str], lowercase: bool = False) -> list[str]:
-    """Lines of the files, in order, stripped of surrounding white space, lower-cased if asked for.
+    """Return the lines of the files in order, without surrounding white space.
 
-    Only the newline ends a line (no Unicode line separators), so parallel files stay parallel.
+    `lowercase`: lower-case the lines.  Only the line feed ends a line.  Unicode line separators do
+    not end a line, so that parallel files stay parallel.
     """
     lines: list[str] = []
     for name in names:

@@ -1,8 +1,8 @@
 """Trains a model from text files:  python -m training.train CONFIG.toml --out FOLDER
 
-The folder receives data/ (ids, tokenizer), log.jsonl, resume.pt, snapshots, and in the end
-NAME.safetensors with NAME.tokenizer.model beside it.  The same command resumes after a kill, to the
-same weights, bit for bit, as a run that was never stopped.
+The folder receives data/ (ids, tokenizer), log.jsonl, resume.pt and snapshots.  At the end it
+receives NAME.safetensors and NAME.tokenizer.model.  The same command resumes a run after a kill.
+The weights are then equal, bit for bit, to the weights of a run without a kill.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Trainer:
         }
 
     def resume(self) -> None:
-        """Continues from resume.pt, if there is one; refuses one of another configuration."""
+        """Continue from resume.pt if it exists.  Raises `ValueError` for another configuration."""
         path = self.folder / checkpoint.RESUME
         if not path.exists():
             return
@@ -69,14 +69,14 @@ class Trainer:
         self.trim_log()
 
     def trim_log(self) -> None:
-        """Drops what was logged after the checkpoint: those steps are taken again."""
+        """Remove the log lines after the checkpoint, because these steps run again."""
         log = self.folder / LOG
         lines = log.read_text(encoding="utf-8").splitlines(True) if log.exists() else []
         kept = [line for line in lines if json.loads(line)["step"] <= self.step]
         log.write_text("".join(kept), encoding="utf-8")
 
     def update(self, batch: Batch) -> float:
-        """One step of Adam; returns the mean negative log likelihood of the labels."""
+        """Take one step of Adam.  Return the mean negative log likelihood of the labels."""
         real = batch.labels != PAD
         states = self.model(batch.source, batch.inputs)[real]
         weight = self.model.embedding.weight
@@ -92,10 +92,10 @@ class Trainer:
         return float(nll)
 
     def run(self) -> None:
-        """Trains to the last step."""
+        """Train to the last step."""
         report, optim = self.config.report, self.config.optim
         self.model.train()
-        # Processor time: it stands still while the process is paused.
+        # Processor time stops while the process is paused.
         clock, saved = time.process_time(), time.monotonic()
         tokens, nll_sum = 0, 0.0
         stream = from_position(self.batches, self.epoch, self.index)
@@ -141,7 +141,7 @@ class Trainer:
             stream.write(json.dumps(line) + "\n")
 
     def finish(self) -> Path:
-        """Averages the last snapshots, scores valid and test, and exports."""
+        """Average the last snapshots, score valid and test, and export."""
         report = self.config.report
         paths = checkpoint.snapshots(self.folder)[-report.average_last :]
         self.model.load_state_dict(checkpoint.average(paths))
@@ -165,7 +165,10 @@ def open_batches(config: Config, data: Path, split: str) -> Batches:
 
 
 def settings(config: Config) -> str:
-    """What the weights of a step depend on: not on how often to report, nor on later cycles."""
+    """Return the settings that determine the weights of a step.
+
+    The intervals of reports and the number of cycles are not part of them.
+    """
     parts = {key: dataclasses.asdict(getattr(config, key)) for key in ("data", "model", "optim")}
     del parts["optim"]["cycles"]
     return json.dumps(parts, sort_keys=True)

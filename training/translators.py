@@ -1,4 +1,4 @@
-"""Checkpoints of the recipe and model files of int8ref, to be used alike."""
+"""One interface to checkpoints of the recipe and model files of int8ref."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from training.run_files import BEAMS
 from training.search import translate
 
 Translate = Callable[[list[str], int, int], list[str]]
-"""The translations of lines, given the size of the beam (1: greedy) and of a batch."""
+"""Translates lines.  The numbers are the beam size (1: greedy search) and the batch size."""
 
 BATCH = 64
-"""Of lines that are scored; it changes no result."""
+"""Batch size of scoring.  It changes no result."""
 
 
 def in_float(path: Path) -> Translate:
-    """A checkpoint, in PyTorch's float32 with the recipe's own search."""
+    """Return the translator of a checkpoint, in PyTorch's float32 with the search of the recipe."""
     model, described = export.load(path)
     tokenizer = sentencepiece.SentencePieceProcessor(
         model_file=str(path.parent / described["tokenizer"])
@@ -36,7 +36,7 @@ def in_float(path: Path) -> Translate:
 
 
 def in_integers(path: Path, threads: int = 1) -> Translate:
-    """A model file, in the compiled engine."""
+    """Return the translator of a model file, in the compiled engine."""
 
     @cache
     def translator(batch: int) -> int8ref.Translator:
@@ -52,7 +52,10 @@ def in_integers(path: Path, threads: int = 1) -> Translate:
 
 
 def translator(path: Path) -> Translate:
-    """A checkpoint has its tokenizer beside it, a model file within."""
+    """Return the translator of a file.
+
+    A checkpoint has its tokenizer beside it.  A model file contains its tokenizers.
+    """
     beside = path.with_name(f"{path.stem}.tokenizer.model").exists()
     return in_float(path) if beside else in_integers(path)
 
@@ -60,7 +63,7 @@ def translator(path: Path) -> Translate:
 def scores(
     translate: Translate, name: str, source: list[str], target: list[str]
 ) -> dict[str, dict[str, float]]:
-    """The scores of a translator on a set of this name, greedy and with the larger beam."""
+    """Return the scores on a test set, for greedy search and for the larger beam."""
     return {
         f"{name} beam {beam}": evaluate.of_translations(translate(source, beam, BATCH), target)
         for beam in BEAMS

@@ -1,4 +1,4 @@
-"""What is measured: one file a part, each with a `PART` (or several, `PARTS`)."""
+"""The parts of the benchmark: one file a part, each with a `PART` or several `PARTS`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""int8 matrix products against PyTorch's, and against the most this core can compute and read."""
+"""int8 matrix products of int8ref and PyTorch, beside the limits of one core."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MODEL = "base"
 SIZES = ((1536, 512), (512, 512), (2048, 512), (512, 2048), (32_000, 512))
 ROWS = (1, 4, 8, 32, 256, 512)
 MOST_PRODUCTS = 512 * 2048 * 512
-"""Larger products are left out: hundreds of rows do not meet an output layer."""
+"""Largest product that is measured.  No model multiplies an output layer by hundreds of rows."""
 TARGET_PRODUCTS = 100_000_000
-"""Multiply-adds of one call of a worker."""
+"""Number of multiply-adds in one call of a worker."""
 TARGET_BYTES = 256 << 20
-"""Bytes that one call of a worker reads."""
+"""Number of bytes that one call of a worker reads."""
 
 
 def _folder(setting: Setting) -> dict[str, Any]:
@@ -61,8 +61,11 @@ def _blocks(setting: Setting) -> list[Block]:
 
 
 def _notes(results: Results) -> list[str]:
-    """The share that each product reaches of the peak, and of what the core can compute and read: a
-    weight is read once, for two operations a row."""
+    """Return each product's share of the peak, and its share of the nearer limit.
+
+    The limits are the peak and the speed of reading: the core reads each weight once, for two
+    operations a row.
+    """
     series = [s for block in results.of("gemm") for s in block.series]
     speeds = {(s.contestant, s.case): s.units / summarize(s.cpu).median for s in series}
     peaks = {

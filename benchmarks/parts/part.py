@@ -1,4 +1,4 @@
-"""What a part of the benchmark is."""
+"""Declares the contents of a part of the benchmark."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.setting import Preparation, Setting
 
 @dataclass(frozen=True)
 class Contestant:
-    """A row of a part's table.
+    """A row of the table of a part.
 
-    worker       module of `benchmarks.workers`, run by the environment's Python
-    options      what its engine is made with; may raise `UnavailableError`
-    preparations what has to be made before, in this order
+    worker        module of `benchmarks.workers`.  The Python of `environment` runs it.
+    options       returns the options of the engine; may raise `UnavailableError`
+    preparations  returns the preparations, which run in this order before the measurement
     """
 
     name: str
@@ -30,7 +30,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Speed of one contestant over that of another, or of the faster of several in each case."""
+    """Speed of `over` divided by the speed of the fastest contestant of `under` in each case."""
 
     over: str
     under: tuple[str, ...]
@@ -38,11 +38,11 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Part:
-    """A part: who does what, and how it is told.
+    """A part: the contestants, their work, and the tables of the report.
 
-    unit    of the speeds, "words/s"; or "s", where the times themselves are told
-    best    whether each contestant's best case is told besides
-    notes   lines of Markdown that the report gets besides the tables
+    unit    unit of the speeds, such as "words/s".  "s": the report shows times.
+    best    True: the report also shows the best case of each contestant
+    notes   returns lines of Markdown that follow the tables
     """
 
     name: str

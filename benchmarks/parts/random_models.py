@@ -1,4 +1,4 @@
-"""Transformers of random weights, 32 tokens in and exactly 32 out, against the general engines."""
+"""Transformers of random weights, with 32 source tokens and 32 target tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TORCH_MODEL = ("benchmarks/prepare", "benchmarks/shapes.py", "benchmarks/workers
 
 
 def preparations(shape: str, *kinds: str) -> Callable[[Setting], list[Preparation]]:
-    """The weights, and the formats made of them."""
+    """Return the preparations of the weights and of the formats of the contestants."""
 
     def made(setting: Setting) -> list[Preparation]:
         given = shape, str(setting.models(shape))
@@ -40,7 +40,7 @@ def preparations(shape: str, *kinds: str) -> Callable[[Setting], list[Preparatio
 
 
 def contestants(shape: str) -> dict[str, Contestant]:
-    """By name."""
+    """Return the contestants by name."""
     sizes = SHAPES[shape]
 
     def options(kind: str) -> Callable[[Setting], dict[str, Any]]:
@@ -70,7 +70,7 @@ def contestants(shape: str) -> dict[str, Contestant]:
 def translation(
     contestant: str, name: str, shape: str, sentences: int, length: int, beam: int = 1
 ) -> Case:
-    """As many tokens out as in."""
+    """Return a case with as many target tokens as source tokens."""
     source = random_batch(SHAPES[shape], sentences, length)
     work = {"source": source, "length": length, "beam": beam}
     return Case(contestant, name, work, sentences * length)

@@ -1,4 +1,4 @@
-"""From the start of a process to its first translation, everything compiled and cached."""
+"""Time from the start of a process to its first translation, with warm caches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _empty(setting: Setting) -> dict[str, Any]:
 
 
 def _once(contestant: Contestant) -> Contestant:
-    """The contestant of the text benchmark as a process that translates one sentence."""
+    """Turn a contestant of the text benchmark into a process that translates one sentence."""
 
     def options(setting: Setting) -> dict[str, Any]:
         work = {"text": str(setting.sentence()), "size": 1}

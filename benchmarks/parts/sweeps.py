@@ -1,4 +1,4 @@
-"""Cost against the length of the source, and against the size of the batch."""
+"""Cost over the length of the source, and over the size of the batch."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def _batches(setting: Setting) -> list[Block]:
 LENGTH_TITLE = "Speed against length: random models, greedy, batch 1, as many tokens out as in"
 BATCH_TITLE = f"Speed against batch: random models, greedy, {LENGTH} tokens in and out"
 SWEEP = Part("", "", "tokens/s", CONTESTANTS, _lengths, RATIOS, cases_are_rows=True)
-"""What the two have in common."""
+"""The common fields of both sweeps."""
 LENGTH_PART = replace(SWEEP, name="length", title=LENGTH_TITLE)
 BATCH_PART = replace(SWEEP, name="batch", title=BATCH_TITLE, blocks=_batches)

@@ -1,4 +1,4 @@
-"""A corpus with two threads over one."""
+"""The speed of two threads over the speed of one thread on a corpus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.rounds import Block, Case
 from benchmarks.setting import Setting, words
 
 SIZE, TIMES = 32, 4
-"""Sentences of a batch; and as many times the usual text, so that there are batches enough."""
+"""Sentences of a batch, and multiple of the usual text.  More text gives more batches."""
 ONE, TWO = "int8ref, 1 thread", "int8ref, 2 threads"
 CONTESTANTS = tuple(
     Contestant(name, OWN, "int8ref_text", lambda _: {"model": MODEL}, ready, count)

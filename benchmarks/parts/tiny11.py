@@ -13,11 +13,11 @@ MODEL = "en-pt"
 SHORT, FULL = "int8ref, shortlist", "int8ref, full vocabulary"
 SIZES = (1, 16, 32, 64)
 FEW_LINES = 10
-"""Sentences for Marian at batch 1, which is slow: its speed is that of these alone."""
+"""Number of sentences for Marian at batch 1, because Marian is slow there."""
 
 
 def ready(setting: Setting) -> tuple[Preparation, ...]:
-    """int8ref has imported its model and compiled."""
+    """Return the preparation that imports int8ref's model and compiles the native code."""
     return (Preparation("int8ref_ready", (MODEL,), sources=ENGINE),)
 
 

@@ -1,4 +1,4 @@
-"""What contestants need before they start, made once: `python -m benchmarks.prepare.NAME ...`.
+"""Preparations of the contestants, each run once: `python -m benchmarks.prepare.NAME ...`.
 
-Each file is run by the Python environment that it needs.
+The Python environment that a file needs runs the file.
 """

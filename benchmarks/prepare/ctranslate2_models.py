@@ -1,5 +1,8 @@
-"""`python -m benchmarks.prepare.ctranslate2_models SHAPE FOLDER`: from weights.npz to CTranslate2's
-own format, float32 and int8, by way of the specification its converters fill in."""
+"""`python -m benchmarks.prepare.ctranslate2_models SHAPE FOLDER`: converts to CTranslate2.
+
+Reads weights.npz, and writes CTranslate2's format in float32 and in int8, through the specification
+of CTranslate2's converters.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ QUANTIZATION = {"float32": None, "int8": "int8"}
 
 
 def specification(shape: Shape, weights: Any) -> TransformerSpec:
-    """The model, filled in; token i is called "ti"."""
+    """Return the specification with all weights.  The name of token i is "ti"."""
     spec = TransformerSpec.from_config(
         (shape.encoder_layers, shape.decoder_layers), shape.heads, pre_norm=False
     )

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.prepare.int8ref_model SHAPE FOLDER`: weights.npz through the importer.
+"""`python -m benchmarks.prepare.int8ref_model SHAPE FOLDER`: imports weights.npz into int8ref.
 
-Scales come from a few random sentences, as the model has no language.  The model has no tokenizer
-either: it translates token ids.
+The calibration uses a few random sentences, because the model has no language.  The model
+translates token ids, because it has no tokenizer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SENTENCES, LENGTH = 8, 16
 
 
 def architecture(shape: Shape) -> Architecture:
-    """What the importer has to know besides the weights."""
+    """Return the architecture of a shape for the importer."""
     same: dict[str, Any] = {
         name: getattr(shape, name)
         for name in (
@@ -48,7 +48,10 @@ def architecture(shape: Shape) -> Architecture:
 
 
 def lowered(name: str, weights: dict[str, Float32]) -> tuple[FloatModel, Model]:
-    """The random model of a shape, in float, which makes its positions itself, and in integers."""
+    """Return the random model of a shape in float and in integers.
+
+    The float model computes its own positions.
+    """
     shape = SHAPES[name]
     tensors = {tensor: array for tensor, array in weights.items() if tensor != "positions"}
     model = FloatModel(architecture(shape), tensors)
@@ -65,7 +68,7 @@ def main(name: str, folder: Path) -> None:
     with np.load(folder / "weights.npz") as file:
         _, made = lowered(name, dict(file))
     save(folder / "int8ref.safetensors", made)
-    load_engine(made.program, made.tensors)  # so that it is compiled
+    load_engine(made.program, made.tensors)  # compiles the native code
 
 
 if __name__ == "__main__":

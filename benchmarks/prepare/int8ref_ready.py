@@ -1,6 +1,6 @@
-"""`python -m benchmarks.prepare.int8ref_ready MODEL`: import a model by name and compile.
+"""`python -m benchmarks.prepare.int8ref_ready MODEL`: imports a model by name and compiles.
 
-No process that is measured has to do it then.
+The measured processes then find both in the cache.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from int8ref.translator import load
 
 
 def main(name: str) -> None:
-    """Fill int8ref's cache folder."""
+    """Fill the cache folder of int8ref."""
     load(name).translate("Good morning.")
 
 

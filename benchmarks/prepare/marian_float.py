@@ -1,5 +1,6 @@
-"""`python -m benchmarks.prepare.marian_float MODEL.bin MODEL.npz`: Marian's 8-bit checkpoint as the
-float32 one that its weights stand for, which is what Marian without intgemm can run.
+"""`python -m benchmarks.prepare.marian_float MODEL.bin MODEL.npz`: dequantises a checkpoint.
+
+Converts Marian's 8-bit checkpoint to float32, because Marian without intgemm runs only float32.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ EMBEDDING = "Wemb"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Arrays by name, as Marian's .npz has them.  The file is one that a user of Marian trusts."""
+    """Return the arrays by name, with the names of Marian's .npz.  The file must be trustworthy."""
     content = path.read_bytes()
     _, count = struct.unpack_from("<QQ", content, 0)
     headers = [struct.unpack_from("<QQQQ", content, 16 + 32 * i) for i in range(count)]
@@ -48,7 +49,7 @@ def _array(name: str, kind: int, shape: tuple[int, ...], content: bytes) -> np.n
         raise ValueError(f"{name}: unknown type {kind:#x}")
     integers = np.frombuffer(content, np.int8, count).astype(np.float32)
     (multiplier,) = np.frombuffer(content, np.float32, 1, count)
-    # All but the embeddings, whose rows are looked up, are stored transposed.
+    # Marian stores all matrices transposed, except the embeddings, because it looks up their rows.
     values = integers.reshape(shape if name == EMBEDDING else shape[::-1]) / multiplier
     return np.ascontiguousarray(values if name == EMBEDDING else values.T)
 

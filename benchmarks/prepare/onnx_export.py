@@ -1,7 +1,7 @@
-"""`python -m benchmarks.prepare.onnx_export SHAPE FOLDER`: the PyTorch model as ONNX, float32.
+"""`python -m benchmarks.prepare.onnx_export SHAPE FOLDER`: exports the PyTorch model to ONNX.
 
-Three graphs: the encoder; a decoder step that gives the logits; and one that gives the likeliest
-tokens with their log-probabilities, for beam search.
+The export is float32.  It has three graphs: the encoder, a decoder step that returns logits, and a
+decoder step that returns the most likely tokens with their log-probabilities, for beam search.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BeamStep(Step):
 
 
 def names(kind: str, depth: int) -> list[str]:
-    """Names of the key and value tensors of a kind: memory, past, new."""
+    """Return the names of the key and value tensors of a kind: memory, past or new."""
     return [f"{kind}.{layer}.{part}" for layer in range(depth) for part in ("key", "value")]
 
 

@@ -1,5 +1,6 @@
-"""`python -m benchmarks.prepare.onnx_int8 SHAPE FOLDER`: encoder.onnx, step.onnx and beam.onnx in
-ONNX Runtime's dynamic int8 quantisation.
+"""`python -m benchmarks.prepare.onnx_int8 SHAPE FOLDER`: quantises the ONNX graphs to int8.
+
+Applies ONNX Runtime's dynamic quantisation to encoder.onnx, step.onnx and beam.onnx.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ KINDS = ["MatMul", "Gemm", "Gather"]
 
 
 def main(folder: Path) -> None:
-    """Write encoder.int8.onnx and the others: weights int8, activations by their own range."""
+    """Write encoder.int8.onnx and so on: int8 weights, and activations in dynamic ranges."""
     for graph in ("encoder", "step", "beam"):
         quantize_dynamic(
             folder / f"{graph}.onnx",

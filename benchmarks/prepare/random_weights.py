@@ -1,10 +1,11 @@
-"""`python -m benchmarks.prepare.random_weights SHAPE FOLDER`: weights.npz, the same for everybody.
+"""`python -m benchmarks.prepare.random_weights SHAPE FOLDER`: writes weights.npz.
 
-Weights are Glorot-normal [out, in], embeddings have a deviation of d^-1/2 (so that they have unit
-variance once they are scaled by d^1/2), gains are near 1 and biases near 0.  The output layer is
-not tied to the embeddings: with tied random weights a model repeats its input, and then equal
-outputs would not show that two engines compute the same.  Its bias keeps eos from ever being
-chosen, so that every translation is as long as it may be.
+All contestants use these weights.  Weights are Glorot-normal [out, in].  Embeddings have the
+deviation d^-1/2, so their variance is 1 after scaling by d^1/2.  Gains are near 1, and biases are
+near 0.  The output layer is not tied to the embeddings, because a model with tied random weights
+repeats its input.  Equal outputs would then not show that two engines compute the same function.
+The bias of eos is so low that no search chooses eos.  Therefore every translation has the maximum
+length.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from benchmarks.shapes import EOS, POSITIONS, SHAPES, Shape
 
 Float32 = npt.NDArray[np.float32]
 NEVER = -100.0
-"""Bias of eos; logits have about unit variance."""
+"""Bias of eos.  Logits have a variance of about 1."""
 
 
 def weights(shape: Shape, seed: int = 1) -> dict[str, Float32]:
-    """Every tensor by name."""
+    """Return every tensor by name."""
     draw = np.random.default_rng(seed)
     d = shape.d_model
 
@@ -47,14 +48,14 @@ def weights(shape: Shape, seed: int = 1) -> dict[str, Float32]:
 
 
 def position_table(d: int) -> Float32:
-    """Sinusoidal positions [POSITIONS, d], all sines before all cosines."""
+    """Return sinusoidal positions [POSITIONS, d]: all sines, then all cosines."""
     frequencies = 10000.0 ** -np.linspace(0.0, 1.0, d // 2)
     angles = np.arange(POSITIONS)[:, None] * frequencies
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
 
 
 def blocks(shape: Shape) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every sublayer and the linear layers in it, in the order of the data."""
+    """Yield every sublayer with its linear layers, in the order of computation."""
     attention = ("query", "key", "value", "output")
     first = {"self_attention": ("self", attention), "ssru": ("ssru", ("cell", "gate"))}
     ffn = ("ffn", ("inner", "outer"))

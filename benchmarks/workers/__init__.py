@@ -1,6 +1,6 @@
-"""One file a contestant: a class `Engine` that runs in the contestant's own Python environment.
+"""Contestants: each file has a class `Engine`, and runs in the environment of the contestant.
 
-`Engine(options)` loads, `prepare(work)` returns a function without parameters that does the work
-once and returns what it gave, as something JSON can hold.  `PACKAGES` are the distributions whose
-versions are reported.  These files must run on Python 3.10 with nothing but the contestant.
+`Engine(options)` loads the model.  `prepare(work)` returns a function without parameters.  The
+function does the work once and returns its output as a JSON value.  The report lists the versions
+of the distributions `PACKAGES`.  These files must run on Python 3.10 without other packages.
 """

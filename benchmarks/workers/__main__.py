@@ -1,6 +1,6 @@
-"""`python -m benchmarks.workers NAME OPTIONS`: a contestant that answers requests.
+"""`python -m benchmarks.workers NAME OPTIONS`: runs a contestant that answers requests.
 
-With `--once WORK` it loads, does the work, prints what it gave, and ends: a cold start.
+With `--once WORK`, the process loads, does the work, prints the output, and ends: a cold start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.workers.protocol import CPUS, serve
 
 
 def main() -> None:
-    """Requests come from stdin; answers go to what was stdout when the process began."""
+    """Read requests from standard input.  Write answers to the original standard output."""
     answers = _claim_stdout()
     if CPUS in os.environ:
         pin([int(cpu) for cpu in os.environ[CPUS].split(",")])
@@ -26,7 +26,7 @@ def main() -> None:
     engine = module.Engine(json.loads(sys.argv[2]))
     if len(sys.argv) == 5 and sys.argv[3] == "--once":
         _tell(answers, engine.prepare(json.loads(sys.argv[4]))())
-        os._exit(0)  # what a library does at its end is not part of a start
+        os._exit(0)  # a start does not include the clean-up of libraries
     versions = {name: importlib.metadata.version(name) for name in module.PACKAGES}
     _tell(answers, {"versions": versions, "description": getattr(engine, "description", "")})
     for answer in serve(engine, _requests()):
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _claim_stdout() -> TextIO:
-    """stdout, for the answers alone: what a library prints goes to stderr from here on."""
+    """Return the original standard output.  Redirect the output of libraries to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers

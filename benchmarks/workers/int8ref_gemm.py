@@ -1,5 +1,8 @@
-"""int8ref's matrix products, as instructions of the random Transformer: with what the engine fuses
-into them (bias, rescaling to int8, argmax), out of the machine code that translations run."""
+"""int8ref's matrix products, as instructions of the random Transformer.
+
+The instructions include fused work (bias, rescaling to int8, argmax).  They run in the machine code
+of translations.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,12 @@ PACKAGES = ("int8ref", "numba", "numpy")
 
 
 class Engine:
-    """Options: {"folder"}.  Work: {"rows", "outputs", "inputs", "repeats": products a run}."""
+    """Runs single matrix products of int8ref.
+
+    options: {"folder"}
+
+    work: {"rows", "outputs", "inputs", "repeats": number of products of a run}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         model = load(Path(options["folder"], "int8ref.safetensors"))
@@ -27,7 +35,7 @@ class Engine:
     def prepare(self, work: dict[str, Any]) -> Callable[[], None]:
         eos = self._program.eos
         wanted = f"linear {work['outputs']}x{work['inputs']}"
-        # The rows of an encoder are tokens, those of a decoder step are sentences.
+        # A row of the encoder is a token.  A row of a decoder step is a sentence.
         shapes = {
             "encoder": [[eos] * work["rows"]],
             "decoder": [[eos]] * work["rows"],

@@ -16,8 +16,12 @@ PACKAGES = ("int8ref", "numba", "numpy")
 
 
 class Engine:
-    """Options: {"folder"}.  Work: {"source": ids of each sentence, "length": tokens to make,
-    "beam"}."""
+    """Runs int8ref on token ids.
+
+    options: {"folder"}
+
+    work: {"source": ids of each sentence, "length": number of target tokens, "beam"}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         model = load(Path(options["folder"], "int8ref.safetensors"))

@@ -14,8 +14,12 @@ PACKAGES = ("int8ref", "numba", "numpy")
 
 
 class Engine:
-    """Options: {"model": name or path, "options": fields of `int8ref.options.Options`}.
-    Work: {"text": file, "size": most sentences of a batch, "threads"}."""
+    """Runs int8ref on text.
+
+    options: {"model": name or path, "options": fields of `int8ref.options.Options`}
+
+    work: {"text": file, "size": largest number of sentences of a batch, "threads"}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._translator = load(options["model"])
@@ -26,7 +30,7 @@ class Engine:
         speed = Speed(work["size"], work.get("threads", 1))
 
         def run() -> list[str]:
-            self._translator.speed = speed  # one engine for all: each has its own packed weights
+            self._translator.speed = speed  # all cases share one engine and its weights
             return [result.text for result in self._translator.translate(lines, self._options)]
 
         return run

@@ -1,4 +1,4 @@
-"""Greedy and beam search around a decoder step, for engines that bring none of their own."""
+"""Greedy search and beam search for engines that have no search of their own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ NONE = -1e9
 
 
 class LeanSearch:
-    """Work: {"source": ids of each sentence, "length": tokens to make, "beam"}.
+    """A search around the methods of an engine.
 
-    An engine has   encode(source) -> memory              repeat(memory, times) -> memory
-                    start(rows) -> past                   reorder(past, rows) -> past
-                    likeliest(ids, position, memory, past) -> (ids, past)
-                    candidates(ids, position, memory, past, count) -> (log p, ids, past)
-    where candidates are [rows, count], the likeliest first.
+    work: {"source": ids of each sentence, "length": number of target tokens, "beam"}
+
+    The engine has these methods:
+
+        encode(source) -> memory              repeat(memory, times) -> memory
+        start(rows) -> past                   reorder(past, rows) -> past
+        likeliest(ids, position, memory, past) -> (ids, past)
+        candidates(ids, position, memory, past, count) -> (log p, ids, past)
+
+    Candidates are [rows, count], the most likely first.
     """
 
     engine: Any
@@ -31,7 +36,7 @@ class LeanSearch:
 
 
 def greedy(engine: Any, source: Any, length: int) -> Any:
-    """Token ids [sentences, length]."""
+    """Return token ids [sentences, length]."""
     rows = len(source)
     memory, past = engine.encode(source), engine.start(rows)
     ids = np.full(rows, engine.first, np.int64)
@@ -43,7 +48,10 @@ def greedy(engine: Any, source: Any, length: int) -> Any:
 
 
 def beam_search(engine: Any, source: Any, length: int, beam: int) -> Any:
-    """Token ids [sentences, length] of the likeliest hypothesis; none ends before its time."""
+    """Return the token ids of the most likely hypothesis [sentences, length].
+
+    No hypothesis ends early.
+    """
     rows = len(source)
     memory = engine.repeat(engine.encode(source), beam)
     past = engine.start(rows * beam)

@@ -10,7 +10,10 @@ PACKAGES = ("pymarian",)
 
 
 class Engine:
-    """Work: {"text": file, "size": most sentences of a batch}."""
+    """Runs Marian.
+
+    work: {"text": file, "size": largest number of sentences of a batch}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         import pymarian

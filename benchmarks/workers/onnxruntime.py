@@ -1,4 +1,4 @@
-"""ONNX Runtime on a Transformer of random weights, quantised dynamically to int8."""
+"""ONNX Runtime on a Transformer of random weights, with dynamic int8 quantisation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ BEAM = 4
 
 
 class Engine(LeanSearch):
-    """Options: {"folder", "type": int8 or float32, "heads"}; for the work see `LeanSearch`.
+    """Runs ONNX Runtime.  The graph selects the candidates of a beam of the fixed size 4.
 
-    The top of a beam is chosen inside the graph, of a fixed size of 4.
+    options: {"folder", "type": int8 or float32, "heads"}
+
+    work: see `LeanSearch`
     """
 
     def __init__(self, options: dict[str, Any]) -> None:

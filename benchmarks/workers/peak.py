@@ -1,4 +1,4 @@
-"""How many int8 multiply-adds a core can do at most (`benchmarks.loops`)."""
+"""The largest number of int8 multiply-adds that a core can compute (`benchmarks.loops`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ PACKAGES = ("llvmlite",)
 
 
 class Engine:
-    """Work: {"loop": a name of LOOPS}; a run does TURNS turns of it."""
+    """Runs TURNS turns of a loop.
+
+    work: {"loop": name in LOOPS}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         assembly.prepare()

@@ -13,7 +13,10 @@ PACKAGES = ()
 
 
 class Engine:
-    """Options: {"command": [...]}.  When its first line has come, the process is killed."""
+    """Starts a process, and kills it after its first line of output.
+
+    options: {"command": [...]}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._command = options["command"]
@@ -21,7 +24,7 @@ class Engine:
         self._memory = 0
 
     def prepare(self, work: dict[str, Any]) -> Callable[[], str]:
-        self._start()  # what it does only once, such as compile, must count for nothing
+        self._start()  # the first start may compile, so it does not count
         self.finish()
         self._memory = 0
         return self._start
@@ -40,9 +43,9 @@ class Engine:
         return line.decode().strip()
 
     def finish(self) -> None:
-        """End the process and take account of its memory."""
+        """Kill the process, and add its memory to the peak."""
         if self._process is not None:
-            # Not Popen.kill: it would collect a process that has ended, and its memory with it.
+            # Popen.kill may collect an ended process, and its memory usage would be lost.
             os.kill(self._process.pid, signal.SIGKILL)
             assert self._process.stdout is not None
             self._process.stdout.close()
@@ -51,5 +54,5 @@ class Engine:
             self._process = None
 
     def peak_memory(self) -> int:
-        """Of the processes ended so far, in KiB."""
+        """Return the peak memory of the ended processes in KiB."""
         return self._memory

@@ -1,13 +1,14 @@
-"""What a worker is asked and what it answers: one JSON object a line.
+"""The protocol of a worker: each request and each answer is one JSON object on a line.
 
-    {"do": "prepare", "name": N, "work": W}   make work N ready and do it once, to warm up
-        -> {"output": what it gave, "seconds": that took, "memory": peak so far, in KiB}
-    {"do": "time", "name": N, "seconds": S}   do work N again and again for about S seconds
-        -> {"wall": seconds a run, "cpu": processor seconds a run, "runs": how many,
-            "same": whether the last of them gave what the first ever gave}
+    {"do": "prepare", "name": N, "work": W}   prepares work N and does it once, as a warm-up
+        -> {"output": its output, "seconds": its time, "memory": peak memory so far, in KiB}
+    {"do": "time", "name": N, "seconds": S}   repeats work N for about S seconds
+        -> {"wall": seconds a run, "cpu": processor seconds a run, "runs": number of runs,
+            "same": whether the last run gave the output of the first run}
 
-A request that fails is answered by {"error": "Type: message"}; the worker goes on.  An engine may
-have `finish()`, called after every run outside of the time, and a `peak_memory()` of its own.
+The answer to a request that fails is {"error": "Type: message"}.  The worker then continues.  An
+engine may have `finish()`, which is called after every run outside the measured time.  It may also
+have `peak_memory()`.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 CPUS = "BENCHMARKS_CPUS"
-"""Environment variable: the processors a worker keeps to, with commas between."""
+"""Environment variable: the processors of a worker, separated by commas."""
 
 Run = Callable[[], Any]
 Ready = tuple[Run, Any]
-"""What to run, and what it gave at first."""
+"""The prepared work, and the output of its first run."""
 
 
 def serve(engine: Any, requests: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The answers to requests, in order."""
+    """Yield the answers to the requests in order."""
     ready: dict[str, Ready] = {}
     for request in requests:
         try:
             yield _answer(engine, ready, request)
-        except Exception as error:  # whatever a contestant raises is a result
+        except Exception as error:  # every exception of a contestant is a result
             yield {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -52,9 +53,9 @@ def _answer(engine: Any, ready: dict[str, Ready], request: dict[str, Any]) -> di
 
 
 def measure(run: Run, expected: Any, seconds: float, finish: Callable[[], None]) -> dict[str, Any]:
-    """Mean times of a run, over as many runs as begin within `seconds`, at least one.
+    """Return mean times of a run over the runs that begin within `seconds`, at least one.
 
-    `finish` is called after each, with the clock stopped.
+    `finish` is called after each run outside the measured time.
     """
     runs, wall = 0, 0.0
     begin, cpu = time.perf_counter(), _processor_seconds()
@@ -70,13 +71,13 @@ def measure(run: Run, expected: Any, seconds: float, finish: Callable[[], None])
 
 
 def peak_memory() -> int:
-    """The largest resident set this process has had, in KiB."""
+    """Return the largest resident set of this process in KiB."""
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
 
 def _processor_seconds() -> float:
-    """Of this process and of its children that have ended."""
+    """Return the processor seconds of this process and of its ended children."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 

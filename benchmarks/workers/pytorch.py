@@ -15,7 +15,12 @@ PACKAGES = ("torch",)
 
 
 class Engine(LeanSearch):
-    """Options: {"folder", "type": float32 or int8, "heads"}; for the work see `LeanSearch`."""
+    """Runs PyTorch.
+
+    options: {"folder", "type": float32 or int8, "heads"}
+
+    work: see `LeanSearch`
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         torch.set_num_threads(1)
@@ -23,7 +28,7 @@ class Engine(LeanSearch):
         model = Transformer(Path(options["folder"], "weights.npz"), options["heads"]).eval()
         if options["type"] == "int8":
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # this way of quantising is on its way out
+                warnings.simplefilter("ignore")  # this quantisation API is deprecated
                 torch.ao.quantization.quantize_dynamic(
                     model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True
                 )

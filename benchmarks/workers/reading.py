@@ -1,4 +1,4 @@
-"""How fast a core reads memory that it has read before: what weights can come at."""
+"""The speed at which a core reads warm memory: the limit of reading weights."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ jnz 1b
 vzeroupper
 ret
 """
-"""Reads from the first address to the second as often as the third says."""
+"""Reads from the first address to the second.  The third parameter is the number of passes."""
 
 
 class Engine:
-    """Work: {"bytes": a multiple of 256, "repeats": how often a run reads them}."""
+    """Reads memory.
+
+    work: {"bytes": a multiple of 256, "repeats": number of passes of a run}
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         assembly.prepare()

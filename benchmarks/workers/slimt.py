@@ -1,4 +1,4 @@
-"""slimt, a slimmed Bergamot, from its Python wheel (loaded as Bergamot is, for the same reason)."""
+"""slimt, a smaller Bergamot, from its Python wheel.  It is loaded as `bergamot` is loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ PACKAGES = ("slimt",)
 
 
 class Engine:
-    """Work: {"text": file, "size": 1}, a sentence a call; or {"text": file}, all in one call."""
+    """Runs slimt.
+
+    work: {"text": file, "size": 1}, one sentence a call, or {"text": file}, all sentences in one
+    call
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         api: Any = load_extension("slimt", "_slimt")

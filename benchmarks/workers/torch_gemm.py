@@ -12,7 +12,12 @@ PACKAGES = ("torch",)
 
 
 class Engine:
-    """Options: {"kind": a method of this class}.  Work: see `int8ref_gemm`."""
+    """Runs matrix products of PyTorch.
+
+    options: {"kind": name of a method of this class}
+
+    work: see `int8ref_gemm`
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         torch.set_num_threads(1)
@@ -31,15 +36,15 @@ class Engine:
         return run
 
     def int_mm(self, rows: int, outputs: int, inputs: int) -> Callable[[], Any]:
-        """int8 by int8 to int32, the weight [outputs, inputs] seen transposed."""
+        """Multiply int8 by int8 to int32.  The weight [outputs, inputs] is a transposed view."""
         x = torch.randint(-127, 128, (rows, inputs), dtype=torch.int8)
         weight = torch.randint(-127, 128, (outputs, inputs), dtype=torch.int8).t()
         return lambda: torch._int_mm(x, weight)
 
     def dynamic_linear(self, rows: int, outputs: int, inputs: int) -> Callable[[], Any]:
-        """float32 to float32, through int8, the weight packed."""
+        """Multiply float32 to float32 through int8, with a packed weight."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # this way of quantising is on its way out
+            warnings.simplefilter("ignore")  # this quantisation API is deprecated
             model = torch.nn.Sequential(torch.nn.Linear(inputs, outputs))
             model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear})
         x = torch.randn(rows, inputs)

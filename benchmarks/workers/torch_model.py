@@ -1,4 +1,4 @@
-"""The Transformer of random weights in PyTorch: lean, with fused projections and a cache."""
+"""The Transformer of random weights in PyTorch, with fused projections and a key/value cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Cache = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 class Parts:
-    """Makes modules out of weights.npz."""
+    """Makes modules from weights.npz."""
 
     def __init__(self, weights: Any, heads: int) -> None:
         self._weights = weights
@@ -60,7 +60,7 @@ class Attention(nn.Module):
 
 
 class SelfAttention(Attention):
-    """Queries, keys and values in one product."""
+    """One product computes queries, keys and values."""
 
     def __init__(self, parts: Parts, name: str) -> None:
         super().__init__(parts, name)
@@ -71,7 +71,7 @@ class SelfAttention(Attention):
 
 
 class CrossAttention(Attention):
-    """Keys and values of the encoder's output in one product, queries in another."""
+    """One product computes keys and values of the encoder output.  Another computes the queries."""
 
     def __init__(self, parts: Parts, name: str) -> None:
         super().__init__(parts, name)
@@ -129,7 +129,7 @@ class DecoderLayer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Post-norm, with one more target embedding than there are tokens: the start, a zero vector."""
+    """Post-norm.  The target embedding has an additional row: the start, a zero vector."""
 
     def __init__(self, path: Any, heads: int) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class Transformer(nn.Module):
         self.heads, self.head_size = heads, d // heads
 
     def encode(self, ids: torch.Tensor) -> Cache:
-        """Keys and values of the source for each decoder layer."""
+        """Return the keys and values of the source for each decoder layer."""
         x = self.source(ids) * self.scale + self.positions[: ids.shape[1]]
         for layer in self.encoder:
             x = layer(x)
@@ -162,7 +162,7 @@ class Transformer(nn.Module):
     def step(
         self, ids: torch.Tensor, position: Any, memory: Cache, past: Cache
     ) -> tuple[torch.Tensor, Cache]:
-        """Logits of the next token, and the longer cache."""
+        """Return the logits of the next token, and the extended cache."""
         x = (self.target(ids) * self.scale + self.positions[position]).unsqueeze(1)
         new = []
         for layer, keys_and_values, before in zip(self.decoder, memory, past, strict=True):

@@ -1,1 +1,1 @@
-"""What the commands share: arguments, messages, outputs."""
+"""The common parts of the commands: arguments, messages, outputs."""

@@ -1,6 +1,6 @@
-"""Options that the commands share: what they are called, what they take, what they become.
+"""Declares the options that the commands share.
 
-Nothing is imported here that takes time: help and errors of usage must answer at once.
+This module imports nothing that takes long, because --help and errors of usage must answer at once.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ SCORES = ("sentence", "token")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose exit status is right also where nobody can be told.
+    """A parser that exits with the right status even if an output stream is closed.
 
-    What `print` leaves to the end of the process fails there, with a traceback and the status 120.
+    `print` delays the write to the end of the process.  A failure there would print a traceback and
+    give the status 120.
     """
 
     def print_help(self, file: Any = None) -> None:
-        """See `argparse.ArgumentParser`; always on stdout."""
+        """Implement `argparse.ArgumentParser`.  The help always goes to standard output."""
         self.answer(self.format_help())
 
     def answer(self, text: str) -> None:
-        """Write to stdout; where that fails, end with an error."""
+        """Write to standard output.  If this fails, end the process with an error."""
         try:
             standard_output().write_all(text.encode())
         except (OSError, UserError) as error:
@@ -52,13 +53,13 @@ class Parser(argparse.ArgumentParser):
             self.exit(1)
 
     def error(self, message: str) -> NoReturn:
-        """See `argparse.ArgumentParser`."""
+        """Implement `argparse.ArgumentParser`."""
         tell(f"{self.format_usage()}{self.prog}: error: {message}\n")
         sys.exit(2)
 
 
 def command_parser(program: str, description: str, epilog: str) -> Parser:
-    """A parser whose help shows examples as they stand."""
+    """Return a parser whose help shows the examples unchanged."""
     return Parser(
         prog=program,
         description=description,
@@ -68,7 +69,7 @@ def command_parser(program: str, description: str, epilog: str) -> Parser:
 
 
 def add_model(add: Callable[..., Any]) -> None:
-    """Which model, by `add`, that of a group."""
+    """Add the option of the model.  `add`: method of a group of options."""
     add(
         "-m",
         "--model",
@@ -80,7 +81,10 @@ def add_model(add: Callable[..., Any]) -> None:
 def add_streams(
     parser: argparse.ArgumentParser, content: str, formats: Sequence[str], usual: str
 ) -> None:
-    """Model, input and output; `content`: a line of the input; `usual`: which format by default."""
+    """Add the options of the model, the input and the output.
+
+    `content`: description of an input line.  `usual`: description of the default format.
+    """
     add = parser.add_argument_group("model, input, output").add_argument
     add_model(add)
     add("-i", "--input", metavar="FILE", help=f"{content} (default: -, stdin)")
@@ -91,7 +95,7 @@ def add_streams(
 def add_scores(
     parser: argparse.ArgumentParser, normalization: str, scores: str | None = None
 ) -> None:
-    """What is told about a translation; `normalization` and `scores` are the defaults."""
+    """Add the options of scores and alignment.  `normalization`, `scores`: the defaults."""
     add = parser.add_argument_group("scores and alignment").add_argument
     add(
         "--scores",
@@ -126,7 +130,10 @@ def add_scores(
 
 
 def add_backend(add: Callable[..., Any], usual: str) -> None:
-    """Which backend, by `add`, that of a group; `usual`: which by default."""
+    """Add the option of the backend.
+
+    `add`: method of a group of options.  `usual`: the default.
+    """
     add(
         "--backend",
         choices=("compiled", "reference"),
@@ -136,7 +143,7 @@ def add_backend(add: Callable[..., Any], usual: str) -> None:
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
-    """What changes the speed, and no result."""
+    """Add the options that change the speed and no result."""
     add = parser.add_argument_group("speed (these change no result)").add_argument
     add_backend(add, "compiled")
     add(
@@ -163,7 +170,7 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
 
 
 def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """What is told on stderr, and what is an error."""
+    """Add the options of messages and errors.  Return their group."""
     group = parser.add_argument_group("messages")
     add = group.add_argument
     add(
@@ -177,7 +184,7 @@ def add_messages(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def add_log_level(add: Callable[..., Any]) -> None:
-    """What is told on stderr, by `add`, that of a group; and the version."""
+    """Add the options of the log level and the version.  `add`: method of a group of options."""
     add(
         "--log-level",
         choices=LEVELS,
@@ -196,7 +203,7 @@ def add_log_level(add: Callable[..., Any]) -> None:
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
-    """How translations are found."""
+    """Add the options of the search."""
     add = parser.add_argument_group("search").add_argument
     add(
         "-b",
@@ -253,7 +260,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
-    """Tokens that are drawn; `n_best` says what else that changes."""
+    """Add the options of sampling.  `n_best`: text for the help about --n-best."""
     add = parser.add_argument_group("sampling").add_argument
     add(
         "--temperature",
@@ -279,14 +286,14 @@ def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
 
 
 def check_sampling(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """Refuse what says how tokens are drawn, where none are."""
+    """Report an error of usage if an option of sampling is given without a temperature."""
     for name in SAMPLING:
         if getattr(given, name) is not None and not given.temperature:
             parser.error(f"--{name.replace('_', '-')} does nothing without --temperature")
 
 
 def check_normalization(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """Refuse what tells how scores are normalised, where they are not."""
+    """Report an error of usage if an option of the normalisation has no effect."""
     if given.alpha and given.normalization == "none":
         parser.error("--alpha does nothing with --normalization none")
     if given.alpha == 0 and given.normalization not in (None, "none"):
@@ -295,14 +302,14 @@ def check_normalization(parser: argparse.ArgumentParser, given: argparse.Namespa
 
 
 def options_of(given: argparse.Namespace, **others: Any) -> Options:
-    """The options of a translation that a command line gives, and others."""
+    """Return the `Options` of a command line.  `others`: further options."""
     named = {f.name: getattr(given, f.name, None) for f in fields(Options)}
     chosen = {name: value for name, value in named.items() if value is not None}
     return Options(**{**chosen, **others})
 
 
 class _Version(argparse.Action):
-    """Looks for the version when it is asked for."""
+    """Prints the version.  The version is read only if the user asks for it."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         assert isinstance(parser, Parser)
@@ -311,7 +318,7 @@ class _Version(argparse.Action):
 
 
 def seed(text: str) -> int:
-    """The type of an option that random numbers begin with."""
+    """Parse a seed."""
     number = int(text)
     if not 0 <= number <= MAX_SEED:
         raise argparse.ArgumentTypeError(f"{number} is not between 0 and 2^63 - 1")
@@ -319,7 +326,7 @@ def seed(text: str) -> int:
 
 
 def one_line(text: str) -> str:
-    """The type of an option that is text."""
+    """Parse a text of one line."""
     if "\n" in text:
         raise argparse.ArgumentTypeError("text of one line is wanted")
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -328,7 +335,7 @@ def one_line(text: str) -> str:
 
 
 def count(most: int) -> Callable[[str], int]:
-    """The type of an option that is a number from 1 to `most`."""
+    """Return a parser of integers from 1 to `most`."""
 
     def number(text: str) -> int:
         number = int(text)
@@ -340,7 +347,7 @@ def count(most: int) -> Callable[[str], int]:
 
 
 def decimal(name: str) -> Callable[[str], Decimal]:
-    """The type of an option that is a decimal number in hundredths, see `options.RANGES`."""
+    """Return a parser of decimal numbers in hundredths, see `options.RANGES`."""
 
     def number(text: str) -> Decimal:
         try:

@@ -1,4 +1,4 @@
-"""What the commands have in common: streams in, results out, errors, signals, exit statuses."""
+"""Runs a command: input streams, results, errors, signals, exit statuses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from int8ref.text.streams import (
     standard_output,
 )
 
-if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer at once
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
     from int8ref.files.model_file import Model
@@ -32,9 +32,10 @@ if TYPE_CHECKING:  # loaded on first use: help and errors of usage must answer a
 
 
 class InputFile:
-    """A file, or stdin for "-" and None, as lines; `complain` is told of lines that are too long.
+    """An input file as lines.  "-" and None mean standard input.
 
-    `what`: what the file is to the user, such as "input".
+    `what`: name of the input in messages, such as "input".  `complain` gets a message for each line
+    that is too long.
     """
 
     def __init__(self, what: str, path: str | None, complain: Warn) -> None:
@@ -47,12 +48,12 @@ class InputFile:
 
     @property
     def size(self) -> int:
-        """Bytes of the file, 0 where that is not known."""
+        """Size of the file in bytes, or 0 if the size is unknown."""
         return self.status.st_size if stat.S_ISREG(self.status.st_mode) else 0
 
 
 def complaints(strict: bool, console: Console) -> Warn:
-    """What becomes of a line that is too long: a warning, or the end of the run."""
+    """Return the function that handles a line that is too long: it warns, or ends the run."""
 
     def refuse(message: str) -> None:
         raise TextError(f"{message}; --strict ends the run")
@@ -68,14 +69,14 @@ def deliver(
     results_of: Callable[[Translator], Iterator[list[Result]]],
     lines_of: Callable[[int, Result], list[str]],
 ) -> None:
-    """Write the lines of all results, as they come."""
+    """Write the lines of all results as soon as they are ready."""
     from int8ref.translation.ready import Speed
     from int8ref.translator import Translator
 
     path, content = model
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     translator = Translator(content, given.backend, speed)
-    found = results_of(translator)  # before an output is emptied: it may refuse the options
+    found = results_of(translator)  # may reject the options, so the output is not emptied yet
     console.debug(f"model {content.name} from {path}, {given.backend} backend, {speed}")
     counts = Counts()
     with open_results(given.output, inputs, path) as writer:
@@ -95,14 +96,16 @@ def deliver(
 
 
 def invite(inputs: Sequence[InputFile], console: Console) -> None:
-    """Tell who sits at a terminal that input is waited for."""
+    """Inform a user at a terminal that the command waits for input."""
     if any(file.terminal for file in inputs):
         console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
 
 
 def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> LineWriter:
-    """A writer of the output, stdout for "-"; raises UserError where it is another file of the
-    run."""
+    """Open the output.  "-" means standard output.
+
+    Raises `UserError` if the output is another file of the run.
+    """
     if path == STANDARD:
         return LineWriter(standard_output())
     from int8ref.files.shortlist import beside
@@ -120,8 +123,12 @@ def _progress(done: int, inputs: Sequence[InputFile], seconds: float) -> str:
 
 
 def run(body: Callable[[Console], None], log_level: str) -> int:
-    """The exit status of `body`: 0, or 1 after an error, which is told in one line; 2 where it is
-    options that do not suit the model."""
+    """Run `body`.  Return the exit status of the command.
+
+    0  success
+    1  an error, which is reported in one line
+    2  the options do not fit the model
+    """
     console = Console(log_level)
     try:
         body(console)
@@ -136,7 +143,10 @@ def run(body: Callable[[Console], None], log_level: str) -> int:
 
 
 def begin() -> None:
-    """What a process does before its command: a reader that leaves ends it, without a word."""
+    """Prepare the process of a command.
+
+    If the reader closes the output, the process ends silently.
+    """
     hold_closed_descriptors()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What a command tells its user: messages on stderr, and a progress line on a terminal."""
+"""Writes messages to standard error, and a progress line to a terminal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from int8ref.text.streams import tell
 
 INTERVAL_SECONDS = 0.2
 HEARTBEAT_SECONDS = 10
-"""How often is told how far a long step is where there is no terminal, on which a line moves."""
+"""Interval of progress messages where standard error is no terminal."""
 LEVELS = ("debug", "info", "warning", "error")
 
 
 class Console(logging.Handler):
-    """Writes to stderr what is at least of `level`, its own messages and those of the library.
+    """Writes messages of the command and of the library to standard error, from `level` on.
 
-    What a user should know is of the level info, what lost or may lose something a warning.
+    The level info is for information.  The level warning is for a loss or a possible loss.
     """
 
     def __init__(self, level: str) -> None:
@@ -36,17 +36,17 @@ class Console(logging.Handler):
         self.debug, self.info, self.warning = log.debug, log.info, log.warning
 
     def error(self, message: str) -> None:
-        """What went wrong."""
+        """Write an error message."""
         self.say(f"error: {message}")
 
     def say(self, message: str) -> None:
-        """What was asked for, and so is told at every level."""
+        """Write a message at every level, because the user has asked for it."""
         self.clear()
         self._told = time.monotonic()
         tell(f"int8ref: {message}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """See `logging.Handler.emit`."""
+        """Implement `logging.Handler.emit`."""
         if record.levelno != PROGRESS:
             self.say(record.getMessage())
         elif _on_terminal():
@@ -55,33 +55,33 @@ class Console(logging.Handler):
             self.say(record.getMessage())
 
     def start_progress(self, wanted: bool) -> None:
-        """From now on show progress, if `wanted` and there is a terminal to show it on."""
+        """Start the progress line if it is `wanted` and standard error is a terminal."""
         self._shown = wanted and _on_terminal() and self.level <= logging.INFO
         self._begun = time.monotonic()
 
     def progress(self, describe: Callable[[float], str]) -> None:
-        """Rewrite the progress line, now and then; `describe` is given the seconds so far."""
+        """Rewrite the progress line at intervals.  `describe` gets the seconds since the start."""
         now = time.monotonic()
         if self._shown and now - self._told >= INTERVAL_SECONDS:
             self._told = now
             self._rewrite(describe(now - self._begun))
 
     def clear(self) -> None:
-        """Take the progress line away."""
+        """Remove the progress line."""
         if self._width:
             self._rewrite("")
             tell("\r")
 
     def _rewrite(self, text: str) -> None:
-        """Another text on the line, as much of it as the terminal has room for."""
+        """Replace the text of the line.  The width of the terminal limits the text."""
         text = text[: shutil.get_terminal_size().columns - 1]
         tell("\r" + text.ljust(self._width))
         self._width = len(text)
 
 
 def _on_terminal() -> bool:
-    """Whether stderr is a terminal."""
+    """Return whether standard error is a terminal."""
     try:
         return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # there is no stderr, or it is closed
+    except (AttributeError, ValueError):  # standard error is missing or closed
         return False

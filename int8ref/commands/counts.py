@@ -1,4 +1,4 @@
-"""How much was done, and how long it took: what --stats tells."""
+"""Counts the work of a run for --stats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """How much there was, and how long it took."""
+    """Numbers of lines and tokens of a run, and its duration."""
 
     def __init__(self) -> None:
         self.lines = self.source_tokens = self.tokens = self.truncated = 0
@@ -21,16 +21,16 @@ class Counts:
         self._begun = time.monotonic()
 
     def add(self, results: Sequence[Result]) -> None:
-        """Count these results too."""
+        """Add results."""
         self.lines += len(results)
         for result in results:
             self.source_tokens += len(result.source_tokens)
             self.tokens += len(result.tokens)
             self.truncated += result.truncated
-            self.unknown.add(result.unknown, result.best.unknown)  # all have the same prefix
+            self.unknown.add(result.unknown, result.best.unknown)  # all share the prefix
 
     def describe(self) -> str:
-        """All of it, on one line."""
+        """Return all counts on one line."""
         seconds = max(time.monotonic() - self._begun, 1e-9)
         return (
             f"{self.lines} lines ({self.truncated} cut), {self.source_tokens} source tokens,"

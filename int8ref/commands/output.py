@@ -1,4 +1,4 @@
-"""How results are written: text, n-best lists as Moses has them, or JSON, a document a line."""
+"""Formats results as text, as n-best lists of Moses, or as JSON, one document a line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ SEPARATOR = " ||| "
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What is told beside the text: scores of a "sentence" or each "token", alignment "hard" or
-    "soft", each None for nothing; and whether there is a list of translations."""
+    """The fields of an output line beside the text.
+
+    scores     "sentence" or "token", or None for no scores
+    alignment  "hard" or "soft", or None for no alignment
+    several    True for a list of translations
+    """
 
     scores: str | None
     alignment: str | None
@@ -22,7 +26,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 Format = Callable[[int, Result, Shown], list[str]]
-"""The lines of one result; the number is that of the input line, from 0."""
+"""Returns the lines of one result.  The number is the number of the input line, from 0."""
 
 
 def text(number: int, result: Result, shown: Shown) -> list[str]:
@@ -33,8 +37,8 @@ def text(number: int, result: Result, shown: Shown) -> list[str]:
 def n_best(number: int, result: Result, shown: Shown) -> list[str]:
     """number ||| text [||| alignment] [||| WordScores= ...] ||| F0= log-probability ||| score
 
-    After the log-probability, `Cut= 1` and `Repeated= 1` are features as Moses has sparse ones:
-    they are told where they are not 0.
+    After the log-probability, `Cut= 1` and `Repeated= 1` are sparse features of Moses: a feature
+    with the value 0 is omitted.
     """
     told = Shown(shown.scores or "sentence", shown.alignment)
     return [
@@ -51,7 +55,7 @@ def scores(number: int, result: Result, shown: Shown) -> list[str]:
 
 
 def json(number: int, result: Result, shown: Shown) -> list[str]:
-    """One JSON document; numbers are written as the decimal numbers they are."""
+    """Return one JSON document.  Numbers are written as exact decimal numbers."""
     document: dict[str, Any] = {
         "id": number,
         "source": result.source,
@@ -74,7 +78,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 def _repeated(result: Result) -> list[bool]:
-    """Of each translation whether one before it has the same text."""
+    """Return for each translation whether an earlier translation has the same text."""
     texts = [translation.text for translation in result.translations]
     return [text in texts[:place] for place, text in enumerate(texts)]
 

@@ -1,1 +1,1 @@
-"""What is kept in files: models, shortlists, packed weights, and where models are found."""
+"""Reads and writes files: models, shortlists and cached arrays.  Finds models by name."""

@@ -1,8 +1,8 @@
-"""What is made of a model's file, and kept in the cache: the next process maps it.
+"""Stores arrays that are computed from a model file in the cache.  The next process maps them.
 
-A file is a container of its own, checked as a model's is.  Where there is none, or it is damaged,
-of something else or not what is wanted, the arrays are made again.  What is written in place of
-files of older versions of a model, or by another version of int8ref, removes those.
+A cache file is a container, and is checked as a model file is checked.  If the file is missing,
+damaged or not the expected one, the arrays are computed again.  Writing a cache file removes older
+files of the same model: files of an older version of the model or of another version of int8ref.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from int8ref.program.program import Tensors
 
 ALIGNMENT = 64
 STALE_SECONDS = 24 * 3600
-"""Age at which a file is taken for one of an older version.  Versions, or CPUs, that use a cache by
-turns do not remove each other's files: after a first turn nobody writes any more."""
+"""Age difference at which a cache file counts as older.
+
+Two versions of int8ref, or two CPUs, may use one cache by turns.  They do not remove each other's
+files, because each of them writes its files only at its first turn.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -34,11 +37,11 @@ def kept(
     sound: Callable[[Tensors], bool],
     make: Callable[[], Tensors],
 ) -> Tensors:
-    """The arrays of this kind that are kept under `key`, if they are `sound`; else those that
-    `make` gives, which are then kept.
+    """Return the cached arrays of `kind` and `key`, or compute and cache them.
 
-    They are views of a mapped file, or, where none can be kept, arrays.  `name` is that of the
-    model, of which older files are removed.
+    The function calls `make` if the cache has no arrays, or if they are not `sound`.  The result is
+    views of a mapped file.  If the cache cannot store the file, the result is the arrays of `make`.
+    `name`: name of the model.  Older files of this model are removed.
     """
     path = storage.cache_folder().joinpath(f"{kind}-{name}-{key[:32]}.safetensors")
     found = _read(path, kind, key, sound)
@@ -51,12 +54,12 @@ def kept(
 
 
 def metadata(kind: str) -> str:
-    """The name under which the key is in a file."""
+    """Return the name of the metadata value that holds the key."""
     return f"int8ref.{kind}"
 
 
 def _read(path: Path, kind: str, key: str, sound: Callable[[Tensors], bool]) -> Tensors | None:
-    """What is in a file, or None where there is none or it is not what was kept."""
+    """Return the content of a cache file, or None if it is missing or not the expected content."""
     try:
         contents = container.unpack(container.map_file(path), metadata(kind))
     except ModelFileError as error:
@@ -67,7 +70,7 @@ def _read(path: Path, kind: str, key: str, sound: Callable[[Tensors], bool]) -> 
 
 
 def _write(path: Path, kind: str, key: str, arrays: Tensors) -> bool:
-    """Keep arrays; whether that was possible."""
+    """Write arrays to a cache file.  Return whether this was possible."""
     try:
         content = container.pack(arrays, metadata(kind), json.dumps(key), ALIGNMENT)
     except ModelFileError as error:
@@ -77,10 +80,11 @@ def _write(path: Path, kind: str, key: str, arrays: Tensors) -> bool:
 
 
 def _remove_older(path: Path) -> None:
-    """Remove files of the same kind and model that were there long before this one.
+    """Remove the files of the same kind and model that are much older than this file.
 
-    Who has one mapped can still read it; where the system does not allow that, the file stays, as
-    do those that another process writes, which have temporary names.
+    A process that has mapped such a file can still read it.  If the operating system does not allow
+    the removal, the file stays.  A file that another process is writing stays, because it has a
+    temporary name.
     """
     same = path.stem.rpartition("-")[0]
     with contextlib.suppress(OSError):

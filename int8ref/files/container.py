@@ -1,8 +1,8 @@
-"""The safetensors container, read strictly: named arrays, one JSON document, a digest at the end.
+"""Reads and writes safetensors containers strictly: named arrays, a JSON document, and a digest.
 
-The safetensors package copies every tensor it reads, accepts duplicate names, unknown fields and
-unaligned tensors, and waits on a FIFO for ever; hence this reader.  Any safetensors reader reads
-what `pack` writes.
+The safetensors package copies every tensor.  It accepts duplicate names, unknown fields and
+unaligned tensors, and it waits forever on a FIFO.  Therefore this module has its own reader.  Any
+safetensors reader can read the output of `pack`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,21 @@ MAX_UNPACKED_BYTES = 1 << 24
 MAX_XZ_MEMORY = 1 << 26
 MAX_INFLATED_BYTES = 1 << 26
 MAX_INFLATION = 4
-"""All deflated tensors of a file unpack to at most MAX_INFLATED_BYTES, and MAX_INFLATION times what
-their streams take, together."""
+"""Limit of the deflated tensors of a file.
+
+The sum of their unpacked sizes is at most MAX_INFLATED_BYTES, plus MAX_INFLATION times the size of
+their streams.
+"""
 DECLARATION_BYTES = 64
-"""What a header says of a deflated tensor, roughly."""
+"""Approximate number of bytes in the header for one deflated tensor."""
 LARGE_BYTES = 1 << 20
-"""A tensor above is deflated only where size counts more than speed."""
+"""A larger tensor is deflated only in a compact file."""
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}]
 
 ALIGNMENT = 8
 
 DIGEST = "trailer.sha256"
-"""Name of the last tensor: SHA-256 of all bytes before it."""
+"""Name of the last tensor: the SHA-256 of all bytes before it."""
 DIGEST_BYTES = 32
 
 Code = Literal["I8", "I16", "I32", "U8"]
@@ -57,11 +60,11 @@ Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]], msgspec.
 
 
 class ModelFileError(UserError, ValueError):
-    """A model file that cannot be used: the message names the file and what is wrong with it."""
+    """The model file is unusable.  The message names the file and the fault."""
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tensor in a safetensors header; offsets count from the end of the header."""
+    """A tensor in a safetensors header.  The offsets count from the end of the header."""
 
     dtype: Code
     shape: Shape
@@ -69,7 +72,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """What a container holds: the metadata document, decoded, the tensors, and the digest."""
+    """The content of a container: the decoded metadata document, the tensors, and the digest."""
 
     document: Any
     tensors: dict[str, Array]
@@ -77,10 +80,11 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 def pack(tensors: dict[str, Array], key: str, document: str, alignment: int = ALIGNMENT) -> bytes:
-    """The bytes of a container, deterministic; `document` becomes the metadata value of `key`.
+    """Return the bytes of a container.  Equal input gives equal bytes.
 
-    Tensors lie in order of falling item size, then name, so that each is aligned to its items, and
-    the first of them to `alignment`, a multiple of 8.
+    `document` becomes the metadata value of `key`.  The tensors are sorted by falling item size,
+    then by name.  Therefore each tensor is aligned to its item size.  The first tensor is aligned
+    to `alignment`, a multiple of 8.
     """
     entries: dict[str, Any] = {"__metadata__": {key: document}}
     body = bytearray()
@@ -101,7 +105,7 @@ def pack(tensors: dict[str, Array], key: str, document: str, alignment: int = AL
 
 
 def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
-    """A regular file, mapped read-only; symbolic links are followed."""
+    """Map a regular file read-only.  Symbolic links are followed.  Raises `ModelFileError`."""
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
@@ -115,7 +119,7 @@ def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256, in hexadecimal, of a whole file, which is only read, not checked.
+    """Return the SHA-256 of a whole file in hexadecimal.  The content is not checked.
 
     Raises `ModelFileError` that names the file.
     """
@@ -126,7 +130,7 @@ def file_hash(path: str | os.PathLike[str]) -> str:
 
 
 def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
-    """Check a container and view its tensors, without a copy.  Raises `ModelFileError`."""
+    """Check a container.  Return views of its tensors, without a copy.  Raises `ModelFileError`."""
     view = memoryview(content)
     header, start = _header(view)
     metadata = header.pop("__metadata__", None)
@@ -144,7 +148,8 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     if hashlib.sha256(view[:-DIGEST_BYTES]).digest() != view[-DIGEST_BYTES:]:
         raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
     if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        content.madvise(mmap.MADV_DONTNEED)  # what is used will be read again; most may not be
+        # The checksum has read every page.  Release the pages, because most may stay unused.
+        content.madvise(mmap.MADV_DONTNEED)
     tensors = {
         name: np.frombuffer(
             view[start + entry.data_offsets[0] : start + entry.data_offsets[1]],
@@ -157,7 +162,7 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
 
 
 def compress(data: bytes) -> Array:
-    """xz, as an array."""
+    """Compress bytes with xz.  Return the result as an array."""
     if not 0 < len(data) <= MAX_UNPACKED_BYTES:
         raise ModelFileError(f"{len(data)} bytes to compress, not 1 to {MAX_UNPACKED_BYTES}")
     packed = lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=XZ_FILTERS)
@@ -165,7 +170,7 @@ def compress(data: bytes) -> Array:
 
 
 def decompress(name: str, packed: Array) -> bytes:
-    """Inverse of `compress`, bounded in output and memory.  Raises `ModelFileError`."""
+    """Invert `compress`, with limits of output and memory.  Raises `ModelFileError`."""
     try:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY)
         data = decoder.decompress(packed.tobytes(), max_length=MAX_UNPACKED_BYTES + 1)
@@ -179,10 +184,12 @@ def decompress(name: str, packed: Array) -> bytes:
 
 
 def deflate(tensor: Array, compact: bool) -> Array | None:
-    """A tensor as a zlib stream, or None where that does not pay.
+    """Return a tensor as a zlib stream, or None if deflating is not worthwhile.
 
-    It pays where it saves an eighth, and for large tensors never: they are mapped from the file,
-    and take longest to unpack.  With `compact` it pays where it saves more than it takes to tell.
+    Deflating is worthwhile if it saves an eighth of the size.  For a large tensor it is never
+    worthwhile, because a large tensor is mapped from the file and takes longest to unpack.  With
+    `compact`, deflating is worthwhile if it saves more bytes than its declaration in the header
+    takes.
     """
     if tensor.nbytes > LARGE_BYTES and not compact:
         return None
@@ -192,7 +199,7 @@ def deflate(tensor: Array, compact: bool) -> Array | None:
 
 
 def inflate(name: str, packed: Array, dtype: Code, shape: list[int]) -> Array:
-    """Inverse of `deflate`, bounded in output by the shape.  Raises `ModelFileError`."""
+    """Invert `deflate`.  The shape limits the output.  Raises `ModelFileError`."""
     kind = np.dtype(DTYPES[dtype])
     size = kind.itemsize * math.prod(shape)
     if packed.dtype != np.uint8:
@@ -208,7 +215,7 @@ def inflate(name: str, packed: Array, dtype: Code, shape: list[int]) -> Array:
 
 
 def _header(view: memoryview) -> tuple[dict[str, Any], int]:
-    """The JSON object at the beginning, and where the data starts."""
+    """Return the JSON object of the header, and the position of the data."""
     length = int.from_bytes(view[:8], "little")
     if len(view) < 8 or length > len(view) - 8:
         raise ModelFileError("truncated, or not a safetensors file: the header is not complete")
@@ -225,7 +232,7 @@ def _header(view: memoryview) -> tuple[dict[str, Any], int]:
 
 
 def _check_layout(entries: dict[str, Entry], size: int) -> None:
-    """Tensors follow one another without gap or overlap, aligned, and the digest is the last."""
+    """Check that the tensors are contiguous and aligned, and that the digest is the last tensor."""
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
         told = f"tensor {name!r}"
@@ -249,7 +256,7 @@ def _check_layout(entries: dict[str, Entry], size: int) -> None:
 
 
 def _json(text: str, what: str) -> Any:
-    """JSON without duplicate keys, NaN or infinity."""
+    """Parse JSON without duplicate keys, NaN or infinity."""
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

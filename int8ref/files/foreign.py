@@ -1,7 +1,7 @@
-"""Files that are given for a model and are none: what each is, by its first bytes, and what helps.
+"""Recognises files that are given as a model and are no model, by their first bytes.
 
-Nothing is unpacked here, and nothing is run: the first bytes are looked at, or the names in a
-folder.
+Nothing is unpacked, and nothing is run.  The functions read only the first bytes of a file, or the
+names in a folder.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 HEAD_BYTES = 1 << 16
-"""What is looked at: an int8ref model names itself in its first bytes."""
+"""Number of bytes that are read.  A model file of int8ref has its mark in its first bytes."""
 MAX_TENSORS = 1 << 16
-"""Of a checkpoint of Marian's."""
+"""Largest number of tensors of a Marian checkpoint."""
 MARK = b'{"__metadata__":{"int8ref":'
 IMPORT = "import it with: python -m weights_import"
 PICKLE = "export the weights as safetensors, then"
@@ -32,21 +32,22 @@ KINDS = (
     (0, b"\x93NUMPY", "a single NumPy array, not a model"),
     (0, b"%PDF", "a PDF document, not a model"),
 )
-"""Where a file has which bytes, and what it is then."""
+"""Offset, bytes at the offset, and the description of the file."""
 CHECKPOINT_FILES = ("config.json", "model.bin", "model.safetensors", "params.json")
 CHECKPOINT_ENDINGS = (".npz", ".bin", ".safetensors")
 
 
 def told(path: str | os.PathLike[str], error: str) -> str:
-    """What is wrong with a file that is given for a model, and was found to have this error.
+    """Return an error message for a file that was given as a model and has the fault `error`.
 
-    It is what the file is, if that is another thing, else the error, and what may help.
+    The message names the kind of the file, such as a pickle.  For an unknown kind, the message is
+    `error`, sometimes with advice.
     """
     place = Path(path)
     try:
         if place.is_dir():
             return _folder(place) or error
-        if not place.is_file():  # a pipe, which nobody may ever write to
+        if not place.is_file():  # a pipe may have no writer
             return error
         with place.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -81,7 +82,7 @@ def _file(place: Path, head: bytes) -> str | None:
 
 
 def _archive(place: Path, head: bytes) -> str:
-    """A zip archive, by the name of the first file in it."""
+    """Describe a zip archive by the name of its first file."""
     name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if name.endswith(b"data.pkl"):
         return f"a pickle, which is never opened: {PICKLE} {IMPORT}"
@@ -91,7 +92,7 @@ def _archive(place: Path, head: bytes) -> str:
 
 
 def _is_checkpoint(head: bytes) -> bool:
-    """Whether this begins as a file of Marian (.bin) or of CTranslate2 (model.bin) does."""
+    """Return whether the bytes begin a checkpoint of Marian (.bin) or CTranslate2 (model.bin)."""
     version, tensors = (int.from_bytes(head[at : at + 8], "little") for at in (0, 8))
     marian = version == 1 and 0 < tensors <= MAX_TENSORS
     length = int.from_bytes(head[4:6], "little")
@@ -99,7 +100,10 @@ def _is_checkpoint(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether this is UTF-8 without control characters; its last character may be cut."""
+    """Return whether the bytes are UTF-8 without control characters.
+
+    The last character may be cut.
+    """
     try:
         text = head.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Imports a checkpoint into the cache, by the importer as a child: the engine has no floats."""
+"""Imports a checkpoint into the cache, in a child process, because the engine has no floats."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(1 << 26),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
 }
-"""Of an import, unless the user says otherwise: the GNU C library hands out memory again, and does
-not fetch it from the system for every large array.  It changes no bit."""
+"""Environment of an import, unless the user sets these variables.
+
+The GNU C library then keeps freed memory.  Otherwise it requests memory from the operating system
+for every large array.  The variables change no bit.
+"""
 
 _log = logging.getLogger(__name__)
 
 
 def import_model(name: str, checkpoint: Path, cached: Path) -> Path:
-    """Import a checkpoint as a file of the cache.
+    """Import a checkpoint as a file of the cache.  Return the path of the file.
 
-    The importer writes to a temporary folder.  Where the cache cannot take the file, it stays
-    there, and lasts as long as this process.  Raises `ModelError`.
+    The importer writes into a temporary folder.  If the cache cannot store the file, the file stays
+    in this folder until the process ends.  Raises `ModelError`.
     """
     try:
         workplace = temporary.make(cached.parent)
@@ -49,12 +52,12 @@ def import_model(name: str, checkpoint: Path, cached: Path) -> Path:
 
 
 def _keep(path: Path, cached: Path) -> bool:
-    """Put a file, if there is one, into the cache; whether that was possible."""
+    """Copy a file into the cache if the file exists.  Return False if the cache cannot store it."""
     return not path.exists() or keep(cached, path.read_bytes())
 
 
 def _run(name: str, checkpoint: Path, output: Path) -> None:
-    """Run the importer, and log what it tells."""
+    """Run the importer, and log its messages."""
     unset = {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
     with child.running(
         "weights_import",
@@ -71,7 +74,7 @@ def _run(name: str, checkpoint: Path, output: Path) -> None:
 
 
 def _follow(process: subprocess.Popen[bytes], what: str) -> list[str]:
-    """Log the lines of a process, each as a step of `what`; the lines."""
+    """Log each line of a process as a step of `what`.  Return the lines."""
     steps, lines = Steps(_log), list[str]()
 
     def read(output: IO[bytes]) -> None:

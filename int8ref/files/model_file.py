@@ -1,15 +1,14 @@
-"""One file a model: a `.safetensors` container with a strictly checked header.
+"""The model file: a `.safetensors` container with a strictly checked header.
 
     u64 length | JSON header, padded | tensors of the program | tokenizers (xz) | sha256
 
 Any safetensors reader can read the tensors.  The metadata value `int8ref` holds one JSON document:
-format and arithmetic version, the Program, which tensor is which tokenizer, which small tensors are
-zlib streams, and where the weights come from.  The last 32 bytes are the SHA-256 of everything
-before them, so that a damaged file is told from a sound one in the pass that also gives the file's
-hash.
+the versions of format and arithmetic, the Program, the tensors of the tokenizers, the small tensors
+that are zlib streams, and the origin of the weights.  The last 32 bytes are the SHA-256 of all
+bytes before them.  One pass over the file detects damage and computes the hash of the file.
 
-A file is data from a stranger.  Nothing in it is executed, sizes are checked before memory is
-taken, and whatever is wrong raises `ModelFileError` that names the file and the fault.
+A file is data from a stranger.  Nothing in the file is executed.  Sizes are checked before memory
+is allocated.  Every fault raises `ModelFileError`, which names the file and the fault.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from int8ref.spec import arithmetic
 from int8ref.spec.scope import ProgramError
 
 FORMAT = 1
-"""Version of the file's layout; the arithmetic has a version of its own."""
+"""Version of the layout of the file.  The arithmetic has its own version."""
 SOURCE_TOKENIZER: Literal["tokenizer.source"] = "tokenizer.source"
 TARGET_TOKENIZER: Literal["tokenizer.target"] = "tokenizer.target"
 METADATA = "int8ref"
 UNPACKED = "unpacked"
-"""What a file holds compressed, kept as it is used: to unpack it takes a tenth of a start."""
+"""Kind of the cache entry with the unpacked tensors, because unpacking takes a tenth of a start."""
 
 NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
-"""What names and languages in a header consist of, as in a regular expression; most of them."""
+"""Characters of names and languages in a header, as in a regular expression, and maximum length."""
 
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
@@ -52,7 +51,7 @@ __all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save",
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """How text becomes token ids: the kind of tokenizer, and its model's bytes."""
+    """The kind of a tokenizer, and the bytes of its model."""
 
     kind: Literal["sentencepiece"]
     model: bytes
@@ -63,16 +62,16 @@ class Tokenizer:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """All that a translation needs.
+    """The content of a model file.
 
-    name         short name, such as en-pt
-    languages    codes of source and target language
-    program      what is computed
-    tensors      the constants the program names; read-only
-    source, target   tokenizers, often the same
-    provenance   where the weights come from, as text by key: source, source_sha256,
-                 calibration_sha256, licence, origin, importer options
-    shortlist    lexical shortlist, if there is one; it is kept in a file of its own
+    name            short name, such as en-pt
+    languages       codes of source and target language
+    program         the operations of the model
+    tensors         the constants that the program names; read-only
+    source, target  tokenizers, often equal
+    provenance      origin of the weights, as text by key: source, source_sha256,
+                    calibration_sha256, licence, origin, importer options
+    shortlist       lexical shortlist, or None.  A shortlist has its own file.
     """
 
     name: str
@@ -91,18 +90,18 @@ class Model:
 
     @property
     def types(self) -> Checked:
-        """Types of all values of the program.  Raises `ProgramError` where it is not sound."""
+        """Types of all values of the program.  Raises `ProgramError` if the program is invalid."""
         known = self._as_read()
         return known.types if known else validate(self.program, self.tensors)
 
     @property
     def digest(self) -> str | None:
-        """The digest at the end of the file that all tensors are of; None where they are others."""
+        """The digest at the end of the file, or None if a tensor is not the tensor of the file."""
         known = self._as_read()
         return known.digest if known else None
 
     def _as_read(self) -> _Read | None:
-        """What was found when the file was read, if nothing has changed since."""
+        """Return the data of the reading, or None if a tensor has changed since then."""
         known, tensors = self._read, self.tensors
         if known is None or known.tensors.keys() != tensors.keys():
             return None
@@ -111,7 +110,7 @@ class Model:
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """What reading a file has found: its digest, its tensors, and the types of its program."""
+    """Data of the reading of a file: its digest, its tensors, and the types of its program."""
 
     digest: str
     tensors: Tensors
@@ -129,7 +128,7 @@ class _Versions(msgspec.Struct, frozen=True):
 
 
 class _Deflated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a tensor that the container holds as a zlib stream becomes."""
+    """Type and shape of a tensor that the container stores as a zlib stream."""
 
     dtype: container.Code
     shape: container.Shape
@@ -148,11 +147,10 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def serialize(model: Model, compact: bool = False) -> bytes:
-    """The model as the bytes of its file: the same model gives the same bytes.
+    """Return the bytes of a model file.  Equal models give equal bytes.
 
-    `compact`: a smaller file, with the weights as zlib streams too; see `container.deflate`.
-    Raises `ProgramError` for an unsound program, `ModelFileError` for what a file cannot hold: the
-    header is held to what the reader demands.
+    `compact`: deflate also the weights, see `container.deflate`.  Raises `ProgramError` for an
+    invalid program, and `ModelFileError` for a header that `load` would reject.
     """
     validate(model.program, model.tensors)
     reserved = sorted({SOURCE_TOKENIZER, TARGET_TOKENIZER, DIGEST} & model.tensors.keys())
@@ -179,19 +177,19 @@ def serialize(model: Model, compact: bool = False) -> bytes:
 
 
 def save(path: str | os.PathLike[str], model: Model, compact: bool = False) -> None:
-    """Write the model's file, whole or not at all (see `storage.write_whole`, `serialize`).
+    """Write a model file atomically (see `storage.write_whole` and `serialize`).
 
-    Raises what `serialize` raises, and `OSError` where the folder cannot be written.
+    Raises the errors of `serialize`, and `OSError` if the folder is not writable.
     """
     write_whole(path, serialize(model, compact))
 
 
 def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
-    """Read and check a model's file; its tensors are read-only views of the mapped file.
+    """Read and check a model file.  The tensors are read-only views of the mapped file.
 
-    A shortlist beside it (`shortlist.beside`) is read too.  The files must not be changed while the
-    model is in use (replacing them by a rename is safe).  With `keep_unpacked`, what the file holds
-    compressed is kept in the cache, for the next time.  Raises `ModelFileError`.
+    The function also reads a shortlist beside the model (`shortlist.beside`).  The files must not
+    change while the model is in use.  Replacing a file by a rename is safe.  `keep_unpacked`: store
+    the unpacked tensors in the cache for the next process.  Raises `ModelFileError`.
     """
     try:
         contents = container.unpack(container.map_file(path), METADATA)
@@ -228,9 +226,10 @@ def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
 
 
 def model_hash(model: Model | str | os.PathLike[str]) -> str:
-    """SHA-256, in hexadecimal, of the whole file: of one on disk, or of the one `save` would write.
+    """Return the SHA-256 of a whole model file in hexadecimal.
 
-    A file is only read, not checked.  Raises `ModelFileError`.
+    For a `Model`, this is the hash of the file that `save` would write.  A file is read, but not
+    checked.  Raises `ModelFileError`.
     """
     if isinstance(model, Model):
         return hashlib.sha256(serialize(model)).hexdigest()
@@ -238,7 +237,7 @@ def model_hash(model: Model | str | os.PathLike[str]) -> str:
 
 
 def _deflate(tensors: Tensors, compact: bool) -> tuple[Tensors, dict[str, _Deflated]]:
-    """The tensors as the container holds them, and what those it holds as zlib streams become."""
+    """Return the tensors as the container stores them, and the declarations of deflated tensors."""
     stored = dict(tensors)
     deflated: dict[str, _Deflated] = {}
     codes = {np.dtype(kind): code for code, kind in container.DTYPES.items()}
@@ -248,14 +247,14 @@ def _deflate(tensors: Tensors, compact: bool) -> tuple[Tensors, dict[str, _Defla
         if packed is None:
             continue
         left = room + container.MAX_INFLATION * packed.nbytes - tensor.nbytes
-        if left >= 0:  # else a reader would refuse the file, see `_excess`
+        if left >= 0:  # else a reader would reject the file, see `_excess`
             room, stored[name] = left, packed
             deflated[name] = _Deflated(codes[tensor.dtype], list(tensor.shape))
     return stored, deflated
 
 
 def _excess(deflated: dict[str, _Deflated], packed: Tensors) -> int:
-    """Bytes that the deflated tensors unpack to beyond what the size of their streams allows."""
+    """Return by how many bytes the unpacked tensors exceed the limit of their streams."""
     unpacked = sum(
         np.dtype(container.DTYPES[entry.dtype]).itemsize * math.prod(entry.shape)
         for entry in deflated.values()
@@ -265,7 +264,7 @@ def _excess(deflated: dict[str, _Deflated], packed: Tensors) -> int:
 
 
 def _unpack(header: _Header, packed: Tensors) -> Tensors:
-    """What is compressed: tokenizers as bytes, and deflated tensors."""
+    """Return the unpacked tensors: tokenizers as bytes, and deflated tensors."""
     unpacked: Tensors = {}
     sides: set[str] = {header.source.tensor, header.target.tensor}
     for name in sorted(sides):
@@ -284,7 +283,7 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
 
 
 def _check_tokenizer(name: str, model: bytes) -> None:
-    """Raises ModelFileError for what SentencePiece itself must not see."""
+    """Raise `ModelFileError` for a tokenizer that the SentencePiece library cannot read safely."""
     try:
         sentencepiece_file.check(model)
     except sentencepiece_file.UnsafeModelError as error:
@@ -292,12 +291,11 @@ def _check_tokenizer(name: str, model: bytes) -> None:
 
 
 def _encode_header(header: _Header) -> str:
-    """The inverse of `_decode_header`, which must take it; raises `ModelFileError` that says why
-    not."""
+    """Encode a header, and check that `_decode_header` accepts it.  Raises `ModelFileError`."""
     _decode_header(msgspec.to_builtins(header))
     try:
         return msgspec.json.encode(header).decode()
-    except UnicodeEncodeError as error:  # of a file's name in the provenance
+    except UnicodeEncodeError as error:  # such as a file name in the provenance
         raise ModelFileError(f"header: {error.object!r} is not UTF-8") from None
 
 

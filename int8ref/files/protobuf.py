@@ -1,4 +1,4 @@
-"""The wire format of Protocol Buffers: the fields of a message, read strictly, and written."""
+"""Reads and writes the wire format of Protocol Buffers.  Reading is strict."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ SIZES = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
 
 
 def fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Number, wire type and value of each field of a message; raises IndexError where one is cut.
+    """Yield the number, the wire type and the value of each field of a message.
 
-    A varint is its bytes as they are; of the others only the value is.
+    The value of a varint is its encoded bytes.  A value of another type is the content alone.
+    Raises IndexError if a field is cut.
     """
     at = 0
     while at < len(content):
@@ -34,13 +35,16 @@ def fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def field(number: int, kind: int, value: bytes) -> bytes:
-    """The inverse of `fields`."""
+    """Encode one field: the inverse of `fields`."""
     size = varint(len(value)) if kind == BYTES else b""
     return varint(number << 3 | kind) + size + value
 
 
 def varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; all but the last byte have the top bit."""
+    """Encode a number with seven bits a byte, the lowest first.
+
+    All bytes except the last one have bit 7 set.
+    """
     found = bytearray()
     while number >= 0x80:
         found.append(number & 0x7F | 0x80)
@@ -49,7 +53,7 @@ def varint(number: int) -> bytes:
 
 
 def _read_varint(content: bytes, at: int) -> tuple[int, int]:
-    """A number of at most 10 bytes, and where it ends."""
+    """Return a number of at most 10 bytes, and the position of its end."""
     number = 0
     for i in range(10):
         byte = content[at + i]

@@ -1,8 +1,8 @@
-"""What a SentencePiece model must be before the library may see it.
+"""Checks a SentencePiece model before the SentencePiece library reads it.
 
-The library trusts the tables of a model.  Its normaliser follows a double array (Aoe 1989, as
-Darts-clone lays it out) without asking where that ends: a damaged table makes it read beyond the
-file, which ends the process.
+The library does not check the tables of a model.  Its normaliser follows a double array (Aoe 1989,
+in the layout of Darts-clone) without a check of the bounds.  A damaged table makes the library read
+beyond the end of the file, and the process crashes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ PIECES, NORMALIZERS, CHARACTER_MAP = 1, (3, 5), 2
 PIECE, TYPE, USER_DEFINED = 1, 3, b"\x04"
 
 MOST_MATCHES = 32
-"""The library has room for so many keys of a character map that are prefixes of one text."""
+"""Capacity of the library: number of keys of a character map that are prefixes of one text."""
 MOST_PREFIXES = 64
-"""And for so many user-defined pieces."""
+"""Capacity of the library: number of user-defined pieces that are prefixes of one text."""
 MOST_BYTES = 1024
-"""Longest key of a character map."""
+"""Largest length of a key of a character map."""
 
 HAS_LEAF, WIDE_OFFSET = np.uint32(1 << 8), np.uint32(1 << 9)
 VALUE = np.uint32((1 << 31) - 1)
@@ -34,11 +34,11 @@ Places = npt.NDArray[np.int64]
 
 
 class UnsafeModelError(ValueError):
-    """A SentencePiece model that the library must not see: the message says why."""
+    """The SentencePiece library cannot read this model safely.  The message says why."""
 
 
 def check(model: bytes) -> None:
-    """Check what the library takes on trust.  Raises UnsafeModelError."""
+    """Check everything that the library does not check.  Raises `UnsafeModelError`."""
     try:
         top = list(_values(model))
         normalizers = (value for number, value in top if number in NORMALIZERS)
@@ -55,12 +55,12 @@ def check(model: bytes) -> None:
 
 
 def _values(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and value of each field of a message."""
+    """Yield the number and the value of each field of a message."""
     return ((number, value) for number, _, value in protobuf.fields(message))
 
 
 def _check_prefixes(pieces: Iterable[bytes]) -> None:
-    """No text may begin with more user-defined pieces than there is room for."""
+    """Check that no text begins with more than MOST_PREFIXES user-defined pieces."""
     prefixes: list[bytes] = []
     for piece in sorted(set(pieces)):
         while prefixes and not piece.startswith(prefixes[-1]):
@@ -71,7 +71,7 @@ def _check_prefixes(pieces: Iterable[bytes]) -> None:
 
 
 def _check_map(content: bytes) -> None:
-    """Check a character map: the size of the double array, the array, and what keys become."""
+    """Check a character map: the size of the double array, the array, and the replacement texts."""
     size = int.from_bytes(content[:4], "little")
     if len(content) <= 4 or size % 4 or not 4 <= size < len(content) - 4:
         raise UnsafeModelError(f"a character map of {len(content)} bytes with {size} of an array")
@@ -82,15 +82,16 @@ def _check_map(content: bytes) -> None:
         raise UnsafeModelError(f"character map: {error}") from None
     if texts[-1]:
         raise UnsafeModelError("the texts of a character map do not end with 0")
-    starts = np.frombuffer(texts, np.uint8) & 0xC0 != 0x80  # of a character in UTF-8
+    starts = np.frombuffer(texts, np.uint8) & 0xC0 != 0x80  # first bytes of characters
     _follow(np.frombuffer(content[4 : 4 + size], "<u4"), starts)
 
 
 def _follow(units: Units, starts: npt.NDArray[np.bool_]) -> None:
-    """Go wherever a text may lead, all nodes of one depth at once.
+    """Follow all paths of the double array.  One pass handles all nodes of one depth.
 
-    The children of a node at `base` are the units `base ^ byte` whose label is that byte, so the
-    library reads units `base` to `base | 255`; the value of a node with a leaf is at its base.
+    The children of a node at `base` are the units `base ^ byte` whose label is `byte`.  Therefore
+    the library reads the units `base` to `base | 255`.  A node with a leaf stores its value at its
+    base.
     """
     places = np.arange(len(units))
     parents = np.where(units >> np.uint32(31), -1, places ^ (units & np.uint32(0xFF)))
@@ -113,7 +114,7 @@ def _follow(units: Units, starts: npt.NDArray[np.bool_]) -> None:
 
 
 def _bases(units: Units, nodes: Places) -> Places:
-    """Where the children of nodes are counted from."""
+    """Return the base of the children of each node."""
     found = units[nodes]
     offsets = found >> np.uint32(10)
     offsets = np.where(found & WIDE_OFFSET, offsets.astype(np.int64) << 8, offsets)
@@ -121,8 +122,10 @@ def _bases(units: Units, nodes: Places) -> Places:
 
 
 def _children(bases: Places, parents: Places, order: Places) -> tuple[Places, Places]:
-    """The children of nodes, and for each of them the index of its node; `order` sorts units by the
-    base that they may be children of, which are `parents`."""
+    """Return the children of all nodes, and for each child the index of its node.
+
+    `order` sorts the units by the base of their possible parents.  `parents`: these bases, sorted.
+    """
     first, last = np.searchsorted(parents, bases), np.searchsorted(parents, bases, "right")
     counts = last - first
     came_from = np.repeat(np.arange(len(bases)), counts)
@@ -131,7 +134,7 @@ def _children(bases: Places, parents: Places, order: Places) -> tuple[Places, Pl
 
 
 def _check_leaves(units: Units, bases: Places, starts: npt.NDArray[np.bool_]) -> None:
-    """The values of leaves are places where a text begins."""
+    """Check that the value of each leaf is the beginning of a replacement text."""
     if len(bases) == 0:
         return
     if int(bases.max()) >= len(units):
@@ -142,7 +145,7 @@ def _check_leaves(units: Units, bases: Places, starts: npt.NDArray[np.bool_]) ->
 
 
 def _merged(bases: Places, matches: Places) -> tuple[Places, Places]:
-    """Nodes that share their children, once, with the most matches of any way there."""
+    """Merge nodes that share their children.  Keep the largest number of matches."""
     found, index = np.unique(bases, return_inverse=True)
     most = np.zeros(len(found), np.int64)
     np.maximum.at(most, index, matches)

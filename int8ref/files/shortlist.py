@@ -1,9 +1,10 @@
-"""A lexical shortlist: which target tokens a source sentence may be translated with.
+"""A lexical shortlist: the target tokens that may translate a source sentence.
 
-A sentence's candidates depend on that sentence alone, never on its neighbours in a batch, so the
-batch changes no bit.  (Marian's restriction is the union over a batch; the lists are the same.)
+The candidates of a sentence depend only on this sentence, and never on its neighbours in a batch.
+Therefore the batch changes no bit.  (Marian takes the union of the candidates over a batch.  The
+lists are the same.)
 
-A shortlist lies beside its model, in a container of the same kind: MODEL.shortlist.safetensors.
+The file of a shortlist is a container beside its model: MODEL.shortlist.safetensors.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 @dataclass(frozen=True, eq=False)
 class Shortlist:
-    """For every source token the target tokens it is translated with.
+    """For every source token, the target tokens that may translate it.
 
     frequent     the target tokens 0 to frequent - 1 are candidates of every sentence
-    shared       whether source and target have one vocabulary: a source token may then be copied
-    tokenizers   `tokenizers_hash` of the model that it is for: what its numbers mean
-    offsets      int32 [source vocabulary + 1]: where the list of each source token begins
-    tokens       int16 or int32: the lists, one after the other
-    provenance   where it comes from, as text by key
+    shared       True if source and target have one vocabulary.  A source token may then be copied.
+    tokenizers   `tokenizers_hash` of the model to which the token ids belong
+    offsets      int32 [source vocabulary + 1]: position of the list of each source token in tokens
+    tokens       int16 or int32: all lists in sequence
+    provenance   origin of the lists, as text by key
     """
 
     frequent: int
@@ -58,7 +59,7 @@ class Shortlist:
     provenance: dict[str, str]
 
     def __post_init__(self) -> None:
-        """Raises ModelFileError for lists that are not what they should be."""
+        """Raises `ModelFileError` if the lists are invalid."""
         offsets, tokens = self.offsets, self.tokens
         if offsets.ndim != 1 or offsets.dtype != np.int32 or len(offsets) < 2:
             raise ModelFileError("shortlist: offsets are not an int32 vector")
@@ -74,7 +75,7 @@ class Shortlist:
         return f"<Shortlist, {self.frequent} frequent tokens, {lists} lists of {size} tokens>"
 
     def fits(self, source_vocabulary: int, target_vocabulary: int, tokenizers: str) -> bool:
-        """Whether it belongs to vocabularies of these sizes, and to these `tokenizers`."""
+        """Return whether the shortlist fits the sizes of the vocabularies and the tokenizers."""
         largest = max(self.frequent - 1, int(self.tokens.max(initial=0)))
         return (
             len(self.offsets) == source_vocabulary + 1
@@ -84,10 +85,10 @@ class Shortlist:
         )
 
     def candidates(self, source: Sequence[int], eos: int) -> npt.NDArray[np.int32]:
-        """The target tokens that a sentence may be translated with, rising, int32 [count].
+        """Return the candidates of a sentence as rising token ids, int32 [count].
 
-        They are the frequent ones, `eos`, the lists of the sentence's tokens, and where the
-        vocabulary is shared those tokens themselves.
+        The candidates are the frequent tokens, `eos`, and the tokens in the lists of the source
+        tokens.  If the vocabulary is shared, the source tokens are also candidates.
         """
         own = sorted(set(source))
         lists = [self.tokens[self.offsets[t] : self.offsets[t + 1]] for t in own]
@@ -100,19 +101,19 @@ class Shortlist:
 
 
 def tokenizers_hash(source: bytes, target: bytes) -> str:
-    """SHA-256, in hexadecimal, of the SHA-256 of both tokenizers' models, one after the other."""
+    """Return the SHA-256, in hexadecimal, of the two SHA-256 of the tokenizer models."""
     both = (hashlib.sha256(model).digest() for model in (source, target))
     return hashlib.sha256(b"".join(both)).hexdigest()
 
 
 def beside(model: str | os.PathLike[str]) -> Path:
-    """Where the shortlist of a model file lies, if it has one."""
+    """Return the path of the shortlist of a model file.  The file may be missing."""
     path = Path(model)
     return path.with_name(path.name.removesuffix(".safetensors") + SUFFIX)
 
 
 def serialize(shortlist: Shortlist) -> bytes:
-    """The bytes of its file: the same shortlist gives the same bytes."""
+    """Return the bytes of the file.  Equal shortlists give equal bytes."""
     header = _Header(
         format=FORMAT,
         frequent=shortlist.frequent,
@@ -125,12 +126,12 @@ def serialize(shortlist: Shortlist) -> bytes:
 
 
 def save(path: str | os.PathLike[str], shortlist: Shortlist) -> None:
-    """Write its file, whole or not at all.  Raises `OSError`."""
+    """Write the file atomically.  Raises `OSError`."""
     write_whole(path, serialize(shortlist))
 
 
 def load(path: str | os.PathLike[str]) -> Shortlist:
-    """Read and check a shortlist's file; its tensors are views of the mapped file.
+    """Read and check the file of a shortlist.  The tensors are views of the mapped file.
 
     Raises `ModelFileError`.
     """

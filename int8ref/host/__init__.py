@@ -1,1 +1,1 @@
-"""What the machine offers: its CPU, its cache folder, locks, processes and what is installed."""
+"""Services of the machine: CPU, cache folder, locks, child processes, installed packages."""

@@ -1,7 +1,7 @@
-"""Whether an ARM CPU has dot products of 8-bit integers (SDOT), which LLVM does not tell of.
+"""Detects dot products of 8-bit integers (SDOT) on ARM CPUs, because LLVM does not report them.
 
-Each system tells it in its own way: Linux by a name in its description of the CPU, macOS by a value
-of the kernel, Windows by a function.
+Linux reports the feature in its description of the CPU.  macOS reports it as a value of the kernel.
+Windows reports it through a function.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WINDOWS_FEATURE = 43
 
 
 def has_dot_products(described: Sequence[str]) -> bool:
-    """Whether the CPU has them; `described`: the lines of Linux's description of it."""
+    """Return whether the CPU has SDOT.  `described`: lines of Linux's description of the CPU."""
     if sys.platform == "darwin":
         return _macos_value(MACOS_VALUE) == 1
     if sys.platform == "win32":
@@ -29,7 +29,7 @@ def has_dot_products(described: Sequence[str]) -> bool:
 
 
 def _macos_value(name: bytes) -> int:
-    """A value of the kernel of macOS; 0 where it has none of this name."""
+    """Return a value of the macOS kernel, or 0 if the kernel has no value of this name."""
     value = ctypes.c_int(0)
     size = ctypes.c_size_t(ctypes.sizeof(value))
     library = ctypes.CDLL(None)

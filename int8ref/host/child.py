@@ -1,10 +1,11 @@
-"""Modules that run as programs of their own, in a child process, which ends with its parent.
+"""Runs a module in a child process that ends when its parent ends.
 
     python -m int8ref.host.child FOLDER MODULE ARGUMENT ...
 
-runs a module as `python -m` does, until standard input ends.  The parent holds the other end of
-that pipe, and the system closes it when the parent ends, however that happens.  What the parent
-writes there is for the module (`given`).  FOLDER, unless it is empty, is then removed.
+This command runs MODULE as `python -m` does, until standard input ends.  The parent holds the other
+end of the pipe.  The operating system closes the pipe when the parent ends, also after a kill.
+`given` yields the bytes that the parent writes.  At the end, the child removes FOLDER, unless
+FOLDER is empty.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from typing import Any
 from int8ref.host import storage
 
 PATIENCE_SECONDS = 0.5
-"""How long a child may take to end when its input does."""
+"""Time that a child has to end after its standard input ended.  Then it is killed."""
 NONE: Mapping[str, str | None] = {}
 
 _given: queue.SimpleQueue[int] = queue.SimpleQueue()
 
 
 def program(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
-    """Command and environment for a module, with this interpreter and what it can import.
+    """Return the command and the environment that run a module with this interpreter.
 
-    The current folder is not searched for modules unless this process searches it.  Raises OSError
-    where the interpreter is not known.
+    The child can import the same modules as this process.  It searches the current folder for
+    modules only if this process searches it.  Raises OSError if the path of the interpreter is
+    unknown.
     """
     if not sys.executable:
         raise OSError("this Python does not know where its interpreter is")
@@ -49,11 +51,13 @@ def running(
     workplace: str = "",
     **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A module as a child, which is gone when the block is left, or when this process is.
+    """Run a module as a child.  The child ends when the block ends, or when this process ends.
 
-    `changes`: of the environment; None takes a variable away.  `workplace`: a folder that is of no
-    use without this process.  `options`: of `subprocess.Popen`.  Interrupts from the terminal are
-    for this process alone.
+    changes    changes of the environment; None removes a variable
+    workplace  folder that is useless without this process, or ""
+    options    options of `subprocess.Popen`
+
+    Interrupts from the terminal reach only this process.
     """
     command, environment = program(f"{__package__}.child", workplace, module, *arguments)
     changed = {**environment, "INT8REF_CACHE": str(storage.cache_folder()), **changes}
@@ -72,31 +76,31 @@ def running(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a child: at its own will, else by force."""
+    """End a child: close its standard input, wait, then kill it."""
     assert process.stdin is not None
     process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
         process.wait(PATIENCE_SECONDS)
     process.kill()
-    with process:  # which waits, and closes its pipes
+    with process:  # waits for the child and closes its pipes
         pass
 
 
 def _apart() -> dict[str, Any]:
-    """Arguments of `Popen` for a child that signals from the terminal do not reach."""
+    """Return arguments of `Popen` for a child that receives no signals from the terminal."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"process_group": 0}
 
 
 def given() -> Iterator[int]:
-    """The bytes that the parent sends, for ever."""
+    """Yield the bytes that the parent sends.  The iterator never ends."""
     while True:
         yield _given.get()
 
 
 def main(arguments: list[str]) -> None:
-    """Run a module, see above."""
+    """Run a module.  The arguments are FOLDER, MODULE and the arguments of the module."""
     import runpy
 
     workplace, *sys.argv = arguments

@@ -1,7 +1,7 @@
-"""The CPU that Numba compiles for, found without Numba, whose import takes long.
+"""Detects the CPU that Numba compiles for, without Numba, because importing Numba takes long.
 
-LLVM's import takes time and memory, too: what it says of a CPU is kept in the cache folder, where
-the system describes the CPU without it.
+Importing LLVM also takes time and memory.  Where the operating system describes the CPU, the cache
+folder stores LLVM's answer under the digest of this description.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from int8ref.errors import UserError
 from int8ref.host import arm, installed, storage
 
 WITHOUT_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
-"""CPUs on which Numba uses no AVX unless NUMBA_ENABLE_AVX says so."""
+"""CPUs on which Numba uses AVX only if NUMBA_ENABLE_AVX is set."""
 SETTINGS = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
 
 ARM = ("aarch64", "arm64")
@@ -26,17 +26,17 @@ TELLING = {
     "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
     "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
 }  # fmt: skip
-"""What Linux says of a processor that LLVM's name and features of it could follow from."""
+"""Fields of Linux's description of a processor on which LLVM's name and features may depend."""
 FORMAT = 2
-"""Version of what is kept of a CPU."""
+"""Version of the cache entry."""
 ENOUGH = 1 << 14
-"""Bytes that hold the description of one processor."""
+"""Number of bytes that contains the description of the first processor."""
 
 
 def cpu() -> tuple[str, str, str]:
-    """LLVM's triple, name and features ("+avx2,-avx512f,..."): Numba's `magic_tuple`.
+    """Return LLVM's triple, name and features ("+avx2,-avx512f,..."): Numba's `magic_tuple`.
 
-    As Numba does, it heeds `SETTINGS` in the environment.
+    The environment variables `SETTINGS` change the result, as in Numba.
     """
     described = _described()
     if not described:
@@ -54,9 +54,10 @@ def cpu() -> tuple[str, str, str]:
 
 @cache
 def compilers() -> tuple[str, ...]:
-    """The versions of what compiles; and LLVM's library, which may be built anew for the same.
+    """Return the versions of Numba and llvmlite, and the name and size of LLVM's library.
 
-    They are looked up once in a process, as that takes milliseconds.
+    A new build of the library may have the same version, so the size distinguishes the builds.  One
+    process reads the versions once, because reading takes milliseconds.
     """
     versions = [f"{name} {installed.version(name)}" for name in ("numba", "llvmlite")]
     found = find_spec("llvmlite")
@@ -69,7 +70,7 @@ def compilers() -> tuple[str, ...]:
 
 
 def _read(path: Path) -> tuple[str, str, str] | None:
-    """What was kept; None where nothing was, or it is damaged."""
+    """Return the cache entry, or None if the entry is missing or damaged."""
     try:
         digest, _, text = path.read_bytes().partition(b"\n")
     except OSError:
@@ -81,7 +82,7 @@ def _read(path: Path) -> tuple[str, str, str] | None:
 
 
 def _asked() -> tuple[str, str, str]:
-    """What LLVM says, and the system, which knows of more."""
+    """Ask LLVM for the CPU, and the operating system for features that LLVM does not report."""
     import llvmlite.binding as llvm
 
     triple = llvm.get_process_triple()
@@ -97,7 +98,7 @@ def _asked() -> tuple[str, str, str]:
 
 
 def lacking() -> list[str]:
-    """The features of `cpu` that this CPU does not have: code that uses one would crash."""
+    """Return the features of `cpu` that this CPU lacks.  Code that uses them would crash."""
     if "NUMBA_CPU_FEATURES" not in os.environ:
         return []
     import llvmlite.binding as llvm
@@ -108,15 +109,15 @@ def lacking() -> list[str]:
 
 
 def _split(features: str) -> list[tuple[str, str]]:
-    """("+", "avx2") and so on, of "+avx2,-avx512f"."""
+    """Split "+avx2,-avx512f" into pairs of sign and name: [("+", "avx2"), ("-", "avx512f")]."""
     return [(feature[0], feature[1:]) for feature in features.split(",") if feature]
 
 
 def identity() -> list[str]:
-    """What tells CPUs and settings apart for which `cpu` differs.
+    """Return texts that differ if `cpu` differs.
 
-    On Linux it is the kernel's description of the processor, which takes no LLVM to read; elsewhere
-    it is `cpu` itself.
+    On Linux the texts are the kernel's description of the processor, because reading it needs no
+    LLVM.  On other systems the texts are `cpu` itself.
     """
     return [*_settings(), *(_described() or cpu())]
 
@@ -126,9 +127,9 @@ def _settings() -> list[str]:
 
 
 def _described() -> list[str]:
-    """The telling lines about the first processor, if the system has any."""
+    """Return the lines of the fields `TELLING` for the first processor, or [] on other systems."""
     try:
-        with DESCRIPTION.open("rb") as file:  # each processor is described as it is read
+        with DESCRIPTION.open("rb") as file:  # the kernel writes each processor on reading
             text = file.read(ENOUGH).decode(errors="replace").split("\n\n")[0]
     except OSError:
         return []
@@ -138,12 +139,12 @@ def _described() -> list[str]:
 
 
 def _features(triple: str, name: str) -> str:
-    """The features of this CPU as LLVM writes them."""
+    """Return the features of this CPU in LLVM's notation."""
     import llvmlite.binding as llvm
 
     try:
         features = llvm.get_host_cpu_features()
-    except RuntimeError:  # LLVM cannot tell
+    except RuntimeError:  # LLVM does not support this system
         features = llvm.FeatureMap()
     if not _avx(name):
         features.update({feature: False for feature in features if feature.startswith("avx")})
@@ -154,7 +155,7 @@ def _features(triple: str, name: str) -> str:
 
 
 def _avx(name: str) -> bool:
-    """Whether Numba uses AVX; what it cannot read of its settings, it leaves at the default."""
+    """Return whether Numba uses AVX.  An unreadable NUMBA_ENABLE_AVX has no effect, as in Numba."""
     try:
         return bool(int(os.environ["NUMBA_ENABLE_AVX"]))
     except (KeyError, ValueError):

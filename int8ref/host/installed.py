@@ -1,6 +1,6 @@
-"""Installed distributions, found on the import path by the names of their folders.
+"""Finds installed distributions on the import path by the names of their folders.
 
-`importlib.metadata` finds them too, but importing it takes a tenth of a warm start.
+`importlib.metadata` also finds them, but importing it takes a tenth of a warm start.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 
 SUFFIX = ".dist-info"
 PACKAGE = Path(__file__).parents[1]
-"""The folder of int8ref."""
+"""The folder of the package int8ref."""
 
 
 def information(distribution: str) -> Path | None:
-    """The folder NAME-VERSION.dist-info of a distribution, the first on the import path.
+    """Return the first folder NAME-VERSION.dist-info of a distribution on the import path, or None.
 
-    Names are compared as PEP 503 has it: case, `-`, `_` and `.` make no difference.
+    The comparison of names follows PEP 503: it ignores case, and `-`, `_` and `.` are equal.
     """
     wanted = _normalized(distribution)
     for entry in sys.path:
@@ -32,17 +32,17 @@ def information(distribution: str) -> Path | None:
 
 
 def version(distribution: str) -> str:
-    """Its version.  Raises `importlib.metadata.PackageNotFoundError`."""
+    """Return the version of a distribution.  Raises `importlib.metadata.PackageNotFoundError`."""
     folder = information(distribution)
     if folder is not None:
         return folder.name.removesuffix(SUFFIX).rpartition("-")[2]
-    import importlib.metadata  # knows the other ways to install
+    import importlib.metadata  # finds distributions that are installed in other ways
 
     return importlib.metadata.version(distribution)
 
 
 def ours() -> str:
-    """The version of int8ref, which may lie on the import path without being installed."""
+    """Return the version of int8ref.  The package may be importable without being installed."""
     try:
         return version("int8ref")
     except ModuleNotFoundError:

@@ -1,6 +1,7 @@
-"""Locks between processes.  The system keeps them, and opens them when their process ends.
+"""Locks between processes.  The operating system releases a lock when its process ends.
 
-A lock belongs to an open file.  Some file systems have none: there, work may be done twice.
+A lock belongs to an open file.  Some file systems have no locks.  There, two processes may do the
+same work.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 INTERVAL_SECONDS = 0.1
-BINARY = getattr(os, "O_BINARY", 0)  # of Windows
+BINARY = getattr(os, "O_BINARY", 0)  # exists on Windows only
 
 
 def lock(descriptor: int) -> bool:
-    """Lock an open file unless somebody has; whether it is now locked for this descriptor.
+    """Try to lock an open file.  Return False if another descriptor holds the lock.
 
-    Raises OSError where there are no locks.
+    Raises OSError if the file system has no locks.
     """
     if sys.platform == "win32":
         import msvcrt
@@ -39,7 +40,7 @@ def lock(descriptor: int) -> bool:
 
 
 def is_at(descriptor: int, path: str | os.PathLike[str]) -> bool:
-    """Whether an open file is the one of this path."""
+    """Return whether the open file is the file at `path`."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except OSError:
@@ -48,25 +49,26 @@ def is_at(descriptor: int, path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def alone(path: Path, wait: Callable[[], object]) -> Iterator[None]:
-    """Only one process is in a block of the same lock file at any time.
+    """Let only one process at a time into the blocks of the same lock file.
 
-    `wait` is called before another one is waited for.  The file is made, and removed at the end.
-    Where it cannot be, or cannot be locked, the block is entered all the same.
+    The function creates the file, and removes it at the end.  It calls `wait` once before it waits
+    for another process.  If the file cannot be created or locked, the block runs without a lock.
     """
     descriptor = _acquired(path, wait)
     try:
         yield
     finally:
         if descriptor is not None:
-            with suppress(OSError):  # Windows keeps a file that is open
+            with suppress(OSError):  # Windows removes no open file
                 os.unlink(path)
             os.close(descriptor)
 
 
 def locked_file(paths: Iterator[Path]) -> tuple[int, Path]:
-    """The first of these files that can be made and locked, open for writing: none may be there.
+    """Create and lock the first possible file of `paths`.  Return its descriptor and its path.
 
-    Where files cannot be locked, it is not.  Raises OSError where none can be made.
+    The file is open for reading and writing.  A path must not exist.  If the file system has no
+    locks, the file is not locked.  Raises OSError if a file cannot be created.
     """
     for path in paths:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
@@ -75,12 +77,12 @@ def locked_file(paths: Iterator[Path]) -> tuple[int, Path]:
                 break
         except OSError:
             break
-        os.close(descriptor)  # `remove_abandoned` was faster
+        os.close(descriptor)  # `remove_abandoned` of another process removed or locked the file
     return descriptor, path
 
 
 def remove_abandoned(path: Path) -> bool:
-    """Remove a file that has outlived the process that kept it locked; whether it had."""
+    """Remove a file whose locking process has ended.  Return whether the file was removed."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDWR)
         try:
@@ -90,7 +92,7 @@ def remove_abandoned(path: Path) -> bool:
                 os.unlink(path)
         finally:
             os.close(descriptor)
-        if sys.platform == "win32":  # no file can be removed there that is open
+        if sys.platform == "win32":  # Windows removes no open file
             os.unlink(path)
         return True
     return False
@@ -110,7 +112,7 @@ def _acquired(path: Path, wait: Callable[[], object]) -> int | None:
             return None
         if locked and is_at(descriptor, path):
             return descriptor
-        os.close(descriptor)  # it is another's, or one that another has just removed
+        os.close(descriptor)  # another process holds the lock, or has just removed the file
         if not locked:
             if not waited:
                 wait()
@@ -122,5 +124,5 @@ def _opened(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:  # another user's
+    except PermissionError:  # the file belongs to another user
         return os.open(path, os.O_RDONLY)

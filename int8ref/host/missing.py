@@ -1,7 +1,7 @@
-"""What is said to whoever runs a command without what int8ref needs: one sentence, no traceback.
+"""Reports a missing dependency of a command in one sentence, without a traceback.
 
-It is for a Python, or an environment, that int8ref has not been installed for, and that finds it in
-the current folder.  Python older than 3.11 reads this file, too.
+This happens if a Python finds int8ref in the current folder, and int8ref is not installed for this
+Python.  A Python older than 3.11 must also be able to read this file.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ DEPENDENCIES = {
     "sentencepiece": "sentencepiece",
     "yaml": "PyYAML",
 }
-"""What is installed with int8ref: the name of the module, and that of the distribution."""
+"""Dependencies of int8ref: name of the module -> name of the distribution."""
 OLDEST = (3, 11)
 
 
 def tell() -> None:
-    """Tell it in place of a traceback, if this process is a command; and if Python is too old."""
-    command = sys.argv[:1] == ["-m"]  # so it is while `python -m` imports the package
+    """Check the version of Python.  Make a command report a missing dependency in one line."""
+    command = sys.argv[:1] == ["-m"]  # true while `python -m` imports the package
     if sys.version_info[:2] < OLDEST:
         told = f"int8ref needs Python 3.{OLDEST[1]} or later; this is {sys.version.split()[0]}"
         if command:
@@ -35,7 +35,7 @@ def tell() -> None:
 
 
 def _hook(kind: Any, error: Any, trace: Any) -> None:
-    """See `sys.excepthook`."""
+    """Implement `sys.excepthook`."""
     name = getattr(error, "name", None)
     if isinstance(error, ModuleNotFoundError) and name in DEPENDENCIES:
         print("int8ref: error: " + advice(name), file=sys.stderr)
@@ -44,7 +44,7 @@ def _hook(kind: Any, error: Any, trace: Any) -> None:
 
 
 def advice(module: str) -> str:
-    """What to type where a module is missing."""
+    """Return a message that says how to install the missing module."""
     python = sys.executable
     told = f"the package {DEPENDENCIES[module]} is not installed for {python}: type "
     folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

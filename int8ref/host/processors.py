@@ -1,4 +1,4 @@
-"""How many processors this process may use."""
+"""Counts the processors that this process may use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import os
 
 
 def processors() -> int:
-    """Those that the system lets it use, at least 1."""
+    """Return the number of processors that the operating system allows this process, at least 1."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,8 +1,8 @@
-"""What a long job tells of itself while somebody waits for it.
+"""Logs the progress of a long job while another thread waits for it.
 
-The job runs elsewhere, in a thread or a process, and hands over its steps; whoever needs what it
-makes follows them.  A step is logged when it comes.  While it lasts, its text is logged again and
-again at the level `PROGRESS`, with the seconds it has taken, for a line that moves.
+The job runs in a thread or a process, and sends its steps.  The waiting thread follows the steps:
+it logs each step when the step arrives.  While the step lasts, it logs the text again at the level
+`PROGRESS`, with the seconds so far.  A console shows these messages as one changing line.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import queue
 import time
 
 PROGRESS = logging.DEBUG + 5
-"""Level of what is out of date a moment later."""
+"""Level of messages that are obsolete a moment later."""
 INTERVAL_SECONDS = 1
 
 
 class Steps:
-    """The steps of a job, from the thread that has them to the one that waits."""
+    """The steps of a job, as a queue from the job to the waiting thread."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._told: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
 
     def tell(self, level: int, text: str) -> None:
-        """The next step, or at the level `PROGRESS` how far the last one is."""
+        """Send the next step.  At the level `PROGRESS`, send the progress of the current step."""
         self._told.put((level, text))
 
     def end(self) -> None:
-        """There are no more."""
+        """Send the end of the job."""
         self._told.put(None)
 
     def follow(self) -> None:
-        """Log all steps as they come, to the end."""
+        """Log all steps as they arrive, until the job ends."""
         text, begun = "", time.monotonic()
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Where files are kept, and how one is written: whole or not at all."""
+"""Locates the cache folder, and writes files atomically."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from int8ref.host import locks
 
 TEMPORARY = ".int8ref."
-"""What temporary names begin with."""
+"""Prefix of the names of temporary files."""
 STALE_SECONDS = 6 * 3600
-"""Age at which a temporary file is taken for a leftover where files cannot be locked."""
+"""Age at which a temporary file counts as abandoned if files cannot be locked."""
 
 _log = logging.getLogger(__name__)
 _complained: set[Path] = set()
@@ -25,10 +25,11 @@ _tidied: set[Path] = set()
 
 
 def cache_folder() -> Path:
-    """Folder of imported models and compiled code: INT8REF_CACHE, or the user's cache folder.
+    """Return the folder of imported models and compiled code.
 
-    Where there is neither, as the user has no home, a temporary one of this process, after a
-    warning.
+    The folder is INT8REF_CACHE, or the cache folder of the user.  If neither exists, because the
+    user has no home folder, the function logs a warning and returns a temporary folder of this
+    process.
     """
     folder = _absolute(os.environ.get("INT8REF_CACHE") or _users_cache())
     if folder is None:
@@ -39,7 +40,7 @@ def cache_folder() -> Path:
 
 @cache
 def _temporary(process: int) -> Path:
-    """A folder that lasts as long as this process; a forked one has its own."""
+    """Return a folder that lasts as long as this process.  A forked process has its own folder."""
     from int8ref.host import temporary
 
     return temporary.make()
@@ -50,13 +51,13 @@ def _users_cache() -> str:
 
     try:
         return platformdirs.user_cache_dir("int8ref")
-    except RuntimeError:  # there is no home folder
+    except RuntimeError:  # the user has no home folder
         return "~"
 
 
 def _absolute(path: str) -> Path | None:
-    """The path with a home folder for `~`; None where there is none, or no current folder."""
-    expanded = os.path.expanduser(path)  # as it is, where there is no home folder
+    """Expand `~` and make the path absolute.  Return None without a home or current folder."""
+    expanded = os.path.expanduser(path)  # leaves `~` unchanged without a home folder
     if expanded.startswith("~"):
         return None
     try:
@@ -66,11 +67,11 @@ def _absolute(path: str) -> Path | None:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file so that no other process, and no kill on the way, meets a part of it.
+    """Write a file atomically: no other process sees a part of it, not even after a kill.
 
-    The bytes go to a temporary file in the same folder, which is renamed when they are on disk.
-    Permissions are those of any new file.  Symbolic links are followed, and devices and pipes are
-    written to as they are.  Raises `OSError` that names the file, not the temporary one.
+    The function writes a temporary file in the same folder, syncs it to disk, and renames it.  The
+    file has the usual permissions of a new file.  Symbolic links are followed.  Devices and pipes
+    are written directly.  Raises `OSError` that names `path`, not the temporary file.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -92,18 +93,19 @@ def _write_and_rename(target: Path, content: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
             if sys.platform == "win32":
-                file.close()  # an open file cannot be renamed there
+                file.close()  # Windows renames no open file
             os.replace(temporary, target)
     except BaseException:
-        with suppress(FileNotFoundError):  # somebody has removed the folder
+        with suppress(FileNotFoundError):  # another process has removed the folder
             os.unlink(temporary)
         raise
 
 
 def keep(path: Path, content: bytes) -> bool:
-    """Write a file of the cache, and the folder if need be; whether that was possible.
+    """Write a file of the cache, and create its folder.  Return whether this was possible.
 
-    Where it is not, a warning says so, once a folder: what is kept there is made again.
+    If it is impossible, the function logs one warning for each folder.  The next process then
+    computes the content again.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +118,7 @@ def keep(path: Path, content: bytes) -> bool:
 
 
 def complain(folder: Path, reason: str) -> None:
-    """Warn, once a folder, that nothing can be kept there."""
+    """Log one warning for each folder: the folder cannot store files."""
     if folder not in _complained:
         _complained.add(folder)
         _log.warning(
@@ -128,7 +130,7 @@ def complain(folder: Path, reason: str) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed processes have left in a folder, once in a process."""
+    """Remove the files that killed processes left in a folder.  Do this once in a process."""
     if folder in _tidied:
         return
     _tidied.add(folder)

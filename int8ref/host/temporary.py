@@ -1,7 +1,7 @@
-"""Folders for files of this process, which are removed with it.
+"""Temporary folders of this process, which disappear with the process.
 
-The process keeps a file in each locked.  So a folder that a killed process has left is known, and
-the next process that needs one removes it.
+The process keeps a locked file in each folder.  If a process is killed, its locks end.  The next
+process that makes a temporary folder recognises the abandoned folder and removes it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from int8ref.host import locks
 PREFIX = "int8ref-"
 LOCK = "lock"
 ENOUGH_BYTES = 1 << 25
-"""Room that an imported model takes, and some."""
+"""Free space that an imported model needs, with a margin."""
 
 _held: dict[Path, tuple[int, int]] = {}
-"""The folders of this process: its number, and the descriptor of the locked file."""
+"""Folders of this process -> number of the process, and descriptor of the locked file."""
 
 
 def make(otherwise: Path | None = None) -> Path:
-    """A new folder: where the system has temporary files, or in `otherwise`, where there is no
-    room.  Raises OSError where it can be made nowhere."""
+    """Make a new folder in the system's folder of temporary files.
+
+    If this folder has too little space, make the new folder in `otherwise`.  Raises OSError if
+    neither is possible.
+    """
     parent = _parent(otherwise)
     _remove_abandoned(parent)
     folders = (Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)) for _ in itertools.count())
@@ -40,7 +43,7 @@ def remove(folder: Path) -> None:
     """Remove a folder before the process ends."""
     process, descriptor = _held.pop(folder)
     os.close(descriptor)
-    if os.getpid() == process:  # and no fork of it
+    if os.getpid() == process:  # a forked process must not remove the folder of its parent
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -51,7 +54,7 @@ def _remove_all() -> None:
 
 
 def _parent(otherwise: Path | None) -> Path:
-    """Where there is room for a temporary folder."""
+    """Return the folder in which there is space for a temporary folder."""
     with suppress(OSError):
         usual = Path(tempfile.gettempdir())
         if otherwise is None or shutil.disk_usage(usual).free >= ENOUGH_BYTES:
@@ -63,7 +66,7 @@ def _parent(otherwise: Path | None) -> Path:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove folders that this user's processes have left, where those are gone."""
+    """Remove the folders of processes of this user that have ended."""
     with suppress(OSError):
         for folder in parent.glob(f"{PREFIX}*"):
             if _is_mine(folder) and locks.remove_abandoned(folder / LOCK):
@@ -71,7 +74,7 @@ def _remove_abandoned(parent: Path) -> None:
 
 
 def _is_mine(folder: Path) -> bool:
-    """Whether it is this user's, and no link to something else."""
+    """Return whether the folder belongs to this user and is no symbolic link."""
     if folder.is_symlink() or not folder.is_dir():
         return False
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()

@@ -1,1 +1,1 @@
-"""Text in and text out: lines, streams, tokenizers, batches, and decimals."""
+"""Reads and writes text: lines, streams, tokenizers, batches, and decimal numbers."""

@@ -1,8 +1,9 @@
-"""An endless stream of items through batches and threads, results in the order of the items.
+"""Processes a stream of items in batches and threads, with results in the order of the items.
 
-A reader thread runs ahead by a bounded number of items.  Whatever it has read is a window: the
-window's items are sorted by length, cut into batches, and worked on by a pool of threads.  Nothing
-waits for a window to fill, so a lone line on a pipe is answered at once, and fast input is batched.
+The stream may be endless.  A reader thread reads a bounded number of items ahead.  The items that
+have been read form a window.  The items of a window are sorted by length and cut into batches.  A
+pool of threads works on the batches.  A window never waits for more items.  Therefore a single line
+on a pipe gets its answer at once, and fast input is batched.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ Item = TypeVar("Item")
 Out = TypeVar("Out")
 
 WINDOWS = 2
-"""Windows that may be under way at once: the next keeps the threads busy while one ends."""
+"""Largest number of open windows.  The second one keeps the threads busy while the first ends."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much is done at once.  No choice of these changes a result.
+    """Sizes of batches and of the read-ahead.  No limit changes a result.
 
-    batch_size   most items of a batch
-    batch_total  most length of a batch, the sum of its items' (a single item may exceed it)
-    read_ahead   most items read but not begun; a window is at most as large
-    threads      batches worked on at once
+    batch_size   largest number of items of a batch
+    batch_total  largest sum of the lengths of the items of a batch.  A single item may exceed it.
+    read_ahead   largest number of items that are read and not yet in a window.  It is also the
+                 largest number of items of a window.
+    threads      number of batches that are computed at once
     """
 
     batch_size: int
@@ -39,9 +41,9 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Reader(Generic[Item]):
-    """Iterates over `items` in a thread of its own, at most `ahead` items ahead of the consumer.
+    """Iterates over `items` in its own thread, at most `ahead` items before the consumer.
 
-    An exception of `items` ends the stream and is kept in `error`.
+    An exception of `items` ends the stream.  `error` stores the exception.
     """
 
     def __init__(self, items: Iterable[Item], ahead: int) -> None:
@@ -53,7 +55,10 @@ class Reader(Generic[Item]):
         threading.Thread(target=self._run, args=(items,), daemon=True).start()
 
     def take(self, block: bool) -> list[Item]:
-        """Items that have been read, at least one if `block`, none at the end of the stream."""
+        """Return the items that have been read.  With `block`, wait for at least one item.
+
+        An empty list with `block` means the end of the stream.
+        """
         window: list[Item] = []
         try:
             while not self.done and len(window) < self._ahead:
@@ -65,7 +70,7 @@ class Reader(Generic[Item]):
         return window
 
     def close(self) -> None:
-        """Let the thread end, as soon as `items` gives it back."""
+        """Ask the thread to end.  The thread ends after `items` yields its next item."""
         self._closed.set()
         self.take(block=False)
 
@@ -81,7 +86,7 @@ class Reader(Generic[Item]):
 
 
 class Window(Generic[Item, Out]):
-    """Items under way, and their results as far as there are any."""
+    """Items in progress, and the results that are ready."""
 
     def __init__(
         self,
@@ -97,11 +102,11 @@ class Window(Generic[Item, Out]):
 
     @property
     def finished(self) -> bool:
-        """Whether every result has been taken."""
+        """True if every result has been taken."""
         return self._next == self._size
 
     def take(self) -> list[Out]:
-        """The results that have no unfinished item before them, each once."""
+        """Return each result once, as soon as it and all earlier results are ready."""
         for future in [f for f in self.futures if f.done()]:
             batch = self.futures.pop(future)
             self.error = self.error or future.exception()
@@ -115,9 +120,9 @@ class Window(Generic[Item, Out]):
 
 
 def make_batches(lengths: Sequence[int], limits: Limits) -> list[list[int]]:
-    """Indices of the items of each batch: long ones first, alike ones together.
+    """Return the indices of the items of each batch, sorted by falling length.
 
-    Few items are spread over all threads.
+    A small number of items is distributed over all threads.
     """
     most = min(limits.batch_size, -(-len(lengths) // limits.threads))
     batches: list[list[int]] = []
@@ -137,12 +142,17 @@ def in_order(
     length: Callable[[Item], int],
     limits: Limits,
 ) -> Iterator[list[Out]]:
-    """The results of `work`, in the order of `items`, as soon as all before them are there.
+    """Yield the results of `work` in the order of `items`, as non-empty lists.
 
-    Yields non-empty lists of results.  No result waits for a later item to be read, so `items` may
-    wait for the result of each before it gives the next.  `work` maps a batch to its results, in
-    any thread; `items` is iterated in another.  When `items` or `work` raises, what comes before is
-    still yielded where it is done, then the exception is raised.  Memory is bounded by `limits`.
+    A result is yielded as soon as it and all earlier results are ready.  A result never waits for a
+    later item.  Therefore `items` may wait for each result before it yields the next item.
+
+    work    maps a batch to its results, in any thread
+    items   is iterated in another thread
+    length  length of an item, for `Limits.batch_total`
+
+    If `items` or `work` raises an exception, the iterator first yields the earlier results that are
+    ready, and then raises the exception.  `limits` bounds the memory.
     """
     pool = ThreadPoolExecutor(limits.threads)
     reader = Reader(items, limits.read_ahead)

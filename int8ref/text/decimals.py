@@ -1,4 +1,4 @@
-"""Integers become decimal numbers: the last step before a number is shown, rounded once."""
+"""Converts integers to decimal numbers.  Each number is rounded once, at the end."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from decimal import Decimal
 from int8ref.spec.arithmetic import LOG_BITS
 
 DIGITS = 6
-"""Decimal places of what is shown: 10^-6 is a little coarser than 2^-20 * ln 2."""
+"""Decimal places of a printed number.  10^-6 is slightly coarser than the unit 2^-20 * ln 2."""
 LN2_BITS = 64
 LN2 = 12786308645202655660
-"""ln 2 in units of 2^-64, rounded to the nearest."""
+"""ln 2 in units of 2^-64, rounded to nearest."""
 
 
 def natural_log(log2: int) -> Decimal:
-    """log2 * 2^-LOG_BITS * LN2 * 2^-LN2_BITS with DIGITS decimal places, halves rounded up.
+    """Return log2 * 2^-LOG_BITS * LN2 * 2^-LN2_BITS with DIGITS decimal places, halves rounded up.
 
-    From a logarithm of base 2 in fixed point, which is what the engine computes, to a natural one.
-    For magnitudes below 2^40 the constant adds less than 10^-7 to the half of the last place that
-    the one rounding may err.
+    The engine computes logarithms of base 2 in fixed point.  This function converts them to natural
+    logarithms.  The rounding has an error of at most half of the last decimal place.  For
+    magnitudes below 2^40, the constant LN2 adds an error of less than 10^-7 of this place.
     """
     bits = LOG_BITS + LN2_BITS
     return _decimal((log2 * LN2 * 10**DIGITS + (1 << (bits - 1))) >> bits)
 
 
 def share(part: int, whole: int) -> Decimal:
-    """part / whole with DIGITS decimal places, halves rounded up; `whole` > 0."""
+    """Return part / whole with DIGITS decimal places, halves rounded up.  `whole` > 0."""
     return _decimal((2 * part * 10**DIGITS + whole) // (2 * whole))
 
 
 def _decimal(units: int) -> Decimal:
-    """`units` * 10^-DIGITS; exact, whatever the precision of the caller's decimal context."""
+    """Return `units` * 10^-DIGITS exactly.  The decimal context of the caller has no effect."""
     return Decimal(f"{units}e-{DIGITS}")

@@ -1,4 +1,4 @@
-"""Lines of text in, lines of text out: what a line is, and whole lines only."""
+"""Reads and writes lines of text.  The writer writes whole lines only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from int8ref.text.streams import RawFile
 
 MAX_LINE_BYTES = 1 << 20
 WITHOUT_TRUNCATION = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
-"""How an output is opened, whose content must stay where it turns out to be in use.  Without
-O_BINARY Windows makes two bytes of a line feed."""
+"""Flags that open an output without truncation, because the file may be in use.
+
+Without O_BINARY, Windows writes two bytes for a line feed.
+"""
 OTHER_FILES = {
     b"\x1f\x8b": "compressed by gzip: give what zcat makes of it",
     b"\xfd7zXZ\x00": "compressed by xz: give what xzcat makes of it",
@@ -23,22 +25,23 @@ OTHER_FILES = {
     codecs.BOM_UTF16_LE: "probably UTF-16: give what iconv -f UTF-16 -t UTF-8 makes of it",
     codecs.BOM_UTF16_BE: "probably UTF-16: give what iconv -f UTF-16 -t UTF-8 makes of it",
 }
-"""How a file begins that is often given for a text, and what it is."""
+"""First bytes of files that are often given instead of text -> description of the file."""
 
 Warn = Callable[[str], None]
 
 
 class TextError(UserError, ValueError):
-    """Input that is no text: the message says which line and why."""
+    """The input is no text.  The message names the line and the reason."""
 
 
 class Lines:
-    """Iterates over the lines of `file` as text, and counts the bytes it has read in `position`.
+    """Iterates over the lines of `file` as text.  `position` counts the bytes that have been read.
 
-    Only a line feed ends a line, and the last line needs none.  A carriage return before it is not
-    part of the line, a byte order mark before the first line is not part of the text.  Of a line of
-    more than 1 MiB only the beginning is kept, in whole characters, after a warning.  Raises
-    `TextError` at a line that is not UTF-8.  Both name the file, if it has a `name`.
+    Only a line feed ends a line.  The last line may lack its line feed.  A carriage return before
+    the line feed is not part of the line.  A byte order mark before the first line is not part of
+    the text.  A line of more than 1 MiB is cut to its first whole characters, with a warning.
+    Raises `TextError` at a line that is not UTF-8.  The warning and the error contain `name`, if
+    there is one.
     """
 
     def __init__(self, file: BinaryIO, warn: Warn, name: str | None = None) -> None:
@@ -48,7 +51,7 @@ class Lines:
         self.position = 0
 
     def where(self, number: int) -> str:
-        """What a line is called, numbers from 1 on."""
+        """Return the name of a line in messages.  The first line has the number 1."""
         return f"line {number}" if self._name is None else f"{self._name}: line {number}"
 
     def __iter__(self) -> Iterator[str]:
@@ -71,7 +74,7 @@ class Lines:
             yield text.removesuffix("\n").removesuffix("\r")
 
     def _skip_rest(self) -> bool:
-        """Read on to the end of the line; whether there was any more."""
+        """Skip the rest of the line.  Return whether the rest had any text."""
         skipped = 0
         while raw := self._file.readline(MAX_LINE_BYTES):
             skipped += len(raw)
@@ -82,19 +85,22 @@ class Lines:
 
 
 def _guess(number: int, raw: bytes) -> str:
-    """What a file seems to be whose line with this number is no text."""
+    """Guess the kind of a file whose line with this number is not UTF-8."""
     kinds = [kind for mark, kind in OTHER_FILES.items() if number == 1 and raw.startswith(mark)]
     return f"; the file is {kinds[0]}" if kinds else ""
 
 
 def split_arguments(arguments: Sequence[str]) -> list[str]:
-    """Lines of text given as arguments, each one line or several.  Raises `TextError`."""
+    """Split each argument into its lines.  Raises `TextError`."""
     texts = [_text(number, argument) for number, argument in enumerate(arguments, start=1)]
     return [line.removesuffix("\r") for text in texts for line in text.split("\n")]
 
 
 def _text(number: int, argument: str) -> str:
-    """An argument; where the locale has not the characters, Python hands over bytes in disguise."""
+    """Decode an argument as UTF-8.  Raises `TextError`.
+
+    If the locale lacks a character, Python replaces the bytes of the character by surrogates.
+    """
     try:
         argument.encode()
     except UnicodeEncodeError:
@@ -106,10 +112,10 @@ def _text(number: int, argument: str) -> str:
 
 
 class LineWriter:
-    """Writes whole lines to a file, unbuffered: what is written is on its way.
+    """Writes whole lines to a file without a buffer.
 
-    `own`: the file is a new one of this writer.  Where the rest of a line cannot be written, what
-    there is of the line is taken away.
+    `own`: the file is a new file of this writer.  If the writer cannot write a whole line, it
+    removes the part of the line from such a file.
     """
 
     def __init__(self, file: RawFile, own: bool = False) -> None:
@@ -125,11 +131,11 @@ class LineWriter:
 
     @property
     def terminal(self) -> bool:
-        """Whether a person reads at once what is written."""
+        """True if the output is a terminal."""
         return self._file.isatty()
 
     def write(self, lines: Sequence[str]) -> None:
-        """Each line and its line feed, in one system call where the system takes it in one."""
+        """Write each line with a line feed, in one system call if the system accepts all bytes."""
         rest = memoryview("".join(f"{line}\n" for line in lines).encode())
         while rest:
             try:
@@ -144,14 +150,14 @@ class LineWriter:
 
     def _leave_whole_lines(self) -> None:
         if self._own:
-            with contextlib.suppress(OSError):  # a device or a pipe, which cannot be cut
+            with contextlib.suppress(OSError):  # a device or a pipe cannot be cut
                 os.ftruncate(self._file.fileno(), self._whole)
 
 
 def open_output(path: str, taken: dict[str, os.stat_result]) -> LineWriter:
-    """A writer of the emptied file `path`; raises `UserError` where that file is in use.
+    """Truncate the file `path` and return a writer.  Raises `UserError` if the file is in use.
 
-    `taken`: what a file is in use for -> its status.
+    `taken`: use of a file -> status of the file.
     """
     file = RawFile(os.open(path, WITHOUT_TRUNCATION, 0o666), "wb", path, owned=True)
     found = os.fstat(file.fileno())

@@ -1,5 +1,4 @@
-"""What a command reads and writes: files that wait where they would block, and that name themselves
-in what goes wrong."""
+"""Inputs and outputs of a command.  They wait instead of failing.  Their errors name the file."""
 
 from __future__ import annotations
 
@@ -17,58 +16,58 @@ from int8ref.errors import UserError
 PAUSE_SECONDS = 0.01
 STANDARD_ERROR = 2
 STANDARD = "-"
-"""The path that stands for stdin, or stdout."""
+"""The path of standard input or standard output."""
 
 Buffer = TypeVar("Buffer")
 
 
 class RawFile(io.RawIOBase):
-    """A file without a buffer, by its path or its descriptor; that stays open unless it is `owned`.
+    """A file without a buffer, opened by a path or a descriptor.
 
-    A descriptor that another program has made non-blocking (node, ssh and expect do) is waited for.
-    On Windows a console is given and gives its text as UTF-8, whatever its code page is.
-    `name`: what the file is called in an `OSError`.
+    A descriptor stays open after `close`, unless the file is `owned`.  If another program has made
+    a descriptor non-blocking (as node, ssh and expect do), the methods wait.  On Windows, a console
+    reads and writes UTF-8 with every code page.  `name`: name of the file in an `OSError`.
     """
 
     def __init__(self, file: str | int, mode: str, name: str, owned: bool = False) -> None:
         self._name = name
-        self._raw: Any = None  # until there is one: what is not opened is closed too
+        self._raw: Any = None  # `close` must work if `open` fails
         with self._named():
             closefd = owned or isinstance(file, str)
             self._raw = open(file, mode, 0, closefd=closefd)  # noqa: SIM115
 
     def fileno(self) -> int:
-        """See `io.IOBase`."""
+        """Implement `io.IOBase`."""
         return int(self._raw.fileno())
 
     def isatty(self) -> bool:
-        """See `io.IOBase`."""
+        """Implement `io.IOBase`."""
         return bool(self._raw.isatty())
 
     def readable(self) -> bool:
-        """See `io.IOBase`."""
+        """Implement `io.IOBase`."""
         return bool(self._raw.readable())
 
     def writable(self) -> bool:
-        """See `io.IOBase`."""
+        """Implement `io.IOBase`."""
         return bool(self._raw.writable())
 
     def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`; 0 is the end of the file."""
+        """Implement `io.RawIOBase`.  Return 0 at the end of the file."""
         return self._now(self._raw.readinto, buffer, ([self._raw], []))
 
     def write(self, data: Any) -> int:
-        """See `io.RawIOBase`; part of the data may be written."""
+        """Implement `io.RawIOBase`.  The file may accept only a part of the data."""
         return self._now(self._raw.write, data, ([], [self._raw]))
 
     def write_all(self, data: bytes) -> None:
-        """All of the data, in one system call where the system takes it in one."""
+        """Write all data, in one system call if the system accepts all bytes."""
         rest = memoryview(data)
         while rest:
             rest = rest[self.write(rest) :]
 
     def close(self) -> None:
-        """See `io.IOBase`."""
+        """Implement `io.IOBase`."""
         if not self.closed:
             super().close()
             if self._raw is not None:
@@ -81,7 +80,7 @@ class RawFile(io.RawIOBase):
         data: Buffer,
         ready: tuple[list[Any], list[Any]],
     ) -> int:
-        """What `work` has done, as soon as there is something to do."""
+        """Return the result of `work`.  Wait until `work` is possible."""
         with self._named():
             while (done := work(data)) is None:
                 _wait(*ready)
@@ -97,15 +96,15 @@ class RawFile(io.RawIOBase):
 
 
 def _wait(readers: list[Any], writers: list[Any]) -> None:
-    """Wait until one of these files is ready, or a moment where the system cannot tell."""
+    """Wait until a file is ready.  If the system cannot report this, wait for a moment."""
     try:
         select.select(readers, writers, [])
-    except (OSError, ValueError):  # Windows: no socket; other systems: a descriptor above 1023
+    except (OSError, ValueError):  # no socket on Windows, or a descriptor above 1023
         time.sleep(PAUSE_SECONDS)
 
 
 def open_input(path: str) -> io.BufferedReader:
-    """A file to read, stdin for "-"."""
+    """Open a file for reading.  "-" means standard input."""
     if path != STANDARD:
         return io.BufferedReader(RawFile(path, "rb", path))
     if sys.stdin is None:
@@ -114,26 +113,29 @@ def open_input(path: str) -> io.BufferedReader:
 
 
 class Memory(RawFile):
-    """A stream of text without a descriptor, such as that of a notebook or of `redirect_stdout`."""
+    """A text stream without a descriptor, such as the stream of a notebook."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def isatty(self) -> bool:
-        """See `io.IOBase`."""
+        """Implement `io.IOBase`."""
         return False
 
     def write(self, data: Any) -> int:
-        """See `io.RawIOBase`; `data` is whole characters."""
+        """Implement `io.RawIOBase`.  `data` consists of whole characters."""
         self._stream.write(bytes(data).decode())
         return len(data)
 
     def close(self) -> None:
-        """Leave the stream open: it is not ours."""
+        """Leave the stream open, because the caller owns it."""
 
 
 def standard_output() -> RawFile:
-    """Stdout.  What `print` cannot write is told too late for an exit status."""
+    """Return standard output without a buffer.
+
+    `print` reports a failed write only at the end of the process, too late for an exit status.
+    """
     if sys.stdout is None:
         raise UserError("there is no standard output")
     try:
@@ -145,14 +147,14 @@ def standard_output() -> RawFile:
 
 
 def tell(text: str) -> None:
-    """Write to stderr.  Where nobody can be told, nobody is: that is no reason to end."""
+    """Write to standard error.  Ignore a failure, because a lost message must not end the run."""
     stream = sys.stderr
     if stream is None:
         return
     with contextlib.suppress(AttributeError, OSError, ValueError):
         try:
             descriptor = stream.fileno()
-        except (OSError, AttributeError):  # a stream in memory has none
+        except (OSError, AttributeError):  # a stream in memory has no descriptor
             _tell_in_memory(stream, text)
             return
         stream.flush()
@@ -169,17 +171,17 @@ def _tell_in_memory(stream: Any, text: str) -> None:
 
 
 def described(error: Exception) -> str:
-    """What went wrong, and with which file, on one line."""
+    """Return the message of an error on one line, with the name of the file."""
     if not isinstance(error, OSError) or error.filename is None:
         return str(error)
     return f"{error.filename or repr('')}: {error.strerror}"
 
 
 def hold_closed_descriptors() -> None:
-    """Give the standard descriptors that are closed to nobody.
+    """Open the closed standard descriptors on the null device.
 
-    Else a file that is opened later becomes, say, descriptor 2, and is written what a library tells
-    on stderr.
+    Otherwise a file that is opened later may become descriptor 2.  The messages of a library on
+    standard error would then go into this file.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
         pass

@@ -1,4 +1,4 @@
-"""Text to token ids and back, by kinds of tokenizer."""
+"""Converts text to token ids and back.  One class for each kind of tokenizer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from int8ref.text.lines import TextError
 
 
 class TokenizerError(UserError, ValueError):
-    """Bytes that are no tokenizer, or not the one of this model: the message says which."""
+    """The bytes are no tokenizer, or the tokenizer does not fit the model."""
 
 
 class TextTokenizer(Protocol):
-    """What every kind offers.  Immutable: may be used from several threads at once."""
+    """The interface of all tokenizers.  Immutable: several threads may use a tokenizer at once."""
 
     @property
     def size(self) -> int:
@@ -25,31 +25,34 @@ class TextTokenizer(Protocol):
         ...
 
     def encode(self, line: str) -> list[int]:
-        """Token ids of one line, without eos; empty where the line holds no text.
+        """Return the token ids of one line, without eos.  A line without text has no token ids.
 
-        Raises `UnicodeEncodeError` for a lone surrogate, which is no text.
+        Raises `TextError` for half a surrogate pair, because it is no text.
         """
         ...
 
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
-        """Which of the tokens `encode(line)` stand for text that no token is of: place, text."""
+        """Return the place and the text of each unknown token in `encode(line)`."""
         ...
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text that tokens are of."""
+        """Return the text of the tokens."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """One line of text: line feeds and carriage returns in a piece become spaces."""
+        """Return the text of the tokens as one line.
+
+        Line feeds and carriage returns become spaces.
+        """
         ...
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The text of each token, as the vocabulary has it."""
+        """Return the text of each token, as the vocabulary stores it."""
         ...
 
 
 class SentencePiece:
-    """A SentencePiece model (Kudo and Richardson 2018), given as its bytes."""
+    """A SentencePiece model (Kudo and Richardson 2018).  `model`: the bytes of its file."""
 
     def __init__(self, model: bytes) -> None:
         try:
@@ -60,7 +63,7 @@ class SentencePiece:
         self._unknown: int = self._processor.unk_id()
 
     def encode(self, line: str) -> list[int]:
-        """See `TextTokenizer.encode`."""
+        """Implement `TextTokenizer.encode`."""
         try:
             ids: list[int] = self._processor.encode(line.encode())
         except UnicodeEncodeError as error:
@@ -69,29 +72,29 @@ class SentencePiece:
         return ids
 
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
-        """See `TextTokenizer.unknown`; a piece that is none of the vocabulary is its own text."""
+        """Implement `TextTokenizer.unknown`.  The library returns unknown text as a piece."""
         if self._unknown not in ids:
             return []
         pieces: list[str] = self._processor.encode(line, out_type=str)
         return [(i, pieces[i]) for i, token in enumerate(ids) if token == self._unknown]
 
     def text(self, ids: Sequence[int]) -> str:
-        """See `TextTokenizer.text`."""
+        """Implement `TextTokenizer.text`."""
         text: str = self._processor.decode(list(ids))
         return text
 
     def decode(self, ids: Sequence[int]) -> str:
-        """See `TextTokenizer.decode`."""
+        """Implement `TextTokenizer.decode`."""
         return in_one_line(self.text(ids))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """See `TextTokenizer.pieces`."""
+        """Implement `TextTokenizer.pieces`."""
         pieces: list[str] = self._processor.id_to_piece(list(ids))
         return pieces
 
 
 def in_one_line(text: str) -> str:
-    """Line feeds and carriage returns as spaces."""
+    """Replace line feeds and carriage returns by spaces."""
     return text.replace("\r", " ").replace("\n", " ")
 
 
@@ -99,7 +102,7 @@ KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {"sentencepiece": SentenceP
 
 
 def build_tokenizer(tokenizer: Tokenizer, size: int) -> TextTokenizer:
-    """The tokenizer that a model file carries; `size` is the vocabulary of the model's program.
+    """Build the tokenizer of a model file.  `size`: size of the vocabulary of the model's program.
 
     Raises `TokenizerError`.
     """

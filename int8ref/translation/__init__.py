@@ -1,1 +1,1 @@
-"""From texts to results, with scores and alignments, and golden vectors of a sentence."""
+"""Turns texts into results, with scores and alignments.  Records golden vectors of a sentence."""

@@ -1,8 +1,8 @@
-"""Which source token each target token looks at: the weights of the decoder's attention.
+"""Aligns target tokens with source tokens by the attention weights of the decoder.
 
-The attention is the last one of the decoder whose keys are the source.  Where the decoder is
-recurrent (SSRU) its first head is taken: Marian trains that head of its small models on alignments
-(guided alignment).  Of other models it is the mean of all heads.
+The attention is the last attention of the decoder whose keys are the source.  For a recurrent
+decoder (SSRU), the first head alone counts, because Marian trains this head of its small models on
+alignments (guided alignment).  For other decoders, the mean of all heads counts.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from int8ref.results import Alignment
 from int8ref.text.decimals import share
 
 SHARE_BITS = 30
-"""Bits of a head's share: enough that no two weights of a head become equal."""
+"""Bits of the share of a head: enough to keep different weights of a head different."""
 
 Int64 = npt.NDArray[np.int64]
 
 
 class AlignmentError(UserError, ValueError):
-    """A model that cannot align: the message says why."""
+    """The model cannot align.  The message says why."""
 
 
 def aligning_attention(program: Program) -> tuple[Any, range]:
-    """The attention that aligns, and those of its heads that count.  Raises `AlignmentError`."""
+    """Return the attention that aligns, and the heads that count.  Raises `AlignmentError`."""
     found = [i for i in program.decoder if isinstance(i, Attention) and i.key_offsets is not None]
     if not found:
         raise AlignmentError("nothing to align by: the decoder has no attention to the source")
@@ -49,11 +49,11 @@ def alignment_weights(
     owners: Sequence[int],
     targets: Sequence[Sequence[int]],
 ) -> list[Int64]:
-    """Weights of each target: int64 [its tokens, tokens of its source with their frame].
+    """Return the weights of each target: int64 [tokens of the target, tokens of its framed source].
 
-    The decoder is run over the targets, which are given; `owners`: the index of each target's
-    source.  A weight is the sum over the heads of floor(2^30 * p / sum(p)), p being the weights of
-    a head, so that each head counts alike.
+    The decoder runs over the given targets.  `owners`: the index of the source of each target.  A
+    weight is the sum over the heads of floor(2^30 * p / sum(p)), where p are the weights of a head.
+    Therefore all heads have the same influence.
     """
     attention, heads = aligning_attention(engine.program)
     seen: dict[str, npt.NDArray[Any]] = {}
@@ -94,7 +94,7 @@ def _head_weights(
     query: npt.NDArray[np.int8],
     keys: npt.NDArray[np.int8],
 ) -> Int64:
-    """Weights of one head for one row of queries: int64 [keys]."""
+    """Return the weights of one head for one row of queries: int64 [keys]."""
     width, shared = attention.head_width, head // (attention.group or 1)
     q, k = attention.query_column + head * width, attention.key_column + shared * width
     columns = query[None, q : q + width].astype(np.int64), keys[:, k : k + width].astype(np.int64)
@@ -103,9 +103,10 @@ def _head_weights(
 
 
 def describe(weights: Int64, kind: AlignmentKind, frame: Frame) -> Alignment:
-    """What is told of the weights of a translation, int64 [its tokens, source tokens with `frame`].
+    """Return the `Alignment` of a translation from its weights.
 
-    Points are to tokens of the text, never to its frame.
+    `weights`: int64 [tokens of the translation, tokens of the source with `frame`].  Points refer
+    to tokens of the text, never to the frame.
     """
     own = weights[:, len(frame.before) : weights.shape[1] - len(frame.after)]
     best: list[int] = own.argmax(axis=1).tolist() if own.shape[1] else []

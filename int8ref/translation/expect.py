@@ -1,4 +1,4 @@
-"""What users hand over from Python: the type of each argument, checked before anything is done."""
+"""Checks the types of the arguments that users pass, before any work."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ Kind = TypeVar("Kind")
 
 
 def text(name: str, value: object) -> str:
-    """A text.  Raises `WrongTypeError` that names the argument."""
+    """Return the text.  Raises `WrongTypeError` that names the argument."""
     if isinstance(value, str):
-        return str.__str__(value)  # of NumPy's strings, too, the text alone
+        return str.__str__(value)  # NumPy's strings become plain str
     raise _wrong(name, value, "a str")
 
 
 def items(name: str, values: object, wanted: str) -> Iterator[tuple[str, object]]:
-    """What there may be many of, such as texts: each with the name that it has for users.
+    """Yield each item of a list with its name for messages, such as "text[3]".
 
-    `wanted`: what the values should be.  Raises `WrongTypeError` for what has no items, for text
-    and bytes, whose items are no texts, and for what has no order.
+    `wanted`: description of the expected values.  Raises `WrongTypeError` for a value that is not
+    iterable, for text and bytes, because their items are no texts, and for sets and mappings,
+    because they have no order.
     """
     if isinstance(values, (str, bytes, bytearray, memoryview, Mapping, Set)):
         raise _wrong(name, values, wanted)
@@ -35,21 +36,21 @@ def items(name: str, values: object, wanted: str) -> Iterator[tuple[str, object]
 
 
 def texts(name: str, values: object, wanted: str = "a list of str") -> Iterator[str]:
-    """Many texts."""
+    """Yield the texts of a list.  Raises `WrongTypeError`."""
     return (text(place, value) for place, value in items(name, values, wanted))
 
 
 def lines(
     name: str, values: object, wanted: str = "a list of str"
 ) -> Iterator[str | tuple[str, str]]:
-    """Many texts, or pairs of texts."""
+    """Yield the texts and the pairs of texts of a list.  Raises `WrongTypeError`."""
     for place, value in items(name, values, wanted):
         pair = isinstance(value, (tuple, list)) and len(value) == 2
         yield _pair(place, value) if pair else text(place, value)
 
 
 def pairs(name: str, values: object) -> Iterator[tuple[str, str]]:
-    """Many pairs of texts."""
+    """Yield the pairs of texts of a list.  Raises `WrongTypeError`."""
     return (_pair(place, value) for place, value in items(name, values, "a list of pairs of str"))
 
 
@@ -60,14 +61,14 @@ def _pair(name: str, value: object) -> tuple[str, str]:
 
 
 def instance(name: str, value: object, kind: type[Kind]) -> Kind:
-    """A value of this kind.  Raises `WrongTypeError` that names the argument."""
+    """Return the value if it is a `kind`.  Raises `WrongTypeError` that names the argument."""
     if isinstance(value, kind):
         return value
     raise _wrong(name, value, f"of the type {kind.__name__}")
 
 
 def path(name: str, value: object) -> str:
-    """A path, or a name, as text.  Raises `WrongTypeError` that names the argument."""
+    """Return a path or a name as text.  Raises `WrongTypeError` that names the argument."""
     try:
         return os.fsdecode(value)  # type: ignore[arg-type]
     except TypeError:

@@ -1,4 +1,4 @@
-"""What a translator and a language model share: a model, a backend, and a speed."""
+"""The common part of a translator and a language model: a model, a backend, and a speed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from int8ref.text.batching import Limits
 from int8ref.translation import expect
 
 MAX_BATCH_TOKENS = 4096
-"""Most source tokens of a batch, counted once for each hypothesis that is kept."""
+"""Largest number of source tokens of a batch, multiplied by the number of hypotheses."""
 WINDOW_BATCHES = 16
-"""Lines are read ahead for so many batches, so that batches of like length can be made."""
+"""Default read-ahead in batches.  A larger window gives batches of more similar lengths."""
 MAX_RESTORED = 4
-"""Models that a process keeps of those it has unpickled."""
+"""Number of unpickled models that a process keeps."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How much is done at once; it changes no result.  Raises `OptionError`.
+    """Sizes of batches, threads and read-ahead.  They change no result.
 
-    batch_size   most sentences computed together
-    threads      batches computed at once
-    buffer_size  most lines read ahead, by default 16 times batch_size
+    batch_size   largest number of sentences that are computed together: at least 1.  Default: 32.
+    threads      number of batches that are computed at once: at least 1.  Default: 1.
+    buffer_size  largest number of lines that are read ahead and wait for their computation: at
+                 least 1.  Default: None, which means 16 times batch_size.
+
+    Raises `OptionError` if a value is no integer or is less than 1.
     """
 
     batch_size: int = 32
@@ -45,8 +48,7 @@ class Speed:
                 raise OptionError(f"{name} is {value!r}, not a positive integer")
 
     def limits(self, batch_total: int) -> Limits:
-        """What it means for a stream of items, of which a batch has `batch_total` tokens at
-        most."""
+        """Return the limits of a stream.  `batch_total`: largest number of tokens of a batch."""
         return Limits(
             batch_size=self.batch_size,
             batch_total=batch_total,
@@ -59,10 +61,11 @@ DEFAULT_SPEED = Speed()
 
 
 class ReadyModel:
-    """A model that is ready for use.  Immutable; may be used from several threads at once.
+    """A model that is ready for use.  Immutable: several threads may use it at once.
 
-    `path` is the file of the model, if there is one: a pickle then names it instead of holding the
-    model, and opens where that very file is.
+    `path`: file of the model, or None.  A pickle then stores the path and the digest of the file
+    instead of the model.  Unpickling raises `UserError` if the file is missing or has another
+    digest.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class ReadyModel:
 
 
 def check_alpha(model: Model, options: Options) -> None:
-    """Raises `OptionError` for a normalisation that does nothing with the model's own exponent."""
+    """Raise `OptionError` if the normalisation has no effect with the exponent of the model."""
     if options.alpha is None and options.normalization != "none":
         try:
             options.check_alpha(model.program.alpha)
@@ -100,7 +103,7 @@ Ready = TypeVar("Ready", bound=ReadyModel)
 
 @lru_cache(MAX_RESTORED)
 def _restore(kind: type[Ready], path: str, digest: str, backend: Backend, speed: Speed) -> Ready:
-    """What a pickle becomes: one object in each process, however many tasks it is sent with."""
+    """Unpickle a model.  All pickles of the same model give one object in a process."""
     model = model_file.load(path)
     if _digest(Path(path)) != digest:
         raise UserError(f"{path}: not the model that the pickled {kind.__name__} had")
@@ -108,6 +111,6 @@ def _restore(kind: type[Ready], path: str, digest: str, backend: Backend, speed:
 
 
 def _digest(path: Path) -> str:
-    """The digest that a model's file ends with, and that of its shortlist."""
+    """Return the digests at the ends of the model file and of its shortlist."""
     files = [path, beside(path)]
     return " ".join(map_file(file)[-DIGEST_BYTES:].hex() for file in files if file.exists())

@@ -1,4 +1,4 @@
-"""What an engine computes for a sentence, operation by operation: golden vectors."""
+"""Records golden vectors: the inputs and outputs of every operation for one sentence."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from int8ref.translation.worker import tokenizers
 
 INDEX = "vectors.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time of every file in an archive, so that the bytes depend on what is in it alone."""
+"""Time of every file in an archive, so that the bytes depend only on the content."""
 UNIX = 3
-"""The system that every archive claims to be of."""
+"""Operating system in the header of every archive, so that all systems write equal bytes."""
 
 
 @dataclass
 class Vectors:
-    """Operations in the order they ran in, and the arrays they name.
+    """The recorded operations in the order of computation, and their arrays.
 
-    text      what was recorded
-    source    token ids of the source, with their frame; empty for a model without a source
-    target    token ids of the translation, or of the text that such a model reads, with eos
+    text      the recorded text
+    source    token ids of the source with its frame.  Empty for a model without a source.
+    target    token ids of the translation with eos.  For a model without a source: of the text.
     records   for each operation: `op`, `sequence` ("encoder" or "decoder"), `step` of the decoder
-              from 0 (else None), `constants` by field (an operand that is left out is None),
+              from 0 (else None), `constants` by field (None for an absent operand), and
               `operands` and `results` by field: names in `arrays`
-    unknown   what the vocabulary lacks of the text (`results.Unknown`)
-    arrays    int8, int16 and int32: constants of the model as model/NAME, values as encoder/NAME
-              and decoder/STEP/NAME
+    unknown   text that the vocabulary lacks (`results.Unknown`)
+    arrays    int8, int16 and int32 arrays by name: model/NAME for constants of the model,
+              encoder/NAME and decoder/STEP/NAME for values
     """
 
     text: str
@@ -57,10 +57,11 @@ class Vectors:
     unknown: Unknown = ()
 
     def archive(self, model: str, sha256: str) -> bytes:
-        """A NumPy archive (.npz, not compressed), with all but the arrays in `INDEX`.
+        """Return a NumPy archive (.npz, not compressed).  `INDEX` holds all data except the arrays.
 
-        `model`, `sha256`: name of the model, and digest of its file.  `numpy.load` reads it; no
-        member is a pickle.  Raises `UserError` for a name that leads out of a folder.
+        `model`: name of the model.  `sha256`: digest of its file.  `numpy.load` reads the archive.
+        No member is a pickle.  Raises `UserError` for a name with "..", because unpacking could
+        leave the folder.
         """
         index = {
             "arithmetic": arithmetic.VERSION,
@@ -75,7 +76,7 @@ class Vectors:
         with zipfile.ZipFile(content, "w") as made:
             made.writestr(_member(INDEX), json.dumps(index, indent=1))
             for name in sorted(self.arrays):
-                if ".." in re.split(r"[/\\]", name):  # whoever unpacks the archive may follow it
+                if ".." in re.split(r"[/\\]", name):  # unpacking could leave the folder
                     raise UserError(f"the model has a tensor or value of the name {name!r}")
                 member = io.BytesIO()
                 np.lib.format.write_array(member, self.arrays[name], allow_pickle=False)
@@ -84,7 +85,7 @@ class Vectors:
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    """A file in an archive, the same on every system."""
+    """Return the header of a file in an archive, equal on every system."""
     made = zipfile.ZipInfo(name, EPOCH)
     made.create_system = UNIX
     return made
@@ -97,12 +98,15 @@ def record(
     ops: Sequence[str] | None = None,
     backend: Backend = "reference",
 ) -> Vectors:
-    """All that happens to a text: its greedy translation, or, by a model without a source, the
-    reading of it, token by token.
+    """Record the greedy translation of a text.
 
-    `steps`: most steps of the decoder; `ops`: the only operations that are kept.  The backend
-    changes nothing.  Raises `UserError` for an operation that there is none of, here or in the
-    model, and for a text without tokens or longer than the model takes.
+    A model without a source reads the text instead, token by token.  The backend changes no array.
+
+    steps  largest number of steps of the decoder.  None: no limit.
+    ops    names of the operations that are recorded.  None: all operations.
+
+    Raises `UserError` if int8ref or the model lacks an operation of `ops`, if the text has no
+    tokens, or if the text has more tokens than the model accepts.
     """
     unknown = sorted(set(ops or ()) - set(instructions()))
     if unknown:
@@ -117,7 +121,7 @@ def record(
     if not tokens:
         raise UserError("the text has no tokens")
     translates = takes_source(program)
-    frame = program.frame  # of a text that is read, too: eos after it
+    frame = program.frame  # a model without a source also reads eos after the text
     limit = program.max_source_length if translates else max_steps(program, tensors)
     if len(tokens) > limit - frame.size:
         raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - frame.size}")
@@ -135,12 +139,12 @@ def record(
 
 
 def search(program: Program) -> list[Instruction]:
-    """What a search does to the logits of a step: argmax if it is greedy, else log_softmax."""
+    """Return the operations of a search on the logits of a step: argmax and log_softmax."""
     return [Argmax(x=program.logits, out="search.argmax"), program.log_softmax]
 
 
 class _Recorder:
-    """Runs one sentence and keeps what is asked for."""
+    """Runs one sentence, and records the selected operations."""
 
     def __init__(
         self, model: Model, text: str, ops: Sequence[str] | None, backend: Backend
@@ -152,7 +156,10 @@ class _Recorder:
         self.found = Vectors(text)
 
     def decode(self, source: list[int], path: Sequence[int | None]) -> None:
-        """A step for each token of the path; one that is None is the likeliest, and eos the end."""
+        """Run one step for each token of the path.
+
+        A token that is None is the most likely token.  The run ends after such a token that is eos.
+        """
         program = self._model.program
         self.found.source = source
         seen: Values = {}
@@ -185,7 +192,10 @@ class _Recorder:
         new: Mapping[str, npt.NDArray[Any]],
         values: Mapping[str, npt.NDArray[Any]],
     ) -> None:
-        """The operations of a sequence; `new`: the values that are its own, of all it may name."""
+        """Record the operations of a sequence.
+
+        `new`: the values of this sequence.  `values`: all values that the operations may name.
+        """
         folder = sequence if step is None else f"{sequence}/{step}"
         self._places |= {name: f"{folder}/{name}" for name in new}
         for instruction in instructions:
@@ -208,7 +218,7 @@ class _Recorder:
             )
 
     def _place(self, name: str, values: Mapping[str, npt.NDArray[Any]]) -> str:
-        """Where a value is kept; it is, from now on."""
+        """Record a value.  Return its name in `arrays`."""
         place = self._places[name]
         self.found.arrays[place] = values[name]
         return place

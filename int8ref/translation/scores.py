@@ -1,4 +1,4 @@
-"""Scores of a hypothesis as users see them: natural logarithms, in decimals."""
+"""Converts the scores of a hypothesis to natural logarithms in decimals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CERTAIN = Scores((), natural_log(0), natural_log(0), True)
 
 
 def scores_of(hypothesis: Hypothesis) -> Scores:
-    """Its scores, each rounded once, to six decimal places."""
+    """Return the scores of a hypothesis.  Each score is rounded once, to six decimal places."""
     return Scores(
         tokens=tuple(natural_log(token) for token in hypothesis.tokens),
         log_probability=natural_log(sum(hypothesis.tokens)),

@@ -1,4 +1,4 @@
-"""What the vocabulary of a model lacks in the lines of a run."""
+"""Counts the characters of a run that the vocabulary of a model lacks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 
 
 SHOWN = 8
-"""Characters that are shown of all that the vocabulary lacks."""
+"""Largest number of characters in the message."""
 
 
 class UnknownCharacters:
-    """Characters that the vocabulary lacks, in the lines of a run.
+    """The characters in the lines of a run that the vocabulary lacks.
 
-    White space and control characters do not count: without them a text says the same.
+    White space and control characters do not count, because they do not change the meaning of a
+    text.
     """
 
     def __init__(self) -> None:
@@ -24,7 +25,7 @@ class UnknownCharacters:
         self._first: dict[str, None] = {}
 
     def add(self, *unknown: Unknown) -> None:
-        """Those of one more line."""
+        """Add the unknown characters of one line."""
         texts = (text for places in unknown for _, text in places)
         seen = [c for text in texts for c in text if c.isprintable() and not c.isspace()]
         self.characters += len(seen)
@@ -33,7 +34,7 @@ class UnknownCharacters:
             self._first |= dict.fromkeys(seen)
 
     def tell(self, warn: Callable[[str], None]) -> None:
-        """Say so, if there were any."""
+        """Call `warn` with a message if there are unknown characters."""
         if not self.characters:
             return
         first = [*self._first]
@@ -45,5 +46,5 @@ class UnknownCharacters:
 
 
 def counted(number: int, noun: str) -> str:
-    """Such as `1 line` and `2 lines`."""
+    """Return the number and the noun, such as `1 line` and `2 lines`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""A long text as windows that a language model can read, each token scored once."""
+"""Cuts a long text into windows for a language model.  Each token is scored once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from int8ref.translation.unknown import UnknownCharacters
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a text: the token before it, its tokens, and how many of the last ones count."""
+    """A piece of a text.
+
+    start   the token before the window
+    tokens  the tokens of the window
+    fresh   number of tokens at the end of the window that are scored
+    """
 
     start: int
     tokens: list[int]
@@ -20,10 +25,10 @@ class Window:
 
 
 def windows(tokens: Iterable[int], before: int, length: int) -> Iterator[Window]:
-    """Windows of at most `length` tokens, each token fresh in one of them.
+    """Yield windows of at most `length` tokens.  Each token is fresh in one window.
 
-    All of the first window is fresh, and of later ones what follows length - length // 2 tokens of
-    context.  `before`: the token before the text.
+    All tokens of the first window are fresh.  A later window begins with length - length // 2
+    tokens of context, and its other tokens are fresh.  `before`: the token before the text.
     """
     context = length - length // 2
     text, fresh, wanted = [before], 0, length
@@ -38,7 +43,10 @@ def windows(tokens: Iterable[int], before: int, length: int) -> Iterator[Window]
 
 
 class TextTokens:
-    """Iterates over the tokens of lines of text, each line ended by eos, and counts its words."""
+    """Iterates over the tokens of lines of text.  Counts the words and the tokens.
+
+    eos follows each line.
+    """
 
     def __init__(self, lines: Iterable[str], tokenizer: TextTokenizer, eos: int) -> None:
         self._lines, self._tokenizer, self._eos = lines, tokenizer, eos

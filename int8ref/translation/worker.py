@@ -1,4 +1,4 @@
-"""Sentences of a batch become results: tokens, search, alignment.  No threads and no streams."""
+"""Computes the results of a batch of sentences: tokens, search, alignment.  Single-threaded."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ Warn = Callable[[str], None]
 class Sentence(Struct, frozen=True):
     """A text as token ids, without eos.
 
-    truncated  whether ids had to be left out, of the text or of the prefix
-    unknown    what the vocabulary lacks of the text
-    number     tells what is drawn for it from what is drawn for others
-    prefix     token ids that its translation begins with
-    lacking    what the vocabulary lacks of the prefix
+    truncated  True if token ids of the text or of the prefix were removed
+    unknown    text that the vocabulary lacks
+    number     selects the random numbers of the sentence
+    prefix     token ids with which its translation begins
+    lacking    text of the prefix that the vocabulary lacks
     """
 
     text: str
@@ -51,11 +51,11 @@ class Sentence(Struct, frozen=True):
 
 
 Pair = tuple[Sentence, Sentence]
-"""A sentence and a translation of it."""
+"""A sentence and its translation."""
 
 
 class Found(Struct, frozen=True):
-    """A translation as the engine has it: ids without eos, and scores if there are any."""
+    """A translation of the engine: ids without eos, and scores if the options ask for them."""
 
     text: str
     ids: Sequence[int]
@@ -64,16 +64,16 @@ class Found(Struct, frozen=True):
 
 
 def source_size(model: Model) -> int:
-    """How many tokens there are to embed a source with; of a decoder alone, all that it knows."""
+    """Return the number of source token ids.  For a decoder alone: the size of its vocabulary."""
     program, tensors = model.program, model.tensors
     sizes = embedding_sizes(program, tensors, "source")
     return min(sizes, default=vocabulary_size(program, tensors))
 
 
 def tokenizers(model: Model) -> tuple[TextTokenizer, TextTokenizer]:
-    """Those of source and target, one and the same where these do not differ.
+    """Return the tokenizers of source and target.  Equal tokenizers are one object.
 
-    Raises `TokenizerError` where they do not fit the program.
+    Raises `TokenizerError` if a tokenizer does not fit the program.
     """
     sizes = source_size(model), vocabulary_size(model.program, model.tensors)
     try:
@@ -86,16 +86,16 @@ def tokenizers(model: Model) -> tuple[TextTokenizer, TextTokenizer]:
 
 
 def _own(lists: Shortlist, model: Model) -> bool:
-    """Whether a shortlist was made for the vocabularies of a model."""
+    """Return whether a shortlist belongs to the vocabularies of a model."""
     sizes = source_size(model), vocabulary_size(model.program, model.tensors)
     return lists.fits(*sizes, tokenizers_hash(model.source.model, model.target.model))
 
 
 class Worker:
-    """A model's tokenizers and engine.  Immutable: may be used from several threads at once.
+    """The tokenizers and the engine of a model.  Immutable: several threads may use it at once.
 
-    Raises `UserError` for a model without an encoder, and `TokenizerError` for tokenizers that do
-    not fit the program.
+    Raises `UserError` if the model has no encoder, and `TokenizerError` if a tokenizer does not fit
+    the program.
     """
 
     def __init__(self, model: Model, backend: Backend) -> None:
@@ -113,9 +113,9 @@ class Worker:
     def source(
         self, text: str, where: str, warn: Warn | None, number: int = 0, prefix: str = ""
     ) -> Sentence:
-        """A sentence to be translated, and the text that its translation begins with.
+        """Return a sentence to translate, with its target prefix.
 
-        `warn` is told where one of them is longer than the model takes.
+        `warn` gets a message if the text or the prefix is too long for the model.
         """
         most = self._program.max_source_length - self._frame.size
         sentence = replace(_encode(self._source, text, most, where, warn), number=number)
@@ -126,11 +126,11 @@ class Worker:
         return replace(sentence, prefix=begin.ids, lacking=begin.unknown, truncated=truncated)
 
     def pair(self, source: str, translation: str, where: str, warn: Warn | None) -> Pair:
-        """A sentence and its translation to be scored; as `source`.
+        """Return a sentence and its translation to score.  `warn`: see `source`.
 
-        Raises `UserError` where the model would see nothing at all of the source.
+        Raises `UserError` if the model would read no token of the source.
         """
-        most = self._max_steps - 1  # and eos
+        most = self._max_steps - 1  # one step is for eos
         target = self._target_text(translation, most, f"{where}, translation", warn)
         sentence = self.source(source, where, warn)
         given = len(target.ids) > len(self._program.prefix)
@@ -141,15 +141,14 @@ class Worker:
         return sentence, target
 
     def _target_text(self, text: str, most: int, where: str, warn: Warn | None) -> Sentence:
-        """At most so many tokens of a translation, after those that every translation begins
-        with."""
+        """Return a target text of at most `most` tokens, after the prefix of the program."""
         first = self._program.prefix
         found = _encode(self._target, text, most - len(first), where, warn)
         unknown = tuple((len(first) + place, text) for place, text in found.unknown)
         return replace(found, ids=(*first, *found.ids), unknown=unknown)
 
     def translate(self, batch: Sequence[Sentence], options: Options) -> list[Result]:
-        """The translations of each sentence; of one without tokens, the empty one."""
+        """Translate each sentence.  A sentence without tokens has the empty translation."""
         full = [sentence for sentence in batch if sentence.ids]
         found: list[list[Found]] = []
         if full:
@@ -169,7 +168,10 @@ class Worker:
         return [self._result(s, next(aligned) if s.ids else empty, s.truncated) for s in batch]
 
     def score(self, batch: Sequence[Pair], options: Options) -> list[Result]:
-        """The given translation of each sentence with its scores; none of nothing is certain."""
+        """Score the given translation of each sentence.
+
+        The empty translation of an empty sentence has the probability 1.
+        """
         full = [(source, target) for source, target in batch if source.ids or target.ids]
         sources = [self._frame.around(source.ids) for source, _ in full]
         start, eos = self._program.start, self._program.eos
@@ -193,7 +195,7 @@ class Worker:
         ]
 
     def _request(self, sentence: Sentence, options: Options) -> Request:
-        """What is asked of the engine."""
+        """Return the request to the engine."""
         ids = self._frame.around(sentence.ids)
         limit = max(1, self._longest(len(ids), options) - len(sentence.prefix))
         candidates = None
@@ -202,7 +204,7 @@ class Worker:
         return Request(ids, limit, sentence.prefix, candidates, sentence.number)
 
     def _search(self, requests: Sequence[Request], options: Options) -> list[list[Found]]:
-        """Translations that are searched for, best first, without their prefixes."""
+        """Return the translations of a search, best first, without their prefixes."""
         if options.beam_size == 1 and not options.scores:
             return [[Found("", ids, None)] for ids in self._engine.greedy(requests)]
         beams = self._engine.beam(requests, _beam(self._program, options))
@@ -211,7 +213,7 @@ class Worker:
     def _drawn(
         self, requests: Sequence[Request], sampling: Sampling, options: Options
     ) -> list[list[Found]]:
-        """Translations that are drawn, each with random numbers of its own."""
+        """Draw translations.  Each translation has its own random numbers."""
         count = options.n_best
         each = [
             replace(request, number=draw_number(request.number, i))
@@ -231,12 +233,12 @@ class Worker:
         return [found[i : i + count] for i in range(0, len(found), count)]
 
     def _after(self, sentence: Sentence, found: Found) -> Found:
-        """What was found, with its text, after the prefix of its sentence."""
+        """Return a translation with its text, after the prefix of its sentence."""
         ids = [*sentence.prefix, *found.ids]
         return Found(self._target.decode(ids), ids, found.scores, sentence.lacking)
 
     def _longest(self, length: int, options: Options) -> int:
-        """Most tokens of the translation of a source of so many."""
+        """Return the largest number of tokens of a translation.  `length`: tokens of the source."""
         factor, most = self._program.max_length_factor, self._max_steps
         if options.max_length_factor is not None:
             factor = hundredths("max_length_factor", options.max_length_factor)
@@ -247,7 +249,7 @@ class Worker:
     def _translations(
         self, sources: list[list[int]], found: list[list[Found]], options: Options
     ) -> list[list[Translation]]:
-        """What is found as translations, aligned where that is asked for."""
+        """Return the translations, with alignments if the options ask for them."""
         flat = [translation for some in found for translation in some]
         alignments: list[Alignment | None] = [None] * len(flat)
         if options.alignment is not None and flat:
@@ -285,7 +287,7 @@ def _encode(
 
 
 def _wanted(found: Iterable[Found], options: Options) -> list[Found]:
-    """Of what was found of a sentence, best first, what was asked for."""
+    """Select the n_best translations of a sentence.  `found`: sorted, best first."""
     if options.distinct:
         first: dict[str, Found] = {}
         for translation in found:
@@ -295,7 +297,10 @@ def _wanted(found: Iterable[Found], options: Options) -> list[Found]:
 
 
 def _beam(program: Program, options: Options) -> BeamOptions:
-    """How to search.  Of what is distinct there may be less than of what is found."""
+    """Return the options of the beam search.
+
+    With the option distinct, the search returns all hypotheses, because several may have one text.
+    """
     return normalization_of(
         options, program.alpha, options.rows if options.distinct else options.n_best
     )

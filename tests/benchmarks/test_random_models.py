@@ -1,4 +1,4 @@
-"""Random models, and the searches and loops that contestants are given."""
+"""Random models, and the searches and loops of the contestants."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_sizes_are_those_of_all_weights_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_tied_table_is_in_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Native code reads embeddings out of the packed output matrix."""
+    """Native code reads embeddings from the packed output matrix."""
     machine_text()
     model = build_tiny_model(1)
     code = CompiledEngine(model.program, model.tensors).code()
@@ -90,7 +90,7 @@ def test_a_tied_table_is_in_memory_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def tables(draw: np.random.Generator, vocabulary: int) -> Callable[[tuple[int, ...]], Any]:
-    """Log-probabilities of the next token after each sequence."""
+    """Return a function from a sequence to the log-probabilities of its next token."""
     known: dict[tuple[int, ...], Any] = {}
 
     def after(sequence: tuple[int, ...]) -> Any:
@@ -139,7 +139,7 @@ class TableEngine(lean_search.LeanSearch):
 
 
 def likeliest_sequence(after: Callable[[Any], Any], source: tuple[int, ...], length: int) -> Any:
-    """By looking at every one."""
+    """Return the most likely sequence by exhaustive search."""
     best, found = -math.inf, ()
     sequences: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
     for _ in range(length):
@@ -197,7 +197,7 @@ def test_reading() -> None:
 
 
 def test_marian_in_float_is_the_checkpoint(tmp_path: Path) -> None:
-    """Against the importer, which reads it in its own way."""
+    """Compares with the importer, which has its own reader."""
     path = Path(Setting(tmp_path, tmp_path, 1, [0]).checkpoint()["model"])
     assert path.name == MODELS["en-pt"].checkpoint
     found, model = marian_float.read(path), marian_bin.read(path)

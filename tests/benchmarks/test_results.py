@@ -42,7 +42,7 @@ def test_one_sample_has_no_spread() -> None:
 
 @given(st.lists(st.tuples(positive, positive), min_size=1, max_size=9), positive)
 def test_a_ratio_is_of_each_round(pairs: list[tuple[float, float]], slowdown: float) -> None:
-    """A round in which everything is slower changes nothing."""
+    """A round in which all contestants are slower does not change the ratio."""
     over, under = zip(*pairs, strict=True)
     found = paired_ratio(over, under)
     assert math.isclose(found.median, float(np.median(np.divide(over, under))))
@@ -58,7 +58,7 @@ def test_geometric_mean() -> None:
 
 
 class FakeWorker:
-    """Answers, and writes down who was asked for what."""
+    """Answers requests and records them."""
 
     def __init__(self, name: str, asked: list[str], fails_after: int = 1000) -> None:
         self.name, self.asked, self.left = name, asked, fails_after
@@ -118,7 +118,7 @@ MACHINE = {
 
 
 def some_results() -> Results:
-    """Two contestants, two cases, twice as fast and four times as fast; and one that is missing."""
+    """Return two contestants on two cases, with ratios 2 and 4, and one missing contestant."""
     fast, slow = [1.0, 2.0], [2.0, 4.0]
     series = [
         Series("Ours", "batch 1", 100, 2000, "x", fast, fast),

@@ -1,4 +1,4 @@
-"""What a run needs, the parts it has, and the commands as they are documented."""
+"""The resources of a run, its parts, and the documented commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
 README = FOLDER / "README.md"
 
-# What a run needs.
+# The resources of a run.
 
 
 def test_a_python_is_found_by_name_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_a_python_is_found_by_name_or_not_at_all(monkeypatch: pytest.MonkeyPatch
 
 
 class Installer:
-    """In the place of subprocess.run: makes the interpreter of an environment, or fails."""
+    """Replaces subprocess.run: creates the interpreter of an environment, or fails."""
 
     def __init__(self, error: str = "") -> None:
         self.error, self.commands = error, 0
@@ -73,7 +73,7 @@ def test_an_installation_that_fails_tells_why(
     installer = Installer("WARNING: old\nERROR: No matching distribution\n\nnotice\n")
     monkeypatch.setattr(environments.subprocess, "run", installer)
     monkeypatch.setitem(environments.ENVIRONMENTS, "fake", Environment(("fake==1",)))
-    for _ in range(2):  # and it is tried again
+    for _ in range(2):  # the second call tries again
         with pytest.raises(UnavailableError, match="ERROR: No matching distribution"):
             interpreter("fake", tmp_path, {})
     assert installer.commands == 4
@@ -138,7 +138,7 @@ def test_parts_are_sound(part: Part, setting: Setting) -> None:
         json.dumps([case.work for case in found.cases])
 
 
-# The commands, as they are documented.
+# The documented commands.
 
 PARSERS = {
     "benchmarks.peers": peers.parser,

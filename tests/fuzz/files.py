@@ -2,9 +2,9 @@
 
 python -m tests.fuzz.files [--first N] [--count N]
 
-A file either works, and then gives the same text on both backends, or is refused by one line with
-the exit status 1.  No file may end a process by a signal or an exception, take more processor time
-than SECONDS, or take more than MEMORY bytes.
+An accepted file gives the same text on both backends.  A rejected file gives one line and the exit
+status 1.  No file ends the process by a signal or an exception.  No file takes more than SECONDS of
+processor time or more than MEMORY bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.helpers.models import Kind, build_tiny_model
 
 SECONDS = 60
 MEMORY = 4 << 30
-"""Address space beyond what the process has when it begins."""
+"""Address space beyond the initial address space of the process."""
 BLOCK = 50
 TEXTS = ["The cat sat.", "A dog"]
 Command = tuple[Callable[[list[str]], int], list[str]]
@@ -71,14 +71,14 @@ def main() -> int:
 
 
 def _originals() -> list[tuple[bytes, bool]]:
-    """Bytes of the files, and whether their models translate."""
+    """Return the bytes of the files, and whether their models translate."""
     seeds: dict[Kind, int] = {"recurrent": 2, "translation": 6, "decoder": 0, "rotary": 1}
     models = [build_tiny_model(seed, kind) for kind, seed in seeds.items()]
     return [(serialize(model), bool(model.program.encoder)) for model in models]
 
 
 def _in_a_child(check: Callable[[int], str], seeds: range) -> Counter[str]:
-    """How the files of these seeds end, by a process that only this one's end can hurt."""
+    """Count the outcomes of the files of these seeds.  A child process runs them and may crash."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -99,7 +99,7 @@ def _in_a_child(check: Callable[[int], str], seeds: range) -> Counter[str]:
 
 
 def _check(folder: Path, originals: list[tuple[bytes, bool]], seed: int) -> str:
-    """How a changed file ends; raises AssertionError, or anything else, where it should not."""
+    """Return the outcome of a changed file.  Raises any error for a wrong outcome."""
     random = np.random.default_rng(seed)
     content, translates = originals[int(random.integers(len(originals)))]
     path = folder / "changed.safetensors"
@@ -127,7 +127,7 @@ def _check(folder: Path, originals: list[tuple[bytes, bool]], seed: int) -> str:
 
 
 def _run(command: Callable[[], int], folder: Path) -> tuple[int, bytes, str]:
-    """Exit status, stdout and stderr of a command in this process."""
+    """Run a command in this process.  Return exit status, stdout and stderr."""
     paths = [folder / name for name in ("out", "err")]
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
     for descriptor, path in enumerate(paths, 1):

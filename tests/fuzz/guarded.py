@@ -1,4 +1,4 @@
-"""Arrays between pages that may not be touched: a byte too far ends the process."""
+"""Arrays between guard pages: an access one byte beyond an array ends the process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ NOTHING = 0
 
 
 def guarded(shape: tuple[int, ...], dtype: DTypeLike, alignment: int = 1) -> Array:
-    """An array that ends where a page begins that can be neither read nor written; another such
-    page lies before it.  `alignment`: the address is a multiple of it, and the array is followed by
-    less than `alignment` bytes.  Bytes of 0x5A are in it.
+    """Return an array that ends at a guard page.  Another guard page is before the array.
+
+    A guard page can be neither read nor written.  The address is a multiple of `alignment`.  Fewer
+    than `alignment` bytes are between the array and the guard page.  The array is filled with bytes
+    0x5A.
     """
     kind = np.dtype(dtype)
     size = -(-max(kind.itemsize * int(np.prod(shape)), 1) // alignment) * alignment
@@ -34,14 +36,14 @@ def guarded(shape: tuple[int, ...], dtype: DTypeLike, alignment: int = 1) -> Arr
 
 
 def copied(array: Array) -> Array:
-    """A copy between such pages."""
+    """Return a copy between guard pages."""
     found = guarded(array.shape, array.dtype)
     found[...] = array
     return found
 
 
 class GuardedArrays(dict[str, Array]):
-    """Arrays by name, each of which becomes a copy between such pages."""
+    """Arrays by name.  Each stored array becomes a copy between guard pages."""
 
     def __setitem__(self, name: str, array: Array) -> None:
         super().__setitem__(name, copied(array))
@@ -53,17 +55,17 @@ class GuardedArrays(dict[str, Array]):
 
 
 class GuardedMemory:
-    """In place of `machine.memory.Memory`: each piece lies between such pages."""
+    """Replaces `machine.memory.Memory`.  Each piece is between guard pages."""
 
     def __init__(self) -> None:
         self._pieces: list[Array] = []
 
     def array(self, shape: tuple[int, ...], kind: DTypeLike) -> tuple[Array, int]:
-        """See `Memory.array`."""
+        """Implement `Memory.array`."""
         piece = guarded(shape, kind, alignment=64)
         self._pieces.append(piece)
         return piece, piece.ctypes.data
 
     def clear(self, most: int) -> None:
-        """See `Memory.clear`."""
+        """Implement `Memory.clear`."""
         self._pieces.clear()

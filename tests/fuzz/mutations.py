@@ -1,4 +1,4 @@
-"""Model files with something else in them, and a digest that is true all the same."""
+"""Changes model files, and makes their digests correct."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Random = np.random.Generator
 
 
 def mutated(content: bytes, random: Random) -> bytes:
-    """The bytes of a model file after one to three changes of a kind."""
+    """Return the bytes of a model file after one to three changes of one kind."""
     change = KINDS[int(random.integers(len(KINDS)))]
     return change(content, random)
 
 
 def _raw(content: bytes, random: Random) -> bytes:
-    """Bytes flipped, cut off, doubled or added; the digest is no longer true."""
+    """Flip, cut off, repeat or add bytes.  The digest is then wrong."""
     changed = bytearray(content)
     for _ in range(random.integers(1, 4)):
         at, n = int(random.integers(len(changed))), int(random.integers(1, 64))
@@ -46,7 +46,7 @@ def _raw(content: bytes, random: Random) -> bytes:
 
 
 def _header(content: bytes, random: Random) -> bytes:
-    """Another entry of a tensor, or other bytes of the header."""
+    """Change the entry of a tensor, or other bytes of the header."""
     header, body = parts(content)
     if random.random() < 0.2:
         raw = bytearray(json.dumps(header).encode())
@@ -57,7 +57,7 @@ def _header(content: bytes, random: Random) -> bytes:
 
 
 def _document(content: bytes, random: Random) -> bytes:
-    """Other fields of the Program, or of what else the document says."""
+    """Change fields of the Program or of the rest of the document."""
     document, tensors = read_plainly(content)
     for _ in range(random.integers(1, 4)):
         _change_somewhere(document, random)
@@ -65,7 +65,7 @@ def _document(content: bytes, random: Random) -> bytes:
 
 
 def _names(content: bytes, random: Random) -> bytes:
-    """Operands that name other tensors and values; tensors that nothing names are left out."""
+    """Change the tensors and values of operands.  Remove tensors without a reference."""
     document, tensors = read_plainly(content)
     program = document["program"]
     instructions = [i for side in ("encoder", "decoder") for i in program[side]]
@@ -84,7 +84,7 @@ def _names(content: bytes, random: Random) -> bytes:
 
 
 def _many(content: bytes, random: Random) -> bytes:
-    """An instruction, or all, many times; many states."""
+    """Repeat one instruction or all instructions many times, or add many states."""
     document, tensors = read_plainly(content)
     program = document["program"]
     times = int(10 ** random.uniform(0.5, 3.5))
@@ -101,7 +101,7 @@ def _many(content: bytes, random: Random) -> bytes:
 
 
 def _tensor(content: bytes, random: Random) -> bytes:
-    """Other elements, another shape, or another type of a tensor."""
+    """Change the elements, the shape or the type of a tensor."""
     document, tensors = read_plainly(content)
     for _ in range(random.integers(1, 4)):
         name = sorted(tensors)[int(random.integers(len(tensors)))]
@@ -124,7 +124,7 @@ def _tensor(content: bytes, random: Random) -> bytes:
 
 
 def _tokenizer(content: bytes, random: Random) -> bytes:
-    """Other bytes of the SentencePiece model inside its xz stream."""
+    """Change bytes of the SentencePiece model inside its xz stream."""
     document, tensors = read_plainly(content)
     model = bytearray(lzma.decompress(tensors[document["source"]["tensor"]].tobytes()))
     for _ in range(random.integers(1, 8)):
@@ -135,7 +135,7 @@ def _tokenizer(content: bytes, random: Random) -> bytes:
 
 
 def with_tokenizer(content: bytes, model: bytes) -> bytes:
-    """The file with another SentencePiece model for its source."""
+    """Return the file with another SentencePiece model for its source."""
     document, tensors = read_plainly(content)
     packed = np.frombuffer(lzma.compress(model), np.uint8)
     return _written(document, {**tensors, document["source"]["tensor"]: packed})
@@ -147,7 +147,7 @@ KINDS: list[Callable[[bytes, Random], bytes]] = [
 
 
 def _change_somewhere(document: Any, random: Random) -> None:
-    """Another value, none, a copy, or what is elsewhere, at a random place of a JSON document."""
+    """Replace, remove or duplicate a value at a random place of a JSON document."""
     places: list[tuple[Any, Any]] = []
     waiting = [document]
     while waiting:
@@ -171,7 +171,7 @@ def _change_somewhere(document: Any, random: Random) -> None:
 
 
 def _written(document: Header, tensors: dict[str, np.ndarray]) -> bytes:
-    """A file of this document and these tensors, which lie as `container.pack` lays them."""
+    """Return a file of this document and these tensors, in the layout of `container.pack`."""
     header: Header = {"__metadata__": {"int8ref": json.dumps(document)}}
     body = bytearray()
     tensors = {name: tensor for name, tensor in tensors.items() if name != "trailer.sha256"}

@@ -2,8 +2,8 @@
 
 python -m tests.fuzz.programs [--first N] [--count N]
 
-Every value of every instruction, and every search, must be equal.  A Program is known by its seed,
-which is printed before it runs, so that a crash tells it.
+Every value of every instruction must be equal, and every search must give equal results.  The seed
+determines the Program.  The seed is printed before the run, so that it is known after a crash.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def check(made: RandomProgram, seed: int) -> None:
-    """Run a Program on both backends; raises AssertionError where they differ."""
+    """Run a Program on both backends.  Raises AssertionError if the results differ."""
     program, random = made.program, np.random.default_rng(seed)
     assert decode(encode(program)) == program
     validate(program, made.tensors)
@@ -93,7 +93,7 @@ def _batch(program: Program, vocabulary: int, random: np.random.Generator) -> li
 
 
 def _results(engine: Engine, batch: list[list[int]], vocabulary: int, seed: int) -> list[Any]:
-    """All values, with rows moved between steps, and what the searches give."""
+    """Return all values, with rows moved between steps, and the results of the searches."""
     random = np.random.default_rng(seed)
     program, rows = engine.program, len(batch)
     trace: Trace = []

@@ -1,4 +1,4 @@
-"""Operands that an instruction may take: names of values and of tensors, and constants."""
+"""Draws operands of an instruction: names of values, names of tensors, and constants."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ INT32_MAX = 2**31 - 1
 
 
 class RandomOperands:
-    """A method an operation, which returns fields but for the results.
+    """One method for each operation.  It returns the fields without the results.
 
-    They may not fit each other: the operation's own check decides.  A tensor that fits an operand
-    is often used again, for whatever it was made.  LookupError says that no value fits.
+    The fields may be inconsistent: the operation's own check decides.  A tensor that fits an
+    operand is often reused, even if it was made for another operand.  LookupError means that no
+    value fits.
     """
 
     def __init__(self, seed: int, widths: Sequence[int]) -> None:
@@ -44,7 +45,7 @@ class RandomOperands:
         return things[int(self.random.integers(len(things)))]
 
     def number(self, low: int, high: int) -> int:
-        """Anything in the range; its ends, and what is near zero, more often."""
+        """Draw a number in the range.  The ends and numbers near zero are more frequent."""
         near = [x for x in (low, low + 1, high, high - 1, 0, 1) if low <= x <= high]
         if self.chance(0.3):
             return int(self.one_of(near))
@@ -53,7 +54,7 @@ class RandomOperands:
     def value(
         self, dtypes: str, width: int | None = None, domain: str | None = None, least: int = 1
     ) -> str:
-        """A value that fits; LookupError where there is none."""
+        """Draw a value that fits.  Raises LookupError if no value fits."""
         fits = [
             name
             for name, kind in self.values.items()
@@ -69,7 +70,7 @@ class RandomOperands:
     def tensor(
         self, dtype: str, shape: tuple[int, ...], low: int | None = None, high: int | None = None
     ) -> str:
-        """The name of a tensor that fits: an old one, or a new one of extreme content."""
+        """Return the name of a tensor that fits.  A new tensor has extreme content."""
         limits = np.iinfo(dtype)
         low = int(limits.min) if low is None else low
         high = int(limits.max) if high is None else high
@@ -268,7 +269,7 @@ class RandomOperands:
         query = self.value("int8", domain="target" if own else None)
         key, value = (self.value("int8", domain=keys) for _ in range(2))
         widths = [self.values[name].width for name in (query, key, value)]
-        shared = self.number(1, 3)  # heads of keys
+        shared = self.number(1, 3)  # number of key heads
         head_width = self.number(1, max(1, min(widths[1:]) // shared))
         group = self.number(1, max(1, widths[0] // (shared * head_width)))
         heads = shared * group

@@ -1,4 +1,4 @@
-"""Random Programs that are valid: every operation, any types that fit, names of tensors shared."""
+"""Random valid Programs: every operation, any types that fit, and shared tensors."""
 
 from __future__ import annotations
 
@@ -29,15 +29,19 @@ ADVANCING = ["ssru", "match_add", "multiply", "lookup", "interpolate", "linear",
 
 
 class UnfinishedError(Exception):
-    """No instruction was found that a Program needs; another seed has one."""
+    """No instruction fits that the Program needs.  Another seed has one."""
 
 
 class RandomProgram(RandomOperands):
-    """One Program: `program`, its `tensors`, and the numbers of ids of its target (`vocabulary`)
-    and of its source (`source_vocabulary`).
+    """One Program.
 
-    An operation is tried with operands that it may take; where its own check refuses them, others
-    are tried.  Raises UnfinishedError.
+    program            the Program
+    tensors            its tensors
+    vocabulary         number of target ids
+    source_vocabulary  number of source ids
+
+    The class draws operands for an operation.  If the check of the operation rejects them, the
+    class draws other operands.  Raises UnfinishedError.
     """
 
     def __init__(self, seed: int) -> None:
@@ -52,8 +56,11 @@ class RandomProgram(RandomOperands):
         self.program = self._finish(self._part(must=["embed"]))
 
     def add(self, op: str, operands: Callable[[], dict[str, Any]] | None = None) -> bool:
-        """Try to add an instruction, by default with the operands that its method here gives;
-        whether there are such operands, and its own check takes them."""
+        """Try to add an instruction.  Return whether this was possible.
+
+        The default operands come from the method of the operation.  It is impossible if no operands
+        fit, or if the operation's own check rejects them.
+        """
         before = self._state()
         try:
             fields = (operands or getattr(self, op))()
@@ -66,7 +73,7 @@ class RandomProgram(RandomOperands):
             self._restore(before)
             return False
         self.sequence.append(instruction)
-        if isinstance(instruction, Append):  # the history is only read with the row of this step
+        if isinstance(instruction, Append):  # others read only the history with this row
             del self.values[instruction.history]
         return True
 
@@ -98,8 +105,7 @@ class RandomProgram(RandomOperands):
             self.values[state.value] = ValueType("target", state.dtype, state.width)
 
     def _advance(self, state: State) -> None:
-        """Compute the successor of a state, by what may write over it or by anything else; without
-        one, the state is as if it had not been."""
+        """Compute the successor of a state.  Raises UnfinishedError if no instruction fits."""
         wanted = self.values[state.value]
         for _ in range(300):
             before = self._state()

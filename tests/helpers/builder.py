@@ -1,4 +1,4 @@
-"""A builder of small Programs: instructions, and random tensors that they name."""
+"""Builds small Programs from instructions and random tensors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProgramBuilder:
         self.states: list[State] = []
 
     def take(self) -> list[Instruction]:
-        """The instructions since the last call."""
+        """Return the instructions since the last call."""
         taken, self.sequence = self.sequence, []
         return taken
 
@@ -56,7 +56,7 @@ class ProgramBuilder:
         )
 
     def linear(self, x: str, out: str, outputs: int, inputs: int = WIDTH, **fields: Any) -> str:
-        """By default with a multiplier a channel, to int8."""
+        """Add a linear layer.  The default output is int8 with one multiplier for each channel."""
         if not fields.get("raw"):
             multiplier = self.random.integers(1 << 13, 1 << 14, outputs)
             fields["multiplier"] = self.tensor(f"{out}.multiplier", multiplier, "int16")
@@ -83,7 +83,10 @@ class ProgramBuilder:
         )
 
     def residual(self, a: str, b: str, out: str) -> str:
-        """Layer norm of a + b: a sublayer's accumulators, or int16, and its input, wide."""
+        """Add the layer norm of a + b.
+
+        a: the accumulators of a sublayer, or int16. b: the input of the sublayer, wide.
+        """
         total = self.add(
             "match_add",
             f"{out}.sum",
@@ -127,7 +130,7 @@ class ProgramBuilder:
         )
 
     def join(self, branch: str, stream: str, out: str, **raised: Any) -> str:
-        """The stream after a sublayer, of which `branch` are the accumulators."""
+        """Add the accumulators `branch` of a sublayer to the residual stream."""
         return self.add(
             "match_add",
             out,
@@ -142,7 +145,7 @@ class ProgramBuilder:
         )
 
     def wide(self, accumulators: str, name: str, shift: int) -> str:
-        """Accumulators in 16 bits."""
+        """Convert accumulators to 16 bits."""
         width = len(self.tensors[f"{accumulators}.weight"])
         return self.add(
             "requantize",
@@ -176,7 +179,7 @@ class ProgramBuilder:
         )
 
     def append(self, qkv: str, name: str, width: int = 2 * WIDTH) -> str:
-        """The history with this step's keys and values, so many columns together."""
+        """Append the keys and values of this step to a history of `width` columns."""
         state = State(f"{name}.before", name, "int8", width, "history")
         self.states.append(state)
         fields = {"x": qkv, "column": WIDTH, "history": state.value}
@@ -184,6 +187,6 @@ class ProgramBuilder:
         return name
 
     def raised(self, x: str, bias: str, bias_shift: int) -> dict[str, Any]:
-        """What a sum with products of the re-scaled value x needs."""
+        """Return the fields of a sum whose products have the re-scaled value x as a factor."""
         found = self.tensor(bias, self.random.integers(-999, 999, WIDTH), "int16")
         return {"exponent": f"{x}.exponent", "bias": found, "bias_shift": bias_shift}

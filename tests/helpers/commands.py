@@ -1,4 +1,4 @@
-"""The commands, by module."""
+"""The parsers of the commands by module."""
 
 from __future__ import annotations
 

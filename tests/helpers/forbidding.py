@@ -1,7 +1,8 @@
-"""Systems that forbid something, on Linux.
+"""Restricted systems, on Linux.
 
-`forbid`: memory that is made executable, as hardened systems do it; on x86-64 only, by a filter of
-system calls, which stays for the process and its children.  `mounted`: a small disk.
+`forbid` forbids executable memory, as hardened systems do.  It works on x86-64 only, through a
+filter of system calls.  The filter applies to the process and its children.  `mounted` provides a
+small disk.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ NO_NEW_PRIVILEGES, SECCOMP, FILTER = 38, 22, 2
 
 
 def forbid(*calls: int) -> None:
-    """Let these system calls fail where they ask for memory that can be executed."""
+    """Make these system calls fail if they ask for executable memory."""
     program = [(LOAD, 0, 0, NUMBER_AT)]
     for left, call in zip(range(len(calls), 0, -1), calls, strict=True):
         program.append((EQUAL, left, 0, call))
@@ -46,9 +47,9 @@ def forbid(*calls: int) -> None:
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[list[str]]:
-    """A full file system in memory, at a folder, for a command: what to put before it.
+    """Mount a small file system in memory at `folder`.  Yield a prefix for a command.
 
-    Skips the test where none can be mounted.
+    Skips the test if mounting is impossible.
     """
     folder.mkdir()
     fill = 'head -c 1G /dev/zero 2>&- > "$0/fill"'

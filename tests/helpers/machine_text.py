@@ -1,4 +1,4 @@
-"""LLVM IR and assembly of the machine, from the one compilation that also gives its code."""
+"""LLVM IR and assembly of the machine, from the compilation that produces its code."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from int8ref.machine.toolchain.objects import Part
 
 @cache
 def machine_text() -> tuple[str, str]:
-    """(LLVM IR, assembly); compiled once, then kept beside the code.
+    """Return (LLVM IR, assembly).  They are compiled once and kept beside the code.
 
-    Whoever needs the machine in a test calls this first, so that it is not compiled twice.
+    A test that needs the machine calls this function first, so that the machine is compiled only
+    once.
     """
     place = native.place()
     kept = [place.with_suffix(f".{kind}.gz") for kind in ("ll", "s")]
@@ -29,7 +30,7 @@ def machine_text() -> tuple[str, str]:
 
 
 def _compile() -> tuple[bytes, tuple[str, str]]:
-    """The code as `native` keeps it, and the text of the modules that it was made from."""
+    """Return the code as `native` keeps it, and the text of its modules."""
     from int8ref.machine.toolchain import build
 
     modules = {name: build.module(name, function) for name, function in build.functions().items()}
@@ -39,7 +40,7 @@ def _compile() -> tuple[bytes, tuple[str, str]]:
 
 
 def text_of(module: Any) -> tuple[str, str]:
-    """(LLVM IR, assembly) of a module."""
+    """Return (LLVM IR, assembly) of a module."""
     from int8ref.machine.toolchain.build import target_machine
 
     return str(module), target_machine().emit_assembly(module)

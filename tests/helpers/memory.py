@@ -1,4 +1,4 @@
-"""Arrays that show where somebody has written past their end."""
+"""Arrays that detect writes beyond their end."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numpy.typing import DTypeLike, NDArray
 from int8ref.machine.memory.aligned import ALIGNMENT, Memory
 
 GUARD = 256
-"""Bytes behind a guarded array that nobody may touch."""
+"""Number of guard bytes after an array."""
 
 
 def guarded(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An array with bytes of 0x5A in it and behind it: `array.base` ends with GUARD of them."""
+    """Return an array filled with bytes 0x5A.  `array.base` ends with GUARD further bytes 0x5A."""
     room = np.full(int(np.prod(shape)) * np.dtype(dtype).itemsize + GUARD, 0x5A, np.uint8)
     return np.ndarray(shape, dtype, buffer=room)
 
 
 def assert_untouched_behind(*arrays: NDArray[Any]) -> None:
-    """Nobody has written past the end of guarded arrays."""
+    """Assert that the guard bytes of the arrays are unchanged."""
     for array in arrays:
         assert array.base is not None
         assert (array.base[-GUARD:] == 0x5A).all(), "written past the end"
 
 
 class WatchedMemory(Memory):
-    """Memory whose pieces hold bytes of 0x5A, and are followed by some that nobody may touch."""
+    """Memory whose pieces are filled with bytes 0x5A.  Guard bytes follow each piece."""
 
     def __init__(self) -> None:
         self._rooms: list[NDArray[Any]] = []
@@ -35,7 +35,7 @@ class WatchedMemory(Memory):
         super().__init__()
 
     def array(self, shape: tuple[int, ...], kind: DTypeLike) -> tuple[NDArray[Any], int]:
-        """See `Memory`."""
+        """Implement `Memory.array`."""
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
         room = np.full(size + GUARD + ALIGNMENT, 0x5A, np.uint8)
         start = -room.ctypes.data % ALIGNMENT
@@ -44,6 +44,6 @@ class WatchedMemory(Memory):
         return np.ndarray(shape, kind, room, start), room.ctypes.data + start
 
     def check(self) -> None:
-        """Nothing was written behind a piece."""
+        """Assert that all guard bytes are unchanged."""
         for room in self._rooms:
             assert (room[-GUARD:] == 0x5A).all(), "written past the end"

@@ -1,4 +1,4 @@
-"""Model files taken apart and put together without the code under test."""
+"""Reads and writes model files without the code under test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Header = dict[str, Any]
 
 
 def read_plainly(content: bytes) -> tuple[Header, dict[str, np.ndarray]]:
-    """An independent reader: the format's own words, and no checks."""
+    """Read a model file by the definition of the format, without checks."""
     (length,) = struct.unpack_from("<Q", content)
     header = json.loads(content[8 : 8 + length])
     document = json.loads(header.pop("__metadata__")["int8ref"])
@@ -31,7 +31,7 @@ def read_plainly(content: bytes) -> tuple[Header, dict[str, np.ndarray]]:
 
 
 def write_plainly(header: Header | str | bytes, body: bytes, padding: int | None = None) -> bytes:
-    """A file with any header and body, and a true digest."""
+    """Return a file with the given header and body, and a correct digest."""
     text = json.dumps(header) if isinstance(header, dict) else header
     raw = text.encode() if isinstance(text, str) else text
     raw += b" " * (-len(raw) % 8 if padding is None else padding)
@@ -40,7 +40,7 @@ def write_plainly(header: Header | str | bytes, body: bytes, padding: int | None
 
 
 def parts(content: bytes) -> tuple[Header, bytes]:
-    """The decoded header of a file, and its body without the digest."""
+    """Return the decoded header of a file, and its body without the digest."""
     (length,) = struct.unpack_from("<Q", content)
     return json.loads(content[8 : 8 + length]), content[8 + length : -32]
 

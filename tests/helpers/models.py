@@ -1,4 +1,4 @@
-"""Tiny models, whole and valid: every operation of the real ones, no download."""
+"""Tiny, complete and valid models with every operation of the real models."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from int8ref.program.program import Program, Tensors
 from tests.helpers.programs import TinyPrograms
 
 Kind = Literal["recurrent", "translation", "decoder", "rotary"]
-"""An encoder with a decoder that has an SSRU, as Marian's small models; an Integer Transformer
-(pre-norm, L1, polynomial attention); a decoder alone; one of Llama's kind."""
+"""recurrent    an encoder, and a decoder with an SSRU, as in Marian's small models
+translation  an Integer Transformer: pre-norm, L1 norm, polynomial attention
+decoder      a decoder alone
+rotary       a decoder alone of Llama's kind"""
 
 KINDS = get_args(Kind)
 NAMES: dict[Kind, str] = {
@@ -38,7 +40,7 @@ SENTENCES = (
 
 @cache
 def sentencepiece_model() -> bytes:
-    """A SentencePiece model of a few dozen pieces: </s> is 0, <unk> is 1."""
+    """Return a SentencePiece model of a few dozen pieces. </s> is 0, and <unk> is 1."""
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(SENTENCES * 4),
@@ -58,7 +60,7 @@ def sentencepiece_model() -> bytes:
 
 @cache
 def build_tiny_model(seed: int = 0, kind: Kind = "recurrent") -> Model:
-    """A model of random weights: the same for the same seed, and a valid program."""
+    """Return a valid model of random weights.  Equal seeds give equal models."""
     spm = Tokenizer("sentencepiece", sentencepiece_model())
     processor = sentencepiece.SentencePieceProcessor(model_proto=spm.model)
     builder = TinyPrograms(seed)
@@ -80,7 +82,7 @@ def build_tiny_model(seed: int = 0, kind: Kind = "recurrent") -> Model:
 
 
 def _make_some_end(program: Program, tensors: Tensors, batch: list[list[int]]) -> None:
-    """Give eos a constant logit that is the largest in one step of ten or so."""
+    """Give eos a constant logit that is the largest logit in about one of ten steps."""
     tensors["embeddings"][program.eos] = 0
     session = load_engine(program, tensors, "reference").session(batch)
     ids = np.full(len(batch), program.start, np.int32)

@@ -1,4 +1,4 @@
-"""The machine's code in a cache of the test."""
+"""The code of the machine in a cache of the test."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ REFERENCE = load_engine(MODEL.program, MODEL.tensors, "reference")
 
 @cache
 def object_code() -> bytes:
-    """The machine's real code, compiled at most once for all tests."""
+    """Return the real code of the machine.  All tests together compile it at most once."""
     machine_text()
     code = native._read(native.place())
     return native.compile_machine() if code is None else code
 
 
 class Cache:
-    """A cache folder of its own; compiling is replaced by handing out the code, and counted."""
+    """A cache folder of the test.  Its `compile` returns the existing code and counts the calls."""
 
     def __init__(self, folder: Path, code: bytes) -> None:
         self.folder = folder
@@ -42,13 +42,13 @@ class Cache:
         return self._code
 
     def kept(self) -> list[Path]:
-        """What is kept beside the digest of the sources, which is there once."""
+        """Return the cached files without the digest of the sources.  This digest must exist."""
         found = sorted(self.folder.iterdir())
         (digest,) = (path for path in found if path.match("sources-*.digest"))
         return [path for path in found if path != digest]
 
     def works(self) -> bool:
-        """A fresh process's first use of the machine, in this one."""
+        """Use the machine as a new process does.  Return whether its results are right."""
         native._loaded.clear()
         batch, limits = [[5, 9, 3, 0], [7, 0]], [9, 9]
         engine = load_engine(MODEL.program, MODEL.tensors)
@@ -56,7 +56,7 @@ class Cache:
 
 
 def new_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
-    """The cache, empty."""
+    """Return an empty cache."""
     found = Cache(folder / "cache", object_code())
     monkeypatch.setenv("INT8REF_CACHE", str(found.folder))
     monkeypatch.setattr(native, "compile_machine", found.compile)
@@ -67,7 +67,7 @@ def new_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
 
 
 def small_part(value: str) -> Part:
-    """A machine that puts an expression's value where its argument points to."""
+    """Return a machine that stores the value of an expression at the address in its argument."""
     import llvmlite.binding as llvm
 
     from int8ref.machine.toolchain.build import target_machine

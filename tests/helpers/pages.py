@@ -1,11 +1,11 @@
-"""What pages of docs/ are made of: `python -m tests.helpers.pages` writes it into them.
+"""Generates blocks of the pages of docs/: `python -m tests.helpers.pages` writes them.
 
 A page has a block between two lines,
 
     <!-- NAME: made by tests/helpers/pages.py -->
     <!-- end -->
 
-and `tests/test_pages.py` fails where its content is another.
+`tests/test_pages.py` fails if the content of a block differs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BLOCK = re.compile(
 
 
 def layers(package: str) -> str:
-    """The layers of a package, low to high, as its contract in pyproject.toml has them."""
+    """Return the layers of a package, low to high, from its contract in pyproject.toml."""
     settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = settings["tool"]["importlinter"]["contracts"]
     (contract,) = (c for c in contracts if c.get("containers") == [package])
@@ -51,7 +51,7 @@ def layers(package: str) -> str:
 
 
 def _sentence(package: str, name: str) -> str:
-    """The first sentence of a module or a folder."""
+    """Return the first paragraph of the docstring of a module or a folder."""
     place = ROOT / package.replace(".", "/") / name
     path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     found = ast.get_docstring(ast.parse(path.read_text())) or ""
@@ -59,7 +59,7 @@ def _sentence(package: str, name: str) -> str:
 
 
 def operands() -> str:
-    """The operands of every operation, from their declarations."""
+    """Return the operands of every operation, from their declarations."""
     parts = []
     for op, instruction in sorted(instructions().items()):
         rows = [
@@ -71,13 +71,13 @@ def operands() -> str:
 
 
 def _numbers(text: str, instruction: type) -> str:
-    """Attributes of a class of instructions as the numbers they are."""
+    """Replace the names of attributes of a class of instructions by their values."""
     found = {n: x for n in dir(instruction) if isinstance(x := getattr(instruction, n), int)}
     return re.sub(r"\b\w+\b", lambda m: str(found.get(m[0], m[0])), text)
 
 
 def described(operand: Operand) -> str:
-    """A declaration in words."""
+    """Describe a declaration in words."""
     match operand:
         case Rows(dtypes=dtypes, width=width, domain=domain):
             where = "" if domain in ("rows", "keys_of") else f", {domain}"
@@ -133,7 +133,7 @@ PAGES = (ROOT / "docs" / "architecture.md", ROOT / "docs" / "arithmetic.md")
 
 
 def made(page: str) -> str:
-    """A page with its blocks as they should be."""
+    """Return a page with its generated blocks."""
     return BLOCK.sub(lambda m: f"{m['head']}\n{CONTENT[m['name']]()}\n\n{m['end']}", page)
 
 

@@ -1,4 +1,4 @@
-"""Commands as processes."""
+"""Runs commands as processes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from typing import Any
 
 Command = list[str | bytes | Path]
 TIMEOUT = 900
-"""Seconds that only a hang takes, because a first run compiles and a machine may be busy."""
+"""Seconds after which a process counts as hanging.
+
+The value is large, because a first run compiles, and a machine may be busy.
+"""
 
 
 def run(arguments: Command, stdin: bytes = b"", timeout: int = TIMEOUT) -> tuple[int, bytes, str]:
-    """Exit status, stdout, stderr."""
+    """Return exit status, stdout and stderr."""
     done = subprocess.run(arguments, input=stdin, capture_output=True, timeout=timeout, check=False)
     return done.returncode, done.stdout, done.stderr.decode()
 
 
 def start(arguments: Command, **options: Any) -> subprocess.Popen[bytes]:
-    """A process with pipes."""
+    """Start a process with pipes."""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(arguments, **{**streams, **options})
 
 
 def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
-    """A Python program, which imports what this process can, and this project's packages."""
+    """Start a Python program that can import the modules of this process and this project."""
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
@@ -40,7 +43,7 @@ def python(program: str, *arguments: Path) -> subprocess.Popen[str]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait."""
+    """Wait until the condition is true."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline

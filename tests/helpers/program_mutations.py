@@ -1,4 +1,4 @@
-"""Small random changes of a Program: most are refused, the rest must run the same anywhere."""
+"""Small random changes of a Program.  Validation rejects most of them.  The others run equally."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def fields_of(instruction: dict[str, Any], kind: str) -> list[str]:
 
 @st.composite
 def mutated(draw: st.DrawFn, program: Program) -> Program:
-    """The program after one or two changes: operands, constants, results, order, states, header."""
+    """Return the program after one or two changes.
+
+    A change affects operands, constants, results, the order, states or the header.
+    """
     plain: dict[str, Any] = msgspec.json.decode(encode(program))
     names = st.sampled_from(
         [n for i in [*program.encoder, *program.decoder] for n in i.names("result")]
@@ -77,7 +80,7 @@ def mutated(draw: st.DrawFn, program: Program) -> Program:
 
 
 def draw_valid(draw: st.DrawFn, model: Model) -> tuple[Program, Tensors]:
-    """A mutated program that passes validation, as one of four does, and the tensors it names."""
+    """Return a mutated valid program and its tensors.  About one mutation of four is valid."""
     try:
         program = draw(mutated(model.program))
         tensors = used_tensors(program, model.tensors)

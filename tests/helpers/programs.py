@@ -1,4 +1,4 @@
-"""Small Transformers of four kinds, whole and valid, as Programs of random weights."""
+"""Small, complete and valid Transformers of four kinds, as Programs of random weights."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.helpers.builder import HEADS, INNER, POSITIONS, WIDTH, ProgramBuilder
 
 
 class TinyPrograms(ProgramBuilder):
-    """A method for each kind of model; `vocabulary`: how many tokens it has."""
+    """One method for each kind of model.  `vocabulary`: number of its tokens."""
 
     def recurrence(self, y: str) -> str:
-        """SSRU with its gate from a table, then add and norm."""
+        """Add an SSRU with its gate from a table, then the residual addition and the norm."""
         steps = np.arange(-128, 128)
         sigmoid = 32767 / (1 + np.exp(-steps / 24))
         raw = self.linear(y, "cell.accumulator", WIDTH, raw=True)
@@ -39,7 +39,7 @@ class TinyPrograms(ProgramBuilder):
         return self.residual(mixed, y, "ssru.norm")
 
     def recurrent(self, vocabulary: int) -> Program:
-        """One encoder layer and one decoder layer, post-norm, with tied embeddings."""
+        """Return one encoder layer and one decoder layer, post-norm, with tied embeddings."""
         self.weight("embeddings", vocabulary, WIDTH)
         self.weight("positions", POSITIONS, WIDTH)
         x = self.embed("source", "embeddings")
@@ -71,7 +71,7 @@ class TinyPrograms(ProgramBuilder):
         )
 
     def self_attention(self, stream: str, name: str, degree: int, history: bool) -> str:
-        """Of a source, or of the steps so far."""
+        """Add self-attention over the source, or over the history of the decoder."""
         qkv = self.linear(self.norm(stream, f"{name}.norm"), f"{name}.qkv", 3 * WIDTH)
         if history:
             seen = self.append(qkv, f"{name}.history")
@@ -88,7 +88,7 @@ class TinyPrograms(ProgramBuilder):
         return self.join(output, stream, f"{name}.sum", **self.raised(mixed, f"{name}.bias", 3))
 
     def hidden(self, stream: str, name: str) -> str:
-        """The feed-forward sublayer, each row of its hidden layer re-scaled."""
+        """Add the feed-forward sublayer.  Each row of its hidden layer is re-scaled."""
         x = self.norm(stream, f"{name}.norm")
         accumulators = self.linear(x, f"{name}.accumulator", INNER, raw=True)
         wide = self.wide(accumulators, f"{name}.wide", 22)
@@ -97,7 +97,7 @@ class TinyPrograms(ProgramBuilder):
         return self.join(outer, stream, f"{name}.sum", **self.raised(inner, f"{name}.bias", 6))
 
     def gated(self, stream: str, name: str) -> str:
-        """A feed-forward sublayer whose hidden layer is multiplied by a gate."""
+        """Add a feed-forward sublayer whose hidden layer is multiplied by a gate."""
         x = self.norm(stream, f"{name}.norm", "rms_norm")
         gate = self.linear(x, f"{name}.gate.accumulator", INNER, raw=True)
         steps = np.arange(513) * 128.0 - 2**15
@@ -120,7 +120,7 @@ class TinyPrograms(ProgramBuilder):
         return self.join(outer, stream, f"{name}.sum")
 
     def finish(self, stream: str, vocabulary: int, **fields: Any) -> Program:
-        """Norm, logits and header."""
+        """Add the last norm and the logits.  Return the Program."""
         y = self.norm(stream, "decoder.norm")
         self.linear(y, "logits", vocabulary, weight="embeddings", raw=True)
         return Program(
@@ -134,7 +134,7 @@ class TinyPrograms(ProgramBuilder):
         )
 
     def translation(self, vocabulary: int) -> Program:
-        """One encoder layer and two decoder layers, one of which attends to the source."""
+        """Return one encoder layer and two decoder layers.  One of these attends to the source."""
         self.weight("embeddings", vocabulary, WIDTH)
         self.weight("positions", POSITIONS, WIDTH)
         self.embed("source", "embeddings")
@@ -154,7 +154,7 @@ class TinyPrograms(ProgramBuilder):
         return self.finish(y, vocabulary, encoder=encoder, start=-1, **header)
 
     def decoder(self, vocabulary: int) -> Program:
-        """A layer of softmax attention over its history, post-norm by L2, and nothing else."""
+        """Return one layer of softmax attention over its history, post-norm with L2."""
         self.weight("embeddings", vocabulary, WIDTH)
         self.weight("positions", POSITIONS, WIDTH)
         x = self.embed("target", "embeddings")
@@ -171,8 +171,11 @@ class TinyPrograms(ProgramBuilder):
         return self.finish("ffn.norm.wide", vocabulary, encoder=[], start=2, **header)
 
     def rotary(self, vocabulary: int) -> Program:
-        """A layer as Llama has it: norms by the root of the mean square, rotary positions, a head
-        of keys and values for two of queries, a gated hidden layer."""
+        """Return a layer of Llama's kind.
+
+        It has RMS norms, rotary positions, one head of keys and values for two heads of queries,
+        and a gated hidden layer.
+        """
         self.weight("embeddings", vocabulary, WIDTH)
         fields: dict[str, Any] = {"multiplier": 140, "shift": 8, "wide_bits": 5}
         fields |= {"ids": "target.ids", "table": "embeddings", "wide": "stream"}

@@ -1,4 +1,4 @@
-"""Models by name, where the package that carries them is installed."""
+"""Models by name, if the package with their checkpoints is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from int8ref.files.models import MODELS, load_model
 
 @cache
 def imported(name: str) -> Model:
-    """The model of a direction; the test is skipped where its files are not installed."""
+    """Return the model of a name.  Skip the test if its files are not installed."""
     published = MODELS[name]
     try:
         found = version(published.distribution)

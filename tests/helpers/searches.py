@@ -1,4 +1,4 @@
-"""What searches are asked for, at random."""
+"""Random requests and options of searches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from int8ref.search.request import Request
 from tests.helpers.engines import Batch
 
 SIZES = st.sampled_from([1, 2, 3, 4, 8, 17, 64])
-"""Sizes of a beam."""
+"""Beam sizes."""
 
 
 @st.composite
@@ -32,7 +32,7 @@ def limits_of(batch: Batch, data: st.DataObject, most: int = 12) -> list[int]:
 
 
 def candidates_of(vocabulary: int) -> st.SearchStrategy[np.ndarray[tuple[int], np.dtype[np.int32]]]:
-    """Few or many tokens, perhaps not even eos."""
+    """Draw few or many candidates, with or without eos."""
     tokens = st.sets(st.integers(0, vocabulary - 1), min_size=1)
     return tokens.map(lambda some: np.array(sorted(some), np.int32))
 
@@ -40,8 +40,10 @@ def candidates_of(vocabulary: int) -> st.SearchStrategy[np.ndarray[tuple[int], n
 def batches_of(
     ids: st.SearchStrategy[list[int]], vocabulary: int, most: int = 9, restricted: bool = False
 ) -> st.SearchStrategy[list[Request]]:
-    """Batches of requests, some with prefixes, which may have any token; where `restricted`, some
-    with candidates."""
+    """Draw batches of requests.  Some have a prefix of any tokens.
+
+    `restricted`: some have candidates.
+    """
     tokens = st.lists(st.integers(0, vocabulary - 1), max_size=6)
     request = st.builds(
         Request,

@@ -13,11 +13,11 @@ from tests.helpers.engines import Batch, engines
 from tests.helpers.models import Kind, build_tiny_model
 
 SEEDS: dict[Kind, int] = {"recurrent": 2, "translation": 6, "decoder": 4, "rotary": 9}
-"""Models that translate into this and that."""
+"""Seeds of models whose translations differ from each other."""
 MODELS: dict[Kind, Model] = {kind: build_tiny_model(seed, kind) for kind, seed in SEEDS.items()}
 MODEL = MODELS["recurrent"]
 VOCABULARY = len(MODEL.tensors["embeddings"])
-"""Of all of them."""
+"""Size of the vocabulary of all models."""
 
 sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=11).map(lambda ids: [*ids, 0])
 batches = st.lists(sentences, min_size=1, max_size=6)
@@ -25,7 +25,7 @@ batches = st.lists(sentences, min_size=1, max_size=6)
 
 @cache
 def both(kind: Kind = "recurrent") -> tuple[Engine, Engine]:
-    """(reference, compiled); made when first used, as compiling takes long."""
+    """Return (reference, compiled).  They are made on first use, because compiling takes long."""
     return engines(MODELS[kind])
 
 
@@ -42,7 +42,7 @@ def compiled() -> Engine:
 
 
 def sources_of(kind: Kind) -> st.SearchStrategy[list[int]]:
-    """The token ids of a source; none for a decoder alone."""
+    """Draw the token ids of a source.  A decoder alone has an empty source."""
     return sentences if MODELS[kind].program.encoder else st.just([])
 
 

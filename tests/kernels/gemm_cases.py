@@ -1,8 +1,8 @@
-"""Fixed pseudo-random cases of every GEMM kernel and their outcome as one digest.
+"""Fixed pseudo-random cases of every GEMM kernel, and one digest of their results.
 
 python gemm_cases.py                   every kernel, for the CPU that Numba compiles for
-python gemm_cases.py TRIPLE FEATURES   gemm_i32 in the tiles of another instruction set, its
-                                       dot-product instruction replaced by IR that means the same
+python gemm_cases.py TRIPLE FEATURES   gemm_i32 in the tiles of another instruction set; equivalent
+                                       IR replaces its dot-product instruction
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXTREMES = [(-128, -128), (-128, 127), (127, -128), (127, 127)]
 
 
 def exact(x: NDArray[np.int8], weight: NDArray[np.int8], bias: NDArray[np.int32]) -> NDArray[Any]:
-    """x . W^T + bias mod 2^32, by float64 BLAS, which is exact below 2^53."""
+    """Return x .  W^T + bias mod 2^32, by float64 BLAS, which is exact below 2^53."""
     product = x.astype(np.float64) @ weight.T.astype(np.float64)
     return (product.astype(np.int64) + bias).astype(np.int32)
 
@@ -46,18 +46,18 @@ class Case:
     weight: NDArray[np.int8]
     bias: NDArray[np.int32]
     multiplier: NDArray[np.int16]
-    shift: NDArray[np.int8]  # 16 to 46; the first is that of the multipliers
+    shift: NDArray[np.int8]  # 16 to 46; the first one belongs to the multipliers
     low: int
     high: int
     columns: int
-    tokens: NDArray[np.int32]  # columns in any order, perhaps repeated
+    tokens: NDArray[np.int32]  # columns in any order, also repeated
 
     def expected(self) -> dict[str, NDArray[Any]]:
         acc = exact(self.x, self.weight, self.bias)
         wide = acc.astype(np.int64)
         scaled = shift_right(wide * self.multiplier, self.shift[:1].astype(np.int64))
         few = self.few.astype(np.int32)
-        # what wraps here wraps in the kernel
+        # the kernel also wraps here
         shifted = (acc + (np.int32(1) << (few - np.int32(1)))) >> few
         head = acc[:, : self.columns]
         return {
@@ -76,7 +76,7 @@ class Case:
         return np.maximum(self.shift - np.int8(16), np.int8(1))
 
     def computed(self, i32_only: bool = False) -> dict[str, NDArray[Any]]:
-        """The kernels' answers; outputs and workspace are watched for writes past their end."""
+        """Return the results of the kernels.  Guard bytes detect writes beyond the arrays."""
         from tests.kernels import products as gemm
 
         (m, k), n = self.x.shape, len(self.weight)
@@ -101,8 +101,10 @@ class Case:
         return out
 
     def _quads(self, workspace: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """The product with a weight that has sums of four products in 16 bits, by these where the
-        CPU takes them."""
+        """Return the product with a weight whose sums of four products fit in 16 bits.
+
+        The function computes these sums if the CPU supports them.
+        """
         from int8ref.kernels.gemm.quads import usable
         from int8ref.spec.pair_sums import OFFSET
         from tests.kernels import products as gemm
@@ -116,7 +118,7 @@ class Case:
         return sums
 
     def _compare_coarse(self, index: NDArray[np.int32], value: NDArray[np.int32]) -> None:
-        """The search by coarse weights finds the same, where there are any."""
+        """Assert that the search by coarse weights, if they are useful, gives the same result."""
         from int8ref.kernels.gemm.coarse_layout import coarse_workspace, pack_coarse, useful
         from tests.kernels import products as gemm
 
@@ -135,7 +137,7 @@ class Case:
 
 
 def shift_right(x: NDArray[Any], shift: NDArray[Any]) -> NDArray[Any]:
-    """x / 2^shift, rounded half up, without the sum that the kernel forms."""
+    """Return x / 2^shift, rounded half up, without the sum that the kernel computes."""
     return (x >> shift) + ((x >> (shift - 1)) & 1)
 
 
@@ -145,7 +147,7 @@ def make_case(
     x, weight = (random.integers(-128, 128, size).astype(np.int8) for size in ((m, k), (n, k)))
     if extreme:
         x[:], weight[:] = extreme
-    spread = int(random.choice([1 << 31, 1 << 16, 2]))  # 2: many ties
+    spread = int(random.choice([1 << 31, 1 << 16, 2]))  # 2 gives many ties
     low, high = [(-127, 127), (0, 127), (-128, 100)][random.integers(3)]
     return Case(
         x,
@@ -177,7 +179,7 @@ def digest(outcomes: Iterator[dict[str, NDArray[Any]]]) -> str:
 
 
 def pretend(triple: str, features: str) -> None:
-    """Select as if for another CPU, but never emit its instructions for products of bytes."""
+    """Select the target of another CPU, but never emit its instructions for products of bytes."""
     cpu.cpu = lambda: (triple, "", features)
 
     from llvmlite import ir

@@ -1,7 +1,10 @@
 """The products of `kernels.gemm` over arrays.
 
-`x`: int8 [M, K]; `packed`: `layout.pack(weight)`; `start`: `layout.start_values(weight, bias)`;
-`workspace`: uint8 of `workspace_bytes(M, K)` elements.  `acc` are the exact sums (`gemm.driver`).
+x          int8 [M, K]
+packed     `layout.pack(weight)`
+start      `layout.start_values(weight, bias)`
+workspace  uint8 of `workspace_bytes(M, K)` elements
+acc        the exact sums (`gemm.driver`)
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -51,13 +54,13 @@ def gemm_i32(x, packed, start, out, workspace):
 
 @kernel
 def gemm_i32_narrow(x, packed, start, start_shift, out, workspace):
-    """`gemm_i32` with start values in 16 bits, in units of 2^start_shift."""
+    """`gemm_i32` with 16-bit start values in units of 2^start_shift."""
     _sums(0, x, packed, address(start, np.int16), start_shift, out, workspace)
 
 
 @kernel
 def gemm_quads(x, packed, start, out, workspace):
-    """`gemm_i32` of a weight that `pair_sums.fits`; start values are of OFFSET."""
+    """`gemm_i32` of a weight that `pair_sums.fits`.  The start values include OFFSET."""
     _sums(1, x, packed, address(start, np.int32), WIDE, out, workspace)
 
 
@@ -89,7 +92,7 @@ def gemm_argmax(x, packed, start, columns, out_index, out_value, workspace):
 
 @kernel
 def gemm_chosen(x, weight, start, tokens, out, workspace):
-    """out[i] = acc[tokens[i]] of one row; `weight` is not packed."""
+    """out[i] = acc[tokens[i]] of one row.  `weight` is not packed."""
     chosen = Chosen(
         x=address(x, np.int8),
         depth=x.shape[0],
@@ -105,7 +108,7 @@ def gemm_chosen(x, weight, start, tokens, out, workspace):
 def gemm_coarse_argmax(
     x, coarse, coarse_start, length, weight, start, out_index, out_value, workspace
 ):
-    """As `gemm_argmax`, by the coarse weights of `coarse_layout.pack_coarse`."""
+    """`gemm_argmax` with the coarse weights of `coarse_layout.pack_coarse`."""
     product = CoarseProduct(
         x=address(x, np.int8),
         rows=x.shape[0],

@@ -1,4 +1,4 @@
-"""Weights whose quads are as full as they may be."""
+"""Weights whose sums of four products are as large as 16 bits allow."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from int8ref.spec.pair_sums import LARGEST_SUM, quad_of, quads
 
 
 def within_quads(weight: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The weight int8 [n, k] with the quads shrunk that add up to too much; most of these are full
-    afterwards, or lack a few."""
+    """Return the weight int8 [n, k] with smaller elements where four products exceed 16 bits.
+
+    Most of the changed quads then reach the limit, or almost reach it.
+    """
     n, k = weight.shape
     wide, owner = weight.astype(np.int64), quad_of(k)
     found = np.zeros_like(wide)

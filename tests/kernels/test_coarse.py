@@ -1,4 +1,4 @@
-"""The largest output of each row by coarse weights: exact, whatever the numbers."""
+"""The largest output of each row by coarse weights: exact for all numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VALUES = {
     "any": lambda r, shape: r.integers(-128, 128, shape),
     "extreme": lambda r, shape: r.choice([-128, 127], shape),
     "usual": lambda r, shape: np.clip(r.normal(0, 35, shape), -127, 127),
-    "few": lambda r, shape: r.integers(-1, 2, shape),  # many ties
+    "few": lambda r, shape: r.integers(-1, 2, shape),  # gives many ties
     "none": lambda r, shape: np.zeros(shape),
 }
 

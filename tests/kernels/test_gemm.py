@@ -1,4 +1,4 @@
-"""The GEMM kernels against independent oracles: float64 BLAS, which is exact here, and int64."""
+"""The GEMM kernels, compared with float64 BLAS, which is exact here, and with int64."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_any_shape(m: int, n: int, k: int, seed: int) -> None:
     extreme=st.sampled_from(gc.EXTREMES),
     seed=st.integers(0, 2**32 - 1),
 )
-@example(m=1, n=1, k=131071, extreme=(-128, -128), seed=0)  # the longest sum that int32 holds
+@example(m=1, n=1, k=131071, extreme=(-128, -128), seed=0)  # the longest sum that fits in int32
 def test_extreme_values(m: int, n: int, k: int, extreme: tuple[int, int], seed: int) -> None:
     assert_equal(gc.make_case(np.random.default_rng(seed), m, n, k, extreme))
 
@@ -64,7 +64,7 @@ def test_extreme_values(m: int, n: int, k: int, extreme: tuple[int, int], seed: 
     shift=st.integers(16, 46),
 )
 def test_requantize_is_the_contract(acc: int, multiplier: int, shift: int) -> None:
-    """Against Python's unbounded integers, in the vector part and in the ragged end."""
+    """Equals Python's unbounded integers, in the vector part and in the rest of a row."""
     n = 67
     x, weight = np.zeros((1, 8), np.int8), np.zeros((n, 8), np.int8)
     start = gemm.start_values(weight, np.full(n, acc, np.int32))
@@ -113,7 +113,7 @@ def test_pack_and_unpack(n: int, k: int, seed: int) -> None:
     assert packed.flags.c_contiguous
     assert packed.ctypes.data % 64 == 0
     np.testing.assert_array_equal(gemm.unpack(packed, n, k), weight)
-    assert np.count_nonzero(packed) == np.count_nonzero(weight)  # padding is zero
+    assert np.count_nonzero(packed) == np.count_nonzero(weight)  # the padding is zero
     column, depth = n - 1, k - 1
     place = column // strip, depth // 4, column % strip, depth % 4
     assert packed[place] == weight[column, depth]
@@ -124,7 +124,7 @@ def test_start_values() -> None:
     bias = np.array([-(2**31), 7], np.int32)
     start = gemm.start_values(weight, bias)
     offset = 128 if TARGET.operand == "u8" else 0
-    wanted = np.array([-(2**31) - offset * 254, 7 + offset * 128]).astype(np.int32)  # wraps
+    wanted = np.array([-(2**31) - offset * 254, 7 + offset * 128]).astype(np.int32)  # wraps around
     assert start.dtype == np.int32
     assert start.shape == (64,)
     np.testing.assert_array_equal(start[:2], wanted)
@@ -209,7 +209,7 @@ def test_workspace_grows_with_rows(k: int, m: int) -> None:
 
 
 def test_without_jit() -> None:
-    """The Python bodies of the leaves give the same bits as the code that takes their place."""
+    """The Python bodies of the leaf functions give the bits of the code that replaces them."""
     run = subprocess.run(
         [sys.executable, str(Path(gc.__file__))],
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)},
@@ -223,7 +223,7 @@ def test_without_jit() -> None:
 
 @given(rows=st.integers(1, 2000), depth=st.integers(1, 6000), data=st.data())
 def test_workspace_serves_every_smaller_product(rows: int, depth: int, data: st.DataObject) -> None:
-    """What the assembler asks for by the most rows and inputs suffices for each product."""
+    """The assembler allocates for the most rows and inputs.  This is enough for each product."""
     fewer, shorter = data.draw(st.integers(1, rows)), data.draw(st.integers(1, depth))
     room = scratch.ALIGNMENT + scratch.TILE_BYTES + 2 * scratch.START_BYTES
     for pitch in (scratch.row_pitch(shorter), raised_pitch(shorter)):

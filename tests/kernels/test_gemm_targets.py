@@ -1,6 +1,6 @@
-"""Every instruction set: run where this CPU can, imitated or at least compiled where it cannot.
+"""Every instruction set: run if this CPU has it, else imitated or at least compiled.
 
-Each run is a process of its own, because Numba's target is chosen once in a process.
+Each run has its own process, because Numba selects its target once in a process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AVX512 = "+avx512f,+avx512bw,+avx512vl"
 
 
 def python(*arguments: str, cpu: str | None = None, features: str = "") -> str:
-    """What a Python process prints that compiles for this CPU, or for the one named."""
+    """Return the output of a Python process that compiles for this CPU or for the named CPU."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     if cpu:
         environment |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
@@ -82,7 +82,7 @@ def test_selection(triple: str, features: str, name: str) -> None:
     ],
 )
 def test_bits_of_each_target_that_runs_here(cpu: str, features: str, name: str) -> None:
-    """Besides the best one of this CPU, which test_gemm.py runs."""
+    """test_gemm.py runs the best target of this CPU.  This test runs the others."""
     host = llvm.get_host_cpu_features()
     lacking = [feature for feature in features.split(",") if not host.get(feature[1:], False)]
     if lacking:
@@ -101,8 +101,10 @@ def test_bits_of_each_target_that_runs_here(cpu: str, features: str, name: str) 
     ],
 )
 def test_bits_of_imitated_targets(triple: str, features: str, name: str) -> None:
-    """Tile shapes, the u8 offset and the start values of that target, on this CPU: all but the
-    dot-product instruction itself, in whose place stands plain IR of its meaning."""
+    """The tile shapes, the u8 offset and the start values of another target, on this CPU.
+
+    Equivalent IR replaces the dot-product instruction.
+    """
     assert python(gc.__file__, triple, features).split() == [name, expected_i32_digest()]
 
 
@@ -133,7 +135,10 @@ print(gemm_i32.inspect_asm(signature))
     ],
 )
 def test_x86_code_has_the_instruction(cpu: str, features: str, instruction: str) -> None:
-    """Compiled, never run: at least one instruction for each accumulator of the tallest tile."""
+    """The code is compiled, but not run.
+
+    Each accumulator of the tallest tile has the instruction.
+    """
     assert len(re.findall(instruction, python("-c", COMPILE, cpu=cpu, features=features))) >= 12
 
 
@@ -166,7 +171,7 @@ print(gemm_coarse_argmax.inspect_asm(signature))
 def test_sums_in_16_bits_have_the_instruction(
     cpu: str, features: str, instruction: str, code: str
 ) -> None:
-    """Compiled, never run: two for each row of every tile."""
+    """The code is compiled, but not run.  Each row of every tile has two of the instruction."""
     assert len(re.findall(instruction, python("-c", code, cpu=cpu, features=features))) >= 42
 
 

@@ -1,4 +1,4 @@
-"""Sums of four products in 16 bits: which weights have them, and that they are exact."""
+"""Sums of four products in 16 bits: the weights that allow them, and exact results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EIGHTS = st.lists(
 
 
 def worst_sums(weight: NDArray[np.int8]) -> list[int]:
-    """The least and the largest sums of each quad of int8 [8], over inputs of 0 and 255."""
+    """Return the smallest and the largest sum of each quad of int8 [8] for inputs 0 and 255."""
     wide = weight.astype(np.int64)
     found = []
     for quad in ([0, 1, 4, 5], [2, 3, 6, 7]):

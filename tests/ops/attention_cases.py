@@ -1,4 +1,4 @@
-"""Operands of any attention, and its exact result from any weights."""
+"""Operands of all kinds of attention, and the exact result from given weights."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ DOMAINS: dict[str, Domain] = {
     "history": "history",
 }
 Weights = Callable[[Case, Array, int], Array]
-"""Scores of a row (float64, exact), and the head -> weights, not normalised."""
+"""Maps the exact scores of a row (float64) and the head to weights, which are not normalised."""
 
 
 @st.composite
 def operands(draw: st.DrawFn, kind: str | None = None) -> tuple[dict[str, Any], Values, Tensors]:
-    """Fields, values and tensors that all kinds of attention have.
+    """Draw the fields, values and tensors that all kinds of attention have.
 
-    Self-attention of a source, attention of target rows to a source, or to their own histories.
+    "self" is self-attention of a source.  "source" is attention of target rows to a source.
+    "history" is attention of target rows to their own histories.
     """
     kind = kind or draw(st.sampled_from(["self", "source", "history"]))
     key_heads, group = draw(st.integers(1, 3)), draw(st.sampled_from([None, None, 1, 2, 3]))
@@ -80,7 +81,10 @@ def operands(draw: st.DrawFn, kind: str | None = None) -> tuple[dict[str, Any], 
 
 
 def self_attention(cls: type[Attention], qkv: Array, tensors: dict[str, Any], **more: Any) -> Case:
-    """Of one head over one sentence; the output is on the scale of the values."""
+    """Return self-attention of one head over one sentence.
+
+    The output has the scale of the values.
+    """
     keys, width = len(qkv), qkv.shape[1] // 3
     tensors = {name: np.asarray([x], kind) for name, (x, kind) in tensors.items()} | {
         "context_multiplier": np.array([1 << 30], np.int32),
@@ -104,7 +108,7 @@ def self_attention(cls: type[Attention], qkv: Array, tensors: dict[str, Any], **
 
 
 def seen(case: Case, row: int) -> tuple[Array, Array]:
-    """Keys and values that a row sees: the columns that are used, once for each head of queries."""
+    """Return the used columns of the keys and values of a row, once for each query head."""
     op: Attention = case.instruction  # type: ignore[assignment]
     shared = [h // (op.group or 1) for h in range(op.heads)]
     width = (shared[-1] + 1) * op.head_width
@@ -123,13 +127,13 @@ def seen(case: Case, row: int) -> tuple[Array, Array]:
 def float_attention(
     case: Case, weights: Weights, moved: Callable[[Case, Array, Array, int], float]
 ) -> tuple[Array, Array]:
-    """(out, clipped but not rounded, and an upper bound of |integer - it|), in float64.
+    """Return (out, bound) in float64.  `out` is clipped but not rounded. |integer - out| <= bound.
 
-    `moved` bounds, in units of the largest weight, by how much the weights of a row differ from
-    those of the operation, summed over its keys.  With S their sum and d that bound, both the
-    numerator and the denominator of the mean move by at most d, so the mean by at most
-    2 * d / (S - d) times max |value|.  The factor is known to 2^-28, and the result is rounded
-    once.
+    `moved` bounds the sum over the keys of the differences between the weights of a row and the
+    weights of the operation, in units of the largest weight.  Let S be the sum of the weights and d
+    the bound.  Numerator and denominator of the mean change by at most d.  Therefore the mean
+    changes by at most 2 * d / (S - d) times max |value|.  The factor is exact to 2^-28, and the
+    result is rounded once.
     """
     op: Attention = case.instruction  # type: ignore[assignment]
     width = op.heads * op.head_width

@@ -1,6 +1,6 @@
-"""One instruction with its operands, and every way to run it.
+"""One instruction with its operands, and all ways to run it.
 
-A test file of this folder gives a strategy `cases()` for its operation; `run_reference` and
+A test file of this folder defines a strategy `cases()` for its operation.  `run_reference` and
 `run_step` need nothing else.
 """
 
@@ -38,7 +38,7 @@ INT32 = (-(2**31), 2**31 - 1)
 
 @dataclass
 class Case:
-    """An instruction over values and tensors by name; `domains` are those of the values."""
+    """An instruction with values and tensors by name.  `domains`: the domains of the values."""
 
     instruction: Instruction
     values: Values
@@ -46,7 +46,7 @@ class Case:
     domains: dict[str, Domain] = field(default_factory=dict)
 
     def types(self) -> dict[str, ValueType]:
-        """Types of the values and, by the instruction's own check, of its results."""
+        """Return the types of the values and of the results, by the instruction's own check."""
         types = {
             name: ValueType(
                 self.domains.get(name, "target"),
@@ -59,7 +59,7 @@ class Case:
         return types
 
     def results(self) -> list[tuple[str, tuple[int, ...], str]]:
-        """(field, shape, dtype) of every result that the instruction does not leave out."""
+        """Return (field, shape, dtype) of every result of the instruction."""
         types = self.types()
         shapes = {types[name].domain: array.shape for name, array in self.values.items()}
         found: list[tuple[str, tuple[int, ...], str]] = []
@@ -73,7 +73,7 @@ class Case:
 
 
 def run_reference(case: Case) -> dict[str, Array]:
-    """Field -> result, by the golden model."""
+    """Return field -> result, by the golden model."""
     found = run_instruction(case.instruction, case.values, case.tensors)
     return {
         place: found[name]
@@ -83,15 +83,15 @@ def run_reference(case: Case) -> dict[str, Array]:
 
 
 def run_step(case: Case) -> dict[str, Array]:
-    """Field -> result, by what translations run: the assembler, an arena, and native code.
+    """Return field -> result, by the assembler, an arena and native code, as translations run.
 
-    Under NUMBA_DISABLE_JIT the kernel runs as plain Python instead.  Afterwards nothing but the
-    results and the scratch memory may have changed.
+    With NUMBA_DISABLE_JIT, the kernel runs as plain Python.  The function asserts that only the
+    results and the scratch memory have changed.
     """
     types = {**SOURCE_INPUTS, **case.types()}
     names = case.instruction.names("result")
     histories = [name for name, kind in types.items() if kind.domain == "history"]
-    shared = dict.fromkeys(histories[1:], *histories[:1])  # as a state and its successor
+    shared = dict.fromkeys(histories[1:], *histories[:1])  # in place, as a state and its successor
     places = allocate(types, dict.fromkeys(types, (-1, FOREVER)), shared)
     assembler = Assembler(places, Prepared(case.tensors, types, {}))
     rows = assembler.code([case.instruction])
@@ -117,7 +117,7 @@ def run_step(case: Case) -> dict[str, Array]:
 
 
 def _code(case: Case, rows: Array, places: Places, types: dict[str, ValueType]) -> Code:
-    """A Program of one instruction, as far as an arena asks."""
+    """Return a Program of one instruction, with the fields that an arena needs."""
     nothing = rows[:0]
     inputs = case.values[case.instruction.x].shape[1] if isinstance(case.instruction, Linear) else 1
     return Code(
@@ -136,7 +136,7 @@ def _code(case: Case, rows: Array, places: Places, types: dict[str, ValueType]) 
 
 
 def _arena(case: Case, code: Code, memory: Memory) -> Arena:
-    """Room for as many rows as the values have, and some more."""
+    """Return an arena for more rows than the values have."""
     kinds, values = case.types(), case.values
     rows = {kinds[name].domain: len(array) for name, array in values.items()}
     lengths = (
@@ -150,7 +150,7 @@ def _arena(case: Case, code: Code, memory: Memory) -> Arena:
 
 
 def _inside(arena: Arena, name: str, shape: tuple[int, ...]) -> Array:
-    """A value of this shape; of a history, its first steps."""
+    """Return a value of this shape.  For a history, return its first steps."""
     found = arena.value(name)
     return found[:, : shape[1]] if len(shape) == 3 else found
 
@@ -160,7 +160,7 @@ def integers(
     draw: st.DrawFn, dtype: str, shape: tuple[int, ...], low: int | None = None,
     high: int | None = None,
 ) -> Array:  # fmt: skip
-    """Integers of a dtype: uniform, small, extreme, one constant, or all of these by rows."""
+    """Draw integers of a dtype: uniform, small, extreme, constant, or rows of different kinds."""
     limits = np.iinfo(dtype)
     low = int(limits.min) if low is None else low
     high = int(limits.max) if high is None else high

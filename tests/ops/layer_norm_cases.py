@@ -1,4 +1,4 @@
-"""Operands of any layer normalisation, and its exact result from any deviation."""
+"""Operands of all layer normalisations, and the exact result from a given deviation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.ops.cases import Array, Case, integers
 
 
 def results(bits: int) -> dict[str, Any]:
-    """Fields of the results, the second with so many more fraction bits; none for 0 bits."""
+    """Return the fields of the results.  `bits`: further fraction bits of the wide result, or 0."""
     return {"wide_bits": bits, "out": "out", "wide": "wide" if bits else None}
 
 
@@ -25,7 +25,7 @@ def results(bits: int) -> dict[str, Any]:
 def norm_cases(
     draw: st.DrawFn, cls: type[LayerNorm], bound: Callable[[int], int], most_epsilon: int
 ) -> Case:
-    """Rows, gain and bias that reach what `bound` (of |t|) leaves room for."""
+    """Draw rows, gain and bias up to the limits that `bound` (of |t|) allows."""
     rows = draw(st.integers(1, 4))
     width = draw(st.integers(1, 40) | st.sampled_from([64, 255, 512, 1024, MAX_WIDTH]))
     shift = draw(st.integers(1, 30))
@@ -46,7 +46,7 @@ def norm_cases(
 
 
 def model_case(cls: type[LayerNorm], seed: int, width: int, sigma: float, spread: float) -> Case:
-    """Residual sums that use their 16 bits, a gain that uses the 8 bits of y."""
+    """Return residual sums that use their 16 bits, and a gain that uses the 8 bits of y."""
     random = np.random.default_rng(seed)
     x = np.clip(random.normal(0, sigma, (4, width)), -32767, 32767).astype(np.int16)
     shift = 16
@@ -62,7 +62,7 @@ def model_case(cls: type[LayerNorm], seed: int, width: int, sigma: float, spread
 
 
 def model_cases(cls: type[LayerNorm], spread: int) -> st.SearchStrategy[Case]:
-    """`model_case` of the sizes that models have; `spread` times the units of the deviation."""
+    """Draw `model_case` in the sizes of models.  `spread`: see `Norm`."""
     return st.builds(
         model_case,
         st.just(cls),
@@ -74,7 +74,7 @@ def model_cases(cls: type[LayerNorm], spread: int) -> st.SearchStrategy[Case]:
 
 
 def extreme_case(cls: type[LayerNorm]) -> Case:
-    """The widest rows, of the extremes of int16: half of each, one outlier, all alike."""
+    """Return the widest rows of extreme int16: two halves, one outlier, all equal."""
     x = np.full((4, MAX_WIDTH), 32767, np.int16)
     x[0, ::2] = x[1, -1] = x[2] = -32768
     return Case(
@@ -85,7 +85,7 @@ def extreme_case(cls: type[LayerNorm]) -> Case:
 
 
 def float_layer_norm(case: Case, deviation: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
-    """(y before rounding, t, s) in float64, where s = deviation(centred), all n times as large."""
+    """Return (y before rounding, t, s) in float64. s = deviation(centred) is n times as large."""
     op: LayerNorm = case.instruction  # type: ignore[assignment]
     x = case.values["x"].astype(np.float64)
     centred = x.shape[1] * (x - x.mean(axis=1, keepdims=True))
@@ -96,9 +96,9 @@ def float_layer_norm(case: Case, deviation: Callable[[Array], Array]) -> tuple[A
 
 
 def assert_within(case: Case, found: dict[str, Array], y: Array, t: Array, error: Array) -> None:
-    """|y - float| <= 1/2 + |gain| * (1/2 + |t| * e) / 2^shift.
+    """Assert that |y - float| <= 1/2 + |gain| * (1/2 + |t| * e) / 2^shift.
 
-    The 1/2 are the roundings of y and of t; e is the relative error of 1/s.
+    The two 1/2 bound the rounding of y and of t. e is the relative error of 1/s.
     """
     op: LayerNorm = case.instruction  # type: ignore[assignment]
     gain = np.abs(case.tensors["gain"].astype(np.float64))
@@ -116,14 +116,14 @@ def assert_within(case: Case, found: dict[str, Array], y: Array, t: Array, error
 
 @dataclass(frozen=True)
 class Norm:
-    """A layer normalisation, and what tells it from the other ones.
+    """A layer normalisation, and its differences from the other normalisations.
 
-    bound         largest |t| of a row of so many columns
+    bound         largest |t| of a row, from the number of columns
     most_epsilon  largest epsilon
-    spread        what 1 in the row is, in units of the deviation, at most
-    deviation     s in float64, of the n times as large distances and epsilon
-    error         relative error of 1 / s, of s
-    exact         s in Python's integers, of the distances of a row and epsilon
+    spread        upper bound of 1 / deviation for a row whose standard deviation is 1
+    deviation     s in float64, from the n-fold distances and epsilon
+    error         relative error of 1 / s, from s
+    exact         s in Python's integers, from the distances of a row and epsilon
     """
 
     kind: type[LayerNorm]
@@ -152,7 +152,7 @@ NORMS = {
         most_epsilon=2**30,
         spread=2,
         deviation=lambda c, epsilon: np.abs(c).mean(axis=1, keepdims=True) + epsilon,
-        # s is rounded up, by less than 1, and the reciprocal down by 2^-29.
+        # s is rounded up by less than 1.  The reciprocal is rounded down by 2^-29.
         error=lambda s: 1 / np.maximum(s, 0.5) + 2.0**-28,
         exact=lambda c, epsilon: max(-(-sum(map(abs, c)) // len(c)) + epsilon, 1),
     ),
@@ -163,10 +163,10 @@ NORMS = {
         most_epsilon=2**60,
         spread=1,
         deviation=lambda c, epsilon: np.sqrt((c**2).mean(axis=1, keepdims=True) + epsilon),
-        # The root and the mean of squares round down, by less than 1 and less than 1 of s^2; the
-        # reciprocal by 2^-29.
+        # The mean of squares is rounded down by less than 1 unit of s^2.  The root is rounded down
+        # by less than 1.  The reciprocal is rounded down by 2^-29.
         error=lambda s: np.where(s >= 2, 1 / np.maximum(s - 2, 0.25), np.inf) + 2.0**-28,
         exact=lambda c, epsilon: max(math.isqrt(sum(x * x for x in c) // len(c) + epsilon), 1),
     ),
 }
-"""By what the row is divided by: the mean absolute deviation, or the standard deviation."""
+"""Normalisations by their divisor: the mean absolute deviation, or the standard deviation."""

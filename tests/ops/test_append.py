@@ -1,4 +1,4 @@
-"""append: a history of any length, and this step's columns behind it."""
+"""append: a history of any length, followed by the columns of this step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""attention_polynomial: against the polynomial in float64, within a bound that is derived here."""
+"""attention_polynomial: close to the polynomial in float64.  The bound is derived here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cases(draw: st.DrawFn, kind: str | None = None) -> Case:
 
 
 def terms(case: Case, score: Array, h: int) -> tuple[Array, float, int]:
-    """Powers and delta in units of p, without any rounding, and the shift e."""
+    """Return powers and delta in units of p, without rounding, and the shift e."""
     op: AttentionPolynomial = case.instruction  # type: ignore[assignment]
     x = np.maximum(score + float(case.tensors["score_bias"][h]), 0)
     least = int(case.tensors["score_shift"][h])
@@ -51,11 +51,11 @@ def weights(case: Case, score: Array, h: int) -> Array:
 
 
 def moved(case: Case, score: Array, weight: Array, h: int) -> float:
-    """Each rounding at its largest, for every key.
+    """Add the largest error of each rounding, for every key.
 
-    u is off by r, 1/2 where it was shifted and else 0; its square, of at most U^2, by 2Ur + r^2,
-    and re-scaled by a half more; delta by 1/2; and a weight by 1/2, where the largest is 2^13 or
-    more.
+    u has an error of r: 1/2 if u was shifted, else 0.  The square of u is at most U^2.  Its error
+    is 2Ur + r^2, and rescaling adds 1/2. delta has an error of 1/2.  A weight has an error of 1/2,
+    where the largest weight is at least 2^13.
     """
     op: AttentionPolynomial = case.instruction  # type: ignore[assignment]
     powers, delta, e = terms(case, score, h)
@@ -97,7 +97,7 @@ def attention_of(
 def test_within_two_units_on_rows_as_models_have_them(
     seed: int, keys: int, degree: int, reach: int
 ) -> None:
-    """Up to 60 keys, 32 columns a head, b = degree, delta = 1/10, scores of some +-`reach`."""
+    """Up to 60 keys, 32 columns a head, b = degree, delta = 1/10, scores of about +-`reach`."""
     random = np.random.default_rng(seed)
     qkv = np.clip(random.normal(0, 40, (keys, 3 * 32)), -127, 127).astype(np.int8)
     unit = reach / (3 * 40 * 40 * np.sqrt(32))
@@ -115,14 +115,14 @@ def test_a_single_key_gives_its_value(qkv: Array, degree: int) -> None:
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 4])
 def test_a_row_of_scores_below_the_bias_is_the_mean(degree: int) -> None:
-    """Where every score is at most -b, only delta is left: equal weights."""
+    """If every score is at most -b, only delta remains, and all weights are equal."""
     qkv = np.array([[50, 50, 10], [50, 20, 70], [50, 90, 40]], np.int8)
     case = attention_of(qkv, degree, bias=-(50 * 90))
     assert run_reference(case)["out"].ravel().tolist() == [40, 40, 40]
 
 
 def test_delta_weighs_what_the_polynomial_drops() -> None:
-    """Scores 3 and 0 of degree 2, b = 0: weights 9 + 1 and 0 + 1."""
+    """Scores 3 and 0 of degree 2 with b = 0 have the weights 9 + 1 and 0 + 1."""
     qkv = np.array([[1, 3, 110], [1, 0, 0]], np.int8)
     case = attention_of(qkv, 2, delta=4, delta_shift=2)
     assert run_reference(case)["out"].ravel().tolist() == [100, 100]
@@ -131,7 +131,7 @@ def test_delta_weighs_what_the_polynomial_drops() -> None:
 @pytest.mark.parametrize("value", [-128, 127])
 @pytest.mark.parametrize("degree", [1, 2, 3, 4])
 def test_the_longest_sentence_of_extreme_values(value: int, degree: int) -> None:
-    """1024 equal keys: no weight exceeds 2^14, so that their sum times -128 fits."""
+    """1024 equal keys: no weight exceeds 2^14, so the sum of weights times -128 fits in int32."""
     qkv = np.full((1024, 3), value, np.int8)
     out = run_reference(attention_of(qkv, degree, 2**31 - 1 - 2**15 - 2**14))["out"]
     assert set(out.ravel().tolist()) == {max(value, -127)}

@@ -1,4 +1,4 @@
-"""attention_softmax: against a softmax in float64, within a bound that is derived here."""
+"""attention_softmax: close to a softmax in float64.  The bound is derived here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cases(draw: st.DrawFn, kind: str | None = None) -> Case:
 
 
 def octave(case: Case, h: int) -> float:
-    """A unit of the score, in powers of two of the weight."""
+    """Return the unit of the score, in powers of two of the weight."""
     shift: int = case.instruction.score_shift  # type: ignore[attr-defined]
     return float(case.tensors["score_multiplier"][h]) / 2**shift / 2**10
 
@@ -40,9 +40,11 @@ def weights(case: Case, score: Array, h: int) -> Array:
 
 
 def moved(case: Case, score: Array, weight: Array, h: int) -> float:
-    """z has an error of 1/2 of 2^-10 octaves, so a weight one of 2^(1/2048) - 1 < 0.00034; a weight
-    rounds by 0.545 of 2^-14; a score beyond the limit has a true weight below 2^-14 where the limit
-    is at 14 octaves or more.
+    """Bound the difference of the weights of a row, in units of the largest weight.
+
+    z has an error of half of 2^-10 octaves.  Therefore a weight has an error of 2^(1/2048) - 1 <
+    0.00034.  The rounding of a weight adds 0.545 of 2^-14.  A score beyond the limit has a true
+    weight below 2^-14 if the limit is at least 14 octaves.
     """
     limit = float(case.tensors["score_limit"][h]) * octave(case, h)
     cut = max(2.0**-14 * 1.545, 2.0**-limit if limit < 14 else 0.0)
@@ -66,7 +68,7 @@ def attention_of(qkv: Array, multiplier: int = 1 << 12, limit: int = 1 << 18) ->
 def test_within_two_units_on_rows_as_models_have_them(
     seed: int, keys: int, temperature: float
 ) -> None:
-    """Up to 60 keys, 32 columns a head, outputs on the scale of the values."""
+    """Up to 60 keys, 32 columns a head.  The outputs have the scale of the values."""
     random = np.random.default_rng(seed)
     multiplier = max(1, round(temperature / np.sqrt(32) / np.log(2) * 2**26))
     qkv = random.integers(-127, 128, (keys, 3 * 32)).astype(np.int8)
@@ -114,7 +116,7 @@ def test_other_sentences_and_histories_change_nothing(case: Case) -> None:
 
 @given(cases("history"))
 def test_a_history_is_a_sentence_of_its_own(case: Case) -> None:
-    """The same keys laid out as a source of one sentence a row."""
+    """The same keys, stored as a source with one sentence for each row."""
     op: AttentionSoftmax = case.instruction  # type: ignore[assignment]
     history = case.values["history"]
     rows, steps, width = history.shape

@@ -1,4 +1,4 @@
-"""embed: two tables on one scale, against exact fractions."""
+"""embed: two tables on one scale, compared with exact fractions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cases(draw: st.DrawFn) -> Case:
     fields |= {"shift": shift, "wide_bits": draw(st.integers(1, min(shift, 15)))}
     values: Values = {"target.ids": draw(integers("int32", (rows,), -1, len(table) - 1))}
     tensors = {"table": table}
-    # Without a table this factor has nothing to multiply.
+    # Without a table, this factor has no operand.
     fields["position_multiplier"] = draw(st.sampled_from([0, rest]) | st.integers(0, rest))
     if form == "table":
         fields |= {"positions": "target.positions", "position_table": "positions"}
@@ -55,7 +55,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @dataclass(frozen=True)
 class Sinusoids:
-    """The rows of positions by the definition, number by number."""
+    """The rows of positions, computed number by number from the definition."""
 
     frequencies: Array
     wave: Array
@@ -109,7 +109,7 @@ def test_refuses_unknown_positions(position: int, made: bool) -> None:
 
 @given(st.floats(0, 3.14), st.integers(0, 2**20 - 1))
 def test_a_wave_is_within_one_unit_of_sinusoids(frequency: float, position: int) -> None:
-    """Half a unit of rounding, and 127 * pi / 1024 of it for the place on the wave."""
+    """Rounding gives half a unit.  The position on the wave gives 127 * pi / 1024 of a unit."""
     turns = np.array([round(frequency / (2 * np.pi) * 2**32)], np.int32)
     found = sinusoids(np.array([position], np.int32), turns, wave())[0]
     angle = 2 * np.pi * ((position * int(turns[0])) % 2**32) / 2**32

@@ -1,4 +1,4 @@
-"""interpolate: against exact fractions, on every input, and against smooth functions."""
+"""interpolate: compared with exact fractions for every input, and with smooth functions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_identity_on_every_input() -> None:
     table = np.minimum(128 * np.arange(ENTRIES) - 2**15, 2**15 - 1).astype(np.int16)
     found = interpolate(EVERY, table)
     assert np.abs(found[0, :-128].astype(int) - EVERY[0, :-128]).max() == 0
-    assert np.abs(found[0, -128:].astype(int) - EVERY[0, -128:]).max() <= 1  # its end is not 2^15
+    assert np.abs(found[0, -128:].astype(int) - EVERY[0, -128:]).max() <= 1  # the end is not 2^15
 
 
 def test_misses_smooth_functions_by_what_is_told() -> None:

@@ -1,5 +1,4 @@
-"""What holds for layer normalisation with any deviation: against float64, within bounds that are
-derived here."""
+"""Layer normalisation with each deviation, compared with float64.  The bounds are derived here."""
 
 from __future__ import annotations
 
@@ -52,7 +51,7 @@ def test_within_one_unit_on_rows_as_models_have_them(norm: Norm, data: st.DataOb
 @each_norm
 @given(data=st.data())
 def test_normalized_values_stay_within_their_bound(norm: Norm, data: st.DataObject) -> None:
-    """|t| <= normalized_bound(n): what keeps t * gain + bias within 32 bits."""
+    """|t| <= normalized_bound(n) keeps t * gain + bias within 32 bits."""
     case = data.draw(norm.cases())
     x, width = case.values["x"], case.values["x"].shape[1]
     epsilon: int = case.instruction.epsilon  # type: ignore[attr-defined]
@@ -85,7 +84,7 @@ def test_shifted_rows_are_equal(norm: Norm, data: st.DataObject, offset: int) ->
 
 
 def case_of(norm: Norm, width: int, gain: int, **fields: Any) -> Case:
-    """A row of zeros, to be checked."""
+    """Return a row of zeros for a check."""
     constants = {"bias_shift": 0, "shift": 9, "epsilon": 0, **results(0), **fields}
     op = norm.kind(x="x", gain="g", bias="b", **constants)
     tensors = {"g": np.full(width, gain, np.int16), "b": np.zeros(width, np.int16)}

@@ -1,4 +1,4 @@
-"""layer_norm_l1: what it does not have in common with other norms (`test_layer_norm.py`)."""
+"""layer_norm_l1: its differences from other norms (`test_layer_norm.py`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def cases() -> st.SearchStrategy[Case]:
 
 
 def test_the_bound_is_reached() -> None:
-    """One outlier: its distance is half of all distances."""
+    """One outlier: its distance is half of the sum of all distances."""
     x = np.array([[0, 0, 0, 0, 0, 0, 0, 8]], np.int16)
     out, _ = layer_norm_l1(x, np.ones(8, np.int16), np.zeros(8, np.int16), 0, 6, 0, 0)
     assert int(out[0, 7]) << 6 == normalized_bound(8)

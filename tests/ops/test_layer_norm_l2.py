@@ -1,4 +1,4 @@
-"""layer_norm_l2: what it does not have in common with other norms (`test_layer_norm.py`)."""
+"""layer_norm_l2: its differences from other norms (`test_layer_norm.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""linear: against exact integers; its fused epilogues against the parts."""
+"""linear: compared with exact integers.  Its fused epilogues equal the separate operations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cases(draw: st.DrawFn, forms: Sequence[str] = FORMS) -> Case:
     largest = min(room, np.iinfo(dtype).max)
     weight = draw(integers("int8", (n, k)))
     if draw(st.booleans()):
-        weight = within_quads(weight)  # which some CPUs add up in another way
+        weight = within_quads(weight)  # some CPUs use another instruction
     tensors = {
         "weight": weight,
         "bias": draw(integers(dtype, (n,), -largest, largest)),
@@ -59,7 +59,7 @@ def cases(draw: st.DrawFn, forms: Sequence[str] = FORMS) -> Case:
 
 
 def exact_accumulators(case: Case) -> Any:
-    """x . weight^T + bias in Python's integers."""
+    """Return x . weight^T + bias in Python's integers."""
     x, weight = case.values["x"].astype(object), case.tensors["weight"].astype(object)
     return x @ weight.T + case.tensors["bias"].astype(object) * 2**case.instruction.bias_shift  # type: ignore[attr-defined]
 
@@ -91,7 +91,7 @@ def test_bound_holds_for_every_input(case: Case) -> None:
 
 
 def test_bound_from_the_weight_itself() -> None:
-    """Where the cheap bound is too large, the rows decide."""
+    """If the cheap bound is too large, the rows of the weight decide."""
     weight = np.ones((2, 140_000), np.int8)
     assert 128 * 128 * weight.shape[1] > 2**31
     tensors: Tensors = {"weight": weight, "bias": np.array([-7, 3], np.int32)}

@@ -1,4 +1,4 @@
-"""log_softmax: against exact logarithms, within the bound that its docstring proves."""
+"""log_softmax: compared with exact logarithms, within the bound that its docstring proves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNITS = Decimal(2) ** 20
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Any logits and factors; or such that the powers of many of them count."""
+    """Draw any logits and factors, or logits with many significant powers."""
     shape = draw(st.integers(1, 4)), draw(st.integers(1, 70))
     shift = draw(st.integers(0, MAX_SHIFT))
     if draw(st.booleans()):
@@ -33,7 +33,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def exact(row: list[int], multiplier: int, shift: int) -> list[Decimal]:
-    """log2(2^(a x[n]) / sum_k 2^(a x[k])) in units, to some 30 decimal places."""
+    """Return log2(2^(a x[n]) / sum_k 2^(a x[k])) in units, to some 30 decimal places."""
     with localcontext(prec=60):
         octaves = [Decimal((x - max(row)) * multiplier) / 2**shift / UNITS for x in row]
         log2 = Decimal(2).ln()
@@ -42,7 +42,7 @@ def exact(row: list[int], multiplier: int, shift: int) -> list[Decimal]:
 
 
 def bound(columns: int) -> Decimal:
-    """As the docstring proves it."""
+    """Return the bound that the docstring proves."""
     return Decimal("1.7") + Decimal(columns) / 2800
 
 
@@ -71,7 +71,7 @@ def test_larger_logits_are_not_less_likely(case: Case) -> None:
 
 @pytest.mark.parametrize("octaves", ["0", "1", "14.9", "15.1", "31.99", "32.01", "40"])
 def test_wide_rows(octaves: str) -> None:
-    """One logit above 31,999 equal ones: just below 2^-32 each, their powers are all lost."""
+    """One logit above 31,999 equal logits, whose powers are just below 2^-32 and vanish."""
     distance = int(Decimal(octaves) * UNITS)
     x = np.full((1, 32_000), -distance, np.int32)
     x[0, 17] = 0
@@ -86,7 +86,7 @@ def test_wide_rows(octaves: str) -> None:
 
 
 def test_probabilities_of_a_real_row_sum_to_one() -> None:
-    """Of 32,000 columns that spread as those of a translation do."""
+    """32,000 columns with the spread of a translation."""
     x = np.random.default_rng(3).normal(-44, 9, (3, 32_000)).astype(np.int64)
     x = (x * 1000 + np.arange(32_000) % 1000).astype(np.int32)
     x[:, 5] = -1000

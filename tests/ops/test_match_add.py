@@ -1,4 +1,4 @@
-"""match_add: two scales and one rounding, against exact fractions."""
+"""match_add: two scales and one rounding, compared with exact fractions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_is_exact(case: Case) -> None:
 
 @given(cases(raised=True))
 def test_a_rescaled_product_is_the_product(case: Case) -> None:
-    """Rows of the same real value, shifted less far, give the same sum."""
+    """Rows of the same real value, with a smaller shift, give the same sum."""
     case.values["a"] = case.values["a"] >> 9 << 9
     values = dict(case.values)
     shift = case.values["exponent"].astype(np.int32)[:, None]
@@ -128,7 +128,7 @@ def test_refuses(fields: dict[str, Any], message: str) -> None:
 
 @given(cases(raised=False))
 def test_does_not_depend_on_the_order(case: Case) -> None:
-    """a + b = b + a where both dtypes allow it: nothing is rounded before the sum."""
+    """a + b = b + a if both dtypes allow it, because nothing is rounded before the sum."""
     add: MatchAdd = case.instruction  # type: ignore[assignment]
     narrow = {name: array.astype(np.int16) for name, array in case.values.items()}
     turned = MatchAdd(

@@ -1,4 +1,4 @@
-"""multiply: against exact fractions."""
+"""multiply: compared with exact fractions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""requantize: accumulators on a new scale, against exact fractions."""
+"""requantize: accumulators on a new scale, compared with exact fractions."""
 
 from __future__ import annotations
 

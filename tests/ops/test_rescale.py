@@ -1,4 +1,4 @@
-"""rescale: the smallest shift that brings a row to 8 bits, in unbounded integers."""
+"""rescale: the smallest shift that brings a row to 8 bits, compared with unbounded integers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_refuses_other_bounds(low: int) -> None:
 
 
 def test_nothing_else_reads_an_exponent() -> None:
-    """Its width is 0; no operation on int8 data takes that."""
+    """The width of an exponent is 0.  No other operation on int8 accepts this width."""
     from int8ref.reference.lookup import Lookup
 
     case = Case(Lookup(x="x", table="t", out="y"), {"x": np.zeros(3, np.int8)},

@@ -1,4 +1,4 @@
-"""rms_norm: against the root of the mean square in float64, within a bound that is derived here."""
+"""rms_norm: close to the root of the mean square in float64.  The bound is derived here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cases() -> st.SearchStrategy[Case]:
 
 
 def float_rms_norm(case: Case) -> tuple[Array, Array, Array]:
-    """(y before rounding, t, s) in float64, s being n times the root."""
+    """Return (y before rounding, t, s) in float64. s is n times the root."""
     op: LayerNorm = case.instruction  # type: ignore[assignment]
     x = case.values["x"].astype(np.float64) * case.values["x"].shape[1]
     s = np.sqrt((x**2).mean(axis=1, keepdims=True) + op.epsilon)
@@ -32,7 +32,7 @@ def float_rms_norm(case: Case) -> tuple[Array, Array, Array]:
 @given(cases())
 @example(extreme_case(RmsNorm))
 def test_within_the_bound_of_its_roundings(case: Case) -> None:
-    """The root rounds down by less than 1, the reciprocal by 2^-29."""
+    """The root is rounded down by less than 1, and the reciprocal by 2^-29."""
     y, t, s = float_rms_norm(case)
     error = np.where(s >= 2, 1 / np.maximum(s - 2, 0.25), np.inf) + 2.0**-28
     assert_within(case, run_reference(case), y, t, error)
@@ -46,7 +46,7 @@ def test_within_one_unit_on_rows_as_models_have_them(case: Case) -> None:
 
 @given(cases())
 def test_normalized_values_stay_within_their_bound(case: Case) -> None:
-    """|t| <= normalized_bound(n): what keeps t * gain + bias within 32 bits."""
+    """|t| <= normalized_bound(n) keeps t * gain + bias within 32 bits."""
     x, width = case.values["x"].astype(object), case.values["x"].shape[1]
     epsilon: int = case.instruction.epsilon  # type: ignore[attr-defined]
     for row in width * x:
@@ -58,7 +58,7 @@ def test_normalized_values_stay_within_their_bound(case: Case) -> None:
 def test_is_layer_norm_l2_of_rows_whose_mean_is_zero(case: Case) -> None:
     x = np.concatenate([case.values["x"] >> 1, -(case.values["x"] >> 1)], axis=1)
     gain, bias = (np.tile(case.tensors[name], 2) for name in ("gain", "bias"))
-    gain = gain >> 2  # twice the width, less than twice the bound
+    gain = gain >> 2  # twice the width gives less than twice the bound
     op: LayerNorm = case.instruction  # type: ignore[assignment]
     found = rms_norm(x, gain, bias, op.bias_shift, op.shift, op.epsilon, op.wide_bits)
     wanted = layer_norm_l2(x, gain, bias, op.bias_shift, op.shift, op.epsilon, op.wide_bits)

@@ -1,4 +1,4 @@
-"""rotary: against exact fractions, and what it is for: scores that see distances alone."""
+"""rotary: compared with exact fractions.  Scores depend only on distances."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def test_is_exact(case: Case) -> None:
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 400), st.integers(0, 400))
 def test_scores_depend_on_the_distance(seed: int, first: int, second: int) -> None:
-    """q . k, turned by p and p + d, is that of 0 and d; 8 bits of each column move it a little."""
+    """q . k, turned by p and p + d, is close to q . k, turned by 0 and d.
+
+    The 8 bits of each column cause the difference.
+    """
     random, pairs = np.random.default_rng(seed), 16
     angles = np.arange(801)[:, None] * 10000.0 ** -(np.arange(pairs) / pairs)
     cosine, sine = (np.rint(f(angles) * ONE).astype(np.int16) for f in (np.cos, np.sin))
@@ -104,7 +107,7 @@ def test_scores_depend_on_the_distance(seed: int, first: int, second: int) -> No
 
     here = (turned(q, first) * turned(k, first + second)).sum()
     there = (turned(q, 0) * turned(k, second)).sum()
-    # Each product of columns of at most 90 is off by 0.51 of either factor, on both sides.
+    # A product of columns of at most 90 has an error of 0.51 times each factor, on both sides.
     assert abs(here - there) <= 2 * 2 * pairs * (0.51 * 2 * 90 + 0.51**2)
 
 

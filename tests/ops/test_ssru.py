@@ -1,4 +1,4 @@
-"""ssru: the recurrent cell, against exact fractions."""
+"""ssru: the recurrent cell, compared with exact fractions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_lies_between_input_and_state(case: Case) -> None:
 
 @given(cases())
 def test_state_may_be_advanced_in_place(case: Case) -> None:
-    """As the compiled decoder does it."""
+    """The compiled decoder advances the state in place."""
     from int8ref.kernels.ssru import ssru as kernel
 
     values = {name: array.copy() for name, array in case.values.items()}

@@ -1,8 +1,8 @@
-"""Every operation: the reference and what translations run give the same bits.
+"""Every operation: the reference and the code of translations give equal bits.
 
-An operation takes part by a file `test_NAME.py` here with a strategy `cases()`; nothing is listed
-by hand.  The same file runs once more in a process with NUMBA_DISABLE_JIT=1
-(`test_without_jit.py`), where the kernels are plain Python.
+The file `test_NAME.py` of an operation takes part with its strategy `cases()`.  No list is kept by
+hand.  This file also runs in a process with NUMBA_DISABLE_JIT=1 (`test_without_jit.py`).  The
+kernels are plain Python there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SUPPORT = {
     "views",
     *(op for op, kind in FUSED.items() if not kind.runs_as),
 }
-"""What is in `kernels/` beside the operations."""
+"""Modules of `kernels/` that are no operations."""
 STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     op: importlib.import_module(f"tests.ops.test_{op}").cases() for op in OPS
 }
@@ -58,14 +58,14 @@ def test_same_bits(op: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("op", OPS)
 @given(data=st.data())
 def test_rows_do_not_see_each_other(op: str, data: st.DataObject) -> None:
-    """A row computed alone is the row computed among others: no batch changes a bit."""
+    """A row alone gives the bits of the row among others, so the batch changes no bit."""
     case = data.draw(STRATEGIES[op])
     kinds = case.types()
     out_domain = kinds[case.instruction.names("result")[0]].domain
     alike = {"target", "history"} if out_domain in ("target", "history") else {out_domain}
     row_values = [n for n in case.values if kinds[n].domain in alike]
     keys = getattr(case.instruction, "key", None), getattr(case.instruction, "value", None)
-    assume(out_domain != "source" or not any(keys))  # the rows of self-attention are its keys
+    assume(out_domain != "source" or not any(keys))  # the rows of self-attention are also its keys
     whole = run_reference(case)
     rows = len(case.values[row_values[0]])
     row = data.draw(st.integers(0, rows - 1))
@@ -93,9 +93,9 @@ def test_files_declare_what_they_are(op: str) -> None:
 
 @pytest.mark.parametrize("op", OPS)
 def test_signatures_match(op: str) -> None:
-    """Fields, parameters of the reference, parameters of the kernel: the same names in order.
+    """Fields, parameters of the reference and parameters of the kernel have equal names and order.
 
-    A kernel may have further parameters (`machine.loop.marshal`); one with a `step` of its own has
+    A kernel may have further parameters (`machine.loop.marshal`).  A kernel with its own `step` has
     none.
     """
     kinds = field_kinds(instructions()[op])
@@ -113,5 +113,5 @@ def test_signatures_match(op: str) -> None:
 
 
 def parameters(function: Any) -> list[str]:
-    """Names of the parameters of a function, compiled or not."""
+    """Return the names of the parameters of a function, compiled or not."""
     return list(inspect.signature(getattr(function, "py_func", function)).parameters)

@@ -1,4 +1,4 @@
-"""The kernels as plain Python: the interpreter promotes integers otherwise than the compiler."""
+"""The kernels as plain Python, because the interpreter promotes integers in another way."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A model that is a table, and searches of it that are written to be obviously right.
+"""A model that is a table, and simple searches of this model as oracles.
 
-The table gives a row of logits for every prefix of tokens; few different logits, so that there are
-ties.  The oracles work on whole prefixes, with the exact sums of all tokens of the vocabulary.
+The table has a row of logits for every prefix of tokens.  It has few different logits, so that ties
+occur.  The oracles use whole prefixes, with the exact sums over all tokens of the vocabulary.
 """
 
 from __future__ import annotations
@@ -28,11 +28,10 @@ EOS = 0
 
 
 class TableEngine:
-    """What a search needs; its logits depend on the sentence's ids and the prefix, by a table of
-    chance.
+    """A decoder for a search.  A random table maps the sentence and the prefix to logits.
 
-    With `sharpening`, the model is the surer of the next token the longer the prefix is, so that
-    the mean of a hypothesis that seems bad may still become the best.
+    With `sharpening`, longer prefixes give larger differences of probability.  Then a hypothesis
+    with a low mean may still become the best hypothesis.
     """
 
     def __init__(
@@ -63,14 +62,14 @@ class TableEngine:
         self._sharpening = sharpening
 
     def logits(self, sentence: Sequence[int], prefix: Prefix) -> npt.NDArray[np.int32]:
-        """The row of a prefix."""
+        """Return the row of a prefix."""
         chance = random.Random(f"{self._seed} {list(sentence)} {prefix}")
         row = [chance.randint(0, self._spread) for _ in range(self._vocabulary)]
         row[EOS] += self._eos_bonus
         return np.array(row, np.int32) * np.int32(1 + self._sharpening * len(prefix))
 
     def gains(self, sentence: Sequence[int], prefix: Prefix) -> list[int]:
-        """Log-probabilities of all tokens after a prefix."""
+        """Return the log-probabilities of all tokens after a prefix."""
         scale = self.program.log_softmax
         row = self.logits(sentence, prefix)[None]
         gains: list[int] = log_softmax(row, scale.multiplier, scale.shift)[0].tolist()
@@ -84,7 +83,7 @@ class TableEngine:
 
 
 class TableSession:
-    """Its rows are prefixes."""
+    """A session whose rows are prefixes."""
 
     def __init__(self, engine: TableEngine, batch: Batch) -> None:
         self._engine = engine
@@ -111,8 +110,8 @@ def tables_of(vocabulary: st.SearchStrategy[int]) -> st.SearchStrategy[TableEngi
         TableEngine,
         vocabulary=vocabulary,
         seed=st.integers(0, 2**32),
-        spread=st.sampled_from([0, 1, 3, 100]),  # 0: all is a tie
-        multiplier=st.sampled_from([1, 30_000, 1 << 20, 1 << 29]),  # the last: most are at -2^30
+        spread=st.sampled_from([0, 1, 3, 100]),  # 0 makes all tokens equal
+        multiplier=st.sampled_from([1, 30_000, 1 << 20, 1 << 29]),  # the last gives mostly -2^30
         eos_bonus=st.sampled_from([-2, 0, 0, 1]),
         sharpening=st.sampled_from([0, 0, 1, 20]),
     )
@@ -122,7 +121,7 @@ tables = tables_of(st.integers(2, 5))
 
 
 def score(total: int, length: int, options: BeamOptions) -> int:
-    """The normalised score, from a penalty that is rounded as `search.length` says."""
+    """Return the normalised score, with a penalty that is rounded as `search.length` defines."""
     base = {"length": Fraction(length), "gnmt": Fraction(5 + length, 6), "none": Fraction(1)}
     chosen = base[options.normalization]
     with localcontext(prec=200):
@@ -132,13 +131,16 @@ def score(total: int, length: int, options: BeamOptions) -> int:
 
 
 def best(ended: list[tuple[Prefix, tuple[int, ...]]], options: BeamOptions) -> list[Hypothesis]:
-    """The best of sequences in the order in which they ended: (tokens with eos or not, gains)."""
+    """Return the best hypotheses.
+
+    `ended`: pairs (tokens with or without eos, gains) in the order of their ends.
+    """
     found = []
     for tokens, gains in ended:
         complete = tokens[-1] == EOS
         ids = tokens[:-1] if complete else tokens
         found.append(Hypothesis(ids, gains, score(sum(gains), len(gains), options), complete))
-    found.sort(key=lambda h: (not h.complete, -h.score))  # stable: ended earlier first
+    found.sort(key=lambda h: (not h.complete, -h.score))  # stable sort: an earlier end comes first
     return found[: options.n_best]
 
 
@@ -149,9 +151,9 @@ def beam_by_definition(
     options: BeamOptions,
     given: Sequence[int] = (),
 ) -> list[Hypothesis]:
-    """Beam search with all candidates of every step, and without early stopping.
+    """Run a beam search with all candidates of every step, and without early stopping.
 
-    The model reads the tokens `given` before those of a hypothesis, and nothing else sees them.
+    The model reads the tokens `given` before the tokens of a hypothesis.  Nothing else uses them.
     """
     live: list[tuple[Prefix, tuple[int, ...]]] = [((), ())]
     ended: list[tuple[Prefix, tuple[int, ...]]] = []
@@ -175,7 +177,7 @@ def beam_by_definition(
 def every_sequence(
     engine: TableEngine, sentence: Sequence[int], limit: int
 ) -> list[tuple[Prefix, tuple[int, ...]]]:
-    """All sequences that end with eos, or at the limit; the shorter first, then the likelier."""
+    """Return all sequences that end with eos or at the limit, the shorter sequences first."""
     ended = []
     level: list[tuple[Prefix, tuple[int, ...]]] = [((), ())]
     for step in range(1, limit + 1):

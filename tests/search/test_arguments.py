@@ -1,4 +1,4 @@
-"""What an engine is given that it cannot take: both refuse it alike, with an error for people."""
+"""Invalid arguments of an engine: both engines reject them with equal error messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Call = Callable[[Engine], Any]
 POSITION = rf"of \d+ tokens: positions must lie in \[0, {POSITIONS}\)"
 TOKEN = r"token ids must lie in \[-1, "
 Wrong = list[tuple[Any, type[Exception], str]]
-"""Values of a field, and how each is refused."""
+"""Invalid values of a field, with their exception and message."""
 
 IDS: Wrong = [
     (None, TypeError, "sentence 1 is None, not a sequence"),
@@ -156,7 +156,7 @@ def test_every_field_is_tried() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("method", SEARCHES)
 def test_fields_of_requests(method: str, backend: Any) -> None:
-    """In a batch with a sentence that is as it should be."""
+    """The batch also has a valid sentence."""
     engine, search = engine_of(backend), SEARCHES[method]
     for field, wrong in REQUESTS.items():
         for value, kind, why in wrong:

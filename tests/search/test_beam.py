@@ -1,4 +1,4 @@
-"""Beam search on models that are tables: against its definition, and against all sequences."""
+"""Beam search on table models, compared with its definition and with all sequences."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ batches = st.lists(st.lists(st.integers(0, 9), max_size=2), min_size=1, max_size
 def test_is_its_definition(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
-    """All candidates ranked in every step, and no early end: so early stopping is exact."""
+    """The definition ranks all candidates and never stops early.  So early stopping is exact."""
     limits = limits_of(batch, data, 7)
     found = beam(table, requests(batch, limits), options)
     assert found == [
@@ -49,8 +49,10 @@ def test_is_its_definition(
 def test_a_beam_that_prunes_nothing_finds_the_best_of_all(
     data: st.DataObject, options: BeamOptions
 ) -> None:
-    """Scores of the n best: those of all the sequences there are (which wins a tie is told by the
-    definition, not by this list)."""
+    """The n best scores are the n best scores of all sequences.
+
+    The definition decides ties.  This list does not.
+    """
     vocabulary, most = data.draw(st.sampled_from([(2, 6), (3, 5), (4, 3)]))
     assert vocabulary * (vocabulary - 1) ** (most - 1) <= 64, "candidates of a step"
     table = data.draw(tables_of(st.just(vocabulary)))
@@ -85,7 +87,7 @@ def test_a_beam_of_one_is_greedy(table: TableEngine, batch: Batch, data: st.Data
 def test_forced_decoding_gives_the_same_numbers(
     table: TableEngine, batch: Batch, options: BeamOptions, data: st.DataObject
 ) -> None:
-    """Each complete hypothesis whole; of one that was cut, its tokens."""
+    """A complete hypothesis is equal.  A cut hypothesis has equal tokens."""
     for sentence, found in zip(
         batch, beam(table, requests(batch, limits_of(batch, data, 7)), options), strict=True
     ):
@@ -108,7 +110,7 @@ def test_neighbours_and_order_change_nothing(
 
 @given(tables, beam_options(st.integers(2, 8)), st.integers(1, 7))
 def test_fewer_are_the_first_of_more(table: TableEngine, options: BeamOptions, limit: int) -> None:
-    """n_best only says how many are told, although it decides when the search may end."""
+    """n_best changes only the number of results, although the end of the search depends on it."""
 
     def n_best(n: int) -> Any:
         changed = BeamOptions(options.beam_size, n, options.normalization, options.alpha)
@@ -132,7 +134,7 @@ def test_the_result_is_in_order(table: TableEngine, options: BeamOptions, limit:
 
 
 class Counting(TableEngine):
-    """Keeps its sessions."""
+    """Stores its sessions."""
 
     def session(self, batch: Any) -> Any:
         self.last = super().session(batch)
@@ -141,7 +143,7 @@ class Counting(TableEngine):
 
 @pytest.mark.parametrize(("normalization", "steps"), [("none", 2), ("length", 40)])
 def test_stops_early_where_it_can(normalization: Normalization, steps: int) -> None:
-    """With eos likely at once, sums decide after a step or two; means may still rise."""
+    """If eos is likely at once, sums decide after a step or two.  Means may still rise."""
     engine = Counting(vocabulary=5, seed=1, spread=0, multiplier=1 << 20, eos_bonus=3)
     options = BeamOptions(64, 1, normalization, 100)
     (found,) = beam(engine, requests([[1]], [40]), options)
@@ -152,8 +154,10 @@ def test_stops_early_where_it_can(normalization: Normalization, steps: int) -> N
 
 @pytest.mark.parametrize("limit", [3, 4, 5, 9])
 def test_does_not_stop_while_the_best_may_still_come(limit: int) -> None:
-    """The end is likeliest at first; any other token leads to certainty, and with four of them the
-    whole is better on average.  No shorter hypothesis gives reason to wait."""
+    """eos is the most likely first token.  Any other token leads to certainty.
+
+    With four such tokens, the whole sequence has the best mean.  No shorter hypothesis shows this.
+    """
 
     class Late(TableEngine):
         def logits(self, sentence: Any, prefix: Any) -> Any:
@@ -175,7 +179,7 @@ def test_rows_leave_when_their_sentence_is_done() -> None:
 
 
 def test_a_complete_hypothesis_comes_before_one_that_was_cut() -> None:
-    """However likely that is: a model that repeats itself for ever is sure of what it says."""
+    """A cut hypothesis may be more likely, because a model that repeats itself is certain."""
 
     class Loop(TableEngine):
         def logits(self, sentence: Any, prefix: Any) -> Any:

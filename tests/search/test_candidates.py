@@ -1,4 +1,4 @@
-"""Searches that consider candidates alone: the engines agree, and nothing else is considered."""
+"""Searches with candidates: the engines agree, and consider only the candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY = np.arange(VOCABULARY, dtype=np.int32)
 
 
 def drawn(batch: Batch, data: st.DataObject) -> list[npt.NDArray[np.int32]]:
-    """Candidates of each sentence."""
+    """Draw the candidates of each sentence."""
     return [data.draw(candidates_of(VOCABULARY)) for _ in batch]
 
 

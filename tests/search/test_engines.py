@@ -1,4 +1,4 @@
-"""Beam search and forced decoding: the compiled engine gives the reference's hypotheses."""
+"""Beam search and forced decoding: the compiled engine gives the hypotheses of the reference."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_same_hypotheses(batch: Batch, options: BeamOptions, data: st.DataObject
 @settings(max_examples=30)
 @given(batches, beam_options(SIZES), st.data())
 def test_same_scores(batch: Batch, options: BeamOptions, data: st.DataObject) -> None:
-    """Of any targets, empty ones too."""
+    """The targets are any tokens, and may be empty."""
     tokens = st.lists(st.integers(1, VOCABULARY - 1), max_size=20)
     targets = data.draw(st.lists(tokens, min_size=len(batch), max_size=len(batch)))
     found = score(compiled(), batch, targets, options)
@@ -69,7 +69,7 @@ def test_neighbours_and_order_change_nothing(
 
 
 def test_many_rows() -> None:
-    """Rows that are born, copied and moved by the hundred, more than have their logits at once."""
+    """Hundreds of rows are added, copied and moved, more than have logits at once."""
     batch = [[1 + (i * j) % (VOCABULARY - 1) for j in range(i % 9)] + [0] for i in range(70)]
     limits = [1 + i % 17 for i in range(70)]
     assert len(batch) > HEAD_ROWS
@@ -83,7 +83,7 @@ def test_many_rows() -> None:
 
 
 def test_hypotheses_end_in_every_way() -> None:
-    """Else the tests above would not show what they should."""
+    """Checks that the cases of the tests above include all ends."""
     batch = [[i, 9 + i, 3, 0] for i in range(1, 30)]
     options = BeamOptions(4, 4, "length", 100)
     found = reference().beam(requests(batch, [2 + i % 13 for i in range(29)]), options)
@@ -98,7 +98,10 @@ def test_hypotheses_end_in_every_way() -> None:
 
 @pytest.mark.parametrize("bias", [0, 1])
 def test_ties(bias: int) -> None:
-    """All logits are equal: lower ids and lower ranks win; with `bias`, eos is a bit likelier."""
+    """All logits are equal: lower ids and lower ranks win.
+
+    With `bias`, eos is slightly more likely.
+    """
     tensors = dict(MODEL.tensors)
     tensors["embeddings"] = np.zeros_like(tensors["embeddings"])
     tensors["logits.bias"] = np.zeros_like(tensors["logits.bias"])
@@ -115,7 +118,7 @@ def test_ties(bias: int) -> None:
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_any_logits(seed: int) -> None:
-    """Extreme weights and biases of the logits, extreme factors of their logarithm."""
+    """Extreme weights and biases of the logits, and extreme factors of their logarithm."""
     random = np.random.default_rng(seed)
     tensors = dict(MODEL.tensors)
     for name in ("embeddings", "logits.bias"):
@@ -160,7 +163,7 @@ def test_threads_share_an_engine() -> None:
     st.integers(0, 2**32 - 1),
 )
 def test_the_likeliest_of_a_row(width: int, count: int, spread: int, seed: int) -> None:
-    """With few different logits among them, so that most are ties; ends of the range too."""
+    """Few different logits give many ties.  The ends of the range occur."""
     from int8ref.machine.loop.choice import likeliest
 
     count = min(count, width)

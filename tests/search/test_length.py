@@ -1,4 +1,4 @@
-"""Normalisation: penalties against exact powers, scores against fractions."""
+"""Normalisation: penalties equal exact powers, and scores equal fractions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ lengths = st.integers(1, 200) | st.integers(1, MAX_TOKENS)
 
 
 def exact(normalization: Normalization, alpha: int, length: int) -> Decimal:
-    """The penalty in units of 2^-16, to some 90 decimal places."""
+    """Return the penalty in units of 2^-16, to some 90 decimal places."""
     with localcontext(prec=400):
         base = {"length": Decimal(length), "gnmt": Decimal(5 + length) / 6, "none": Decimal(1)}
         return base[normalization] ** (Decimal(alpha) / 100) * 2**16

@@ -1,4 +1,4 @@
-"""Searches that begin after given tokens: against the definition, and the same on both engines."""
+"""Searches after given tokens: they equal the definition, and both engines agree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def batches(kind: Kind, restricted: bool = False) -> st.SearchStrategy[list[Requ
 def scored(
     scorer: Scorer, batch: list[Request], found: list[list[Hypothesis]], options: BeamOptions
 ) -> list[Hypothesis]:
-    """The hypotheses of each request, scored as paths after its prefix."""
+    """Score the hypotheses of each request as paths after its prefix."""
     start, eos = scorer.program.start, scorer.program.eos
     paths = [
         Path(request.ids, start, (*h.ids, eos) if h.complete else h.ids, request.prefix)
@@ -56,8 +56,10 @@ def test_a_beam_is_its_definition(
 @settings(max_examples=30)
 @given(data=st.data(), options=options)
 def test_both_engines_find_the_same(kind: Kind, data: st.DataObject, options: BeamOptions) -> None:
-    """In a batch of prefixes of unlike length, with candidates and without; nothing but a request
-    changes what is found for it."""
+    """The prefixes of a batch have different lengths.  Some requests have candidates.
+
+    The result of a request depends only on the request.
+    """
     batch = data.draw(batches(kind, restricted=True), "batch")
     reference, compiled = both(kind)
     found = compiled.beam(batch, options)
@@ -80,7 +82,7 @@ def test_both_engines_find_the_same(kind: Kind, data: st.DataObject, options: Be
 def test_scores_are_those_of_the_path(
     kind: Kind, data: st.DataObject, options: BeamOptions
 ) -> None:
-    """What follows the prefix, whole or cut, gets the same numbers from forced decoding."""
+    """Forced decoding gives equal numbers for the tokens after the prefix, complete or cut."""
     batch = data.draw(batches(kind), "batch")
     found = both(kind)[1].beam(batch, options)
     for engine in both(kind):
@@ -107,7 +109,7 @@ def test_paths_count_the_tokens_after_their_prefix(kind: Kind, data: st.DataObje
 @settings(max_examples=20)
 @given(data=st.data())
 def test_a_search_continues_what_it_began(kind: Kind, data: st.DataObject) -> None:
-    """The first tokens of a greedy translation as a prefix lead to the rest of it."""
+    """After the first tokens of a greedy translation, the search finds its other tokens."""
     batch = [replace(request, prefix=()) for request in data.draw(batches(kind), "batch")]
     reference, compiled = both(kind)
     whole = reference.greedy(batch)
@@ -124,7 +126,7 @@ def test_a_search_continues_what_it_began(kind: Kind, data: st.DataObject) -> No
 
 
 def test_the_prefix_is_read() -> None:
-    """Else the tests above would not show what they should: other prefixes, other translations."""
+    """Checks that the tests above are meaningful: other prefixes give other translations."""
     reference, compiled = both("recurrent")
     asked = [Request([5, 9, 3, 0], 9, prefix) for prefix in ([], [4], [7, 4], [4, 7], [30] * 5)]
     for engine in (reference, compiled):
@@ -143,7 +145,7 @@ def test_eos_in_a_prefix_ends_nothing() -> None:
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_more_rows_than_are_read_at_once(kind: Kind) -> None:
-    """Prefixes of any length, of sentences that end early beside those that begin late."""
+    """Prefixes of any length.  Some sentences end before others begin."""
     source = bool(MODELS[kind].program.encoder)
     candidates = np.arange(0, VOCABULARY, 3, dtype=np.int32)
     batch = [

@@ -1,4 +1,4 @@
-"""Sampling on both engines: any batch, any model; no text depends on its neighbours."""
+"""Sampling on both engines: any batch, any model.  No text depends on its neighbours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def requests_of(kind: Kind) -> st.SearchStrategy[list[Request]]:
 
 
 def alone(kind: Kind, sampling: Sampling, request: Request) -> list[int]:
-    """One text by itself, a step at a time, on the reference."""
+    """Draw one text alone, one step at a time, on the reference."""
     engine, _ = both(kind)
     program = engine.program
     session = engine.session([request.ids])

@@ -1,4 +1,4 @@
-"""Sampling: its random numbers, its weights against exact powers, what is drawn and how often."""
+"""Sampling: random numbers, weights, drawn tokens and their frequencies."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from int8ref.search.sampling import (
 from int8ref.spec.limits import MAX_TEMPERATURE
 
 UNIT = LogSoftmax(x="x", multiplier=1 << 20, shift=10, out="out")
-"""A unit of a logit is 2^-10 octaves."""
+"""The unit of a logit is 2^-10 octaves."""
 logits = st.lists(st.integers(-(2**20), 2**20), min_size=1, max_size=12)
 
 
 def test_random_numbers_are_those_of_splitmix64() -> None:
-    """The first five of the seed 1234567, as published with the algorithm."""
+    """The first five numbers of the seed 1234567, as published with the algorithm."""
     places = np.arange(1, 6, dtype=np.uint64) * STEP + np.uint64(1234567)
     assert mixed(places).tolist() == [
         6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431,
@@ -37,7 +37,7 @@ def test_random_numbers_are_those_of_splitmix64() -> None:
 
 
 def in_python(seed: int, text: int, step: int) -> int:
-    """A random number by unbounded integers."""
+    """Return a random number, computed in unbounded integers."""
 
     def mixed(x: int) -> int:
         x %= 2**64
@@ -75,7 +75,7 @@ def test_weights_are_powers(x: list[int], temperature: int) -> None:
     found = weights(np.array([x], np.int32), UNIT, Sampling(temperature))[0]
     for logit, weight in zip(x, found.tolist(), strict=True):
         exact = 2.0 ** (32 - (max(x) - logit) / 1024 * 100 / temperature)
-        # The exponent is rounded to 2^-20, after a factor that is rounded likewise.
+        # The exponent is rounded to 2^-20.  Its factor is rounded too.
         error = 1e-6 * (1 + (max(x) - logit) / 1024)
         assert math.isclose(weight, exact, rel_tol=max(error, 1e-5), abs_tol=1)
 
@@ -100,7 +100,7 @@ def test_top_k_and_top_p_keep_the_likeliest(x: list[int], k: int, p: int) -> Non
 @example([0, 1, 0], 0)
 @example([2**32] * 9, 2**31 - 1)
 def test_what_is_drawn(weight: list[int], number: int) -> None:
-    """The token within whose weights the number lies, but for two units."""
+    """The number is within the weights of the drawn token, except for two units."""
     token = drawn(np.array(weight), number)
     assert weight[token] > 0
     bound = Fraction(number * sum(weight), 2**31)
@@ -109,7 +109,7 @@ def test_what_is_drawn(weight: list[int], number: int) -> None:
 
 
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
-    """4,000 draws of probabilities 1/2, 1/4, 1/8, 1/8: within five standard deviations."""
+    """4,000 draws of probabilities 1/2, 1/4, 1/8, 1/8 are within five standard deviations."""
     row = weights(np.array([[3072, 2048, 1024, 1024]], np.int32), UNIT, Sampling())[0]
     numbers = random_numbers(5, range(40), 100).ravel().tolist()
     found = np.array([drawn(row, number) for number in numbers])

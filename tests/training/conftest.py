@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import the modules they share; prepares the toy text once."""
+"""Makes the shared modules of this folder importable, and prepares the toy text once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forward pass from nothing but an exported file: slow, in NumPy, without torch."""
+"""A slow forward pass in NumPy, from an exported file alone, without torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 class FileModel:
-    """A slow forward pass for one sentence, from nothing but the file."""
+    """A slow forward pass of one sentence, from the file alone."""
 
     def __init__(self, path: Path) -> None:
         with safe_open(path, "np") as file:

@@ -24,7 +24,7 @@ def test_standard_and_integer_differ_in_the_two_parts_alone() -> None:
         assert (standard.data, standard.optim) == (integer.data, integer.optim)
         ones, others = vars(standard.model), vars(integer.model)
         changed = {key: (ones[key], others[key]) for key in ones if ones[key] != others[key]}
-        del changed["degree"]  # softmax has none
+        del changed["degree"]  # softmax has no degree
         assert changed == {"attention": ("softmax", "polynomial"), "norm": ("l2", "l1")}
 
 

@@ -1,4 +1,4 @@
-"""The exported file against the model it came from, read without torch and computed in NumPy."""
+"""The exported file equals its model.  The test reads it without torch, and computes in NumPy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_file_alone_gives_the_same_logits(
     config = toy_config(model=changes)
     model = Transformer(config.model, config.data.vocabulary).eval()
     for name, parameter in model.named_parameters():
-        if parameter.dim() != 2:  # biases, gains, b and delta leave the values they start from
+        if parameter.dim() != 2:  # changes the start values of biases, gains, b and delta
             parameter.data += 0.1 * torch.randn_like(parameter)
         if name.endswith("raw_delta"):
             parameter.data.neg_()

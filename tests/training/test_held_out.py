@@ -67,7 +67,7 @@ def test_tatoeba_held_out_lines_are_in_no_training_line() -> None:
     corpora = read_corpora(data, shared)
 
     def words(name: str) -> set[str]:
-        """Lines as their letters and digits alone, by other means than `line_key`."""
+        """Return the letters and digits of each line, computed without `line_key`."""
         lines = corpora[name]["source"] + corpora[name]["target"]
         return {re.sub(r"[\W_]+", "", line.casefold()) for line in lines}
 

@@ -1,4 +1,4 @@
-"""A run from text files to scores and speed of its int8 model."""
+"""A run from text files to the scores and the speed of its int8 model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_run_is_scored_in_float_and_in_integers(
     config = toy_config(
         model={"encoder_layers": 0} if alone else {},
         data={"max_length": 16} if alone else {},
-        # So many steps are needed before a translation is not empty.
+        # With fewer steps, a translation is empty.
         optim={} if alone else {"steps": 120, "learning_rate": 1e-2, "warmup": 20},
     )
     shutil.copytree(toy_data, tmp_path / "data")
@@ -64,7 +64,7 @@ def test_a_run_is_scored_in_float_and_in_integers(
 def check_models(
     run: Path, name: str, exact: AllScores, integer: AllScores, out: pytest.CaptureFixture[str]
 ) -> None:
-    """The commands that take models and a text, on the test set of the run."""
+    """Check the commands that take models and a text, on the test set of the run."""
     paths = [str(run / f"{name}{kind}.safetensors") for kind in ("", "-int8")]
     text = ["--source", str(run / "data" / "test.source.txt")]
     references = ["--target", str(run / "data" / "test.target.txt")]

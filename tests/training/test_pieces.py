@@ -1,4 +1,4 @@
-"""The hand-written gradients and the cheap dropout, against PyTorch's own."""
+"""Hand-written gradients and the fast dropout equal PyTorch's own."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_dropout_keeps_at_the_rate_and_restores_the_mean() -> None:
     assert set(mask.unique().tolist()) == {0.0, 1.0}
     assert abs(float(mask.mean()) - 0.7) < 0.01
     assert abs(float(mask.mean()) * factor - 1) < 0.01
-    # Every byte of the 64-bit words must be uniform, the top one too.
+    # Every byte of the 64-bit words must be uniform, including the highest byte.
     for byte in range(8):
         assert abs(float(mask.flatten()[byte::8].mean()) - 0.7) < 0.02
 

@@ -1,4 +1,4 @@
-"""Text as it is read, before there are ids."""
+"""Reading of text, before the conversion to ids."""
 
 from __future__ import annotations
 

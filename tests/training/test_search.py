@@ -16,7 +16,7 @@ SOURCES = [[5, 6, 7, EOS], [8, EOS], [9, 10, 11, 12, 13, EOS]]
 def model(seed: int) -> Transformer:
     torch.manual_seed(seed)
     made = Transformer(toy_config().model, 12).eval()
-    # Large enough for the past to decide: else tied embeddings repeat the last token.
+    # Large enough to make the past matter.  Otherwise tied embeddings repeat the last token.
     for layer in made.decoder.layers:
         layer.self_attention.output.weight.data *= 20
     return made
@@ -29,7 +29,7 @@ def padded(sources: list[list[int]]) -> torch.Tensor:
 
 @torch.inference_mode()
 def log_p(network: Transformer, source: torch.Tensor, ids: list[int]) -> torch.Tensor:
-    """[len(ids) + 1, V] log-probabilities behind bos and each of ids, by the full pass."""
+    """Return [len(ids) + 1, V] log-probabilities after bos and after each id, by a full pass."""
     states = network(source, torch.tensor([[BOS, *ids]]))[0]
     found = torch.log_softmax(states @ network.embedding.weight.t(), -1)
     found[:, [PAD, BOS]] = -torch.inf
@@ -52,14 +52,14 @@ def test_beam_of_one_is_greedy(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_beam_does_not_depend_on_the_batch(seed: int) -> None:
-    """Sentences of one length: padding alone would raise the limit of the shorter ones."""
+    """The sentences have one length, because padding would raise the limit of shorter sentences."""
     network, sources = model(seed), [[a, b, c, EOS] for a in (5, 9) for b in (6, 8) for c in (7, 4)]
     together = beam_search(network, padded(sources), 4)
     assert together == [beam_search(network, padded([s]), 4)[0] for s in sources]
 
 
 def plain_beam(network: Transformer, source: torch.Tensor, beam: int) -> list[int]:
-    """Beam search over lists, without a cache."""
+    """Run a beam search over lists, without a cache."""
     limit = 2 * source.shape[1] + 10
     alive, ended = [(0.0, [])], []
     for length in range(1, limit + 1):

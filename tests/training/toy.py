@@ -1,4 +1,4 @@
-"""A toy parallel text, prepared once: the target is the source spelt backwards, word by word."""
+"""A toy parallel text, prepared once.  The target spells each word of the source backwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORDS = [a + b for a in "bdfghklmnprst" for b in "aeiou"]
 
 
 def toy_config(**sections: dict[str, object]) -> Config:
-    """A run small enough for a test; keyword tables override its sections."""
+    """Return the configuration of a small run.  Keyword tables override its sections."""
     table: dict[str, dict[str, object]] = {
         "data": {
             "train_source": ["toy.source"],

@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import the modules they share; models to import, small and real."""
+"""Makes the shared modules of this folder importable.  Provides small and real models to import."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from weights_import import sources
 
 @pytest.fixture(scope="session")
 def real_model() -> Callable[[str], Path]:
-    """real_model(name) -> the folder of a model of others, where INT8REF_SHARED has it."""
+    """A function from a name to the folder of a published model in INT8REF_SHARED."""
 
     def find(name: str) -> Path:
         shared = Path(os.environ.get("INT8REF_SHARED", Path(__file__).parents[3] / "shared"))
@@ -31,7 +31,7 @@ def real_model() -> Callable[[str], Path]:
 
 @pytest.fixture
 def marian(tmp_path: Path) -> Path:
-    """A folder with a checkpoint of Marian's and all that may lie beside it, as names."""
+    """A folder with a checkpoint of Marian and all files that may be beside it, empty."""
     folder = tmp_path / "marian"
     folder.mkdir()
     (folder / "model.bin").write_bytes(tiny_marian.write_bin(tiny_marian.stored(0)))
@@ -42,13 +42,13 @@ def marian(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No checkpoint may be read."""
+    """Make the reading of a checkpoint an error."""
     monkeypatch.setattr(sources, "read", lambda path: pytest.fail(f"{path} was read"))
 
 
 @pytest.fixture
 def training(tmp_path: Path) -> list[str]:
-    """Checkpoint and calibration text of a model that the command imports, as its arguments."""
+    """The checkpoint and the calibration text of a model, as arguments of the command."""
     folder = tmp_path / "training"
     folder.mkdir()
     (folder / "text").write_text("".join(f"{line}\n" for line in tiny_training.SENTENCES))

@@ -1,4 +1,4 @@
-"""Files with some bytes changed: a reader reads them or refuses them, and does nothing else."""
+"""Changes bytes of files.  A reader must read or reject the files, and do nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], dea
 
 
 def damage(data: st.DataObject, files: Sequence[Path], reach: int, cut: bool = False) -> None:
-    """Change one to three of the first `reach` bytes of one of the files, and `cut` its end."""
+    """Change one to three of the first `reach` bytes of one file.  `cut`: also cut its end."""
     victim = data.draw(st.sampled_from(files))
     content = bytearray(victim.read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):

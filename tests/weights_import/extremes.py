@@ -1,4 +1,4 @@
-"""Tiny models of every kind, weights that no training gives them, and what becomes of them."""
+"""Tiny models of every kind with extreme weights, and their agreement with the integer models."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Batch = list[list[int]]
 
 
 def random_model(kind: str, seed: int = 3) -> FloatModel:
-    """A model whose translations do not end at once."""
+    """Return a model whose translations do not end at once."""
     random = np.random.default_rng(seed)
     architecture = replace(tiny_marian.ARCHITECTURE, **KINDS[kind])
     tensors: dict[str, Float32] = {}
@@ -78,7 +78,7 @@ def sentences(model: FloatModel, count: int, seed: int) -> Batch:
 
 
 def imported(model: FloatModel, **options: Any) -> tuple[Program, Tensors]:
-    """A valid Program of the model, calibrated on a few sentences."""
+    """Return a valid Program of the model, calibrated on a few sentences."""
     ranges = calibrate(model, sentences(model, 40, 0))
     program, tensors = lower(model, ranges, Options(positions=16, **options))
     validate(program, tensors)
@@ -87,15 +87,18 @@ def imported(model: FloatModel, **options: Any) -> tuple[Program, Tensors]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Integers beside floats, along the translations of the float model: the mean divergence of
-    their probabilities in nats, and the share of steps with the same likeliest token."""
+    """The agreement of the integer model and the float model along float translations.
+
+    divergence  mean divergence of the probabilities in nats
+    same        share of steps with the same most likely token
+    """
 
     divergence: float
     same: float
 
 
 def agreement(model: FloatModel, program: Program, tensors: Tensors) -> Agreement:
-    """Of a model and its Program on the compiled backend."""
+    """Return the agreement of a model with its Program on the compiled backend."""
     batch = sentences(model, 6, 1)
     alone = model.architecture.encoder_layers == 0
     paths = [path[:STEPS] for path in (batch if alone else greedy(model, batch))]
@@ -117,7 +120,10 @@ def logits(
     targets: Batch,
     backends: Sequence[str] = BACKENDS,
 ) -> NDArray[Any]:
-    """Integer logits along the targets [sentences, steps, vocabulary], equal on the backends."""
+    """Return integer logits along the targets [sentences, steps, vocabulary].
+
+    The backends must give equal logits.
+    """
     machine_text()
     ids = [np.full(len(batch), program.start), *np.array(targets).T]
     found = []
@@ -130,7 +136,7 @@ def logits(
 
 
 def log_softmax(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Natural logarithms; what is less likely than e^-500 is that likely."""
+    """Return natural logarithms.  A probability below e^-500 counts as e^-500."""
     distance = x.astype(np.float64) - x.max(axis=-1, keepdims=True)
     distance = np.maximum(distance, -500)
     found: NDArray[np.float64] = distance - np.log(np.exp(distance).sum(axis=-1, keepdims=True))

@@ -1,11 +1,10 @@
-"""Damages small checkpoints of every format and reads them, in a process of its own.
+"""Damages small checkpoints of every format, and reads them in its own process.
 
     python fuzz_checkpoints.py FOLDER FIRST COUNT
 
-Mutation number n is the same in every run.  A line of JSON on stdout tells of each mutation that
-ended otherwise than read or refused: by another exception, by more time than SECONDS, or by more
-memory than MEMORY.  The last line is {"done": COUNT}; a process that a signal ends does not write
-it.
+Mutation number n is equal in every run.  A checkpoint must be read or rejected.  For each other
+outcome, the program prints a line of JSON: another exception, more time than SECONDS, or more
+memory than MEMORY.  The last line is {"done": COUNT}.  It is missing if a signal ends the process.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from weights_import.sources.vocabulary import Piece, byte_pairs
 
 SECONDS = 10
 MEMORY = 1 << 30
-"""Bytes of address space beyond those that the process has before the first mutation."""
+"""Bytes of address space beyond the address space before the first mutation."""
 SIZES = (
     0,
     1,
@@ -63,11 +62,11 @@ VALUES = (
     '""', '"x"', '"\\ud800"', '"\\u0000\\n"', f'"{"y" * 3000}"', "[]", "[[]]", "{}", '{"a": {}}',
     "[0, 0]", "[-1]", '["default"]', "[" * 3000 + "]" * 3000, '{"a":' * 9999 + "1" + "}" * 9999,
 )  # fmt: skip
-"""JSON that may stand in the place of any other."""
+"""JSON values that may replace any other value."""
 
 
 def pieces(folder: Path, name: str, count: int) -> None:
-    """A SentencePiece model of so many pieces, with <unk>, <s> and </s>."""
+    """Write a SentencePiece model of `count` pieces, with <unk>, <s> and </s>."""
     listed = [*NAMES.values(), "\u2581", *"abcdefghi"][:count]
     names = {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
     made = byte_pairs({piece: Piece(-float(i)) for i, piece in enumerate(listed)}, **names)
@@ -160,7 +159,7 @@ FORMATS: tuple[Callable[[Path], None], ...] = (
 
 
 def flip(content: bytes, draw: random.Random) -> bytes:
-    """Some bytes become others, mostly near the beginning."""
+    """Change some bytes, mostly near the beginning."""
     found = bytearray(content)
     reach = len(found) if draw.random() < 0.3 else min(len(found), 4096)
     for _ in range(draw.choice((1, 1, 2, 3, 8))):
@@ -170,7 +169,7 @@ def flip(content: bytes, draw: random.Random) -> bytes:
 
 
 def resize(content: bytes, draw: random.Random) -> bytes:
-    """What may be a size becomes another one."""
+    """Change bytes that may be a size."""
     layout = draw.choice(("<H", "<I", "<I", "<Q"))
     width = struct.calcsize(layout)
     if len(content) < width:
@@ -182,15 +181,14 @@ def resize(content: bytes, draw: random.Random) -> bytes:
 
 
 def cut(content: bytes, draw: random.Random) -> bytes:
-    """The end is missing, or something is too much, or a slice is gone or there twice."""
+    """Cut the end off, add bytes, or remove or repeat a slice."""
     at, end = sorted((draw.randrange(len(content) + 1), draw.randrange(len(content) + 1)))
     made = content[:at], content + content[at:end], content[:at] + content[end:]
     return draw.choice((*made, content[:end] + content[at:], content[:at]))
 
 
 def replace_json(content: bytes, draw: random.Random) -> bytes:
-    """A value of a text in JSON, or of the header of a safetensors, becomes another one, is gone,
-    or is there twice."""
+    """Replace, remove or repeat a value of a JSON text or of the header of a safetensors file."""
     begin, end = 0, len(content)
     if content[8:9] == b"{":
         begin, end = 8, 8 + struct.unpack("<Q", content[:8])[0]
@@ -217,7 +215,7 @@ def replace_json(content: bytes, draw: random.Random) -> bytes:
 
 
 def walk(told: Any, depth: int = 3) -> Any:
-    """Every (container, key) of a JSON value."""
+    """Yield every (container, key) of a JSON value."""
     keys = (
         told.keys() if isinstance(told, dict) else range(len(told) if isinstance(told, list) else 0)
     )
@@ -228,7 +226,7 @@ def walk(told: Any, depth: int = 3) -> Any:
 
 
 def replace_yaml(content: bytes, draw: random.Random) -> bytes:
-    """A value of Marian's options becomes another one of the same length, in bytes."""
+    """Replace a value of Marian's options by another value with the same number of bytes."""
     options = tiny_marian.OPTIONS.encode()
     at = content.find(options[:16])
     if at < 0:
@@ -246,7 +244,7 @@ MUTATORS = flip, flip, resize, resize, cut, replace_json, replace_json, replace_
 
 
 def mutate(folder: Path, draw: random.Random) -> str:
-    """Damage one file of a checkpoint; what was done."""
+    """Damage one file of a checkpoint.  Return a description of the change."""
     victim = draw.choice(sorted(folder.iterdir()))
     content = victim.read_bytes()
     kind = draw.choice(MUTATORS)
@@ -257,7 +255,7 @@ def mutate(folder: Path, draw: random.Random) -> str:
 
 
 def attempt(folder: Path) -> None:
-    """Read what is there, as the command does before the long work."""
+    """Read the checkpoint as the command does before the long work."""
     lists = marian_shortlist.find(folder)
     if lists is not None:
         marian_shortlist.read(lists, b"a", b"b")
@@ -272,7 +270,7 @@ def late(*arguments: object) -> None:
 
 
 def run(folder: Path, first: int, count: int) -> None:
-    """Try these mutations, and tell of the bad ones."""
+    """Try these mutations, and report wrong outcomes."""
     kept = []
     for number, write in enumerate(FORMATS):
         kept.append(folder / f"format{number}")

@@ -1,4 +1,4 @@
-"""What a float model says of a given translation."""
+"""Log-probabilities of a given translation by a float model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weights_import.float_model import FloatModel
 def log_probabilities(
     model: FloatModel, source: Sequence[int], target: Sequence[int]
 ) -> list[float]:
-    """log P of each token of the target, and of the end."""
+    """Return log P of each token of the target, and of the end of the sentence."""
     (found,) = forced(model, [source], [target])
     logits = found.astype(np.float64)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))

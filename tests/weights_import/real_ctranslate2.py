@@ -1,4 +1,4 @@
-"""Tiny random models that CTranslate2 itself writes, and what it says of a translation."""
+"""Tiny random models that CTranslate2 itself writes, and its scores of a translation."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ KINDS: dict[str, dict[str, Any]] = {
         "config": {"decoder_start_token": "</s>"},
     },
 }
-"""What CTranslate2's converters of each kind of model set, and leave as it is."""
+"""Fields that CTranslate2's converter of each kind sets.  Other fields keep their defaults."""
 
 
 class Halves(model_spec.Variable):
-    """A variable in bfloat16, which CTranslate2 makes with PyTorch alone."""
+    """A variable in bfloat16.  CTranslate2 makes such a variable only with PyTorch."""
 
     def __init__(self, array: Any) -> None:
         self.array = array
@@ -92,7 +92,7 @@ def write(
     vocabulary: list[str] | None = None,
     **spec: Any,
 ) -> Path:
-    """A model of a kind in a folder, in CTranslate2's own writing."""
+    """Write a model of a kind into a folder with CTranslate2's own writer."""
     told = KINDS[kind]
     made = transformer_spec.TransformerSpec.from_config(
         (tiny.LAYERS, tiny.LAYERS), tiny.HEADS, **told.get("spec", {}), **spec
@@ -131,14 +131,14 @@ def write(
 
 
 def assign(spec: Any, name: str, value: Any) -> None:
-    """Set a variable by its name, where the kind has one."""
+    """Set a variable by its name, if the kind has this variable."""
     *path, last = name.split("/")
     for part in path:
         if not hasattr(spec, part):
             part, _, number = part.rpartition("_")
             spec = getattr(spec, part, None)
             if spec is None or not number.isdigit():
-                return  # a norm that post-norm models lack
+                return  # post-norm models lack this norm
             spec = spec[int(number)]
         else:
             spec = getattr(spec, part)
@@ -146,14 +146,16 @@ def assign(spec: Any, name: str, value: Any) -> None:
 
 
 def halve(spec: Any, name: str, value: Any) -> None:
-    """Put a variable in bfloat16 in the place of one in float32."""
+    """Replace a float32 variable by a bfloat16 variable."""
     if isinstance(value, model_spec.Variable) and not value.is_scalar():
         setattr(spec, name.rpartition("/")[2], Halves(value.numpy()))
 
 
 def scores(folder: Path, source: list[str], target: list[str]) -> list[float]:
-    """log P of each token of the target and of the end, by CTranslate2, which adds to a source what
-    its configuration says."""
+    """Return log P of each token of the target and of the end, by CTranslate2.
+
+    CTranslate2 adds the tokens around a source that its configuration names.
+    """
     translator = Translator(str(folder), device="cpu", compute_type="float32", intra_threads=1)
     (found,) = translator.score_batch([source], [target])
     return list(found.log_probs)

@@ -1,4 +1,4 @@
-"""Whether a rewritten model computes what the model did."""
+"""Checks that a rewritten model computes the function of the original model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = ("recurrent", *LLAMAS, *tiny_training.KINDS)
 
 
 def tiny_model(kind: str, folder: Path) -> FloatModel:
-    """A random model of every kind there is; its biases, if it has any, are not zero."""
+    """Return a random model of any kind.  Its biases, if it has any, are not zero."""
     if kind == "recurrent":
         return tiny_marian.random_model(3)
     if kind in LLAMAS:
@@ -35,13 +35,13 @@ def sentences(model: FloatModel) -> list[list[int]]:
 
 
 def copied(model: FloatModel) -> tuple[FloatModel, Ranges]:
-    """A model to rewrite, and what its values are: every row of them."""
+    """Return a model to rewrite, and the ranges of its values with all rows."""
     ranges = calibrate(model, sentences(model), rows=10**6)
     return replace(model, tensors=dict(model.tensors), grids=dict(model.grids)), ranges
 
 
 def compare(model: FloatModel, rewritten: FloatModel, ranges: Ranges) -> None:
-    """Equal logits; and the ranges are those of the rewritten model."""
+    """Assert that the logits are equal, and that the ranges belong to the rewritten model."""
     batch = sentences(model)
     alone = model.architecture.encoder_layers == 0
     observed = calibrate(rewritten, batch, rows=10**6)

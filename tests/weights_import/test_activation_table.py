@@ -1,4 +1,4 @@
-"""Activations and their tables: against the functions of `math`, and how far off a table may be."""
+"""Activations equal the functions of `math`.  The error of a table is bounded."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_erf() -> None:
 def test_a_table_is_off_by_the_roundings_of_both_sides(
     name: Activation, below: float, above: float
 ) -> None:
-    """No activation is steeper than 1.13."""
+    """The slope of every activation is at most 1.13."""
     made = tabulate(ACTIVATIONS[name], Interval.of(-below, above))
     x = np.linspace(-below, above, 997)
     exact = np.array([EXACT[name](value) for value in x])
     reach = made.before.scale / 2 + 1e-7
-    # Moving 0 to an integer moves the ends by half a step at most.
+    # Moving 0 to an integer moves the ends by at most half a step.
     assert np.abs(made.apply(x) - exact).max() <= 1.13 * 2 * reach + made.after.scale
 
 
@@ -58,7 +58,7 @@ def test_an_interval_keeps_its_integers_and_zero(below: float, above: float, x: 
 
 @pytest.mark.parametrize("name", ["swish", "gelu"])
 def test_the_interval_leaves_out_what_matters_little(name: Activation) -> None:
-    """Of normal values and a far negative one, which the activation makes 0."""
+    """The sample has normal values and one very negative value, which the activation maps to 0."""
     sample = np.random.default_rng(0).normal(0, 2, (1000, 16)).astype(np.float32)
     sample[5, 5] = -200
     made = activation_table(ACTIVATIONS[name], sample)
@@ -79,7 +79,7 @@ def test_nothing_but_zeros() -> None:
 @pytest.mark.parametrize("name", ["swish", "gelu"])
 @pytest.mark.parametrize("size", [200, 1e4, 1e8])
 def test_the_interval_leaves_out_ends_of_any_size(name: Activation, size: float) -> None:
-    """However far a channel lies below zero, where the activation makes it 0."""
+    """One channel is far below zero.  The activation maps it to 0."""
     sample = np.random.default_rng(0).normal(0, 2, (1000, 16)).astype(np.float32)
     sample[:, 5] = -size
     made = activation_table(ACTIVATIONS[name], sample)

@@ -1,4 +1,4 @@
-"""Calibration: exact maxima, uniform samples, and thresholds against brute force."""
+"""Calibration: exact maxima, uniform samples, and thresholds equal to an exhaustive search."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_sample_does_not_depend_on_the_cuts(cuts: list[int], rows: int) -> N
     np.testing.assert_array_equal(found.maxima["x"], np.abs(x).max(axis=0))
     assert len(found.samples["x"]) == min(rows, len(x))
     places = [np.flatnonzero((x == row).all(axis=1)).item() for row in found.samples["x"]]
-    assert places == sorted(set(places))  # rows of x, each once, in their order
+    assert places == sorted(set(places))  # rows of x, each once, in order
 
 
 def test_the_sample_is_uniform() -> None:
@@ -108,7 +108,7 @@ def test_the_sample_is_uniform() -> None:
             collector("x", np.arange(start, start + 10, dtype=np.float32)[:, None])
         counts[collector.finish().samples["x"][:, 0].astype(int)] += 1
     assert counts.sum() == 6000
-    assert counts.min() > 25  # Mean 60, standard deviation 7.
+    assert counts.min() > 25  # mean 60, standard deviation 7
     assert counts.max() < 100
 
 

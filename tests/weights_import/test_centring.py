@@ -1,4 +1,4 @@
-"""Centred values: the model stays, the channels lie in the middle, and only those that may."""
+"""Centred values: the function of the model stays, and only the permitted channels are centred."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weights_import.lower import consumers, last_norm
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_model_computes_what_it_did(kind: str, tmp_path: Path) -> None:
-    """Keys are the exception of softmax: scores move together, and so the rows of keys."""
+    """Only softmax allows centred keys, because its scores may all change by one constant."""
     model = tiny_model(kind, tmp_path)
     rewritten, ranges = copied(model)
     products = consumers(model.architecture) | {last_norm(model.architecture): ["output"]}
@@ -29,10 +29,10 @@ def test_the_model_computes_what_it_did(kind: str, tmp_path: Path) -> None:
     norms = {name for name in ranges.samples if name.endswith(".norm")}
     architecture = model.architecture
     turned = architecture.attention != "softmax" or architecture.rotary
-    # Heads that share their values share a middle, which is that of no channel by itself.
+    # Heads that share their values share one centre, which is the centre of no single channel.
     expected = norms | {f"{block}.context" for block in blocks if architecture.group == 1}
     expected |= {f"{block}.key" for block in blocks if not turned}
-    if kind == "recurrent":  # The next sublayer ends without a bias.
+    if kind == "recurrent":  # the next sublayer has no bias at its end
         expected -= {"decoder.0.ffn.norm"}
     assert moved == expected
 

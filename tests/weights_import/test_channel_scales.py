@@ -1,4 +1,4 @@
-"""Scales between one for all channels and one of each channel's own."""
+"""Scales between one for all channels and one for each channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAXIMA = st.lists(MAXIMUM, min_size=1, max_size=9).map(lambda x: np.array(x, np.
 def test_nothing_of_the_sample_is_clipped(
     maxima: np.ndarray[tuple[int], np.dtype[np.float32]], spread: float, largest: int
 ) -> None:
-    """And a channel that is always zero has a scale, too."""
+    """A channel that is always zero also has a scale."""
     reached = channel_scales(maxima, spread, largest) * largest
     common = float(maxima.max()) or 1.0
     assert np.all(reached >= maxima * (1 - 1e-6))

@@ -1,4 +1,4 @@
-"""The command: what it refuses before it reads, what it writes, and how it tells errors."""
+"""The command: rejections before reading, outputs, and error messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def refused(arguments: list[Any], errors: Errors) -> str:
-    """The error, in one line, of a command that must fail."""
+    """Run a command that must fail.  Return its error message, which is one line."""
     assert main([str(argument) for argument in arguments]) == 1
     told = errors.readouterr().err
     assert told.count("\n") == 1
@@ -46,7 +46,7 @@ def refused(arguments: list[Any], errors: Errors) -> str:
     return told
 
 
-# What is read is not replaced
+# Inputs are not overwritten
 
 
 @pytest.mark.parametrize("source", ["model.bin", "."])
@@ -99,7 +99,7 @@ def test_the_files_of_each_format(marian: Path, tmp_path: Path) -> None:
 def test_a_new_file_beside_the_checkpoint(training: list[str]) -> None:
     folder = Path(training[0]).parent
     before = contents(folder)
-    for _ in range(2):  # the second replaces the first
+    for _ in range(2):  # the second run replaces the first file
         assert main([str(folder), *training[1:], "-o", str(folder / "int8.safetensors")]) == 0
     assert load(folder / "int8.safetensors").name == "int8"
     (folder / "int8.safetensors").unlink()
@@ -126,7 +126,7 @@ def test_where_nothing_can_be_written(
     assert re.search(why, refused(["model.bin", "-o", output], capsys))
 
 
-# A shortlist that is there already
+# A shortlist that exists already
 
 
 def test_only_a_shortlist_of_its_own_stays_beside_the_output(
@@ -218,7 +218,7 @@ def test_a_language_without_a_text_names_the_options(
     assert "--calibration" in told
 
 
-# What is beside the checkpoint, and the text
+# Files beside the checkpoint and the text
 
 
 def test_without_a_tokenizer(marian: Path, tmp_path: Path, capsys: Errors) -> None:
@@ -256,7 +256,7 @@ def test_a_text_that_is_none(
 def test_a_text_of_a_line_or_two_is_told(
     training: list[str], tmp_path: Path, text: str, capsys: Errors
 ) -> None:
-    """With a warning where the model can be lowered, in one sentence where it cannot."""
+    """A warning if the model can be lowered, else one error message."""
     Path(training[2]).write_text(text)
     arguments = [*training[:3], "-o", str(tmp_path / "x.safetensors")]
     assert main(arguments) in (0, 1)

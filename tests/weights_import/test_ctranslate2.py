@@ -1,4 +1,4 @@
-"""The reader of CTranslate2's models: against CTranslate2, damage, what it refuses."""
+"""The reader of CTranslate2's models: equal to CTranslate2; damaged and unsupported files."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ CASES: dict[str, dict[str, Any]] = {
         "revision": 4,
     },
 }
-# log P of each token of TARGET and of the end, by CTranslate2 4.8.5 in float32; of the zero vector
-# first, which only Marian's models have, with </s> after the source, as they are trained.
+# log P of each token of TARGET and of the end, by CTranslate2 4.8.5 in float32.  The row "the zero
+# vector first" has </s> after the source, because Marian trains its models in this way.
 SCORES = {
     "pre-norm": [-7.48187, -3.38535, -3.20669, -0.54021, -5.46178, -3.38462],
     "post-norm, gelu": [-7.65008, -4.31761, -2.22029, -2.16631, -7.64081, -3.63629],
@@ -110,7 +110,7 @@ SCORES = {
 
 
 def scores(model: FloatModel) -> list[float]:
-    """log P of TARGET, of whose characters the ids are their places in the list."""
+    """Return log P of TARGET.  The id of a character is its place in the list."""
     target = [tiny.TARGET.index(character) for character in TARGET]
     around = model.architecture.frame.around
     source = around([tiny.SOURCE.index(character) for character in SOURCE])
@@ -170,7 +170,7 @@ def test_text_to_text_by_characters(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_text_by_sentencepiece_with_the_ids_of_the_vocabulary(tmp_path: Path) -> None:
-    """The model beside the file, or in the folder above, as in packages of Argos Translate."""
+    """The model is beside the file, or in the folder above, as in packages of Argos Translate."""
     folder = tmp_path / "model"
     folder.mkdir()
     plain = sentencepiece.SentencePieceProcessor(model_proto=tiny_training.tokenizer())
@@ -356,7 +356,7 @@ RIGHT = 98
 
 @pytest.fixture
 def real(real_model: Callable[[str], Path]) -> Path:
-    """A real model: Arabic names in Latin letters, and names to try it on."""
+    """A real model that transliterates Arabic names, and names to test it."""
     return real_model("aren-transliteration")
 
 
@@ -371,7 +371,7 @@ def test_a_real_model(real: Path) -> None:
 
 
 def test_a_real_model_in_integers(real: Path, tmp_path: Path) -> None:
-    """As many of 400 names right, within two, as by CTranslate2 in float32, greedy."""
+    """The number of right names of 400 differs by at most 2 from greedy search of CTranslate2."""
     pairs = [line.split("\t") for line in (real / "ar2en-eval.txt").read_text().splitlines()[:400]]
     (tmp_path / "names").write_text("".join(f"{name}\n" for name, _ in pairs))
     out = tmp_path / "names.safetensors"

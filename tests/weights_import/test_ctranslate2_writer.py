@@ -1,5 +1,7 @@
-"""Files that the installed CTranslate2 itself writes, of each kind of model and quantisation, read
-as CTranslate2 reads them; and what stands around a source."""
+"""Files that the installed CTranslate2 writes, of each kind of model and quantisation.
+
+The reader gives the scores of CTranslate2, and finds the tokens around a source.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,9 @@ AROUND = {
     "BART": (["<s>"], ["</s>"]),
     "Pegasus": ([], ["</s>"]),
 }
-"""What a source has around it when the model is trained."""
+"""Tokens before and after a source in the training of the model."""
 ADDED = {"OpenNMT-tf", "Marian"}
-"""Kinds where CTranslate2 adds it, and the caller's tokenizer does not."""
+"""Kinds of models for which CTranslate2 adds these tokens, not the tokenizer of the caller."""
 
 
 def ids(tokens: list[str]) -> list[int]:

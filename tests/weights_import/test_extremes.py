@@ -1,4 +1,4 @@
-"""Weights that no training gives, or only a broken one: they work as integers, or are named."""
+"""Weights that no good training gives: the integer model works, or an error names the weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMES = {kind: sorted(random_model(kind).tensors) for kind in KINDS}
 
 
 def some_fast(*fast: str) -> list[ParameterSet]:
-    """All kinds of models; those that are not `fast` in the slow tests."""
+    """Return all kinds of models.  Kinds outside `fast` run in the slow tests."""
     return [pytest.param(kind, marks=[] if kind in fast else pytest.mark.slow) for kind in KINDS]
 
 
@@ -38,7 +38,7 @@ FACTORS = [10.0**power for power in (-45, -38, -30, -20, -12, -6, -3, 3, 6, 9, 1
 
 
 def one(tensor: Float32, factor: float) -> Float32:
-    """One element in the middle is that large."""
+    """Set one element in the middle to `factor`."""
     tensor = tensor.copy()
     tensor[tuple(size // 2 for size in tensor.shape)] = factor
     return tensor
@@ -66,7 +66,7 @@ def constant(tensor: Float32, factor: float) -> Float32:
 
 @dataclass(frozen=True)
 class Change:
-    """Of the tensors whose names begin and end so."""
+    """A change of the tensors whose names have this begin and this end."""
 
     begin: str
     end: str
@@ -76,7 +76,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Broken:
-    """A model that is not as training leaves it."""
+    """A model with changed weights."""
 
     kind: str
     seed: int
@@ -96,7 +96,7 @@ class Broken:
 
 @st.composite
 def broken(draw: st.DrawFn) -> Broken:
-    """One or two changes to a tensor, a block, one part of all layers, or all tensors."""
+    """Draw one or two changes of a tensor, a block, one part of all layers, or all tensors."""
     kind = draw(st.sampled_from(sorted(KINDS)))
     changes = []
     for _ in range(draw(st.integers(1, 2))):
@@ -125,7 +125,7 @@ def works_or_is_named(given: Broken, options: dict[str, object]) -> None:
 
 @given(broken(), st.sampled_from(OPTIONS))
 def test_any_weights_work_or_are_named(model: Broken, options: dict[str, object]) -> None:
-    """Both backends agree on what is imported; warnings of NumPy's are errors here."""
+    """Both backends agree on an imported model.  A warning of NumPy is an error here."""
     works_or_is_named(model, options)
 
 
@@ -138,8 +138,10 @@ def test_many_weights_work_or_are_named(model: Broken, options: dict[str, object
 
 @pytest.mark.parametrize("kind", some_fast("pre-norm", "integer", "llama"))
 def test_zeroed_tensors_work(kind: str) -> None:
-    """Every tensor of the last layer, and of what has no layers; but for |delta|, without which a
-    polynomial may weigh nothing, in the float model too."""
+    """Every tensor of the last layer, and every tensor outside the layers, except |delta|.
+
+    Without |delta|, all weights of a polynomial may be 0, also in the float model.
+    """
     names = [name for name in random_model(kind).tensors if not re.search(r"\.0\.|delta", name)]
     for name in names:
         model = random_model(kind)
@@ -151,7 +153,7 @@ def test_zeroed_tensors_work(kind: str) -> None:
 @pytest.mark.parametrize("kind", some_fast("recurrent", "post-norm", "llama"))
 @pytest.mark.parametrize("options", [{}, {"requantize": "shift"}, {"rescaling": "dynamic"}])
 def test_zeroed_sublayers_work(kind: str, options: dict[str, object]) -> None:
-    """As those of a pruned model: the weights of a whole sublayer, biases and all."""
+    """All weights and biases of a sublayer are 0, as in a pruned model."""
     blocks = {name.rpartition(".")[0].rpartition(".")[0] for name in random_model(kind).tensors}
     for block in sorted(block for block in blocks if block.count(".") == 2):
         model = random_model(kind)
@@ -165,13 +167,13 @@ def test_zeroed_sublayers_work(kind: str, options: dict[str, object]) -> None:
 @pytest.mark.parametrize("kind", ["recurrent", "post-norm", "pre-norm"])
 @pytest.mark.parametrize("factor", [300, 30000])
 def test_large_scores_work(kind: str, factor: float) -> None:
-    """Queries and keys that are so many times larger make the softmax a choice of one key."""
+    """With large queries and keys, the softmax selects one key."""
     model = random_model(kind)
     for name, tensor in model.tensors.items():
         if ".query." in name or ".key." in name:
             model.tensors[name] = tensor * np.float32(factor)
     found = agreement(model, *imported(model))
-    assert found.divergence < 0.1  # 8 bits do not tell apart keys that are nearly as good
+    assert found.divergence < 0.1  # 8 bits do not distinguish keys of similar scores
     assert found.same > 0.8
 
 
@@ -197,7 +199,7 @@ def test_a_forbidden_token_takes_no_bits_from_the_others() -> None:
 
 
 def test_a_large_row_that_calibration_did_not_see_takes_no_bits_from_the_others() -> None:
-    """Token 1 is in no sentence and in no translation."""
+    """No sentence and no translation has token 1."""
     model = random_model("pre-norm")
     model.tensors["output.bias"][1] = -50
     for name in ("source_embedding", "target_embedding"):
@@ -216,7 +218,7 @@ def test_logits_that_are_biases_alone(factor: float) -> None:
 
 
 def test_a_bias_takes_no_bits_from_those_of_other_rows() -> None:
-    """Queries that are a bias alone, beside keys and values."""
+    """The queries are only a bias.  Keys and values are in the same product."""
     model = random_model("pre-norm")
     for layer in range(2):
         name = f"encoder.{layer}.self.query.weight"
@@ -227,7 +229,7 @@ def test_a_bias_takes_no_bits_from_those_of_other_rows() -> None:
 
 @pytest.mark.parametrize("kind", ["recurrent", "pre-norm", "llama"])
 def test_small_values_are_told_from_zero(kind: str) -> None:
-    """Norms without an epsilon make the same of a stream that is 10^12 times smaller."""
+    """Without an epsilon, a norm gives the same result for a stream that is 10^12 times smaller."""
     model = random_model(kind)
     for name, tensor in model.tensors.items():
         if name.endswith(("embedding", "output.weight", "outer.weight", "output.bias")):
@@ -300,7 +302,7 @@ def test_large_weights_are_told_all_at_once() -> None:
 
 
 def changed(folder: Path, name: str, change: Callable[[Float32], Float32]) -> list[str]:
-    """A checkpoint with one other tensor, as arguments of the command."""
+    """Write a checkpoint with one changed tensor.  Return arguments of the command."""
     path = tiny_training.write(folder)
     with safe_open(path, "numpy") as file:
         metadata = file.metadata()

@@ -1,4 +1,4 @@
-"""The float beam search: each hypothesis is what the forward pass from the start would give it."""
+"""The float beam search: each hypothesis has the scores of a full forward pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCES = [[4, 5, 6, 0], [0], [7, 0], [3, 3, 8, 2, 9, 0], [10, 1, 0]]
 
 
 def choices(model: FloatModel, source: list[int], prefix: tuple[int, ...]) -> Choices:
-    """All tokens after a prefix, best first, by a forward pass of its own."""
+    """Return all tokens after a prefix, best first, from a separate forward pass."""
     logits = forced(model, [source], [prefix])[0][-1].astype(np.float64)
     gains = np.rint((logits - np.log(np.exp(logits).sum())) / np.log(2) * 2**20).astype(int)
     order = sorted(range(len(logits)), key=lambda token: -logits[token])

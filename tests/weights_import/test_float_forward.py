@@ -1,4 +1,4 @@
-"""The batched forward pass against a slow one: a sentence at a time, in Python scalars."""
+"""The batched forward pass equals a slow forward pass of one sentence in Python scalars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCES = st.lists(
 
 
 class Slow:
-    """The model on one sentence; `trace` collects every observed row in order."""
+    """The model on one sentence.  `trace` collects every observed row in order."""
 
     def __init__(self, model: FloatModel) -> None:
         self.model = model

@@ -75,7 +75,7 @@ def test_position_table() -> None:
 
 
 def test_a_message_is_one_line_of_printable_characters() -> None:
-    """Names of a file may stand in it: no line feed, no escape of a terminal, no half a pair."""
+    """Names of a file may contain line feeds, terminal escapes or half a surrogate pair."""
     told = str(CheckpointError("unused a\nb\x1b[31m\ud800 \u00e9" + "x" * 10_000))
     assert told.startswith("unused a\\nb\\x1b[31m\\ud800 \u00e9xxx")
     assert told.isprintable()

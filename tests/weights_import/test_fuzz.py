@@ -1,5 +1,7 @@
-"""Damaged checkpoints of every format are read or refused in one line: no other exception, no hang,
-no signal, and no more memory than is stated."""
+"""Damaged checkpoints of every format are read, or rejected in one line.
+
+No other exception, no hang, no signal, and no more memory than the limit.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def tried(folder: Path, first: int, count: int, seconds: int) -> list[str]:
-    """What ended otherwise, of so many mutations in a process of their own."""
+    """Run the mutations in their own process.  Return the wrong outcomes."""
     program = [sys.executable, fuzz_checkpoints.__file__, str(folder), str(first), str(count)]
     found = subprocess.run(program, capture_output=True, text=True, timeout=seconds, check=False)
     lines = found.stdout.splitlines()
@@ -38,7 +40,7 @@ def test_many_more(first: int, tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness itself: exceptions, hangs, memory and long messages are told."""
+    """Tests the harness: it reports exceptions, hangs, memory and long messages."""
     program = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); import fuzz_checkpoints as f;"
         "from pathlib import Path; from int8ref.errors import UserError; n = iter(range(9));"

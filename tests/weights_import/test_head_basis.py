@@ -1,4 +1,4 @@
-"""The balanced basis of a head: the model stays, the error of its scores falls to its bound."""
+"""The balanced basis of a head: the model stays, and the error of its scores reaches its bound."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_model_computes_what_it_did(kind: str, tmp_path: Path) -> None:
     rewritten, ranges = copied(model)
     balance_heads(rewritten, ranges)
     changed = {name for name, t in rewritten.tensors.items() if t is not model.tensors[name]}
-    free = set() if kind in LLAMAS else {"query", "key"}  # rotary positions have a basis
+    free = set() if kind in LLAMAS else {"query", "key"}  # rotary positions fix the basis
     assert {name.split(".")[3] for name in changed} == free
     compare(model, rewritten, ranges)
 
@@ -36,7 +36,7 @@ def test_a_grid_that_is_left_is_forgotten(tmp_path: Path) -> None:
 
 
 def head(seed: int, n: int) -> tuple[Float64, Float64]:
-    """Queries and keys of uneven, correlated channels; the keys far from zero."""
+    """Return queries and keys of uneven, correlated channels.  The keys are far from zero."""
     random = np.random.default_rng(seed)
     sizes = np.exp(random.normal(0, 1.5, (2, n)))
     mixing = random.normal(0, 1, (2, n, n))
@@ -50,7 +50,7 @@ def covariance(x: Float64) -> Float64:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 8, 32]))
 def test_both_sides_get_one_covariance(seed: int, n: int) -> None:
-    """A Cq A^T = A^-T Ck A^-1 = F S F^T, the damping included; Cov(k) is about the mean."""
+    """A Cq A^T = A^-T Ck A^-1 = F S F^T with the damping.  Cov(k) is taken about the mean."""
     query, key = head(seed, n)
     basis = balanced_basis(query, key)
     inverse = np.linalg.inv(basis)
@@ -64,7 +64,7 @@ def test_both_sides_get_one_covariance(seed: int, n: int) -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 5, 32]))
 def test_no_other_basis_has_less_error(seed: int, n: int) -> None:
-    """sum_c Var(q_c) Var(k_c), the error of scores if steps follow the ranges; and its bound."""
+    """If steps follow the ranges, the error of scores is sum_c Var(q_c) Var(k_c)."""
     query, key = head(seed, n)
     cq = damped(query.T @ query / 300)
     ck = damped(covariance(key))

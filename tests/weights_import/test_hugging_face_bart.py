@@ -1,4 +1,4 @@
-"""The reader of BART models: against transformers, what it refuses, and a real one in integers."""
+"""The reader of BART models: equal to transformers; unsupported files; a real model in integers."""
 
 # ruff: noqa: RUF001 - letters of pronunciations
 
@@ -65,7 +65,7 @@ def test_characters_are_listed_in_the_configuration(tmp_path: Path) -> None:
 
 
 def test_other_matrices_for_source_target_and_output(tmp_path: Path) -> None:
-    """log P by transformers 5.24, whose configuration does not tie them."""
+    """log P by transformers 5.24.  The configuration does not tie the matrices."""
     content = tiny.bart_tensors()
     random = np.random.default_rng(10)
     names = ("lm_head", "model.encoder.embed_tokens", "model.decoder.embed_tokens")
@@ -164,14 +164,14 @@ REAL = {
     "hello": ("həlˈO", [-0.0, -0.00154, -3.22599, -0.00016, -0.00019, -0.0387, -6e-05]),
     "sitting": ("sˈɪɾɪŋ", [-0.0, -1e-05, -0.00024, -1e-05, -2e-05, -6e-05, -0.0, -0.0]),
 }
-"""A word, a pronunciation and its log P, begin and end counted, by transformers."""
+"""A word, its pronunciation, and log P by transformers, with begin and end."""
 RIGHT = 287
-"""Of 400 words, by transformers in float32, greedy."""
+"""Number of right words of 400, by transformers in float32 with greedy search."""
 
 
 @pytest.fixture
 def real(real_model: Callable[[str], Path]) -> Path:
-    """A real model, of the pronunciation of American English, with its lexicon."""
+    """A real model of the pronunciation of American English, with its lexicon."""
     return real_model("misaki-bart-g2p")
 
 
@@ -187,7 +187,10 @@ def test_a_real_model(real: Path) -> None:
 
 
 def test_a_real_model_in_integers(real: Path, tmp_path: Path) -> None:
-    """As many words right as in float32, or four less; scores are those of its own search."""
+    """The number of right words is at most four lower than in float32.
+
+    The scores equal the scores of the integer search.
+    """
     lexicon = json.loads(lzma.decompress((real / "us_gold.json.xz").read_bytes()))
     words = [(word, said) for word, said in lexicon.items() if isinstance(said, str)]
     calibration, out = tmp_path / "words", tmp_path / "made.safetensors"

@@ -1,4 +1,4 @@
-"""The reader of Llama models: against transformers, and what it refuses."""
+"""The reader of Llama models: equal to transformers; unsupported files."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_window_limits_the_positions(tmp_path: Path) -> None:
 
 
 def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
-    """With fewer pieces than there are embeddings; more are refused."""
+    """The tokenizer may have fewer pieces than there are embeddings, but not more."""
     path, beside = tiny.write(tmp_path), tmp_path / "tokenizer.model"
     with pytest.raises(CheckpointError, match="no target tokenizer"):
         tokenize(sources.read(path), ["a"])
@@ -91,7 +91,7 @@ def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
 
 
 def rewritten(path: Path, **more: Any) -> Path:
-    """The checkpoint with more tensors, under these names with __ for the points."""
+    """Write the checkpoint with more tensors.  In their names, __ replaces the point."""
     content = load_file(path) | {name.replace("__", "."): value for name, value in more.items()}
     save_file(content, path)
     return path
@@ -157,7 +157,7 @@ def test_several_end_marks(tmp_path: Path) -> None:
 
 
 def write_tokenizer(folder: Path, count: int) -> None:
-    """tokenizer.model with so many pieces."""
+    """Write a tokenizer.model of `count` pieces."""
     pieces = [*llama2c.NAMES.values(), "\u2581", *"abcdefghi"][:count]
     names = {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
     kept = {piece: Piece(-float(i)) for i, piece in enumerate(pieces)}

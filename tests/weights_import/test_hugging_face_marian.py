@@ -1,4 +1,4 @@
-"""The reader of Hugging Face's Marian models: against transformers, damage, what it refuses."""
+"""The reader of Hugging Face's Marian models: equal to transformers; damaged and other files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], dea
 def test_log_probabilities_are_those_of_transformers(activation: str, tmp_path: Path) -> None:
     tiny.write(tmp_path, activation_function=activation)
     model = sources.read(tmp_path)
-    # Its generate() finds ten times token 4, and then must end.
+    # generate() of transformers gives token 4 ten times, and then stops at its limit.
     assert greedy(model, [SOURCE], 10 / 11) == [[4] * 10]
     (found,) = forced(model, [SOURCE], [TARGET])
     assert found.shape == (6, tiny.VOCABULARY - 1)
@@ -52,7 +52,7 @@ def test_log_probabilities_are_those_of_transformers(activation: str, tmp_path: 
 
 
 def test_text_to_integers(tmp_path: Path) -> None:
-    """A checkpoint with its tokenizers, lowered; the vocabulary is theirs and <pad>."""
+    """A lowered checkpoint with its tokenizers.  Its vocabulary is their pieces and <pad>."""
     pieces = ["</s>", "<unk>", "▁the", "▁cat", "s", "a", "t", "▁", "o", "n", "m", "e", "<pad>"]
     (tmp_path / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
     for side in ("source", "target"):
@@ -72,7 +72,7 @@ def test_text_to_integers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["F16", "BF16"])
 def test_half_precision(kind: str, tmp_path: Path) -> None:
-    """float16 by safetensors itself; bfloat16 as the upper halves of float32."""
+    """float16 is written by safetensors. bfloat16 is the upper halves of float32."""
     plain = tiny.tensors()
     halves = {name: value.astype(np.float16) for name, value in plain.items()}
     path = tiny.write(tmp_path, halves)
@@ -92,7 +92,7 @@ def test_half_precision(kind: str, tmp_path: Path) -> None:
 
 
 def _parts(path: Path) -> tuple[bytes, bytes]:
-    """Header and body of a file whose header has grown by a byte a tensor."""
+    """Return header and body of a file.  The header may be longer than its stored length says."""
     content = path.read_bytes()
     end = content.rindex(b"}}") + 2
     return content[8:end].rstrip(), content[end:].lstrip(b" ")
@@ -125,14 +125,14 @@ def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) 
 
 
 def trained_padding() -> dict[str, Any]:
-    """After training in transformers, <pad> has an embedding of its own."""
+    """Return a checkpoint whose <pad> has its own embedding, as after training in transformers."""
     content: dict[str, Any] = tiny.tensors()
     content["model.shared.weight"][-1] = np.linspace(-0.4, 0.4, tiny.WIDTH, dtype=np.float32)
     return content
 
 
 def unshared() -> dict[str, Any]:
-    """Source and target have their own embeddings."""
+    """Return a checkpoint whose source and target have separate embeddings."""
     content: dict[str, Any] = tiny.tensors()
     table = np.random.default_rng(9).normal(0, 0.7, (tiny.VOCABULARY, tiny.WIDTH))
     table[-1] = 0
@@ -142,13 +142,12 @@ def unshared() -> dict[str, Any]:
 
 
 def untied() -> dict[str, Any]:
-    """So has the output."""
+    """Return a checkpoint with separate matrices for source, target and output."""
     head = np.random.default_rng(10).normal(0, 0.7, (tiny.VOCABULARY, tiny.WIDTH))
     return unshared() | {"lm_head.weight": head.astype(np.float32)}
 
 
-# What is stored, changes to the configuration, and log P likewise by transformers 5.24, <pad> left
-# out.
+# Stored tensors, changes of the configuration, and log P by transformers 5.24, without <pad>.
 STORED: dict[str, tuple[dict[str, Any], dict[str, Any], list[float]]] = {
     "a trained <pad>": (
         trained_padding(),
@@ -176,9 +175,9 @@ def test_other_embeddings_are_those_of_transformers(case: str, tmp_path: Path) -
 
 
 def test_a_trained_padding_token_is_never_chosen(tmp_path: Path) -> None:
-    """Its logit is below that of the end mark, whatever the decoder says, in integers too."""
+    """Its logit is below the logit of the end of the sentence for any state, also in integers."""
     content = trained_padding()
-    content["model.shared.weight"][-1] = 40  # far likelier than any other
+    content["model.shared.weight"][-1] = 40  # far more likely than all others
     content["final_logits_bias"][0, -1] = 99
     content["final_logits_bias"][0, 0] = -3
     model = sources.read(tiny.write(tmp_path, content))
@@ -256,7 +255,7 @@ def test_what_nobody_asks_for_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_a_configuration_says_is_not_believed_without_its_tensors(tmp_path: Path) -> None:
-    """Nothing is made as large as a configuration says before the tensors have said so too."""
+    """Nothing of a size in the configuration is allocated before the tensors confirm this size."""
     content: dict[str, Any] = {n: v for n, v in tiny.tensors().items() if "shared" not in n}
     huge = {"d_model": 1 << 24, "max_position_embeddings": 1 << 14, "vocab_size": 1 << 24}
     path = tiny.write(tmp_path, content, **huge, pad_token_id=12, decoder_start_token_id=12)

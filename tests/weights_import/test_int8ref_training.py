@@ -1,4 +1,4 @@
-"""Checkpoints of the training recipe: against an independent forward pass, and damaged ones."""
+"""Checkpoints of the training recipe: equal to a separate forward pass; damaged files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TARGETS = [[9, 10, 11, 12], [], [7, 6, 5]]
 
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_logits_are_those_of_the_file(kind: str, tmp_path: Path) -> None:
-    """Teacher forcing in a padded batch, against a sentence at a time from the file alone."""
+    """Teacher forcing in a padded batch equals a pass of one sentence from the file alone."""
     path = tiny.write(tmp_path, **tiny.KINDS[kind])
     oracle, model = FileModel(path), sources.read(path)
     alone = model.architecture.encoder_layers == 0
@@ -37,7 +37,7 @@ def test_logits_are_those_of_the_file(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_step_by_step_is_teacher_forcing(kind: str, tmp_path: Path) -> None:
-    """Keys and values of earlier steps are remembered, also of rows that are selected."""
+    """Keys and values of earlier steps are kept, also for selected rows."""
     model = sources.read(tiny.write(tmp_path, **tiny.KINDS[kind]))
     batch = [[] for _ in range(2)] if model.architecture.encoder_layers == 0 else SOURCES[::2]
     target = [7, 6, 5, 12]
@@ -156,7 +156,7 @@ def test_a_header_longer_than_the_file_is_not_read(tmp_path: Path) -> None:
 
 
 def test_other_safetensors_files_are_left_alone(tmp_path: Path) -> None:
-    """A folder may hold a model file of the engine beside the checkpoint."""
+    """A folder may contain a model file of the engine beside the checkpoint."""
     tiny.write(tmp_path)
     save_file({"x": np.zeros(3, np.float32)}, tmp_path / "other.safetensors", {"int8ref": "{}"})
     assert sources.read(tmp_path).provenance["file"] == "tiny.safetensors"

@@ -1,4 +1,4 @@
-"""The languages of a model: how they are given, and what tells of them where they are not."""
+"""The languages of a model: as the user gives them, or from other sources."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_codes_of_languages(text: str, codes: tuple[str, ...]) -> None:
 
 
 def test_languages_that_a_model_file_holds(training: list[str], tmp_path: Path) -> None:
-    """The text that ships is that of the language without its region."""
+    """The calibration text of the package depends on the language without its region."""
     output = tmp_path / "en-pt_BR.safetensors"
     arguments = [training[0], "-q", "-o", str(output)]
     assert main([*arguments, "--languages", "en_GB-zh_hans"]) == 0

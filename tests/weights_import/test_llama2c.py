@@ -1,4 +1,4 @@
-"""The reader of llama2.c's models: the same model in another file, damage, and a real one."""
+"""The reader of llama2.c's models: one model in other files; damaged files; a real model."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ TOLD = (
     "Lily didn't want to help her mom, so she said, \"I'm sorry, mom. I didn't know what to do.\""
     " Her mom said, \"Don't worry, Lily. We can help you."
 )
-"""What llama2.c writes with this model at a temperature of 0, as is told beside it."""
+"""The output of llama2.c for this model at temperature 0, as published with the model."""
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def real(real_model: Callable[[str], Path]) -> Path:
 
 
 def likeliest(model: FloatModel, steps: int) -> list[int]:
-    """The likeliest tokens of a decoder alone, from its start on."""
+    """Return the greedy tokens of a decoder alone."""
     memory, state = encode(model, [[]]), start_state(model, 1)
     ids = [model.architecture.start]
     for _ in range(steps):
@@ -144,8 +144,10 @@ def test_a_real_model_tells_the_story_that_it_should(real: Path) -> None:
 
 
 def test_a_real_model_in_integers(real: Path, tmp_path: Path) -> None:
-    """Calibrated on what it writes, it loses less than 0.012 nats a token (1.2 % in perplexity) on
-    what it writes besides."""
+    """The integer model loses less than 0.012 nats a token (1.2 % of perplexity).
+
+    The calibration text and the measured text are different samples of the model.
+    """
     out = tmp_path / "made.safetensors"
     assert main([str(real), "-o", str(out), "-q"]) == 0
     model, integer = sources.read(real), load(out)

@@ -1,4 +1,4 @@
-"""Lowering every kind of Transformer: the integers compute what the float model computes."""
+"""Lowering of every kind of Transformer: the integers compute the function of the float model."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def lowered(model: FloatModel, count: int = 60, **options: Any) -> tuple[Program
 
 
 def logits(program: Program, tensors: Tensors, batch: Batch, targets: Batch) -> NDArray[Any]:
-    """Real logits along the targets [sentences, steps, vocabulary], equal on both engines."""
+    """Return real logits along the targets [sentences, steps, vocabulary].
+
+    Both engines must give equal logits.
+    """
     unit = program.log_softmax.multiplier * 2.0 ** -(program.log_softmax.shift + 20) * np.log(2)
     machine_text()
     found = []
@@ -64,7 +67,10 @@ def logits(program: Program, tensors: Tensors, batch: Batch, targets: Batch) -> 
 
 
 def relative_error(model: FloatModel, program: Program, tensors: Tensors) -> float:
-    """Of the logits, along translations (or sentences of a language model), all of 8 tokens."""
+    """Return the relative error of the logits along translations of 8 tokens.
+
+    For a language model, sentences replace the translations.
+    """
     batch = sentences(model, 20)
     alone = model.architecture.encoder_layers == 0
     paths = batch if alone else greedy(model, batch)
@@ -78,7 +84,7 @@ def relative_error(model: FloatModel, program: Program, tensors: Tensors) -> flo
 
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
-    """8 bits of 16 channels leave some 2 % of noise; a wrong factor anywhere far more."""
+    """8 bits of 16 channels give about 2 % of noise.  A wrong factor gives far more."""
     model = sources.read(tiny.write(tmp_path, **tiny.KINDS[kind]))
     program, tensors = lowered(model)
     assert relative_error(model, program, tensors) < 0.05
@@ -94,7 +100,7 @@ def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cell", ["ssru", "self_attention"])
 def test_decoders_that_start_from_the_zero_vector(cell: Literal["ssru", "self_attention"]) -> None:
-    """As Marian's do, whose positions are sinusoids."""
+    """Marian's decoders start from the zero vector, and their positions are sinusoids."""
     model = tiny_marian.random_model(1, decoder_cell=cell)
     model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
     program, tensors = lowered(model)
@@ -161,7 +167,7 @@ def test_options(options: dict[str, Any], tmp_path: Path) -> None:
 
 
 def random_llama(folder: Path, **changes: Any) -> FloatModel:
-    """A model whose scores and gated products have tails about as long as a trained model's."""
+    """Return a model whose scores and gated products have the tails of a trained model."""
     model = sources.read(tiny_llama.write(folder, **changes))
     for name, tensor in model.tensors.items():
         if name.endswith(("query.weight", "key.weight", "gate.weight", "inner.weight")):
@@ -209,7 +215,10 @@ def test_options_of_llamas(options: dict[str, Any], activation: Activation, tmp_
 @pytest.mark.parametrize("requantize", ["multiplier", "shift"])
 @pytest.mark.parametrize("scales", ["channel", "tensor"])
 def test_quads_stay_within_16_bits(kind: str, requantize: str, scales: str, tmp_path: Path) -> None:
-    """In all products but the last, which has the embedding; not if weights may use all 8 bits."""
+    """Holds for all products except the last, which has the embedding.
+
+    It does not hold if weights may use all 8 bits.
+    """
     model = tiny_marian.random_model(3)
     if kind != "recurrent":
         model = sources.read(tiny.write(tmp_path, **tiny.KINDS[kind]))
@@ -227,14 +236,14 @@ def test_quads_stay_within_16_bits(kind: str, requantize: str, scales: str, tmp_
 def test_recurrent_decoders_still_lower(requantize: Requantization) -> None:
     model = tiny_marian.random_model(3)
     program, tensors = lowered(model, requantize=requantize)
-    assert relative_error(model, program, tensors) < 0.2  # 8 channels, two of four layers recurrent
+    assert relative_error(model, program, tensors) < 0.2  # 8 channels, two recurrent layers of four
     assert not any(state.domain == "history" for state in program.states)
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 4])
 @pytest.mark.parametrize("delta", [1e-6, 100.0])
 def test_any_delta_fits(degree: int, delta: float, tmp_path: Path) -> None:
-    """Also one that vanishes beside the scores, and one that drowns them."""
+    """delta may be far smaller or far larger than the scores."""
     model = sources.read(tiny.write(tmp_path, degree=degree))
     for name in [name for name in model.tensors if name.endswith(".delta")]:
         model.tensors[name] = np.full_like(model.tensors[name], delta)

@@ -1,4 +1,4 @@
-"""The reader of Marian's .bin: round trips, and files that are damaged, truncated or hostile."""
+"""The reader of Marian's .bin: round trips, and damaged, truncated or hostile files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marian's options: unsupported ones are told together, and hostile YAML does no harm."""
+"""Marian's options: one message names all unsupported options.  Hostile YAML does no harm."""
 
 from __future__ import annotations
 

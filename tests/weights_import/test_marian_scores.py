@@ -1,10 +1,10 @@
-"""The float model against Marian itself: what it says of random checkpoints of every kind.
+"""The float model equals Marian on random checkpoints of every kind.
 
-`marian_scores.json` holds translations and the log-probability of each of their tokens by Marian
-(pymarian 1.12.42, float32, beam size 1, at most one token a source token), which prints five
-decimals.  From the second token on, Marian's search takes the keys and values of a pre-norm
-decoder's self-attention from before the norm, other than in training; there only the first tokens
-are compared.
+`marian_scores.json` holds translations and the log-probability of each token, by Marian (pymarian
+1.12.42, float32, beam size 1, at most one target token for each source token).  Marian prints five
+decimals.  For a pre-norm decoder, Marian's search takes the keys and values of self-attention from
+before the norm, from the second token on.  Its training does not.  Therefore only the first tokens
+of pre-norm decoders are compared.
 """
 
 from __future__ import annotations
@@ -43,6 +43,6 @@ def test_log_probabilities_are_those_of_marian(kind: str, tmp_path: Path) -> Non
     ):
         logits = found.astype(np.float64)
         scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        tokens = [*target, 0][: len(row["scores"])]  # the end mark counts, if it was reached
+        tokens = [*target, 0][: len(row["scores"])]  # includes eos if it was reached
         chosen = scores[np.arange(len(tokens)), tokens]
         np.testing.assert_allclose(chosen[:compared], row["scores"][:compared], atol=2e-5)

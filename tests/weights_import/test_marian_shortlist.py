@@ -1,4 +1,4 @@
-"""Marian's binary shortlist: the real files, and files made here with every kind of fault."""
+"""Marian's binary shortlist: the real files, and generated files with every kind of fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weights_import.sources import marian_shortlist
 
 
 def content(offsets: list[int], tokens: list[int], frequent: int = 2, **changed: int) -> bytes:
-    """A file of Marian's, its checksum computed another way than the reader does."""
+    """Return a file of Marian.  Its checksum is computed in another way than in the reader."""
     body = struct.pack("<4Q", frequent, 5, len(offsets), len(tokens))
     body += struct.pack(f"<{len(offsets)}Q", *offsets) + struct.pack(f"<{len(tokens)}I", *tokens)
     total = np.uint64(0)

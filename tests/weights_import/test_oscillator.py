@@ -1,4 +1,4 @@
-"""Tables of sinusoids are known as such, whatever their frequencies; others stay tables."""
+"""Tables of sinusoids of any frequencies are recognised.  Other tables stay tables."""
 
 from __future__ import annotations
 

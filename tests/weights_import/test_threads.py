@@ -1,4 +1,4 @@
-"""A checkpoint becomes the same file however many threads there might be."""
+"""A checkpoint gives the same file for any number of threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people have and no reader reads: one sentence tells what was found and the way round."""
+"""Files that no reader reads: one sentence names the kind of file and an alternative."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def arrays() -> bytes:
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12\n"
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
-"""What the older files of PyTorch begin with."""
+"""First bytes of older files of PyTorch."""
 FILES: dict[str, tuple[str, bytes, str]] = {
     "PyTorch, zip": ("pytorch_model.bin", zipped("a/data.pkl", "a/data/0"), "a pickle, such as"),
     "PyTorch, older": ("model.pt", MAGIC + WEIGHTS, "a pickle, .* save it as safetensors"),
@@ -107,7 +107,7 @@ def refused(path: Path) -> str:
 def test_a_file_is_told_by_its_content(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Given itself, in its folder, and to the command."""
+    """The file itself, its folder, and the command."""
     name, content, said = FILES[case]
     (tmp_path / name).write_bytes(content)
     (tmp_path / "README.md").write_text("A model.")
@@ -286,7 +286,7 @@ def test_folders_with_several_checkpoints(tmp_path: Path) -> None:
 
 
 def test_an_unpacked_package_of_argos(tmp_path: Path) -> None:
-    """Its inner folder is read, with the tokenizer and the languages of the outer one."""
+    """The reader takes the tokenizer and the languages of the outer folder."""
     (tmp_path / "model").mkdir()
     tiny_ctranslate2.write(tmp_path / "model")
     told = {"from_code": "en", "to_code": "pt_BR", "package_version": "1.0"}

@@ -1,4 +1,4 @@
-"""SentencePiece models with the ids of a vocabulary: the same pieces, other numbers."""
+"""SentencePiece models with the ids of a vocabulary: equal pieces, other ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from weights_import.sources.vocabulary import renumbered
 Processor = sentencepiece.SentencePieceProcessor
 SPM = tiny_training.tokenizer()
 PLAIN = Processor(model_proto=SPM)
-MARKS = ("<pad>", "<s>")  # what the tiny model has and a vocabulary of Marian has not
+MARKS = ("<pad>", "<s>")  # pieces that a vocabulary of Marian lacks
 PIECES = [p for p in map(PLAIN.id_to_piece, range(PLAIN.vocab_size())) if p not in MARKS]
 TEXTS = st.text(st.sampled_from("the cat sdogiunlrfw .,?;aATW"), max_size=40)
 
@@ -91,7 +91,7 @@ def yaml_of(pieces: list[str]) -> str:
 
 
 def test_files_beside_a_checkpoint(tmp_path: Path) -> None:
-    """One list for both sides, or one a side; YAML as Marian writes it, or JSON."""
+    """One list for both sides, or one list for each side, in Marian's YAML or in JSON."""
     for side in ("source", "target"):
         (tmp_path / f"{side}.spm").write_bytes(SPM)
     assert tokenizers_in(tmp_path) == {"source": SPM, "target": SPM}
@@ -112,7 +112,7 @@ def test_files_beside_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_names_are_names_in_yaml(tmp_path: Path) -> None:
-    """A name without quotes that YAML would take for something else."""
+    """A name without quotes that YAML would read as another type."""
     (tmp_path / "vocab.spm").write_bytes(SPM)
     (tmp_path / "vocab.yml").write_text(yaml_of(PIECES) + f"no: {len(PIECES)}\n")
     made = Processor(model_proto=tokenizers_in(tmp_path)["source"])

@@ -1,4 +1,4 @@
-"""Nearest-plane rounding against its definition in exact numbers, and against what it promises."""
+"""Nearest-plane rounding equals its definition in exact numbers, and keeps its bounds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def correlated(rows: int, channels: int, seed: int) -> NDArray[np.float32]:
 
 
 def defined(w: Float64, inputs: Inputs) -> Float64:
-    """The docstring, one element at a time."""
+    """Apply the definition in the docstring, one element at a time."""
     factor, found = inputs.factor.astype(np.float64), np.zeros_like(w)
     for row, q in zip(w, found, strict=True):
         for place in reversed(range(len(row))):
@@ -39,7 +39,7 @@ def defined(w: Float64, inputs: Inputs) -> Float64:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 9]))
 def test_it_is_what_it_is_defined_to_be(seed: int, channels: int) -> None:
-    """Numbers of few bits, so that float32 computes without an error."""
+    """The numbers have few bits, so float32 computes without an error."""
     random = np.random.default_rng(seed)
     few = random.random((channels, channels)) < min(1.0, 2 / channels)
     factor = np.eye(channels) + np.tril(few * random.integers(-1, 2, few.shape) / 2, -1)
@@ -62,7 +62,7 @@ def test_uncorrelated_inputs_give_the_nearest_integers(seed: int) -> None:
 
 @pytest.mark.parametrize("channels", [12, 150])
 def test_every_remaining_error_is_below_half_a_step(channels: int) -> None:
-    """Babai's bound: along the factor's columns the error is at most half of their diagonal."""
+    """Babai's bound: along the columns of the factor, the error is at most half of the diagonal."""
     inputs = Inputs.of(correlated(2000, channels, 1), np.ones(1))
     w = np.random.default_rng(2).uniform(-1, 1, (40, channels))
     found = round_weight(w, np.array([1 / 60]), inputs)
@@ -71,7 +71,7 @@ def test_every_remaining_error_is_below_half_a_step(channels: int) -> None:
 
 
 def test_outputs_move_less_than_with_nearest_rounding() -> None:
-    """On rows that the factor was not made of."""
+    """Measured on rows that did not determine the factor."""
     x = correlated(6000, 100, 3)
     w = np.random.default_rng(4).normal(0, 1, (50, 100))
     scale = row_scales(w)
@@ -103,7 +103,7 @@ def test_inputs_that_are_always_zero() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 5, 8, BLOCK + 1, 2 * BLOCK + 9]))
 def test_quads_take_no_more_than_there_is(seed: int, channels: int) -> None:
-    """With coarse enough scales, hardly less than they want; with any scale, never more."""
+    """Quads never exceed the limit.  With coarse scales, the weights hardly change."""
     random = np.random.default_rng(seed)
     w = random.standard_t(3, (5, channels))
     inputs = Inputs.of(correlated(200, channels, seed), np.ones(1))
@@ -118,7 +118,7 @@ def test_quads_take_no_more_than_there_is(seed: int, channels: int) -> None:
 
 @given(st.integers(0, 2**32 - 1))
 def test_a_quad_at_its_limit_is_full(seed: int) -> None:
-    """Exact multiples of the scale stay as they are."""
+    """Exact multiples of the scale do not change."""
     random = np.random.default_rng(seed)
     integers = within_quads(random.integers(-127, 128, (4, 30)).astype(np.int8))
     inputs = Inputs.of(correlated(100, 30, seed), np.ones(1))

@@ -1,4 +1,4 @@
-"""The hidden layer uses all 8 bits: 0 is the integer -127, and biases take the constant up."""
+"""The hidden layer uses all 8 bits: the integer -127 means 0, and biases absorb the constant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def emitter(model: FloatModel) -> Emitter:
 
 
 def test_accumulators_do_not_depend_on_the_zero(tmp_path: Path) -> None:
-    """W (q - zero) + b, whatever integer stands for 0: the same bits, but for the bias's own."""
+    """W (q - zero) + b has equal bits for any integer that means 0, except for the bias."""
     model = tiny_model("standard", tmp_path)
     found = []
     for zero in (0, -127):

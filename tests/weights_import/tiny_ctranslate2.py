@@ -1,4 +1,4 @@
-"""Tiny random models as CTranslate2 keeps them, made without CTranslate2."""
+"""Tiny random models in CTranslate2's format, made without CTranslate2."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-    """Every tensor of a pre-norm model but its positions."""
+    """Return every tensor of a pre-norm model except the positions."""
     found: dict[str, tuple[int, ...]] = {
         "encoder/embeddings_0/weight": (len(SOURCE), WIDTH),
         "decoder/embeddings/weight": (len(TARGET), WIDTH),
@@ -60,7 +60,7 @@ def tensors(seed: int = 0) -> dict[str, Array]:
 
 
 def numbers(**changes: Any) -> dict[str, Array]:
-    """The numbers of a newer file, some of them others."""
+    """Return the numbers of a newer file with changes."""
     found: dict[str, Any] = {
         "num_heads": np.int16(HEADS), "pre_norm": np.int8(1), "activation": np.int8(0),
         "embeddings_merge": np.int8(0), "scale_embeddings": np.int8(1),
@@ -78,14 +78,14 @@ def numbers(**changes: Any) -> dict[str, Array]:
 
 
 def without_final_norms(content: Mapping[str, Array]) -> dict[str, Array]:
-    """As a post-norm model has it."""
+    """Remove the final norms, which a post-norm model lacks."""
     ends = tuple(f"{stack}/layer_norm/{part}" for stack in ("encoder", "decoder") for part in
                  ("gamma", "beta"))  # fmt: skip
     return {name: value for name, value in content.items() if name not in ends}
 
 
 def quantised(content: Mapping[str, Array], kind: str) -> dict[str, Array]:
-    """The matrices in another type, with their scales where that is of integers."""
+    """Convert the matrices to another type.  Integer types have scales."""
     found = {}
     for name, value in content.items():
         if value.ndim != 2 or kind in ("float16", "bfloat16"):
@@ -106,7 +106,7 @@ def pack(
     aliases: Mapping[str, str] | None = None,
     bfloat16: bool = False,
 ) -> bytes:
-    """The bytes of a file; with `bfloat16`, floats are their upper halves."""
+    """Return the bytes of a file.  `bfloat16`: store the upper halves of the floats."""
 
     def text(value: str) -> bytes:
         return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
@@ -132,7 +132,7 @@ def pack(
 def write(
     folder: Path, content: Mapping[str, Array] | None = None, config: Any = None, **packing: Any
 ) -> Path:
-    """A model with its configuration and vocabularies; by default a newer one, in float32."""
+    """Write a model with its configuration and vocabularies.  Default: a newer file in float32."""
     if content is None:
         content = {**tensors(), **numbers()}
     path = folder / "model.bin"

@@ -1,4 +1,4 @@
-"""A tiny random checkpoint as transformers keeps Marian models, made without transformers."""
+"""A tiny random checkpoint in the format of transformers' Marian, made without transformers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from weights_import.float_model import Float32
 
-VOCABULARY = 13  # with <pad>, the last one
+VOCABULARY = 13  # <pad> is the last one
 WIDTH, FFN = 8, 12
 CONFIG: dict[str, Any] = {
     "model_type": "marian", "activation_function": "swish", "d_model": WIDTH,
@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-    """Every tensor of a checkpoint with two and two layers."""
+    """Return every tensor of a checkpoint with two encoder layers and two decoder layers."""
     found: dict[str, tuple[int, ...]] = {
         "final_logits_bias": (1, VOCABULARY),
         "model.shared.weight": (VOCABULARY, WIDTH),
@@ -46,7 +46,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 
 def tensors(seed: int = 0) -> dict[str, Float32]:
-    """Random tensors; the embedding of <pad> is zero."""
+    """Return random tensors.  The embedding of <pad> is zero."""
     random = np.random.default_rng(seed)
     found = {
         name: random.normal(0, 0.7, shape).astype(np.float32)
@@ -57,7 +57,7 @@ def tensors(seed: int = 0) -> dict[str, Float32]:
 
 
 def bart_tensors(seed: int = 0) -> dict[str, Float32]:
-    """A BART model: every token has an embedding, which is normed with its learned position."""
+    """Return a BART model: every token has an embedding.  A norm follows the learned positions."""
     random = np.random.default_rng(seed + 1)
     found = tensors(seed)
     found["model.shared.weight"] = random.normal(0, 0.7, (VOCABULARY, WIDTH)).astype(np.float32)
@@ -77,7 +77,7 @@ BART: dict[str, Any] = {
 
 
 def write(folder: Path, content: dict[str, Any] | None = None, **changes: Any) -> Path:
-    """The checkpoint and its configuration; a change to None removes the key."""
+    """Write the checkpoint and its configuration.  A change to None removes a key."""
     config = {key: value for key, value in (CONFIG | changes).items() if value is not None}
     (folder / "config.json").write_text(json.dumps(config))
     path = folder / "model.safetensors"

@@ -1,4 +1,4 @@
-"""A tiny random Llama, as transformers and as llama2.c keep such models, made without either."""
+"""A tiny random Llama in the formats of transformers and of llama2.c, made without either."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
 def tensors(config: dict[str, Any], seed: int = 0) -> dict[str, Float32]:
-    """Random tensors of a configuration."""
+    """Return random tensors of a configuration."""
     random = np.random.default_rng(seed)
 
     def some(*shape: int) -> Float32:
@@ -68,7 +68,7 @@ def tensors(config: dict[str, Any], seed: int = 0) -> dict[str, Float32]:
 
 
 def write(folder: Path, **changes: Any) -> Path:
-    """The checkpoint and its configuration for transformers; a change to None removes the key."""
+    """Write the checkpoint and its configuration.  A change to None removes a key."""
     config = CONFIG | changes
     path = folder / "model.safetensors"
     save_file(tensors(config), path, metadata={"format": "pt"})
@@ -78,7 +78,7 @@ def write(folder: Path, **changes: Any) -> Path:
 
 
 def write_llama2c(folder: Path, version: int = 0, tied: bool = False) -> Path:
-    """The same model as llama2.c keeps it, in the first layout or version 1, and a tokenizer."""
+    """Write the same model for llama2.c, in the first layout or version 1, and a tokenizer."""
     stored = tensors(CONFIG | {"tie_word_embeddings": tied})
     sizes = [WIDTH, FFN, LAYERS, HEADS, KEY_HEADS, VOCABULARY, POSITIONS]
     if version:
@@ -94,7 +94,7 @@ def write_llama2c(folder: Path, version: int = 0, tied: bool = False) -> Path:
 
 
 def in_order(stored: dict[str, Float32], version: int) -> Iterator[Float32]:
-    """The tensors as llama2.c has them, those of a kind of all layers one after another."""
+    """Yield the tensors in llama2.c's order: each kind of tensor for all layers."""
 
     def of(part: str) -> list[Float32]:
         return [stored[f"model.layers.{layer}.{part}.weight"] for layer in range(LAYERS)]
@@ -109,19 +109,19 @@ def in_order(stored: dict[str, Float32], version: int) -> Iterator[Float32]:
     else:
         yield from [table, *attention, *query, *key, *value, *output, *feed_forward]
         yield from [*gate, *down, *up, last]
-        yield np.full((2, POSITIONS, HEAD_SIZE // 2), 9, np.float32)  # of no use any more
+        yield np.full((2, POSITIONS, HEAD_SIZE // 2), 9, np.float32)  # unused
     if "lm_head.weight" in stored:
         yield stored["lm_head.weight"]
 
 
 def side_by_side(weight: Float32) -> Float32:
-    """The rows of each head, both of a pair one after the other."""
+    """Reorder the rows of each head: the two rows of a pair become neighbours."""
     heads = weight.reshape(-1, 2, HEAD_SIZE // 2, WIDTH)
     return heads.transpose(0, 2, 1, 3).reshape(weight.shape)
 
 
 def tokenizer() -> bytes:
-    """Thirteen pieces: three special ones, and letters with a pair of them."""
+    """Return thirteen pieces: three special pieces, letters, and pairs of letters."""
     names = [b"<unk>", b"\n<s>\n", b"\n</s>\n", b" ", b"a", b"b", b"c", b"d", b"e", b"f", b"g"]
     names += [b"ab", b" ab"]
     pieces = b"".join(struct.pack("<fI", -i, len(name)) + name for i, name in enumerate(names))

@@ -1,4 +1,4 @@
-"""A tiny random model, under canonical names and as Marian would store it."""
+"""A tiny random model, under canonical names and in Marian's format."""
 
 from __future__ import annotations
 
@@ -59,8 +59,10 @@ transformer-preprocess: n
 
 
 def random_model(seed: int, **changes: Any) -> FloatModel:
-    """Untied, with the optional bias of the SSRU cell, so that no tensor goes unnoticed; `changes`
-    are those of the architecture."""
+    """Return an untied model with the optional bias of the SSRU cell, so that it has every tensor.
+
+    `changes`: changes of the architecture.
+    """
     random = np.random.default_rng(seed)
     architecture = replace(ARCHITECTURE, **changes)
     return FloatModel(
@@ -74,15 +76,18 @@ def random_model(seed: int, **changes: Any) -> FloatModel:
 
 @dataclass
 class Stored:
-    """One entry of a Marian file: its shape, [in, out] for a weight, and its values or integers."""
+    """One entry of a Marian file: floats, or integers with a multiplier.  A weight is [in, out]."""
 
     values: NDArray[np.float32] | NDArray[np.int8]
     multiplier: float | None = None
 
 
 def names(cell: str = "rnn", pre: str = "") -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """(Marian's name, canonical name, Marian's shape) of everything but the embeddings; the decoder
-    has an SSRU ("rnn") or self-attention ("self"); the norms of pre-norm are named with "_pre"."""
+    """Yield (Marian's name, canonical name, Marian's shape) of all tensors except the embeddings.
+
+    cell  "rnn" for an SSRU, "self" for self-attention in the decoder
+    pre   "_pre" for the norms of pre-norm
+    """
     yield "decoder_ff_logit_out_b", "output.bias", (1, 11)
     for stack, blocks in (("encoder", ["self"]), ("decoder", ["context", cell])):
         if pre:
@@ -116,7 +121,7 @@ def names(cell: str = "rnn", pre: str = "") -> Iterator[tuple[str, str, tuple[in
 def stored(
     seed: int, quantised: bool = False, cell: str = "rnn", pre: str = ""
 ) -> dict[str, Stored]:
-    """Random contents of a Marian file with tied embeddings."""
+    """Return the random content of a Marian file with tied embeddings."""
     random = np.random.default_rng(seed)
     items: dict[str, Stored] = {}
     for name, shape in [("Wemb", (11, 8)), *((old, shape) for old, _, shape in names(cell, pre))]:
@@ -130,7 +135,10 @@ def stored(
 
 
 def payload(name: str, item: Stored) -> tuple[int, bytes]:
-    """Type and data: intgemm8 matrices transposed, embeddings not, both padded to 256 bytes."""
+    """Return type and data. intgemm8 matrices are transposed, embeddings are not.
+
+    Both are padded to 256 bytes.
+    """
     if item.multiplier is None:
         return 0x404, np.ascontiguousarray(item.values).tobytes()
     ordered = item.values if name.endswith("Wemb") else item.values.T
@@ -139,7 +147,7 @@ def payload(name: str, item: Stored) -> tuple[int, bytes]:
 
 
 def write_bin(items: dict[str, Stored], options: str = OPTIONS, padding: int = 7) -> bytes:
-    """The bytes of a Marian .bin file."""
+    """Return the bytes of a Marian .bin file."""
     text = options.encode() + b"\0"
     entries = [(name, item.values.shape, *payload(name, item)) for name, item in items.items()]
     entries.append(("special:model.yml", (len(text),), 0x101, text))
@@ -147,7 +155,7 @@ def write_bin(items: dict[str, Stored], options: str = OPTIONS, padding: int = 7
 
 
 def pack(entries: Sequence[tuple[str, tuple[int, ...], int, bytes]], padding: int = 7) -> bytes:
-    """A .bin file from (name, shape, type, data) as they are, sound or not."""
+    """Return a .bin file from unchecked entries (name, shape, type, data)."""
     parts = [struct.pack("<2Q", 1, len(entries))]
     parts += [
         struct.pack("<4Q", len(name) + 1, kind, len(shape), len(data))

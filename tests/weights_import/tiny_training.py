@@ -1,4 +1,4 @@
-"""A tiny random checkpoint as the training recipe writes it, made without torch."""
+"""A tiny random checkpoint in the format of the training recipe, made without torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @cache
 def tokenizer() -> bytes:
-    """A SentencePiece model of a few dozen pieces: pad 0, unk 1, bos 2, eos 3."""
+    """Return a SentencePiece model of a few dozen pieces: pad 0, unk 1, bos 2, eos 3."""
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(SENTENCES * 4), model_writer=out, vocab_size=64,
@@ -46,7 +46,7 @@ def tokenizer() -> bytes:
 
 
 def described(**changes: Any) -> dict[str, Any]:
-    """The architecture as the header tells it."""
+    """Return the architecture of the header."""
     vocabulary = sentencepiece.SentencePieceProcessor(model_proto=tokenizer()).vocab_size()
     shape = {
         "format": "int8ref.training.transformer", "version": 1, "name": "tiny",
@@ -70,7 +70,7 @@ def described(**changes: Any) -> dict[str, Any]:
 
 
 def tensors(shape: dict[str, Any], seed: int) -> dict[str, Float32]:
-    """Random tensors of a described architecture, of the size that training gives them."""
+    """Return random tensors of an architecture, with the magnitudes of trained tensors."""
     random = np.random.default_rng(seed)
     d, ffn, heads = shape["d_model"], shape["ffn"], shape["heads"]
     found: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def tensors(shape: dict[str, Any], seed: int) -> dict[str, Float32]:
 
 
 def write(folder: Path, seed: int = 0, **changes: Any) -> Path:
-    """A checkpoint and its tokenizer in `folder`."""
+    """Write a checkpoint and its tokenizer into `folder`."""
     shape = described(**changes)
     path = folder / "tiny.safetensors"
     save_file(tensors(shape, seed), path, {"architecture": json.dumps(shape)})

@@ -1,4 +1,4 @@
-"""Multi-head attention; softmax or polynomial weights, everything else shared."""
+"""Multi-head attention with softmax weights or polynomial weights.  All other parts are shared."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from training.config import Model
 from training.model.linear import Linear, is_narrow
 from training.model.relu import relu
 
-# The floor under |delta|.  With degree 2 and scores quantised to 8 bits over +-16 a step of the
-# polynomial is 1/64, so the smallest delta is still one unit in fixed point.
+# The lower bound of |delta|.  With degree 2 and scores quantised to 8 bits over +-16, a step of the
+# polynomial is 1/64.  Therefore the smallest delta is still one unit in fixed point.
 DELTA_FLOOR = 2.0**-6
 
 
@@ -28,12 +28,13 @@ class SoftmaxWeights(nn.Module):
 class PolynomialWeights(nn.Module):
     """A_ij = m_j P_ij / sum_k m_k P_ik,  P_ij = [ReLU(S_ij + b)]^n + |delta|  (Lin et al., eq. 11).
 
-    The mask m is applied after the polynomial: before it, ReLU would give 0, and |delta| would leak
-    weight to masked keys.  b and delta are learned, one each a head.
+    The mask m applies after the polynomial.  A mask before the polynomial would not work, because
+    ReLU would give 0 for a masked key, and |delta| would give it a weight. b and delta are learned,
+    one value for each head.
 
-    b starts at n: since (S + n)^n / n^n = (1 + S / n)^n tends to exp(S), attention then starts with
-    the slope of softmax.  |delta| here is |raw delta| + DELTA_FLOOR, so no row with a key is all
-    zero; a row without any key gets zero weights.
+    b starts at n.  Since (S + n)^n / n^n = (1 + S / n)^n tends to exp(S), attention then starts
+    with the slope of softmax. |delta| is |raw delta| + DELTA_FLOOR.  Therefore a row with a key is
+    never all zero.  A row without a key has zero weights.
     """
 
     def __init__(self, heads: int, degree: int) -> None:
@@ -75,15 +76,15 @@ class Attention(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def split(self, x: Tensor) -> Tensor:
-        """[B, T, d] to [B, heads, T, d / heads]."""
+        """[B, T, d] -> [B, heads, T, d / heads]."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [B, heads, S, d / heads] of the states x [B, S, d]."""
+        """Return keys and values [B, heads, S, d / heads] of the states x [B, S, d]."""
         return self.split(self.key(x)), self.split(self.value(x))
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, keep: Tensor | None) -> Tensor:
-        """x [B, T, d]; keep is 1 where a query may see a key, broadcast to [B, heads, T, S]."""
+        """x is [B, T, d]. keep is 1 if a query may see a key, broadcast to [B, heads, T, S]."""
         queries = self.split(self.query(x) * (keys.shape[-1] ** -0.5))
         weights = self.weights(queries @ keys.transpose(-1, -2), keep)
         mixed = (weights @ values).transpose(1, 2).flatten(2)

@@ -1,4 +1,4 @@
-"""Dropout and the residual add in one pass, with cheap random bytes."""
+"""Dropout and the residual addition in one pass, with fast random bytes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 
 def keep_mask(shape: torch.Size, rate: float) -> tuple[Tensor, float]:
-    """A 0/1 float mask of `shape`, and the factor that restores the mean.
+    """Return a 0/1 float mask of `shape`, and the factor that restores the mean.
 
-    One random byte an element, kept if byte >= round(256 rate): the rate is a multiple of 1/256.
-    PyTorch's own dropout draws a number an element, which is ten times as slow on a CPU.
+    Each element has one random byte, and is kept if byte >= round(256 rate).  The rate is a
+    multiple of 1/256.  PyTorch's dropout draws a number for each element, which is ten times as
+    slow on a CPU.
     """
     threshold = round(256 * rate)
     words = torch.empty((shape.numel() + 7) // 8, dtype=torch.int64)
@@ -39,7 +40,7 @@ class AddDropped(torch.autograd.Function):
 
 
 class Dropout(nn.Module):
-    """In training, zeroes elements of y at `rate` and adds the rest, rescaled, to x."""
+    """In training, set elements of y to zero at `rate`, rescale the others, and add them to x."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()

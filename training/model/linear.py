@@ -1,4 +1,4 @@
-"""Linear maps whose products may be of bfloat16, twice as fast where the processor has them."""
+"""Linear maps with optional bfloat16 products, twice as fast on a processor that supports them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from torch import Tensor, nn
 
 
 def is_narrow(precision: str) -> bool:
-    """Whether products are of bfloat16; "auto": on a processor with instructions for them, as
-    without they are 3 to 64 times as slow as those of float32."""
+    """Return whether products are bfloat16.
+
+    "auto" selects bfloat16 on a processor with instructions for it.  Without these instructions,
+    bfloat16 products are 3 to 64 times as slow as float32 products.
+    """
     if precision == "auto":
         return bool(torch.cpu._is_avx512_bf16_supported())
     return precision == "bfloat16"
 
 
 class NarrowLinear(torch.autograd.Function):
-    """y = x W^T + bias with x and W rounded to bfloat16, and so are the gradients of y and the
-    products themselves; the sums inside a product, the bias and its gradient are of float32."""
+    """y = x W^T + bias, where x and W are rounded to bfloat16.
+
+    The gradients of y and the products are also bfloat16.  The sums inside a product, the bias and
+    its gradient are float32.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -38,7 +44,10 @@ class NarrowLinear(torch.autograd.Function):
 
 
 class Linear(nn.Linear):
-    """y = x W^T + bias; in training with products of bfloat16 if `narrow`, else all in float32."""
+    """y = x W^T + bias.
+
+    In training, `narrow` selects bfloat16 products.  Otherwise all numbers are float32.
+    """
 
     def __init__(self, inputs: int, outputs: int, narrow: bool) -> None:
         super().__init__(inputs, outputs)

@@ -1,4 +1,4 @@
-"""Label-smoothed cross-entropy through the tied output matrix, in chunks that stay in cache."""
+"""Label-smoothed cross-entropy through the tied output matrix, in chunks that fit in the cache."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ CHUNK = 256
 class SmoothedCrossEntropy(torch.autograd.Function):
     """Mean over rows of  -sum_v q_v log p_v,  p = softmax(W x),  q = (1 - e) onehot + e / V.
 
-    x [N, d], weight W [V, d], labels [N], e the smoothing.  Returns (loss, negative log likelihood
-    of the labels); only the loss has a gradient.  dL/dlogits = (p - q) / N.
+    x [N, d], weight W [V, d], labels [N], smoothing e.  Returns (loss, negative log likelihood of
+    the labels).  Only the loss has a gradient: dL/dlogits = (p - q) / N.
 
-    The gradients are formed in the forward pass, a chunk of rows at a time, and the two terms in
-    e / V, constant over the vocabulary, are added outside the chunk:  mean_v(W x) = mean_v(W) x.
-    With `narrow` the factors of the products with W are rounded to bfloat16, and so are these.
+    The forward pass computes the gradients, one chunk of rows at a time.  The two terms in e / V
+    are constant over the vocabulary, so they are added outside the chunks: mean_v(W x) = mean_v(W)
+    x.  With `narrow`, the factors of the products with W are rounded to bfloat16, and so are the
+    products.
     """
 
     @staticmethod
@@ -60,12 +61,12 @@ class SmoothedCrossEntropy(torch.autograd.Function):
 
 
 def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """a b, in the precision of the factors, stored in that of `out`."""
+    """Compute a b in the precision of the factors.  Store it in the precision of `out`."""
     return torch.mm(a, b, out=out) if a.dtype == out.dtype else out.copy_(torch.mm(a, b))
 
 
 def add_product(a: Tensor, b: Tensor, out: Tensor) -> None:
-    """out += a b, likewise; the addition is that of `out`."""
+    """Compute out += a b.  The product has the precision of the factors."""
     if a.dtype == out.dtype:
         out.addmm_(a, b)
     else:
@@ -75,7 +76,7 @@ def add_product(a: Tensor, b: Tensor, out: Tensor) -> None:
 def smoothed_cross_entropy(
     x: Tensor, weight: Tensor, labels: Tensor, smoothing: float, narrow: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """(loss, negative log likelihood), see `SmoothedCrossEntropy`."""
+    """Return (loss, negative log likelihood), see `SmoothedCrossEntropy`."""
     found: tuple[Tensor, Tensor] = SmoothedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         x, weight, labels, smoothing, narrow
     )

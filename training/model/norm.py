@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Only keeps 0 / 0 away: far below the spread of any row met in training, so that an integer engine
-# may leave it out and define the constant row as zero instead.
+# Prevents 0 / 0.  The value is far below the spread of any row in training.  Therefore an integer
+# engine may omit it and define the result of a constant row as zero.
 EPSILON = 1e-5
 
 
@@ -28,8 +28,9 @@ class L2Norm(nn.Module):
 class L1Norm(nn.Module):
     """y = gain * (x - mean(x)) / (mean(|x - mean(x)|) + epsilon) + bias  (Lin et al. 2020, eq. 13).
 
-    The spread is the mean absolute deviation: no root.  For Gaussian x it is sqrt(2 / pi) times the
-    standard deviation; the gain starts at that factor, so both norms start alike.
+    The spread is the mean absolute deviation, which needs no root.  It is sqrt(2 / pi) times the
+    standard deviation for Gaussian x.  The gain starts at this factor, so both norms start with
+    equal values.
     """
 
     def __init__(self, width: int) -> None:
@@ -42,11 +43,13 @@ class L1Norm(nn.Module):
 
 
 class MeanAbsoluteDeviation(torch.autograd.Function):
-    """z = c / s, c = x - mean(x), s = mean(|c|) + epsilon; written out because autograd's own
-    chain of small operations costs three times as much on a CPU.
+    """z = c / s, c = x - mean(x), s = mean(|c|) + epsilon.
 
-    With g = dL/dz and n the width:  dL/dc = g / s - sign(c) * sum(g * z) / (n s),
-    dL/dx = dL/dc - mean(dL/dc).
+    The backward pass is written out, because autograd's chain of small operations costs three times
+    as much on a CPU.  With g = dL/dz and n the width:
+
+        dL/dc = g / s - sign(c) * sum(g * z) / (n s)
+        dL/dx = dL/dc - mean(dL/dc)
     """
 
     @staticmethod
@@ -67,7 +70,7 @@ class MeanAbsoluteDeviation(torch.autograd.Function):
 
 
 def divide_by_spread(x: Tensor) -> Tensor:
-    """(x - mean(x)) / (mean(|x - mean(x)|) + epsilon), over the last axis."""
+    """Return (x - mean(x)) / (mean(|x - mean(x)|) + epsilon), over the last axis."""
     z: Tensor = MeanAbsoluteDeviation.apply(x)  # type: ignore[no-untyped-call]
     return z
 

@@ -1,4 +1,4 @@
-"""ReLU with a cheap backward pass."""
+"""ReLU with a fast backward pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 class Rectify(torch.autograd.Function):
     """y = max(x, 0),  dL/dx = dL/dy * [y > 0].
 
-    PyTorch's own backward of ReLU costs ten times this product on an AVX2 processor.
+    The backward pass of PyTorch's ReLU costs ten times as much on an AVX2 processor.
     """
 
     @staticmethod

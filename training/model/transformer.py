@@ -1,4 +1,4 @@
-"""The Transformer: encoder-decoder, or decoder alone as a language model."""
+"""The Transformer: an encoder-decoder, or a decoder alone as a language model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention, attention to the source if `cross`, feed-forward; each a residual."""
+    """Self-attention, attention to the source with `cross`, feed-forward.  Each is a residual."""
 
     def __init__(self, config: Model, cross: bool) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Layer(nn.Module):
         self.feed_forward, self.feed_residual = FeedForward(config), Residual(config)
 
     def memory(self, encoded: Tensor) -> KeysValues:
-        """Keys and values of the encoded source, computed once a sentence."""
+        """Return keys and values of the encoded source.  They are computed once a sentence."""
         return self.cross_attention.keys_values(encoded)
 
     def forward(
@@ -75,9 +75,10 @@ class Layer(nn.Module):
         memory_keep: Tensor | None = None,
         past: KeysValues | None = None,
     ) -> tuple[Tensor, KeysValues]:
-        """x [B, T, d]; memory: keys and values of the source; past: those of earlier positions.
+        """Return the new states, and the keys and values of all positions so far.
 
-        Returns the new states, and the keys and values of all positions so far.
+        x is [B, T, d]. memory: keys and values of the source. past: keys and values of earlier
+        positions.
         """
         seen: KeysValues
 
@@ -97,7 +98,7 @@ class Layer(nn.Module):
 
 
 class Stack(nn.Module):
-    """Layers, and for pre-norm a last norm."""
+    """Layers, and with pre-norm a last norm."""
 
     layers: Iterable[Layer]
 
@@ -111,8 +112,10 @@ class Stack(nn.Module):
 
 
 def sinusoids(positions: int, width: int) -> Tensor:
-    """[positions, width]: sin(p w_i) in the first half, cos(p w_i) in the second,
-    w_i = 10000^(-i / (width / 2 - 1))."""
+    """Return [positions, width]: sin(p w_i) in the first half, cos(p w_i) in the second half.
+
+    w_i = 10000^(-i / (width / 2 - 1))
+    """
     half = width // 2
     rates = torch.exp(torch.arange(half) * (-math.log(10000.0) / (half - 1)))
     angles = torch.arange(positions)[:, None] * rates
@@ -120,7 +123,7 @@ def sinusoids(positions: int, width: int) -> Tensor:
 
 
 class Transformer(nn.Module):
-    """One embedding serves source, target and output; inputs are sqrt(d) E[id] + sinusoid."""
+    """One embedding serves source, target and output.  Inputs are sqrt(d) E[id] + sinusoid."""
 
     positions: Tensor
 
@@ -146,7 +149,7 @@ class Transformer(nn.Module):
         return out
 
     def encode(self, source: Tensor) -> tuple[list[KeysValues], Tensor]:
-        """Keys and values of source [B, S] for each decoder layer, and keep [B, 1, 1, S]."""
+        """Return keys and values of source [B, S] for each decoder layer, and keep [B, 1, 1, S]."""
         assert self.encoder is not None
         keep = (source != PAD).to(torch.get_default_dtype())[:, None, None, :]
         x = self.embed(source)
@@ -162,7 +165,7 @@ class Transformer(nn.Module):
         memory_keep: Tensor | None,
         past: list[KeysValues] | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
-        """States [B, T, d] for inputs [B, T]; with `past`, T = 1 more position."""
+        """Return states [B, T, d] for inputs [B, T].  With `past`, T = 1 additional position."""
         start = past[0][0].shape[2] if past else 0
         x = self.embed(inputs, start)
         length = inputs.shape[1]
@@ -176,7 +179,7 @@ class Transformer(nn.Module):
         return self.decoder.norm(x), seen
 
     def forward(self, source: Tensor | None, inputs: Tensor) -> Tensor:
-        """Decoder states [B, T, d]; the logits are states @ embedding.weight^T."""
+        """Return decoder states [B, T, d].  The logits are states @ embedding.weight^T."""
         memory, keep = (None, None) if source is None else self.encode(source)
         states, _ = self.decode(inputs, memory, keep)
         return states

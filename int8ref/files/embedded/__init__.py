@@ -1,6 +1,6 @@
-"""Models that come with the package: a file NAME.safetensors here is the model NAME.
+"""Models of the package: a file NAME.safetensors in this folder is the model NAME.
 
-Each has a card in docs/models/, which says whose data it is made from and what it is good for.
+Each model has a card in docs/models/.  The card names the origin of the data and the intended use.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The models there are, in alphabetical order."""
+    """Return the names of the models in alphabetical order."""
     return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
 def path(name: str) -> Path | None:
-    """The file of the model of this name; None if none comes with the package."""
+    """Return the file of the model of this name, or None if the package has no such model."""
     return FOLDER / f"{name}.safetensors" if name in names() else None
