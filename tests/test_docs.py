@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import doctest
 import os
 import re
@@ -276,6 +277,14 @@ def test_dialect_is_found() -> None:
         ">>> those.of('that of')\nTrue",
     ):
         assert dialect(plain) == [], plain
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "int8ref").rglob("*.py")), ids=lambda p: p.stem)
+def test_docstrings_are_in_plain_english(path: Path) -> None:
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+    found = {getattr(n, "name", "module"): dialect(ast.get_docstring(n) or "") for n in nodes}
+    assert {name: phrases for name, phrases in found.items() if phrases} == {}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ INPUTS = size("inputs")
 class LinearArgmax(Instruction, frozen=True, kw_only=True):
     """out = argmax(linear(x)), `weight` packed, `bias` its start values.
 
-    Its first operands are those of `Linear`, in the same words: one native function runs both.
+    It begins with the operands of `Linear`, in the same words: one native function runs both.
     """
 
     runs_as = "linear"

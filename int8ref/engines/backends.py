@@ -35,7 +35,7 @@ def load_engine(
 ) -> Engine:
     """An engine for a valid Program.
 
-    `types` is the result of `program.validate`, if the caller has it.  `digest`, if there is one,
+    `types` is the result of `program.validate`, if the caller knows it.  `digest`, if there is one,
     identifies the tensors.  With a digest, the compiled engine stores packed weights in the cache,
     and they replace the weights of older tensors with the same `name`.  Raises `OptionError` for an
     unknown backend.

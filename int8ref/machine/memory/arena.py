@@ -102,7 +102,7 @@ class Arena:
             self._frame[f"{domain}_{word}"] = content
 
     def _target_capacity(self) -> int:
-        """Target rows that there is room for: so many may come without another reservation."""
+        """Number of target rows that there is room for, without another reservation."""
         return int(self._frame["target_capacity"])
 
     def _reserve_workspace(self, rows: int) -> None:
