@@ -8,8 +8,6 @@ share.
 This code is the golden model.  Where a compiled kernel differs from it, the kernel is wrong.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Callable

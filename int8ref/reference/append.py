@@ -1,7 +1,5 @@
 """One more step in a history: the key/value cache of decoder self-attention."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Index of the largest logit."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The shared part of all attention: the keys that a row sees, and the weighted mean of their
 values."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Attention with a polynomial instead of the softmax."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import numpy as np

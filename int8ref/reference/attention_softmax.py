@@ -1,7 +1,5 @@
 """Attention with a softmax in fixed point."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import numpy as np

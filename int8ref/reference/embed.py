@@ -1,7 +1,5 @@
 """Token embedding plus position embedding."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

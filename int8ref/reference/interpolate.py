@@ -1,7 +1,5 @@
 """Any smooth function of one 16-bit number: a table, and straight lines between its values."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The shared part of all layer normalisation: gain, bias, and results of two widths."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Layer normalisation by the mean absolute deviation."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Matrix product with bias, and requantisation of its accumulators."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

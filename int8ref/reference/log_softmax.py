@@ -1,7 +1,5 @@
 """Log-probabilities of the logits of each row, in fixed point."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

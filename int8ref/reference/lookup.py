@@ -1,7 +1,5 @@
 """Any function of one int8 number, as a table."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Residual addition: two tensors are brought to one scale and added."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Elementwise product of two tensors: a hidden layer and its gate."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

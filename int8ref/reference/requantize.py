@@ -1,7 +1,5 @@
 """Requantisation: int32 accumulators to int16 data."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

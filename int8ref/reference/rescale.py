@@ -1,7 +1,5 @@
 """Dynamic re-scaling: each row is shifted to 8 bits by its own largest element."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

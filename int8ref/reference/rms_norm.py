@@ -1,7 +1,5 @@
 """Layer normalisation by the root of the mean square."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -1,7 +1,5 @@
 """Rotary positions: pairs of columns are rotated by an angle that grows with the position."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

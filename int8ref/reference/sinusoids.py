@@ -1,7 +1,5 @@
 """Sinusoidal positions from one quarter of a sine wave, without a table of positions."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -1,7 +1,5 @@
 """One step of the simpler simple recurrent unit."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np
