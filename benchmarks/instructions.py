@@ -46,7 +46,7 @@ def instructions(program: Program, tensors: Tensors, code: Code, batch: Batch) -
     arena.value("target.sentence", rows)[...] = np.arange(rows)
     for state in program.states:
         arena.value(state.value, rows)[...] = 0
-    for sequence, content in (("encoder", code.encoder), ("decoder", code.choice)):
+    for sequence, content in (("encoder", code.encoder), ("decoder", code.greedy_decoder)):
         for instruction, row in zip(getattr(program, sequence), content, strict=True):
             run = _runner(arena, row)
             run(1)  # later instructions read its results

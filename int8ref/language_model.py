@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import reprlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import partial
@@ -25,15 +25,15 @@ from int8ref.search.forced import score
 from int8ref.search.request import Path, Request
 from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.batching import in_order
+from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translation import expect
 from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
 from int8ref.translation.scores import scores_of
-from int8ref.translation.windows import TextTokens, Window, windows
+from int8ref.translation.windows import TextTokens, TextWindow, windows
 
 SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length")
 SCORED = ("normalization", "alpha")
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -312,14 +312,14 @@ class LanguageModel(ReadyModel):
             for prompt, added, limit in zip(batch, found, limits, strict=True)
         ]
 
-    def _log2(self, batch: list[Window]) -> list[int]:
+    def _log2(self, batch: list[TextWindow]) -> list[int]:
         """Return the sum of the log2-probabilities of the fresh tokens of each window."""
         paths = [Path((), window.start, window.tokens) for window in batch]
         found = self._engine.log_probabilities(paths)
         return [sum(tokens[-window.fresh :]) for window, tokens in zip(batch, found, strict=True)]
 
 
-def _size(window: Window) -> int:
+def _size(window: TextWindow) -> int:
     return len(window.tokens)
 
 

@@ -18,6 +18,7 @@ from int8ref.options import DEFAULT_OPTIONS, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Result
 from int8ref.text.batching import in_order
+from int8ref.text.lines import Warn
 from int8ref.text.streams import described
 from int8ref.translation import expect
 from int8ref.translation.alignment import aligning_attention
@@ -28,7 +29,7 @@ from int8ref.translation.ready import (
     Speed,
     check_alpha,
 )
-from int8ref.translation.worker import Sentence, Warn, Worker
+from int8ref.translation.worker import Sentence, Worker
 
 if TYPE_CHECKING:  # loaded on first use: a translation needs no language model
     from int8ref.language_model import LanguageModel
@@ -165,7 +166,7 @@ class Translator(ReadyModel):
             return list(itertools.chain.from_iterable(self._batches(lines, options)))
         _check(self.model, options)
         text = expect.text("text", text)
-        sentence = self._worker.source(text, "the text", None, prefix=options.target_prefix)
+        sentence = self._worker.encode_source(text, "the text", None, prefix=options.target_prefix)
         return self._worker.translate([sentence], options)[0]
 
     def stream(self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
@@ -202,7 +203,7 @@ class Translator(ReadyModel):
         usual = options.target_prefix
         pairs = (line if isinstance(line, tuple) else (line, usual) for line in lines)
         sentences = (
-            self._worker.source(text, f"line {number + 1}", warn, number, prefix)
+            self._worker.encode_source(text, f"line {number + 1}", warn, number, prefix)
             for number, (text, prefix) in enumerate(pairs)
         )
         work = partial(self._worker.translate, options=options)

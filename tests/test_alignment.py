@@ -19,7 +19,7 @@ from int8ref.engines.engine import Engine
 from int8ref.engines.reference import run_instruction
 from int8ref.files.model_file import Model
 from int8ref.options import Options
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from int8ref.spec.arithmetic import exp2_negative
 from int8ref.translation.alignment import (
     SHARE_BITS,
@@ -145,9 +145,11 @@ def test_both_backends_give_the_same_weights() -> None:
 
 @given(
     st.lists(st.lists(st.integers(0, 2**31), min_size=4, max_size=4), max_size=5),
-    st.sampled_from([Frame(after=(0,)), Frame((1,), (0,)), Frame((1, 2), ()), Frame()]),
+    st.sampled_from(
+        [SourceFrame(after=(0,)), SourceFrame((1,), (0,)), SourceFrame((1, 2), ()), SourceFrame()]
+    ),
 )
-def test_what_is_told_of_weights(rows: list[list[int]], frame: Frame) -> None:
+def test_what_is_told_of_weights(rows: list[list[int]], frame: SourceFrame) -> None:
     rows = [[*row[:3], row[3] + 1] for row in rows]
     weights = np.array(rows, np.int64).reshape(-1, 4)
     soft = describe(weights, "soft", frame)

@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from int8ref.text import batching
-from int8ref.text.batching import Limits, in_order, make_batches
+from int8ref.text.batching import BatchLimits, in_order, make_batches
 from tests.helpers.processes import TIMEOUT
 
 limits_strategy = st.builds(
-    Limits,
+    BatchLimits,
     batch_size=st.integers(1, 9),
     batch_total=st.integers(1, 40),
     read_ahead=st.integers(1, 30),
     threads=st.integers(1, 4),
 )
-SMALL = Limits(batch_size=4, batch_total=100, read_ahead=8, threads=2)
+SMALL = BatchLimits(batch_size=4, batch_total=100, read_ahead=8, threads=2)
 
 
 def square(batch: list[int]) -> list[int]:
@@ -40,12 +40,14 @@ def flat(results: Iterator[list[int]], found: list[int] | None = None) -> list[i
 
 
 @given(st.lists(st.integers(0, 50)), limits_strategy)
-def test_results_are_in_order_for_any_limits(items: list[int], limits: Limits) -> None:
+def test_results_are_in_order_for_any_limits(items: list[int], limits: BatchLimits) -> None:
     assert flat(in_order(items, square, int, limits)) == square(items)
 
 
 @given(st.lists(st.integers(0, 50)), limits_strategy)
-def test_batches_hold_every_item_once_within_the_limits(lengths: list[int], limits: Limits) -> None:
+def test_batches_hold_every_item_once_within_the_limits(
+    lengths: list[int], limits: BatchLimits
+) -> None:
     batches = make_batches(lengths, limits)
     assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(lengths)))
     for batch in batches:
@@ -56,7 +58,7 @@ def test_batches_hold_every_item_once_within_the_limits(lengths: list[int], limi
 
 
 def test_few_items_are_spread_over_the_threads() -> None:
-    limits = Limits(batch_size=32, batch_total=1000, read_ahead=100, threads=4)
+    limits = BatchLimits(batch_size=32, batch_total=1000, read_ahead=100, threads=4)
     assert [len(batch) for batch in make_batches([1] * 8, limits)] == [2, 2, 2, 2]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from int8ref.host import child, cpu, installed
 from int8ref.machine.toolchain import compilers, image, native, objects, sources
-from int8ref.machine.toolchain.objects import Part
+from int8ref.machine.toolchain.objects import ObjectFile
 from tests.helpers.engines import requests
 from tests.helpers.native_cache import REFERENCE, Cache, new_cache, small_part
 from tests.helpers.processes import TIMEOUT, python, until
@@ -168,11 +168,11 @@ def test_works_without_a_folder_to_write_to(
 HELPER = """#!{python}
 import os, sys, time
 from int8ref.machine.toolchain.compilers import send
-from int8ref.machine.toolchain.objects import Part
+from int8ref.machine.toolchain.objects import ObjectFile
 send(sys.stdout.buffer, 40)
 while byte := os.read(0, 1):
     time.sleep(0.01)
-    send(sys.stdout.buffer, Part(f"{{byte[0]}} {{os.getpid()}}", b"code", [], []))
+    send(sys.stdout.buffer, ObjectFile(f"{{byte[0]}} {{os.getpid()}}", b"code", [], []))
 """
 
 
@@ -285,7 +285,7 @@ SETTINGS = {
 def test_settings_of_numba_change_no_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The digest does not cover these settings.  Numba's file of settings has no effect either."""
 
-    def last_part() -> Part:
+    def last_part() -> ObjectFile:
         with child.running(
             "int8ref.machine.toolchain.build",
             changes=compilers.settings(),
@@ -296,7 +296,7 @@ def test_settings_of_numba_change_no_code(monkeypatch: pytest.MonkeyPatch, tmp_p
             assert process.stdin is not None
             total = compilers.receive(process.stdout, int)
             process.stdin.write(bytes([total - 1]))
-            return compilers.receive(process.stdout, Part)
+            return compilers.receive(process.stdout, ObjectFile)
 
     usual = last_part()
     for name, value in SETTINGS.items():

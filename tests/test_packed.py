@@ -259,4 +259,4 @@ def test_a_plain_head_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "pack", lambda weight: pytest.fail("packed"))
     types = model.types
     prepared = Prepared(model.tensors, types.encoder | types.decoder, {})
-    assert prepared.of(head, plain=True)["weight"] is weight
+    assert prepared.operands(head, plain=True)["weight"] is weight

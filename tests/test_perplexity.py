@@ -18,7 +18,7 @@ from int8ref import LanguageModel, Perplexity, Speed
 from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model, save
-from int8ref.translation.windows import Window, windows
+from int8ref.translation.windows import TextWindow, windows
 from tests.helpers.engines import paths
 from tests.helpers.machine_text import machine_text
 from tests.helpers.models import SENTENCES, build_tiny_model
@@ -28,17 +28,17 @@ MODEL = build_tiny_model(4, "decoder")
 TEXT = [*SENTENCES, "", "  ", *SENTENCES[::-1], SENTENCES[0] * 3]
 
 
-def sliced(text: list[int], length: int) -> list[Window]:
+def sliced(text: list[int], length: int) -> list[TextWindow]:
     """Return the windows as slices of the whole text, as in the training recipe."""
     half, total = length // 2, len(text) - 1
     if total < length:
-        return [Window(text[0], text[1:], total)] if total else []
-    found = [Window(text[0], text[1 : length + 1], length)]
+        return [TextWindow(text[0], text[1:], total)] if total else []
+    found = [TextWindow(text[0], text[1 : length + 1], length)]
     for begin in range(half, total - length + 1, half):
-        found.append(Window(text[begin], text[begin + 1 : begin + length + 1], half))
+        found.append(TextWindow(text[begin], text[begin + 1 : begin + length + 1], half))
     rest = (total - length) % half
     if rest:
-        found.append(Window(text[-(rest + half + 1)], text[-(rest + half) :], rest))
+        found.append(TextWindow(text[-(rest + half + 1)], text[-(rest + half) :], rest))
     return found
 
 

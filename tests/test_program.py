@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from int8ref.program.program import Frame, Program, State, Tensors, decode, encode
+from int8ref.program.program import Program, SourceFrame, State, Tensors, decode, encode
 from int8ref.program.sizes import max_steps, max_target_length
 from int8ref.program.validate import validate
 from int8ref.reference import instructions
@@ -206,11 +206,14 @@ def log_softmax(**fields: Any) -> LogSoftmax:
         ({"start": -2}, "start -2 is outside"),
         ({"start": len(TENSORS["embeddings"])}, "start .* is outside"),
         ({"max_source_length": 1}, r"must lie in \[2, 1024\]"),
-        ({"max_source_length": 3, "source_frame": Frame((1,), (2, 3))}, r"must lie in \[4, 1024\]"),
+        (
+            {"max_source_length": 3, "source_frame": SourceFrame((1,), (2, 3))},
+            r"must lie in \[4, 1024\]",
+        ),
         ({"target_prefix": (1, -1)}, r"target_prefix: \[-1\] are no tokens"),
         ({"target_prefix": (PROGRAM.eos,)}, r"target_prefix: \[0\] are no tokens"),
-        ({"source_frame": Frame((-1,))}, r"source_frame: \[-1\] of"),
-        ({"source_frame": Frame(after=(1, 10**6))}, r"source_frame: \[1000000\] of"),
+        ({"source_frame": SourceFrame((-1,))}, r"source_frame: \[-1\] of"),
+        ({"source_frame": SourceFrame(after=(1, 10**6))}, r"source_frame: \[1000000\] of"),
         ({"max_source_length": 1025}, r"must lie in \[2, 1024\]"),
         ({"max_source_length": 65}, "source: 64 positions are fewer"),
         ({"max_length_factor": 0}, r"must lie in \[1, 10000\]"),

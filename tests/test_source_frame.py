@@ -11,7 +11,7 @@ from int8ref.engines.backends import load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.options import Options
-from int8ref.program.program import Frame, decode, encode
+from int8ref.program.program import SourceFrame, decode, encode
 from int8ref.program.sizes import max_target_length
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions
@@ -23,24 +23,29 @@ from tests.helpers.models import SENTENCES, build_tiny_model
 
 MODEL = build_tiny_model(2)
 EOS = MODEL.program.eos
-FRAMES = [Frame(after=(EOS,)), Frame(), Frame((5,)), Frame((7, 5), (EOS, 6))]
+FRAMES = [
+    SourceFrame(after=(EOS,)),
+    SourceFrame(),
+    SourceFrame((5,)),
+    SourceFrame((7, 5), (EOS, 6)),
+]
 
 
-def framed(frame: Frame) -> Model:
+def framed(frame: SourceFrame) -> Model:
     program = replace(MODEL.program, source_frame=frame)
     return Model("tiny", ("en", "pt"), program, MODEL.tensors, MODEL.source, MODEL.target, {})
 
 
 def test_unset_it_is_eos_after_the_source_and_in_no_file() -> None:
-    assert MODEL.program.frame == Frame(after=(EOS,))
+    assert MODEL.program.frame == SourceFrame(after=(EOS,))
     assert b"source_frame" not in encode(MODEL.program)
     for text in SENTENCES:
-        told = Translator(framed(Frame(after=(EOS,))), "reference").translate(text)
+        told = Translator(framed(SourceFrame(after=(EOS,))), "reference").translate(text)
         assert Translator(MODEL, "reference").translate(text) == told
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_a_program_with_a_frame_is_read_back(frame: Frame) -> None:
+def test_a_program_with_a_frame_is_read_back(frame: SourceFrame) -> None:
     program = framed(frame).program
     assert decode(encode(program)) == program
     validate(program, MODEL.tensors)
@@ -48,13 +53,13 @@ def test_a_program_with_a_frame_is_read_back(frame: Frame) -> None:
 
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("backend", ["reference", "compiled"])
-def test_the_engine_sees_the_tokens_in_their_frame(frame: Frame, backend: Any) -> None:
+def test_the_engine_sees_the_tokens_in_their_frame(frame: SourceFrame, backend: Any) -> None:
     model = framed(frame)
     translator = Translator(model, backend)
     engine = load_engine(model.program, model.tensors, "reference")
     worker = translator._worker
     for text in SENTENCES:
-        ids = worker.source(text, "here", None).ids
+        ids = worker.encode_source(text, "here", None).ids
         source = [*frame.before, *ids, *frame.after]
         limit = max_target_length(model.program, model.tensors, len(source))
         found = translator.translate(text, Options(alignment="soft"))
@@ -67,23 +72,23 @@ def test_the_engine_sees_the_tokens_in_their_frame(frame: Frame, backend: Any) -
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_a_long_source_leaves_room_for_its_frame(frame: Frame) -> None:
+def test_a_long_source_leaves_room_for_its_frame(frame: SourceFrame) -> None:
     program = replace(framed(frame).program, max_source_length=8)
     model = Model("tiny", ("en", "pt"), program, MODEL.tensors, MODEL.source, MODEL.target, {})
     warned: list[str] = []
-    found = Translator(model, "reference")._worker.source("a " * 50, "here", warned.append)
+    found = Translator(model, "reference")._worker.encode_source("a " * 50, "here", warned.append)
     assert len(found.ids) == 8 - frame.size
     assert warned
     assert warned[0].startswith(f"here: only the first {8 - frame.size} of ")
 
 
 def test_nothing_in_an_empty_frame_cannot_be_scored() -> None:
-    translator = Translator(framed(Frame()), "reference")
+    translator = Translator(framed(SourceFrame()), "reference")
     assert translator.translate("").text == ""
     assert translator.score("", "").score == 0
     with pytest.raises(UserError, match="the text: a translation of no token"):
         translator.score("", SENTENCES[0])
-    assert Translator(framed(Frame((5,))), "reference").score("", SENTENCES[0]).score < 0
+    assert Translator(framed(SourceFrame((5,))), "reference").score("", SENTENCES[0]).score < 0
 
 
 @pytest.mark.parametrize("backend", ["reference", "compiled"])
@@ -98,12 +103,12 @@ def test_given_translations_begin_as_the_model_was_taught(
     model = Model("tiny", ("en", "pt"), program, MODEL.tensors, MODEL.source, MODEL.target, {})
     translator, plain = Translator(model, backend), Translator(MODEL, backend)
     worker, text = plain._worker, SENTENCES[0]
-    ids = worker.source(text, "here", None).ids
+    ids = worker.encode_source(text, "here", None).ids
     for given in ("", SENTENCES[1]):
         (wanted,) = score(
             load_engine(program, MODEL.tensors, "reference"),
             [[*ids, EOS]],
-            [[*prefix, *worker.source(given, "here", None).ids]],
+            [[*prefix, *worker.encode_source(given, "here", None).ids]],
             BeamOptions(),
         )
         found = translator.score(text, given, Options(normalization="none"))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from weights_import.float_forward import teach
 from weights_import.float_model import CheckpointError, Float32, FloatModel
 from weights_import.float_search import batches, greedy, sample
@@ -255,7 +255,7 @@ def in_pieces(
     return [[] for _ in pieces], pieces
 
 
-def cut(ids: Ids, frame: Frame, most: int) -> list[int]:
+def cut(ids: Ids, frame: SourceFrame, most: int) -> list[int]:
     """A source in its frame, without its last tokens where it is longer than `most`."""
     own = ids[len(frame.before) : len(ids) - len(frame.after)]
     return frame.around(own[: most - frame.size])

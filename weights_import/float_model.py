@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.errors import UserError
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from int8ref.reference.attention_polynomial import MAX_DEGREE
 
 Float32 = NDArray[np.float32]
@@ -89,7 +89,7 @@ class Architecture:
     degree: int = 0
     max_positions: int = 0
     alpha: float = 1.0
-    source_frame: Frame | None = None
+    source_frame: SourceFrame | None = None
     source_special: tuple[int, int] | None = None
     embedding_norm: bool = False
     target_prefix: tuple[int, ...] = ()
@@ -104,9 +104,9 @@ class Architecture:
             raise CheckpointError("unsupported architecture: " + "; ".join(problems))
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> SourceFrame:
         """What stands around the tokens of a source."""
-        return Frame(after=(self.eos,)) if self.source_frame is None else self.source_frame
+        return SourceFrame(after=(self.eos,)) if self.source_frame is None else self.source_frame
 
     @property
     def head_size(self) -> int:
@@ -268,7 +268,7 @@ class FloatModel:
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, str] | None = None
-    frames: dict[str, Frame] = field(default_factory=dict)
+    frames: dict[str, SourceFrame] = field(default_factory=dict)
     doubt: str = ""
     wanted: str = ""
     warnings: list[str] = field(default_factory=list)

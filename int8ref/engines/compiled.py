@@ -197,7 +197,10 @@ class CompiledEngine:
         """The code for decoding, and the fields of a call that describe the code."""
         if (candidates, fused) not in self._decodings:
             code = self.code(plain_head=candidates, coarse_head=fused)
-            decoder, softmax = code.choice if fused else code.decoder, self.program.log_softmax
+            decoder, softmax = (
+                code.greedy_decoder if fused else code.decoder,
+                self.program.log_softmax,
+            )
             fields = {
                 "code": code.encoder.ctypes.data,
                 "code_rows": len(code.encoder),

@@ -65,7 +65,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: Literal["target", "history"] = "target"
 
 
-class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SourceFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Token ids before and after the ids of every source."""
 
     before: tuple[int, ...] = ()
@@ -114,7 +114,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_source_length: int
     max_length_factor: int
     alpha: int = 100
-    source_frame: Frame | msgspec.UnsetType = msgspec.UNSET
+    source_frame: SourceFrame | msgspec.UnsetType = msgspec.UNSET
     target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
@@ -127,11 +127,11 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return self.target_prefix if isinstance(self.target_prefix, tuple) else ()
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> SourceFrame:
         """The tokens around every source."""
-        if isinstance(self.source_frame, Frame):
+        if isinstance(self.source_frame, SourceFrame):
             return self.source_frame
-        return Frame(after=(self.eos,))
+        return SourceFrame(after=(self.eos,))
 
 
 def encode(program: Program) -> bytes:

@@ -24,7 +24,7 @@ WINDOWS = 2
 """Largest number of open windows.  The second one keeps the threads busy while the first ends."""
 
 
-class Limits(msgspec.Struct, frozen=True):
+class BatchLimits(msgspec.Struct, frozen=True):
     """Sizes of batches and of the read-ahead.  No limit changes a result.
 
     batch_size   largest number of items of a batch
@@ -40,7 +40,7 @@ class Limits(msgspec.Struct, frozen=True):
     threads: int
 
 
-class Reader(Generic[Item]):
+class ReadAhead(Generic[Item]):
     """Iterates over `items` in its own thread, at most `ahead` items before the consumer.
 
     An exception of `items` ends the stream.  `error` stores the exception.
@@ -119,7 +119,7 @@ class Window(Generic[Item, Out]):
         return ready
 
 
-def make_batches(lengths: Sequence[int], limits: Limits) -> list[list[int]]:
+def make_batches(lengths: Sequence[int], limits: BatchLimits) -> list[list[int]]:
     """Return the indices of the items of each batch, sorted by falling length.
 
     A small number of items is distributed over all threads.
@@ -140,7 +140,7 @@ def in_order(
     items: Iterable[Item],
     work: Callable[[list[Item]], list[Out]],
     length: Callable[[Item], int],
-    limits: Limits,
+    limits: BatchLimits,
 ) -> Iterator[list[Out]]:
     """Yield the results of `work` in the order of `items`, as non-empty lists.
 
@@ -149,13 +149,13 @@ def in_order(
 
     work    maps a batch to its results, in any thread
     items   is iterated in another thread
-    length  length of an item, for `Limits.batch_total`
+    length  length of an item, for `BatchLimits.batch_total`
 
     If `items` or `work` raises an exception, the iterator first yields the earlier results that are
     ready, and then raises the exception.  `limits` bounds the memory.
     """
     pool = ThreadPoolExecutor(limits.threads)
-    reader = Reader(items, limits.read_ahead)
+    reader = ReadAhead(items, limits.read_ahead)
     windows: deque[Window[Item, Out]] = deque()
 
     def submit(batch: list[Item]) -> Future[list[Out]]:

@@ -18,7 +18,7 @@ from int8ref.engines.engine import Engine
 from int8ref.errors import UserError
 from int8ref.options import AlignmentKind
 from int8ref.program.inputs import Batch
-from int8ref.program.program import Frame, Program, Tensors
+from int8ref.program.program import Program, SourceFrame, Tensors
 from int8ref.reference.attention import Attention
 from int8ref.results import Alignment
 from int8ref.text.decimals import share
@@ -102,7 +102,7 @@ def _head_weights(
     return weights
 
 
-def describe(weights: Int64, kind: AlignmentKind, frame: Frame) -> Alignment:
+def describe(weights: Int64, kind: AlignmentKind, frame: SourceFrame) -> Alignment:
     """Return the `Alignment` of a translation from its weights.
 
     `weights`: int64 [tokens of the translation, tokens of the source with `frame`].  Points refer

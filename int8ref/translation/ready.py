@@ -14,7 +14,7 @@ from int8ref.files.container import DIGEST_BYTES, map_file
 from int8ref.files.model_file import Model
 from int8ref.files.shortlist import beside
 from int8ref.options import OptionError, Options
-from int8ref.text.batching import Limits
+from int8ref.text.batching import BatchLimits
 from int8ref.translation import expect
 
 MAX_BATCH_TOKENS = 4096
@@ -47,9 +47,9 @@ class Speed:
             if not usual and (type(value) is not int or value < 1):
                 raise OptionError(f"{name} is {value!r}, not a positive integer")
 
-    def limits(self, batch_total: int) -> Limits:
+    def limits(self, batch_total: int) -> BatchLimits:
         """Return the limits of a stream.  `batch_total`: largest number of tokens of a batch."""
-        return Limits(
+        return BatchLimits(
             batch_size=self.batch_size,
             batch_total=batch_total,
             read_ahead=self.buffer_size or self.batch_size * WINDOW_BATCHES,

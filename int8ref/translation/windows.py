@@ -11,7 +11,7 @@ from int8ref.translation.unknown import UnknownCharacters
 
 
 @dataclass(frozen=True)
-class Window:
+class TextWindow:
     """A piece of a text.
 
     start   the token before the window
@@ -24,7 +24,7 @@ class Window:
     fresh: int
 
 
-def windows(tokens: Iterable[int], before: int, length: int) -> Iterator[Window]:
+def windows(tokens: Iterable[int], before: int, length: int) -> Iterator[TextWindow]:
     """Yield windows of at most `length` tokens.  Each token is fresh in one window.
 
     All tokens of the first window are fresh.  A later window begins with length - length // 2
@@ -36,10 +36,10 @@ def windows(tokens: Iterable[int], before: int, length: int) -> Iterator[Window]
         text.append(token)
         fresh += 1
         if fresh == wanted:
-            yield Window(text[0], text[1:], fresh)
+            yield TextWindow(text[0], text[1:], fresh)
             text, fresh, wanted = text[-context - 1 :], 0, length - context
     if fresh:
-        yield Window(text[0], text[1:], fresh)
+        yield TextWindow(text[0], text[1:], fresh)
 
 
 class TextTokens:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,11 +24,10 @@ from int8ref.search import BeamOptions, Hypothesis, Sampling
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request
 from int8ref.search.sampling import draw_number
+from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
 from int8ref.translation.alignment import alignment_weights, describe
 from int8ref.translation.scores import CERTAIN, scores_of
-
-Warn = Callable[[str], None]
 
 
 class Sentence(Struct, frozen=True):
@@ -50,7 +49,7 @@ class Sentence(Struct, frozen=True):
     lacking: Unknown = ()
 
 
-Pair = tuple[Sentence, Sentence]
+SentencePair = tuple[Sentence, Sentence]
 """A sentence and its translation."""
 
 
@@ -110,7 +109,7 @@ class Worker:
         self._max_steps = max_steps(program, tensors)
         self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
 
-    def source(
+    def encode_source(
         self, text: str, where: str, warn: Warn | None, number: int = 0, prefix: str = ""
     ) -> Sentence:
         """Return a sentence to translate, with its target prefix.
@@ -125,14 +124,14 @@ class Worker:
         truncated = sentence.truncated or begin.truncated
         return replace(sentence, prefix=begin.ids, lacking=begin.unknown, truncated=truncated)
 
-    def pair(self, source: str, translation: str, where: str, warn: Warn | None) -> Pair:
+    def pair(self, source: str, translation: str, where: str, warn: Warn | None) -> SentencePair:
         """Return a sentence and its translation to score.  `warn`: see `source`.
 
         Raises `UserError` if the model would read no token of the source.
         """
         most = self._max_steps - 1  # one step is for eos
         target = self._target_text(translation, most, f"{where}, translation", warn)
-        sentence = self.source(source, where, warn)
+        sentence = self.encode_source(source, where, warn)
         given = len(target.ids) > len(self._program.prefix)
         if given and not sentence.ids and not self._frame.size:
             raise UserError(f"{where}: a translation of no token, which this model cannot score")
@@ -167,7 +166,7 @@ class Worker:
         empty = [_empty(options, options.scores)]
         return [self._result(s, next(aligned) if s.ids else empty, s.truncated) for s in batch]
 
-    def score(self, batch: Sequence[Pair], options: Options) -> list[Result]:
+    def score(self, batch: Sequence[SentencePair], options: Options) -> list[Result]:
         """Score the given translation of each sentence.
 
         The empty translation of an empty sentence has the probability 1.

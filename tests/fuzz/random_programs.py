@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from int8ref.program.program import (
     SOURCE_INPUTS,
     TARGET_INPUTS,
-    Frame,
     Program,
+    SourceFrame,
     State,
     takes_source,
 )
@@ -148,7 +148,7 @@ class RandomProgram(RandomOperands):
         sizes = embedding_sizes(program, self.tensors, "source")
         self.source_vocabulary = min(sizes, default=self.vocabulary)
         ids = [self.number(0, self.source_vocabulary - 1) for _ in range(self.number(0, 2))]
-        frame = Frame((), tuple(ids))
+        frame = SourceFrame((), tuple(ids))
         length = self.number(frame.size + 1, POSITIONS)
         more = {"max_source_length": length, "max_length_factor": self.number(1, 300)}
         return replace(program, source_frame=frame, **more)

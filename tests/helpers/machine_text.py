@@ -8,7 +8,7 @@ from typing import Any
 
 from int8ref.host.storage import keep
 from int8ref.machine.toolchain import native, objects
-from int8ref.machine.toolchain.objects import Part
+from int8ref.machine.toolchain.objects import ObjectFile
 
 
 @cache
@@ -34,7 +34,7 @@ def _compile() -> tuple[bytes, tuple[str, str]]:
     from int8ref.machine.toolchain import build
 
     modules = {name: build.module(name, function) for name, function in build.functions().items()}
-    parts: list[Part] = [build.part_of(name, module) for name, module in modules.items()]
+    parts: list[ObjectFile] = [build.part_of(name, module) for name, module in modules.items()]
     irs, assemblies = zip(*map(text_of, modules.values()), strict=True)
     return objects.encode(parts), ("\n".join(irs), "\n".join(assemblies))
 

@@ -11,7 +11,7 @@ import pytest
 from int8ref.engines.backends import load_engine
 from int8ref.host import storage
 from int8ref.machine.toolchain import native, objects
-from int8ref.machine.toolchain.objects import Part
+from int8ref.machine.toolchain.objects import ObjectFile
 from tests.helpers.engines import requests
 from tests.helpers.machine_text import machine_text
 from tests.helpers.models import build_tiny_model
@@ -66,7 +66,7 @@ def new_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     return found
 
 
-def small_part(value: str) -> Part:
+def small_part(value: str) -> ObjectFile:
     """Return a machine that stores the value of an expression at the address in its argument."""
     import llvmlite.binding as llvm
 
@@ -78,4 +78,4 @@ define void @"{objects.ENTRY}"(ptr %address) {{
     store i64 %value, ptr %address
     ret void
 }}""")
-    return Part(objects.ENTRY, target_machine().emit_object(module), [native.ENTRY], [])
+    return ObjectFile(objects.ENTRY, target_machine().emit_object(module), [native.ENTRY], [])

@@ -123,7 +123,7 @@ def _code(case: Case, rows: Array, places: Places, types: dict[str, ValueType]) 
     return Code(
         encoder=rows,
         decoder=nothing,
-        choice=nothing,
+        greedy_decoder=nothing,
         states=nothing,
         targets=nothing,
         places=places.by_name,

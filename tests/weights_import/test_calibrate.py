@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from weights_import import calibrate as calibration
 from weights_import.calibrate import (
     CalibrationError,
@@ -205,7 +205,7 @@ def test_a_damaged_tokenizer_is_told() -> None:
 
 def test_long_sources_keep_their_frame() -> None:
     ids = [8, 9, 1, 2, 3, 4, 0]
-    found = [cut(ids, Frame((8, 9), (0,)), most) for most in (4, 6, 7, 9)]
+    found = [cut(ids, SourceFrame((8, 9), (0,)), most) for most in (4, 6, 7, 9)]
     assert found == [[8, 9, 1, 0], [8, 9, 1, 2, 3, 0], ids, ids]
-    assert cut(ids, Frame(), 3) == [8, 9, 1]
-    assert cut(ids, Frame((8,)), 3) == [8, 9, 1]
+    assert cut(ids, SourceFrame(), 3) == [8, 9, 1]
+    assert cut(ids, SourceFrame((8,)), 3) == [8, 9, 1]

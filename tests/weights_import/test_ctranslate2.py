@@ -19,7 +19,7 @@ from log_probabilities import log_probabilities
 from tiny_ctranslate2 import numbers, quantised, tensors, without_final_norms
 
 import int8ref
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
@@ -128,9 +128,9 @@ def test_what_a_model_says_of_itself(tmp_path: Path) -> None:
     found = sources.read(tmp_path).architecture
     assert (found.heads, found.encoder_layers, found.decoder_layers) == (2, 2, 2)
     assert (found.eos, found.unk, found.start, found.source_special) == (2, 0, 1, (1, 2))
-    assert found.source_frame == Frame()
+    assert found.source_frame == SourceFrame()
     tiny.write(tmp_path, config={"add_source_bos": True, "add_source_eos": True})
-    assert sources.read(tmp_path).architecture.frame == Frame((0,), (1,))
+    assert sources.read(tmp_path).architecture.frame == SourceFrame((0,), (1,))
 
 
 @pytest.mark.parametrize(("layer", "warned"), [(-1, False), (1, False), (0, True), (-2, True)])

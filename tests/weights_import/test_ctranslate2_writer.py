@@ -15,7 +15,7 @@ from log_probabilities import log_probabilities
 from real_ctranslate2 import SHARED
 
 from int8ref.files.model_file import load
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.float_model import CheckpointError, FloatModel
@@ -84,11 +84,11 @@ def test_a_frame_that_nothing_tells_is_asked_for(
     assert main(arguments) == 1
     assert "--source-frame" in capsys.readouterr().err
     assert main([*arguments, "--source-frame", "eos"]) == 0
-    assert load(out).program.source_frame == Frame(after=(SHARED.index("</s>"),))
+    assert load(out).program.source_frame == SourceFrame(after=(SHARED.index("</s>"),))
     assert main([*arguments, "--source-frame", "bos-eos"]) == 0
-    assert load(out).program.source_frame == Frame((0,), (SHARED.index("</s>"),))
+    assert load(out).program.source_frame == SourceFrame((0,), (SHARED.index("</s>"),))
     assert main([str(folder / "model.bin"), *arguments[1:], "--source-frame", "none"]) == 0
-    assert load(out).program.source_frame == Frame()
+    assert load(out).program.source_frame == SourceFrame()
 
 
 def test_a_frame_is_asked_for_where_the_format_leaves_a_choice(

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 
 import int8ref
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
@@ -52,7 +52,7 @@ def write(folder: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize("case", CHANGES)
 def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) -> None:
     model = sources.read(write(tmp_path, **CHANGES[case]))
-    assert model.architecture.frame == Frame((1,), (2,))
+    assert model.architecture.frame == SourceFrame((1,), (2,))
     np.testing.assert_allclose(log_probabilities(model, SOURCE, TARGET), SCORES[case], atol=2e-5)
 
 

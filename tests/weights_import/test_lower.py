@@ -19,7 +19,7 @@ from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.files import container
 from int8ref.files.model_file import load, serialize
 from int8ref.machine.model.prepare import linears
-from int8ref.program.program import Frame, Program, Tensors
+from int8ref.program.program import Program, SourceFrame, Tensors
 from int8ref.program.sizes import max_steps
 from int8ref.program.validate import validate
 from int8ref.reference.attention_softmax import AttentionSoftmax
@@ -108,8 +108,8 @@ def test_decoders_that_start_from_the_zero_vector(cell: Literal["ssru", "self_at
     assert relative_error(model, program, tensors) < 0.05
 
 
-@pytest.mark.parametrize("frame", [Frame(), Frame((5,)), Frame((6, 7), (0, 5))])
-def test_sources_in_another_frame(frame: Frame) -> None:
+@pytest.mark.parametrize("frame", [SourceFrame(), SourceFrame((5,)), SourceFrame((6, 7), (0, 5))])
+def test_sources_in_another_frame(frame: SourceFrame) -> None:
     model = tiny_marian.random_model(1, decoder_cell="self_attention", source_frame=frame)
     model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
     program, tensors = lowered(model)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from weights_import.float_model import CheckpointError
 from weights_import.sources.ctranslate2_text import Config
 from weights_import.sources.ctranslate2_variables import STACKS, Variables
@@ -28,7 +28,7 @@ LANGUAGES = 2
 """So many tokens of languages make a model one that needs them."""
 
 
-def frames(vocabulary: Mapping[str, int], config: Config) -> dict[str, Frame]:
+def frames(vocabulary: Mapping[str, int], config: Config) -> dict[str, SourceFrame]:
     """The frames that the vocabulary of a source allows, by the names that a user asks for."""
     marks = {"bos": config.bos_token, "eos": config.eos_token}
     ids = {name: vocabulary[t] for name, t in marks.items() if t is not None and t in vocabulary}
@@ -37,7 +37,7 @@ def frames(vocabulary: Mapping[str, int], config: Config) -> dict[str, Frame]:
         parts = [] if name == "none" else name.split("-")
         if all(part in ids for part in parts):
             before = (ids["bos"],) if "bos" in parts else ()
-            found[name] = Frame(before, (ids["eos"],) if "eos" in parts else ())
+            found[name] = SourceFrame(before, (ids["eos"],) if "eos" in parts else ())
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from int8ref.program.program import Frame
+from int8ref.program.program import SourceFrame
 from weights_import.float_model import Architecture, CheckpointError, FloatModel
 from weights_import.sources.hugging_face import (
     LAYER,
@@ -90,7 +90,7 @@ def read(path: Path) -> FloatModel:
             eos,
             config.unk_token_id,
             (config.vocab_size, config.vocab_size),
-            source_frame=Frame((config.bos_token_id,), (eos,)),
+            source_frame=SourceFrame((config.bos_token_id,), (eos,)),
             embedding_norm=True,
             target_prefix=(config.first,),
         )

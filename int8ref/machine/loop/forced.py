@@ -15,7 +15,7 @@ from int8ref.machine.loop.steps import (
     begin,
     head_logits,
     head_width,
-    keep,
+    move_row,
 )
 
 
@@ -35,7 +35,7 @@ def forced(frame: int, call: int) -> None:
         going = 0
         for row in range(rows):
             if length < lengths[sentence[row]]:
-                keep(frame, call, row, going)
+                move_row(frame, call, row, going)
                 going += 1
         rows = going
 

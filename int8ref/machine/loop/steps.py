@@ -78,7 +78,7 @@ def advance_to_head(frame, call, rows, position):
 
 
 @kernel
-def keep(frame, call, row, target):
+def move_row(frame, call, row, target):
     """Move a row with its id, sentence and states to an earlier row; do nothing if `target` is the
     row."""
     if target < row:
@@ -116,7 +116,7 @@ def follow(frame: int, call: int, rows: int, step: int) -> int:
                 lengths[index] = np.int32(at + 1)
                 goes_on = lengths[index] < limits[index]
         if goes_on:
-            keep(frame, call, row, going)
+            move_row(frame, call, row, going)
             going += 1
     return going
 

@@ -33,7 +33,7 @@ class Code(msgspec.Struct, frozen=True):
     """An assembled Program.
 
     encoder, decoder  rows of code
-    choice            the decoder with another last instruction, which writes the likeliest tokens
+    greedy_decoder    the decoder with another last instruction, which writes the likeliest tokens
                       to target.ids instead of the logits
     states, targets   operands of the states and of the inputs of a step, one row for each
     places            the place of every value
@@ -46,7 +46,7 @@ class Code(msgspec.Struct, frozen=True):
 
     encoder: Int64
     decoder: Int64
-    choice: Int64
+    greedy_decoder: Int64
     states: Int64
     targets: Int64
     places: dict[str, Place]
@@ -78,8 +78,8 @@ def assemble(
                  memory is used again after the last use of its value
     plain_head   the weight of the last instruction is not packed; only candidates can be decoded,
                  and the largest weight is neither packed nor stored twice
-    coarse_head  the weight of the last instruction is not packed, and `choice` finds its tokens by
-                 coarse weights; without effect if coarse weights are not useful on this CPU
+    coarse_head  the weight of the last instruction is not packed, and `greedy_decoder` finds its
+                 tokens by coarse weights; without effect if these are not useful on this CPU
 
     A table of embeddings that is also a packed weight is read in packed form, so that it is not
     stored twice.
@@ -90,12 +90,13 @@ def assemble(
     places = places_of(program, types, keep_values)
     encoder = Assembler(places, prepared, plain, linears(program))
     decoder = encoder.code(program.decoder)
-    choice = decoder.copy()
-    choice[-1] = encoder.choice(last) if coarse is None else encoder.coarse_choice(last)
+    greedy_decoder = decoder.copy()
+    fused = encoder.fused_head if coarse is None else encoder.coarse_head
+    greedy_decoder[-1] = fused(last)
     return Code(
         encoder=encoder.code(program.encoder),
         decoder=decoder,
-        choice=choice,
+        greedy_decoder=greedy_decoder,
         targets=np.array([places.by_name[name].words() for name in TARGET_INPUTS], np.int64),
         states=np.array(
             [places.by_name[state.value].words() for state in program.states], np.int64
@@ -147,10 +148,10 @@ class Assembler:
             self._encode(instruction, row)
         return rows
 
-    def choice(self, last: Linear) -> Int64:
+    def fused_head(self, last: Linear) -> Int64:
         """The row of the product that gives the logits, in the form that writes the likeliest
         tokens."""
-        tensors = self._prepared.of(last, last in self._plain)
+        tensors = self._prepared.operands(last, last in self._plain)
         row = np.zeros(CODE_WORDS, np.int64)
         self._write_product(last, tensors, row)
         fused = LinearArgmax(
@@ -163,9 +164,9 @@ class Assembler:
         self._write(fused, tensors, row)
         return row
 
-    def coarse_choice(self, last: Linear) -> Int64:
-        """As `choice`, with coarse weights."""
-        coarse, tensors = self._prepared.coarse(last), self._prepared.of(last, True)
+    def coarse_head(self, last: Linear) -> Int64:
+        """As `fused_head`, with coarse weights."""
+        coarse, tensors = self._prepared.coarse(last), self._prepared.operands(last, True)
         assert coarse is not None
         fused = LinearCoarseArgmax(
             x=last.x,
@@ -183,7 +184,7 @@ class Assembler:
         return row
 
     def _encode(self, instruction: Instruction, row: Int64) -> None:
-        tensors = self._prepared.of(instruction, instruction in self._plain)
+        tensors = self._prepared.operands(instruction, instruction in self._plain)
         if isinstance(instruction, Linear):
             self._write_product(instruction, tensors, row)
         if isinstance(instruction, Embed) and instruction.table in self._packed:

@@ -52,7 +52,7 @@ class Prepared:
         self._tensors, self._types = tensors, types
         self._made = dict(kept)
 
-    def of(self, instruction: Instruction, plain: bool) -> dict[str, Array]:
+    def operands(self, instruction: Instruction, plain: bool) -> dict[str, Array]:
         """Field -> array, for the tensor operands of an instruction.
 
         With `plain`, a weight is not packed, and its start values have 32 bits.

@@ -32,14 +32,14 @@ from int8ref.machine.loop.marshal import step_of
 from int8ref.machine.loop.part import PARTS, symbol
 from int8ref.machine.toolchain import image
 from int8ref.machine.toolchain.compilers import send
-from int8ref.machine.toolchain.objects import ENTRY, CompilerError, Part
+from int8ref.machine.toolchain.objects import ENTRY, CompilerError, ObjectFile
 
 GARBAGE = 100_000
 """Number of new objects before a garbage collection.  Numba makes many objects, so that frequent
 collections are slow."""
 
 
-def compile_parts(numbers: Iterable[int]) -> Iterator[Part]:
+def compile_parts(numbers: Iterable[int]) -> Iterator[ObjectFile]:
     """Compile the parts with these numbers; numbers without a part are ignored.
 
     Raises `CompilerError` if Numba does not compile, or compiles for another CPU than `cpu`
@@ -67,11 +67,11 @@ def functions() -> dict[str, Callable[..., Any]]:
     }
 
 
-def part_of(name: str, compiled: Any) -> Part:
+def part_of(name: str, compiled: Any) -> ObjectFile:
     """The object code of the module of one part."""
     defined = {f.name for f in compiled.functions if not f.is_declaration}
     needed = {f.name for f in compiled.functions if not f.name.startswith("llvm.")} - defined
-    return Part(name, target_machine().emit_object(compiled), sorted(defined), sorted(needed))
+    return ObjectFile(name, target_machine().emit_object(compiled), sorted(defined), sorted(needed))
 
 
 def target_machine() -> Any:

@@ -17,7 +17,7 @@ import msgspec
 
 from int8ref.host import child
 from int8ref.host.cpu import SETTINGS
-from int8ref.machine.toolchain.objects import Part
+from int8ref.machine.toolchain.objects import ObjectFile
 
 LENGTH_BYTES = 8
 PATIENCE_SECONDS = 60
@@ -37,7 +37,7 @@ class CrashError(Exception):
     """A signal ended a compiler; the message names the signal.  This process would crash too."""
 
 
-def compile_elsewhere(count: int, tell: Told) -> list[Part]:
+def compile_elsewhere(count: int, tell: Told) -> list[ObjectFile]:
     """Compile all parts in `count` processes.
 
     Raises OSError or ValueError if a process fails, and `CrashError` if a signal ends it.
@@ -57,7 +57,7 @@ class _Work:
     """The finished parts, and the numbers of the other parts."""
 
     def __init__(self, tell: Told) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[ObjectFile] = []
         self.errors: list[Exception] = []
         self._tell = tell
         self._numbers = iter(range(MAX_PARTS))
@@ -86,7 +86,7 @@ class _Work:
                 if number >= total or self.errors:
                     return
                 process.stdin.write(bytes([number]))
-                self.parts.append(receive(process.stdout, Part))
+                self.parts.append(receive(process.stdout, ObjectFile))
                 self._tell(len(self.parts), total)
         except (EOFError, BrokenPipeError):
             status = process.wait(PATIENCE_SECONDS)

@@ -23,7 +23,14 @@ from int8ref.host.progress import PROGRESS, Steps
 from int8ref.host.storage import cache_folder, keep
 from int8ref.machine.toolchain import executable, image, sources
 from int8ref.machine.toolchain.image import Image
-from int8ref.machine.toolchain.objects import ENTRY, CompilerError, Objects, Part, decode, encode
+from int8ref.machine.toolchain.objects import (
+    ENTRY,
+    CompilerError,
+    ObjectFile,
+    Objects,
+    decode,
+    encode,
+)
 
 Machine = Callable[[int], None]
 """Runs the call at an address; releases the GIL."""
@@ -132,7 +139,7 @@ def compile_machine(tell: Callable[[int, int], object] = lambda done, total: Non
     return encode(parts)
 
 
-def _compile_here() -> list[Part]:
+def _compile_here() -> list[ObjectFile]:
     try:
         from int8ref.machine.toolchain import build, compilers
 

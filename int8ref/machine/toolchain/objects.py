@@ -30,7 +30,7 @@ class CompilerError(UserError, RuntimeError):
         )
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An object file, with the functions that it defines and the functions that it needs."""
 
     name: str
@@ -45,7 +45,7 @@ class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True)
     parts: list[bytes]
 
 
-def encode(parts: Sequence[Part]) -> bytes:
+def encode(parts: Sequence[ObjectFile]) -> bytes:
     """The stored form of the parts: an image if possible, else object files.
 
     Raises `CompilerError` if the parts need a function that no part defines.  Code that loads
