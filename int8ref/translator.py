@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
-from int8ref.engines.backends import Backend, prepare_backend
+from int8ref.engines.backends import Backend, check_backend, prepare_backend
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
@@ -91,6 +91,7 @@ def load(
     ModelFileError  the file is damaged, or is no model
     TokenizerError  the tokenizer does not fit the program of the model
     """
+    check_backend(backend)
     speed = Speed(batch_size, threads, buffer_size)
     say = logging.getLogger(__name__).warning
     name = expect.path("name_or_path", name_or_path)

@@ -232,3 +232,8 @@ def test_the_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     outcome = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
     assert outcome.attempted > 15
     assert outcome.failed == 0
+
+
+def test_a_wrong_backend_is_refused_before_a_model_is_looked_for() -> None:
+    with pytest.raises(int8ref.OptionError, match="backend is 'gpu', not one of"):
+        int8ref.load("/no/such/model", "gpu")  # type: ignore[call-overload]

@@ -16,9 +16,16 @@ Backend = Literal["compiled", "reference"]
 BACKENDS: tuple[Backend, ...] = ("compiled", "reference")
 
 
+def check_backend(backend: object) -> None:
+    """Raises `OptionError` for an unknown backend."""
+    if not isinstance(backend, str) or backend not in BACKENDS:
+        raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
+
+
 def prepare_backend(backend: Backend) -> None:
     """Start to load the native code in the background, because the first engine of a process needs
-    it."""
+    it.  Raises `OptionError` for an unknown backend."""
+    check_backend(backend)
     if backend == "compiled":
         from int8ref.machine.toolchain.native import prepare
 
@@ -40,8 +47,7 @@ def load_engine(
     and they replace the weights of older tensors with the same `name`.  Raises `OptionError` for an
     unknown backend.
     """
-    if not isinstance(backend, str) or backend not in BACKENDS:
-        raise OptionError(f"backend is {backend!r}, not one of {BACKENDS}")
+    check_backend(backend)
     if backend == "reference":
         return ReferenceEngine(program, tensors)
     from int8ref.engines.compiled import CompiledEngine

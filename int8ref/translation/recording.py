@@ -112,7 +112,7 @@ def record(
     if unknown:
         raise UserError(f"no operation {unknown[0]!r}: there are {', '.join(instructions())}")
     program, tensors = model.program, model.tensors
-    has = {i.op for i in [*program.encoder, *program.decoder, *search(program)]}
+    has = {i.op for i in [*program.encoder, *program.decoder, *search_operations(program)]}
     absent = sorted(set(ops or ()) - has)
     if absent:
         raise UserError(f"model {model.name} has no {absent[0]}: it has {', '.join(sorted(has))}")
@@ -138,7 +138,7 @@ def record(
     return recorder.found
 
 
-def search(program: Program) -> list[Instruction]:
+def search_operations(program: Program) -> list[Instruction]:
     """Return the operations of a search on the logits of a step: argmax and log_softmax."""
     return [Argmax(x=program.logits, out="search.argmax"), program.log_softmax]
 
@@ -174,9 +174,9 @@ class _Recorder:
             seen.clear()
             session.step(ids)
             new = inputs | seen
-            for instruction in search(program):
+            for instruction in search_operations(program):
                 new |= run_instruction(instruction, new, self._model.tensors)
-            sequence = [*program.decoder, *search(program)]
+            sequence = [*program.decoder, *search_operations(program)]
             self._keep("decoder", step, sequence, new, values | new)
             states = {state.value: seen[state.next_value] for state in program.states}
             token = int(new["search.argmax"][0]) if given is None else given
