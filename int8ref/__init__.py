@@ -18,10 +18,13 @@ from int8ref.host import missing
 missing.tell()
 
 if TYPE_CHECKING:
+    from int8ref.engines.backends import load_engine
     from int8ref.errors import UserError
     from int8ref.language_model import Continuation, LanguageModel, Perplexity
     from int8ref.options import OptionError, Options
     from int8ref.results import Alignment, Result, Scores, Translation
+    from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
+    from int8ref.search.request import Path, Request
     from int8ref.translation.alignment import AlignmentError
     from int8ref.translation.ready import Speed
     from int8ref.translator import Translator, load
@@ -29,15 +32,19 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Alignment", "AlignmentError", "Continuation", "LanguageModel", "OptionError", "Options",
-    "Perplexity", "Result", "Scores", "Speed", "Translation", "Translator", "UserError", "load",
+    "Alignment", "AlignmentError", "BeamOptions", "Continuation", "Hypothesis", "LanguageModel",
+    "OptionError", "Options", "Path", "Perplexity", "Request", "Result", "Sampling", "Scores",
+    "Speed", "Translation", "Translator", "UserError", "load", "load_engine",
 ]  # fmt: skip
 
 _PLACES = {
+    "engines.backends": ("load_engine",),
     "errors": ("UserError",),
     "language_model": ("Continuation", "LanguageModel", "Perplexity"),
     "options": ("OptionError", "Options"),
     "results": ("Alignment", "Result", "Scores", "Translation"),
+    "search.hypothesis": ("BeamOptions", "Hypothesis", "Sampling"),
+    "search.request": ("Path", "Request"),
     "translation.alignment": ("AlignmentError",),
     "translation.ready": ("Speed",),
     "translator": ("Translator", "load"),
