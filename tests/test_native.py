@@ -102,11 +102,6 @@ def test_the_digest_covers_sources_and_cpu(tmp_path: Path, monkeypatch: pytest.M
         before = sources.digest()
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\nNEW = 1\n")
         assert sources.digest() != before, name
-    before = sources.digest()
-    ssru = tmp_path / "kernels" / "ssru.py"
-    edited = ssru.read_text().replace('"""', '"""Another word. ', 1)
-    ssru.write_text(edited + "\n# a comment\n")
-    assert sources.digest() == before, "an edit of comments and docstrings"
     (tmp_path / "translate.py").write_bytes(b"")
     before = sources.digest()
     (tmp_path / "kernels" / "new_op.py").write_bytes(b"")
