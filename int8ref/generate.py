@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     made = shared.command_parser(PROGRAM, "Continue texts with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="beginnings of texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
-    streams("-m", "--model", required=True, help="file of a model without a source")
+    shared.add_model(streams, language_model=True)
     streams("-i", "--input", metavar="FILE", help="beginnings, one a line (default: -, stdin)")
     streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     streams("--output-format", choices=FORMATS, default="text", help="default: text")
@@ -90,12 +90,10 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     inputs = [] if given.text else [command.InputFile("input", given.input, complain)]
     texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
 
-    from int8ref.engines.backends import prepare_backend
-    from int8ref.files.models import load_model
     from int8ref.language_model import LanguageModel
     from int8ref.translation.ready import Speed
 
-    path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
+    path, model = command.load_model(given, console)
     options = shared.options_of(given, max_length=given.max_tokens)
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     found = LanguageModel(model, given.backend, speed).batches(texts, options, complain)

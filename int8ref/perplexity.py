@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Measure a language model with integers only.", EXAMPLES)
     add = made.add_argument_group("model, input").add_argument
-    add("-m", "--model", required=True, help="file of a model without a source")
+    shared.add_model(add, language_model=True)
     add("-i", "--input", metavar="FILE", default="-", help="text (default: -, stdin)")
     add(
         "--window", type=int, metavar="N", help="tokens of a window (default: what the model takes)"
@@ -53,12 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace, console: Console) -> None:
     file = command.InputFile("input", given.input, command.complaints(given.strict, console))
 
-    from int8ref.engines.backends import prepare_backend
-    from int8ref.files.models import load_model
     from int8ref.language_model import LanguageModel
     from int8ref.translation.ready import Speed
 
-    _, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
+    _, model = command.load_model(given, console)
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     begun = time.monotonic()
     reader = LanguageModel(model, given.backend, speed)

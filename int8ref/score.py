@@ -72,10 +72,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         pairs = _around_tabs(inputs[0])
     options = shared.options_of(given, scores=True)
 
-    from int8ref.engines.backends import prepare_backend
-    from int8ref.files.models import load_model
-
-    model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
+    model = command.load_model(given, console)
 
     from int8ref.commands import output
 

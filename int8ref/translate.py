@@ -99,10 +99,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     scores = several or kind == "nbest" or given.scores is not None
     options = shared.options_of(given, n_best=given.n_best or 1, scores=scores)
 
-    from int8ref.engines.backends import prepare_backend
-    from int8ref.files.models import load_model
-
-    path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
+    path, model = command.load_model(given, console)
     if given.signature:
         line = signature(path, model, options, given.backend)
         LineWriter(standard_output()).write([line])

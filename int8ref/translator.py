@@ -14,6 +14,7 @@ from int8ref.engines.backends import Backend, check_backend, prepare_backend
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
+from int8ref.files.wanted import WantedModel
 from int8ref.options import DEFAULT_OPTIONS, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Result
@@ -49,6 +50,7 @@ def load(
     batch_size: int = ...,
     threads: int = ...,
     buffer_size: int | None = ...,
+    sha256: str | None = ...,
 ) -> Translator: ...
 
 
@@ -60,6 +62,7 @@ def load(
     batch_size: int = ...,
     threads: int = ...,
     buffer_size: int | None = ...,
+    sha256: str | None = ...,
 ) -> Translator | LanguageModel: ...
 
 
@@ -70,6 +73,7 @@ def load(
     batch_size: int = 32,
     threads: int = 1,
     buffer_size: int | None = None,
+    sha256: str | None = None,
 ) -> Translator | LanguageModel:
     """Load a model from a file, or by name: "en-pt", "pt-en" or "en-de-tatoeba".
 
@@ -82,21 +86,23 @@ def load(
     batch_size   see `Speed`.  Default: 32.
     threads      see `Speed`.  Default: 1.
     buffer_size  see `Speed`.  Default: None, which means 16 times batch_size.
+    sha256       SHA-256 that the model file must have: 64 hexadecimal digits in either case.
+                 Another file is neither parsed nor run.  Default: None, which means any file.
 
     Raises these errors, all of which are `UserError`:
 
     WrongTypeError  name_or_path is neither a str nor a path
-    OptionError     an argument of `Speed` or the backend is invalid
-    ModelError      the model is not found, or cannot be imported
+    OptionError     an argument of `Speed`, the backend or the sha256 is invalid
+    ModelError      the model is not found, cannot be imported, or has another SHA-256
     ModelFileError  the file is damaged, or is no model
     TokenizerError  the tokenizer does not fit the program of the model
     """
     check_backend(backend)
     speed = Speed(batch_size, threads, buffer_size)
     say = logging.getLogger(__name__).warning
-    name = expect.path("name_or_path", name_or_path)
+    wanted = WantedModel(expect.path("name_or_path", name_or_path), sha256)
     try:
-        path, model = load_model(name, say, partial(prepare_backend, backend))
+        path, model = load_model(wanted, say, partial(prepare_backend, backend))
     except OSError as error:
         raise UserError(described(error)) from error
     if takes_source(model.program):

@@ -57,9 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
-    from int8ref.engines.backends import prepare_backend
     from int8ref.files.model_file import model_hash
-    from int8ref.files.models import load_model
     from int8ref.files.shortlist import beside
     from int8ref.host.storage import write_whole
     from int8ref.translation.recording import record
@@ -67,7 +65,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     lines = split_arguments([given.text])
     if len(lines) > 1:
         raise UserError(f"the text has {len(lines)} lines: vectors are of one sentence")
-    path, model = load_model(given.model, console.info, partial(prepare_backend, given.backend))
+    path, model = command.load_model(given, console)
     found = record(model, lines[0], given.steps, given.op, given.backend)
     content = found.archive(model.name, model_hash(path))
     for what, used in (("model", path), ("shortlist", beside(path))):

