@@ -29,21 +29,23 @@ from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.tokenizers import TextTokenizer, build_tokenizer
 from weights_import import sources
 from weights_import.__main__ import tokenizers
-from weights_import.calibrate import Ranges, calibrate, tokenize
-from weights_import.float_forward import forced
+from weights_import.arithmetic.distribution import log_probabilities
+from weights_import.calibrate import Calibration, calibration, tokenize
 from weights_import.float_model import FloatModel
 from weights_import.float_search import batches, greedy
+from weights_import.forward import forced
 from weights_import.lower import lower
-from weights_import.options import Options
+from weights_import.lowering.options import LoweringOptions
 
 CHOICES = {
-    "integer": Options(),
-    "weights of all 8 bits": Options(weights="full"),
-    "one scale a tensor": Options(scales="tensor"),
-    "residual of 8 bits": Options(residual=8),
-    "shift only": Options(requantize="shift"),
-    "dynamic re-scaling": Options(rescaling="dynamic"),
-    "one scale, 8 bits, shift": Options(scales="tensor", residual=8, requantize="shift"),
+    "integer": LoweringOptions(),
+    "weights of all 8 bits": LoweringOptions(weights="full"),
+    "one scale a tensor": LoweringOptions(scales="tensor"),
+    "residual of 8 bits": LoweringOptions(residual=8),
+    "shift only": LoweringOptions(requantize="shift"),
+    "static re-scaling": LoweringOptions(rescaling="static"),
+    "dynamic re-scaling": LoweringOptions(rescaling="dynamic"),
+    "one scale, 8 bits, shift": LoweringOptions(scales="tensor", residual=8, requantize="shift"),
 }
 BATCH = 32
 
@@ -68,32 +70,32 @@ class Found:
 
 
 def in_float(model: FloatModel, corpus: Corpus) -> Found:
-    """Translate and score a corpus with the float32 forward pass in NumPy."""
+    """Translate and score a corpus with the float32 forward pass of the importer."""
     start = time.process_time()
     ids = greedy(model, corpus.sources)
     seconds = time.process_time() - start
     nats = np.zeros(len(ids))
-    for batch in batches(corpus.sources, BATCH):
+    for batch in batches([len(source) for source in corpus.sources], BATCH):
         targets = [corpus.targets[i] for i in batch]
         for i, logits in zip(
             batch, forced(model, [corpus.sources[i] for i in batch], targets), strict=True
         ):
-            wanted = [*corpus.targets[i], model.architecture.eos]
-            top = logits.max(axis=1)
-            norm = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-            nats[i] = (norm - logits[np.arange(len(wanted)), wanted]).sum()
+            wanted = [*corpus.targets[i], model.generation.eos]
+            nats[i] = -log_probabilities(logits)[np.arange(len(wanted)), wanted].sum()
     return Found([corpus.tokenizer.decode(row) for row in ids], nats, seconds)
 
 
-def in_integers(model: FloatModel, ranges: Ranges, options: Options, corpus: Corpus) -> Found:
+def in_integers(
+    model: FloatModel, text: Calibration, options: LoweringOptions, corpus: Corpus
+) -> Found:
     """Translate and score a corpus with the compiled engine."""
-    program, tensors = lower(model, ranges, options)
+    program, tensors = lower(model, text.sources, text.targets, options)
     validate(program, tensors)
     engine = load_engine(program, tensors)
     engine.greedy([Request(corpus.sources[0], 2)])  # packs the weights before the measurement
     ids: list[list[int]] = [[] for _ in corpus.sources]
     nats, seconds = np.zeros(len(ids)), 0.0
-    for batch in batches(corpus.sources, BATCH):
+    for batch in batches([len(source) for source in corpus.sources], BATCH):
         some = [corpus.sources[i] for i in batch]
         limits = [max_target_length(program, tensors, len(source)) for source in some]
         start = time.process_time()
@@ -129,7 +131,7 @@ def read(model: FloatModel, source: Path, target: Path) -> Corpus:
     lines, references = (path.read_text("utf-8").splitlines() for path in (source, target))
     if len(lines) != len(references):
         raise ValueError(f"{len(lines)} source lines, but {len(references)} target lines")
-    size = model.architecture.target_vocabulary
+    size = model.generation.target_vocabulary
     tokenizer = build_tokenizer(tokenizers(model)[1], size)
     targets = [tokenizer.encode(line) for line in references]
     return Corpus(tokenize(model, lines), targets, references, tokenizer)
@@ -143,13 +145,13 @@ def main() -> None:
     arguments = parser.parse_args()
     model = sources.read(arguments.checkpoint)
     corpus = read(model, arguments.source, arguments.target)
-    ranges = calibrate(model, arguments.calibration.read_text("utf-8").splitlines())
+    text = calibration(model, arguments.calibration.read_text("utf-8").splitlines())
     print("| | BLEU / chrF | nats a token, minus float | lines as in float | seconds |")
     print("|---|---|---|---|---|")
     exact = in_float(model, corpus)
-    print(row("float32, NumPy", exact, exact, corpus), flush=True)
+    print(row("float32", exact, exact, corpus), flush=True)
     for name, options in CHOICES.items():
-        print(row(name, in_integers(model, ranges, options, corpus), exact, corpus), flush=True)
+        print(row(name, in_integers(model, text, options, corpus), exact, corpus), flush=True)
 
 
 if __name__ == "__main__":

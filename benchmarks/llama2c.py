@@ -32,10 +32,10 @@ from int8ref.engines.backends import load_engine
 from int8ref.engines.engine import Engine
 from int8ref.search.request import Request
 from weights_import import sources
-from weights_import.calibrate import calibrate
+from weights_import.calibrate import calibration
 from weights_import.float_model import FloatModel
 from weights_import.lower import lower
-from weights_import.options import Options
+from weights_import.lowering.options import LoweringOptions
 
 Float32 = npt.NDArray[np.float32]
 SHAPE = "768,2048,12,12,12,32000,1024"
@@ -88,9 +88,10 @@ def write_groups(path: Path, sizes: list[int], weights: dict[str, list[Float32]]
 def imported(model: FloatModel) -> Engine:
     """Return the engine of the integer model.  Its random calibration data changes no time."""
     draw = np.random.default_rng(0)
-    size, eos = model.architecture.target_vocabulary, model.architecture.eos
+    size, eos = model.generation.target_vocabulary, model.generation.eos
     texts = [[*draw.integers(3, size, 63).tolist(), eos] for _ in range(4)]
-    return load_engine(*lower(model, calibrate(model, texts, rows=256), Options(positions=1024)))
+    found, options = calibration(model, texts), LoweringOptions(positions=1024)
+    return load_engine(*lower(model, found.sources, found.targets, options))
 
 
 def theirs(command: list[str | Path]) -> float:

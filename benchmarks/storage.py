@@ -6,8 +6,8 @@
 The second form uses a model of random weights (`benchmarks.shapes`).  Random weights deflate less
 than trained weights.  Therefore only the last lines, the weights in memory, are valid for other
 models.  Tied weights count once in float32.  The size in memory counts each array once that native
-code reads during a search over the whole vocabulary on this CPU.  The float32 size in memory always
-includes the table of positions, even if the checkpoint has none.
+code reads during a search over the whole vocabulary on this CPU.  The float32 size in memory
+includes the table of sinusoidal positions, which no checkpoint contains.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from int8ref.files.model_file import Model, load, serialize
 from int8ref.program.sizes import position_limits
 from weights_import import sources
 from weights_import.float_model import FloatModel
+from weights_import.operations.embedding import SINUSOIDS, Embedding
 
 
 def table(exact: FloatModel, model: Model) -> str:
     """Return a table with a line for each form."""
-    stored, resident = exact.nbytes, exact.nbytes + positions_in_float(exact, model)
+    stored = exact.tensors.nbytes
+    resident = stored + sinusoids_in_float(exact, model)
     tensors = sum(tensor.nbytes for tensor in model.tensors.values())
     forms = {
         "file, float32": (stored, stored),
@@ -44,12 +46,12 @@ def table(exact: FloatModel, model: Model) -> str:
     return "\n".join(["| | | times smaller |", "|---|---|---|", *lines])
 
 
-def positions_in_float(exact: FloatModel, model: Model) -> int:
-    """Return the size of the position tables in float32 if the checkpoint has none, else 0."""
-    if exact.architecture.max_positions:
-        return 0
+def sinusoids_in_float(exact: FloatModel, model: Model) -> int:
+    """Return the size of the table of sinusoidal positions in float32, 0 without such positions."""
+    embeddings = [o for o in exact.program.operations if isinstance(o, Embedding)]
+    widths = [exact.tensors.shape(e.table)[1] for e in embeddings if e.positions == SINUSOIDS]
     limits = position_limits(model.program, model.tensors, "target")
-    return 4 * exact.architecture.d_model * max(limits, default=0)
+    return 4 * max(widths, default=0) * max(limits, default=0)
 
 
 def held(model: Model) -> int:

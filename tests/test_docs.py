@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from int8ref import score, translate
-from int8ref.files.model_file import save
+from int8ref.files import embedded
+from int8ref.files.model_file import model_hash, save
 from tests.helpers.commands import PARSERS
 from tests.helpers.models import build_tiny_model
 from tests.helpers.pages import BLOCK as GENERATED
@@ -33,7 +34,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
 PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
-OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
+OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z0-9-]*)")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -90,6 +91,8 @@ def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str])
     if options.input:
         (tmp_path / options.input).write_text(text)
     command = [sys.executable, "-m", "int8ref.translate", *arguments, "-m", str(tiny_file)]
+    if options.sha256 is not None:
+        command += ["--sha256", model_hash(tiny_file)]
     run = subprocess.run(
         [*command, "--backend", "reference"],
         input=text,
@@ -107,6 +110,17 @@ def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str])
     lines = out.splitlines()
     numbers = {line.split(" ||| ")[0] for line in lines} if options.n_best else lines
     assert len(numbers) == (1 if one_line else text.count("\n"))
+
+
+def test_the_sha256_of_a_command_is_right() -> None:
+    """A command of a page insists on a model of the package."""
+    insisting = [a for _, _, a in OURS if "--sha256" in a]
+    assert insisting
+    for arguments in insisting:
+        given = translate.parser().parse_args(arguments)
+        path = embedded.path(given.model)
+        assert path is not None
+        assert given.sha256 == model_hash(path)
 
 
 SCORES = [arguments for _, module, arguments in OURS if module == "int8ref.score"]
@@ -279,7 +293,12 @@ def test_dialect_is_found() -> None:
         assert dialect(plain) == [], plain
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "int8ref").rglob("*.py")), ids=lambda p: p.stem)
+SOURCES = [
+    path for package in ("int8ref", "weights_import") for path in (ROOT / package).rglob("*.py")
+]
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES), ids=lambda p: p.stem)
 def test_docstrings_are_in_plain_english(path: Path) -> None:
     kinds = ast.Module | ast.ClassDef | ast.FunctionDef
     nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]

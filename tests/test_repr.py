@@ -12,6 +12,7 @@ from int8ref import LanguageModel, Translator
 from int8ref.engines.backends import load_engine
 from int8ref.files.models import load_model
 from int8ref.files.shortlist import Shortlist
+from int8ref.files.wanted import WantedModel
 from tests.helpers.machine_text import machine_text
 from tests.helpers.models import build_tiny_model
 
@@ -50,7 +51,7 @@ def test_it_names_the_thing(made: Any, wanted: str) -> None:
 
 
 def test_of_a_real_model_it_is_short_too() -> None:
-    path, model = load_model("en-de-tatoeba", print)
+    path, model = load_model(WantedModel("en-de-tatoeba"), print)
     made = [model, model.program, model.source, load_engine(model.program, model.tensors)]
     for thing in [*made, Translator(model, "reference", path=Path(path))]:
         assert len(repr(thing)) < 300

@@ -1,4 +1,4 @@
-"""The command line of the importer: what its options are called, take and become."""
+"""The command line of the importer: the names, values and meanings of its options."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from int8ref.commands.arguments import command_parser
 from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
 from weights_import.languages import codes_of
-from weights_import.lower import Options
+from weights_import.lowering.options import LoweringOptions
 from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
 Import a Transformer as one int8 model file: a checkpoint of Marian, of transformers (Marian, BART,
-Llama, Mistral), of llama2.c, of CTranslate2 or of the training recipe, in floats or quantised.
+Llama, Mistral, Qwen2, GPT-2), of llama2.c, of CTranslate2 or of the training recipe, in floats or
+quantised.
 
 The activations' scales come from running the float model on a text in the source language: a few
 hundred sentences like those to be translated later.  No code of the checkpoint is run and no
@@ -36,9 +37,9 @@ CHOICES: tuple[tuple[str, tuple[str, ...] | tuple[int, ...], str], ...] = (
     ("requantize", ("multiplier", "shift"), "how accumulators return to int8"),
     (
         "rescaling",
-        ("static", "dynamic"),
-        "hidden layers and contexts: on the scale that was calibrated, or shifted by what each row"
-        " needs",
+        ("gated", "static", "dynamic"),
+        "which inputs of products each row shifts by what it needs: gated hidden layers, none"
+        " (static), or all hidden layers and contexts (dynamic)",
     ),
     (
         "scales",
@@ -53,7 +54,7 @@ CHOICES: tuple[tuple[str, tuple[str, ...] | tuple[int, ...], str], ...] = (
         " products add up faster, or weights that use all of 8 bits",
     ),
 )
-"""Options of lowering, which the model file tells too: name, choices, what is chosen."""
+"""Options of lowering, which the provenance of the model file contains: name, choices, help."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,13 +73,13 @@ def parser() -> argparse.ArgumentParser:
             f"--{name}",
             type=type(choices[0]),
             choices=choices,
-            default=getattr(Options, name),
+            default=getattr(LoweringOptions, name),
             help=f"{told} (default: %(default)s)",
         )
     p.add_argument(
         "--positions",
         type=number_of_positions,
-        default=Options.positions,
+        default=LoweringOptions.positions,
         help="most tokens of a source with eos, or of the context of a language model, if the "
         "checkpoint has as many (default: %(default)s)",
     )

@@ -1,278 +1,145 @@
-"""Activation ranges of a FloatModel, measured on real sentences.
-
-Every observed tensor keeps its exact maximum per feature and a uniform random sample of its rows;
-any threshold (per tensor, per head, per channel) is computed from these afterwards.
-"""
+"""The text that a model is calibrated on, as token ids: sources, and their translations."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from int8ref.errors import UserError
 from int8ref.program.program import SourceFrame
-from weights_import.float_forward import teach
-from weights_import.float_model import CheckpointError, Float32, FloatModel
-from weights_import.float_search import batches, greedy, sample
+from int8ref.search.sampling import random_numbers
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
+from weights_import.float_search import greedy, sample
 from weights_import.id_batch import Ids
 from weights_import.processor import processor
+from weights_import.progress import Tell, silent
 
 _log = logging.getLogger("int8ref.weights_import")
 
 DATA = Path(__file__).parent / "data"
-LARGEST = 127
-BATCH = 16  # Teacher-forced logits of 16 sentences: 16 * length * vocabulary * 4 bytes.
-SAMPLE_VALUES = 1 << 23  # Of one tensor; wide ones, such as logits, keep fewer rows.
-BINS = 8192
-CANDIDATES = 2.0 ** -(np.arange(193) / 32)  # Thresholds tried, as a share of the maximum.
-COARSE = 8
-TINY, RAISED = 2.0**-100, 64
-"""Values below are counted as if they were larger by so many bits."""
-OWN_TEXTS, OWN_TOKENS = 100, 256
-"""Texts that a language model writes to be calibrated on, and the most tokens of each."""
+MOST_TOKENS = 8192
+"""The most tokens of a calibration text.  From a longer text, sentences are drawn."""
+OWN_TEXTS, OWN_TOKENS = 32, 128
+"""The number of texts that a language model writes for its calibration, and the most tokens of
+each."""
 
 
 class CalibrationError(UserError, ValueError):
-    """There is no text to calibrate on: the message says which, and what helps."""
+    """There is no text to calibrate on.  The message names the text and a solution."""
 
 
-@dataclass
-class Ranges:
-    """What the activations of a model were on the calibration text.
+@dataclass(frozen=True)
+class Calibration:
+    """A text to calibrate on.
 
-    maxima      name -> largest |x| of each feature, over all rows
-    samples     name -> [rows, features], a uniform sample of the rows
-    provenance  sha256 and size of the calibration text
+    sources     in their frame; empty lists for a decoder alone
+    targets     without `eos`
+    provenance  SHA-256 and size of the text
     """
 
-    maxima: dict[str, Float32] = field(default_factory=dict)
-    samples: dict[str, Float32] = field(default_factory=dict)
-    provenance: dict[str, str] = field(default_factory=dict)
-
-    def maximum(self, name: str) -> float:
-        """The largest |x| of a tensor; KeyError if it was never observed."""
-        return float(self.maxima[name].max())
-
-    def replace(self, name: str, sample: Float32) -> None:
-        """Put other rows in place of a tensor's sample; its maxima become theirs."""
-        self.samples[name] = sample
-        self.maxima[name] = np.abs(sample).max(axis=0, initial=0)
-
-    def clip(self, name: str, method: str = "mse", groups: int = 1) -> NDArray[np.float64]:
-        """The threshold T of symmetric int8 quantisation (step T / 127), one a group: [groups].
-
-        Features are grouped in blocks of equal size: groups = 1 is per tensor, groups = heads per
-        head, groups = features per channel.  Methods:
-
-        max             the largest |x|, over all rows
-        mse             minimises the mean of (x - step * clamp(round(x / step), -127, 127))^2,
-                        rounding and clipping error together, over the sample
-        percentile:P    the P-th percentile of |x| over the sample, for example percentile:99.99
-
-        A group that is zero throughout gets T = 0.  Raises ValueError on another method or on
-        groups that do not divide the features, KeyError on a name that was never observed.
-        """
-        maxima, sample = self.maxima[name], self.samples[name]
-        if groups < 1 or maxima.size % groups:
-            raise ValueError(f"{name}: {groups} groups do not divide {maxima.size} features")
-        if method == "max":
-            largest: Float32 = maxima.reshape(groups, -1).max(axis=1)
-            return largest.astype(np.float64)
-        blocks = [np.abs(block) for block in np.split(sample, groups, axis=1)]
-        if method == "mse":
-            return np.array([mse_threshold(block) for block in blocks])
-        kind, _, share = method.partition(":")
-        if kind == "percentile":
-            return np.array([np.percentile(block, float(share)) for block in blocks])
-        raise ValueError(f"unknown method {method!r} (known: max, mse, percentile:P)")
+    sources: list[list[int]]
+    targets: list[list[int]]
+    provenance: dict[str, str]
 
 
-class Collector:
-    """Collects Ranges; call it with a name and rows [rows, features] as often as rows appear.
-
-    All names draw the same keys, so the samples of tensors with equally many rows belong to the
-    same tokens.
-    """
-
-    def __init__(self, rows: int = 4096, seed: int = 0) -> None:
-        self.rows = rows
-        self._seed = seed
-        self._maxima: dict[str, Float32] = {}
-        self._samples: dict[str, _Sample] = {}
-
-    def __call__(self, name: str, x: Float32) -> None:
-        if name not in self._samples:
-            width = x.shape[1]
-            limit = max(1, min(self.rows, SAMPLE_VALUES // width))
-            self._maxima[name] = np.zeros(width, np.float32)
-            self._samples[name] = _Sample(limit, width, self._seed)
-        largest = self._maxima[name]
-        np.maximum(largest, np.maximum(x.max(axis=0), -x.min(axis=0)), out=largest)
-        self._samples[name].add(x)
-
-    def finish(self) -> Ranges:
-        """What has been collected; nothing can be added to it."""
-        samples = {name: self._samples.pop(name).finish() for name in list(self._samples)}
-        return Ranges(self._maxima, samples)
-
-
-class _Sample:
-    """A uniform sample of at most `limit` of all rows that were added.
-
-    Each row gets a random key, and the rows with the smallest keys stay, whatever the batches that
-    they came in.  Memory is taken once: a row that enters takes the place of one that leaves.
-    """
-
-    def __init__(self, limit: int, width: int, seed: int) -> None:
-        self._rows = np.empty((limit, width), np.float32)
-        self._keys = np.full(limit, np.inf)  # of an empty place: larger than any
-        self._ages = np.zeros(limit, np.int64)
-        self._added = 0
-        self._random = np.random.default_rng(seed)
-
-    def add(self, x: Float32) -> None:
-        keys = self._random.random(len(x))
-        entering = np.flatnonzero(keys < self._keys.max())
-        order = np.argsort(np.concatenate([self._keys, keys[entering]]), kind="stable")
-        limit = len(self._keys)
-        leaving, staying = order[limit:], order[:limit]
-        places = leaving[leaving < limit]
-        entering = entering[np.sort(staying[staying >= limit]) - limit]
-        self._rows[places] = x[entering]
-        self._keys[places] = keys[entering]
-        self._ages[places] = self._added + entering
-        self._added += len(x)
-
-    def finish(self) -> Float32:
-        """The rows, in the order in which they came."""
-        filled = np.flatnonzero(self._keys < np.inf)
-        return self._rows[filled[np.argsort(self._ages[filled])]]
-
-
-def mse_threshold(magnitudes: Float32) -> float:
-    """The T among CANDIDATES * max|x| of the least mean squared int8 quantisation error.
-
-    Every eighth candidate is tried first, then those around the best of these.
-    Values are first counted in BINS equal bins, and each bin stands for its mean.
-    """
-    magnitudes = magnitudes.ravel()
-    largest = float(magnitudes.max(initial=0))
-    if largest == 0:
-        return 0.0
-    if largest < TINY:  # whose inverse is not a float32
-        return mse_threshold(np.ldexp(magnitudes, RAISED)) * 2.0**-RAISED
-    bins = (magnitudes * ((BINS - 1) / largest)).astype(np.intp)
-    counts = np.bincount(bins)
-    filled = np.flatnonzero(counts)
-    counts = counts[filled]
-    means = np.bincount(bins, weights=magnitudes)[filled] / counts
-    near = COARSE * _best(means, counts, largest * CANDIDATES[::COARSE])
-    shares = CANDIDATES[max(0, near - COARSE + 1) : near + COARSE]
-    return float(largest * shares[_best(means, counts, largest * shares)])
-
-
-def _best(
-    magnitudes: NDArray[np.float64], counts: NDArray[np.intp], tried: NDArray[np.float64]
-) -> int:
-    """Index of the threshold of the least error."""
-    return int(np.argmin([_error(magnitudes, counts, threshold) for threshold in tried]))
-
-
-def _error(magnitudes: NDArray[np.float64], counts: NDArray[np.intp], threshold: float) -> float:
-    """Summed squared error of quantising to steps of threshold / 127, saturating at 127."""
-    step = threshold / LARGEST
-    quantised = np.minimum(np.rint(magnitudes / step), LARGEST)
-    return float(counts @ np.square(magnitudes - step * quantised))
-
-
-def calibrate(
+def calibration(
     model: FloatModel,
     sentences: Sequence[str] | Sequence[Ids],
-    rows: int = 4096,
-    seed: int = 0,
     positions: int = 512,
-) -> Ranges:
-    """Translates the sentences greedily, then observes a teacher-forced pass over the result.
+    tell: Tell = silent,
+) -> Calibration:
+    """Translate the sentences greedily; a decoder alone takes the sentences themselves.
 
-    Sentences are text, if the model has a tokenizer, or id lists in their frame; they are cut
-    to `positions` tokens, or as many as the model has positions for.  A decoder alone is observed
-    on the sentences themselves, one after another in pieces of so many tokens: at every position.
-    The digest in `provenance` is that of the lines, each closed by a newline (the file itself).
-    Where all translations are empty, which would show nothing of the decoder, they may not end.
-    Raises CalibrationError for no sentences, and CheckpointError where text finds no tokenizer.
+    Sentences are texts, if the model has a tokenizer, or lists of ids in their frame.  A source is
+    cut to `positions` tokens, or to the positions of the model.  A decoder alone reads the
+    concatenated sentences in pieces of this length, because then it shows its values at every
+    position.  If a text has more than MOST_TOKENS tokens, sentences are drawn by the random numbers
+    of `int8ref.search.sampling`.  The digest in `provenance` is the SHA-256 of the lines, each
+    closed by a newline: for most texts, of the file itself.  If all translations are empty, the
+    sentences are translated again without an end, because empty translations show nothing of the
+    decoder.  Raises CalibrationError without a sentence, and CheckpointError for text without a
+    tokenizer.
     """
     if not sentences:
         raise CalibrationError("no sentences to calibrate on")
     lines = [s if isinstance(s, str) else " ".join(map(str, s)) for s in sentences]
-    texts = isinstance(sentences[0], str)
-    whole = tokenize(model, lines) if texts else cast(Sequence[Ids], sentences)
-    most = min(positions, model.architecture.max_positions or positions)
-    follow = translated if model.architecture.encoder_layers else in_pieces
-    sources, targets = follow(model, whole, most)
-    collector = Collector(rows, seed)
-    for batch in batches([len(ids) for ids in sources], BATCH):
-        teach(model, [sources[i] for i in batch], [targets[i] for i in batch], collector)
-    ranges = collector.finish()
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
-    ranges.provenance = {
-        "calibration_sha256": digest,
-        "calibration_sentences": str(len(sentences)),
-    }
-    return ranges
+    most = min(positions, model.generation.max_positions or positions)
+    drawn = few(tokenize(model, sentences), most)
+    if model.translates:
+        sources, targets = translated(model, drawn, most, tell)
+    else:
+        sources, targets = in_pieces(drawn, most)
+    provenance = {"calibration_sha256": digest, "calibration_sentences": str(len(sentences))}
+    return Calibration(sources, targets, provenance)
+
+
+def few(sentences: list[list[int]], most: int) -> list[list[int]]:
+    """All sentences, or drawn sentences of at most MOST_TOKENS tokens in total.
+
+    At most `most` tokens count of each sentence.
+    """
+    lengths = np.array([min(len(ids), most) for ids in sentences], np.int64)
+    if int(lengths.sum()) <= MOST_TOKENS:
+        return sentences
+    order = np.argsort(random_numbers(0, range(len(sentences)), 1)[:, 0], kind="stable")
+    reached = np.cumsum(lengths[order])
+    count = max(1, int(np.searchsorted(reached, MOST_TOKENS, side="right")))
+    return [sentences[i] for i in np.sort(order[:count])]
 
 
 def translated(
-    model: FloatModel, sentences: Sequence[Ids], most: int
+    model: FloatModel, sentences: Sequence[Ids], most: int, tell: Tell = silent
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Sources of at most so many tokens, and their translations."""
-    sources = [cut(ids, model.architecture.frame, most) for ids in sentences]
-    room = model.architecture.max_positions or None
-    targets = [ids[: room and room - 1] for ids in greedy(model, sources)]
+    """Sources of at most `most` tokens, and their translations."""
+    generation = model.generation
+    sources = [cut(ids, generation.frame, most) for ids in sentences]
+    room = generation.max_positions or None
+    targets = [ids[: room and room - 1] for ids in greedy(model, sources, tell=tell)]
     if not any(targets):
         _log.warning(
             "every calibration sentence is translated into nothing; calibrating on translations"
             " that do not end before the length of their source"
         )
-        targets = greedy(model, sources, max_length_factor=1, ends=False)
+        targets = greedy(model, sources, max_length_factor=1, ends=False, tell=tell)
         targets = [ids[: room and room - 1] for ids in targets]
     return sources, targets
 
 
-def in_pieces(
-    model: FloatModel, sentences: Sequence[Ids], most: int
-) -> tuple[list[list[int]], list[list[int]]]:
-    """No sources, and the sentences in pieces of so many tokens, the start before each counted."""
+def in_pieces(sentences: Sequence[Ids], most: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Empty sources, and the sentences in pieces of `most` tokens, the start of each counted."""
     text = list(chain.from_iterable(sentences))
     pieces = [text[at : at + most - 1] for at in range(0, len(text), most - 1)]
     return [[] for _ in pieces], pieces
 
 
 def cut(ids: Ids, frame: SourceFrame, most: int) -> list[int]:
-    """A source in its frame, without its last tokens where it is longer than `most`."""
+    """A source in its frame, without its last tokens if it is longer than `most`."""
     own = ids[len(frame.before) : len(ids) - len(frame.after)]
     return frame.around(own[: most - frame.size])
 
 
-def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
+def tokenize(model: FloatModel, sentences: Sequence[str] | Sequence[Ids]) -> list[list[int]]:
     """Source ids of each sentence, in their frame, by the model's own SentencePiece tokenizer.
 
-    A decoder alone has no source: they are ids of its target then.
-
-    Raises CheckpointError if the model has none, a damaged one, or one that does not fit its
-    vocabulary.
+    A decoder alone has no source, so the ids are ids of its target.  Lists of ids stay unchanged.
+    Raises CheckpointError if the model has no tokenizer, a damaged tokenizer, or a tokenizer of
+    another vocabulary.
     """
-    architecture = model.architecture
-    side, vocabulary = "source", architecture.source_vocabulary
-    if not architecture.encoder_layers:
-        side, vocabulary = "target", architecture.target_vocabulary
+    texts = [sentence for sentence in sentences if isinstance(sentence, str)]
+    if len(texts) < len(sentences):
+        return [list(ids) for ids in sentences if not isinstance(ids, str)]
+    generation = model.generation
+    side, vocabulary = "source", generation.source_vocabulary
+    if not model.translates:
+        side, vocabulary = "target", generation.target_vocabulary
     if side not in model.tokenizers:
         raise CheckpointError(f"the model has no {side} tokenizer: pass id lists instead")
     try:
@@ -280,24 +147,26 @@ def tokenize(model: FloatModel, sentences: Sequence[str]) -> list[list[int]]:
     except CheckpointError as error:
         raise CheckpointError(f"{side} tokenizer: {error}") from None
     found = (reader.vocab_size(), reader.eos_id(), reader.unk_id())
-    special = architecture.eos, architecture.unk
-    if side == "source" and architecture.source_special is not None:
-        special = architecture.source_special
+    special = generation.eos, generation.unk
+    if side == "source" and generation.source_special is not None:
+        special = generation.source_special
     expected = (vocabulary, *special)
     if found != expected:
         raise CheckpointError(
             f"{side} tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
         )
-    return [architecture.frame.around(ids) for ids in reader.encode(list(sentences))]
+    return [generation.frame.around(ids) for ids in reader.encode(texts)]
 
 
-def own_text(model: FloatModel) -> list[list[int]]:
-    """What a decoder alone is calibrated on where there is no other text: texts that it writes, as
-    ids in their frame.  Raises CheckpointError where they are all empty."""
-    texts = sample(model, OWN_TEXTS, OWN_TOKENS)
+def own_text(model: FloatModel, tell: Tell = silent) -> list[list[int]]:
+    """Texts that a decoder alone writes for its calibration, as ids in their frame.
+
+    Raises CheckpointError if all texts are empty.
+    """
+    texts = sample(model, OWN_TEXTS, OWN_TOKENS, tell=tell)
     if not any(texts):
         raise CheckpointError("the model writes nothing to calibrate on")
-    return [model.architecture.frame.around(text) for text in texts]
+    return [model.generation.frame.around(text) for text in texts]
 
 
 def shipped_text(language: str) -> list[str]:

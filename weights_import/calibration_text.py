@@ -1,4 +1,4 @@
-"""The text that a model is calibrated on: which it is, and whether there is enough of it."""
+"""The choice of the calibration text, and a check that it is long enough."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ADVICE = "give a few hundred sentences like those to be translated"
 
 
 def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
-    """The sentences of a calibration file, or those that ship for a language; no blank lines.
+    """The sentences of a calibration file, or of the text that ships for a language.
 
-    Raises UserError where there are none, and for a line that is not UTF-8; `warn` is told of lines
-    that are too long.
+    The result has no blank lines.  Raises UserError for a file without sentences, and for a line
+    that is not UTF-8.  `warn` takes a message for each line that is too long.
     """
     if path is None:
         return shipped_text(primary(language))
@@ -36,20 +36,20 @@ def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
 
 
 def shortage(model: FloatModel, sentences: list[str], positions: int) -> str:
-    """What a text lacks, to be a text to calibrate this model on, of whose sources at most so many
-    `positions` are seen; empty where it lacks nothing.
+    """Why a text is too short or too strange to calibrate a model; empty for a good text.
 
-    Raises CheckpointError where the model has no tokenizer for it.
+    Calibration reads at most `positions` tokens of a source.  Raises CheckpointError if the model
+    has no tokenizer for the text.
     """
     different = list(dict.fromkeys(sentences))
-    architecture = model.architecture
+    generation = model.generation
     framed = tokenize(model, different)
-    most = positions if architecture.encoder_layers else 1 << 30
-    tokens = sum(min(len(ids), most) - architecture.frame.size for ids in framed)
+    most = positions if model.translates else 1 << 30
+    tokens = sum(min(len(ids), most) - generation.frame.size for ids in framed)
     if tokens < FEW_TOKENS:
         return f"only {counted(len(different), 'sentence')} of {counted(tokens, 'token')}"
-    special = architecture.source_special
-    unk = architecture.unk if special is None else special[1]
+    special = generation.source_special
+    unk = generation.unk if special is None else special[1]
     total, unknown = sum(map(len, framed)), sum(ids.count(unk) for ids in framed)
     if 3 * unknown > total:
         return f"{unknown} of its {total} tokens are unknown to the model, as in another language"

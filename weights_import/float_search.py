@@ -10,63 +10,93 @@ from numpy.typing import NDArray
 
 from int8ref.search.beam import Choices, SentenceSearch
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
+from int8ref.search.sampling import random_numbers
 from int8ref.spec.arithmetic import LOG_BITS
-from weights_import.float_forward import Observer, decode, encode, logits, start_state
-from weights_import.float_model import Float32, FloatModel
+from weights_import.arithmetic.distribution import drawn, log_probabilities
+from weights_import.float_model import FloatModel
+from weights_import.forward import decode, encode
 from weights_import.id_batch import Ids, check_sources
+from weights_import.progress import Tell, silent
+from weights_import.run import Memory, State, Weights
+from weights_import.tensors import Float32
+
+LOG2_E = 1.4426950408889634
+Choose = Callable[[Float32, NDArray[np.intp], int], NDArray[np.int64]]
+"""Tokens for logits [rows, vocabulary] of these sentences at a step."""
+Stepped = Callable[[int, int], object]
+"""Takes the number of steps of a batch, and of its sentences that have ended."""
 
 
 def greedy(
     model: FloatModel,
     sources: Sequence[Ids],
     max_length_factor: float | None = None,
-    observe: Observer | None = None,
-    batch_size: int = 64,
+    batch_size: int = 128,
     ends: bool = True,
+    tell: Tell = silent,
 ) -> list[list[int]]:
-    """The likeliest token at every step, until `eos`; ties go to the smallest id.  Without `ends`,
-    `eos` is never chosen, and only the greatest length ends a translation.
+    """The likeliest token at every step, until `eos`; ties go to the smallest id.
 
-    Sources are in their frame; translations come in the order of the sources, without `eos`.
-    A source of n tokens takes at most max(1, floor(max_length_factor * n)) steps (default: the
-    architecture's factor), the one that predicts `eos` counted.  Marian multiplies by the longest
-    source of the batch instead, so that there the limit depends on the neighbours.
+    Sources are in their frame.  Translations come in the order of the sources, without `eos`.  A
+    source of n tokens takes at most max(1, floor(max_length_factor * n)) steps, the prediction of
+    `eos` counted.  The default is the factor of the model.  Marian multiplies by the longest source
+    of the batch instead, so its limit depends on the other sentences.  Without `ends`, `eos` is
+    never chosen, and only the greatest length ends a translation.  `tell` takes the number of
+    sentences that are done, and the number of all.
     """
     check_sources(model, sources)
     translations: list[list[int]] = [[] for _ in sources]
-    choose = likeliest if ends else partial(likeliest, but=model.architecture.eos)
+    choose = _likeliest if ends else partial(_likeliest, but=model.generation.eos)
+    weights = Weights(model.tensors, keep=True)
+    done = 0
     for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
         limits = _limits(model, chosen, max_length_factor)
-        found = _follow(model, chosen, limits, choose, observe)
+        stepped = partial(_ended, tell, done, len(sources))
+        memory = encode(model, chosen, weights)
+        found = _follow(model, weights, memory, limits, choose, stepped)
         for i, translation in zip(batch, found, strict=True):
             translations[i] = translation
+        done += len(batch)
     return translations
 
 
-def sample(model: FloatModel, count: int, length: int, seed: int = 0) -> list[list[int]]:
-    """Texts that a decoder alone writes, of so many tokens at most: each token is drawn by its
-    probability.  The same for the same seed, on one machine."""
-    random = np.random.default_rng(seed)
+def sample(
+    model: FloatModel, count: int, length: int, seed: int = 0, tell: Tell = silent
+) -> list[list[int]]:
+    """Texts of at most `length` tokens that a decoder alone writes.
 
-    def drawn(scores: Float32) -> NDArray[np.int64]:
-        weights = np.exp(scores - scores.max(axis=-1, keepdims=True), dtype=np.float64)
-        reached = weights.cumsum(axis=-1)
-        found: NDArray[np.int64] = (
-            reached > random.random((len(scores), 1)) * reached[:, -1:]
-        ).argmax(axis=-1)
-        return found
+    Each token is drawn by its probability, with the random numbers of `int8ref.search.sampling`.
+    `tell` takes the number of steps that are done, and the greatest number.
+    """
+    most = min(length, model.generation.max_positions or length)
+    random = random_numbers(seed, range(count), most)
 
-    most = min(length, model.architecture.max_positions or length)
-    return _follow(model, [[]] * count, np.full(count, most), drawn, None)
+    def choose(logits: Float32, sentences: NDArray[np.intp], step: int) -> NDArray[np.int64]:
+        return drawn(logits, random[sentences, step])
+
+    sources: list[list[int]] = [[]] * count
+    memory = encode(model, sources)
+    weights = Weights(model.tensors, keep=True)
+
+    def stepped(step: int, ended: int) -> None:
+        tell(step, most)
+
+    return _follow(model, weights, memory, np.full(count, most), choose, stepped)
 
 
-def likeliest(scores: Float32, but: int | None = None) -> NDArray[np.int64]:
+def _ended(tell: Tell, before: int, total: int, step: int, ended: int) -> None:
+    """Tell the progress of a batch, before which some sentences were done."""
+    tell(before + ended, total)
+
+
+def _likeliest(
+    logits: Float32, sentences: NDArray[np.intp], step: int, but: int | None = None
+) -> NDArray[np.int64]:
     """The token of the largest logit of each row, `but` for one."""
     if but is not None:
-        scores = scores.copy()
-        scores[:, but] = -np.inf
-    found: NDArray[np.int64] = scores.argmax(axis=-1)
+        logits[:, but] = -np.inf
+    found: NDArray[np.int64] = logits.argmax(axis=-1)
     return found
 
 
@@ -75,17 +105,19 @@ def beam(
     sources: Sequence[Ids],
     options: BeamOptions,
     max_length_factor: float | None = None,
-    batch_size: int = 32,
+    batch_size: int = 128,
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each source by the rules of `int8ref.search.beam`; limits as above.
 
-    Log-probabilities are those of the float logits, rounded to the units that the rules count in.
+    Log-probabilities come from the float logits.  They are rounded to the unit of the rules.
     """
     check_sources(model, sources)
     hypotheses: list[list[Hypothesis]] = [[] for _ in sources]
+    weights = Weights(model.tensors, keep=True)
     for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
-        found = _beam_batch(model, chosen, _limits(model, chosen, max_length_factor), options)
+        limits = _limits(model, chosen, max_length_factor)
+        found = _beam_batch(model, weights, encode(model, chosen, weights), limits, options)
         for i, best in zip(batch, found, strict=True):
             hypotheses[i] = best
     return hypotheses
@@ -99,52 +131,54 @@ def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
 
 
 def _limits(model: FloatModel, sources: Sequence[Ids], factor: float | None) -> NDArray[np.int64]:
-    factor = model.architecture.max_length_factor if factor is None else factor
+    factor = model.generation.max_length_factor if factor is None else factor
     limits = np.array([max(1, int(factor * len(source))) for source in sources])
-    most = model.architecture.max_positions
+    most = model.generation.max_positions
     return limits.clip(max=most) if most else limits
 
 
 def _follow(
     model: FloatModel,
-    sources: Sequence[Ids],
+    weights: Weights,
+    memory: Memory,
     limits: NDArray[np.int64],
-    choose: Callable[[Float32], NDArray[np.int64]],
-    observe: Observer | None,
+    choose: Choose,
+    stepped: Stepped,
 ) -> list[list[int]]:
-    """One batch, along the tokens chosen by their logits; a sentence leaves it as soon as it is
-    finished."""
-    memory = encode(model, sources, observe)
-    state = start_state(model, len(sources))
-    translations: list[list[int]] = [[] for _ in sources]
-    alive = np.arange(len(sources))
-    previous = np.full((len(sources), 1), model.architecture.start, np.int64)
+    """One batch, along the tokens that `choose` takes; a finished sentence leaves the batch."""
+    state = State()
+    translations: list[list[int]] = [[] for _ in limits]
+    alive = np.arange(len(limits))
+    previous = np.full(len(limits), model.generation.start, np.int64)
     while alive.size:
-        x, state = decode(model, memory, state, previous, observe=observe)
-        best = choose(logits(model, x[:, -1]))
-        going = best != model.architecture.eos
+        best = choose(decode(model, memory, state, previous, weights), alive, state.position - 1)
+        going = best != model.generation.eos
         for i, token in zip(alive[going], best[going], strict=True):
             translations[i].append(int(token))
         going &= state.position < limits[alive]
         if not going.all():
             rows = np.flatnonzero(going)
             memory, state = memory.select(rows), state.select(rows)
-        alive, previous = alive[going], best[going, None]
+        alive, previous = alive[going], best[going]
+        stepped(state.position, len(limits) - alive.size)
     return translations
 
 
 def _beam_batch(
-    model: FloatModel, sources: Sequence[Ids], limits: NDArray[np.int64], options: BeamOptions
+    model: FloatModel,
+    weights: Weights,
+    memory: Memory,
+    limits: NDArray[np.int64],
+    options: BeamOptions,
 ) -> list[list[Hypothesis]]:
     """One batch, a row a live hypothesis."""
-    memory, state = encode(model, sources), start_state(model, len(sources))
-    searches = [SentenceSearch(model.architecture.eos, int(n), options) for n in limits]
-    sentence = np.arange(len(sources))
+    state = State()
+    searches = [SentenceSearch(model.generation.eos, int(n), options) for n in limits]
+    sentence = np.arange(len(limits))
     seen = memory
-    previous = np.full((len(sources), 1), model.architecture.start, np.int64)
+    previous = np.full(len(limits), model.generation.start, np.int64)
     while sentence.size:
-        x, state = decode(model, seen, state, previous)
-        followers = _choices(logits(model, x[:, -1]), options.beam_size)
+        followers = _choices(decode(model, seen, state, previous, weights), options.beam_size)
         rows: list[int] = []
         for s in dict.fromkeys(sentence.tolist()):
             here = np.flatnonzero(sentence == s)
@@ -154,19 +188,19 @@ def _beam_batch(
             seen = memory.select(sentence[rows])
         sentence = sentence[rows]
         live = [path.ids[-1] for s in dict.fromkeys(sentence.tolist()) for path in searches[s].live]
-        previous = np.array(live, np.int64)[:, None]
+        previous = np.array(live, np.int64)
     return [search.best() for search in searches]
 
 
-def _choices(scores: Float32, count: int) -> list[Choices]:
+def _choices(logits: Float32, count: int) -> list[Choices]:
     """The tokens of the largest logits of each row and their log-probabilities, best first."""
-    largest = scores.max(axis=1, keepdims=True)
-    norms = largest + np.log(np.exp(scores - largest).sum(axis=1, keepdims=True))
-    count = min(count, scores.shape[1])
+    count = min(count, logits.shape[1])
     found: list[Choices] = []
-    for row, norm in zip(scores, norms, strict=True):
+    for row, told in zip(logits, log_probabilities(logits), strict=True):
         top = np.argpartition(-row, count - 1)[:count]
-        top = top[np.lexsort((top, -row[top]))]
-        gains = np.rint((row[top] - norm) * np.log2(np.e) * 2**LOG_BITS)
+        least = row[top].min()
+        top = np.flatnonzero(row >= least)  # all that are as large as the last one
+        top = top[np.lexsort((top, -row[top]))][:count]
+        gains = np.rint(told[top] * LOG2_E * 2**LOG_BITS)
         found.append([(int(t), min(int(gain), 0)) for t, gain in zip(top, gains, strict=True)])
     return found

@@ -1,34 +1,23 @@
-"""A batch of token id lists: what a FloatModel takes, and how it is padded."""
+"""Checks of token ids for a float model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from weights_import.float_model import FloatModel
 
 Ids = Sequence[int]
-Mask = NDArray[np.bool_]
-
-
-def pad(sequences: Sequence[Ids]) -> tuple[NDArray[np.int64], Mask]:
-    """Ids [batch, longest] filled up with 0, and the mask of the real ones."""
-    lengths = np.array([len(sequence) for sequence in sequences])
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.zeros(mask.shape, np.int64)
-    ids[mask] = np.concatenate([np.asarray(s, np.int64) for s in sequences])
-    return ids, mask
 
 
 def check_sources(model: FloatModel, sources: Sequence[Ids]) -> None:
-    """Raises ValueError on an id outside the vocabulary, or a source without its frame or without
-    any token; on one that is not empty, where the model takes none."""
-    architecture = model.architecture
-    check_ids("source", sources, architecture.source_vocabulary)
-    before, after = map(list, (architecture.frame.before, architecture.frame.after))
-    for i, source in enumerate(sources) if architecture.encoder_layers else ():
+    """Raises ValueError for an id outside the vocabulary, and for a source without its frame.
+
+    The sources of a decoder alone must be empty.
+    """
+    frame = model.generation.frame
+    check_ids("source", sources, model.generation.source_vocabulary)
+    before, after = list(frame.before), list(frame.after)
+    for i, source in enumerate(sources) if model.translates else ():
         inner = list(source)[len(before) : len(source) - len(after)]
         if not source or list(source) != [*before, *inner, *after]:
             raise ValueError(f"source {i} is not framed by {before} and {after}")

@@ -16,13 +16,15 @@ SCRIPT = re.compile(r"[A-Za-z]{4}")  # ISO 15924
 REGION = re.compile(r"[A-Za-z]{2}|[0-9]{3}")  # ISO 3166-1, UN M.49
 VARIANT = re.compile(r"[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}")
 UPPER = re.compile(r"[A-Z]{2}|[0-9]{3}")
-"""A region that a hyphen may join to a language in lower case: a language would be in lower case
-too."""
+"""A region that a hyphen may join to a language in lower case, because a second language would be
+in lower case too."""
 
 
 def codes_of(parts: Sequence[str]) -> tuple[str, ...]:
-    """The codes that a text, split at its hyphens, consists of, in BCP 47's writing; none where a
-    part is of no code."""
+    """The codes in the parts between the hyphens of a text, as BCP 47 writes them.
+
+    The result is empty if a part belongs to no code.
+    """
     groups: list[list[str]] = []
     for part in parts:
         first, *rest = part.split("_")
@@ -37,16 +39,20 @@ def codes_of(parts: Sequence[str]) -> tuple[str, ...]:
 
 
 def pair_in(name: str) -> tuple[str, ...]:
-    """Source and target as the name of a model tells them, such as en-pt; none where it is another
-    name, such as my-new-model, whose last part could be a variant."""
+    """Source and target in the name of a model, such as en-pt.
+
+    The result is empty for another name, such as my-new-model, whose last part could be a variant.
+    """
     found = codes_of(name.split("-"))
     plain = len(found) == 2 and not any(map(VARIANT.fullmatch, re.split("[-_]", name)))
     return found if plain else ()
 
 
 def code(subtags: Sequence[str]) -> str:
-    """A code of these subtags: a language, and perhaps script, region and variants; empty for what
-    is none."""
+    """The code of subtags: a language, and perhaps a script, a region and variants.
+
+    The result is empty for other subtags.
+    """
     language, *rest = subtags
     if not LANGUAGE.fullmatch(language):
         return ""

@@ -1,4 +1,4 @@
-"""Weights that leave no bits to the others of their tensor."""
+"""Single weights that are much larger than all others of their tensor."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from weights_import.float_model import Float32, FloatModel
+from weights_import.arithmetic.sums import sum_of_squares
+from weights_import.float_model import FloatModel
+from weights_import.tensors import Float32
 
 LARGEST_RATIO = 1000.0
-"""Of the largest weight to the root mean square of the others, without a warning; it is below 100
-in trained matrices."""
+"""The largest ratio without a warning: the largest weight over the root mean square of the others.
+In trained matrices it is below 100."""
 
 
 def outliers(model: FloatModel) -> Iterator[str]:
-    """A warning for every tensor in which one weight is so large that integers of 8 bits may not
-    hold the others beside it: the importer keeps the large one.
+    """A warning for every tensor with one weight that is much larger than the others.
 
-    Biases and gains are taken to be about 1 at least.  A bias of the output may be anything.
+    The importer keeps the large weight, so 8 bits may not hold the others beside it.  Biases and
+    gains count as 1 at least.  The bias of the output may be anything.
     """
-    tensors = {id(x): (name, x) for name, x in model.tensors.items() if name != "output.bias"}
-    for name, tensor in sorted(tensors.values(), key=lambda named: named[0]):
+    tensors = model.tensors
+    names = {id(tensors.stored(name)): name for name in tensors if name != "output.bias"}
+    for name in sorted(names.values()):
+        tensor = tensors[name]
         at, others = beside_the_largest(tensor)
         usual = max(others, 1.0) if tensor.ndim == 1 else others
         if usual and abs(float(tensor[at])) > LARGEST_RATIO * usual:
@@ -32,12 +36,12 @@ def outliers(model: FloatModel) -> Iterator[str]:
 
 
 def beside_the_largest(tensor: Float32) -> tuple[tuple[int, ...], float]:
-    """Where the largest magnitude is, and the root mean square of the rest, 0 where that is 0."""
+    """The place of the largest magnitude, and the root mean square of the others."""
     sizes = np.abs(tensor)
     at = tuple(map(int, np.unravel_index(sizes.argmax(), sizes.shape)))
     sizes[at] = 0
     second = float(sizes.max())
     if not second:
         return at, 0.0
-    shares = sizes / np.float32(second)
-    return at, second * float(np.sqrt(np.square(shares).mean()))
+    shares = (sizes / np.float32(second)).ravel().astype(np.float64)
+    return at, second * float(np.sqrt(sum_of_squares(shares) / shares.size))

@@ -8,42 +8,51 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.shapes import EOS, POSITIONS, SHAPES, UNK, Shape, random_batch
 from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import Model, Tokenizer, save
-from weights_import.calibrate import calibrate
-from weights_import.float_model import Architecture, Float32, FloatModel
-from weights_import.lower import Options, lower
+from weights_import.calibrate import calibration
+from weights_import.composer import Composer, Normed
+from weights_import.float_model import FloatModel, Generation
+from weights_import.lower import lower
+from weights_import.lowering.options import LoweringOptions
+from weights_import.sources import encoder_decoder
+from weights_import.tensors import Float32
 
 SENTENCES, LENGTH = 8, 16
 
 
-def architecture(shape: Shape) -> Architecture:
-    """Return the architecture of a shape for the importer."""
-    same: dict[str, Any] = {
-        name: getattr(shape, name)
-        for name in (
-            "d_model", "heads", "d_ffn", "encoder_layers", "decoder_layers", "decoder_cell",
-        )
-    }  # fmt: skip
-    return Architecture(
-        **same,
-        norm="l2",
-        norm_position="post",
-        norm_epsilon=1e-5,
-        attention="softmax",
-        activation="relu",
-        embedding_scale=shape.d_model**0.5,
+def float_model(shape: Shape, weights: dict[str, Float32]) -> FloatModel:
+    """Return the model of a shape with these weights."""
+    composer = Composer(weights.get, shape.d_model, Normed("l2", 1e-5))
+    logits = encoder_decoder.compose(composer, architecture(shape))
+    program, tensors = composer.finish(logits, weights.keys() - composer.tensors.keys())
+    generation = Generation(
         start=-1,
         eos=EOS,
         unk=UNK,
         source_vocabulary=shape.vocabulary,
         target_vocabulary=shape.vocabulary,
-        max_length_factor=1.0,
+    )
+    return FloatModel(program, tensors, generation)
+
+
+def architecture(shape: Shape) -> encoder_decoder.Shape:
+    """Return a shape as the importer describes it."""
+    return encoder_decoder.Shape(
+        d_model=shape.d_model,
+        heads=shape.heads,
+        d_ffn=shape.d_ffn,
+        encoder_layers=shape.encoder_layers,
+        decoder_layers=shape.decoder_layers,
+        activation="relu",
+        source_vocabulary=shape.vocabulary,
+        target_vocabulary=shape.vocabulary,
+        embedding_scale=shape.d_model**0.5,
+        recurrent=shape.decoder_cell == "ssru",
     )
 
 
@@ -54,10 +63,10 @@ def lowered(name: str, weights: dict[str, Float32]) -> tuple[FloatModel, Model]:
     """
     shape = SHAPES[name]
     tensors = {tensor: array for tensor, array in weights.items() if tensor != "positions"}
-    model = FloatModel(architecture(shape), tensors)
-    model.validate()
-    ranges = calibrate(model, random_batch(shape, SENTENCES, LENGTH))
-    program, constants = lower(model, ranges, Options(positions=POSITIONS))
+    model = float_model(shape, tensors)
+    text = calibration(model, random_batch(shape, SENTENCES, LENGTH))
+    options = LoweringOptions(positions=POSITIONS)
+    program, constants = lower(model, text.sources, text.targets, options)
     none = Tokenizer("sentencepiece", b"none")
     provenance = {"origin": "random numbers"}
     return model, Model(name, ("und", "und"), program, constants, none, none, provenance)

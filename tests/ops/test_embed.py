@@ -17,7 +17,7 @@ from int8ref.reference.embed import Embed, embed
 from int8ref.reference.sinusoids import QUARTER, sinusoids
 from int8ref.spec.scope import ProgramError
 from tests.ops.cases import Array, Case, integers, run_reference
-from weights_import.oscillator import wave
+from weights_import.lowering.oscillator import wave
 
 
 @st.composite

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from weights_import.float_forward import forced
 from weights_import.float_model import FloatModel
+from weights_import.forward import forced
 
 
 def log_probabilities(
@@ -17,5 +17,5 @@ def log_probabilities(
     (found,) = forced(model, [source], [target])
     logits = found.astype(np.float64)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    path = [*target, model.architecture.eos]
+    path = [*target, model.generation.eos]
     return [float(p) for p in logits[range(len(path)), path]]

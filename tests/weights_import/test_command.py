@@ -27,8 +27,9 @@ from tests.helpers.models import sentencepiece_model
 from tests.helpers.processes import TIMEOUT
 from weights_import import __main__ as importer
 from weights_import import sources
-from weights_import.__main__ import legal_name, main
-from weights_import.scale_propagation import LoweringError
+from weights_import.__main__ import main
+from weights_import.errors import LoweringError
+from weights_import.output import legal_name
 
 Errors = pytest.CaptureFixture[str]
 

@@ -23,8 +23,10 @@ from int8ref.program.program import SourceFrame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 from weights_import.float_search import greedy
+from weights_import.operations.heads import Heads
 from weights_import.sources import ctranslate2_transformer
 
 SOURCE, TARGET = "abcha gd", "ABCGA"
@@ -112,7 +114,7 @@ SCORES = {
 def scores(model: FloatModel) -> list[float]:
     """Return log P of TARGET.  The id of a character is its place in the list."""
     target = [tiny.TARGET.index(character) for character in TARGET]
-    around = model.architecture.frame.around
+    around = model.generation.frame.around
     source = around([tiny.SOURCE.index(character) for character in SOURCE])
     return log_probabilities(model, source, target)
 
@@ -125,12 +127,15 @@ def test_log_probabilities_are_those_of_ctranslate2(case: str, tmp_path: Path) -
 
 def test_what_a_model_says_of_itself(tmp_path: Path) -> None:
     tiny.write(tmp_path)
-    found = sources.read(tmp_path).architecture
-    assert (found.heads, found.encoder_layers, found.decoder_layers) == (2, 2, 2)
+    model = sources.read(tmp_path)
+    made, found = model.program.producers(), model.generation
+    for stack in ("encoder", "decoder"):
+        assert made[f"{stack}.1.self.context"].heads == Heads(2, 4, 2)
+        assert f"{stack}.2.self.context" not in made
     assert (found.eos, found.unk, found.start, found.source_special) == (2, 0, 1, (1, 2))
     assert found.source_frame == SourceFrame()
     tiny.write(tmp_path, config={"add_source_bos": True, "add_source_eos": True})
-    assert sources.read(tmp_path).architecture.frame == SourceFrame((0,), (1,))
+    assert sources.read(tmp_path).generation.frame == SourceFrame((0,), (1,))
 
 
 @pytest.mark.parametrize(("layer", "warned"), [(-1, False), (1, False), (0, True), (-2, True)])
@@ -144,8 +149,8 @@ def test_alignment_by_another_layer_is_told(layer: int, warned: bool, tmp_path: 
 def test_matrices_with_an_alias_are_one(tmp_path: Path) -> None:
     for case in ("tied", "tied int8"):
         tiny.write(tmp_path, **CASES[case])
-        found = sources.read(tmp_path).tensors
-        assert found["output.weight"] is found["target_embedding"]
+        stored = sources.read(tmp_path).tensors.stored
+        assert stored("output.weight") is stored("target_embedding")
 
 
 def test_text_to_text_by_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,7 +227,7 @@ def test_forms_of_a_vocabulary(tmp_path: Path) -> None:
     tiny.write(tmp_path, content)
     listed = json.dumps([piece for piece in tiny.SOURCE if piece != "<unk>"])
     found = sources.read(vocabulary(tmp_path, "source_vocabulary.json", listed))
-    assert found.architecture.source_special == (1, len(tiny.SOURCE) - 1)
+    assert found.generation.source_special == (1, len(tiny.SOURCE) - 1)
 
 
 @pytest.mark.parametrize(

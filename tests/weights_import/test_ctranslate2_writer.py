@@ -18,7 +18,8 @@ from int8ref.files.model_file import load
 from int8ref.program.program import SourceFrame
 from weights_import import sources
 from weights_import.__main__ import main
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 
 SOURCE, TARGET = list("abcha"), list("bcdab")
 AROUND = {
@@ -39,7 +40,7 @@ def ids(tokens: list[str]) -> list[int]:
 
 
 def found(model: FloatModel) -> list[float]:
-    return log_probabilities(model, model.architecture.frame.around(ids(SOURCE)), ids(TARGET))
+    return log_probabilities(model, model.generation.frame.around(ids(SOURCE)), ids(TARGET))
 
 
 @pytest.mark.parametrize("quantisation", real.QUANTISATIONS)
@@ -50,7 +51,7 @@ def test_it_computes_what_ctranslate2_computes(
     folder = real.write(tmp_path, kind, quantisation)
     model = sources.read(folder)
     before, after = AROUND[kind]
-    frame = model.architecture.frame
+    frame = model.generation.frame
     assert (list(frame.before), list(frame.after)) == (ids(before), ids(after))
     source = SOURCE if kind in ADDED else [*before, *SOURCE, *after]
     wanted = real.scores(folder, source, TARGET)

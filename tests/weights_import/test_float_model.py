@@ -1,82 +1,93 @@
-"""Architecture and tensor declarations."""
+"""Float models: how they generate, and what is inconsistent."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
+import every_kind
 import numpy as np
 import pytest
 import tiny_marian as tiny
 
-from weights_import.float_model import CheckpointError, declare
+from int8ref.program.program import SourceFrame
+from weights_import.errors import CheckpointError
+from weights_import.float_model import Generation
+from weights_import.tensors import Stored, Tensors
 
 
-def test_everything_unsupported_is_told_at_once() -> None:
+def test_everything_inconsistent_is_told_at_once() -> None:
     changes: dict[str, Any] = {
-        "decoder_cell": "gru", "norm": "batch", "norm_position": "sandwich",
-        "attention": "linear", "activation": "tanh", "heads": 3, "eos": 11, "start": -2,
-        "encoder_layers": -1, "decoder_layers": 0, "degree": 7, "max_positions": -1,
+        "eos": 11, "unk": -1, "start": -2, "max_positions": -1, "target_prefix": (4, 11),
     }  # fmt: skip
     with pytest.raises(CheckpointError) as caught:
-        replace(tiny.ARCHITECTURE, **changes)
+        replace(tiny.GENERATION, **changes)
     for name, value in changes.items():
         assert f"{name}={value!r}" in str(caught.value)
+    assert "source tokens [11] are outside a vocabulary of 11" in str(caught.value)
 
 
-@pytest.mark.parametrize("d_model", [0, -4, 2, 7])
-def test_positions_need_an_even_width(d_model: int) -> None:
-    with pytest.raises(CheckpointError, match=f"d_model={d_model}"):
-        replace(tiny.ARCHITECTURE, d_model=d_model, heads=1)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target_vocabulary": 0}, "target_vocabulary=0 is not positive"),
+        ({"source_vocabulary": -1}, "source_vocabulary=-1 is negative"),
+        ({"source_vocabulary": 1}, "unk=1 is outside a vocabulary of 1"),
+        ({"source_frame": SourceFrame((3,), (12,))}, r"source tokens \[3, 12\] are outside"),
+        ({"source_special": (4, 11)}, r"source tokens \[0, 4, 11\] are outside"),
+        ({"start": 11}, "start=11 is outside a vocabulary of 11"),
+    ],
+)
+def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        replace(tiny.GENERATION, **changes)
 
 
-def test_validate_lists_every_bad_tensor() -> None:
-    model = tiny.random_model(0)
-    model.validate()
-    del model.tensors["output.bias"], model.tensors["decoder.0.ssru.cell.bias"]
-    model.validate()
-    del model.tensors["output.weight"]
-    model.tensors["extra"] = np.zeros(3, np.float32)
-    model.tensors["source_embedding"] = model.tensors["source_embedding"].T
-    model.tensors["encoder.1.ffn.norm.gain"] = np.ones(8)  # type: ignore[assignment]
-    model.tensors["encoder.0.ffn.norm.gain"][2] = np.inf
-    with pytest.raises(CheckpointError) as caught:
-        model.validate()
-    for part in (
-        "5 bad tensors",
-        "missing output.weight [11, 8]",
-        "unused extra [3]",
-        "wrong shape source_embedding [8, 11], expected [11, 8]",
-        "wrong type encoder.1.ffn.norm.gain float64",
-        "not finite encoder.0.ffn.norm.gain",
-    ):
-        assert part in str(caught.value)
+def test_special_tokens_of_the_source_free_those_of_the_target() -> None:
+    made = replace(tiny.GENERATION, eos=10, source_vocabulary=4, source_special=(2, 3),
+                   source_frame=SourceFrame((), (2,)))  # fmt: skip
+    assert made.frame.around([1]) == [1, 2]
 
 
-def test_declared_names_of_a_layer() -> None:
-    names = declare(tiny.ARCHITECTURE)
-    assert len(names) == 4 + 2 * 16 + 2 * (6 + 10 + 6)
-    assert names["encoder.1.ffn.inner.weight"].shape == (12, 8)
-    assert [name for name, tensor in names.items() if not tensor.required] == [
-        "decoder.0.ssru.cell.bias", "decoder.1.ssru.cell.bias", "output.bias",
-    ]  # fmt: skip
+def test_the_frame_of_a_source_is_its_end() -> None:
+    assert tiny.GENERATION.frame == SourceFrame(after=(0,))
+    assert Generation(0, 5, 1, 11).frame.around([4, 4]) == [4, 4, 5]
 
 
-def test_position_table() -> None:
-    table = tiny.random_model(0).position_table("source", 40)
-    assert table.shape == (40, 8)
-    assert table.dtype == np.float32
-    for position in range(40):
-        for i in range(4):
-            angle = position * 10000 ** (-i / 3)
-            assert table[position, i] == pytest.approx(math.sin(angle), abs=1e-6)
-            assert table[position, 4 + i] == pytest.approx(math.cos(angle), abs=1e-6)
+@pytest.mark.parametrize("kind", every_kind.KINDS)
+def test_what_the_decoder_reads_of_the_encoder(kind: str) -> None:
+    model = every_kind.random_model(kind)
+    alone = kind in every_kind.LLAMAS or "decoder" in kind
+    assert model.translates is not alone
+    parts = [] if alone else ["0.cross.key", "0.cross.value", "1.cross.key", "1.cross.value"]
+    assert model.memory_values == {f"decoder.{part}" for part in parts}
 
 
-def test_a_message_is_one_line_of_printable_characters() -> None:
-    """Names of a file may contain line feeds, terminal escapes or half a surrogate pair."""
-    told = str(CheckpointError("unused a\nb\x1b[31m\ud800 \u00e9" + "x" * 10_000))
-    assert told.startswith("unused a\\nb\\x1b[31m\\ud800 \u00e9xxx")
-    assert told.isprintable()
-    assert len(told) < 9000
+def test_tied_tensors_count_once_and_are_read_anew() -> None:
+    reads = []
+
+    def read() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        reads.append(0)
+        return np.ones((3, 4), np.float32)
+
+    table = Stored("table", (3, 4), read)
+    tensors = Tensors({"source_embedding": table, "output.weight": table})
+    tensors["output.bias"] = np.zeros(3, np.float32)
+    assert tensors.nbytes == 4 * (12 + 3)
+    assert tensors.shape("output.weight") == (3, 4)
+    assert not reads
+    assert tensors["source_embedding"].sum() == tensors["output.weight"].sum() == 12
+    assert len(reads) == 2
+    turned = table.changed((4, 3), np.transpose)
+    assert turned.shape == turned.read().shape == (4, 3)
+
+
+def test_a_copy_of_tensors_leaves_them_alone() -> None:
+    tensors = Tensors({"a": np.zeros(3, np.float32), "b": np.zeros(2, np.float32)})
+    copy = tensors.copy()
+    copy["a"] = np.ones(3, np.float32)
+    del copy["b"]
+    assert tensors["a"].tolist() == [0, 0, 0]
+    assert [*tensors] == ["a", "b"]
+    assert [*copy] == ["a"]
+    assert "b" not in copy

@@ -25,7 +25,7 @@ from int8ref.program.program import SourceFrame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.float_search import greedy
 from weights_import.sources import hugging_face_bart
 
@@ -52,7 +52,7 @@ def write(folder: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize("case", CHANGES)
 def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) -> None:
     model = sources.read(write(tmp_path, **CHANGES[case]))
-    assert model.architecture.frame == SourceFrame((1,), (2,))
+    assert model.generation.frame == SourceFrame((1,), (2,))
     np.testing.assert_allclose(log_probabilities(model, SOURCE, TARGET), SCORES[case], atol=2e-5)
 
 
@@ -78,7 +78,7 @@ def test_other_matrices_for_source_target_and_output(tmp_path: Path) -> None:
 
 
 def test_a_tied_matrix_may_have_one_of_its_names_alone(tmp_path: Path) -> None:
-    wanted = sources.read(write(tmp_path)).tensors
+    wanted = dict(sources.read(write(tmp_path)).tensors)
     content = tiny.bart_tensors()
     content["model.decoder.embed_tokens.weight"] = content.pop("model.shared.weight")
     found = sources.read(tiny.write(tmp_path, content, **tiny.BART)).tensors
@@ -100,9 +100,9 @@ def test_the_token_that_a_search_forces_begins_translations(tmp_path: Path) -> N
         ({"forced_bos_token_id": 7}, (7,)),
     ):
         model = sources.read(write(tmp_path, **changes))
-        assert model.architecture.target_prefix == prefix
+        assert model.generation.target_prefix == prefix
     (tmp_path / "generation_config.json").write_text('{"forced_bos_token_id": 9}')
-    assert sources.read(tmp_path).architecture.target_prefix == (9,)
+    assert sources.read(tmp_path).generation.target_prefix == (9,)
     assert tmp_path / "generation_config.json" in sources.files(tmp_path)
     (tmp_path / "generation_config.json").write_text('{"forced_bos_token_id": "x"}')
     with pytest.raises(CheckpointError, match="forced_bos_token_id"):
@@ -112,7 +112,7 @@ def test_the_token_that_a_search_forces_begins_translations(tmp_path: Path) -> N
 def test_the_configuration_may_have_the_name_of_the_checkpoint(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "config.json").rename(tmp_path / "model_config.json")
-    assert sources.read(path).architecture.embedding_norm
+    assert "encoder.embedding_norm" in sources.read(path).program.producers()
     assert [file.name for file in sources.files(tmp_path)] == [path.name, "model_config.json"]
 
 

@@ -21,7 +21,9 @@ from tiny_training import tokenizer
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
+from weights_import.operations.attention import Attention
 from weights_import.sources import hugging_face_llama, llama2c
 from weights_import.sources.vocabulary import Piece, byte_pairs, padded
 
@@ -42,6 +44,12 @@ SCORES = {
 }  # fmt: skip
 
 
+def rotary(model: FloatModel) -> tuple[float, ...]:
+    """Return the frequencies of the first attention."""
+    (first, *_) = (one for one in model.program.decoder if isinstance(one, Attention))
+    return first.heads.rotary
+
+
 @pytest.mark.parametrize("case", tiny.CHANGES)
 def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) -> None:
     model = sources.read(tiny.write(tmp_path, **tiny.CHANGES[case]))
@@ -51,15 +59,15 @@ def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) 
 
 def test_the_base_of_positions_may_be_told_in_either_way(tmp_path: Path) -> None:
     newer = {"rope_parameters": {"rope_theta": 100.0}, "rope_theta": None}
-    one = sources.read(tiny.write(tmp_path, **newer)).architecture
-    assert one == sources.read(tiny.write(tmp_path, rope_theta=100.0)).architecture
-    assert one.rotary == pytest.approx([1, 100 ** (-1 / 3), 100 ** (-2 / 3)])
+    one = sources.read(tiny.write(tmp_path, **newer))
+    assert one.program == sources.read(tiny.write(tmp_path, rope_theta=100.0)).program
+    assert rotary(one) == pytest.approx([1, 100 ** (-1 / 3), 100 ** (-2 / 3)])
 
 
 def test_a_window_limits_the_positions(tmp_path: Path) -> None:
     model = sources.read(tiny.write(tmp_path, **tiny.CHANGES["mistral"]))
-    assert model.architecture.max_positions == 32
-    assert sources.read(tiny.write(tmp_path)).architecture.max_positions == tiny.POSITIONS
+    assert model.generation.max_positions == 32
+    assert sources.read(tiny.write(tmp_path)).generation.max_positions == tiny.POSITIONS
 
 
 def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
@@ -99,7 +107,7 @@ def rewritten(path: Path, **more: Any) -> Path:
 
 def test_frequencies_that_older_files_store(tmp_path: Path) -> None:
     wanted = sources.read(tiny.write(tmp_path))
-    right = np.array(wanted.architecture.rotary, np.float16)
+    right = np.array(rotary(wanted), np.float16)
     at = "model__layers__{}__self_attn__rotary_emb__inv_freq"
     path = rewritten(tmp_path / "model.safetensors", **{at.format(0): right, at.format(1): right})
     found = sources.read(path)
@@ -119,8 +127,9 @@ def test_frequencies_that_older_files_store(tmp_path: Path) -> None:
     ],
 )
 def test_a_scaling_that_scales_nothing(scaling: dict[str, Any], tmp_path: Path) -> None:
-    wanted = sources.read(tiny.write(tmp_path)).architecture
-    assert sources.read(tiny.write(tmp_path, rope_scaling=scaling)).architecture == wanted
+    wanted = sources.read(tiny.write(tmp_path))
+    found = sources.read(tiny.write(tmp_path, rope_scaling=scaling))
+    assert (found.program, found.generation) == (wanted.program, wanted.generation)
 
 
 def test_the_body_alone_is_a_model_where_the_head_is_tied(tmp_path: Path) -> None:
@@ -145,10 +154,10 @@ def test_a_head_that_is_not_the_embedding(tmp_path: Path) -> None:
 def test_several_end_marks(tmp_path: Path) -> None:
     assert sources.read(tiny.write(tmp_path, eos_token_id=[2])).warnings == []
     path = tiny.write(tmp_path, eos_token_id=[5, 2])
-    assert sources.read(path).architecture.eos == 5
+    assert sources.read(path).generation.eos == 5
     write_tokenizer(tmp_path, 13)
     model = sources.read(path)
-    assert model.architecture.eos == 2
+    assert model.generation.eos == 2
     assert model.warnings == ["eos_token_id lists 5, 2: token 2 alone ends a text"]
     with pytest.raises(CheckpointError, match=r"its end mark is token 2, that of the model 5"):
         sources.read(tiny.write(tmp_path, eos_token_id=5))
@@ -222,7 +231,7 @@ def test_without_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_parameters.rope_type"),
         ({"head_dim": 8}, "head_dim=8 (supported: 6)"),
-        ({"num_key_value_heads": 3}, "heads=4 are no groups of key_heads=3"),
+        ({"num_key_value_heads": 3}, "decoder.0.self.context: heads=4 are no groups of 3"),
         ({"num_attention_heads": 5, "num_key_value_heads": 5}, "d_model=24 is not divisible"),
         ({"eos_token_id": 13}, "eos=13 is outside a vocabulary of 13"),
     ],

@@ -18,15 +18,17 @@ from log_probabilities import log_probabilities
 from safetensors.numpy import save_file
 
 from int8ref.engines.backends import load_engine
+from int8ref.program.program import Program, Tensors
 from tests.helpers.engines import requests
 from weights_import import sources
 from weights_import.__main__ import main
-from weights_import.calibrate import calibrate, tokenize
-from weights_import.float_forward import forced
-from weights_import.float_model import CheckpointError
+from weights_import.calibrate import calibration, tokenize
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 from weights_import.float_search import greedy
+from weights_import.forward import forced
 from weights_import.lower import lower
-from weights_import.options import Options
+from weights_import.lowering.options import LoweringOptions
 from weights_import.sources import hugging_face_marian
 
 SOURCE, TARGET = [*range(2, 12), 0], [2, 3, 4, 5, 6]
@@ -37,6 +39,11 @@ SCORES = {
     "relu": [-3.46758, -1.50801, -1.4164, -2.69825, -2.09169, -2.0964],
 }
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def lowered(model: FloatModel, text: list[str] | list[list[int]]) -> tuple[Program, Tensors]:
+    found = calibration(model, text)
+    return lower(model, found.sources, found.targets, LoweringOptions())
 
 
 @pytest.mark.parametrize("activation", SCORES)
@@ -64,7 +71,7 @@ def test_text_to_integers(tmp_path: Path) -> None:
     (ids, *_) = tokenize(model, texts)
     assert set(ids) <= set(range(12))
     assert ids[-1] == 0
-    program, tensors = lower(model, calibrate(model, texts), Options())
+    program, tensors = lowered(model, texts)
     assert program.max_source_length == 64
     found = load_engine(program, tensors, "reference").greedy(requests([ids], [8]))
     assert all(0 <= token < 12 for token in found[0])
@@ -89,6 +96,7 @@ def test_half_precision(kind: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         model.tensors["encoder.1.ffn.inner.weight"], expected["model.encoder.layers.1.fc1.weight"]
     )
+    assert model.tensors.stored("encoder.1.ffn.inner.weight").bfloat16 == (kind == "BF16")
 
 
 def _parts(path: Path) -> tuple[bytes, bytes]:
@@ -182,13 +190,14 @@ def test_a_trained_padding_token_is_never_chosen(tmp_path: Path) -> None:
     content["final_logits_bias"][0, 0] = -3
     model = sources.read(tiny.write(tmp_path, content))
     pad, eos = tiny.VOCABULARY - 1, 0
-    assert (model.architecture.start, model.architecture.target_vocabulary) == (pad, pad + 1)
-    assert model.tensors["output.weight"] is model.tensors["target_embedding"]
+    assert (model.generation.start, model.generation.target_vocabulary) == (pad, pad + 1)
+    stored = model.tensors.stored
+    assert stored("output.weight") is stored("target_embedding")
     random = np.random.default_rng(3)
     sentences = [[*ids.tolist(), 0] for ids in random.integers(2, 12, (30, 7))]
     for logits in forced(model, sentences, [ids[:-1] for ids in sentences]):
         assert np.all(logits[:, pad] < logits[:, eos] - 19)
-    program, tensors = lower(model, calibrate(model, sentences), Options())
+    program, tensors = lowered(model, sentences)
     engine = load_engine(program, tensors, "reference")
     assert not any(pad in ids for ids in engine.greedy(requests(sentences, [9] * 30)))
 
@@ -224,12 +233,12 @@ def test_a_trained_padding_token_is_no_text(tmp_path: Path) -> None:
     ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight"],
 )
 def test_a_tied_matrix_may_have_one_of_its_names_alone(name: str, tmp_path: Path) -> None:
-    wanted = sources.read(tiny.write(tmp_path))
+    wanted = dict(sources.read(tiny.write(tmp_path)).tensors)
     content = tiny.tensors()
     content[name] = content.pop("model.shared.weight")
     found = sources.read(tiny.write(tmp_path, content))
-    assert found.tensors.keys() == wanted.tensors.keys()
-    for key, value in wanted.tensors.items():
+    assert found.tensors.keys() == wanted.keys()
+    for key, value in wanted.items():
         np.testing.assert_array_equal(found.tensors[key], value)
     content["model.shared.weight"] = content[name] + 1
     with pytest.raises(CheckpointError, match="differ, but the configuration says that they are"):
@@ -287,7 +296,7 @@ def test_a_stored_table_of_positions_counts_where_it_differs(tmp_path: Path) -> 
 
 def test_the_configuration_of_a_model_that_was_never_marians(tmp_path: Path) -> None:
     tiny.write(tmp_path, static_position_embeddings=None, scale_embedding=True, dropout=None)
-    assert sources.read(tmp_path).architecture.max_positions == 64
+    assert sources.read(tmp_path).generation.max_positions == 64
 
 
 def test_the_body_alone(tmp_path: Path) -> None:
@@ -299,13 +308,13 @@ def test_the_body_alone(tmp_path: Path) -> None:
 
 def test_several_end_marks(tmp_path: Path) -> None:
     one = sources.read(tiny.write(tmp_path, eos_token_id=[0]))
-    assert (one.architecture.eos, one.warnings) == (0, [])
+    assert (one.generation.eos, one.warnings) == (0, [])
     several = sources.read(tiny.write(tmp_path, eos_token_id=[3, 0]))
-    assert several.architecture.eos == 3
+    assert several.generation.eos == 3
     assert several.warnings == ["eos_token_id lists 3, 0: token 3 alone ends a text"]
     pieces = ["</s>", "<unk>", *"abcdefghij", "<pad>"]
     (tmp_path / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
-    assert sources.read(tmp_path).architecture.eos == 0
+    assert sources.read(tmp_path).generation.eos == 0
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": 0, "bos_token_id": null}')
     assert sources.read(tmp_path).warnings == []
 

@@ -15,8 +15,9 @@ from safetensors.numpy import save_file
 
 from tests.training.file_model import FileModel
 from weights_import import sources
-from weights_import.float_forward import decode, encode, forced, logits, start_state
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
+from weights_import.forward import decode, encode, forced
+from weights_import.run import State, Weights
 
 SOURCES = [[5, 9, 7, 3], [3], [4, 8, 12, 20, 6, 3]]
 TARGETS = [[9, 10, 11, 12], [], [7, 6, 5]]
@@ -27,7 +28,7 @@ def test_logits_are_those_of_the_file(kind: str, tmp_path: Path) -> None:
     """Teacher forcing in a padded batch equals a pass of one sentence from the file alone."""
     path = tiny.write(tmp_path, **tiny.KINDS[kind])
     oracle, model = FileModel(path), sources.read(path)
-    alone = model.architecture.encoder_layers == 0
+    alone = not model.translates
     batch = [[] for _ in SOURCES] if alone else SOURCES
     start = oracle.shape["decoder_starts_with"]
     for source, target, found in zip(batch, TARGETS, forced(model, batch, TARGETS), strict=True):
@@ -39,17 +40,15 @@ def test_logits_are_those_of_the_file(kind: str, tmp_path: Path) -> None:
 def test_step_by_step_is_teacher_forcing(kind: str, tmp_path: Path) -> None:
     """Keys and values of earlier steps are kept, also for selected rows."""
     model = sources.read(tiny.write(tmp_path, **tiny.KINDS[kind]))
-    batch = [[] for _ in range(2)] if model.architecture.encoder_layers == 0 else SOURCES[::2]
+    batch = SOURCES[::2] if model.translates else [[], []]
     target = [7, 6, 5, 12]
     wanted = forced(model, batch, [target, target])
-    memory, state = encode(model, batch), start_state(model, 2)
+    memory, state, weights = encode(model, batch), State(), Weights(model.tensors)
     order = np.array([0, 1])
-    for step, token in enumerate([model.architecture.start, *target]):
-        x, state = decode(model, memory, state, np.full((2, 1), token))
+    for step, token in enumerate([model.generation.start, *target]):
+        found = decode(model, memory, state, np.full(2, token), weights)
         for row, i in enumerate(order):
-            np.testing.assert_allclose(
-                logits(model, x[row, 0]), wanted[i][step], rtol=1e-4, atol=1e-4
-            )
+            np.testing.assert_array_equal(found[row], wanted[i][step])
         turn = np.array([1, 0])
         memory, state, order = memory.select(turn), state.select(turn), order[turn]
 
@@ -57,13 +56,13 @@ def test_step_by_step_is_teacher_forcing(kind: str, tmp_path: Path) -> None:
 def test_what_is_read(tmp_path: Path) -> None:
     model = sources.read(tiny.write(tmp_path))
     assert model.languages == ("en", "de")
-    assert model.tensors["source_embedding"] is model.tensors["output.weight"]
+    assert model.tensors.stored("source_embedding") is model.tensors.stored("output.weight")
     assert model.tokenizers == {"source": tiny.tokenizer(), "target": tiny.tokenizer()}
     assert model.provenance["origin"] == "random numbers"
-    assert (model.architecture.start, model.architecture.eos) == (2, 3)
-    assert model.position_table("source", 5).shape == (5, 16)
+    assert (model.generation.start, model.generation.eos) == (2, 3)
+    encode(model, [[*[5] * 39, 3]])
     with pytest.raises(ValueError, match="41 positions, but the model has only 40"):
-        model.position_table("source", 41)
+        encode(model, [[*[5] * 40, 3]])
     alone = sources.read(tiny.write(tmp_path, encoder_layers=0, languages=["en"]))
     assert set(alone.tokenizers) == {"target"}
     assert alone.languages == ("en", "en")

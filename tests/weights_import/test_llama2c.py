@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,11 @@ from tests.helpers.engines import paths
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
-from weights_import.float_forward import decode, encode, logits, start_state
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 from weights_import.float_search import sample
+from weights_import.forward import decode, encode
+from weights_import.run import State, Weights
 from weights_import.sources import llama2c
 
 TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
@@ -38,7 +41,8 @@ def test_is_the_model_of_transformers(version: int, tied: bool, tmp_path: Path) 
     assert found.tensors.keys() == wanted.tensors.keys()
     for name, tensor in wanted.tensors.items():
         np.testing.assert_array_equal(found.tensors[name], tensor)
-    assert found.architecture.rotary == pytest.approx(wanted.architecture.rotary)
+    assert found.program == wanted.program
+    assert found.tensors.nbytes == wanted.tensors.nbytes
     np.testing.assert_allclose(
         log_probabilities(found, [], TARGET)[:-1],
         log_probabilities(wanted, [], TARGET)[:-1],
@@ -98,6 +102,17 @@ def test_tokenizers_that_are_refused(content: bytes, message: str, tmp_path: Pat
     assert f"tokenizer.bin: {message}" in str(caught.value)
 
 
+def test_reads_each_tensor_when_it_is_used(tmp_path: Path) -> None:
+    """A file that changes meanwhile is refused, and not mixed with the old one."""
+    path = tiny.write_llama2c(tmp_path)
+    model = llama2c.read(path)
+    assert model.provenance["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(CheckpointError, match=r"model.bin: the file changed while it was in use"):
+        model.tensors["target_embedding"]
+
+
 @FUZZ
 @given(data=st.data())
 def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
@@ -129,11 +144,12 @@ def real(real_model: Callable[[str], Path]) -> Path:
 
 def likeliest(model: FloatModel, steps: int) -> list[int]:
     """Return the greedy tokens of a decoder alone."""
-    memory, state = encode(model, [[]]), start_state(model, 1)
-    ids = [model.architecture.start]
+    weights, state = Weights(model.tensors, keep=True), State()
+    memory = encode(model, [[]], weights)
+    ids = [model.generation.start]
     for _ in range(steps):
-        x, state = decode(model, memory, state, np.array([ids[-1:]]))
-        ids.append(int(logits(model, x[:, -1]).argmax()))
+        logits = decode(model, memory, state, np.array(ids[-1:]), weights)
+        ids.append(int(logits.argmax()))
     return ids[1:]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import every_kind
 import msgspec
 import numpy as np
 import pytest
@@ -16,8 +17,6 @@ import tiny_training as tiny
 from numpy.typing import NDArray
 
 from int8ref.engines.backends import BACKENDS, load_engine
-from int8ref.files import container
-from int8ref.files.model_file import load, serialize
 from int8ref.machine.model.prepare import linears
 from int8ref.program.program import Program, SourceFrame, Tensors
 from int8ref.program.sizes import max_steps
@@ -26,26 +25,27 @@ from int8ref.reference.attention_softmax import AttentionSoftmax
 from int8ref.spec.pair_sums import fits
 from tests.helpers.machine_text import machine_text
 from weights_import import sources
-from weights_import.__main__ import main
-from weights_import.calibrate import calibrate
-from weights_import.float_forward import forced
-from weights_import.float_model import Activation, FloatModel
+from weights_import.arithmetic.activations import Activation as Function
+from weights_import.calibrate import calibration
+from weights_import.float_model import FloatModel
 from weights_import.float_search import greedy
+from weights_import.forward import forced
 from weights_import.lower import lower
-from weights_import.options import Options, Requantization
+from weights_import.lowering.options import LoweringOptions, Requantization
+from weights_import.operations.activation import Activation
 
 Batch = list[list[int]]
 
 
 def sentences(model: FloatModel, count: int) -> Batch:
     random = np.random.default_rng(0)
-    architecture = model.architecture
-    size, around = architecture.target_vocabulary, architecture.frame.around
+    size, around = model.generation.target_vocabulary, model.generation.frame.around
     return [around(random.integers(4, size, random.integers(1, 20)).tolist()) for _ in range(count)]
 
 
 def lowered(model: FloatModel, count: int = 60, **options: Any) -> tuple[Program, Tensors]:
-    program, tensors = lower(model, calibrate(model, sentences(model, count)), Options(**options))
+    text = calibration(model, sentences(model, count))
+    program, tensors = lower(model, text.sources, text.targets, LoweringOptions(**options))
     validate(program, tensors)
     return program, tensors
 
@@ -72,10 +72,9 @@ def relative_error(model: FloatModel, program: Program, tensors: Tensors) -> flo
     For a language model, sentences replace the translations.
     """
     batch = sentences(model, 20)
-    alone = model.architecture.encoder_layers == 0
-    paths = batch if alone else greedy(model, batch)
+    paths = greedy(model, batch) if model.translates else batch
     targets = [[*path, *[5] * 8][:8] for path in paths]
-    batch = [[] for _ in batch] if alone else batch
+    batch = batch if model.translates else [[] for _ in batch]
     exact = np.stack(forced(model, batch, targets))
     found = logits(program, tensors, batch, targets)
     spread = exact - exact.mean(axis=-1, keepdims=True)
@@ -89,20 +88,26 @@ def test_logits_are_those_of_the_float_model(kind: str, tmp_path: Path) -> None:
     program, tensors = lowered(model)
     assert relative_error(model, program, tensors) < 0.05
     ops = Counter(i.op for i in [*program.encoder, *program.decoder])
-    architecture = model.architecture
-    alone = architecture.encoder_layers == 0
-    assert ops["append"] == architecture.decoder_layers == len(program.states)
-    assert ops[f"attention_{architecture.attention}"] == (2 if alone else 6)
-    assert ops[f"layer_norm_{architecture.norm}"] >= (4 if alone else 10)
+    shape = tiny.described(**tiny.KINDS[kind])
+    alone = shape["encoder_layers"] == 0
+    assert ops["append"] == shape["decoder_layers"] == len(program.states)
+    assert ops[f"attention_{shape['attention']}"] == (2 if alone else 6)
+    assert ops[f"layer_norm_{shape['norm']}"] >= (4 if alone else 10)
     assert max_steps(program, tensors) == 40
     assert program.max_source_length == (0 if alone else 40)
 
 
-@pytest.mark.parametrize("cell", ["ssru", "self_attention"])
-def test_decoders_that_start_from_the_zero_vector(cell: Literal["ssru", "self_attention"]) -> None:
+def random_marian(**changes: Any) -> FloatModel:
+    """Return a model whose translations do not end at once."""
+    model = tiny_marian.random_model(1, **changes)
+    model.tensors["output.bias"][model.generation.eos] = -9
+    return model
+
+
+@pytest.mark.parametrize("recurrent", [True, False])
+def test_decoders_that_start_from_the_zero_vector(recurrent: bool) -> None:
     """Marian's decoders start from the zero vector, and their positions are sinusoids."""
-    model = tiny_marian.random_model(1, decoder_cell=cell)
-    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
+    model = random_marian(recurrent=recurrent)
     program, tensors = lowered(model)
     assert program.start == -1
     assert relative_error(model, program, tensors) < 0.05
@@ -110,35 +115,31 @@ def test_decoders_that_start_from_the_zero_vector(cell: Literal["ssru", "self_at
 
 @pytest.mark.parametrize("frame", [SourceFrame(), SourceFrame((5,)), SourceFrame((6, 7), (0, 5))])
 def test_sources_in_another_frame(frame: SourceFrame) -> None:
-    model = tiny_marian.random_model(1, decoder_cell="self_attention", source_frame=frame)
-    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
+    model = random_marian(recurrent=False, source_frame=frame)
     program, tensors = lowered(model)
     assert program.source_frame == frame
     assert relative_error(model, program, tensors) < 0.05
 
 
-@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("pre_norm", [False, True])
 @pytest.mark.parametrize("options", [{}, {"residual": 8}, {"rescaling": "dynamic"}])
 def test_norms_of_embeddings_and_two_tables_of_positions(
-    norm_position: str, options: dict[str, Any]
+    pre_norm: bool, options: dict[str, Any]
 ) -> None:
-    changes = {"norm_position": norm_position, "embedding_norm": True, "max_positions": 40}
-    model = tiny_marian.random_model(1, decoder_cell="self_attention", **changes)
+    tables = {"max_positions": 40, "target_positions": True}
+    model = random_marian(recurrent=False, pre_norm=pre_norm, embedding_norm=True, **tables)
     assert not np.array_equal(model.tensors["positions"], model.tensors["target_positions"])
-    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
     program, tensors = lowered(model, **options)
     assert relative_error(model, program, tensors) < (0.2 if options.get("residual") else 0.05)
     ops = [i.op for i in program.encoder[:2]]
     assert ops == ["embed", "layer_norm_l2"]
 
 
-@pytest.mark.parametrize("activation", ["swish", "gelu"])
-@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("activation", ["swish", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize("pre_norm", [False, True])
 @pytest.mark.parametrize("options", [{}, {"requantize": "shift"}, {"rescaling": "dynamic"}])
-def test_activations_by_table(activation: str, norm_position: str, options: dict[str, Any]) -> None:
-    changes = {"activation": activation, "norm_position": norm_position}
-    model = tiny_marian.random_model(1, decoder_cell="self_attention", **changes)
-    model.tensors["output.bias"][model.architecture.eos] = -9  # no translation ends at once
+def test_activations_by_table(activation: str, pre_norm: bool, options: dict[str, Any]) -> None:
+    model = random_marian(recurrent=False, activation=activation, pre_norm=pre_norm)
     program, tensors = lowered(model, **options)
     assert Counter(i.op for i in program.encoder)["lookup"] == 2
     assert relative_error(model, program, tensors) < 0.07
@@ -155,6 +156,7 @@ def test_activations_by_table(activation: str, norm_position: str, options: dict
         {"weights": "full"},
         {"weights": "full", "requantize": "shift"},
         {"positions": 24},
+        {"rescaling": "static"},
         {"rescaling": "dynamic"},
         {"rescaling": "dynamic", "scales": "tensor"},
     ],
@@ -171,8 +173,17 @@ def random_llama(folder: Path, **changes: Any) -> FloatModel:
     model = sources.read(tiny_llama.write(folder, **changes))
     for name, tensor in model.tensors.items():
         if name.endswith(("query.weight", "key.weight", "gate.weight", "inner.weight")):
-            tensor *= np.float32(0.4)
+            model.tensors[name] = tensor * np.float32(0.4)
     return model
+
+
+def activated(model: FloatModel, function: Function) -> FloatModel:
+    """Return a decoder with another activation."""
+    decoder = tuple(
+        replace(one, function=function) if isinstance(one, Activation) else one
+        for one in model.program.decoder
+    )
+    return replace(model, program=replace(model.program, decoder=decoder))
 
 
 @pytest.mark.parametrize("kind", tiny_llama.CHANGES)
@@ -183,7 +194,7 @@ def test_logits_of_llamas(kind: str, tmp_path: Path) -> None:
     ops = Counter(i.op for i in program.decoder)
     wanted = {"rotary": 2, "rms_norm": 5, "multiply": 2, "interpolate": 2, "append": 2}
     assert wanted.items() <= ops.items()
-    own_heads = model.architecture.group == 1
+    own_heads = tiny_llama.CHANGES[kind].get("num_key_value_heads") == tiny_llama.HEADS
     groups = {i.group for i in program.decoder if isinstance(i, AttentionSoftmax)}
     assert groups == ({msgspec.UNSET} if own_heads else {2})
     assert {state.width for state in program.states} == ({48} if own_heads else {24})
@@ -198,14 +209,14 @@ def test_logits_of_llamas(kind: str, tmp_path: Path) -> None:
         {"residual": 8},
         {"weights": "full", "clip": "max"},
         {"positions": 24},
+        {"rescaling": "static"},
         {"rescaling": "dynamic"},
         {"rescaling": "dynamic", "scales": "tensor"},
     ],
 )
 @pytest.mark.parametrize("activation", ["swish", "relu"])
-def test_options_of_llamas(options: dict[str, Any], activation: Activation, tmp_path: Path) -> None:
-    model = random_llama(tmp_path)
-    model.architecture = replace(model.architecture, activation=activation)
+def test_options_of_llamas(options: dict[str, Any], activation: Function, tmp_path: Path) -> None:
+    model = activated(random_llama(tmp_path), activation)
     program, tensors = lowered(model, count=600, **options)
     assert relative_error(model, program, tensors) < 0.07
     assert max_steps(program, tensors) == options.get("positions", 64)
@@ -253,35 +264,17 @@ def test_any_delta_fits(degree: int, delta: float, tmp_path: Path) -> None:
     assert relative_error(model, program, tensors) < 0.07
 
 
-@pytest.mark.parametrize("kind", ["integer", "decoder"])
-def test_the_command_imports_a_checkpoint(
-    kind: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked, deflated = [], container.deflate
-
-    def deflate(tensor: container.Array, compact: bool) -> container.Array | None:
-        asked.append(compact)
-        return deflated(tensor, compact)
-
-    monkeypatch.setattr(container, "deflate", deflate)
-    checkpoint, text = tiny.write(tmp_path, **tiny.KINDS[kind]), tmp_path / "text"
-    text.write_text("".join(f"{line}\n" for line in tiny.SENTENCES))
-    output = tmp_path / "tiny-model.safetensors"
-    arguments = [str(checkpoint), "-o", str(output), "--calibration", str(text), "-q"]
-    assert main([*arguments, "--positions", "30"]) == 0
-    model = load(output)
-    assert (model.name, model.languages) == ("tiny-model", ("en", "de"))
-    assert model.source.model == model.target.model == tiny.tokenizer()
-    assert model.provenance["origin"] == "random numbers"
-    assert model.provenance["calibration_sentences"] == "4"
-    assert max_steps(model.program, model.tensors) == 30
-    assert set(asked) == {False}
-    assert main([*arguments, "--positions", "30", "--compact"]) == 0
-    assert set(asked[asked.index(True) :]) == {True}
-    assert serialize(load(output)) == serialize(model)
-    with pytest.raises(SystemExit):
-        main([*arguments, "--positions", "1"])
-    assert "1 is outside [2, 1024]" in capsys.readouterr().err
+@pytest.mark.parametrize("kind", every_kind.KINDS)
+def test_lowering_leaves_the_model_alone_and_has_one_result(kind: str) -> None:
+    """Changes of basis rewrite a copy of the tensors."""
+    model = every_kind.random_model(kind)
+    before = {name: tensor.copy() for name, tensor in model.tensors.items()}
+    (program, tensors), again = (lowered(model, positions=20) for _ in range(2))
+    assert again[0] == program
+    assert again[1].keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert tensor.dtype == again[1][name].dtype
+        np.testing.assert_array_equal(again[1][name], tensor)
+    assert model.tensors.keys() == before.keys()
+    for name, tensor in before.items():
+        np.testing.assert_array_equal(model.tensors[name], tensor)

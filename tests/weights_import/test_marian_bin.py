@@ -13,7 +13,8 @@ import tiny_marian as tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 from weights_import.sources import checkpoint_bytes, marian, marian_bin
 
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -36,23 +37,24 @@ def refusal(folder: Path, content: bytes) -> str:
 def test_float32_round_trip(tmp_path: Path, seed: int) -> None:
     items = tiny.stored(seed)
     model = read(tmp_path, tiny.write_bin(items))
-    assert model.architecture == tiny.ARCHITECTURE
+    assert model.generation == tiny.GENERATION
+    assert model.program == tiny.random_model(0, optional=False).program
     assert not model.grids
-    assert not model.activation_multipliers
     assert model.provenance["format"] == "Marian float32"
     for old, new, shape in tiny.names():
         expected = items[old].values.ravel() if shape[0] == 1 else items[old].values.T
         np.testing.assert_array_equal(model.tensors[new], expected, err_msg=new)
     np.testing.assert_array_equal(model.tensors["output.weight"], items["Wemb"].values)
-    assert model.tensors["source_embedding"] is model.tensors["target_embedding"]
-    assert model.tensors["source_embedding"] is model.tensors["output.weight"]
+    stored = model.tensors.stored
+    assert stored("source_embedding") is stored("target_embedding") is stored("output.weight")
 
 
 @pytest.mark.parametrize("quantised", [False, True])
 def test_a_decoder_with_self_attention(tmp_path: Path, quantised: bool) -> None:
     items = tiny.stored(0, quantised, "self")
     model = read(tmp_path, tiny.write_bin(items, tiny.SELF_ATTENTION_OPTIONS))
-    assert model.architecture.decoder_cell == "self_attention"
+    assert "decoder.0.self.context" in model.program.producers()
+    assert "decoder.0.ssru.out" not in model.program.producers()
     for old, new, shape in tiny.names("self"):
         expected = items[old].values.ravel() if shape[0] == 1 else items[old].values.T
         found = model.tensors[new] / model.grids.get(new, 1.0)
@@ -78,8 +80,20 @@ def test_intgemm8_round_trip(tmp_path: Path, seed: int) -> None:
         multiplier = items[old].multiplier
         assert multiplier is not None
         assert model.grids[new] == 1 / multiplier
-        own = items[f"{old}_QuantMultA"].values
-        assert model.activation_multipliers[new] == float(own.flat[0])
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.inf, np.nan])
+def test_multipliers_of_activations_are_positive_numbers(tmp_path: Path, value: float) -> None:
+    """They are not used, because the importer calibrates activations itself."""
+    items = tiny.stored(0, quantised=True)
+    items["none_QuantMultA"] = tiny.Stored(np.ones((1, 1), np.float32))
+    read(tmp_path, tiny.write_bin(items))
+    name = "encoder_l1_self_Wq_QuantMultA"
+    for values in (np.full((1, 1), value, np.float32), np.ones((1, 2), np.float32)):
+        content = tiny.write_bin(items | {name: tiny.Stored(values)})
+        assert f"{name}: not one positive number" in refusal(tmp_path, content)
+    stranger = {"mystery_QuantMultA": tiny.Stored(np.ones((1, 1), np.float32))}
+    assert "for a known weight" in refusal(tmp_path, tiny.write_bin(items | stranger))
 
 
 def test_untied_embeddings(tmp_path: Path) -> None:

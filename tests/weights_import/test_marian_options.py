@@ -9,41 +9,42 @@ import pytest
 import tiny_marian as tiny
 
 from weights_import import sources
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources import marian
 
 
-def test_supported_options_give_the_architecture() -> None:
+def test_supported_options_give_the_shape() -> None:
     options = marian.read_options(tiny.OPTIONS.encode() + b"\0")
-    assert marian.architecture(options, 50) == tiny.ARCHITECTURE
+    assert marian.shape_of(options, 50) == tiny.SHAPE
+    assert marian.generation(tiny.SHAPE) == tiny.GENERATION
 
 
 def test_a_decoder_has_self_attention_unless_it_is_recurrent() -> None:
     options = marian.read_options(tiny.SELF_ATTENTION_OPTIONS.encode())
-    found = marian.architecture(options, 50)
-    assert found == replace(tiny.ARCHITECTURE, decoder_cell="self_attention")
+    found = marian.shape_of(options, 50)
+    assert found == replace(tiny.SHAPE, recurrent=False)
     del options["transformer-decoder-autoreg"]
-    assert marian.architecture(options, 50) == found
+    assert marian.shape_of(options, 50) == found
     options["transformer-decoder-autoreg"] = "average-attention"
     with pytest.raises(CheckpointError, match="supported: self-attention or rnn"):
-        marian.architecture(options, 50)
+        marian.shape_of(options, 50)
 
 
 @pytest.mark.parametrize(
-    ("steps", "position"),
+    ("steps", "before"),
     [
-        (("", "dan", ""), "post"),
-        (("d", "an", "d"), "post"),
-        (("n", "da", "n"), "pre"),
-        (("nd", "a", "dn"), "pre"),
+        (("", "dan", ""), False),
+        (("d", "an", "d"), False),
+        (("n", "da", "n"), True),
+        (("nd", "a", "dn"), True),
         (("n", "da", ""), None),
         (("n", "dan", "n"), None),
         (("", "da", ""), None),
         ((["n"], "da", "n"), None),
     ],
 )
-def test_where_the_norms_are(steps: tuple[object, ...], position: str | None) -> None:
-    assert marian.norm_position(dict(zip(marian.STEPS, steps, strict=True))) == position
+def test_where_the_norms_are(steps: tuple[object, ...], before: bool | None) -> None:
+    assert marian.norms_before(dict(zip(marian.STEPS, steps, strict=True))) == before
 
 
 @pytest.mark.parametrize("activation", ["relu", "swish", "gelu"])
@@ -51,7 +52,7 @@ def test_activations(activation: str) -> None:
     options = marian.read_options(tiny.OPTIONS.encode()) | {
         "transformer-ffn-activation": activation
     }
-    assert marian.architecture(options, 50).activation == activation
+    assert marian.shape_of(options, 50).activation == activation
 
 
 def test_all_unsupported_options_are_told_as_on_the_command_line() -> None:
@@ -59,7 +60,7 @@ def test_all_unsupported_options_are_told_as_on_the_command_line() -> None:
     text += "transformer-preprocess: n\ntransformer-ffn-depth: 3\ntransformer-pool: true\n"
     text += "transformer-tied-layers: [1, 1]\nright-left: 0\n"
     with pytest.raises(CheckpointError) as caught:
-        marian.architecture(marian.read_options(text.encode()), 50)
+        marian.shape_of(marian.read_options(text.encode()), 50)
     for part in (
         "--dec-cell gru (supported: ssru)",
         "--transformer-heads x",
@@ -74,7 +75,7 @@ def test_all_unsupported_options_are_told_as_on_the_command_line() -> None:
 
 def test_absent_options_have_the_defaults_of_marian() -> None:
     with pytest.raises(CheckpointError) as caught:
-        marian.architecture({}, 50)
+        marian.shape_of({}, 50)
     message = str(caught.value)
     assert "--type amun (supported: transformer)" in message
     assert "--transformer-ffn-activation" not in message
@@ -101,7 +102,7 @@ def test_sizes_are_checked(change: tuple[str, str]) -> None:
     assert change[0] in tiny.OPTIONS
     options = marian.read_options(tiny.OPTIONS.replace(*change).encode())
     with pytest.raises(CheckpointError):
-        marian.architecture(options, 50)
+        marian.generation(marian.shape_of(options, 50))
 
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -132,7 +133,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 def test_hostile_yaml(text: str) -> None:
     with pytest.raises(CheckpointError) as caught:
-        marian.architecture(marian.read_options(text.encode()), 50)
+        marian.shape_of(marian.read_options(text.encode()), 50)
     assert len(str(caught.value)) < 10_000
 
 
@@ -157,7 +158,7 @@ def test_invalid_utf8() -> None:
 def test_options_that_change_the_model_are_refused(line: str, told: str) -> None:
     options = marian.read_options(f"{tiny.OPTIONS}{line}\n".encode())
     with pytest.raises(CheckpointError) as caught:
-        marian.architecture(options, 50)
+        marian.shape_of(options, 50)
     assert told in str(caught.value)
 
 
@@ -175,7 +176,7 @@ def test_options_that_change_the_model_are_refused(line: str, told: str) -> None
 )
 def test_options_that_change_nothing(line: str) -> None:
     options = marian.read_options(f"{tiny.OPTIONS}{line}\n".encode())
-    assert marian.architecture(options, 50) == tiny.ARCHITECTURE
+    assert marian.shape_of(options, 50) == tiny.SHAPE
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import tiny_marian as tiny
 
-from weights_import.float_forward import forced
 from weights_import.float_search import greedy
+from weights_import.forward import forced
 from weights_import.sources import marian_bin
 
 SOURCES = [[*range(2, 11), 2, 3, 4, 0], [10, 9, 8, 7, 6, 0]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from int8ref.files.shortlist import tokenizers_hash
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources import marian_shortlist
 
 

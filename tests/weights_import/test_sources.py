@@ -12,9 +12,11 @@ import sentencepiece
 import tiny_marian as tiny
 
 from weights_import import sources
-from weights_import.calibrate import calibrate, shipped_text, tokenize
-from weights_import.float_model import CheckpointError
+from weights_import.calibrate import calibration, shipped_text, tokenize
+from weights_import.errors import CheckpointError
 from weights_import.float_search import greedy
+from weights_import.forward import walk
+from weights_import.run import Batch, Run, Weights
 
 
 def checkpoints() -> dict[str, Path]:
@@ -97,18 +99,20 @@ def test_the_real_model_translates(name: str, source: list[str], expected: list[
 
 def test_the_real_model_is_read_whole() -> None:
     model = sources.read(real("enpt"))
-    assert (model.architecture.d_model, model.architecture.encoder_layers) == (256, 6)
+    assert model.tensors.shape("output.weight") == (32000, 256)
+    assert "encoder.5.ffn.norm" in model.program.producers()
+    assert "encoder.6.ffn.norm" not in model.program.producers()
     assert (len(model.tensors), len(model.grids)) == (142, 55)
     for name, step in model.grids.items():
         integers = np.rint(model.tensors[name].astype(np.float64) / step)
         assert np.abs(integers).max() <= 128, name
         np.testing.assert_array_equal((integers * step).astype(np.float32), model.tensors[name])
-    weights = {name for name in model.grids if not name.endswith("embedding")}
-    assert set(model.activation_multipliers) == weights
 
 
 def test_the_real_model_calibrates_on_the_shipped_text() -> None:
     model = sources.read(real("enpt"))
-    ranges = calibrate(model, shipped_text("en")[:20])
-    assert 1 < ranges.maximum("encoder.0.self.norm") < 50
-    assert ranges.clip("encoder.0.self.query", "mse", model.architecture.heads).shape == (8,)
+    text = calibration(model, shipped_text("en")[:20])
+    assert len(text.sources) == len(text.targets) == 20
+    run = Run(Weights(model.tensors), Batch.of(text.sources))
+    walk(run, model.program.encoder, keep=frozenset({"encoder.0.self.norm"}))
+    assert 1 < np.abs(run.values["encoder.0.self.norm"]).max() < 50

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from weights_import.float_model import Float32
+from weights_import.tensors import Float32
 
 VOCABULARY = 13  # <pad> is the last one
 WIDTH, FFN = 8, 12

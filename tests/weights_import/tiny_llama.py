@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from weights_import.float_model import Float32
+from weights_import.tensors import Float32
 
 VOCABULARY, WIDTH, FFN, HEADS, KEY_HEADS, LAYERS, POSITIONS = 13, 24, 20, 4, 2, 2, 64
 HEAD_SIZE = WIDTH // HEADS
@@ -38,6 +38,11 @@ CHANGES: dict[str, dict[str, Any]] = {
         "sliding_window": 32,
     },
 }
+QWEN2: dict[str, Any] = {
+    "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "attention_bias": None,
+    "max_window_layers": 28, "rope_theta": 1000000.0, "sliding_window": 32,
+    "use_sliding_window": False,
+}  # fmt: skip
 PARTS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
          "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")  # fmt: skip
 NORMS = ("input_layernorm", "post_attention_layernorm")
@@ -58,13 +63,21 @@ def tensors(config: dict[str, Any], seed: int = 0) -> dict[str, Float32]:
         at = f"model.layers.{layer}"
         for part, shape in shapes.items():
             found[f"{at}.{part}.weight"] = some(*shape)
-            if config.get("attention_bias" if part.startswith("self") else "mlp_bias"):
+            if part in biased(config):
                 found[f"{at}.{part}.bias"] = some(shape[0])
         found |= {f"{at}.{norm}.weight": 1 + some(WIDTH) for norm in NORMS}
     found["model.norm.weight"] = 1 + some(WIDTH)
     if not config["tie_word_embeddings"]:
         found["lm_head.weight"] = some(VOCABULARY, WIDTH)
     return found
+
+
+def biased(config: dict[str, Any]) -> tuple[str, ...]:
+    """Return the parts that have biases."""
+    if config["model_type"] == "qwen2":
+        return PARTS[:3]
+    attention = PARTS[:4] if config.get("attention_bias") else ()
+    return attention + (PARTS[4:] if config.get("mlp_bias") else ())
 
 
 def write(folder: Path, **changes: Any) -> Path:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import struct
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 import numpy as np
+import random_float_model
 from numpy.typing import NDArray
 
-from weights_import.float_model import Architecture, FloatModel, declare
+from weights_import.composer import Normed
+from weights_import.float_model import FloatModel, Generation
+from weights_import.sources.encoder_decoder import Shape
 
 OPTIONS = """\
 dec-cell: ssru
@@ -28,19 +36,19 @@ transformer-heads: 2
 type: transformer
 """
 SELF_ATTENTION_OPTIONS = OPTIONS.replace("dec-cell: ssru\n", "").replace("rnn", "self-attention")
-ARCHITECTURE = Architecture(
+SHAPE = Shape(
     d_model=8,
     heads=2,
     d_ffn=12,
     encoder_layers=2,
     decoder_layers=2,
-    decoder_cell="ssru",
-    norm="l2",
-    norm_position="post",
-    norm_epsilon=1e-6,
-    attention="softmax",
     activation="relu",
-    embedding_scale=8**0.5,
+    source_vocabulary=11,
+    target_vocabulary=11,
+    embedding_scale=math.sqrt(8),
+    recurrent=True,
+)
+GENERATION = Generation(
     start=-1,
     eos=0,
     unk=1,
@@ -58,20 +66,19 @@ transformer-preprocess: n
 """
 
 
-def random_model(seed: int, **changes: Any) -> FloatModel:
+def random_model(
+    seed: int, norm: Normed | None = None, optional: bool = True, **changes: Any
+) -> FloatModel:
     """Return an untied model with the optional bias of the SSRU cell, so that it has every tensor.
 
-    `changes`: changes of the architecture.
+    norm      the kind of its norms
+    optional  False: without the tensors that a model may lack
+    changes   of SHAPE, or else fields of `Generation`
     """
-    random = np.random.default_rng(seed)
-    architecture = replace(ARCHITECTURE, **changes)
-    return FloatModel(
-        architecture,
-        {
-            name: random.normal(0, 0.7, declared.shape).astype(np.float32)
-            for name, declared in declare(architecture).items()
-        },
-    )
+    of_shape = {field.name for field in fields(Shape)}
+    shape = replace(SHAPE, **{name: v for name, v in changes.items() if name in of_shape})
+    generation = {name: v for name, v in changes.items() if name not in of_shape}
+    return random_float_model.random_model(shape, seed, norm, optional, **generation)
 
 
 @dataclass

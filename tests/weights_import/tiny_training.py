@@ -12,7 +12,7 @@ import numpy as np
 import sentencepiece
 from safetensors.numpy import save_file
 
-from weights_import.float_model import Float32
+from weights_import.tensors import Float32
 
 SENTENCES = (
     "The cat sat on the mat.",

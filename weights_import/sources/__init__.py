@@ -1,4 +1,4 @@
-"""One file a checkpoint format, found by its content and not by its name.
+"""The readers: one file for each checkpoint format, which the content of a file selects.
 
 A format is a module in this folder with `FORMAT` (its name for people), `recognises(path)` (a look
 at the first bytes, which never raises for a readable file), `read(path)`, and `companions(path)`,
@@ -13,12 +13,12 @@ import pkgutil
 from pathlib import Path
 from typing import Protocol, cast
 
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 from weights_import.sources.unreadable import reason
 
 DEPTH, MAXIMUM_FOLDERS, MAXIMUM_FILES = 3, 64, 4096
-"""How deep a checkpoint may lie in the folder that is given, in how many folders of a depth it is
-looked for, and among how many files of each."""
+"""The limits of the search in a folder: its depth, the folders at each depth, the files of each."""
 
 
 class Source(Protocol):
@@ -60,10 +60,11 @@ def files(path: Path) -> list[Path]:
 
 
 def _find(path: Path) -> tuple[Path, Source]:
-    """The checkpoint that `path` is or holds, and its format; in a folder without one, that of the
-    folders in it, as packages of Argos Translate and downloads have it.
+    """The checkpoint that `path` is or holds, and its format.
 
-    Raises CheckpointError if there is none, with the reason as far as it is known, or several.
+    The search goes on in the folders of a folder without a checkpoint, because packages of Argos
+    Translate and downloads have such folders.  Raises CheckpointError without a checkpoint, with
+    the reason if it is known, and for several checkpoints.
     """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or folder")

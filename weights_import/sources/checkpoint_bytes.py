@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.float_model import CheckpointError, Float32
+from weights_import.errors import CheckpointError
+from weights_import.tensors import Float32
 
 MAXIMUM_BYTES = 4 << 30
 """Of a checkpoint; those in production have 17 MB to 1 GB."""

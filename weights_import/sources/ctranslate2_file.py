@@ -1,11 +1,16 @@
 """The file of a CTranslate2 model, `model.bin`: a specification's name and its variables.
 
-Little endian: u32 version; from 2 on a name and the u32 revision of what it specifies; u32 count of
-variables, each a name, u8 rank, u32 dimensions, a type and its data; from 3 on a u32 count of
-aliases, each two names, of which the second is a variable.  A name is u16 length, that of a closing
-NUL included, and the text.  From 4 on a type is u8 (0 float32, 1 int8, 2 int16, 3 int32, 4 float16,
-5 bfloat16) and u32 bytes follow; before, it is the u8 size of an item (4 float32, 2 int16, 1 int8)
-and u32 items.
+All numbers are little endian:
+
+    u32 version
+    from version 2 on: the name of the specification, u32 revision
+    u32 count of variables; each: name, u8 rank, u32 dimensions, type, data
+    from version 3 on: u32 count of aliases; each: two names, the second of a variable
+
+A name is a u16 length, which counts a closing NUL, and the text.  From version 4 on, a type is a u8
+(0 float32, 1 int8, 2 int16, 3 int32, 4 float16, 5 bfloat16), and the u32 number of bytes follows.
+Before, a type is the u8 size of an item (4 float32, 2 int16, 1 int8), and the u32 number of items
+follows.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources.checkpoint_bytes import Cursor, from_bfloat16, whole
 
 VERSIONS = range(2, 7)
@@ -36,8 +41,10 @@ TYPES_OF_SIZES = {4: "<f4", 2: "<i2", 1: "i1"}
 
 @dataclass(frozen=True)
 class Contents:
-    """A whole file: the version of its layout, what it specifies, its variables by name, aliases
-    among them as the same array, and the digest of its bytes."""
+    """A whole file: the version of its layout, its specification, its variables, its digest.
+
+    An alias is another name of the same array.
+    """
 
     version: int
     specification: str

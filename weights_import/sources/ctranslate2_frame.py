@@ -16,16 +16,16 @@ import re
 from collections.abc import Mapping
 
 from int8ref.program.program import SourceFrame
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources.ctranslate2_text import Config
 from weights_import.sources.ctranslate2_variables import STACKS, Variables
 
 NAMES = "none", "bos", "eos", "bos-eos"
 PAD = "<pad>"
 LANGUAGE = re.compile(r"__[a-z]{2,3}__|[a-z]{3}_[A-Z][a-z]{3}|[a-z]{2}_[A-Z]{2}")
-"""A language as M2M100, NLLB and mBART name it."""
+"""A language token of M2M100, NLLB and mBART."""
 LANGUAGES = 2
-"""So many tokens of languages make a model one that needs them."""
+"""A model with this number of language tokens needs such a token in each source."""
 
 
 def frames(vocabulary: Mapping[str, int], config: Config) -> dict[str, SourceFrame]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.languages import code
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_variables import Variables
@@ -22,7 +22,7 @@ CONFIGURED = 6
 """The version of a file from which on `config.json` says what variables said before."""
 MODELS = "*.spm", "*.model"
 ABOVE, METADATA = "sentencepiece.model", "metadata.json"
-"""In the folder above the model's, where Argos Translate has it."""
+"""Files in the folder above the folder of the model, in packages of Argos Translate."""
 ENDINGS = ".json", ".txt"
 WANTED = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
 

@@ -10,22 +10,18 @@ folder above) whose pieces the vocabulary numbers, or a vocabulary of single cha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from weights_import.float_model import (
-    Activation,
-    Architecture,
-    CheckpointError,
-    Float32,
-    FloatModel,
-    declare,
-    sinusoids,
-)
+from weights_import.arithmetic.activations import Activation
+from weights_import.composer import Composer, Normed
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel, Generation
+from weights_import.sources import encoder_decoder
 from weights_import.sources.ctranslate2_file import contents, specification
 from weights_import.sources.ctranslate2_frame import frame_of, frames, refuse_languages
+from weights_import.sources.ctranslate2_tensors import embedding, finder, position_tables
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
     WANTED,
@@ -39,6 +35,7 @@ from weights_import.sources.ctranslate2_text import (
 )
 from weights_import.sources.ctranslate2_variables import STACKS, Variables
 from weights_import.sources.vocabulary import require
+from weights_import.tensors import Stored
 
 FORMAT = "CTranslate2 Transformer (model.bin)"
 HEADS = {"TransformerBase": 8, "TransformerBig": 16, "TransformerSpec": 8}
@@ -52,20 +49,6 @@ DOUBT = (
     " for it by --source-frame, mostly eos"
 )
 UNTOLD = "none"
-POSITIONS = 1024
-"""Of the sinusoids that a file without a table stands for, which begin with position 1."""
-
-NORM_PARTS = {"gain": "gamma", "bias": "beta"}
-NORMS = {"norm": "layer_norm", "embedding_norm": "layernorm_embedding"}
-BLOCKS = {
-    "self": (
-        "self_attention",
-        {"query": (0, 0), "key": (0, 1), "value": (0, 2), "output": (1, 0)},
-    ),
-    "cross": ("attention", {"query": (0, 0), "key": (1, 0), "value": (1, 1), "output": (2, 0)}),
-    "ffn": ("ffn", {"inner": (0, 0), "outer": (1, 0)}),
-}
-"""Canonical block -> its name, and for each of its maps the linear map and which part of that."""
 SCALES = (
     "scale_embeddings",
     "embeddings/multiply_by_sqrt_depth",
@@ -103,10 +86,19 @@ def read(path: Path) -> FloatModel:
             side: read_vocabulary(file, config.unk_token)
             for side, file in vocabulary_files(path.parent).items()
         }
-        shape = architecture(variables, config, vocabularies, HEADS[content.specification])
-        model = FloatModel(
-            shape,
-            canonical(shape, variables),
+        words = embeddings(variables, config, vocabularies)
+        tables = position_tables(variables, words[1].shape[1])
+        shape = shape_of(variables, HEADS[content.specification], words, tables)
+        how = generation(variables, config, vocabularies, shape)
+        epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
+        c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
+        logits = encoder_decoder.compose(c, shape)
+        unused = [f"{name} {list(left)}" for name, left in variables.rest().items()]
+        program, tensors = c.finish(logits, unused)
+        return FloatModel(
+            program,
+            tensors,
+            how,
             tokenizers=tokenizers(path.parent, vocabularies, config),
             provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
             languages=languages(path.parent),
@@ -115,60 +107,76 @@ def read(path: Path) -> FloatModel:
             wanted=WANTED,
             warnings=alignment(variables),
         )
-        model.validate()
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return model
 
 
-def architecture(
-    variables: Variables, config: Config, vocabularies: Mapping[str, Mapping[str, int]], heads: int
-) -> Architecture:
-    """The architecture; raises CheckpointError if it is one that is not supported."""
+def embeddings(
+    variables: Variables, config: Config, vocabularies: Mapping[str, Mapping[str, int]]
+) -> tuple[Stored, Stored]:
+    """The tables of source and target; raises CheckpointError unless each has a row a token, and
+    for a quantisation or languages that are not read."""
     if config.quantization_type:
         raise CheckpointError(f"quantization_type {config.quantization_type} in {CONFIG}")
-    sizes = {}
+    found = []
     for side, stack in zip(("source", "target"), STACKS, strict=True):
         if side not in vocabularies:
             raise CheckpointError(f"no vocabulary of the {side} beside it")
-        table = embedding(variables, stack)
-        if table is None or table.ndim != 2 or len(table) != len(vocabularies[side]):
-            found = "no" if table is None else list(table.shape)
-            told = f"{found} embeddings for a {side} vocabulary of {len(vocabularies[side])}"
-            raise CheckpointError(told)
-        sizes[side] = table.shape
-    hidden = variables.tensor("encoder/layer_0/ffn/linear_0/weight")
+        table, size = embedding(variables, stack), len(vocabularies[side])
+        if table is None or len(table.shape) != 2 or table.shape[0] != size:
+            told = "no" if table is None else list(table.shape)
+            raise CheckpointError(f"{told} embeddings for a {side} vocabulary of {size}")
+        found.append(table)
+    refuse_languages(vocabularies["target"])
+    return found[0], found[1]
+
+
+def shape_of(
+    variables: Variables, heads: int, words: tuple[Stored, Stored], tables: Mapping[str, Stored]
+) -> encoder_decoder.Shape:
+    """The shape of the model; raises CheckpointError if it is one that is not supported."""
     activation = variables.shared("activation", 0)
     if activation not in ACTIVATIONS:
         known = ", ".join(f"{number:g} {name}" for number, name in ACTIVATIONS.items())
         raise CheckpointError(f"activation {activation:g} (supported: {known})")
-    width = sizes["target"][1]
-    refuse_languages(vocabularies["target"])
-    source, target = (special(vocabularies[side], config) for side in ("source", "target"))
-    named = frame_of(variables, config) or UNTOLD
-    return Architecture(
-        d_model=width,
+    hidden = variables.tensor("encoder/layer_0/ffn/linear_0/weight")
+    source, target = (table.shape for table in words)
+    return encoder_decoder.Shape(
+        d_model=target[1],
         heads=int(variables.shared("num_heads", heads)),
-        d_ffn=0 if hidden is None else len(hidden),
+        d_ffn=0 if hidden is None else hidden.shape[0],
         encoder_layers=variables.layers("encoder"),
         decoder_layers=variables.layers("decoder"),
-        decoder_cell="self_attention",
-        norm="l2",
-        norm_position="pre" if variables.shared("pre_norm", 1) else "post",
-        norm_epsilon=config.layer_norm_epsilon or LAYER_NORM_EPSILON,
-        attention="softmax",
         activation=ACTIVATIONS[activation],
-        embedding_scale=embedding_scale(variables, width),
+        source_vocabulary=source[0],
+        target_vocabulary=target[0],
+        embedding_scale=embedding_scale(variables, target[1]),
+        pre_norm=bool(variables.shared("pre_norm", 1)),
+        embedding_norm="encoder/layernorm_embedding/gamma" in variables,
+        max_positions=tables["positions"].shape[0],
+        target_positions="target_positions" in tables,
+    )
+
+
+def generation(
+    variables: Variables,
+    config: Config,
+    vocabularies: Mapping[str, Mapping[str, int]],
+    shape: encoder_decoder.Shape,
+) -> Generation:
+    """How the model reads and writes."""
+    source, target = (special(vocabularies[side], config) for side in ("source", "target"))
+    named = frame_of(variables, config) or UNTOLD
+    return Generation(
         start=start(variables, config, vocabularies["target"]),
         eos=target[0],
         unk=target[1],
-        source_vocabulary=sizes["source"][0],
-        target_vocabulary=sizes["target"][0],
+        source_vocabulary=shape.source_vocabulary,
+        target_vocabulary=shape.target_vocabulary,
         max_length_factor=MAX_LENGTH_FACTOR,
-        max_positions=len(position_tables(variables, width)[0]),
+        max_positions=shape.max_positions,
         source_frame=frames(vocabularies["source"], config)[named],
         source_special=None if source == target else source,
-        embedding_norm="encoder/layernorm_embedding/gamma" in variables,
     )
 
 
@@ -208,18 +216,12 @@ def alignment(variables: Variables) -> list[str]:
     ]
 
 
-def embedding(variables: Variables, stack: str) -> Float32 | None:
-    """The table of a stack, which newer files number."""
-    newer = variables.tensor(f"{stack}/embeddings_0/weight")
-    return variables.tensor(f"{stack}/embeddings/weight") if newer is None else newer
-
-
 def embedding_scale(variables: Variables, width: int) -> float:
     """What embeddings are multiplied by: the root of their width, unless a flag says no, or a
     number says what; raises CheckpointError where the stacks differ."""
     scales: list[float] = []
     for stack in STACKS:
-        scale = float(width) ** 0.5
+        scale = math.sqrt(width)
         for name in SCALES:
             if (at := f"{stack}/{name}") in variables:
                 told = variables.number(at, 1)
@@ -228,49 +230,3 @@ def embedding_scale(variables: Variables, width: int) -> float:
     if scales[0] != scales[1]:
         raise CheckpointError(f"embeddings are scaled by {scales[0]:g} and by {scales[1]:g}")
     return scales[0]
-
-
-def position_tables(variables: Variables, width: int) -> tuple[Float32, Float32]:
-    """The tables of source and target, of one length, or the sinusoids that both take without one;
-    raises CheckpointError where only one of them has a table."""
-    source, target = (variables.tensor(f"{stack}/position_encodings/encodings") for stack in STACKS)
-    if source is None and target is None:
-        return (sinusoids(1, POSITIONS, width),) * 2
-    if source is None or target is None:
-        raise CheckpointError("encoder and decoder have not both a table of positions")
-    rows = min(len(source), len(target))
-    return source[:rows], target[:rows]
-
-
-def canonical(shape: Architecture, variables: Variables) -> dict[str, Float32]:
-    """The tensors under their canonical names, and those that have none under their own."""
-    source, target = position_tables(variables, shape.d_model)
-    tensors = {
-        "source_embedding": embedding(variables, "encoder"),
-        "target_embedding": embedding(variables, "decoder"),
-        "positions": source,
-        "target_positions": None if np.array_equal(source, target) else target,
-        "output.weight": variables.tensor("decoder/projection/weight"),
-        "output.bias": variables.tensor("decoder/projection/bias"),
-    }
-    for name in declare(shape):
-        if name not in tensors:
-            tensors[name] = inner(variables, *name.split("."))
-    return {name: t for name, t in tensors.items() if t is not None} | variables.rest()
-
-
-def inner(variables: Variables, stack: str, *path: str) -> Float32 | None:
-    """A tensor of a stack by the rest of its canonical name."""
-    if len(path) == 2:
-        return variables.tensor(f"{stack}/{NORMS[path[0]]}/{NORM_PARTS[path[1]]}")
-    layer, block, kind, leaf = path
-    named, maps = BLOCKS[block]
-    at = f"{stack}/layer_{layer}/{named}"
-    if kind == "norm":
-        return variables.tensor(f"{at}/layer_norm/{NORM_PARTS[leaf]}")
-    number, part = maps[kind]
-    fused = variables.tensor(f"{at}/linear_{number}/{leaf}")
-    parts = len([place for place in maps.values() if place[0] == number])
-    if fused is None or len(fused) % parts:
-        return fused
-    return np.split(fused, parts)[part]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.float_model import CheckpointError, Float32
+from weights_import.errors import CheckpointError
+from weights_import.tensors import Float32, Stored
 
 STACKS = "encoder", "decoder"
 
@@ -34,7 +35,7 @@ class Variables:
     def __init__(self, stored: Mapping[str, NDArray[Any]]) -> None:
         self._stored = stored
         self._left = set(stored)
-        self._widened: dict[int, Float32] = {}
+        self._widened: dict[int, Stored] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._stored
@@ -68,11 +69,11 @@ class Variables:
         """Whether a variable is a truth value, which are int8."""
         return name in self._stored and self._stored[name].dtype == np.int8
 
-    def tensor(self, name: str) -> Float32 | None:
-        """A tensor in float32, the same one for all its aliases, or None where there is none.
+    def tensor(self, name: str) -> Stored | None:
+        """A tensor, the same one for all its aliases, or None where there is none.
 
-        Integers are divided by their scale, one for all or one a row.  Raises CheckpointError for a
-        scale that is none of these, and for a tensor that is a number.
+        Integers are divided by their scale, one for all or one a row, whenever it is read.  Raises
+        CheckpointError for a scale that is none of these, and for a tensor that is a number.
         """
         if name not in self._stored:
             return None
@@ -84,19 +85,18 @@ class Variables:
             self._widened[id(stored)] = self._wide(name, stored)
         return self._widened[id(stored)]
 
-    def _wide(self, name: str, stored: NDArray[Any]) -> Float32:
+    def _wide(self, name: str, stored: NDArray[Any]) -> Stored:
         if stored.dtype == np.float32:
-            return stored
+            return Stored.of(stored, name)
         scale = self._stored.get(f"{name}_scale")
         fits = scale is not None and scale.dtype == np.float32 and scale.size in (1, len(stored))
         if scale is None or not fits or stored.ndim != 2 or not np.all(scale > 0):
             raise CheckpointError(f"{name}: {stored.dtype} without a positive scale, or one a row")
-        with np.errstate(over="ignore"):  # what is not finite is refused, with all that is wrong
-            wide: Float32 = stored / scale.reshape(-1, 1)
-        return wide
+        divisor = scale.reshape(-1, 1)
+        return Stored(name, stored.shape, lambda: divided(stored, divisor))
 
-    def rest(self) -> dict[str, NDArray[Any]]:
-        """What nobody has asked for, and what may change the computation.
+    def rest(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what nobody has asked for, and what may change the computation.
 
         Raises CheckpointError for a number that stands for what is not read.
         """
@@ -108,5 +108,12 @@ class Variables:
                 if not np.all(self._stored[name] == value):
                     raise CheckpointError(f"{name}: {meaning}, which is not read")
             elif end not in IGNORED:
-                found[name] = self._stored[name]
+                found[name] = self._stored[name].shape
         return found
+
+
+def divided(stored: NDArray[Any], scale: Float32) -> Float32:
+    """Integers over their scale; a number that is not finite is refused with all that is wrong."""
+    with np.errstate(over="ignore"):
+        wide: NDArray[Any] = stored / scale
+    return wide

@@ -1,8 +1,9 @@
-"""What models of Hugging Face's transformers share that are made like BART, Marian's among them:
-the fields of their configuration, and the names of their tensors."""
+"""What models of Hugging Face's transformers share, and those that are made like BART, Marian's
+among them: the fields of their configuration, and the names of their tensors."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
@@ -10,9 +11,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from weights_import.float_model import Activation, Architecture, CheckpointError, Float32, declare
+from weights_import.arithmetic.activations import Activation
+from weights_import.composer import Composer, Normed
+from weights_import.errors import CheckpointError
+from weights_import.float_program import FloatProgram
+from weights_import.sources import encoder_decoder
 from weights_import.sources.hugging_face_config import Id, Ids
-from weights_import.sources.safetensors_file import Size, Tensors, renamed
+from weights_import.sources.lookup import Lookup, Own, described
+from weights_import.sources.safetensors_file import Integers, Size
+from weights_import.tensors import Stored, Tensors
 
 Layers = Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
 
@@ -55,7 +62,7 @@ PARTS = {
 NORM_PARTS = {"gain": "weight", "bias": "bias"}
 
 
-def named(stored: Tensors) -> Tensors:
+def named(stored: Mapping[str, Stored]) -> dict[str, Stored]:
     """The tensors by the names of a model with a head, whether the file has that or the body alone;
     without those that follow from others."""
     whole = any(name.startswith(BODY) for name in stored)
@@ -66,21 +73,14 @@ def named(stored: Tensors) -> Tensors:
     }
 
 
-def canonical(stored: Tensors, names: Mapping[str, str], others: Collection[str] = ()) -> Tensors:
-    """The tensors by the canonical names of `names`, without the `others`, and without integers
-    that nobody asks for, such as `position_ids`; a float that nobody asks for keeps its name."""
-    found = renamed(stored, names, others)
-    return {n: value for n, value in found.items() if n in names or value.dtype.kind == "f"}
-
-
-def one_matrix(stored: Tensors, names: Collection[str]) -> Float32 | None:
+def one_matrix(stored: Mapping[str, Stored], names: Collection[str]) -> Stored | None:
     """The matrix that stands under these names, of which a file may lack some; None without any.
 
     Raises CheckpointError where two differ, although the configuration ties them.
     """
     there = [name for name in names if name in stored]
     for other in there[1:]:
-        if not np.array_equal(stored[there[0]], stored[other]):
+        if not _equal(stored[there[0]], stored[other]):
             raise CheckpointError(
                 f"{there[0]} and {other} differ, but the configuration says that they are one"
                 " matrix; where they are not, it must say tie_word_embeddings: false"
@@ -88,9 +88,16 @@ def one_matrix(stored: Tensors, names: Collection[str]) -> Float32 | None:
     return stored[there[0]] if there else None
 
 
-def embeddings(stored: Tensors, tied: bool, shared: bool = True) -> Tensors:
+def _equal(a: Stored, b: Stored) -> bool:
+    return a is b or (a.shape == b.shape and np.array_equal(a.read(), b.read()))
+
+
+def embeddings(
+    stored: Mapping[str, Stored], tied: bool, shared: bool = True
+) -> dict[str, Stored | None]:
     """The matrices of source, target and output by their canonical names: all one where they are
-    `tied` and both sides share one; the same object where they are one."""
+    `tied` and both sides share one; the same object where they are one; None where the file has
+    none."""
     if tied and shared:
         source = target = output = one_matrix(stored, (SHARED, SOURCE, TARGET, HEAD))
     else:
@@ -98,19 +105,33 @@ def embeddings(stored: Tensors, tied: bool, shared: bool = True) -> Tensors:
         output = stored.get(HEAD)
         if tied:
             target = output = one_matrix(stored, (TARGET, HEAD))
-    found = {"source_embedding": source, "target_embedding": target, "output.weight": output}
-    return {name: matrix for name, matrix in found.items() if matrix is not None}
+    return {"source_embedding": source, "target_embedding": target, "output.weight": output}
 
 
-def check_words(found: Tensors, sizes: Mapping[str, int], width: int) -> None:
+def check_words(found: Mapping[str, Stored | None], sizes: Mapping[str, int], width: int) -> None:
     """Raises CheckpointError unless the matrices of `embeddings` have the `sizes` of their
     vocabularies, before anything is made as wide as the configuration says."""
     for name, size in sizes.items():
-        expected = [size, width]
-        if name not in found:
+        expected, matrix = [size, width], found.get(name)
+        if matrix is None:
             raise CheckpointError(f"missing {name} {expected}")
-        if (shape := list(found[name].shape)) != expected:
+        if (shape := list(matrix.shape)) != expected:
             raise CheckpointError(f"wrong shape {name} {shape}, expected {expected}")
+
+
+def logits_bias(stored: Mapping[str, Stored]) -> Stored | None:
+    """The bias of the output, a row of it in the file; None without one."""
+    found = stored.get(LOGITS_BIAS)
+    if found is None:
+        return None
+    return found.changed((math.prod(found.shape),), np.ravel)
+
+
+def unused(found: Lookup, others: Collection[str] = ()) -> list[str]:
+    """The floats that nobody has asked for, but for `others`; integers that nobody asks for, such
+    as `position_ids`, do no harm."""
+    left = found.unasked(others)
+    return described({n: tensor for n, tensor in left.items() if not isinstance(tensor, Integers)})
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,55 +159,49 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     tie_word_embeddings: bool = True
     vocab_size: Size
 
-    def architecture(
-        self, start: int, eos: int, unk: int, vocabularies: tuple[int, int], **own: Any
-    ) -> Architecture:
-        """The architecture of a model with these sizes of vocabularies, and what else is `own`;
-        raises CheckpointError unless encoder and decoder have layers of one shape."""
+    def shape(self, vocabularies: tuple[int, int], **own: Any) -> encoder_decoder.Shape:
+        """The shape of a model with these sizes of vocabularies, and what else is `own`; raises
+        CheckpointError unless encoder and decoder have layers of one shape."""
         for one in ("attention_heads", "ffn_dim"):
             if getattr(self, f"encoder_{one}") != getattr(self, f"decoder_{one}"):
                 raise CheckpointError(f"encoder_{one} and decoder_{one} differ")
-        return Architecture(
+        return encoder_decoder.Shape(
             d_model=self.d_model,
             heads=self.encoder_attention_heads,
             d_ffn=self.encoder_ffn_dim,
             encoder_layers=self.encoder_layers,
             decoder_layers=self.decoder_layers,
-            decoder_cell="self_attention",
-            norm="l2",
-            norm_position="post",
-            norm_epsilon=LAYER_NORM_EPSILON,
-            attention="softmax",
             activation=ACTIVATIONS[self.activation_function],
-            embedding_scale=self.d_model**0.5 if self.scale_embedding else 1.0,
-            start=start,
-            eos=eos,
-            unk=unk,
             source_vocabulary=vocabularies[0],
             target_vocabulary=vocabularies[1],
-            max_length_factor=MAX_LENGTH_FACTOR,
+            embedding_scale=math.sqrt(self.d_model) if self.scale_embedding else 1.0,
             max_positions=self.max_position_embeddings,
             **own,
         )
 
 
-def stored_names(architecture: Architecture) -> dict[str, str]:
-    """Canonical name -> name in the file, for every tensor of a stack."""
-    names = {}
-    for name in declare(architecture):
-        stack, _, rest = name.partition(".")
-        if stack not in ("encoder", "decoder"):
-            continue
-        if rest.startswith("embedding_norm"):
-            leaf = NORM_PARTS[rest.rpartition(".")[2]]
-            names[name] = f"model.{stack}.layernorm_embedding.{leaf}"
-            continue
-        layer, block, kind, leaf = rest.split(".")
-        at = f"model.{stack}.layers.{layer}"
-        if kind == "norm":
-            names[name] = f"{at}.{NORMS[block]}.{NORM_PARTS[leaf]}"
-        elif block == "ffn":
-            names[name] = f"{at}.{PARTS[kind]}.{leaf}"
-        else:
-            names[name] = f"{at}.{BLOCKS[block]}.{PARTS[kind]}.{leaf}"
-    return names
+def stored_name(canonical: str) -> str:
+    """The name in the file of a tensor of a stack; of others, which have their own rules, none."""
+    stack, _, rest = canonical.partition(".")
+    if stack not in ("encoder", "decoder"):
+        return ""
+    if rest.startswith("embedding_norm"):
+        leaf = NORM_PARTS[rest.rpartition(".")[2]]
+        return f"model.{stack}.layernorm_embedding.{leaf}"
+    layer, block, kind, leaf = rest.split(".")
+    at = f"model.{stack}.layers.{layer}"
+    if kind == "norm":
+        return f"{at}.{NORMS[block]}.{NORM_PARTS[leaf]}"
+    if block == "ffn":
+        return f"{at}.{PARTS[kind]}.{leaf}"
+    return f"{at}.{BLOCKS[block]}.{PARTS[kind]}.{leaf}"
+
+
+def composed(
+    stored: Mapping[str, Stored], shape: encoder_decoder.Shape, own: Mapping[str, Own]
+) -> tuple[FloatProgram, Tensors]:
+    """The program of a model and its tensors; `own` are the tensors of TOLD by canonical names."""
+    found = Lookup(stored, stored_name, own)
+    c = Composer(found, shape.d_model, Normed("l2", LAYER_NORM_EPSILON))
+    logits = encoder_decoder.compose(c, shape)
+    return c.finish(logits, unused(found, TOLD))

@@ -10,24 +10,23 @@ pronunciation have it).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from int8ref.program.program import SourceFrame
-from weights_import.float_model import Architecture, CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel, Generation
 from weights_import.sources.hugging_face import (
     LAYER,
-    LOGITS_BIAS,
+    MAX_LENGTH_FACTOR,
     POSITIONS,
-    TOLD,
     Shape,
-    canonical,
     check_words,
+    composed,
     embeddings,
+    logits_bias,
     named,
-    stored_names,
 )
 from weights_import.sources.hugging_face_config import (
     Id,
@@ -38,9 +37,10 @@ from weights_import.sources.hugging_face_config import (
     read_config,
     refuse_added,
 )
-from weights_import.sources.safetensors_file import Tensors, contents
+from weights_import.sources.safetensors_file import contents
 from weights_import.sources.tokenizers import tokenizer_files, tokenizers_in
 from weights_import.sources.vocabulary import of_characters, pieces_of
+from weights_import.tensors import Stored
 
 FORMAT = "Hugging Face BART (.safetensors and config.json)"
 KINDS = ("bart",)
@@ -63,8 +63,10 @@ class _Config(Shape, frozen=True, kw_only=True):
 
     @property
     def first(self) -> int:
-        """The token that every translation begins with: the one that the search of transformers
-        forces, or that of training."""
+        """The first token of every translation.
+
+        The search of transformers forces it, or else it is the first token of the training.
+        """
         forced = self.forced_bos_token_id
         return self.bos_token_id if forced is None else forced
 
@@ -85,25 +87,26 @@ def read(path: Path) -> FloatModel:
         config = read_config(path, _Config)
         marks = Marks(config.eos_token_id)
         eos = marks.chosen(None)
-        shape = config.architecture(
-            config.decoder_start_token_id,
-            eos,
-            config.unk_token_id,
-            (config.vocab_size, config.vocab_size),
-            source_frame=SourceFrame((config.bos_token_id,), (eos,)),
-            embedding_norm=True,
-            target_prefix=(config.first,),
-        )
+        how = generation(config, eos)
         content = contents(path)
-        tensors = _canonical(shape, config.tie_word_embeddings, named(content.tensors))
+        stored = named(content.tensors)
+        words = embeddings(stored, config.tie_word_embeddings)
         size = dict.fromkeys(("source_embedding", "target_embedding"), config.vocab_size)
-        check_words(tensors, size, config.d_model)
+        check_words(words, size, config.d_model)
+        shape = config.shape(
+            (config.vocab_size, config.vocab_size),
+            embedding_norm=True,
+            target_positions=POSITIONS[1] in stored,
+        )
+        own = {**words, **positions(stored), "output.bias": logits_bias(stored)}
+        program, tensors = composed(stored, shape, own)
         found = characters(config, eos) or tokenizers_in(path.parent)
         known = {name for model in found.values() for name in pieces_of(model)}
         refuse_added(added_tokens(path.parent), known)
-        model = FloatModel(
-            shape,
+        return FloatModel(
+            program,
             tensors,
+            how,
             tokenizers=found,
             provenance={
                 "file": path.name,
@@ -112,15 +115,30 @@ def read(path: Path) -> FloatModel:
             },
             warnings=marks.warnings,
         )
-        model.validate()
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return model
+
+
+def generation(config: _Config, eos: int) -> Generation:
+    """How the model reads and writes; raises CheckpointError for tokens that it has not."""
+    return Generation(
+        start=config.decoder_start_token_id,
+        eos=eos,
+        unk=config.unk_token_id,
+        source_vocabulary=config.vocab_size,
+        target_vocabulary=config.vocab_size,
+        max_length_factor=MAX_LENGTH_FACTOR,
+        max_positions=config.max_position_embeddings,
+        source_frame=SourceFrame((config.bos_token_id,), (eos,)),
+        target_prefix=(config.first,),
+    )
 
 
 def characters(config: _Config, eos: int) -> dict[str, bytes]:
-    """The tokenizers of a configuration that lists characters, none where it does not; raises
-    CheckpointError for lists that fit the model not."""
+    """The tokenizers of a configuration with lists of characters; none without such lists.
+
+    Raises CheckpointError for lists that do not fit the model.
+    """
     named = {config.pad_token_id: PAD, config.bos_token_id: BOS, eos: EOS}
     named |= {config.unk_token_id: UNK}
     found = {}
@@ -139,12 +157,14 @@ def characters(config: _Config, eos: int) -> dict[str, bytes]:
     return found
 
 
-def _canonical(architecture: Architecture, tied: bool, stored: Tensors) -> Tensors:
-    """The tensors under their canonical names."""
-    tensors = embeddings(stored, tied)
-    for name, table in zip(("positions", "target_positions"), POSITIONS, strict=True):
-        if table in stored and stored[table].ndim:
-            tensors[name] = np.ascontiguousarray(stored[table][UNUSED_POSITIONS:])
-    if LOGITS_BIAS in stored:
-        tensors["output.bias"] = stored[LOGITS_BIAS].ravel()
-    return tensors | canonical(stored, stored_names(architecture), TOLD)
+def positions(stored: Mapping[str, Stored]) -> dict[str, Stored | None]:
+    """The tables of positions by their canonical names, without their unused rows."""
+    names = ("positions", "target_positions")
+    return {name: _used(stored.get(at)) for name, at in zip(names, POSITIONS, strict=True)}
+
+
+def _used(table: Stored | None) -> Stored | None:
+    if table is None or not table.shape:
+        return None
+    rows = max(table.shape[0] - UNUSED_POSITIONS, 0)
+    return table.changed((rows, *table.shape[1:]), lambda x: x[UNUSED_POSITIONS:])

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources import json_file
 from weights_import.sources.json_file import Kind
 from weights_import.sources.safetensors_file import header_bytes
@@ -24,11 +24,12 @@ Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1 << 10)]
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 GENERATED = "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id"
-"""What the configuration of the generation says anew; transformers 5 writes some only there."""
+"""Fields that the configuration of the generation overrides.  transformers 5 writes some fields
+only there."""
 ADDED = "added_tokens.json", "tokenizer.json", "tokenizer_config.json"
-"""Where a tokenizer tells what it has added to its vocabulary."""
+"""The files in which a tokenizer lists its additional tokens."""
 PART = re.compile(r"-\d{5}-of-\d{5}\.")
-"""In the name of a checkpoint's part."""
+"""A part of the name of a checkpoint in parts."""
 TASKS = re.compile(r".*(Classification|QuestionAnswering|MultipleChoice|RewardModel)")
 HARMLESS = re.compile(r"(?i)[<\[]/?(pad|s|unk|mask|bos|eos|cls|sep)[>\]]|\u2581*")
 """Tokens that stand in no text."""
@@ -64,13 +65,18 @@ def is_part(path: Path) -> bool:
 
 
 def configuration(path: Path) -> dict[str, Any]:
-    """The configuration of a checkpoint, without what is null; raises CheckpointError for none."""
+    """The configuration of a checkpoint, without null fields.
+
+    Raises CheckpointError without a configuration.
+    """
     return _object(config_file(path))
 
 
 def read_config(path: Path, kind: type[Kind]) -> Kind:
-    """The configuration of a checkpoint, with what that of the generation says; raises
-    CheckpointError for what is not one of its kind, and for what no reader reads."""
+    """The configuration of a checkpoint, with the fields of the configuration of the generation.
+
+    Raises CheckpointError for a configuration of another kind, and for models that no reader reads.
+    """
     told = configuration(path)
     file = config_file(path)
     if problem := unread(told):

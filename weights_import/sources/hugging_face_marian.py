@@ -10,23 +10,28 @@ embedding; then it stays, and the bias of the output keeps it below the end mark
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from weights_import.float_model import Architecture, CheckpointError, Float32, FloatModel
+from weights_import.arithmetic.functions import cos, sin
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel, Generation
+from weights_import.float_program import FloatProgram
+from weights_import.operations.embedding import powers
 from weights_import.sources.hugging_face import (
     LAYER,
-    LOGITS_BIAS,
+    MAX_LENGTH_FACTOR,
     POSITIONS,
-    TOLD,
     Shape,
-    canonical,
     check_words,
+    composed,
     embeddings,
+    logits_bias,
     named,
-    stored_names,
+    stored_name,
 )
 from weights_import.sources.hugging_face_config import (
     Marks,
@@ -36,15 +41,21 @@ from weights_import.sources.hugging_face_config import (
     read_config,
     refuse_added,
 )
-from weights_import.sources.safetensors_file import Size, Tensors, contents
+from weights_import.sources.hugging_face_padding import (
+    Output,
+    kept_below,
+    padding,
+    without_last,
+)
+from weights_import.sources.lookup import Own
+from weights_import.sources.safetensors_file import Size, contents
 from weights_import.sources.tokenizers import read_vocabulary, tokenizer_files, tokenizers_in
+from weights_import.tensors import Float32, Stored, Tensors
 
 FORMAT = "Hugging Face Marian (.safetensors and config.json)"
 KINDS = ("marian",)
 PAD, UNK = "<pad>", "<unk>"
 SIDES = ("source_embedding", "target_embedding")
-MARGIN = 20.0
-"""How far the logit of `<pad>` stays below that of the end mark, at least."""
 CLOSE = 1e-2
 """What a stored table may differ from sinusoids by: more than 16 bits round off."""
 
@@ -64,6 +75,11 @@ class _Config(Shape, frozen=True, kw_only=True):
         if self.share_encoder_decoder_embeddings:
             return self.vocab_size, self.vocab_size
         return self.vocab_size, self.decoder_vocab_size or self.vocab_size
+
+    @property
+    def told_padding(self) -> tuple[int, int]:
+        """The ids of `<pad>` and of what the decoder begins with."""
+        return self.pad_token_id, self.decoder_start_token_id
 
 
 def recognises(path: Path) -> bool:
@@ -90,20 +106,14 @@ def read(path: Path) -> FloatModel:
             stored, config.tie_word_embeddings, config.share_encoder_decoder_embeddings
         )
         check_words(words, dict(zip(SIDES, config.vocabularies, strict=True)), config.d_model)
-        pad = padding(config, words)
+        pad = padding(config.told_padding, config.vocabularies, words["target_embedding"])
         unused, controls = ((PAD,), ()) if pad < 0 else ((), (PAD,))
-        shape = architecture(config, pad, eos, known.get(UNK, 1))
-        tensors = {**words, **positions(shape, stored)}
-        if LOGITS_BIAS in stored:
-            tensors["output.bias"] = stored[LOGITS_BIAS].ravel()
-        if pad < 0:
-            tensors = without_padding(tensors)
-        tensors |= canonical(stored, stored_names(shape), TOLD)
-        if pad >= 0:
-            keep_below(tensors, pad, shape)
-        model = FloatModel(
-            shape,
+        how = generation(config, pad, eos, known.get(UNK, 1))
+        program, tensors = program_of(config, how, words, stored)
+        return FloatModel(
+            program,
             tensors,
+            how,
             tokenizers=tokenizers_in(path.parent, unused, controls),
             provenance={
                 "file": path.name,
@@ -112,10 +122,29 @@ def read(path: Path) -> FloatModel:
             },
             warnings=marks.warnings,
         )
-        model.validate()
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return model
+
+
+def program_of(
+    config: _Config, how: Generation, words: dict[str, Own], stored: Mapping[str, Stored]
+) -> tuple[FloatProgram, Tensors]:
+    """The program of the model and its tensors; `words` are the tensors of `embeddings`."""
+    tables = positions(config, stored)
+    words |= {"output.bias": logits_bias(stored)}
+    if how.start < 0:
+        words = without_last(words)
+    else:
+        norm = f"decoder.{config.decoder_layers - 1}.ffn.norm"
+        gain, shift = (stored.get(stored_name(f"{norm}.{leaf}")) for leaf in ("gain", "bias"))
+        output = Output(words["output.weight"], words["output.bias"], gain, shift)
+        size = how.target_vocabulary, config.d_model
+        words["output.bias"] = kept_below(output, size, how.start, how.eos)
+    shape = config.shape(
+        (how.source_vocabulary, how.target_vocabulary),
+        target_positions="target_positions" in tables,
+    )
+    return composed(stored, shape, words | tables)
 
 
 def vocabulary(folder: Path) -> dict[str, int]:
@@ -124,82 +153,50 @@ def vocabulary(folder: Path) -> dict[str, int]:
     return read_vocabulary(path) if path.is_file() else {}
 
 
-def padding(config: _Config, words: Tensors) -> int:
-    """The id of `<pad>`, with which the decoder begins; -1 where the model is Marian's without it.
-
-    Raises CheckpointError where the decoder begins with another token.
-    """
-    pad = config.pad_token_id
-    if pad != config.decoder_start_token_id or pad >= min(config.vocabularies):
-        raise CheckpointError(
-            f"pad_token_id {pad}, decoder_start_token_id {config.decoder_start_token_id}: both"
-            f" must be one token of {min(config.vocabularies)}"
-        )
-    target = words.get("target_embedding")
-    last = config.vocabularies == (pad + 1, pad + 1)
-    return -1 if last and (target is None or not target[pad].any()) else pad
-
-
-def architecture(config: _Config, pad: int, eos: int, unk: int) -> Architecture:
-    """The architecture, without the token `<pad>` where the model can do without it."""
+def generation(config: _Config, pad: int, eos: int, unk: int) -> Generation:
+    """How the model reads and writes, without the token `<pad>` where it can do without it."""
     source, target = config.vocabularies
     left_out = 1 if pad < 0 else 0
-    return config.architecture(pad, eos, unk, (source - left_out, target - left_out))
-
-
-def without_padding(tensors: Tensors) -> Tensors:
-    """The tensors without what the last token has of them; those that are one stay one."""
-    cut = {
-        id(tensor): tensor[:-1] if tensor.ndim else tensor
-        for name, tensor in tensors.items()
-        if name in (*SIDES, "output.weight", "output.bias")
-    }
-    return {name: cut.get(id(tensor), tensor) for name, tensor in tensors.items()}
-
-
-def keep_below(tensors: Tensors, pad: int, architecture: Architecture) -> None:
-    """Lower the bias of `pad` until its logit is below that of the end mark by MARGIN, whatever the
-    decoder says.
-
-    What the output multiplies is gain * z + bias of the last norm, with |z| <= sqrt(d).  For the
-    difference w of two rows the logits differ by at most |w * gain| sqrt(d) + w . bias.
-    """
-    last = f"decoder.{architecture.decoder_layers - 1}.ffn.norm"
-    rows, gain, shift = (
-        tensors.get(name) for name in ("output.weight", f"{last}.gain", f"{last}.bias")
+    return Generation(
+        start=pad,
+        eos=eos,
+        unk=unk,
+        source_vocabulary=source - left_out,
+        target_vocabulary=target - left_out,
+        max_length_factor=MAX_LENGTH_FACTOR,
+        max_positions=config.max_position_embeddings,
     )
-    size = architecture.target_vocabulary, architecture.d_model
-    if rows is None or gain is None or shift is None:
-        return  # `FloatModel.validate` tells what is missing or misshapen.
-    if rows.shape != size or {gain.shape, shift.shape} != {size[1:]}:
-        return
-    eos = architecture.eos
-    apart = rows[pad].astype(np.float64) - rows[eos]
-    most = np.linalg.norm(apart * gain) * size[1] ** 0.5 + apart @ shift
-    bias = tensors.get("output.bias", np.zeros(size[0], np.float32)).copy()
-    if bias.shape == size[:1]:
-        bias[pad] = min(bias[pad], bias[eos] - max(most, 0.0) - MARGIN)
-    tensors["output.bias"] = bias
 
 
-def positions(architecture: Architecture, stored: Tensors) -> Tensors:
-    """The tables of positions: sinusoids, or what is stored where it differs from them."""
-    made = sinusoids(architecture.max_positions, architecture.d_model)
+def positions(config: _Config, stored: Mapping[str, Stored]) -> dict[str, Own]:
+    """The tables of positions by their canonical names.
 
-    def table(name: str) -> Float32:
-        found = stored.get(name, made)
-        same = found.shape == made.shape and np.allclose(found, made, rtol=0, atol=CLOSE)
-        return made if same else found
+    A table is the stored table if it differs from sinusoids, and sinusoids otherwise.  The target
+    has its own table only if it is another one.
+    """
+    made = Stored.of(sinusoids(config.max_position_embeddings, config.d_model), "positions")
+    source, target = (_stored_or_made(stored.get(name), made) for name in POSITIONS)
+    tables: dict[str, Own] = {"positions": source}
+    return tables if target is source else tables | {"target_positions": target}
 
-    source, target = map(table, POSITIONS)
-    return {"positions": source} | ({} if target is source else {"target_positions": target})
+
+def _stored_or_made(table: Stored | None, made: Stored) -> Stored:
+    if table is None or (table.shape == made.shape and _near(table.read(), made.read())):
+        return made
+    return table
+
+
+def _near(a: Float32, b: Float32) -> bool:
+    return bool(np.all(np.abs(a - b) <= CLOSE))
 
 
 def sinusoids(length: int, width: int) -> Float32:
-    """sin of every frequency, then cos of every frequency, [length, width], with
-    frequency_i = 10000^(-2 i / width), i = 0 .. width/2 - 1: those of transformers, whose
-    frequencies are not quite Marian's."""
-    frequencies = 10000.0 ** (-2 * np.arange((width + 1) // 2) / width)
+    """The sine of every frequency, then the cosine of every frequency: [length, width].
+
+    frequency_i = 10000^(-2 i / width), i = 0 .. width/2 - 1.  This is the table of transformers,
+    which differs a little from the table of Marian.
+    """
+    frequencies = powers(10000.0, -2 * np.arange((width + 1) // 2) / width)
     angles = np.arange(length)[:, None] * frequencies
-    table = np.concatenate([np.sin(angles), np.cos(angles)[:, : width // 2]], axis=1)
+    table = np.concatenate([sin(angles), cos(angles)[:, : width // 2]], axis=1)
     return table.astype(np.float32)

@@ -13,20 +13,20 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from weights_import.float_model import (
-    Architecture,
-    CheckpointError,
-    FloatModel,
-    declare,
-)
+from int8ref.reference.attention_polynomial import MAX_DEGREE
+from weights_import.composer import Composer, Normed
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel, Generation
+from weights_import.sources import encoder_decoder
 from weights_import.sources.json_file import parse
+from weights_import.sources.lookup import Lookup
+from weights_import.sources.lookup import described as described_tensors
 from weights_import.sources.safetensors_file import (
     METADATA,
     Size,
     contents,
     header_bytes,
     metadata,
-    renamed,
 )
 from weights_import.sources.tokenizers import read_limited
 
@@ -82,6 +82,7 @@ class _Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 BLOCKS = {"self": "self_attention", "cross": "cross_attention", "ffn": "feed_forward"}
 NORMS = {"self": "self_residual", "cross": "cross_residual", "ffn": "feed_residual"}
 PARTS = {"inner": "expand", "outer": "contract"}
+TIED, EMBEDDING = ("source_embedding", "target_embedding", "output.weight"), "embedding.weight"
 WEIGHTS = {"score_bias": "weights.shift", "delta": "weights.delta"}
 
 
@@ -105,10 +106,16 @@ def read(path: Path) -> FloatModel:
     """
     try:
         content = contents(path)
-        described, stored = _told(content.metadata), content.tensors
-        model = FloatModel(
-            architecture(described),
-            {},
+        described = _told(content.metadata)
+        shape, how = shape_of(described), generation(described)
+        found = Lookup(content.tensors, stored_name)
+        c = Composer(found, shape.d_model, Normed(described.norm, described.norm_epsilon))
+        logits = encoder_decoder.compose(c, shape)
+        program, tensors = c.finish(logits, described_tensors(found.unasked()))
+        return FloatModel(
+            program,
+            tensors,
+            how,
             tokenizers=_tokenizers(path.parent / described.tokenizer, described),
             provenance={
                 "file": path.name,
@@ -119,69 +126,69 @@ def read(path: Path) -> FloatModel:
             },
             languages=_languages(described),
         )
-        model.tensors = renamed(stored, stored_names(model.architecture))
-        model.validate()
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return model
 
 
-def architecture(described: _Described) -> Architecture:
-    """The architecture that the header tells.
+def shape_of(described: _Described) -> encoder_decoder.Shape:
+    """The shape that the header tells.
 
     Raises CheckpointError for one that contradicts itself.
     """
-    head_size = described.d_model / described.heads
-    if not math.isclose(described.score_scale, head_size**-0.5, rel_tol=1e-6):
-        raise CheckpointError(f"score_scale {described.score_scale}, expected {head_size**-0.5}")
+    scale = 1 / math.sqrt(described.d_model / described.heads)
+    if not math.isclose(described.score_scale, scale, rel_tol=1e-6):
+        raise CheckpointError(f"score_scale {described.score_scale}, expected {scale}")
     translation = described.encoder_layers > 0
     if translation != (described.task == "translation"):
         raise CheckpointError(f"{described.encoder_layers} encoder layers for {described.task}")
-    return Architecture(
+    degree, attention = described.degree or 0, described.attention
+    degrees = range(1, MAX_DEGREE + 1) if attention == "polynomial" else range(1)
+    if degree not in degrees:
+        raise CheckpointError(f"degree={degree} of {attention} attention (supported: {[*degrees]})")
+    return encoder_decoder.Shape(
         d_model=described.d_model,
         heads=described.heads,
         d_ffn=described.ffn,
         encoder_layers=described.encoder_layers,
         decoder_layers=described.decoder_layers,
-        decoder_cell="self_attention",
-        norm=described.norm,
-        norm_position=described.norm_position,
-        norm_epsilon=described.norm_epsilon,
-        attention=described.attention,
         activation=described.ffn_activation,
+        source_vocabulary=described.vocabulary if translation else 0,
+        target_vocabulary=described.vocabulary,
         embedding_scale=described.embedding_scale,
+        pre_norm=described.norm_position == "pre",
+        max_positions=described.max_positions,
+        degree=degree,
+    )
+
+
+def generation(described: _Described) -> Generation:
+    """How the header tells to read and write; raises CheckpointError for tokens that are none."""
+    return Generation(
         start=described.decoder_starts_with,
         eos=described.special.eos,
         unk=described.special.unk,
-        source_vocabulary=described.vocabulary if translation else 0,
+        source_vocabulary=described.vocabulary if described.encoder_layers else 0,
         target_vocabulary=described.vocabulary,
         max_length_factor=MAX_LENGTH_FACTOR,
-        degree=described.degree or 0,
         max_positions=described.max_positions,
     )
 
 
-def stored_names(architecture: Architecture) -> dict[str, str]:
-    """Canonical name -> name in the file, for every tensor of the architecture."""
-    tied = ("source_embedding", "target_embedding", "output.weight")
-    names = dict.fromkeys(tied, "embedding.weight") | {"positions": "positions"}
-    if not architecture.encoder_layers:
-        del names["source_embedding"]
-    for name in declare(architecture):
-        stack, _, rest = name.partition(".")
-        if rest.startswith("norm."):
-            names[name] = name
-        elif stack in ("encoder", "decoder"):
-            layer, block, part = rest.split(".", 2)
-            kind, _, leaf = part.partition(".")
-            at = f"{stack}.layers.{layer}"
-            if kind == "norm":
-                names[name] = f"{at}.{NORMS[block]}.norm.{leaf}"
-            elif part in WEIGHTS:
-                names[name] = f"{at}.{BLOCKS[block]}.{WEIGHTS[part]}"
-            else:
-                names[name] = f"{at}.{BLOCKS[block]}.{PARTS.get(kind, kind)}.{leaf}"
-    return names
+def stored_name(canonical: str) -> str:
+    """The name in the file for a canonical name."""
+    if canonical in TIED:
+        return EMBEDDING
+    stack, _, rest = canonical.partition(".")
+    if stack not in ("encoder", "decoder") or rest.startswith("norm."):
+        return canonical
+    layer, block, part = rest.split(".", 2)
+    kind, _, leaf = part.partition(".")
+    at = f"{stack}.layers.{layer}"
+    if kind == "norm":
+        return f"{at}.{NORMS[block]}.norm.{leaf}"
+    if part in WEIGHTS:
+        return f"{at}.{BLOCKS[block]}.{WEIGHTS[part]}"
+    return f"{at}.{BLOCKS[block]}.{PARTS.get(kind, kind)}.{leaf}"
 
 
 def _told(metadata: dict[str, str]) -> _Described:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources.tokenizers import read_limited
 
 Kind = TypeVar("Kind")

@@ -1,30 +1,34 @@
-"""Llama models as llama2.c keeps them: its `.bin` in float32, and the tokenizer beside it.
+"""Llama models of llama2.c: its `.bin` in float32, and the tokenizer beside it.
 
-Little endian.  Of the first layout, seven int32 and the tensors; of version 1, "ak42" (backwards),
-the version, the same numbers, one byte for whether the output matrix is the embedding, zeros up to
-256 bytes, and the tensors in another order.  A tensor is that of all layers.  Queries and keys have
-the two columns of a pair side by side; here all first ones come first.
+All numbers are little endian.  The first layout is seven int32 and the tensors.  Version 1 is
+"ak42" (backwards), the version, the same numbers, one byte that is 1 if the output matrix is the
+embedding, zeros up to 256 bytes, and the tensors in another order.  A tensor contains all layers.
+The file has the two columns of a pair of queries and keys side by side.  The reader moves all first
+columns of a head before all second columns.
 
-A tokenizer, `tokenizer.bin` or `tok*.bin`, has the length of the longest piece, then score, length
-and bytes of each.  Texts are kept apart by the token that begins them, <s>, which is what ends a
-generated one too.
+A tokenizer, `tokenizer.bin` or `tok*.bin`, is the length of the longest piece, then the score, the
+length and the bytes of each piece.  The token <s> begins each text.  It also ends a generated text.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from weights_import.float_model import Architecture, CheckpointError, Float32, FloatModel
+from weights_import.composer import Composer, Normed
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import llama
-from weights_import.sources.checkpoint_bytes import Cursor, whole
+from weights_import.sources.checkpoint_bytes import Cursor
 from weights_import.sources.tokenizers import read_limited
+from weights_import.sources.unchanged_file import UnchangedFile
 from weights_import.sources.vocabulary import SPACE, Piece, byte_pairs
+from weights_import.tensors import Float32, Stored
 
 FORMAT = "llama2.c (.bin, float32)"
 MAGIC = struct.pack("<I", 0x616B3432)
@@ -38,16 +42,26 @@ BASE = 10000.0
 UNK, BOS, EOS = 0, 1, 2
 NAMES = {UNK: "<unk>", BOS: "<s>", EOS: "</s>"}
 TOKENIZERS = "tokenizer.bin", "tok*.bin"
+BYTE, FLOAT = np.dtype(np.uint8), np.dtype("<f4")
 LONGEST = struct.Struct("<I")
 PIECE = struct.Struct("<fI")
 
 FIRST_ORDER = "embedding norm query key value output ffn_norm gate outer inner last turns head"
 ORDER_1 = "norm ffn_norm last embedding query key value output gate outer inner head"
+ALONE = {"embedding": "target_embedding", "last": "decoder.norm.gain", "head": "output.weight"}
+"""Canonical names of the parts that do not belong to a layer."""
+OF_LAYERS = {
+    "norm": "self.norm.gain",
+    "ffn_norm": "ffn.norm.gain",
+    **{part: f"self.{part}.weight" for part in ("query", "key", "value", "output")},
+    **{part: f"ffn.{part}.weight" for part in ("gate", "inner", "outer")},
+}
+"""Canonical names, within a layer, of the parts that contain all layers."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its model, and where its tensors begin and in which order."""
+    """The sizes of the model of a file, and the place and order of its tensors."""
 
     d_model: int
     d_ffn: int
@@ -139,69 +153,80 @@ def tokenizer_file(path: Path) -> Path | None:
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint and its tokenizer; raises CheckpointError with what is wrong and where."""
     try:
-        content = whole(path)
-        told = header(content[:HEADER_BYTES])
-        if told.size != len(content):
-            raise CheckpointError(f"{len(content)} bytes, but its sizes make {told.size}")
-        parts, at = {}, told.start
-        for name, shape in told.shapes().items():
-            count = math.prod(shape)
-            parts[name] = np.frombuffer(content, "<f4", count, at).reshape(shape)
-            at += 4 * count
-        model = FloatModel(
-            architecture(told),
-            canonical(told, parts),
+        file = UnchangedFile.of(path)
+        told = header(file.numbers(0, min(HEADER_BYTES, file.size), BYTE).tobytes())
+        if told.size != file.size:
+            raise CheckpointError(f"{file.size} bytes, but its sizes make {told.size}")
+        c = Composer(
+            tensors(file, told).get, told.d_model, Normed("rms", NORM_EPSILON, False), False
+        )
+        program, found = c.finish(llama.compose(c, shape(told)))
+        return FloatModel(
+            program,
+            found,
+            Generation(
+                start=BOS,
+                eos=BOS,
+                unk=UNK,
+                target_vocabulary=told.vocabulary,
+                max_positions=told.positions,
+            ),
             tokenizers=tokenizers(path, told.vocabulary),
             wanted=" or ".join(TOKENIZERS),
             provenance={
                 "file": path.name,
                 "format": "llama2.c float32",
-                "sha256": hashlib.sha256(content).hexdigest(),
+                "sha256": file.sha256(),
             },
         )
-        model.validate()
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return model
 
 
-def architecture(told: Header) -> Architecture:
-    """The architecture that a header tells."""
-    return llama.architecture(
-        told.d_model,
-        told.heads,
-        told.key_heads,
-        told.vocabulary,
-        llama.frequencies(BASE, told.d_model // told.heads),
-        d_ffn=told.d_ffn,
-        decoder_layers=told.layers,
-        norm_epsilon=NORM_EPSILON,
-        start=BOS,
-        eos=BOS,
-        unk=UNK,
-        max_positions=told.positions,
-    )
+def shape(told: Header) -> llama.Shape:
+    """The sizes that a header tells."""
+    size = told.d_model // told.heads
+    heads = llama.heads_of(told.heads, told.key_heads, size, llama.frequencies(BASE, size))
+    return llama.Shape(told.d_model, told.d_ffn, told.layers, told.vocabulary, heads)
 
 
-def canonical(told: Header, parts: dict[str, Float32]) -> dict[str, Float32]:
-    """The tensors under their canonical names."""
-    table = parts["embedding"].astype(np.float32)
-    head = table if told.tied else parts["head"].astype(np.float32)
-    tensors = {"target_embedding": table, "output.weight": head}
-    tensors["decoder.norm.gain"] = parts["last"].astype(np.float32)
-    names = {"norm": "self.norm.gain", "ffn_norm": "ffn.norm.gain"}
-    names |= {part: f"self.{part}.weight" for part in ("query", "key", "value", "output")}
-    names |= {part: f"ffn.{part}.weight" for part in ("gate", "inner", "outer")}
-    for part, name in names.items():
-        for layer, values in enumerate(parts[part]):
-            if part in ("query", "key"):
-                values = first_ones_first(values, told.d_model // told.heads)
-            tensors[f"decoder.{layer}.{name}"] = values.astype(np.float32)
-    return tensors
+def tensors(file: UnchangedFile, told: Header) -> dict[str, Stored]:
+    """The tensors by their canonical names, each of which is read when it is used."""
+    found: dict[str, Stored] = {}
+    at = told.start
+    for part, shape in told.shapes().items():
+        if part in ALONE:
+            found[ALONE[part]] = stored(file, at, shape)
+        elif part in OF_LAYERS:
+            for layer, tensor in enumerate(of_layers(file, at, shape)):
+                if part in ("query", "key"):
+                    order = partial(first_ones_first, head_size=told.d_model // told.heads)
+                    tensor = tensor.changed(tensor.shape, order)
+                found[f"decoder.{layer}.{OF_LAYERS[part]}"] = tensor
+        at += 4 * math.prod(shape)
+    if told.tied:
+        found["output.weight"] = found["target_embedding"]
+    return found
+
+
+def of_layers(file: UnchangedFile, offset: int, shape: tuple[int, ...]) -> list[Stored]:
+    """The tensors of all layers, which stand one after another from a byte of a file on."""
+    layers, *one = shape
+    return [stored(file, offset + 4 * math.prod(one) * i, tuple(one)) for i in range(layers)]
+
+
+def stored(file: UnchangedFile, offset: int, shape: tuple[int, ...]) -> Stored:
+    """A tensor that begins at a byte of a file."""
+
+    def read() -> Float32:
+        values = file.numbers(offset, math.prod(shape), FLOAT).reshape(shape)
+        return values.astype(np.float32, copy=False)
+
+    return Stored(f"byte {offset}", shape, read)
 
 
 def first_ones_first(weight: Float32, head_size: int) -> Float32:
-    """The rows of each head, those of even number before those of odd number."""
+    """The weight with the even rows of each head before its odd rows."""
     pairs = weight.reshape(-1, head_size // 2, 2, weight.shape[1])
     return pairs.swapaxes(1, 2).reshape(weight.shape)
 

@@ -6,29 +6,33 @@ model was trained with.
 
 from __future__ import annotations
 
+import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from weights_import.float_model import (
-    Activation,
-    Architecture,
-    CheckpointError,
-    Float32,
-    FloatModel,
-    declare,
-)
+from weights_import.arithmetic.activations import Activation
+from weights_import.composer import Composer, Normed
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel, Generation
+from weights_import.sources import encoder_decoder
 from weights_import.sources.checkpoint_bytes import one_line
+from weights_import.sources.lookup import Lookup, described
+from weights_import.sources.marian_names import is_embedding, names_of
 from weights_import.sources.tokenizers import tokenizers_in
+from weights_import.tensors import Float32, Stored
 
 OPTIONS = "special:model.yml"
 FACTORED = "*.fsv"
 MULTIPLIER = "_QuantMultA"
+"""What the name of a weight is followed by where its product with activations is calibrated."""
+NO_NAME = "none"
+"""The output layer, as Marian names it when a shortlist has picked columns of it."""
 MAXIMUM_ITEMS = 1 << 16
 MAXIMUM_OPTION_BYTES = 1 << 16
 
@@ -47,10 +51,8 @@ STEPS = {
 }
 """Options that say what happens before and after a sublayer and after the last one, with Marian's
 defaults: a = add, n = normalise, d = dropout, which only training has."""
-NORM_POSITIONS: dict[tuple[str, ...], Literal["post", "pre"]] = {
-    ("", "an", ""): "post",
-    ("n", "a", "n"): "pre",
-}
+PRE_NORM: dict[tuple[str, ...], bool] = {("", "an", ""): False, ("n", "a", "n"): True}
+"""Whether the norms stand before the sublayers, for such steps."""
 
 # Options that change the computation: the supported values, and what Marian takes if it is absent.
 SUPPORTED: dict[str, tuple[list[object], object]] = {
@@ -95,44 +97,16 @@ OF_TRANSFORMERS = "transformer-"
 """What options begin with that change the computation, unless they are known to be harmless."""
 OFF: tuple[object, ...] = (None, False, 0, "", [], "none")
 
-BLOCKS = {"self": "self", "cross": "context", "ffn": "ffn", "ssru": "rnn"}
-PARTS = {
-    **{
-        f"{projection}.{part}": f"{symbol}{projection[0]}"
-        for projection in ("query", "key", "value", "output")
-        for part, symbol in (("weight", "W"), ("bias", "b"))
-    },
-    "inner.weight": "W1",
-    "inner.bias": "b1",
-    "outer.weight": "W2",
-    "outer.bias": "b2",
-    "cell.weight": "W",
-    "cell.bias": "b",
-    "gate.weight": "Wf",
-    "gate.bias": "bf",
-}
 SHORT = reprlib.Repr()
 SHORT.maxlevel = 2  # A list of lists of lists can be a trillion long on 300 bytes of YAML.
 
-NORM_PARTS = {"norm.gain": "ln_scale", "norm.bias": "ln_bias"}
-POST_NORMS = {"self": "self_Wo", "cross": "context_Wo", "ffn": "ffn_ffn", "ssru": "rnn_ffn"}
-NORMS = {  # what a norm is named after, and its suffix
-    "post": (POST_NORMS, ""),
-    "pre": (POST_NORMS | {"ssru": "rnn"}, "_pre"),
-}
-
 
 @dataclass(frozen=True)
-class StoredTensor:
+class MarianTensor:
     """A tensor in Marian's orientation (weights [in, out]); int8 * step if it has a step."""
 
-    values: Float32
+    stored: Stored
     step: float | None = None
-
-
-def is_embedding(name: str) -> bool:
-    """Embeddings are the weights that Marian stores [out, in], because it looks up their rows."""
-    return name.removeprefix("encoder_").removeprefix("decoder_") == "Wemb"
 
 
 def read_options(text: bytes) -> dict[str, object]:
@@ -148,8 +122,8 @@ def read_options(text: bytes) -> dict[str, object]:
     return options
 
 
-def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
-    """The architecture that the options describe.
+def shape_of(options: Mapping[str, object], tensors: int) -> encoder_decoder.Shape:
+    """The shape that the options describe.
 
     Raises CheckpointError with every unsupported or malformed option at once, each spelled as on
     Marian's command line.  `tensors` is the number of tensors in the file: it bounds the depths.
@@ -171,8 +145,8 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
         for name, value in options.items()
         if name.startswith(OF_TRANSFORMERS) and name not in known_names and value not in OFF
     ]
-    position = norm_position(options)
-    if position is None:
+    pre_norm = norms_before(options)
+    if pre_norm is None:
         spelled = " ".join(f"--{name} {_spelled(options.get(name, STEPS[name]))}" for name in STEPS)
         problems.append(f"{spelled} (supported: norms after all sublayers, or before all and last)")
 
@@ -187,33 +161,25 @@ def architecture(options: Mapping[str, object], tensors: int) -> Architecture:
     listed = options.get("dim-vocabs")
     pair = listed if isinstance(listed, list) and len(listed) == 2 else [listed, listed]
     vocabularies = [number("dim-vocabs", size, 1 << 24) for size in pair]
-    if problems or position is None:
+    if problems or pre_norm is None:
         raise CheckpointError("unsupported options: " + "; ".join(dict.fromkeys(problems)))
-    return Architecture(
+    return encoder_decoder.Shape(
         d_model=sizes["dim-emb"],
         heads=sizes["transformer-heads"],
         d_ffn=sizes["transformer-dim-ffn"],
         encoder_layers=depths["enc-depth"],
         decoder_layers=depths["dec-depth"],
-        decoder_cell="ssru" if recurrent else "self_attention",
-        norm="l2",
-        norm_position=position,
-        norm_epsilon=LAYER_NORM_EPSILON,
-        attention="softmax",
         activation=cast(Activation, options.get("transformer-ffn-activation", "swish")),
-        embedding_scale=float(sizes["dim-emb"] ** 0.5),
-        start=-1,
-        eos=EOS,
-        unk=UNK,
         source_vocabulary=vocabularies[0],
         target_vocabulary=vocabularies[1],
-        max_length_factor=MAX_LENGTH_FACTOR,
-        alpha=ALPHA,
+        embedding_scale=math.sqrt(sizes["dim-emb"]),
+        pre_norm=pre_norm,
+        recurrent=recurrent,
     )
 
 
-def norm_position(options: Mapping[str, object]) -> Literal["post", "pre"] | None:
-    """Where the norms are, or None for a place that is not supported.
+def norms_before(options: Mapping[str, object]) -> bool | None:
+    """Whether the norms stand before the sublayers, or None for a place that is not supported.
 
     Pre-norm is what Marian trains.  Its search (1.12) differs from that where the decoder has
     self-attention: from the second token on it takes keys and values from before the norm.
@@ -221,42 +187,13 @@ def norm_position(options: Mapping[str, object]) -> Literal["post", "pre"] | Non
     steps = [options.get(name, default) for name, default in STEPS.items()]
     if not all(isinstance(step, str) for step in steps):
         return None
-    return NORM_POSITIONS.get(tuple(str(step).replace("d", "") for step in steps))
+    return PRE_NORM.get(tuple(str(step).replace("d", "") for step in steps))
 
 
-def stored_names(architecture: Architecture, options: Mapping[str, object]) -> dict[str, str]:
-    """Canonical name -> Marian's name, for every tensor of the architecture."""
-    tied_all = options.get("tied-embeddings-all") is True
-    shared = tied_all or options.get("tied-embeddings-src") is True
-    target = "Wemb" if shared else "decoder_Wemb"
-    tied = tied_all or options.get("tied-embeddings") is True
-    names = {
-        "source_embedding": "Wemb" if shared else "encoder_Wemb",
-        "target_embedding": target,
-        "output.weight": target if tied else "decoder_ff_logit_out_W",
-        "output.bias": "decoder_ff_logit_out_b",
-    }
-    normed, suffix = NORMS[architecture.norm_position]
-    for name in declare(architecture):
-        if name in names:
-            continue
-        stack, _, rest = name.partition(".")
-        if rest in NORM_PARTS:
-            names[name] = f"{stack}_top_{NORM_PARTS[rest]}"
-            continue
-        layer, block, part = rest.split(".", 2)
-        at = f"{stack}_l{int(layer) + 1}"
-        if part in NORM_PARTS:
-            names[name] = f"{at}_{normed[block]}_{NORM_PARTS[part]}{suffix}"
-        else:
-            names[name] = f"{at}_{BLOCKS[block]}_{PARTS[part]}"
-    return names
-
-
-def alignment(options: Mapping[str, object], architecture: Architecture) -> list[str]:
+def alignment(options: Mapping[str, object], layers: int) -> list[str]:
     """What is to be said of a model that was trained to align in another layer than the last."""
     layer = options.get(ALIGNMENT, "last")
-    if layer in ("last", architecture.decoder_layers, str(architecture.decoder_layers)):
+    if layer in ("last", layers, str(layers)):
         return []
     return [
         f"the model aligns by layer {_spelled(layer)} of its decoder (--{ALIGNMENT}), but"
@@ -265,36 +202,47 @@ def alignment(options: Mapping[str, object], architecture: Architecture) -> list
 
 
 def assemble(
-    stored: dict[str, StoredTensor], text: bytes, provenance: dict[str, str], folder: Path
+    stored: Mapping[str, MarianTensor], text: bytes, provenance: dict[str, str], folder: Path
 ) -> FloatModel:
-    """Builds and validates the model; what no name asks for stays under Marian's name, unused."""
+    """The model; raises CheckpointError with all that is wrong with it, such as a tensor that no
+    operation reads."""
     options = read_options(text)
-    shape = architecture(options, len(stored))
-    names = stored_names(shape, options)
+    shape = shape_of(options, len(stored))
+    how = generation(shape)
     if factored := sorted(folder.glob(FACTORED)):
         raise CheckpointError(f"{factored[0].name}: a vocabulary of factors, which is not read")
-    model = FloatModel(
-        shape,
-        {},
+    name_of = names_of(options, shape.pre_norm)
+    found = Lookup(
+        {name: _oriented(name, tensor.stored) for name, tensor in stored.items()}, name_of
+    )
+    c = Composer(found, shape.d_model, Normed("l2", LAYER_NORM_EPSILON))
+    logits = encoder_decoder.compose(c, shape)
+    _check_multipliers(stored, {*found.asked, NO_NAME})
+    unused = found.unasked(others=[name for name in stored if name.endswith(MULTIPLIER)])
+    program, tensors = c.finish(logits, described(unused))
+    steps = {name: stored[name_of(name)].step for name in tensors}
+    return FloatModel(
+        program,
+        tensors,
+        how,
+        grids={name: step for name, step in steps.items() if step is not None},
         tokenizers=tokenizers_in(folder),
         provenance=provenance,
-        warnings=alignment(options, shape),
+        warnings=alignment(options, shape.decoder_layers),
     )
-    oriented: dict[str, Float32] = {}
-    for name, value in stored.items():
-        if not name.endswith(MULTIPLIER):
-            oriented[name] = value.values if is_embedding(name) else _oriented(value.values)
-    for canonical, name in names.items():
-        if name in oriented:
-            model.tensors[canonical] = oriented[name]
-            step = stored[name].step
-            if step is not None:
-                model.grids[canonical] = step
-    used = set(names.values())
-    model.tensors |= {name: value for name, value in oriented.items() if name not in used}
-    model.activation_multipliers = _multipliers(stored, names)
-    model.validate()
-    return model
+
+
+def generation(shape: encoder_decoder.Shape) -> Generation:
+    """How Marian reads and writes; the decoder begins with the zero vector."""
+    return Generation(
+        start=-1,
+        eos=EOS,
+        unk=UNK,
+        source_vocabulary=shape.source_vocabulary,
+        target_vocabulary=shape.target_vocabulary,
+        max_length_factor=MAX_LENGTH_FACTOR,
+        alpha=ALPHA,
+    )
 
 
 def _spelled(value: object) -> str:
@@ -306,26 +254,25 @@ def _spelled(value: object) -> str:
     return '""' if value == "" else SHORT.repr(value).replace("'", "")
 
 
-def _oriented(values: Float32) -> Float32:
-    """[in, out] to [out, in]; Marian's [1, n] vectors to [n]."""
-    vector = values.ndim == 2 and values.shape[0] == 1
-    return values.reshape(-1) if vector else np.ascontiguousarray(values.T)
+def _oriented(name: str, stored: Stored) -> Stored:
+    """[in, out] to [out, in], but for embeddings; Marian's [1, n] vectors to [n]."""
+    if is_embedding(name):
+        return stored
+    if len(stored.shape) == 2 and stored.shape[0] == 1:
+        return stored.changed(stored.shape[1:], np.ravel)
+    return stored.changed(stored.shape[::-1], _transposed)
 
 
-def _multipliers(stored: Mapping[str, StoredTensor], names: Mapping[str, str]) -> dict[str, float]:
-    """NAME_QuantMultA under the canonical name of the weight NAME.
+def _transposed(values: Float32) -> Float32:
+    return np.ascontiguousarray(values.T)
 
-    The product with an embedding is the output layer; `none` is the output layer once more, as
-    Marian names it when a shortlist has picked columns of it.
-    """
-    canonical = {name: canonical for canonical, name in names.items()}
-    canonical |= {"none": "output.weight", names["output.weight"]: "output.weight"}
-    multipliers: dict[str, float] = {}
+
+def _check_multipliers(stored: Mapping[str, MarianTensor], known: Collection[str]) -> None:
+    """Raises CheckpointError unless each NAME_QuantMultA is one positive number for a weight NAME
+    that is `known`."""
     for name in sorted(stored):
         if name.endswith(MULTIPLIER):
-            weight = name.removesuffix(MULTIPLIER)
-            value = stored[name].values
-            if weight not in canonical or value.size != 1 or not 0 < value.flat[0] < np.inf:
+            values = stored[name].stored.read().ravel()
+            fits = name.removesuffix(MULTIPLIER) in known and len(values) == 1
+            if not fits or not 0 < values[0] < np.inf:
                 raise CheckpointError(f"{name}: not one positive number for a known weight")
-            multipliers.setdefault(canonical[weight], float(value.flat[0]))
-    return multipliers

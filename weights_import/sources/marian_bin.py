@@ -18,17 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 from weights_import.sources.checkpoint_bytes import Cursor, whole
 from weights_import.sources.marian import (
     MAXIMUM_ITEMS,
     OPTIONS,
-    StoredTensor,
+    MarianTensor,
     assemble,
-    is_embedding,
 )
+from weights_import.sources.marian_names import is_embedding
 from weights_import.sources.tokenizers import tokenizer_files
+from weights_import.tensors import Float32, Stored
 
 FORMAT = "Marian binary (.bin: float32 or intgemm8)"
 VERSION = 1
@@ -144,8 +147,8 @@ def _shape(cursor: Cursor, rank: int, name: str) -> tuple[int, ...]:
     return shape
 
 
-def _tensor(name: str, item: _Item, content: bytes) -> StoredTensor:
-    """The values of an item, whose data must be as long as its shape says, or padded."""
+def _tensor(name: str, item: _Item, content: bytes) -> MarianTensor:
+    """A tensor of the content, whose data must be as long as its shape says, or padded."""
     number = math.prod(item.shape)
     if item.type == TEXT:
         raise CheckpointError(f"{name} at byte {item.start} is a text, expected a tensor")
@@ -157,17 +160,27 @@ def _tensor(name: str, item: _Item, content: bytes) -> StoredTensor:
             f"{list(item.shape)} takes {needed}"
         )
     if item.type == FLOAT32:
-        values = np.frombuffer(content, "<f4", number, item.start)
-        return StoredTensor(values.reshape(item.shape).astype(np.float32))
+        values = np.frombuffer(content, "<f4", number, item.start).reshape(item.shape)
+        return MarianTensor(Stored(name, item.shape, lambda: values.astype(np.float32)))
     (multiplier,) = struct.unpack_from("<f", content, item.start + number)
     if not LEAST_MULTIPLIER < multiplier < LARGEST_MULTIPLIER:
         raise CheckpointError(f"multiplier of {name} at byte {item.start + number}: {multiplier}")
-    step = 1 / multiplier
     integers = np.frombuffer(content, np.int8, number, item.start)
-    transposed = len(item.shape) == 2 and not is_embedding(name)
-    stored = integers.reshape(item.shape[::-1] if transposed else item.shape)
-    values = (stored * np.float64(step)).astype(np.float32)
-    return StoredTensor(values.T if transposed else values, step)
+    return _multiplied(name, item.shape, integers, 1 / multiplier)
+
+
+def _multiplied(
+    name: str, shape: tuple[int, ...], integers: NDArray[np.int8], step: float
+) -> MarianTensor:
+    """A tensor of integers, which are multiplied whenever it is read."""
+    transposed = len(shape) == 2 and not is_embedding(name)
+    integers = integers.reshape(shape[::-1] if transposed else shape)
+
+    def read() -> Float32:
+        values: Float32 = (integers * np.float64(step)).astype(np.float32)
+        return values.T if transposed else values
+
+    return MarianTensor(Stored(name, shape, read), step)
 
 
 def _quantised(items: dict[str, _Item]) -> bool:

@@ -18,15 +18,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.float_model import CheckpointError, FloatModel
+from weights_import.errors import CheckpointError
+from weights_import.float_model import FloatModel
 from weights_import.sources.checkpoint_bytes import MAXIMUM_BYTES, checked_size, one_line
 from weights_import.sources.marian import (
     MAXIMUM_ITEMS,
     OPTIONS,
-    StoredTensor,
+    MarianTensor,
     assemble,
 )
 from weights_import.sources.tokenizers import tokenizer_files
+from weights_import.tensors import Stored
 
 FORMAT = "Marian NumPy (.npz, float32)"
 # Trained weights hardly compress; a member that expands more than this is a zip bomb.
@@ -65,7 +67,7 @@ def read(path: Path) -> FloatModel:
             raise CheckpointError(f"no array named {OPTIONS}")
         text = _array(OPTIONS, members.pop(OPTIONS), np.int8)
         stored = {
-            name: StoredTensor(_array(name, content, np.float32))
+            name: MarianTensor(Stored.of(_array(name, content, np.float32), name))
             for name, content in members.items()
         }
         provenance = {

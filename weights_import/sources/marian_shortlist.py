@@ -15,7 +15,7 @@ import numpy as np
 
 from int8ref.files.container import ModelFileError
 from int8ref.files.shortlist import Shortlist, tokenizers_hash
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 
 PATTERN = "*.s2t.bin"
 MAGIC = 0xF11A48D5013417F5

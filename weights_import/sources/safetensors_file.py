@@ -2,15 +2,15 @@
 
 Little endian: u64 length of the header; the header, {name: {dtype, shape, data_offsets}} and text
 by name under `__metadata__`; the data.  Floats become float32; numbers of other types stay what
-they are, because a file may hold some that no reader asks for.
+they are, because a file may hold some that no reader asks for.  A tensor is read from the file
+whenever it is used, so that a model needs no memory for its weights.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +19,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.float_model import CheckpointError
-from weights_import.sources.checkpoint_bytes import from_bfloat16, whole
+from weights_import.errors import CheckpointError
+from weights_import.sources.checkpoint_bytes import from_bfloat16
 from weights_import.sources.json_file import parse
+from weights_import.sources.unchanged_file import UnchangedFile
+from weights_import.tensors import Stored
 
 MAXIMUM_HEADER_BYTES = 1 << 24
 MAXIMUM_RANK = 8
@@ -33,9 +35,9 @@ OTHERS = {
     "U8": "u1", "BOOL": "?", "F8_E4M3": "u1", "F8_E5M2": "u1", "F8_E8M0": "u1", "C64": "<c8",
 }  # fmt: skip
 STORED = FLOATS | OTHERS
+BYTE = np.dtype(np.uint8)
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
-Tensors = dict[str, NDArray[Any]]
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,14 +48,23 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
     data_offsets: tuple[int, int]
 
+    @property
+    def kind(self) -> np.dtype[Any]:
+        """The type of its numbers."""
+        return np.dtype(STORED[self.dtype])
+
+
+@dataclass(frozen=True)
+class Integers(Stored):
+    """A tensor of integers or truth values, which keeps its type."""
+
 
 @dataclass(frozen=True)
 class Contents:
-    """A whole file: its metadata, its tensors (float32 where they are floats), and the digest of
-    its bytes."""
+    """A file: its metadata, its tensors by name, and the digest of its bytes."""
 
     metadata: dict[str, str]
-    tensors: Tensors
+    tensors: dict[str, Stored]
     sha256: str
 
 
@@ -71,28 +82,22 @@ def header_bytes(path: Path) -> bytes:
 
 
 def contents(path: Path) -> Contents:
-    """Reads a file; raises CheckpointError with what is wrong and where.
+    """A file whose header is read now, and whose tensors are read when they are used.
 
-    Every length is compared with the size of the file before anything is allocated.
+    Raises CheckpointError with what is wrong and where.  So does a tensor of a file that has
+    changed since.  Every length is compared with the size of the file before anything is allocated.
     """
-    content = whole(path)
-    if len(content) < LENGTH.size:
-        raise CheckpointError(f"{len(content)} bytes are no safetensors file")
-    (length,) = LENGTH.unpack_from(content)
+    file = UnchangedFile.of(path)
+    if file.size < LENGTH.size:
+        raise CheckpointError(f"{file.size} bytes are no safetensors file")
+    (length,) = LENGTH.unpack(file.numbers(0, LENGTH.size, BYTE).tobytes())
     start = LENGTH.size + length
-    if length > MAXIMUM_HEADER_BYTES or start > len(content):
-        raise CheckpointError(f"header of {length} bytes in a file of {len(content)}")
-    told, entries = _header(content[LENGTH.size : start])
-    tensors = _tensors(memoryview(content)[start:], entries)
-    return Contents(told, tensors, hashlib.sha256(content).hexdigest())
-
-
-def renamed(stored: Tensors, names: Mapping[str, str], others: Collection[str] = ()) -> Tensors:
-    """The tensors by the new names of `names` (new -> old), without the `others`; one that is in
-    neither keeps its name, so that who validates tells of it."""
-    found = {name: stored[old] for name, old in names.items() if old in stored}
-    used = {*names.values(), *others}
-    return found | {name: value for name, value in stored.items() if name not in used}
+    if length > MAXIMUM_HEADER_BYTES or start > file.size:
+        raise CheckpointError(f"header of {length} bytes in a file of {file.size}")
+    told, entries = _header(file.numbers(LENGTH.size, length, BYTE).tobytes())
+    _check_tiles(entries, file.size - start)
+    tensors = {name: _stored(file, start, name, entry) for name, entry in _in_order(entries)}
+    return Contents(told, tensors, file.sha256())
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -103,44 +108,66 @@ def metadata(path: Path) -> dict[str, str]:
 def _header(text: bytes) -> tuple[dict[str, str], dict[str, _Entry]]:
     """Metadata, and the entry of each tensor; raises CheckpointError."""
     try:
-        header = parse(text)
+        header = msgspec.convert(parse(text), dict[str, Any])
         told = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
         return told, msgspec.convert(header, dict[str, _Entry])
-    except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"header: {error}") from None
 
 
-def _tensors(data: memoryview, entries: Mapping[str, _Entry]) -> Tensors:
-    """The tensors, which tile the data exactly, in any order."""
+def _check_tiles(entries: Mapping[str, _Entry], length: int) -> None:
+    """Raises CheckpointError unless the tensors tile that many bytes exactly, in any order."""
     end = 0
-    found: Tensors = {}
-    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+    for name, entry in _in_order(entries):
         begin, stop = entry.data_offsets
         if entry.dtype not in STORED:
             raise CheckpointError(f"{name}: type {entry.dtype} (known: {', '.join(STORED)})")
-        kind = np.dtype(STORED[entry.dtype])
         count = math.prod(entry.shape)
-        if begin != end or stop - begin != kind.itemsize * count or stop > len(data):
+        if begin != end or stop - begin != entry.kind.itemsize * count or stop > length:
             raise CheckpointError(
-                f"{name}: bytes {begin} to {stop} of {len(data)}, after {end}, for {entry.shape}"
+                f"{name}: bytes {begin} to {stop} of {length}, after {end}, for {entry.shape}"
             )
-        try:
-            values = np.frombuffer(data[begin:stop], kind).reshape(entry.shape)
-        except ValueError:
-            raise CheckpointError(f"{name}: no array has the shape {entry.shape}") from None
-        found[name] = _widened(values, entry.dtype)
+        if not count:
+            _check_empty(name, entry)
         end = stop
-    if end != len(data):
-        raise CheckpointError(f"{len(data) - end} bytes after the last tensor")
-    return found
+    if end != length:
+        raise CheckpointError(f"{length - end} bytes after the last tensor")
+
+
+def _in_order(entries: Mapping[str, _Entry]) -> list[tuple[str, _Entry]]:
+    """The entries in the order of their bytes."""
+    return sorted(entries.items(), key=lambda item: item[1].data_offsets)
+
+
+def _check_empty(name: str, entry: _Entry) -> None:
+    """Raises CheckpointError where NumPy has no array of the shape, although it has no numbers."""
+    try:
+        np.empty(entry.shape, entry.kind)
+    except ValueError:
+        raise CheckpointError(f"{name}: no array has the shape {entry.shape}") from None
+
+
+def _stored(file: UnchangedFile, start: int, name: str, entry: _Entry) -> Stored:
+    """A tensor of a file whose data begin at byte `start`."""
+    shape, offset = tuple(entry.shape), start + entry.data_offsets[0]
+
+    def read() -> NDArray[Any]:
+        values = file.numbers(offset, math.prod(shape), entry.kind)
+        return _widened(values, entry.dtype).reshape(shape)
+
+    kind = Stored if entry.dtype in FLOATS else Integers
+    return kind(name, shape, read, bfloat16=entry.dtype == "BF16")
 
 
 def _widened(values: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Floats in float32, which holds all but those of 64 bits; a number beyond it is not finite,
-    which who validates tells."""
+    """Floats in float32.
+
+    Floats of 64 bits are rounded.  A number beyond float32 becomes infinite, which the Composer
+    reports.
+    """
     if dtype == "BF16":
         return from_bfloat16(values)
     if dtype not in FLOATS:
         return values
     with np.errstate(over="ignore"):
-        return values.astype(np.float32)
+        return values.astype(np.float32, copy=False)

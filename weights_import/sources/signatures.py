@@ -118,7 +118,7 @@ HEADERS = (
         " transformers",
     ),
 )
-"""What is said of a safetensors by its header."""
+"""Sentences about a safetensors, by its header."""
 
 ADAPTER = HEADERS[0][1]
 OWN = re.compile(rf'"{METADATA}"'.encode())
@@ -126,6 +126,8 @@ IMPORTED = "a model file of int8ref already, which translates as it is: give it 
 
 
 def stand_in(start: bytes) -> str:
-    """What a file is that stands where another one should, such as a pointer or a packed file, by
-    its first bytes; empty for what it is none of."""
+    """The kind of a file that stands in the place of another file, by its first bytes.
+
+    Such files are pointers and packed files.  The result is empty for other files.
+    """
     return next((sign.said for sign in EVERYWHERE if sign.start.match(start)), "")

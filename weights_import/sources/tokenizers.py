@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources.checkpoint_bytes import one_line
 from weights_import.sources.signatures import HEAD_BYTES, stand_in
 from weights_import.sources.vocabulary import renumbered
@@ -54,8 +54,11 @@ def tokenizers_in(
 
 
 def vocabularies_in(folder: Path) -> dict[str, Path]:
-    """The list that numbers the pieces of each side; where the target has its own, vocab.json is
-    that of the source.  Raises CheckpointError where a list is neither."""
+    """The list that numbers the pieces of each side.
+
+    If the target has its own list, vocab.json is the list of the source.  Raises CheckpointError
+    for a list of neither side.
+    """
     files = [path for pattern in VOCABULARIES for path in folder.glob(pattern)]
     found, first = by_side(files), folder / "vocab.json"
     if "target" in found and first.is_file():
@@ -72,20 +75,22 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 
 def unread_tokenizers(folder: Path) -> str:
-    """What is to be said of tokenizers in a folder that are of a kind that is not read."""
+    """A sentence about the tokenizers in a folder that are not read."""
     found = [name for name in UNREAD if (folder / name).is_file()]
     return f"; {' and '.join(found)} there cannot be used, because only that is read" * bool(found)
 
 
 def names_of_models(sides: Collection[str]) -> str:
-    """What the SentencePiece models of these sides may be called."""
+    """The possible names of the SentencePiece models of these sides."""
     named = [f"{start}{MODELS}" for side in sides for start in SIDES[side]]
     return f"one {MODELS} alone, or {', '.join(named)}"
 
 
 def by_side(paths: list[Path]) -> dict[str, Path]:
-    """The file of each side; none where a side has several.  A single one serves both sides, unless
-    its name says that it is of one."""
+    """The file of each side; none for a side with several.
+
+    A single file serves both sides, unless its name says that it belongs to one side.
+    """
     files = [path for path in paths if path.is_file()]
     named = {
         side: [f for f in files if f.name.startswith(starts)] for side, starts in SIDES.items()
@@ -106,8 +111,10 @@ def read_limited(path: Path) -> bytes:
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
-    """Ids by piece, of YAML as Marian has it or of JSON; a name alone is a name, whatever YAML
-    would make of it."""
+    """Ids by piece, from YAML, as Marian writes it, or from JSON.
+
+    YAML does not change names to other types.
+    """
     text = read_limited(path)
     try:
         if path.suffix == ".json":
@@ -120,7 +127,7 @@ def read_vocabulary(path: Path) -> dict[str, int]:
 
 
 def _number(found: object) -> int:
-    """An integer, as JSON has it or as text; raises ValueError for anything else."""
+    """An integer from an integer of JSON or from a text; raises ValueError for anything else."""
     if isinstance(found, bool) or not isinstance(found, int | str):
         raise ValueError(f"an id is of type {type(found).__name__}")
     return int(found)

@@ -1,7 +1,7 @@
-"""Why nothing is read of a file or a folder: what the table of `signatures` says of it.
+"""The reason why a file or a folder is not read, from the table of `signatures`.
 
-A file is told by its content; a name counts where the content is that of a format that is read.
-Nothing is opened further than its first bytes, the list of members of a zip, and the
+The content of a file determines its kind.  The name counts only if the content is of a format that
+is read.  This module opens only the first bytes of a file, the list of members of a zip, and the
 configurations beside it.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.sources import json_file
 from weights_import.sources.hugging_face_config import CONFIG, config_file, is_part, unread
 from weights_import.sources.safetensors_file import header_bytes
@@ -109,8 +109,10 @@ def _of_kind(path: Path, kinds: Sequence[str]) -> str:
 
 
 def _of_config(file: Path, kinds: Sequence[str]) -> str:
-    """What a configuration tells of a model that is not read; empty for one of the `kinds`, and for
-    those of other programs."""
+    """A sentence about a configuration of a model that is not read.
+
+    It is empty for the `kinds` that are read, and for configurations of other programs.
+    """
     try:
         told = json_file.parse_file(file)
     except CheckpointError as error:

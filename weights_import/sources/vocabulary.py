@@ -23,7 +23,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from int8ref.files.protobuf import BYTES, FOUR_BYTES, VARINT, field, fields, varint
-from weights_import.float_model import CheckpointError
+from weights_import.errors import CheckpointError
 from weights_import.processor import processor
 
 # sentencepiece_model.proto: message ModelProto, SentencePiece and the types of the latter; the kind

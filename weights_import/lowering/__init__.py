@@ -1,0 +1,1 @@
+"""The tools that lower operations: integer scales, integer weights, and the emitter."""

@@ -1,0 +1,114 @@
+"""The functions from scores to weights of an attention: softmax and polynomial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from int8ref.reference.attention_polynomial import BASE_BITS, AttentionPolynomial
+from int8ref.reference.attention_softmax import AttentionSoftmax
+from int8ref.spec.instruction import Instruction
+from weights_import.arithmetic.functions import log2, power
+from weights_import.lowering.emitter import Emitter
+from weights_import.lowering.least_scales import SMALLEST
+from weights_import.lowering.scale_propagation import dyadic, fixed_point
+from weights_import.tensors import Float32, Float64
+
+SCORE_SHIFT = 16
+SCORE_RANGE = 2**14
+"""Range of exp2_negative: 16 octaves of 2^10."""
+LOG2_E = 1.4426950408889634
+LARGEST_DELTA = 2.0**28
+"""The largest |delta| of a polynomial, in its units."""
+LEAST_UNIT = 2.0**-28
+"""The least unit of a score, as a share of the bias of a polynomial, or of the root of |delta|."""
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """exp(score - max) over the sum (Vaswani et al. 2017, Eq. 1)."""
+
+    instruction: type[Instruction] = AttentionSoftmax
+    tensors: tuple[str, ...] = ()
+    ignores_constants: bool = True
+
+    def constants(self, tensors: Mapping[str, Float32], heads: int) -> Float32:
+        """Bias, |delta| and degree of each head, as `attend` takes them."""
+        return np.zeros((3, heads), np.float32)
+
+    def least_score(self, tensors: Mapping[str, Float32], size: int) -> float:
+        """The least product of the scales of queries and keys."""
+        return SMALLEST
+
+    def operands(self, emitter: Emitter, name: str, score: Float64, size: int) -> dict[str, Any]:
+        """The operands of the softmax, for the scale of query . key of each head.
+
+        If a unit of the score is more than SCORE_RANGE, all keys but the largest weigh nothing.
+        They weigh nothing at SCORE_RANGE too, so SCORE_RANGE replaces this unit.
+        """
+        temperature = np.sqrt(size) / LOG2_E
+        unit = np.minimum(score / temperature * 2**10, SCORE_RANGE)
+        multiplier = np.maximum(fixed_point(unit, SCORE_SHIFT), 1)
+        limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
+        return {
+            "score_multiplier": emitter.tensor(f"{name}.score_multiplier", multiplier),
+            "score_limit": emitter.tensor(f"{name}.score_limit", limit.astype(np.int32)),
+            "score_shift": SCORE_SHIFT,
+        }
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """[ReLU(score + b)]^degree + |delta| over the sum (Lin et al. 2020, Eq. 11).
+
+    `bias` and `delta` name tensors [heads].
+    """
+
+    degree: int
+    bias: str
+    delta: str
+    instruction: type[Instruction] = AttentionPolynomial
+    ignores_constants: bool = False
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        return self.bias, self.delta
+
+    def constants(self, tensors: Mapping[str, Float32], heads: int) -> Float32:
+        """Bias, |delta| and degree of each head, as `attend` takes them."""
+        degree = np.full(heads, self.degree, np.float32)
+        return np.stack([tensors[self.bias], np.abs(tensors[self.delta]), degree])
+
+    def least_score(self, tensors: Mapping[str, Float32], size: int) -> float:
+        """The least product of the scales of queries and keys.
+
+        The bias and |delta| must fit in 32 bits of its units.
+        """
+        bias, delta = (float(np.abs(tensors[n]).max()) for n in (self.bias, self.delta))
+        root = float(power(np.array(delta), 1 / self.degree)) if delta else 0.0
+        return max(max(bias, root) * LEAST_UNIT * float(np.sqrt(size)), SMALLEST)
+
+    def operands(self, emitter: Emitter, name: str, score: Float64, size: int) -> dict[str, Any]:
+        """The operands of the polynomial, for the scale of query . key of each head.
+
+        The units of the polynomial grow with the shift of its base.  The shift is the least shift
+        at which |delta| fits in these units.
+        """
+        tensors, degree, unit = emitter.model.tensors, self.degree, score / np.sqrt(size)
+        bias = tensors[self.bias].astype(np.float64)
+        units = np.ldexp(np.abs(tensors[self.delta]).astype(np.float64), BASE_BITS * (2 - degree))
+        for _ in range(degree):
+            units = units / unit
+        shift = np.maximum(np.ceil(log2(np.maximum(units, 1) / LARGEST_DELTA) / degree), 0)
+        shift = shift.astype(np.int64)
+        multiplier, bits = dyadic(np.maximum(np.ldexp(units, -degree * shift), 1), 2, 31)
+        return {
+            "degree": degree,
+            "score_bias": emitter.tensor(f"{name}.score_bias", fixed_point(bias / unit, 0)),
+            "score_shift": emitter.tensor(f"{name}.score_shift", shift.astype(np.int8)),
+            "delta_multiplier": emitter.tensor(f"{name}.delta_multiplier", multiplier),
+            "delta_shift": emitter.tensor(f"{name}.delta_shift", bits),
+        }
