@@ -8,14 +8,15 @@ from pathlib import Path
 
 from int8ref.commands.arguments import command_parser
 from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
+from weights_import import sources
 from weights_import.languages import codes_of
 from weights_import.lowering.options import LoweringOptions
 from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
-Import a Transformer as one int8 model file: a checkpoint of Marian, of transformers (Marian, BART,
-Llama, Mistral, Qwen2, GPT-2), of llama2.c, of CTranslate2 or of the training recipe, in floats or
-quantised.
+Import a Transformer as one int8 model file: a checkpoint of Marian, of Hugging Face's transformers,
+of llama2.c, of CTranslate2 or of the training recipe, in floats or quantised.  --list prints all
+kinds.
 
 The activations' scales come from running the float model on a text in the source language: a few
 hundred sentences like those to be translated later.  No code of the checkpoint is run and no
@@ -109,7 +110,19 @@ def parser() -> argparse.ArgumentParser:
         " the checkpoint)",
     )
     p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
+    p.add_argument(
+        "--list", action=_List, nargs=0, help="print the kinds of checkpoints that are read"
+    )
     return p
+
+
+class _List(argparse.Action):
+    """Prints the formats of all readers, and ends the command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        for source in sources.formats():
+            print(source.FORMAT)
+        parser.exit()
 
 
 def number_of_positions(text: str) -> int:

@@ -14,7 +14,7 @@ from weights_import.composer import Normed
 from weights_import.float_model import FloatModel
 from weights_import.operations.heads import Heads
 from weights_import.operations.norm import NormKind
-from weights_import.sources import encoder_decoder, llama
+from weights_import.sources import decoder_only, encoder_decoder
 
 Fill = Callable[[Generator, str, tuple[int, ...]], Any]
 """The content of a tensor of a name and a shape."""
@@ -93,14 +93,16 @@ def random_model(
     return model
 
 
-def shape_of(kind: str, sizes: Sizes = TINY) -> encoder_decoder.Shape | llama.Shape:
+def shape_of(kind: str, sizes: Sizes = TINY) -> encoder_decoder.Shape | decoder_only.Shape:
     """Return the shape of a model of a kind."""
     if kind in LLAMAS:
         told = {"key_heads": sizes.heads, "activation": "swish"} | LLAMAS[kind]
         size = sizes.width // sizes.heads
         heads = Heads(sizes.heads, size, told["key_heads"], told["rotary"])
         layers, activation = 2, told["activation"]
-        return llama.Shape(sizes.width, sizes.hidden, layers, sizes.vocabulary, heads, activation)
+        return decoder_only.Shape(
+            sizes.width, sizes.hidden, layers, sizes.vocabulary, heads, activation
+        )
     given: dict[str, Any] = {
         "encoder_layers": 2, "decoder_layers": 2, "activation": "relu", "d_model": sizes.width,
         "heads": sizes.heads, "d_ffn": sizes.hidden, "source_vocabulary": sizes.vocabulary,

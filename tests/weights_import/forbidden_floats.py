@@ -16,7 +16,7 @@ TYPES = {
 ARRANGING = {
     "arange", "array", "asarray", "ascontiguousarray", "broadcast_arrays", "broadcast_to",
     "concatenate", "diag_indices_from", "diagonal", "empty", "empty_like", "eye", "frombuffer",
-    "full", "full_like", "ix_", "ones", "ravel", "repeat", "split", "stack", "tril",
+    "full", "full_like", "ix_", "ndarray", "ones", "ravel", "repeat", "split", "stack", "tril",
     "unravel_index", "where", "zeros", "zeros_like",
 }  # fmt: skip
 ELEMENTWISE = {

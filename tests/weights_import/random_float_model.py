@@ -8,7 +8,7 @@ import numpy as np
 
 from weights_import.composer import Composer, Normed
 from weights_import.float_model import FloatModel, Generation
-from weights_import.sources import encoder_decoder, llama
+from weights_import.sources import decoder_only, encoder_decoder
 from weights_import.tensors import Float32
 
 ENCODER_DECODER = Normed("l2", 1e-6)
@@ -38,7 +38,7 @@ class RandomComposer(Composer):
 
 
 def random_model(
-    shape: encoder_decoder.Shape | llama.Shape,
+    shape: encoder_decoder.Shape | decoder_only.Shape,
     seed: int = 0,
     norm: Normed | None = None,
     optional: bool | None = None,
@@ -51,9 +51,9 @@ def random_model(
     generation  fields of `Generation`.  Default: token 0 ends a text, and the decoder starts with
                 the zero vector, or with token 1 for a Llama
     """
-    if isinstance(shape, llama.Shape):
+    if isinstance(shape, decoder_only.Shape):
         c = RandomComposer(seed, shape.d_model, norm or LLAMA, bool(optional))
-        program, tensors = c.finish(llama.compose(c, shape))
+        program, tensors = c.finish(decoder_only.compose(c, shape))
         told = {"start": 1, "eos": 2, "unk": 0, "target_vocabulary": shape.vocabulary}
         return FloatModel(program, tensors, Generation(**(told | generation)))
     c = RandomComposer(seed, shape.d_model, norm or ENCODER_DECODER, optional is not False)

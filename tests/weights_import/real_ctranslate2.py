@@ -11,7 +11,10 @@ from ctranslate2 import Translator
 from ctranslate2.specs import common_spec, model_spec, transformer_spec
 
 SHARED = ["<s>", "<pad>", "</s>", "<unk>", *"abcdefgh"]
-QUANTISATIONS = ("float32", "float16", "bfloat16", "int8", "int8_float16", "int16")
+QUANTISATIONS = (
+    "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
+    "int16",
+)  # fmt: skip
 POSITIONS = 40
 KINDS: dict[str, dict[str, Any]] = {
     "OpenNMT": {"config": {}},
@@ -53,6 +56,17 @@ KINDS: dict[str, dict[str, Any]] = {
         "tables": True,
         "scale": tiny.WIDTH**0.5,
         "config": {"decoder_start_token": "</s>"},
+    },
+    "mBART": {
+        "spec": {"activation": common_spec.Activation.GELU, "layernorm_embedding": True},
+        "tables": True,
+        "scale": tiny.WIDTH**0.5,
+        "config": {"decoder_start_token": None},
+    },
+    "fairseq": {
+        "tables": True,
+        "scale": tiny.WIDTH**0.5,
+        "config": {"decoder_start_token": "</s>", "add_source_eos": True},
     },
 }
 """Fields that CTranslate2's converter of each kind sets.  Other fields keep their defaults."""
@@ -122,12 +136,17 @@ def write(
     made.register_source_vocabulary(pieces)
     made.register_target_vocabulary(pieces)
     made.validate()
-    made.optimize("float32" if quantisation == "bfloat16" else quantisation)
-    if quantisation == "bfloat16":
-        made._visit(halve)
+    optimised(made, quantisation)
     folder.mkdir(exist_ok=True)
     made.save(str(folder))
     return folder
+
+
+def optimised(spec: Any, quantisation: str) -> None:
+    """Quantise the variables of a specification."""
+    spec.optimize(quantisation.replace("bfloat16", "float32"))
+    if "bfloat16" in quantisation:
+        spec._visit(halve)
 
 
 def assign(spec: Any, name: str, value: Any) -> None:
@@ -142,12 +161,15 @@ def assign(spec: Any, name: str, value: Any) -> None:
             spec = spec[int(number)]
         else:
             spec = getattr(spec, part)
-    setattr(spec, last, value)
+    if hasattr(spec, last):
+        setattr(spec, last, value)
 
 
 def halve(spec: Any, name: str, value: Any) -> None:
-    """Replace a float32 variable by a bfloat16 variable."""
-    if isinstance(value, model_spec.Variable) and not value.is_scalar():
+    """Replace a float32 variable by a bfloat16 variable, unless it is a scale."""
+    if not isinstance(value, model_spec.Variable) or value.is_scalar():
+        return
+    if value.dtype == "float32" and not name.endswith("_scale"):
         setattr(spec, name.rpartition("/")[2], Halves(value.numpy()))
 
 

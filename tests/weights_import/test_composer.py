@@ -15,7 +15,7 @@ from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError
 from weights_import.float_program import FloatProgram
 from weights_import.operations.heads import Heads
-from weights_import.sources import encoder_decoder, llama
+from weights_import.sources import decoder_only, encoder_decoder, llama
 from weights_import.tensors import Float32, Tensors
 
 NORM = Normed("l2", 1e-6)
@@ -98,10 +98,10 @@ def test_sinusoids_need_an_even_width(width: int) -> None:
 
 def test_heads_that_are_no_groups() -> None:
     shape = every_kind.shape_of("llama")
-    assert isinstance(shape, llama.Shape)
+    assert isinstance(shape, decoder_only.Shape)
     composer = random_float_model.RandomComposer(0, 8, NORM, optional=False)
     with pytest.raises(CheckpointError, match=r"context: heads=3 are no groups of 2"):
-        llama.compose(composer, replace(shape, heads=Heads(3, 2, 2)))
+        decoder_only.compose(composer, replace(shape, heads=Heads(3, 2, 2)))
 
 
 def test_more_pairs_than_a_head_has() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,17 @@ def without(name: str) -> dict[str, tiny.Array]:
 
 
 ONE = np.ones(1, np.float32)
+LAYER = "encoder/layer_0"
+PARTS = {
+    f"{LAYER}/ffn/linear_0_noact/weight": "linear_0_noact/weight: a gated hidden layer, which is",
+    f"{LAYER}/self_attention/relative_attention_bias": "relative positions as biases of attention",
+    f"{LAYER}/self_attention/num_heads_kv": "num_heads_kv: heads of queries that share keys and v",
+    f"{LAYER}/self_attention/rotary_dim": "rotary_dim: rotary positions, which",
+    "decoder/layer_1/attention/queries_scale": "queries_scale: another scale of the scores",
+    "decoder/multi_query_attention": "multi_query_attention: one head of keys and values",
+    "encoder/embeddings_1/weight": "several features of a token of the source, which is not read",
+    "decoder/layer_0/ffn/linear_0/weight_zero": "weights quantised by AWQ",
+}
 
 
 @pytest.mark.parametrize(
@@ -279,12 +291,13 @@ ONE = np.ones(1, np.float32)
         ),
         ({"revision": 1}, "TransformerSpec of revision 1"),
         ({"revision": 8}, "TransformerSpec of revision 8"),
-        ({"content": {**T, **numbers(activation=np.int8(1))}}, "activation 1 .supported: 0 relu"),
+        ({"content": {**T, **numbers(activation=np.int8(5))}}, "activation 5, tanh, is not read"),
         (
             {"content": {**T, **numbers(alibi=np.int8(1))}},
             "decoder/alibi: positions as lin",
         ),
         ({"content": {**T, **numbers(), "decoder/adapter": ONE}}, "unused decoder/adapter"),
+        *(({"content": {**T, **numbers(), name: ONE}}, message) for name, message in PARTS.items()),
         ({"content": {**T, **numbers(), "encoder/num_heads": ONE}}, "num_heads is 1 in the enc"),
         ({"content": {**T, **numbers(num_heads=np.ones(2, np.int8))}}, "not one finite number"),
         ({"content": {**T, **numbers(num_heads=np.float32(np.inf))}}, "not one finite number"),
@@ -328,6 +341,11 @@ def test_what_is_refused(packing: dict[str, Any], message: str, tmp_path: Path) 
             {},
             lambda c: c.replace(b"encoder/pre_norm\0\0", b"encoder/pre_norm\0\5"),
             "encoder/pre_norm: rank 5",
+        ),
+        (
+            {"content": {"x": np.ones((7, 7, 0), np.float32)}},
+            lambda c: c.replace(struct.pack("<2I", 7, 7), b"\xff" * 8),
+            r"x: a length of 0 for \[4294967295, 4294967295, 0\]",
         ),
         ({}, lambda c: c.replace(b"decoder/pre_norm", b"encoder/pre_norm"), "two variables enc"),
         ({}, lambda c: c.replace(b"decoder/alibi\0", b"decoder/alib\xff\0"), "name of a variable"),

@@ -31,7 +31,6 @@ LEGITIMATE: dict[tuple[str, str, str], str] = {
     ("operations/emit_attention.py", "AttentionEmitter._operands", "numpy.cumsum"): INTEGERS,
     ("run.py", "Batch.of", "numpy.cumsum"): INTEGERS,
     ("calibration_text.py", "shortage", "sum()"): COUNTS,
-    ("sources/hugging_face_llama_kind.py", "check_biases", "sum()"): COUNTS,
     ("sources/llama2c.py", "Header.size", "sum()"): COUNTS,
     ("sources/marian_npz.py", "_check", "sum()"): COUNTS,
     ("tensors.py", "Tensors.nbytes", "sum()"): COUNTS,

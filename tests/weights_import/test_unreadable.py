@@ -23,6 +23,7 @@ import tiny_ctranslate2
 import tiny_hugging_face
 import tiny_llama
 import tiny_training
+import torch_writer
 from safetensors.numpy import save_file
 
 from weights_import import sources
@@ -57,12 +58,21 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 """First bytes of older files of PyTorch."""
 FILES: dict[str, tuple[str, bytes, str]] = {
-    "PyTorch, zip": ("pytorch_model.bin", zipped("a/data.pkl", "a/data/0"), "a pickle, such as"),
-    "PyTorch, older": ("model.pt", MAGIC + WEIGHTS, "a pickle, .* save it as safetensors"),
-    "a pickle": ("checkpoint_best.ckpt", WEIGHTS, "a pickle, .* runs code when it is read"),
-    "a newer pickle": ("model.pkl", pickle.dumps([1, 2]), "a pickle,"),
-    "the oldest pickle": ("model.pkl", pickle.dumps({"a": 1}, protocol=0), "a pickle,"),
-    "TorchScript": ("model.pt", zipped("m/constants.pkl", "m/code/x.py"), "a pickle,"),
+    "PyTorch, zip": ("pytorch_model.bin", zipped("a/data.pkl", "a/data/0"), "no opcode"),
+    "PyTorch, older": ("model.pt", MAGIC + WEIGHTS, "pickle at byte"),
+    "PyTorch, no tensors": ("scheduler.pt", torch_writer.saved({"a": 1}), "no tensors by name"),
+    "PyTorch": (
+        "model.pt",
+        torch_writer.saved({"a": np.zeros(3, np.float32)}),
+        "a checkpoint of PyTorch without the config.json that tells which model",
+    ),
+    "a pickle": ("checkpoint_best.ckpt", WEIGHTS, "a pickle that torch.save has not written, .*ru"),
+    "a newer pickle": ("model.pkl", pickle.dumps([1, 2]), "a pickle .* save it as safetensors"),
+    "the oldest pickle": ("model.pkl", pickle.dumps({"a": 1}, protocol=0), "a pickle that"),
+    "pickles in a zip": ("model.zip", zipped("a/data.pkl", "b/data.pkl"), "a pickle that"),
+    "TorchScript": (
+        "model.pt", zipped("m/data.pkl", "m/constants.pkl", "m/code/x.py"), "a program of TorchScr",
+    ),
     "Git LFS": ("model.safetensors", LFS, "pointer of Git LFS, .*git lfs pull"),
     "git-annex": ("model.bin", b"/annex/objects/SHA256E-s1--00.bin\n", "pointer of git-annex"),
     "a web page": ("model.bin", b"<!DOCTYPE html>\n<html>", "a page of the web"),
@@ -90,7 +100,11 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "TensorFlow Lite": ("model.tflite", b"\x1c\0\0\0TFL3" + bytes(90), "TensorFlow Lite"),
     "Flax": ("flax_model.msgpack", b"\x82\xa5model\x81\xa6shared\x90", "of Flax, which is not"),
     "an empty file": ("model.bin", b"", "an empty file"),
-    "an index": ("model.safetensors.index.json", b'{"weight_map": {}}', "a checkpoint in parts"),
+    "an index": (
+        "model.safetensors.index.json",
+        b'{"weight_map": {"a": "a.safetensors"}}',
+        "a.safetensors is missing, which model.safetensors.index.json lists as a part",
+    ),
 }  # fmt: skip
 
 
@@ -124,7 +138,7 @@ def llama(folder: Path) -> Path:
 
 
 def gemma(folder: Path) -> None:
-    tiny_llama.write(folder, model_type="gemma")
+    tiny_llama.write(folder, model_type="gemma3")
 
 
 def whisper(folder: Path) -> None:
@@ -156,7 +170,21 @@ def pickled_bert(folder: Path) -> None:
 
 def pickled_marian(folder: Path) -> None:
     tiny_hugging_face.write(folder).unlink()
-    (folder / "pytorch_model.bin").write_bytes(zipped("archive/data.pkl"))
+    content = torch_writer.saved({"a": np.zeros(3, np.float32)})
+    (folder / "pytorch_model.bin").write_bytes(content)
+
+
+def quantised_pickle(folder: Path) -> None:
+    llama(folder).unlink()
+    name = "model.layers.0.mlp.gate_proj.qweight"
+    content = torch_writer.saved({name: np.zeros((2, 2), np.int32)})
+    (folder / "pytorch_model.bin").write_bytes(content)
+
+
+def consolidated_pickle(folder: Path) -> None:
+    name = "layers.0.attention.wq.weight"
+    content = torch_writer.saved({name: np.zeros((2, 2), np.float16)}, legacy=True)
+    (folder / "consolidated.00.pth").write_bytes(content)
 
 
 def in_parts(folder: Path) -> None:
@@ -170,12 +198,6 @@ def in_parts(folder: Path) -> None:
 
 def one_part(folder: Path) -> None:
     llama(folder).rename(folder / "model-00001-of-00002.safetensors")
-
-
-def parts_of_other_names(folder: Path) -> None:
-    llama(folder).rename(folder / "first.safetensors")
-    (folder / "x.index.json").write_text('{"weight_map": {"a": "first.safetensors"}}')
-    (folder / "config.json").unlink()
 
 
 def adapter(folder: Path) -> None:
@@ -218,18 +240,18 @@ def other_tensors(folder: Path) -> None:
 
 
 FOLDERS: dict[Callable[[Path], Any], str] = {
-    gemma: "config.json tells of a model of kind 'gemma', which is not read; the kinds that are"
-    " read are bart, gpt2, llama, mistral, marian, qwen2",
+    gemma: "config.json tells of a model of kind 'gemma3', which is not read; the kinds that are"
+    " read are bart, ",
     whisper: "a model of kind 'whisper', which is not read, because it takes sound",
     without_config: "a safetensors without the config.json that tells which model",
     damaged_config: "its configuration is damaged: config.json: ",
     config_alone: "a configuration alone; no weights are beside it",
     tokenizer_alone: "a tokenizer alone; no weights are beside it",
     pickled_bert: "a model of kind 'bert', which is not read",
-    pickled_marian: "a pickle, such as PyTorch writes",
-    in_parts: "a checkpoint in parts (model.safetensors.index.json), which is not read",
-    one_part: "a checkpoint in parts (model-00001-of-00002.safetensors)",
-    parts_of_other_names: "a checkpoint in parts (x.index.json)",
+    pickled_marian: "its tensors are not those of the model that config.json tells of",
+    quantised_pickle: "weights that are quantised already (such as GPTQ, AWQ, bitsandbytes)",
+    consolidated_pickle: "the names of Meta's and Mistral's own programs",
+    one_part: "a part of a checkpoint, without the index (NAME.index.json) that lists the parts",
     adapter: "an adapter (LoRA), which is a change to another model; merge it",
     adapter_config: "an adapter (LoRA)",
     quantised: "weights that are quantised already (such as GPTQ, AWQ, bitsandbytes)",

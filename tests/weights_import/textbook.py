@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from weights_import.composer import Normed
 from weights_import.operations.heads import Heads
-from weights_import.sources import encoder_decoder, llama
+from weights_import.sources import decoder_only, encoder_decoder
 from weights_import.tensors import Tensors
 
 Rows = NDArray[np.float64]
@@ -222,9 +222,9 @@ class EncoderDecoder(Textbook):
 
 
 class Llama(Textbook):
-    """A decoder alone of `llama.Shape` on one text."""
+    """A decoder alone of `decoder_only.Shape` on one text."""
 
-    def __init__(self, tensors: Tensors, norm: Normed, shape: llama.Shape) -> None:
+    def __init__(self, tensors: Tensors, norm: Normed, shape: decoder_only.Shape) -> None:
         super().__init__(tensors, norm)
         self.shape = shape
 
@@ -244,9 +244,9 @@ class Llama(Textbook):
 
 
 def textbook(
-    tensors: Tensors, norm: Normed, shape: encoder_decoder.Shape | llama.Shape
+    tensors: Tensors, norm: Normed, shape: encoder_decoder.Shape | decoder_only.Shape
 ) -> EncoderDecoder | Llama:
     """The textbook's model for the tensors of a float model."""
-    if isinstance(shape, llama.Shape):
+    if isinstance(shape, decoder_only.Shape):
         return Llama(tensors, norm, shape)
     return EncoderDecoder(tensors, norm, shape)

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
+from weights_import.sources import containers
 from weights_import.sources.unreadable import reason
 
 DEPTH, MAXIMUM_FOLDERS, MAXIMUM_FILES = 3, 64, 4096
@@ -88,15 +89,11 @@ def _find(path: Path) -> tuple[Path, Source]:
 
 
 def _checkpoints(path: Path, known: list[Source]) -> list[tuple[Path, Source]]:
-    """The checkpoints that a folder holds, or that a file is, and their formats."""
-    files = sorted(path.iterdir())[:MAXIMUM_FILES] if path.is_dir() else [path]
-    return [
-        (file, source)
-        for file in files
-        if file.is_file()
-        for source in known
-        if source.recognises(file)
-    ]
+    """The checkpoints that a folder holds, or that a file is or is a part of, and their formats."""
+    listed = sorted(path.iterdir())[:MAXIMUM_FILES] if path.is_dir() else [path]
+    files = containers.whole(file for file in listed if file.is_file())
+    found = ((source, [file for file in files if source.recognises(file)]) for source in known)
+    return [(file, source) for source, its in found for file in containers.preferred(its)]
 
 
 def _folders(path: Path) -> list[Path]:

@@ -10,12 +10,12 @@ All numbers are little endian:
 A name is a u16 length, which counts a closing NUL, and the text.  From version 4 on, a type is a u8
 (0 float32, 1 int8, 2 int16, 3 int32, 4 float16, 5 bfloat16), and the u32 number of bytes follows.
 Before, a type is the u8 size of an item (4 float32, 2 int16, 1 int8), and the u32 number of items
-follows.
+follows.  A variable is read from the file whenever it is used, so that a model needs no memory for
+its weights.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
 from weights_import.sources.checkpoint_bytes import Cursor, from_bfloat16, whole
+from weights_import.sources.unchanged_file import UnchangedFile
 
 VERSIONS = range(2, 7)
 MAXIMUM_VARIABLES = 1 << 16
@@ -34,22 +35,55 @@ MAXIMUM_NAME = 1024
 MAXIMUM_RANK = 4
 
 U8, U16, U32 = (struct.Struct(f"<{code}") for code in "BHI")
-BFLOAT16 = "bfloat16"
-TYPES = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2", 5: BFLOAT16}
-TYPES_OF_SIZES = {4: "<f4", 2: "<i2", 1: "i1"}
+BFLOAT16 = np.dtype("<u2")
+KINDS = "<f4", "i1", "<i2", "<i4", "<f2"
+TYPES = {**{code: np.dtype(kind) for code, kind in enumerate(KINDS)}, 5: BFLOAT16}
+TYPES_OF_SIZES = {TYPES[code].itemsize: TYPES[code] for code in (0, 1, 2)}
+
+
+@dataclass(frozen=True, eq=False)
+class Variable:
+    """An array of a file: its shape, the type of its numbers, and where they are."""
+
+    shape: tuple[int, ...]
+    kind: np.dtype[Any]
+    file: UnchangedFile
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
+    def floats(self) -> bool:
+        """Whether its numbers are floats."""
+        return self.kind.kind == "f" or self.bfloat16
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether its numbers are the upper halves of float32."""
+        return self.kind == BFLOAT16
+
+    def read(self) -> NDArray[Any]:
+        """Its numbers: integers as they are stored, floats as float32."""
+        values = self.file.numbers(self.offset, self.size, self.kind).reshape(self.shape)
+        if self.bfloat16:
+            return from_bfloat16(values)
+        return values.astype(np.float32, copy=False) if self.floats else values
 
 
 @dataclass(frozen=True)
 class Contents:
     """A whole file: the version of its layout, its specification, its variables, its digest.
 
-    An alias is another name of the same array.
+    An alias is another name of the same variable.
     """
 
     version: int
     specification: str
     revision: int
-    variables: dict[str, NDArray[Any]]
+    variables: dict[str, Variable]
     sha256: str
 
 
@@ -70,6 +104,7 @@ def contents(path: Path) -> Contents:
 
     Every length is compared with the size of the file before anything is allocated.
     """
+    file = UnchangedFile.of(path)
     content = whole(path)
     cursor = Cursor(content)
     (version,) = cursor.numbers(U32, "version")
@@ -77,18 +112,18 @@ def contents(path: Path) -> Contents:
         raise CheckpointError(f"version {version}, expected {VERSIONS[0]} to {VERSIONS[-1]}")
     named = _name(cursor, "specification")
     (revision,) = cursor.numbers(U32, "revision")
-    variables: dict[str, NDArray[Any]] = {}
+    variables: dict[str, Variable] = {}
     for _ in range(_count(cursor, "variables")):
         name = _name(cursor, "variable")
         if name in variables:
             raise CheckpointError(f"two variables {name}")
-        variables[name] = _variable(cursor, name, version)
+        variables[name] = _variable(cursor, name, version, file)
     if version >= 3:
         _add_aliases(cursor, variables)
     if cursor.offset != len(content):
         extra = len(content) - cursor.offset
         raise CheckpointError(f"{extra} bytes too many at the end, at byte {cursor.offset}")
-    return Contents(version, named, revision, variables, hashlib.sha256(content).hexdigest())
+    return Contents(version, named, revision, variables, file.sha256())
 
 
 def _count(cursor: Cursor, what: str) -> int:
@@ -114,8 +149,8 @@ def _name(cursor: Cursor, what: str) -> str:
     return name
 
 
-def _variable(cursor: Cursor, name: str, version: int) -> NDArray[Any]:
-    """An array as it is stored, float32 for the floats of 16 bits."""
+def _variable(cursor: Cursor, name: str, version: int, file: UnchangedFile) -> Variable:
+    """The next variable, of which nothing is read but its shape and its type."""
     (rank,) = cursor.numbers(U8, f"{name}: rank")
     if rank > MAXIMUM_RANK:
         raise CheckpointError(f"{name}: rank {rank}, at most {MAXIMUM_RANK} is read")
@@ -124,18 +159,15 @@ def _variable(cursor: Cursor, name: str, version: int) -> NDArray[Any]:
     kind = (TYPES if version >= 4 else TYPES_OF_SIZES).get(code)
     if kind is None:
         raise CheckpointError(f"{name}: unknown type {code}")
-    stored = np.dtype("<u2" if kind == BFLOAT16 else kind)
     count = math.prod(shape)
-    if length != count * (stored.itemsize if version >= 4 else 1):
+    if not count or length != count * (kind.itemsize if version >= 4 else 1):
         raise CheckpointError(f"{name}: a length of {length} for {list(shape)}")
-    data = cursor.take(count * stored.itemsize, f"{name}: data")
-    values = np.frombuffer(data, stored).reshape(shape)
-    if kind == BFLOAT16:
-        return from_bfloat16(values)
-    return values.astype(np.float32) if stored.kind == "f" else values
+    found = Variable(shape, kind, file, cursor.offset)
+    cursor.take(count * kind.itemsize, f"{name}: data")
+    return found
 
 
-def _add_aliases(cursor: Cursor, variables: dict[str, NDArray[Any]]) -> None:
+def _add_aliases(cursor: Cursor, variables: dict[str, Variable]) -> None:
     """Other names of variables, and of what they are scaled by."""
     for _ in range(_count(cursor, "aliases")):
         alias, name = _name(cursor, "alias"), _name(cursor, "variable")

@@ -7,25 +7,20 @@ that to the tokenizer of the caller, so for those the frame follows from the kin
     BART        learned positions, and a norm of what is embedded       <s> ... </s>
     Pegasus     the decoder begins with <pad>                           ... </s>
 
-NLLB, M2M100 and mBART have tokens of languages, another one for each sentence; they are refused.
+Models of many languages have their own frames, see `ctranslate2_languages`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from int8ref.program.program import SourceFrame
 from weights_import.errors import CheckpointError
-from weights_import.sources.ctranslate2_text import Config
+from weights_import.sources.ctranslate2_text import CONFIG, Config
 from weights_import.sources.ctranslate2_variables import STACKS, Variables
 
 NAMES = "none", "bos", "eos", "bos-eos"
 PAD = "<pad>"
-LANGUAGE = re.compile(r"__[a-z]{2,3}__|[a-z]{3}_[A-Z][a-z]{3}|[a-z]{2}_[A-Z]{2}")
-"""A language token of M2M100, NLLB and mBART."""
-LANGUAGES = 2
-"""A model with this number of language tokens needs such a token in each source."""
 
 
 def frames(vocabulary: Mapping[str, int], config: Config) -> dict[str, SourceFrame]:
@@ -39,6 +34,17 @@ def frames(vocabulary: Mapping[str, int], config: Config) -> dict[str, SourceFra
             before = (ids["bos"],) if "bos" in parts else ()
             found[name] = SourceFrame(before, (ids["eos"],) if "eos" in parts else ())
     return found
+
+
+def frame(vocabulary: Mapping[str, int], config: Config, name: str) -> SourceFrame:
+    """The frame of a name; raises CheckpointError where the vocabulary lacks its tokens."""
+    found = frames(vocabulary, config)
+    if name not in found:
+        raise CheckpointError(
+            f"a source of such a model begins with the bos_token of {CONFIG}, but"
+            f" {config.bos_token!r:.80} is no token"
+        )
+    return found[name]
 
 
 def frame_of(variables: Variables, config: Config) -> str:
@@ -55,15 +61,3 @@ def frame_of(variables: Variables, config: Config) -> str:
         return "eos"
     by_transformers = tables or config.decoder_start_token == config.eos_token
     return "" if by_transformers else "none"
-
-
-def refuse_languages(vocabulary: Mapping[str, int]) -> None:
-    """Raises CheckpointError for a model whose sentences begin with tokens of their languages."""
-    found = [token for token in vocabulary if LANGUAGE.fullmatch(token)]
-    if len(found) >= LANGUAGES:
-        shown = ", ".join(found[:3])
-        raise CheckpointError(
-            f"a model of many languages (its vocabulary has {shown}), such as NLLB, M2M100 or"
-            " mBART, is not supported, because each of its sentences needs the tokens of its"
-            " languages; import a model of one pair of languages"
-        )

@@ -15,6 +15,8 @@ from weights_import.tensors import Stored
 POSITIONS = 1024
 """Of the sinusoids that a file without a table stands for, which begin with position 1."""
 
+WIDEST = 1 << 15
+
 NORM_PARTS = {"gain": "gamma", "bias": "beta"}
 NORMS = {"norm": "layer_norm", "embedding_norm": "layernorm_embedding"}
 BLOCKS = {
@@ -47,7 +49,7 @@ def position_tables(variables: Variables, width: int) -> dict[str, Stored]:
     """
     source, target = (variables.tensor(f"{stack}/position_encodings/encodings") for stack in STACKS)
     if source is None and target is None:
-        return {"positions": Stored.of(sinusoids(1, POSITIONS, width), "positions")}
+        return {"positions": made_positions(width)}
     if source is None or target is None:
         raise CheckpointError("encoder and decoder have not both a table of positions")
     rows = min(source.shape[0], target.shape[0])
@@ -55,6 +57,17 @@ def position_tables(variables: Variables, width: int) -> dict[str, Stored]:
     if np.array_equal(source.read(), target.read()):
         return {"positions": source}
     return {"positions": source, "target_positions": target}
+
+
+def made_positions(width: int) -> Stored:
+    """The sinusoids that a file without a table stands for.
+
+    Raises CheckpointError for a width that no model has, because the size of the file does not
+    limit the size of sinusoids.
+    """
+    if width > WIDEST:
+        raise CheckpointError(f"a width of {width}, at most {WIDEST} is read")
+    return Stored.of(sinusoids(1, POSITIONS, width), "positions")
 
 
 def _first(table: Stored, rows: int) -> Stored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from weights_import.languages import code
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_variables import Variables
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
-from weights_import.sources.vocabulary import of_characters, renumbered
+from weights_import.sources.vocabulary import of_characters, pieces_of, renumbered
 
 CONFIG = "config.json"
 CONFIGURED = 6
@@ -24,6 +24,8 @@ MODELS = "*.spm", "*.model"
 ABOVE, METADATA = "sentencepiece.model", "metadata.json"
 """Files in the folder above the folder of the model, in packages of Argos Translate."""
 ENDINGS = ".json", ".txt"
+EXTRA = re.compile(r"<extra_id_\d+>|madeupword\d+")
+"""Tokens that the converters name after embeddings without a token."""
 WANTED = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
 
 
@@ -56,6 +58,15 @@ def read_config(folder: Path, version: int, variables: Variables) -> Config:
     return json_file.read(path, Config)
 
 
+def refuse_quantisation(kind: int | None) -> None:
+    """Raises CheckpointError for weights that are quantised in another way than CTranslate2's."""
+    if kind:
+        raise CheckpointError(
+            f"quantization_type {kind} in {CONFIG}: the weights are quantised by AWQ, which is not"
+            " read; convert the checkpoint in floats that they were made of"
+        )
+
+
 def vocabulary_files(folder: Path) -> dict[str, Path]:
     """The vocabulary of each side, as far as there are any."""
     found: dict[str, Path] = {}
@@ -67,18 +78,23 @@ def vocabulary_files(folder: Path) -> dict[str, Path]:
 
 
 def read_vocabulary(path: Path, unk: str) -> dict[str, int]:
-    """Ids by piece: a JSON list, or a piece a line; `unk` is the last one where it is not listed.
+    """Ids by piece; `unk` is the last one where it is not listed.
 
-    Raises CheckpointError for what is no such list.
+    Raises CheckpointError for what is no list of pieces.
     """
+    found = read_pieces(path)
+    found.setdefault(unk, len(found))
+    return found
+
+
+def read_pieces(path: Path) -> dict[str, int]:
+    """Ids by piece, of a JSON list, or of a piece a line; raises CheckpointError likewise."""
     try:
         text = read_limited(path).decode()
-        pieces: Any = json.loads(text) if path.suffix == ".json" else _lines(text)
-        pieces = msgspec.convert(pieces, list[str])
+        told: Any = json.loads(text) if path.suffix == ".json" else _lines(text)
+        pieces = msgspec.convert(told, list[str])
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"{path.name}: {type(error).__name__}: {error}") from None
-    if unk not in pieces:
-        pieces.append(unk)
     found = {piece: number for number, piece in enumerate(pieces)}
     if len(found) != len(pieces):
         raise CheckpointError(f"{path.name}: a piece twice")
@@ -128,3 +144,36 @@ def tokenizers(
         except CheckpointError as error:
             raise CheckpointError(f"{side} tokenizer: {error}") from None
     return found
+
+
+def decoder_tokenizer(
+    path: Path, vocabulary: Mapping[str, int], eos: str, unk: str
+) -> tuple[dict[str, bytes], list[str]]:
+    """The tokenizer of a decoder alone with the ids of its vocabulary, none without the file, and
+    what is to be said of it.
+
+    Raises CheckpointError for a damaged one, and for one of another model.
+    """
+    if not path.is_file():
+        return {}, []
+    if not unk:
+        raise CheckpointError(f"{CONFIG} tells no unk_token, which {path.name} needs")
+    content = read_limited(path)
+    try:
+        pieces = pieces_of(content)
+        if foreign := [piece for piece in pieces if piece not in vocabulary]:
+            raise CheckpointError(
+                f"{len(foreign)} of its pieces are not in the vocabulary ({shown(foreign)}), so it"
+                " is the tokenizer of another model"
+            )
+        made = renumbered(content, vocabulary, eos, unk)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+    added = [token for token in vocabulary if token not in pieces and not EXTRA.fullmatch(token)]
+    told = f"texts that hold {shown(added)} are cut like any text, because {path.name} lacks them"
+    return {"target": made}, [told] if added else []
+
+
+def shown(tokens: Sequence[str]) -> str:
+    """The first of some tokens, for a message."""
+    return ", ".join(repr(token)[:40] for token in tokens[:4]) + " ..." * (len(tokens) > 4)

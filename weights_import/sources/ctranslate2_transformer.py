@@ -10,17 +10,27 @@ folder above) whose pieces the vocabulary numbers, or a vocabulary of single cha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
-from weights_import.sources import encoder_decoder
-from weights_import.sources.ctranslate2_file import contents, specification
-from weights_import.sources.ctranslate2_frame import frame_of, frames, refuse_languages
+from weights_import.sources import ctranslate2_decoder, encoder_decoder
+from weights_import.sources.ctranslate2_file import Contents, contents, specification
+from weights_import.sources.ctranslate2_frame import frame, frame_of, frames
+from weights_import.sources.ctranslate2_languages import (
+    Marks,
+    Pair,
+    marks_of,
+    refuse_languages,
+)
+from weights_import.sources.ctranslate2_numbers import (
+    LAYER_NORM_EPSILON,
+    activation,
+    embedding_scale,
+)
+from weights_import.sources.ctranslate2_parts import refuse_parts, unused
 from weights_import.sources.ctranslate2_tensors import embedding, finder, position_tables
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
@@ -29,6 +39,7 @@ from weights_import.sources.ctranslate2_text import (
     languages,
     read_config,
     read_vocabulary,
+    refuse_quantisation,
     tokenizer_files,
     tokenizers,
     vocabulary_files,
@@ -41,26 +52,18 @@ FORMAT = "CTranslate2 Transformer (model.bin)"
 HEADS = {"TransformerBase": 8, "TransformerBig": 16, "TransformerSpec": 8}
 """What is read, and its heads where no variable tells."""
 REVISIONS = range(2, 8)
-ACTIVATIONS: dict[float, Activation] = {0: "relu", 2: "swish", 3: "gelu"}
-LAYER_NORM_EPSILON = 1e-5
 MAX_LENGTH_FACTOR = 3.0
 DOUBT = (
     "its configuration does not tell what stands around a source, and its kind is not known; ask"
     " for it by --source-frame, mostly eos"
 )
 UNTOLD = "none"
-SCALES = (
-    "scale_embeddings",
-    "embeddings/multiply_by_sqrt_depth",
-    "embeddings_0/multiply_by_sqrt_depth",
-)
-"""Where a file may say what embeddings are multiplied by."""
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is one of CTranslate2's, with any model in it."""
+    """Whether the file is one of CTranslate2's, with any model in it but a decoder alone."""
     named = specification(path)
-    return named in HEADS or named.endswith("Spec")
+    return named in HEADS or (named.endswith("Spec") and named != ctranslate2_decoder.SPECIFICATION)
 
 
 def companions(path: Path) -> list[Path]:
@@ -70,54 +73,66 @@ def companions(path: Path) -> list[Path]:
     return [file for file in dict.fromkeys(named) if file.is_file()]
 
 
-def read(path: Path) -> FloatModel:
-    """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+def read(path: Path, pair: Pair | None = None) -> FloatModel:
+    """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong.
+
+    A model of many languages needs the `pair` of languages that it translates.
+    """
     try:
-        content = contents(path)
-        if content.specification not in HEADS or content.revision not in REVISIONS:
-            raise CheckpointError(
-                f"a model of CTranslate2's {content.specification} of revision {content.revision},"
-                f" which is not read; supported are {', '.join(HEADS)} of revisions {REVISIONS[0]}"
-                f" to {REVISIONS[-1]}, which have an encoder and a decoder"
-            )
-        variables = Variables(content.variables)
-        config = read_config(path.parent, content.version, variables)
-        vocabularies = {
-            side: read_vocabulary(file, config.unk_token)
-            for side, file in vocabulary_files(path.parent).items()
-        }
-        words = embeddings(variables, config, vocabularies)
-        tables = position_tables(variables, words[1].shape[1])
-        shape = shape_of(variables, HEADS[content.specification], words, tables)
-        how = generation(variables, config, vocabularies, shape)
-        epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
-        c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
-        logits = encoder_decoder.compose(c, shape)
-        unused = [f"{name} {list(left)}" for name, left in variables.rest().items()]
-        program, tensors = c.finish(logits, unused)
-        return FloatModel(
-            program,
-            tensors,
-            how,
-            tokenizers=tokenizers(path.parent, vocabularies, config),
-            provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
-            languages=languages(path.parent),
-            frames=frames(vocabularies["source"], config),
-            doubt="" if frame_of(variables, config) else DOUBT,
-            wanted=WANTED,
-            warnings=alignment(variables),
-        )
+        return _read(path, contents(path), pair)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
+def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
+    check_specification(content)
+    variables = Variables(content.variables)
+    config = read_config(path.parent, content.version, variables)
+    refuse_quantisation(config.quantization_type)
+    refuse_parts(variables)
+    vocabularies = {
+        side: read_vocabulary(file, config.unk_token)
+        for side, file in vocabulary_files(path.parent).items()
+    }
+    words = embeddings(variables, vocabularies)
+    if pair is None:
+        refuse_languages(vocabularies["target"])
+    tables = position_tables(variables, words[1].shape[1])
+    shape = shape_of(variables, HEADS[content.specification], words, tables)
+    how = generation(variables, config, vocabularies, shape, pair)
+    epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
+    c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
+    program, tensors = c.finish(encoder_decoder.compose(c, shape), unused(variables))
+    untold = pair is None and not frame_of(variables, config)
+    return FloatModel(
+        program,
+        tensors,
+        how,
+        tokenizers=tokenizers(path.parent, vocabularies, config),
+        provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
+        languages=languages(path.parent),
+        frames=frames(vocabularies["source"], config) if pair is None else {},
+        doubt=DOUBT if untold else "",
+        wanted=WANTED,
+        warnings=alignment(variables),
+    )
+
+
+def check_specification(content: Contents) -> None:
+    """Raises CheckpointError for a model of a specification that is not read."""
+    if content.specification not in HEADS or content.revision not in REVISIONS:
+        raise CheckpointError(
+            f"a model of CTranslate2's {content.specification} of revision {content.revision},"
+            f" which is not read; supported are {', '.join(HEADS)} of revisions {REVISIONS[0]}"
+            f" to {REVISIONS[-1]}, which have an encoder and a decoder, and"
+            f" {ctranslate2_decoder.SPECIFICATION} of revision {ctranslate2_decoder.REVISION}"
+        )
+
+
 def embeddings(
-    variables: Variables, config: Config, vocabularies: Mapping[str, Mapping[str, int]]
+    variables: Variables, vocabularies: Mapping[str, Mapping[str, int]]
 ) -> tuple[Stored, Stored]:
-    """The tables of source and target; raises CheckpointError unless each has a row a token, and
-    for a quantisation or languages that are not read."""
-    if config.quantization_type:
-        raise CheckpointError(f"quantization_type {config.quantization_type} in {CONFIG}")
+    """The tables of source and target; raises CheckpointError unless each has a row a token."""
     found = []
     for side, stack in zip(("source", "target"), STACKS, strict=True):
         if side not in vocabularies:
@@ -127,7 +142,6 @@ def embeddings(
             told = "no" if table is None else list(table.shape)
             raise CheckpointError(f"{told} embeddings for a {side} vocabulary of {size}")
         found.append(table)
-    refuse_languages(vocabularies["target"])
     return found[0], found[1]
 
 
@@ -135,10 +149,6 @@ def shape_of(
     variables: Variables, heads: int, words: tuple[Stored, Stored], tables: Mapping[str, Stored]
 ) -> encoder_decoder.Shape:
     """The shape of the model; raises CheckpointError if it is one that is not supported."""
-    activation = variables.shared("activation", 0)
-    if activation not in ACTIVATIONS:
-        known = ", ".join(f"{number:g} {name}" for number, name in ACTIVATIONS.items())
-        raise CheckpointError(f"activation {activation:g} (supported: {known})")
     hidden = variables.tensor("encoder/layer_0/ffn/linear_0/weight")
     source, target = (table.shape for table in words)
     return encoder_decoder.Shape(
@@ -147,10 +157,10 @@ def shape_of(
         d_ffn=0 if hidden is None else hidden.shape[0],
         encoder_layers=variables.layers("encoder"),
         decoder_layers=variables.layers("decoder"),
-        activation=ACTIVATIONS[activation],
+        activation=activation(variables.shared("activation", 0)),
         source_vocabulary=source[0],
         target_vocabulary=target[0],
-        embedding_scale=embedding_scale(variables, target[1]),
+        embedding_scale=common_scale(variables, target[1]),
         pre_norm=bool(variables.shared("pre_norm", 1)),
         embedding_norm="encoder/layernorm_embedding/gamma" in variables,
         max_positions=tables["positions"].shape[0],
@@ -163,20 +173,27 @@ def generation(
     config: Config,
     vocabularies: Mapping[str, Mapping[str, int]],
     shape: encoder_decoder.Shape,
+    pair: Pair | None,
 ) -> Generation:
     """How the model reads and writes."""
     source, target = (special(vocabularies[side], config) for side in ("source", "target"))
-    named = frame_of(variables, config) or UNTOLD
+    first = start(variables, config, vocabularies["target"])
+    if pair is None:
+        named = frame_of(variables, config) or UNTOLD
+        marks = Marks(required(first), frame(vocabularies["source"], config, named))
+    else:
+        marks = marks_of(pair, vocabularies["source"], vocabularies["target"], source[0], first)
     return Generation(
-        start=start(variables, config, vocabularies["target"]),
+        start=marks.start,
         eos=target[0],
         unk=target[1],
         source_vocabulary=shape.source_vocabulary,
         target_vocabulary=shape.target_vocabulary,
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=shape.max_positions,
-        source_frame=frames(vocabularies["source"], config)[named],
+        source_frame=marks.frame,
         source_special=None if source == target else source,
+        target_prefix=marks.prefix,
     )
 
 
@@ -189,20 +206,25 @@ def special(vocabulary: Mapping[str, int], config: Config) -> tuple[int, int]:
     return vocabulary[config.eos_token], vocabulary[config.unk_token]
 
 
-def start(variables: Variables, config: Config, vocabulary: Mapping[str, int]) -> int:
-    """The token that a decoder begins with, -1 for none; raises CheckpointError where each
-    translation is to begin with one of its own, such as a language."""
+def start(variables: Variables, config: Config, vocabulary: Mapping[str, int]) -> int | None:
+    """The token that a decoder begins with, -1 for the zero vector, None where it is chosen for
+    each translation; raises CheckpointError for one that the vocabulary lacks."""
     if variables.number("decoder/start_from_zero_embedding", 0):
         return -1
     token = config.decoder_start_token
-    if token is None:
+    if token is not None and token not in vocabulary:
+        raise CheckpointError(f"the decoder begins with {token!r}, which is no token")
+    return None if token is None else vocabulary[token]
+
+
+def required(start: int | None) -> int:
+    """The token that a decoder begins with; raises CheckpointError where it is to be chosen."""
+    if start is None:
         raise CheckpointError(
             "each translation begins with a token that is chosen for it, such as its language,"
             " which is not supported; import a model of one pair of languages"
         )
-    if token not in vocabulary:
-        raise CheckpointError(f"the decoder begins with {token!r}, which is no token")
-    return vocabulary[token]
+    return start
 
 
 def alignment(variables: Variables) -> list[str]:
@@ -216,17 +238,9 @@ def alignment(variables: Variables) -> list[str]:
     ]
 
 
-def embedding_scale(variables: Variables, width: int) -> float:
-    """What embeddings are multiplied by: the root of their width, unless a flag says no, or a
-    number says what; raises CheckpointError where the stacks differ."""
-    scales: list[float] = []
-    for stack in STACKS:
-        scale = math.sqrt(width)
-        for name in SCALES:
-            if (at := f"{stack}/{name}") in variables:
-                told = variables.number(at, 1)
-                scale = told if not variables.is_flag(at) else scale if told else 1.0
-        scales.append(scale)
+def common_scale(variables: Variables, width: int) -> float:
+    """What embeddings are multiplied by; raises CheckpointError where the stacks differ."""
+    scales = [embedding_scale(variables, stack, width) for stack in STACKS]
     if scales[0] != scales[1]:
         raise CheckpointError(f"embeddings are scaled by {scales[0]:g} and by {scales[1]:g}")
     return scales[0]

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
+from weights_import.sources.ctranslate2_file import Variable
 from weights_import.tensors import Float32, Stored
 
 STACKS = "encoder", "decoder"
-
-IGNORED = (
-    "alibi_use_positive_positions",
-    "alignment_heads",
-    "alignment_layer",
-    "embeddings_merge",
-    "scale_alibi",
-)
-"""Ends of names of numbers that say nothing of what is computed here."""
-NEUTRAL = {
-    "alibi": (0, "positions as linear biases of attention"),
-    "multi_query_attention": (0, "one head of keys and values"),
-    "rms_norm": (0, "norms by the root of the mean square"),
-}
-"""Ends of names of numbers that must be these, and what others stand for."""
+MOST = 1 << 24
+"""The largest whole number that a variable may tell: of heads, columns or layers."""
 
 
 class Variables:
     """What a file holds; whatever nobody asks for is in `rest`."""
 
-    def __init__(self, stored: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, stored: Mapping[str, Variable]) -> None:
         self._stored = stored
         self._left = set(stored)
         self._widened: dict[int, Stored] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._stored
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of all variables."""
+        return iter(self._stored)
 
     def layers(self, stack: str) -> int:
         """How many layers a stack has."""
@@ -51,10 +44,18 @@ class Variables:
         if name not in self._stored:
             return default
         self._left.discard(name)
-        value = self._stored[name]
-        if value.size != 1 or not np.isfinite(value).all():
-            raise CheckpointError(f"{name}: not one finite number, but {list(value.shape)}")
-        return float(value.ravel()[0])
+        stored = self._stored[name]
+        value = float(stored.read().ravel()[0]) if stored.size == 1 else math.nan
+        if not math.isfinite(value):
+            raise CheckpointError(f"{name}: not one finite number, but {list(stored.shape)}")
+        return value
+
+    def whole(self, name: str, default: int, least: int = 1) -> int:
+        """A variable of one whole number >= `least`; raises CheckpointError for another one."""
+        value = self.number(name, default)
+        if value != int(value) or not least <= value <= MOST:
+            raise CheckpointError(f"{name} is {value:g}, expected a whole number >= {least}")
+        return int(value)
 
     def shared(self, name: str, default: float) -> float:
         """A number that encoder and decoder have alike, or that older files have once; raises
@@ -65,9 +66,13 @@ class Variables:
             raise CheckpointError(f"{name} is {found[0]:g} in the encoder, {found[1]:g} behind it")
         return found[0]
 
+    def is_number(self, name: str) -> bool:
+        """Whether a variable is a single number."""
+        return name in self._stored and self._stored[name].size == 1
+
     def is_flag(self, name: str) -> bool:
         """Whether a variable is a truth value, which are int8."""
-        return name in self._stored and self._stored[name].dtype == np.int8
+        return name in self._stored and self._stored[name].kind == np.int8
 
     def tensor(self, name: str) -> Stored | None:
         """A tensor, the same one for all its aliases, or None where there is none.
@@ -79,41 +84,28 @@ class Variables:
             return None
         self._left -= {name, f"{name}_scale"}
         stored = self._stored[name]
-        if not stored.ndim:
+        if not stored.shape:
             raise CheckpointError(f"{name}: a number, expected a tensor")
         if id(stored) not in self._widened:
             self._widened[id(stored)] = self._wide(name, stored)
         return self._widened[id(stored)]
 
-    def _wide(self, name: str, stored: NDArray[Any]) -> Stored:
-        if stored.dtype == np.float32:
-            return Stored.of(stored, name)
-        scale = self._stored.get(f"{name}_scale")
-        fits = scale is not None and scale.dtype == np.float32 and scale.size in (1, len(stored))
-        if scale is None or not fits or stored.ndim != 2 or not np.all(scale > 0):
-            raise CheckpointError(f"{name}: {stored.dtype} without a positive scale, or one a row")
-        divisor = scale.reshape(-1, 1)
-        return Stored(name, stored.shape, lambda: divided(stored, divisor))
+    def _wide(self, name: str, stored: Variable) -> Stored:
+        if stored.floats:
+            return Stored(name, stored.shape, stored.read, bfloat16=stored.bfloat16)
+        scale, rows = self._stored.get(f"{name}_scale"), stored.shape[0]
+        fits = scale is not None and scale.kind == np.float32 and scale.size in (1, rows)
+        if scale is None or not fits or len(stored.shape) != 2 or not np.all(scale.read() > 0):
+            raise CheckpointError(f"{name}: {stored.kind} without a positive scale, or one a row")
+        return Stored(name, stored.shape, lambda: divided(stored, scale))
 
     def rest(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of what nobody has asked for, and what may change the computation.
-
-        Raises CheckpointError for a number that stands for what is not read.
-        """
-        ends = {name: name.rpartition("/")[2] for name in self._left}
-        found = {}
-        for name, end in sorted(ends.items()):
-            if end in NEUTRAL:
-                value, meaning = NEUTRAL[end]
-                if not np.all(self._stored[name] == value):
-                    raise CheckpointError(f"{name}: {meaning}, which is not read")
-            elif end not in IGNORED:
-                found[name] = self._stored[name].shape
-        return found
+        """The shapes of the variables that nobody has asked for."""
+        return {name: self._stored[name].shape for name in sorted(self._left)}
 
 
-def divided(stored: NDArray[Any], scale: Float32) -> Float32:
+def divided(stored: Variable, scale: Variable) -> Float32:
     """Integers over their scale; a number that is not finite is refused with all that is wrong."""
     with np.errstate(over="ignore"):
-        wide: NDArray[Any] = stored / scale
+        wide: NDArray[Any] = stored.read() / scale.read().reshape(-1, 1)
     return wide

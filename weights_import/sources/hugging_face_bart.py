@@ -17,6 +17,7 @@ from typing import Literal
 from int8ref.program.program import SourceFrame
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
+from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import (
     LAYER,
     MAX_LENGTH_FACTOR,
@@ -37,12 +38,11 @@ from weights_import.sources.hugging_face_config import (
     read_config,
     refuse_added,
 )
-from weights_import.sources.safetensors_file import contents
 from weights_import.sources.tokenizers import tokenizer_files, tokenizers_in
 from weights_import.sources.vocabulary import of_characters, pieces_of
 from weights_import.tensors import Stored
 
-FORMAT = "Hugging Face BART (.safetensors and config.json)"
+FORMAT = "Hugging Face BART (.safetensors or .bin, and config.json)"
 KINDS = ("bart",)
 UNUSED_POSITIONS = 2
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
@@ -72,7 +72,7 @@ class _Config(Shape, frozen=True, kw_only=True):
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is a safetensors of this kind, with its configuration beside it."""
+    """Whether the file is a checkpoint of this kind, with its configuration beside it."""
     return model_type(path, LAYER) in KINDS
 
 

@@ -1,4 +1,4 @@
-"""What lies beside a safetensors of Hugging Face's transformers: the configuration of the model and
+"""What lies beside a checkpoint of Hugging Face's transformers: the configuration of the model and
 of its generation, and what a tokenizer has added to its vocabulary.
 
 What changes the model and is not read is refused here where it may stand in every configuration;
@@ -15,9 +15,8 @@ from typing import Annotated, Any
 import msgspec
 
 from weights_import.errors import CheckpointError
-from weights_import.sources import json_file
+from weights_import.sources import containers, json_file
 from weights_import.sources.json_file import Kind
-from weights_import.sources.safetensors_file import header_bytes
 
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1 << 10)]
@@ -28,8 +27,6 @@ GENERATED = "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bo
 only there."""
 ADDED = "added_tokens.json", "tokenizer.json", "tokenizer_config.json"
 """The files in which a tokenizer lists its additional tokens."""
-PART = re.compile(r"-\d{5}-of-\d{5}\.")
-"""A part of the name of a checkpoint in parts."""
 TASKS = re.compile(r".*(Classification|QuestionAnswering|MultipleChoice|RewardModel)")
 HARMLESS = re.compile(r"(?i)[<\[]/?(pad|s|unk|mask|bos|eos|cls|sep)[>\]]|\u2581*")
 """Tokens that stand in no text."""
@@ -42,26 +39,23 @@ def config_file(path: Path) -> Path:
 
 
 def beside(path: Path) -> list[Path]:
-    """The configurations that `read_config` reads, and what `added_tokens` looks at."""
+    """The configurations that `read_config` reads, what `added_tokens` looks at, and the parts of a
+    checkpoint whose index `path` is."""
     named = [path.with_name(name) for name in (GENERATION, *ADDED)]
-    return [file for file in (config_file(path), *named) if file.is_file()]
+    there = [file for file in (config_file(path), *named) if file.is_file()]
+    return [*containers.files(path), *there]
 
 
 def model_type(path: Path, tensor: str) -> str:
-    """The kind of model that the configuration beside a safetensors tells, if the file is a whole
-    checkpoint with a tensor of this name, which may have a prefix; else empty.  A look that never
-    raises for readable files."""
-    if f'{tensor}"'.encode() not in header_bytes(path) or is_part(path):
+    """The kind of model that the configuration beside a checkpoint tells, if `path` is a whole one
+    with a tensor of this name, which may have a prefix; else empty.  A look that never raises for
+    readable files."""
+    if containers.is_part(path) or not containers.names_tensor(path, tensor):
         return ""
     try:
         return str(configuration(path).get("model_type", ""))
     except CheckpointError:
         return ""
-
-
-def is_part(path: Path) -> bool:
-    """Whether a file is named as one of several that make up a checkpoint."""
-    return PART.search(path.name) is not None
 
 
 def configuration(path: Path) -> dict[str, Any]:

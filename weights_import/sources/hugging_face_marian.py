@@ -21,6 +21,7 @@ from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
 from weights_import.operations.embedding import powers
+from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import (
     LAYER,
     MAX_LENGTH_FACTOR,
@@ -48,11 +49,11 @@ from weights_import.sources.hugging_face_padding import (
     without_last,
 )
 from weights_import.sources.lookup import Own
-from weights_import.sources.safetensors_file import Size, contents
+from weights_import.sources.safetensors_file import Size
 from weights_import.sources.tokenizers import read_vocabulary, tokenizer_files, tokenizers_in
 from weights_import.tensors import Float32, Stored, Tensors
 
-FORMAT = "Hugging Face Marian (.safetensors and config.json)"
+FORMAT = "Hugging Face Marian (.safetensors or .bin, and config.json)"
 KINDS = ("marian",)
 PAD, UNK = "<pad>", "<unk>"
 SIDES = ("source_embedding", "target_embedding")
@@ -83,7 +84,7 @@ class _Config(Shape, frozen=True, kw_only=True):
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is a safetensors of this kind, with its configuration beside it."""
+    """Whether the file is a checkpoint of this kind, with its configuration beside it."""
     return model_type(path, LAYER) in KINDS
 
 

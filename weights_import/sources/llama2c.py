@@ -23,7 +23,7 @@ import numpy as np
 from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
-from weights_import.sources import llama
+from weights_import.sources import decoder_only, llama
 from weights_import.sources.checkpoint_bytes import Cursor
 from weights_import.sources.tokenizers import read_limited
 from weights_import.sources.unchanged_file import UnchangedFile
@@ -160,7 +160,7 @@ def read(path: Path) -> FloatModel:
         c = Composer(
             tensors(file, told).get, told.d_model, Normed("rms", NORM_EPSILON, False), False
         )
-        program, found = c.finish(llama.compose(c, shape(told)))
+        program, found = c.finish(decoder_only.compose(c, shape(told)))
         return FloatModel(
             program,
             found,
@@ -183,11 +183,11 @@ def read(path: Path) -> FloatModel:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def shape(told: Header) -> llama.Shape:
+def shape(told: Header) -> decoder_only.Shape:
     """The sizes that a header tells."""
     size = told.d_model // told.heads
     heads = llama.heads_of(told.heads, told.key_heads, size, llama.frequencies(BASE, size))
-    return llama.Shape(told.d_model, told.d_ffn, told.layers, told.vocabulary, heads)
+    return decoder_only.Shape(told.d_model, told.d_ffn, told.layers, told.vocabulary, heads)
 
 
 def tensors(file: UnchangedFile, told: Header) -> dict[str, Stored]:

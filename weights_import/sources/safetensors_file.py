@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,7 +61,7 @@ class Integers(Stored):
 
 @dataclass(frozen=True)
 class Contents:
-    """A file: its metadata, its tensors by name, and the digest of its bytes."""
+    """A checkpoint: its metadata, its tensors by name, and the digest of its bytes."""
 
     metadata: dict[str, str]
     tensors: dict[str, Stored]
@@ -128,7 +128,7 @@ def _check_tiles(entries: Mapping[str, _Entry], length: int) -> None:
                 f"{name}: bytes {begin} to {stop} of {length}, after {end}, for {entry.shape}"
             )
         if not count:
-            _check_empty(name, entry)
+            check_empty(name, entry.shape, entry.kind)
         end = stop
     if end != length:
         raise CheckpointError(f"{length - end} bytes after the last tensor")
@@ -139,12 +139,12 @@ def _in_order(entries: Mapping[str, _Entry]) -> list[tuple[str, _Entry]]:
     return sorted(entries.items(), key=lambda item: item[1].data_offsets)
 
 
-def _check_empty(name: str, entry: _Entry) -> None:
+def check_empty(name: str, shape: Sequence[int], kind: np.dtype[Any]) -> None:
     """Raises CheckpointError where NumPy has no array of the shape, although it has no numbers."""
     try:
-        np.empty(entry.shape, entry.kind)
+        np.empty(shape, kind)
     except ValueError:
-        raise CheckpointError(f"{name}: no array has the shape {entry.shape}") from None
+        raise CheckpointError(f"{name}: no array has the shape {list(shape)}") from None
 
 
 def _stored(file: UnchangedFile, start: int, name: str, entry: _Entry) -> Stored:
@@ -152,11 +152,17 @@ def _stored(file: UnchangedFile, start: int, name: str, entry: _Entry) -> Stored
     shape, offset = tuple(entry.shape), start + entry.data_offsets[0]
 
     def read() -> NDArray[Any]:
-        values = file.numbers(offset, math.prod(shape), entry.kind)
-        return _widened(values, entry.dtype).reshape(shape)
+        return file.numbers(offset, math.prod(shape), entry.kind).reshape(shape)
 
-    kind = Stored if entry.dtype in FLOATS else Integers
-    return kind(name, shape, read, bfloat16=entry.dtype == "BF16")
+    return stored(name, shape, entry.dtype, read)
+
+
+def stored(
+    name: str, shape: tuple[int, ...], dtype: str, read: Callable[[], NDArray[Any]]
+) -> Stored:
+    """A tensor of numbers of a type, as `read` reads them from a file."""
+    kind = Stored if dtype in FLOATS else Integers
+    return kind(name, shape, lambda: _widened(read(), dtype), bfloat16=dtype == "BF16")
 
 
 def _widened(values: NDArray[Any], dtype: str) -> NDArray[Any]:

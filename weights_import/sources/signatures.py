@@ -13,8 +13,12 @@ HEAD_BYTES = 1 << 10
 
 SAVE = "model.save_pretrained(FOLDER)"
 PICKLE = (
-    "a pickle, such as PyTorch writes (.bin, .pt, .pth, .ckpt), which runs code when it is read, so"
-    f" it is not read; load it in a program that you trust and save it as safetensors: {SAVE}"
+    "a pickle that torch.save has not written, which may run code when Python reads it, so it is"
+    f" not read; load it in a program that you trust and save it as safetensors: {SAVE}"
+)
+SCRIPT = (
+    "a program of TorchScript, which is code, so it is not read; import the checkpoint that it was"
+    " made of"
 )
 UNPACK = "; unpack it and give the folder or the file inside"
 TENSORFLOW = (
@@ -86,7 +90,8 @@ SIGNS = (
 """In the order in which they are tried."""
 
 MEMBERS = (
-    (re.compile(r"(.*/)?(data\.pkl|constants\.pkl|byteorder)"), PICKLE),
+    (re.compile(r"(.*/)?constants\.pkl"), SCRIPT),
+    (re.compile(r"(.*/)?data\.pkl"), PICKLE),
     (re.compile(r"[^/]+/model/model\.bin"), f"a package of Argos Translate, a zip archive{UNPACK}"),
     (re.compile(r"(.*/)?model\.weights\.h5"), TENSORFLOW),
     (
@@ -103,22 +108,22 @@ TENSORFLOW_INDEX = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 
 HEADERS = (
     (
-        re.compile(rb'\.lora_|"base_model\.model\.'),
+        re.compile(rb"\.lora_|base_model\.model\."),
         "an adapter (LoRA), which is a change to another model; merge it into that one"
         " (merge_and_unload of the library peft), save the whole as safetensors and import that",
     ),
     (
-        re.compile(rb'"[^"]*\.(qweight|qzeros|absmax|weight_packed|weight_scale_inv|SCB)"'),
+        re.compile(rb'\.(qweight|qzeros|absmax|weight_packed|weight_scale_inv|SCB)["qrhc(\x94]'),
         "weights that are quantised already (such as GPTQ, AWQ, bitsandbytes), which are not read;"
         " import the checkpoint in floats that they were made of",
     ),
     (
-        re.compile(rb'"(tok_embeddings|layers\.0\.attention\.wq)\.weight"'),
+        re.compile(rb"(?<![\w.])(tok_embeddings|layers\.0\.attention\.wq)\.weight"),
         "the names of Meta's and Mistral's own programs; import the files of the same model for"
         " transformers",
     ),
 )
-"""Sentences about a safetensors, by its header."""
+"""Sentences about a checkpoint, by the text that names its tensors."""
 
 ADAPTER = HEADERS[0][1]
 OWN = re.compile(rf'"{METADATA}"'.encode())

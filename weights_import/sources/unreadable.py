@@ -1,8 +1,8 @@
 """The reason why a file or a folder is not read, from the table of `signatures`.
 
 The content of a file determines its kind.  The name counts only if the content is of a format that
-is read.  This module opens only the first bytes of a file, the list of members of a zip, and the
-configurations beside it.
+is read.  This module opens only the first bytes of a file, what names its tensors, the list of
+members of a zip, and the configurations beside it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from weights_import.errors import CheckpointError
-from weights_import.sources import json_file
-from weights_import.sources.hugging_face_config import CONFIG, config_file, is_part, unread
-from weights_import.sources.safetensors_file import header_bytes
+from weights_import.sources import containers, json_file, shards
+from weights_import.sources.hugging_face_config import CONFIG, config_file, unread
 from weights_import.sources.signatures import (
     ADAPTER,
     HEAD_BYTES,
@@ -24,7 +23,6 @@ from weights_import.sources.signatures import (
     IMPORTED,
     MEMBERS,
     OWN,
-    SAVE,
     SIGNS,
     TENSORFLOW,
     TENSORFLOW_INDEX,
@@ -35,10 +33,9 @@ MAXIMUM_FILES = 1 << 12
 """Of a folder, that are looked at."""
 TEXTS = (".json", ".txt", ".md", ".spm", ".vocab", ".yml", ".yaml", ".py")
 """Files of these names are no weights, whatever they begin with, unless one is asked for."""
-INDEX = ".index.json"
-PARTS = (
-    "a checkpoint in parts ({}), which is not read; load it in transformers and save it in one"
-    f" file: {SAVE[:-1]}, max_shard_size='1000GB')"
+PART = (
+    f"a part of a checkpoint, without the index (NAME{shards.INDEX}) that lists the parts; put the"
+    " index and all parts into one folder"
 )
 TOKENIZERS = "tokenizer.json", "vocab.json", "tokenizer.model"
 
@@ -54,7 +51,7 @@ def reason(path: Path, kinds: Sequence[str]) -> str:
     files = list(_files(path)) if path.is_dir() else [path]
     weights = [file for file in files if file.suffix not in TEXTS or file == path]
     looks = (
-        (weights, _of_header),
+        (weights, _of_names),
         (weights, partial(_of_kind, kinds=kinds)),
         (weights, _of_bytes),
         (files, partial(_of_name, kinds=kinds)),
@@ -73,38 +70,44 @@ def _files(folder: Path) -> Iterator[Path]:
     yield from sorted((f for f in found if f.is_file()), key=lambda f: (-f.stat().st_size, f.name))
 
 
-def _is_safetensors(header: bytes) -> bool:
-    return header.lstrip().startswith(b'{"') and not OWN.search(header)
+def _names(path: Path) -> bytes:
+    """The part of a container that names its tensors; empty for other files, and for the files that
+    the importer writes."""
+    found = containers.outline(path)
+    return b"" if OWN.search(found) else found
 
 
-def _of_header(path: Path) -> str:
-    """What the header of a safetensors tells of its weights."""
-    header = header_bytes(path)
-    if not _is_safetensors(header):
-        return ""
+def _of_names(path: Path) -> str:
+    """What the names of the tensors tell of the weights."""
+    names = _names(path)
     for known, said in HEADERS:
-        if known.search(header):
+        if known.search(names):
             return said
-    index = _index_of(path)
-    return PARTS.format(index) if index else ""
+    is_part = names and containers.is_part(path) and containers.whole([path]) == [path]
+    return _of_part(path) if is_part else ""
+
+
+def _of_part(path: Path) -> str:
+    """Why no index lists a part of a checkpoint."""
+    problems = map(containers.problem, shards.in_folder(path.parent))
+    return next(filter(None, problems), PART)
 
 
 def _of_kind(path: Path, kinds: Sequence[str]) -> str:
     """What the configuration beside weights tells of a model that is not read."""
-    safetensors, file = _is_safetensors(header_bytes(path)), config_file(path)
-    if not safetensors and not _of_bytes(path):
+    container, file = bool(_names(path)), config_file(path)
+    if not container and not _of_bytes(path):
         return ""
+    told = _of_config(file, kinds) if file.is_file() else ""
+    if told or not container:
+        return told
+    if problem := containers.problem(path):
+        return problem
     if not file.is_file():
-        if not safetensors:
-            return ""
         return (
-            f"a safetensors without the {CONFIG} that tells which model its tensors are of; put"
-            " that file beside it"
+            f"{containers.title(path)} without the {CONFIG} that tells which model its tensors are"
+            " of; put that file beside it"
         )
-    if said := _of_config(file, kinds):
-        return said
-    if not safetensors:
-        return ""
     return f"its tensors are not those of the model that {file.name} tells of"
 
 
@@ -130,18 +133,6 @@ def _of_config(file: Path, kinds: Sequence[str]) -> str:
         )
     problem = unread(told)
     return f"{file.name}: {problem}" if problem else ""
-
-
-def _index_of(path: Path) -> str:
-    """The name of the index that lists a file as a part of a checkpoint, or what else tells so."""
-    for index in sorted(path.parent.glob(f"*{INDEX}")):
-        try:
-            listed = json_file.parse_file(index).get("weight_map")
-        except (CheckpointError, AttributeError):
-            continue
-        if isinstance(listed, dict) and path.name in listed.values():
-            return index.name
-    return path.name if is_part(path) else ""
 
 
 def _of_bytes(path: Path) -> str:
@@ -177,8 +168,8 @@ def _of_name(path: Path, kinds: Sequence[str]) -> str:
     """What a file tells that lies beside weights, where there are none."""
     if path.name == "adapter_config.json":
         return ADAPTER
-    if path.name.endswith(INDEX):
-        return PARTS.format(path.name)
+    if shards.is_index(path):
+        return containers.problem(path)
     if path.name == CONFIG:
         return _of_config(path, kinds) or "a configuration alone; no weights are beside it"
     if path.name in TOKENIZERS:
@@ -188,4 +179,4 @@ def _of_name(path: Path, kinds: Sequence[str]) -> str:
 
 def _of_own(path: Path) -> str:
     """That a file is one of those that the importer writes."""
-    return IMPORTED if OWN.search(header_bytes(path)) else ""
+    return IMPORTED if OWN.search(containers.outline(path)) else ""

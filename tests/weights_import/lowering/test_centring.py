@@ -10,7 +10,7 @@ import pytest
 from same_model import changed, compare, rewritten, text, values
 
 from weights_import.operations.attention import Attention
-from weights_import.sources import llama
+from weights_import.sources import decoder_only
 
 
 def rotary(kind: str) -> bool:
@@ -79,7 +79,7 @@ def test_values_move_with_their_context(kind: str) -> None:
 
 def test_heads_that_share_their_values_share_their_middle() -> None:
     shape = every_kind.shape_of("llama")
-    assert isinstance(shape, llama.Shape)
+    assert isinstance(shape, decoder_only.Shape)
     rows = rewritten(every_kind.random_model("llama")).rows["decoder.1.self.context"]
     heads = rows.reshape(len(rows), shape.heads.key_heads, shape.heads.group, shape.heads.size)
     middle = heads.max(axis=(0, 2)) + heads.min(axis=(0, 2))

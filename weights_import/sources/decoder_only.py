@@ -1,0 +1,76 @@
+"""What decoders alone share: an embedding, layers with norms before their sublayers, and logits.
+
+A layer is attention and a hidden layer.  Mostly the hidden layer reads the sum that the attention
+has changed.  In some models both read the same sum, and both results are added to it (Wang and
+Komatsuzaki 2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from weights_import.arithmetic.activations import Activation
+from weights_import.composer import Branch, Composer
+from weights_import.operations.add import Add
+from weights_import.operations.heads import Heads
+
+Residual = Literal["in turn", "parallel", "parallel, one norm"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes and the form of such a model.
+
+    gated            whether an activated gate multiplies the hidden layer
+    residual         whether both sublayers of a layer read one sum, and whether they share its norm
+    embedding_scale  the factor of the rows of the embedding
+    positions        the rows of the table of learned positions; 0 without a table
+    unturned         the layers whose queries and keys are not turned by their positions
+    """
+
+    d_model: int
+    d_ffn: int
+    layers: int
+    vocabulary: int
+    heads: Heads
+    activation: Activation = "swish"
+    gated: bool = True
+    residual: Residual = "in turn"
+    embedding_scale: float = 1.0
+    positions: int = 0
+    unturned: frozenset[int] = frozenset()
+
+    def heads_of(self, layer: int) -> Heads:
+        """The heads of one layer."""
+        return replace(self.heads, rotary=()) if layer in self.unturned else self.heads
+
+
+def compose(c: Composer, shape: Shape) -> str:
+    """The operations of the model; the name of its logits."""
+    c.decode()
+    positions = c.tensor("positions", shape.positions, shape.d_model) if shape.positions else ""
+    x = c.embedding(
+        "decoder.embedding", "target_embedding", shape.vocabulary, shape.embedding_scale, positions
+    )
+    for i in range(shape.layers):
+        x = _layer(c, shape, i, x)
+    return c.logits(c.norm("decoder.norm", x), shape.vocabulary)
+
+
+def _layer(c: Composer, shape: Shape, i: int, x: str) -> str:
+    first, second = f"decoder.{i}.self", f"decoder.{i}.ffn"
+    attention = partial(c.self_attention, first, heads=shape.heads_of(i))
+    hidden = c.gated_feed_forward if shape.gated else c.feed_forward
+    feed_forward = partial(hidden, second, width=shape.d_ffn, function=shape.activation)
+    if shape.residual == "in turn":
+        return c.pre_norm(second, c.pre_norm(first, x, attention), feed_forward)
+    y = c.norm(f"{first}.norm", x)
+    z = y if shape.residual == "parallel, one norm" else c.norm(f"{second}.norm", x)
+    return _plus(c, second, _plus(c, first, x, attention, y), feed_forward, z)
+
+
+def _plus(c: Composer, at: str, x: str, branch: Branch, y: str) -> str:
+    """x + branch(y)"""
+    return c.add(Add(out=f"{at}.sum", a=branch(y), b=x), c.width)

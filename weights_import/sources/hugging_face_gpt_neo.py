@@ -1,0 +1,88 @@
+"""GPT-Neo models of Hugging Face's transformers (Black et al. 2021).
+
+They are of GPT-2's kind.  Scores are not divided by the root of the size of a head, so queries are
+multiplied by it.  Some layers see a window alone, which limits the positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from msgspec import field
+
+from weights_import.composer import Normed
+from weights_import.sources.decoder_only import Shape
+from weights_import.sources.hugging_face import Layers
+from weights_import.sources.hugging_face_config import Id, Ids
+from weights_import.sources.hugging_face_decoder_config import Config, Epsilon, Function
+from weights_import.sources.hugging_face_family import Family
+from weights_import.sources.hugging_face_gpt2 import END
+from weights_import.sources.hugging_face_names import Names
+from weights_import.sources.safetensors_file import Size
+from weights_import.sources.stored_rows import scaled
+from weights_import.tensors import Stored
+
+Reach = Literal["global", "local"]
+UNBIASED = ("q_proj", "k_proj", "v_proj")
+NAMES = Names(
+    body="transformer.",
+    layer="h.{}.",
+    embedding="wte.weight",
+    positions="wpe.weight",
+    last_norm="ln_f",
+    parts={
+        "self.norm": "ln_1",
+        "self.query": "attn.attention.q_proj",
+        "self.key": "attn.attention.k_proj",
+        "self.value": "attn.attention.v_proj",
+        "self.output": "attn.attention.out_proj",
+        "ffn.norm": "ln_2",
+        "ffn.inner": "mlp.c_fc",
+        "ffn.outer": "mlp.c_proj",
+    },
+)
+
+
+class GptNeoConfig(Config, frozen=True, kw_only=True):
+    """The fields of GPT-Neo, with the defaults of transformers.
+
+    `attention_types` lists the reaches of layers, and how often each list is repeated.
+    """
+
+    attention_types: tuple[tuple[tuple[Reach, ...], int], ...] = ((("global", "local"), 12),)
+    bos_token_id: Id | None = END
+    eos_token_id: Id | Ids = END
+    hidden_act: Function = field(default="gelu_new", name="activation_function")
+    layer_norm_epsilon: Epsilon = 1e-5
+    num_attention_heads: Size = field(name="num_heads")
+    num_hidden_layers: Layers = field(name="num_layers")
+    tie_word_embeddings: bool = True
+    window_size: Size = 256
+
+    @property
+    def norm(self) -> Normed:
+        return Normed("l2", self.layer_norm_epsilon)
+
+    @property
+    def biases(self) -> Mapping[str, bool]:
+        return dict.fromkeys(UNBIASED, False) | {"out_proj": True, "mlp": True}
+
+    @property
+    def window(self) -> int | None:
+        local = any("local" in reaches for reaches, _ in self.attention_types)
+        return self.window_size if local else None
+
+    @property
+    def shape(self) -> Shape:
+        return replace(super().shape, gated=False, positions=self.max_position_embeddings)
+
+    def changed(self, part: str, tensor: Stored) -> Stored:
+        return scaled(tensor, math.sqrt(self.head_size)) if part == "self.query" else tensor
+
+
+FAMILY = Family({"gpt_neo": "GPT-Neo"}, GptNeoConfig, NAMES)
+FORMAT, KINDS = FAMILY.format, FAMILY.kinds
+recognises, read, companions = FAMILY.recognises, FAMILY.read, FAMILY.companions
