@@ -13,14 +13,14 @@ from weights_import.errors import CheckpointError
 from weights_import.tensors import Float32
 
 MAXIMUM_BYTES = 4 << 30
-"""Of a checkpoint; those in production have 17 MB to 1 GB."""
+"""Of a checkpoint that is read as a whole."""
 
 
-def checked_size(path: Path) -> int:
+def checked_size(path: Path, most: int = MAXIMUM_BYTES) -> int:
     """The size of a file; raises CheckpointError where it is too large."""
     size = path.stat().st_size
-    if size > MAXIMUM_BYTES:
-        raise CheckpointError(f"{size} bytes, at most {MAXIMUM_BYTES} are read")
+    if size > most:
+        raise CheckpointError(f"{size} bytes, at most {most} are read")
     return size
 
 

@@ -19,6 +19,8 @@ from weights_import.errors import CheckpointError
 from weights_import.sources.checkpoint_bytes import checked_size
 
 CHUNK = 1 << 20
+LARGEST_BYTES = 1 << 40
+"""Of a file, whose tensors are read one at a time."""
 
 State = tuple[int, int, int, int]
 """Device, file, size, time of the last change."""
@@ -37,7 +39,7 @@ class UnchangedFile:
     @classmethod
     def of(cls, path: Path) -> UnchangedFile:
         """The file as it is now; raises CheckpointError where it is too large."""
-        checked_size(path)
+        checked_size(path, LARGEST_BYTES)
         with path.open("rb") as file:
             return cls(path, _state(file))
 
