@@ -46,7 +46,7 @@ def tar() -> bytes:
 
 FILES = {
     b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n": "a Git LFS pointer",
-    gzip.compress(b"model"): "compressed by gzip",
+    gzip.compress(b"model", mtime=0): "compressed by gzip",
     bz2.compress(b"model"): "compressed by bzip2",
     lzma.compress(b"model"): "compressed by xz",
     tar(): "a tar archive",
