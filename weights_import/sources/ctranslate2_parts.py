@@ -1,4 +1,4 @@
-"""The parts of a CTranslate2 model that change what it computes, and that a reader may not read.
+"""The parts of a CTranslate2 model that change its results, and that a reader may not read.
 
 A model has a part if a variable has the name of the part, or lies below this name.  The model lacks
 the part if the variable is the number in `ABSENT`.

@@ -32,7 +32,7 @@ class Config(MistralConfig, frozen=True, kw_only=True):
 
     @property
     def rope(self) -> Rope:
-        """What is told of positions; raises CheckpointError for another scaling than Phi-3's."""
+        """The settings of positions; raises CheckpointError for another scaling than Phi-3's."""
         found = super().rope
         if found.method not in ("default", *LONG):
             raise CheckpointError(f"rope scaling {found.method!r} of Phi-3 (supported: longrope)")

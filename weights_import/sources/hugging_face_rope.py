@@ -65,7 +65,7 @@ class RotaryConfig(Config, frozen=True, kw_only=True):
 
     @property
     def rope(self) -> Rope:
-        """What is told of positions in one object."""
+        """The settings of positions in one object."""
         return self.rope_scaling or self.rope_parameters
 
     @property

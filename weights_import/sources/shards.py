@@ -88,9 +88,9 @@ def indexes(folder: Path) -> dict[Path, Path]:
 def contents(index: Path, read: Callable[[Path], Contents]) -> Contents:
     """The tensors of all parts, each of which `read` reads.
 
-    The digest is that of the lines that `sha256sum` prints for the parts in the order of their
-    names.  Raises CheckpointError for a part that is missing, that lacks a tensor, or that has a
-    tensor of another part.
+    The digest is the SHA-256 of the lines that `sha256sum` prints for the parts, in the order of
+    their names.  Raises CheckpointError for a part that is missing, that lacks a tensor, or that
+    has a tensor of another part.
     """
     listed = files_of_tensors(index)
     tensors: dict[str, Stored] = {}

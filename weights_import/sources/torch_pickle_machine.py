@@ -133,7 +133,7 @@ class Machine:
         return function.make(arguments)
 
     def built(self) -> None:
-        """Give an object its attributes; those of what is no object tell no data."""
+        """Give an object its attributes; attributes of other values are no data."""
         state, found = self.pop(), self.top(object)
         if isinstance(found, Attributes) and isinstance(state, dict):
             self.spend(len(state))
