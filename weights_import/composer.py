@@ -150,13 +150,15 @@ class Composer:
 
     def post_norm(self, at: str, x: str, branch: Branch) -> str:
         """norm(x + branch(x))"""
-        total = self.add(Add(out=f"{at}.sum", a=branch(x), b=x), self.width)
-        return self.norm(f"{at}.norm", total)
+        return self.norm(f"{at}.norm", self.plus(at, x, branch(x)))
 
     def pre_norm(self, at: str, x: str, branch: Branch) -> str:
         """x + branch(norm(x))"""
-        y = self.norm(f"{at}.norm", x)
-        return self.add(Add(out=f"{at}.sum", a=branch(y), b=x), self.width)
+        return self.plus(at, x, branch(self.norm(f"{at}.norm", x)))
+
+    def plus(self, at: str, x: str, y: str) -> str:
+        """x + y, for the result y of a sublayer"""
+        return self.add(Add(out=f"{at}.sum", a=y, b=x), self.width)
 
     def self_attention(
         self, at: str, x: str, heads: Heads, scores: Softmax | Polynomial = SOFTMAX

@@ -16,15 +16,20 @@ NAMED = 3
 """The most weights that a message names."""
 
 
-def require_finite(tensors: Tensors, name: str, x: Float32) -> None:
-    """Raises CheckpointError that names the value and the suspect weights, unless x is finite."""
-    if not all(np.isfinite(ends).all() for ends in extremes(x)):
+def require_finite(tensors: Tensors, name: str, x: Float32) -> tuple[Float32, Float32]:
+    """The least and the largest value of each feature.
+
+    Raises CheckpointError that names the value and the suspect weights, unless x is finite.
+    """
+    found = extremes(x)
+    if not all(np.isfinite(ends).all() for ends in found):
         wrong = x[~np.isfinite(x)]
         raise CheckpointError(
             f"{name}: the float model itself gives {wrong[0]} here, as numbers leave float32"
             f" (3.4e38) or are divided by zero; {'; '.join(suspects(tensors, name))}: repair these"
             " weights, or scale them down"
         )
+    return found
 
 
 def suspects(tensors: Tensors, name: str) -> Iterator[str]:

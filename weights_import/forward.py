@@ -27,14 +27,15 @@ def walk(run: Run, operations: Operations, keep: frozenset[str] = frozenset()) -
                 run.values.pop(name, None)
 
 
-def step(run: Run, operation: Operation, blamed: Tensors | None = None) -> None:
-    """Run one operation, whose result must be finite.
+def step(run: Run, operation: Operation, blamed: Tensors | None = None) -> tuple[Float32, Float32]:
+    """Run one operation, whose result must be finite; the extremes of each feature.
 
     If it is not, an error names weights of `blamed`, or else of the run.
     """
     result = operation.run(run)
-    require_finite(run.tensors if blamed is None else blamed, operation.out, result)
+    found = require_finite(run.tensors if blamed is None else blamed, operation.out, result)
     run.values[operation.out] = result
+    return found
 
 
 def encode(model: FloatModel, sources: Sequence[Ids], weights: Weights | None = None) -> Memory:

@@ -52,7 +52,7 @@ def lower(
     for i, (operation, run) in enumerate(_runs(model, weights, observed, sources, targets)):
         operation.prepare(emitter)
         if operation.out != model.program.logits:
-            step(run, operation, model.tensors)
+            observed.know(operation.out, step(run, operation, model.tensors))
         observed.rows |= run.notes
         with told_where(operation.out), emitter.emitting(operation):
             operation.lower(emitter)

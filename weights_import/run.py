@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.arithmetic.product import from_halves, packed, packed_halves, product
+from weights_import.arithmetic.product import packed, packed_halves, product
 from weights_import.arithmetic.tile import STRIP
-from weights_import.tensors import Float32, Tensors
+from weights_import.tensors import Float32, Tensors, from_bfloat16
 
 Int64 = NDArray[np.int64]
 Strips = NDArray[np.float32] | NDArray[np.uint16]
@@ -145,7 +145,7 @@ class Weights:
         if not self._keep:
             return self.tensors[name][ids]
         rows: NDArray[Any] = self.strips(name)[ids // STRIP, :, ids % STRIP]
-        return from_halves(rows) if rows.dtype == np.uint16 else rows
+        return from_bfloat16(rows) if rows.dtype == np.uint16 else rows
 
     def strips(self, name: str) -> Strips:
         """A weight, packed."""

@@ -13,6 +13,12 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 
+def from_bfloat16(halves: NDArray[np.uint16]) -> Float32:
+    """The numbers that bfloat16 stores as the upper halves of float32."""
+    words: NDArray[np.uint32] = halves.astype(np.uint32) << np.uint32(16)
+    return words.view(np.float32)
+
+
 @dataclass(frozen=True)
 class Stored:
     """A tensor of a checkpoint: its name there, its shape, and how it is read as float32.

@@ -15,7 +15,7 @@ from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError
 from weights_import.float_program import FloatProgram
 from weights_import.operations.heads import Heads
-from weights_import.sources import decoder_only, encoder_decoder, llama
+from weights_import.sources import decoder_only, encoder_decoder, rotary_heads
 from weights_import.tensors import Float32, Tensors
 
 NORM = Normed("l2", 1e-6)
@@ -106,12 +106,12 @@ def test_heads_that_are_no_groups() -> None:
 
 def test_more_pairs_than_a_head_has() -> None:
     with pytest.raises(CheckpointError, match="rotary has 3 pairs of columns in heads of 4"):
-        llama.heads_of(2, 2, 4, (1.0, 0.5, 0.25))
+        rotary_heads.heads_of(2, 2, 4, (1.0, 0.5, 0.25))
 
 
 def test_frequencies() -> None:
     """base^(-2 i / size of a head)"""
-    found = llama.frequencies(500.0, 6)
+    found = rotary_heads.frequencies(500.0, 6)
     np.testing.assert_allclose(found, [1, 500 ** (-1 / 3), 500 ** (-2 / 3)], rtol=1e-15)
 
 

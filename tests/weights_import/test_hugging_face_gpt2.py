@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import tiny_gpt2 as tiny
 from damage import FUZZ, damage
+from decoder_definitions import activated
 from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
@@ -45,15 +45,6 @@ SCORES = {
         -7.02632, -6.88783, -9.8564, -1.45304, -1.24981, -7.27126, -3.18043, -0.83644,
     ],
 }  # fmt: skip
-
-
-def activated(function: str, x: Float64) -> Float64:
-    """Hendrycks and Gimpel 2016, section 2."""
-    if function == "relu":
-        return np.maximum(x, 0)
-    if function == "gelu":
-        return x / 2 * (1 + np.vectorize(math.erf)(x / 2**0.5))
-    return x / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3)))
 
 
 def defined(stored: dict[str, Float32], config: dict[str, Any], ids: list[int]) -> Float64:

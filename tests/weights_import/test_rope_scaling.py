@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weights_import.sources import llama, rope_scaling
+from weights_import.sources import rope_scaling, rotary_heads
 from weights_import.sources.rope_scaling import Ramp
 
-F = np.array(llama.frequencies(10000.0, 64))
+F = np.array(rotary_heads.frequencies(10000.0, 64))
 
 
 def test_an_odd_number_of_columns_counts_one_more() -> None:
-    np.testing.assert_allclose(llama.frequencies(100.0, 3), [1, 100 ** (-2 / 3)], rtol=1e-15)
-    assert llama.frequencies(100.0, 0) == ()
+    np.testing.assert_allclose(rotary_heads.frequencies(100.0, 3), [1, 100 ** (-2 / 3)], rtol=1e-15)
+    assert rotary_heads.frequencies(100.0, 0) == ()
 
 
 @given(factor=st.floats(1, 100), original=st.integers(64, 1 << 14))

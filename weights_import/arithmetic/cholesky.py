@@ -22,8 +22,9 @@ import numpy as np
 from int8ref.kernels.ir.lowering import address
 from weights_import.arithmetic.kernel import kernel
 from weights_import.arithmetic.product import DEPTH
+from weights_import.arithmetic.strip import add_strip
 from weights_import.arithmetic.threads import in_threads
-from weights_import.arithmetic.tile import STRIP, TALLEST, short, tall
+from weights_import.arithmetic.tile import STRIP
 from weights_import.tensors import Float32, Float64
 
 ROWS = 64
@@ -101,18 +102,10 @@ def _factor(lower):
 def _subtract(factor, begin, above, first, last):
     """Add the products of rows [first, last) to the left of a strip with `above`."""
     row = BYTES * factor.shape[1]
-    x_at, w_at = address(factor, FLOAT), address(above, FLOAT)
+    x_at, w_at = address(factor, FLOAT) + first * row, address(above, FLOAT)
     for start in range(0, begin, DEPTH):
-        count, w = min(DEPTH, begin - start), w_at + LINE * start
-        i = first
-        while i < last:
-            x, y = x_at + i * row + BYTES * start, x_at + i * row + BYTES * begin
-            if i + TALLEST <= last:
-                tall(x, row, BYTES, w, count, y, row)
-                i += TALLEST
-            else:
-                short(x, row, BYTES, w, count, y, row)
-                i += 1
+        count, x, w = min(DEPTH, begin - start), x_at + BYTES * start, w_at + LINE * start
+        add_strip(x, row, BYTES, w, count, x_at + BYTES * begin, row, last - first)
 
 
 @kernel

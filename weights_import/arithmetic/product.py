@@ -16,18 +16,9 @@ from numpy.typing import NDArray
 
 from int8ref.kernels.ir.lowering import address
 from weights_import.arithmetic.kernel import kernel
+from weights_import.arithmetic.strip import add_strip, add_strip_of_halves
 from weights_import.arithmetic.threads import in_threads
-from weights_import.arithmetic.tile import (
-    STRIP,
-    TALLEST,
-    from_halves,
-    short,
-    short_halves,
-    tall,
-    tall_halves,
-)
-
-__all__ = ["from_halves", "packed", "packed_halves", "product"]
+from weights_import.arithmetic.tile import STRIP
 
 Float32 = NDArray[np.float32]
 Halves = NDArray[np.uint16]
@@ -81,39 +72,25 @@ def shares(count: int, least: int = 8) -> list[tuple[int, int]]:
 def _multiply(x, strips, y, first, last, first_strip, last_strip):
     depth = x.shape[1]
     x_row, y_row = 4 * depth, 4 * y.shape[1]
-    x_at, w_at, y_at = address(x, FLOAT), address(strips, FLOAT), address(y, FLOAT)
+    x_at, y_at = address(x, FLOAT) + first * x_row, address(y, FLOAT) + first * y_row
+    w_at = address(strips, FLOAT)
     for strip in range(first_strip, last_strip):
         for begin in range(0, depth, DEPTH):
             count = min(DEPTH, depth - begin)
             w = w_at + 4 * STRIP * (strip * depth + begin)
-            i = first
-            while i < last:
-                xi = x_at + i * x_row + 4 * begin
-                yi = y_at + i * y_row + 4 * STRIP * strip
-                if i + TALLEST <= last:
-                    tall(xi, x_row, 4, w, count, yi, y_row)
-                    i += TALLEST
-                else:
-                    short(xi, x_row, 4, w, count, yi, y_row)
-                    i += 1
+            x_part, y_part = x_at + 4 * begin, y_at + 4 * STRIP * strip
+            add_strip(x_part, x_row, 4, w, count, y_part, y_row, last - first)
 
 
 @kernel
 def _multiply_halves(x, strips, y, first, last, first_strip, last_strip):
     depth = x.shape[1]
     x_row, y_row = 4 * depth, 4 * y.shape[1]
-    x_at, w_at, y_at = address(x, FLOAT), address(strips, HALF), address(y, FLOAT)
+    x_at, y_at = address(x, FLOAT) + first * x_row, address(y, FLOAT) + first * y_row
+    w_at = address(strips, HALF)
     for strip in range(first_strip, last_strip):
         for begin in range(0, depth, DEPTH):
             count = min(DEPTH, depth - begin)
             w = w_at + 2 * STRIP * (strip * depth + begin)
-            i = first
-            while i < last:
-                xi = x_at + i * x_row + 4 * begin
-                yi = y_at + i * y_row + 4 * STRIP * strip
-                if i + TALLEST <= last:
-                    tall_halves(xi, x_row, 4, w, count, yi, y_row)
-                    i += TALLEST
-                else:
-                    short_halves(xi, x_row, 4, w, count, yi, y_row)
-                    i += 1
+            x_part, y_part = x_at + 4 * begin, y_at + 4 * STRIP * strip
+            add_strip_of_halves(x_part, x_row, 4, w, count, y_part, y_row, last - first)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from int8ref.kernels.ir.lowering import address
 from weights_import.arithmetic.kernel import kernel
 from weights_import.arithmetic.product import DEPTH, Float32
+from weights_import.arithmetic.strip import add_strip
 from weights_import.arithmetic.threads import in_threads
-from weights_import.arithmetic.tile import STRIP, TALLEST, short, tall
+from weights_import.arithmetic.tile import STRIP, TALLEST, tall
 
 BLOCK = 64
 """Columns whose errors are added to the columns before them at once."""
@@ -140,17 +141,9 @@ def _round(left, order, taken, owner, limit, found):
 def _take_up(taken, error, target, begin, end, first, last):
     """Add the errors of columns [first, last), in ascending order, to targets [begin, end)."""
     row, count = BYTES * len(taken), last - first
-    x_at, y_at = address(taken, FLOAT) + row * first, address(target, FLOAT)
-    w = address(error, FLOAT) + LINE * first
-    i = begin
-    while i < end:
-        x, y = x_at + BYTES * i, y_at + LINE * i
-        if i + TALLEST <= end:
-            tall(x, BYTES, row, w, count, y, LINE)
-            i += TALLEST
-        else:
-            short(x, BYTES, row, w, count, y, LINE)
-            i += 1
+    x = address(taken, FLOAT) + row * first + BYTES * begin
+    w, y = address(error, FLOAT) + LINE * first, address(target, FLOAT) + LINE * begin
+    add_strip(x, BYTES, row, w, count, y, LINE, end - begin)
 
 
 @kernel

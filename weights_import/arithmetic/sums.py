@@ -24,7 +24,7 @@ def _squared_distance(a, b):
 
 def sum_of_squares(x: Float64) -> float:
     """((0 + x[0]^2) + x[1]^2) + ..."""
-    return squared_distance(x, np.zeros_like(x))
+    return dot(x, x)
 
 
 def dot(a: Float64, b: Float64) -> float:

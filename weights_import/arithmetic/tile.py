@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numpy.typing import NDArray
 
 from int8ref.host.cpu import cpu
 from int8ref.kernels.ir.lowering import I16, I32, lowers, view
 from int8ref.kernels.ir.vector import constant, load, loop, offset, splat, store, variable
+from weights_import.tensors import from_bfloat16
 
 STRIP = 32
 """Columns of a tile, whose weights are contiguous."""
@@ -35,12 +35,6 @@ def tallest() -> int:
     return 8 if "+avx512f" in features.split(",") else 4
 
 
-def from_halves(halves: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The numbers that bfloat16 stores as the upper halves of float32."""
-    words: NDArray[np.uint32] = halves.astype(np.uint32) << np.uint32(16)
-    return words.view(np.float32)
-
-
 def tile_of(rows: int, halves: bool = False) -> Tile:
     """The kernel for tiles of `rows` rows and STRIP columns; weights are float32 or `halves`."""
 
@@ -51,7 +45,7 @@ def tile_of(rows: int, halves: bool = False) -> Tile:
         x to the next.
         """
         stored = view(w, np.uint16 if halves else np.float32, (depth, STRIP))
-        weights = from_halves(stored) if halves else stored
+        weights = from_bfloat16(stored) if halves else stored
         for i in range(rows):
             total = np.zeros(STRIP, np.float32)
             for c in range(depth):

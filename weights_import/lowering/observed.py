@@ -20,6 +20,10 @@ class Observed:
         self.rows: dict[str, Float32] = {}
         self._extremes: dict[str, tuple[Float32, Float32, Float32]] = {}
 
+    def know(self, name: str, extremes: tuple[Float32, Float32]) -> None:
+        """Keep the extremes of the rows of a value, which somebody has computed already."""
+        self._extremes[name] = self.rows[name], *extremes
+
     def extremes(self, name: str) -> tuple[Float32, Float32]:
         """The least and the largest value of each feature."""
         rows = self.rows[name]

@@ -6,11 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from weights_import.errors import CheckpointError
-from weights_import.tensors import Float32
 
 MAXIMUM_BYTES = 4 << 30
 """Of a checkpoint that is read as a whole."""
@@ -28,12 +24,6 @@ def whole(path: Path) -> bytes:
     """A whole file; raises CheckpointError where it is too large."""
     checked_size(path)
     return path.read_bytes()
-
-
-def from_bfloat16(halves: NDArray[np.uint16]) -> Float32:
-    """The numbers that bfloat16 stores as the upper halves of float32."""
-    words: NDArray[np.uint32] = halves.astype(np.uint32) << np.uint32(16)
-    return words.view(np.float32)
 
 
 def one_line(error: Exception) -> str:

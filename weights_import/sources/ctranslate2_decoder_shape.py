@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer, Find
 from weights_import.errors import CheckpointError
@@ -15,6 +13,7 @@ from weights_import.sources.ctranslate2_heads import PARTS, Fused, fused
 from weights_import.sources.ctranslate2_numbers import activation, embedding_scale
 from weights_import.sources.ctranslate2_tensors import embedding, made_positions
 from weights_import.sources.ctranslate2_variables import Variables
+from weights_import.sources.stored_rows import one_more
 from weights_import.tensors import Stored
 
 DECODER = "decoder"
@@ -25,7 +24,6 @@ PLAIN = {"inner": "linear_0", "outer": "linear_1"}
 LIMITS = "sliding_window", "max_position_embeddings"
 """Numbers that limit positions.  Attention that slides is attention within its window."""
 BLOCKS = {"self": "self_attention", "ffn": "ffn"}
-ONE = np.float32(1)
 
 
 @dataclass(frozen=True)
@@ -163,6 +161,4 @@ def _norm(variables: Variables, at: str, leaf: str) -> Stored | None:
     """Gain or bias of a norm; some files have the gain less 1."""
     stored = variables.tensor(f"{at}/{LEAVES[leaf]}")
     less = leaf == "gain" and variables.number(f"{at}/layer_norm_use_residual", 0)
-    if stored is None or not less:
-        return stored
-    return Stored(stored.name, stored.shape, lambda: stored.read() + ONE)
+    return one_more(stored) if stored is not None and less else stored

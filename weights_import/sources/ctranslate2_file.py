@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
-from weights_import.sources.checkpoint_bytes import Cursor, from_bfloat16, whole
+from weights_import.sources.checkpoint_bytes import Cursor, whole
 from weights_import.sources.unchanged_file import UnchangedFile
+from weights_import.tensors import from_bfloat16
 
 VERSIONS = range(2, 7)
 MAXIMUM_VARIABLES = 1 << 16

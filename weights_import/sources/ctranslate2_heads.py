@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from weights_import.errors import CheckpointError
 from weights_import.operations.heads import Heads
 from weights_import.sources.ctranslate2_rotary import frequencies
 from weights_import.sources.ctranslate2_variables import Variables
+from weights_import.sources.stored_rows import halves, projection
 from weights_import.tensors import Stored
 
 PARTS = "query", "key", "value"
@@ -35,23 +33,11 @@ class Fused:
         """The rows of a part of a fused matrix or bias, in the order of `Heads`."""
         if tensor is None or tensor.shape[:1] != (self.heads.width + 2 * self.heads.key_width,):
             return tensor
-        rows = self._rows(PARTS.index(name))
-        return tensor.changed((len(rows), *tensor.shape[1:]), lambda x: x[rows])
-
-    def _rows(self, part: int) -> NDArray[np.intp]:
-        """The rows of a part."""
-        heads = self.heads
-        ends = 0, heads.count, heads.count + heads.key_heads, heads.count + 2 * heads.key_heads
-        starts = np.arange(ends[part], ends[part + 1]) * heads.size
-        turned = self.interleaved and PARTS[part] != "value"
-        columns = self._columns() if turned else np.arange(heads.size)
-        return (starts[:, None] + columns).reshape(-1)
-
-    def _columns(self) -> NDArray[np.intp]:
-        """The columns of a head: the first ones of all pairs, their second ones, and the rest."""
-        end = 2 * len(self.heads.rotary)
-        columns = np.arange(self.heads.size)
-        return np.concatenate([columns[0:end:2], columns[1:end:2], columns[end:]])
+        found = projection(tensor, self.heads, name)
+        if not self.interleaved or name == "value":
+            return found
+        count = self.heads.count if name == "query" else self.heads.key_heads
+        return halves(found, count, self.heads.size, len(self.heads.rotary))
 
 
 def fused(variables: Variables, layer: int, width: int) -> Fused:

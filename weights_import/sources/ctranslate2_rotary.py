@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from weights_import.errors import CheckpointError
-from weights_import.sources import llama
+from weights_import.sources import rotary_heads
 from weights_import.sources.ctranslate2_variables import Variables
 from weights_import.sources.rope_scaling import by_wavelength
 
@@ -36,7 +36,7 @@ def frequencies(variables: Variables, at: str, size: int) -> Frequencies:
             f"{at}: rotary positions of {columns} columns of {size} with the base {base:g}"
         )
     _check_lengths(variables, at)
-    found = llama.frequencies(base, columns)
+    found = rotary_heads.frequencies(base, columns)
     kind = variables.number(f"{at}/rotary_scaling_type", UNSCALED)
     if kind == UNSCALED:
         return found

@@ -12,8 +12,7 @@ from functools import partial
 from typing import Literal
 
 from weights_import.arithmetic.activations import Activation
-from weights_import.composer import Branch, Composer
-from weights_import.operations.add import Add
+from weights_import.composer import Composer
 from weights_import.operations.heads import Heads
 
 Residual = Literal["in turn", "parallel", "parallel, one norm"]
@@ -68,9 +67,4 @@ def _layer(c: Composer, shape: Shape, i: int, x: str) -> str:
         return c.pre_norm(second, c.pre_norm(first, x, attention), feed_forward)
     y = c.norm(f"{first}.norm", x)
     z = y if shape.residual == "parallel, one norm" else c.norm(f"{second}.norm", x)
-    return _plus(c, second, _plus(c, first, x, attention, y), feed_forward, z)
-
-
-def _plus(c: Composer, at: str, x: str, branch: Branch, y: str) -> str:
-    """x + branch(y)"""
-    return c.add(Add(out=f"{at}.sum", a=branch(y), b=x), c.width)
+    return c.plus(second, c.plus(first, x, attention(y)), feed_forward(z))

@@ -14,7 +14,7 @@ import msgspec
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Normed
 from weights_import.operations.heads import Heads
-from weights_import.sources import decoder_only, llama
+from weights_import.sources import decoder_only, rotary_heads
 from weights_import.sources.hugging_face import Layers
 from weights_import.sources.hugging_face_decoder import Decoder, size_of_heads
 from weights_import.sources.rope_scaling import Rotary
@@ -109,8 +109,8 @@ class Config(Decoder, frozen=True, kw_only=True):
     def heads(self) -> Heads:
         """The heads of the attention; raises CheckpointError."""
         count = self.num_attention_heads
-        turned = self.rotary.frequencies
-        return llama.heads_of(count, self.num_key_value_heads or count, self.head_size, turned)
+        keys, turned = self.num_key_value_heads or count, self.rotary.frequencies
+        return rotary_heads.heads_of(count, keys, self.head_size, turned)
 
     @property
     def shape(self) -> decoder_only.Shape:

@@ -11,27 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from msgspec import field
-
-from weights_import.composer import Normed
 from weights_import.sources.decoder_only import Shape
-from weights_import.sources.hugging_face import Layers
-from weights_import.sources.hugging_face_config import Id, Ids
-from weights_import.sources.hugging_face_decoder_config import (
-    Config,
-    Epsilon,
-    Function,
-    Positions,
-)
 from weights_import.sources.hugging_face_family import Family
+from weights_import.sources.hugging_face_gpt_kind import OpenAiConfig
 from weights_import.sources.hugging_face_names import NORMS, Names
-from weights_import.sources.safetensors_file import Size
 from weights_import.sources.stored_rows import part as block
 from weights_import.sources.stored_rows import transposed
 from weights_import.tensors import Stored
 
-END = 50256
-"""The token that begins and ends a text, unless the configuration says otherwise."""
 JOINED = ("self.query", "self.key", "self.value")
 NAMES = Names(
     body="transformer.",
@@ -50,26 +37,13 @@ NAMES = Names(
 )
 
 
-class Gpt2Config(Config, frozen=True, kw_only=True):
+class Gpt2Config(OpenAiConfig, frozen=True, kw_only=True):
     """The fields of GPT-2, with the defaults of transformers."""
 
     add_cross_attention: Literal[False] = False
-    bos_token_id: Id | None = END
-    eos_token_id: Id | Ids = END
-    hidden_act: Function = field(default="gelu_new", name="activation_function")
-    hidden_size: Size = field(name="n_embd")
-    intermediate_size: Size | None = field(default=None, name="n_inner")
-    layer_norm_epsilon: Epsilon = 1e-5
-    max_position_embeddings: Positions = field(name="n_positions")
-    num_attention_heads: Size = field(name="n_head")
-    num_hidden_layers: Layers = field(name="n_layer")
     scale_attn_by_inverse_layer_idx: Literal[False] = False
     scale_attn_weights: Literal[True] = True
     tie_word_embeddings: bool = True
-
-    @property
-    def norm(self) -> Normed:
-        return Normed("l2", self.layer_norm_epsilon)
 
     @property
     def biases(self) -> Mapping[str, bool]:
@@ -77,7 +51,7 @@ class Gpt2Config(Config, frozen=True, kw_only=True):
 
     @property
     def shape(self) -> Shape:
-        return replace(super().shape, gated=False, positions=self.max_position_embeddings)
+        return replace(super().shape, positions=self.max_position_embeddings)
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         if part in NORMS or part not in NAMES.parts:

@@ -13,13 +13,10 @@ from typing import Literal
 
 from msgspec import field
 
-from weights_import.composer import Normed
 from weights_import.sources.decoder_only import Shape
 from weights_import.sources.hugging_face import Layers
-from weights_import.sources.hugging_face_config import Id, Ids
-from weights_import.sources.hugging_face_decoder_config import Config, Epsilon, Function
 from weights_import.sources.hugging_face_family import Family
-from weights_import.sources.hugging_face_gpt2 import END
+from weights_import.sources.hugging_face_gpt_kind import GptConfig
 from weights_import.sources.hugging_face_names import Names
 from weights_import.sources.safetensors_file import Size
 from weights_import.sources.stored_rows import scaled
@@ -46,25 +43,17 @@ NAMES = Names(
 )
 
 
-class GptNeoConfig(Config, frozen=True, kw_only=True):
+class GptNeoConfig(GptConfig, frozen=True, kw_only=True):
     """The fields of GPT-Neo, with the defaults of transformers.
 
     `attention_types` lists the reaches of layers, and how often each list is repeated.
     """
 
     attention_types: tuple[tuple[tuple[Reach, ...], int], ...] = ((("global", "local"), 12),)
-    bos_token_id: Id | None = END
-    eos_token_id: Id | Ids = END
-    hidden_act: Function = field(default="gelu_new", name="activation_function")
-    layer_norm_epsilon: Epsilon = 1e-5
     num_attention_heads: Size = field(name="num_heads")
     num_hidden_layers: Layers = field(name="num_layers")
     tie_word_embeddings: bool = True
     window_size: Size = 256
-
-    @property
-    def norm(self) -> Normed:
-        return Normed("l2", self.layer_norm_epsilon)
 
     @property
     def biases(self) -> Mapping[str, bool]:
@@ -77,7 +66,7 @@ class GptNeoConfig(Config, frozen=True, kw_only=True):
 
     @property
     def shape(self) -> Shape:
-        return replace(super().shape, gated=False, positions=self.max_position_embeddings)
+        return replace(super().shape, positions=self.max_position_embeddings)
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         return scaled(tensor, math.sqrt(self.head_size)) if part == "self.query" else tensor

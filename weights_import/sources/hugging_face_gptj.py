@@ -9,25 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from msgspec import field
-
-from weights_import.composer import Normed
-from weights_import.sources import llama
+from weights_import.sources import rotary_heads
 from weights_import.sources.decoder_only import Shape
-from weights_import.sources.hugging_face import Layers
-from weights_import.sources.hugging_face_config import Id, Ids
-from weights_import.sources.hugging_face_decoder_config import (
-    Config,
-    Epsilon,
-    Function,
-    HeadSize,
-    Positions,
-)
+from weights_import.sources.hugging_face_decoder_config import HeadSize
 from weights_import.sources.hugging_face_family import Family
-from weights_import.sources.hugging_face_gpt2 import END
+from weights_import.sources.hugging_face_gpt_kind import OpenAiConfig
 from weights_import.sources.hugging_face_names import Names
 from weights_import.sources.rope_scaling import Rotary
-from weights_import.sources.safetensors_file import Size
 from weights_import.sources.stored_rows import halves
 from weights_import.tensors import Stored
 
@@ -50,23 +38,10 @@ NAMES = Names(
 )
 
 
-class GptjConfig(Config, frozen=True, kw_only=True):
+class GptjConfig(OpenAiConfig, frozen=True, kw_only=True):
     """The fields of GPT-J, with the defaults of transformers."""
 
-    bos_token_id: Id | None = END
-    eos_token_id: Id | Ids = END
-    hidden_act: Function = field(default="gelu_new", name="activation_function")
-    hidden_size: Size = field(name="n_embd")
-    intermediate_size: Size | None = field(default=None, name="n_inner")
-    layer_norm_epsilon: Epsilon = 1e-5
-    max_position_embeddings: Positions = field(name="n_positions")
-    num_attention_heads: Size = field(name="n_head")
-    num_hidden_layers: Layers = field(name="n_layer")
     rotary_dim: HeadSize = 64
-
-    @property
-    def norm(self) -> Normed:
-        return Normed("l2", self.layer_norm_epsilon)
 
     @property
     def biases(self) -> Mapping[str, bool]:
@@ -74,11 +49,11 @@ class GptjConfig(Config, frozen=True, kw_only=True):
 
     @property
     def rotary(self) -> Rotary:
-        return Rotary(llama.frequencies(BASE, self.rotary_dim))
+        return Rotary(rotary_heads.frequencies(BASE, self.rotary_dim))
 
     @property
     def shape(self) -> Shape:
-        return replace(super().shape, gated=False, residual="parallel, one norm")
+        return replace(super().shape, residual="parallel, one norm")
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         heads = self.heads

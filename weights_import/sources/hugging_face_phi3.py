@@ -15,11 +15,13 @@ from weights_import.sources.hugging_face_llama import Config as MistralConfig
 from weights_import.sources.hugging_face_llama_kind import NAMES
 from weights_import.sources.hugging_face_rope import LONG, Rope
 from weights_import.sources.stored_rows import part as block
+from weights_import.sources.stored_rows import projection
 from weights_import.tensors import Stored
 
+PROJECTIONS, HIDDEN = ("self.query", "self.key", "self.value"), ("ffn.gate", "ffn.inner")
 JOINED = {
-    **dict.fromkeys(("self.query", "self.key", "self.value"), "self_attn.qkv_proj"),
-    **dict.fromkeys(("ffn.gate", "ffn.inner"), "mlp.gate_up_proj"),
+    **dict.fromkeys(PROJECTIONS, "self_attn.qkv_proj"),
+    **dict.fromkeys(HIDDEN, "mlp.gate_up_proj"),
 }
 
 
@@ -39,20 +41,10 @@ class Config(MistralConfig, frozen=True, kw_only=True):
         return found
 
     def changed(self, part: str, tensor: Stored) -> Stored:
-        heads = self.heads
-        count, shared, hidden = heads.count, heads.key_heads, (2, self.inner)
-        projections = (count + 2 * shared, heads.size)
-        match part:
-            case "self.query":
-                return block(tensor, projections, 0, 0, count)
-            case "self.key":
-                return block(tensor, projections, 0, count, shared)
-            case "self.value":
-                return block(tensor, projections, 0, count + shared, shared)
-            case "ffn.gate":
-                return block(tensor, hidden, 0, 0)
-            case "ffn.inner":
-                return block(tensor, hidden, 0, 1)
+        if part in PROJECTIONS:
+            return projection(tensor, self.heads, part.removeprefix("self."))
+        if part in HIDDEN:
+            return block(tensor, (len(HIDDEN), self.inner), 0, HIDDEN.index(part))
         return tensor
 
 

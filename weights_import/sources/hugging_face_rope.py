@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from weights_import.errors import CheckpointError
-from weights_import.sources import llama, rope_scaling
+from weights_import.sources import rope_scaling, rotary_heads
 from weights_import.sources.hugging_face_decoder_config import Config, Factor, Positions
 from weights_import.sources.rope_scaling import Rotary
 from weights_import.tensors import Float64
@@ -98,7 +98,7 @@ class RotaryConfig(Config, frozen=True, kw_only=True):
 
     @property
     def rotary(self) -> Rotary:
-        plain = np.array(llama.frequencies(self.base, self.columns), np.float64)
+        plain = np.array(rotary_heads.frequencies(self.base, self.columns), np.float64)
         frequencies, magnitude = METHODS[self.rope.method](self, plain)
         return Rotary(tuple(frequencies.tolist()), magnitude)
 

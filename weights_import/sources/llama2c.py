@@ -23,7 +23,7 @@ import numpy as np
 from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
-from weights_import.sources import decoder_only, llama
+from weights_import.sources import decoder_only, rotary_heads
 from weights_import.sources.checkpoint_bytes import Cursor
 from weights_import.sources.tokenizers import read_limited
 from weights_import.sources.unchanged_file import UnchangedFile
@@ -186,7 +186,8 @@ def read(path: Path) -> FloatModel:
 def shape(told: Header) -> decoder_only.Shape:
     """The sizes that a header tells."""
     size = told.d_model // told.heads
-    heads = llama.heads_of(told.heads, told.key_heads, size, llama.frequencies(BASE, size))
+    frequencies = rotary_heads.frequencies(BASE, size)
+    heads = rotary_heads.heads_of(told.heads, told.key_heads, size, frequencies)
     return decoder_only.Shape(told.d_model, told.d_ffn, told.layers, told.vocabulary, heads)
 
 

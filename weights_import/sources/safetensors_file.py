@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
-from weights_import.sources.checkpoint_bytes import from_bfloat16
 from weights_import.sources.json_file import parse
 from weights_import.sources.unchanged_file import UnchangedFile
-from weights_import.tensors import Stored
+from weights_import.tensors import Stored, from_bfloat16
 
 MAXIMUM_HEADER_BYTES = 1 << 24
 MAXIMUM_RANK = 8

@@ -32,6 +32,16 @@ def part(
     )
 
 
+def projection(tensor: Stored, heads: Heads, name: str) -> Stored:
+    """The rows of the "query", "key" or "value" of a matrix that has all three, in this order.
+
+    Raises CheckpointError for another number of rows.
+    """
+    count, shared = heads.count, heads.key_heads
+    blocks = {"query": (0, count), "key": (count, shared), "value": (count + shared, shared)}
+    return part(tensor, (count + 2 * shared, heads.size), 0, *blocks[name])
+
+
 def halves(tensor: Stored, count: int, size: int, pairs: int) -> Stored:
     """The rows of `count` heads of a size, whose first columns are pairs of neighbours, in the
     order of Heads: column i of each pair, then column i + pairs.

@@ -1,4 +1,4 @@
-"""What checkpoints of Llama's kind share (Touvron et al. 2023): the angles of rotary positions."""
+"""Heads of attention whose queries and keys positions turn, and the angles (Su et al. 2021)."""
 
 from __future__ import annotations
 
