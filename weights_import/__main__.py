@@ -174,9 +174,10 @@ def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tok
     sides = ("source", "target") if model.translates else ("target", "target")
     missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
+        wanted = model.wanted or names_of_models(missing)
         raise CheckpointError(
             f"no tokenizer of the {' and the '.join(missing)} in {folder}: looked for"
-            f" {model.wanted or names_of_models(missing)}{unread_tokenizers(folder)}"
+            f" {wanted}{unread_tokenizers(folder, wanted)}"
         )
     source, target = (model.tokenizers[side] for side in sides)
     for content in {source, target}:
