@@ -15,6 +15,8 @@ from int8ref.files import tokenizer_file
 from int8ref.text.text_tokenizer import TokenizerError, check_text, in_one_line
 
 Result = TypeVar("Result")
+PANIC, FAULT = "PanicException", "a fault of the package tokenizers"
+MOST_MESSAGE = 200
 
 
 class TokenizerJson:
@@ -79,11 +81,13 @@ def _built(text: str) -> Any:
 def _guarded(function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
     """Call a function of the library.  Raises `TokenizerError` for its errors.
 
-    A panic of the library is no `Exception`.
+    The library reports a fault of its own by a `PanicException`, which is no `Exception`.
     """
     try:
         return function(*arguments, **named)
+    except Exception as error:
+        raise TokenizerError(f"the package tokenizers: {error}"[:MOST_MESSAGE]) from None
     except BaseException as error:
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise TokenizerError(f"the package tokenizers: {error}"[:200]) from None
-        raise
+        if type(error).__name__ != PANIC:
+            raise
+        raise TokenizerError(f"{FAULT}: {error}"[:MOST_MESSAGE]) from None
