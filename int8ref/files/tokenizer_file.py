@@ -102,6 +102,12 @@ def tokens(model: parts.Model) -> dict[str, int]:
     return model.vocab
 
 
+def all_tokens(document: Document) -> dict[str, int]:
+    """The tokens of a tokenizer and their ids, the added tokens included."""
+    library = document.tokenizer
+    return tokens(library.model) | {token.content: token.id for token in library.added_tokens}
+
+
 def unknown(model: parts.Model) -> int | None:
     """The id of unknown text, if the model has one."""
     if isinstance(model, parts.Unigram):
