@@ -93,6 +93,26 @@ def test_vocabulary_and_merges_of_older_folders(tmp_path: Path) -> None:
     assert read(tmp_path).encode("cat") == own.encode(" cat").ids
 
 
+def test_pieces_of_words_of_older_folders(tmp_path: Path) -> None:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*special, "the", "cat", "##s", "sat", "."]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    made = read(tmp_path, len(words))
+    assert made.encode("The cats[SEP] s\u00e0t. dog") == [5, 6, 7, 3, 8, 9, 1]
+    assert made.text([2, 5, 6, 7, 9, 3]) == "the cats."
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert read(tmp_path, len(words)).encode("The the") == [1, 5]
+
+
+def test_a_file_of_another_kind_with_the_name_of_a_sentencepiece_model(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.model").write_bytes(b"IQ== 0\nIg== 1\n")
+    write_json(tmp_path)
+    assert read(tmp_path, 13).encode("ab") == [6]
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"tokenizer\.model: .*SentencePiece model: "):
+        tokenizer(tmp_path, 13)
+
+
 @pytest.mark.parametrize("name", ["added_tokens.json", "tokenizer_config.json", "tokenizer.json"])
 def test_tokens_that_files_add(name: str, tmp_path: Path) -> None:
     token = {"id": 310, "content": CHAT, "special": True, "normalized": False}
@@ -132,6 +152,19 @@ def test_ids_are_those_of_an_installed_transformers(tmp_path: Path) -> None:
         wanted = other.encode(line, add_special_tokens=False)
         found = [number if token == 310 else token for token in made.encode(line)]
         assert found == wanted
+
+
+def test_pieces_of_words_are_those_of_an_installed_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="it is the reference")
+    own = tokenizers.Tokenizer.from_str(trained("wordpiece", SENTENCES * 4, 300))
+    listed = [own.id_to_token(i) for i in range(own.get_vocab_size() - 2)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *listed[3:]]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    other = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    made = read(tmp_path)
+    for line in (*SENTENCES, "C\u00e0ts[MASK] \u6f22 !?"):
+        assert made.encode(line) == other.encode(line, add_special_tokens=False)
 
 
 def sentencepiece_file(folder: Path) -> None:

@@ -3,7 +3,7 @@
 tokenizer.model         a SentencePiece model: unless texts may hold added tokens that it cuts, and
                         a tokenizer.json is there, which does not cut them
 tokenizer.json          a tokenizer of the library `tokenizers`
-vocab.json, merges.txt  the byte-level pairs of GPT-2 (Radford et al. 2019), in older folders
+vocab.json, merges.txt  in older folders, see `older_tokenizers`; and vocab.txt
 
 The tokens that `added_tokens` lists are never cut.
 """
@@ -21,16 +21,17 @@ from weights_import.processor import processor
 from weights_import.sources import added_tokens, json_file
 from weights_import.sources.added_tokens import Listed
 from weights_import.sources.hugging_face_config import HARMLESS, shown
+from weights_import.sources.older_tokenizers import MAKERS, MERGES, VOCABULARY, WORDS
 from weights_import.sources.tokenizer_json import of_parts
-from weights_import.sources.tokenizers import read_limited, read_vocabulary
+from weights_import.sources.tokenizers import read_limited
 from weights_import.sources.vocabulary import CONTROL, padded, pieces_of, with_added
 
 SENTENCEPIECE = "tokenizer.model"
-TOKENIZER, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
-WANTED = f"{SENTENCEPIECE}, {TOKENIZER}, or {VOCABULARY} with {MERGES}"
-FILES = SENTENCEPIECE, VOCABULARY, MERGES, *added_tokens.FILES
-USUAL = "<|endoftext|>", "<s>", "</s>", "<unk>", "<pad>", "<mask>"
-"""Special tokens of GPT-2 and RoBERTa, which no file needs to list."""
+TOKENIZER = "tokenizer.json"
+WANTED = f"{SENTENCEPIECE}, {TOKENIZER}, {WORDS}, or {VOCABULARY} with {MERGES}"
+FILES = SENTENCEPIECE, VOCABULARY, MERGES, WORDS, *added_tokens.FILES
+FIRST = b"\n"
+"""The first byte of a SentencePiece model.  Some models have another file of this name."""
 NO_PIECE = -1
 """What SentencePiece tells of a special piece that a model lacks."""
 
@@ -55,15 +56,18 @@ def tokenizer(folder: Path, size: int) -> Found | None:
 
     Raises CheckpointError for damaged files, and for a tokenizer of more tokens.
     """
-    told = _json(folder)
-    if (folder / SENTENCEPIECE).is_file():
-        return _sentencepiece(folder, size, told)
+    told, path = _json(folder), folder / SENTENCEPIECE
+    if path.is_file():
+        content = read_limited(path)
+        if told is None or content.startswith(FIRST):
+            return _sentencepiece(folder, content, size, told)
     if told is not None:
         return _of_parts(folder, TOKENIZER, told, size)
     if (folder / TOKENIZER).is_file():
         raise CheckpointError(f"{TOKENIZER}: no tokenizer, because it has no model")
-    if all((folder / name).is_file() for name in (VOCABULARY, MERGES)):
-        return _of_parts(folder, MERGES, byte_level(folder), size)
+    for names, make in MAKERS.items():
+        if all((folder / name).is_file() for name in names):
+            return _of_parts(folder, names[-1], make(folder), size)
     return None
 
 
@@ -104,35 +108,8 @@ def with_listed(told: Mapping[str, Any], tokens: Mapping[str, Listed]) -> list[A
     return found
 
 
-def byte_level(folder: Path) -> dict[str, Any]:
-    """The parts of a tokenizer of GPT-2's kind from its vocabulary and its merges."""
-    ids = read_vocabulary(folder / VOCABULARY)
-    lines = _lines(folder / MERGES)
-    merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    config = folder / added_tokens.CONFIG
-    told = json_file.parse_file(config) if config.is_file() else {}
-    space = bool(isinstance(told, dict) and told.get("add_prefix_space"))
-    level = {"type": "ByteLevel", "add_prefix_space": space, "trim_offsets": True}
-    special = {"normalized": False, "special": True}
-    usual = [{"id": ids[t], "content": t, "lstrip": t == "<mask>"} for t in USUAL if t in ids]
-    return {
-        "model": {"type": "BPE", "vocab": ids, "merges": merges},
-        "pre_tokenizer": level,
-        "decoder": level,
-        "added_tokens": [token | special for token in usual],
-    }
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return read_limited(path).decode().split("\n")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path.name}: {error}") from None
-
-
-def _sentencepiece(folder: Path, size: int, told: dict[str, Any] | None) -> Found:
+def _sentencepiece(folder: Path, content: bytes, size: int, told: dict[str, Any] | None) -> Found:
     """The tokenizer of a SentencePiece model, or of a tokenizer.json that knows more tokens."""
-    content = read_limited(folder / SENTENCEPIECE)
     try:
         pieces = pieces_of(content)
         listed = added_tokens.listed(folder)
