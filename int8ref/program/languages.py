@@ -82,7 +82,10 @@ class Languages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """The tokens of a `pair`; `usual` is the frame of a source without a token of its
         language."""
         source, target = pair
-        frame = usual if source is None else self.sources[source]
+        return self.into(target, usual if source is None else self.sources[source])
+
+    def into(self, target: str | None, frame: SourceFrame) -> Direction:
+        """The tokens of a run into a language, for a `frame` of its sources."""
         spoken = TargetLanguage() if target is None else self.targets[target]
         framed = SourceFrame((*spoken.source, *frame.before), frame.after)
         return Direction(framed, spoken.target)
