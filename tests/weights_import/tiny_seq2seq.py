@@ -59,6 +59,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "architectures": ["PegasusForConditionalGeneration"], "add_final_layer_norm": True,
         "normalize_before": True, "static_position_embeddings": True, "extra_pos_embeddings": 1,
     },
+    "fsmt": BASE | {
+        "model_type": "fsmt", "architectures": ["FSMTForConditionalGeneration"],
+        "src_vocab_size": 15, "tgt_vocab_size": 13, "tie_word_embeddings": False,
+        "langs": ["en", "de"], "length_penalty": 1.1,
+    },
 }  # fmt: skip
 LANGUAGES = {"mbart-50": MBART50, "mbart-cc25": CC25, "m2m100": M2M100, "nllb": NLLB}
 
@@ -76,7 +81,12 @@ def tensors(kind: str, seed: int = 0) -> dict[str, Float32]:
         put(f"{name}.weight", WIDTH, mean=1)
         put(f"{name}.bias", WIDTH)
 
-    put("model.shared.weight", config["vocab_size"], WIDTH)
+    if kind == "fsmt":
+        put("model.encoder.embed_tokens.weight", config["src_vocab_size"], WIDTH)
+        for name in ("embed_tokens", "output_projection"):
+            put(f"model.decoder.{name}.weight", config["tgt_vocab_size"], WIDTH)
+    else:
+        put("model.shared.weight", config["vocab_size"], WIDTH)
     for stack, attentions in (("encoder", ["self"]), ("decoder", ["self", "encoder"])):
         for layer in range(config[f"{stack}_layers"]):
             at = f"model.{stack}.layers.{layer}"
@@ -90,11 +100,12 @@ def tensors(kind: str, seed: int = 0) -> dict[str, Float32]:
             put(f"{at}.fc2.weight", WIDTH, FFN)
             put(f"{at}.fc2.bias", WIDTH)
             norm(f"{at}.final_layer_norm")
-        norm(f"model.{stack}.layer_norm")
+        if kind != "fsmt":
+            norm(f"model.{stack}.layer_norm")
         if kind.startswith("mbart"):
             norm(f"model.{stack}.layernorm_embedding")
             put(f"model.{stack}.embed_positions.weight", POSITIONS + 2, WIDTH)
-    if kind != "m2m100" and kind != "nllb":
+    if kind not in ("m2m100", "nllb", "fsmt"):
         put("final_logits_bias", 1, config["vocab_size"])
     return found
 
@@ -120,6 +131,8 @@ def write(folder: Path, kind: str, **changes: Any) -> Path:
 
 def write_tokenizer(folder: Path, kind: str) -> None:
     """Write the files of a tokenizer, as the models on the Hub have them."""
+    if kind == "fsmt":
+        return
     if kind == "pegasus":
         (folder / "spiece.model").write_bytes(sentencepiece_model(("<pad>", "</s>", "<unk>")))
         (folder / "tokenizer_config.json").write_text(json.dumps({"offset": OFFSET}))

@@ -13,6 +13,7 @@ import msgspec
 from weights_import.errors import CheckpointError
 from weights_import.languages import code
 from weights_import.sources import json_file
+from weights_import.sources.ctranslate2_languages import controls
 from weights_import.sources.ctranslate2_variables import Variables
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
 from weights_import.sources.vocabulary import of_characters, pieces_of, renumbered
@@ -138,8 +139,9 @@ def tokenizers(
     for side, vocabulary in vocabularies.items():
         try:
             if side in models:
-                found[side] = renumbered(read_limited(models[side]), vocabulary, *names)
-            elif content := of_characters(vocabulary, *names):
+                model = read_limited(models[side])
+                found[side] = renumbered(model, vocabulary, *names, controls(vocabulary))
+            elif content := of_characters(vocabulary, *names, controls(vocabulary)):
                 found[side] = content
         except CheckpointError as error:
             raise CheckpointError(f"{side} tokenizer: {error}") from None

@@ -11,6 +11,7 @@ embedding; then it stays, and the bias of the output keeps it below the end mark
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +45,7 @@ from weights_import.sources.hugging_face_padding import (
     without_last,
 )
 from weights_import.sources.hugging_face_sinusoids import positions
+from weights_import.sources.language_tokens import of_marks
 from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
 from weights_import.sources.tokenizers import read_vocabulary, tokenizer_files, tokenizers_in
@@ -105,11 +107,12 @@ def read(path: Path) -> FloatModel:
         unused, controls = ((PAD,), ()) if pad < 0 else ((), (PAD,))
         how = generation(config, pad, eos, known.get(UNK, 1))
         program, tensors = program_of(config, how, words, stored)
+        tokenizers = tokenizers_in(path.parent, unused, controls)
         return FloatModel(
             program,
             tensors,
-            how,
-            tokenizers=tokenizers_in(path.parent, unused, controls),
+            replace(how, languages=of_marks(tokenizers)),
+            tokenizers=tokenizers,
             provenance={
                 "file": path.name,
                 "format": "Hugging Face Marian",
