@@ -120,6 +120,7 @@ def sentencepiece_model(special: tuple[str, ...] = ("<unk>", "<s>", "</s>")) -> 
 
 def write(folder: Path, kind: str, **changes: Any) -> Path:
     """Write the checkpoint and the files beside it.  A change to None removes a field."""
+    folder.mkdir(exist_ok=True)
     config = CONFIGS[kind] | changes
     told = {key: value for key, value in config.items() if value is not None}
     (folder / "config.json").write_text(json.dumps(told))
