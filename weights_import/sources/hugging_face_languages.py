@@ -11,10 +11,12 @@ import msgspec
 from int8ref.program.languages import Languages
 from weights_import.errors import CheckpointError
 from weights_import.sources import json_file
-from weights_import.sources.language_tokens import OF_EACH
+from weights_import.sources.language_tokens import M2M100, OF_EACH
 
 MAP, CONFIG = "special_tokens_map.json", "tokenizer_config.json"
 NUMBERED = "added_tokens.json", "tokenizer.json", CONFIG
+M2M100_CLASS, M2M100_USUAL = "M2M100Tokenizer", "m2m100"
+"""The tokenizer whose newer versions list no languages, and the name of its usual list."""
 LISTS = "additional_special_tokens", "extra_special_tokens"
 
 
@@ -45,6 +47,12 @@ def language_ids(folder: Path, first: int) -> dict[str, int]:
             tokens = [token for token in texts if OF_EACH.fullmatch(token)]
             if tokens:
                 return {token: first + i for i, token in enumerate(dict.fromkeys(tokens))}
+    config = json_of(folder / CONFIG)
+    if config.get("tokenizer_class") == M2M100_CLASS:
+        listed = M2M100.get(str(config.get("language_codes", M2M100_USUAL)), "").split()
+        found = {f"__{code}__": first + i for i, code in enumerate(listed)}
+    if found:
+        return found
     raise CheckpointError(
         f"no tokens of languages in {', '.join(NUMBERED)} or {MAP} beside it; save the tokenizer of"
         " the model into its folder"
