@@ -85,7 +85,7 @@ def test_the_engine_sees_the_tokens_of_both_languages(
     program = model.program
     engine = load_engine(program, model.tensors, "reference")
     options = Options(beam_size=beam_size, scores=True, alignment="soft", **PAIR)
-    for found in Translator(model, backend).translate(list(SENTENCES), options):
+    for found in Translator(model, backend).translate(list(SENTENCES[:2]), options):
         source = frame.around(tokens(model, found.source))
         most = max_target_length(program, model.tensors, len(source))
         most = min(most, max_steps(program, model.tensors) - len(forced))
@@ -121,13 +121,13 @@ def test_drawn_translations_and_given_beginnings(backend: Backend) -> None:
     translator = Translator(speaking(BOTH), backend)
     other = Translator(speaking(BOTH), BACKENDS[backend == "reference"])
     drawn = Options(temperature=1, n_best=4, seed=3, scores=True, **PAIR)
-    found = translator.translate(list(SENTENCES), drawn)
-    assert found == other.translate(list(SENTENCES), drawn)
+    found = translator.translate(list(SENTENCES[:3]), drawn)
+    assert found == other.translate(list(SENTENCES[:3]), drawn)
     elsewhere = Options(temperature=1, n_best=4, seed=3, scores=True, source_language="eng_Latn",
                         target_language="zho_Hans")  # fmt: skip
-    assert found != translator.translate(list(SENTENCES), elsewhere)
+    assert found != translator.translate(list(SENTENCES[:3]), elsewhere)
     begun = Options(target_prefix="A dog", beam_size=2, n_best=2, **PAIR)
-    for result in translator.translate(list(SENTENCES), begun):
+    for result in translator.translate(list(SENTENCES[:3]), begun):
         assert all(one.text.startswith("A dog") for one in result.translations)
 
 
