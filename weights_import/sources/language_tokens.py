@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 
 from int8ref.program.languages import Languages, TargetLanguage
 from int8ref.program.source_frame import SourceFrame
+from weights_import.errors import CheckpointError
 from weights_import.sources.vocabulary import SPACE, pieces_of
 
 OF_EACH = re.compile(r"__[a-z]{2,3}__|[a-z]{3}_[A-Z][a-z]{3}|\[?[a-z]{2}_[A-Z]{2}\]?")
@@ -69,9 +70,12 @@ def of_target(source: Mapping[str, int]) -> Languages | None:
 def of_marks(tokenizers: Mapping[str, bytes]) -> Languages | None:
     """The languages that the tokenizer of the source has marks for, as OPUS-MT; None without marks.
 
-    Raises CheckpointError for a damaged tokenizer.
+    A damaged tokenizer has none here, because an import refuses it by itself.
     """
-    pieces = pieces_of(tokenizers["source"]) if "source" in tokenizers else {}
+    try:
+        pieces = pieces_of(tokenizers["source"]) if "source" in tokenizers else {}
+    except CheckpointError:
+        return None
     ids = {piece.removeprefix(SPACE): number for number, piece in enumerate(pieces)}
     return of_target(codes(ids, OF_TARGET))
 
