@@ -24,6 +24,7 @@ from weights_import.calibrate import calibration, own_text
 from weights_import.calibration_text import ADVICE, calibration_text, shortage
 from weights_import.errors import CheckpointError, LoweringError
 from weights_import.float_model import FloatModel
+from weights_import.language_choice import chosen, spoken
 from weights_import.languages import pair_in
 from weights_import.lower import lower
 from weights_import.lowering.options import LoweringOptions
@@ -80,6 +81,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
 def read_model(options: argparse.Namespace, checkpoint: Path, console: Console) -> FloatModel:
     """The float model of a checkpoint, with the frame that the options ask for."""
     model = framed(sources.read(checkpoint), checkpoint, options.source_frame)
+    model = spoken(model, checkpoint, options.source_language, options.target_language)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
     longest = model.generation.max_positions
     if longest > options.positions:
@@ -161,7 +163,7 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
             f"--languages {given[0]}: a model that translates has two, source and target, such as"
             " en-pt"
         )
-    codes = given or model.languages or pair_in(name) or ("und",)
+    codes = given or model.languages or chosen(model) or pair_in(name) or ("und",)
     return codes[0], codes[-1]
 
 

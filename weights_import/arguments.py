@@ -103,6 +103,13 @@ def parser() -> argparse.ArgumentParser:
         help="source and target, such as en-pt or en-pt_BR, or the one of a language model, such as"
         " en (default: the checkpoint's own, or from the name)",
     )
+    for side, what in (("source", "the sources"), ("target", "the translations")):
+        p.add_argument(
+            f"--{side}-language",
+            metavar="CODE",
+            help=f"default language of {what}, for a model of many languages, such as eng_Latn"
+            " of NLLB, en of M2M100 or en_XX of mBART-50",
+        )
     p.add_argument(
         "--source-frame",
         choices=FRAMES,

@@ -33,6 +33,7 @@ def greedy(
     max_length_factor: float | None = None,
     batch_size: int = 128,
     ends: bool = True,
+    begun: Sequence[Ids] = (),
     tell: Tell = silent,
 ) -> list[list[int]]:
     """The likeliest token at every step, until an end mark; ties go to the smallest id.
@@ -41,17 +42,21 @@ def greedy(
     A source of n tokens takes at most max(1, floor(max_length_factor * n)) steps, the prediction of
     the end mark counted.  The default is the factor of the model.  Marian multiplies by the longest
     source of the batch instead, so its limit depends on the other sentences.  Without `ends`, no
-    end mark is chosen, and only the greatest length ends a translation.  `tell` takes the number of
-    sentences that are done, and the number of all.
+    end mark is chosen, and only the greatest length ends a translation.  `begun` are tokens with
+    which the translation of each source begins; they do not count for its length.  `tell` takes the
+    number of sentences that are done, and the number of all.
     """
     check_sources(model, sources)
     translations: list[list[int]] = [[] for _ in sources]
-    choose = _likeliest if ends else partial(_likeliest, but=model.generation.ends)
+    likeliest = _likeliest if ends else partial(_likeliest, but=model.generation.ends)
+    first = begun or [()] * len(sources)
     weights = Weights(model.tensors, keep=True)
     done = 0
     for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
-        limits = _limits(model, chosen, max_length_factor)
+        given = [first[i] for i in batch]
+        limits = _limits(model, chosen, max_length_factor, given)
+        choose = partial(_given, given, likeliest)
         stepped = partial(_ended, tell, done, len(sources))
         memory = encode(model, chosen, weights)
         found = _follow(model, weights, memory, limits, choose, stepped)
@@ -129,9 +134,28 @@ def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
         yield order[first : first + size]
 
 
-def _limits(model: FloatModel, sources: Sequence[Ids], factor: float | None) -> NDArray[np.int64]:
+def _given(
+    first: Sequence[Ids],
+    choose: Choose,
+    logits: Float32,
+    sentences: NDArray[np.intp],
+    step: int,
+) -> NDArray[np.int64]:
+    """The `first` tokens of each sentence, and then what `choose` takes."""
+    found = choose(logits, sentences, step)
+    for row, sentence in enumerate(sentences.tolist()):
+        if step < len(first[sentence]):
+            found[row] = first[sentence][step]
+    return found
+
+
+def _limits(
+    model: FloatModel, sources: Sequence[Ids], factor: float | None, first: Sequence[Ids] = ()
+) -> NDArray[np.int64]:
     factor = model.generation.max_length_factor if factor is None else factor
     limits = np.array([max(1, int(factor * len(source))) for source in sources])
+    if first:
+        limits = limits + np.array([len(ids) for ids in first])
     most = model.generation.max_positions
     return limits.clip(max=most) if most else limits
 

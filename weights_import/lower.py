@@ -137,6 +137,7 @@ def _program(model: FloatModel, emitter: Emitter) -> Program:
         source_frame=msgspec.UNSET if frame is None else frame,
         target_prefix=generation.target_prefix or msgspec.UNSET,
         more_eos=generation.more_eos or msgspec.UNSET,
+        languages=generation.languages or msgspec.UNSET,
     )
 
 

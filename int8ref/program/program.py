@@ -12,11 +12,12 @@ that every operand exists, that its type and shape are right, and that no accumu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Union
 
 import msgspec
 
+from int8ref.program.languages import Languages
+from int8ref.program.source_frame import SourceFrame as SourceFrame
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.spec.instruction import Instruction
@@ -65,22 +66,6 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: Literal["target", "history"] = "target"
 
 
-class SourceFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Token ids before and after the ids of every source."""
-
-    before: tuple[int, ...] = ()
-    after: tuple[int, ...] = ()
-
-    def around(self, ids: Sequence[int]) -> list[int]:
-        """The ids of a source, with the frame around them."""
-        return [*self.before, *ids, *self.after]
-
-    @property
-    def size(self) -> int:
-        """Number of tokens of the frame."""
-        return len(self.before) + len(self.after)
-
-
 class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Encoder, decoder step, and the constants of generation.
 
@@ -98,6 +83,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     source_frame       tokens around every source; unset: eos after them
     target_prefix      tokens that begin every translation the model was trained on; unset: none
     more_eos           more token ids that end a sentence; unset: none
+    languages          languages that a run chooses, with their tokens; unset: one pair of languages
 
     A Program without a source (see `takes_source`) has max_source_length = max_length_factor = 0.
     A search produces the tokens of `target_prefix` itself.  Scoring adds them before a given
@@ -118,6 +104,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     source_frame: SourceFrame | msgspec.UnsetType = msgspec.UNSET
     target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     more_eos: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    languages: Languages | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         counts = f"{len(self.encoder)} of the encoder, {len(self.decoder)} of the decoder"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Union
 import msgspec
 
 from int8ref.program.cost import MAX_INSTRUCTIONS, MAX_STATES, Cost
+from int8ref.program.languages import Languages
 from int8ref.reference import instructions
 from int8ref.reference.append import Append
 from int8ref.reference.attention import MAX_KEYS
@@ -168,6 +169,7 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
     _check_tokens(program, vocabulary)
     _check_lengths(program)
     _check_embeddings(program, tensors, vocabulary)
+    _check_languages(program, tensors, vocabulary)
 
 
 def _check_head(program: Program, target: dict[str, ValueType]) -> int:
@@ -235,3 +237,19 @@ def _check_embeddings(program: Program, tensors: Tensors, vocabulary: int) -> No
     for size in embedding_sizes(program, tensors, "source"):
         outside = [token for token in framing if not 0 <= token < size]
         _require(not outside, f"source_frame: {outside} of {size} tokens")
+
+
+def _check_languages(program: Program, tensors: Tensors, vocabulary: int) -> None:
+    """The tokens of languages exist, and leave room for a source and for a translation."""
+    languages = program.languages
+    if not isinstance(languages, Languages):
+        return
+    _require(takes_source(program), "languages where there is no source")
+    sizes = embedding_sizes(program, tensors, "source")
+    problem = next(languages.problems(vocabulary, sizes, program.eos), "")
+    _require(not problem, f"languages: {problem}")
+    around, before = languages.longest
+    around += 0 if languages.sources else program.frame.size
+    room = program.max_source_length, max_steps(program, tensors)
+    _require(around < room[0], f"languages: {around} tokens around {room[0]} of a source")
+    _require(before < room[1], f"languages: {before} tokens before {room[1]} of a translation")

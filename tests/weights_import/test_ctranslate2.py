@@ -243,7 +243,7 @@ def test_forms_of_a_vocabulary(tmp_path: Path) -> None:
         ("config.json", '{"eos_token": 3}', "config.json: "),
         ("config.json", '{"eos_token": "<end>"}', "vocabulary: no <end>"),
         ("config.json", '{"bos_token": "<b>", "add_source_bos": true}', "vocabulary: no <b>"),
-        ("config.json", '{"decoder_start_token": null}', "chosen for it, such as its language"),
+        ("config.json", '{"decoder_start_token": null}', "chosen for it, and the vocabulary"),
         ("config.json", '{"decoder_start_token": "de"}', "the decoder begins with 'de'"),
         ("config.json", '{"quantization_type": 1}', "quantization_type 1"),
         ("source.spm", "x", "source tokenizer: SentencePiece model"),

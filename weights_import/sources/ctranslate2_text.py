@@ -14,6 +14,7 @@ from int8ref.files import tokenizer_file
 from weights_import.errors import CheckpointError
 from weights_import.languages import code
 from weights_import.sources import json_file
+from weights_import.sources.ctranslate2_languages import controls
 from weights_import.sources.ctranslate2_variables import Variables
 from weights_import.sources.tokenizer_json import of_json
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
@@ -165,8 +166,9 @@ def tokenizers(
     for side, vocabulary in vocabularies.items():
         try:
             if side in models:
-                found[side] = renumbered(read_limited(models[side]), vocabulary, *names)
-            elif content := of_characters(vocabulary, *names):
+                model = read_limited(models[side])
+                found[side] = renumbered(model, vocabulary, *names, controls(vocabulary))
+            elif content := of_characters(vocabulary, *names, controls(vocabulary)):
                 found[side] = content
             elif library := library_tokenizer(folder, vocabulary):
                 found[side] = library

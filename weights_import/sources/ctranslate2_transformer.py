@@ -19,12 +19,7 @@ from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import ctranslate2_decoder, encoder_decoder
 from weights_import.sources.ctranslate2_file import Contents, contents, specification
 from weights_import.sources.ctranslate2_frame import frame, frame_of, frames
-from weights_import.sources.ctranslate2_languages import (
-    Marks,
-    Pair,
-    marks_of,
-    refuse_languages,
-)
+from weights_import.sources.ctranslate2_languages import Spoken, spoken
 from weights_import.sources.ctranslate2_numbers import (
     LAYER_NORM_EPSILON,
     activation,
@@ -75,18 +70,15 @@ def companions(path: Path) -> list[Path]:
     return [file for file in dict.fromkeys(named) if file.is_file()]
 
 
-def read(path: Path, pair: Pair | None = None) -> FloatModel:
-    """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong.
-
-    A model of many languages needs the `pair` of languages that it translates.
-    """
+def read(path: Path) -> FloatModel:
+    """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
     try:
-        return _read(path, contents(path), pair)
+        return _read(path, contents(path))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
+def _read(path: Path, content: Contents) -> FloatModel:
     check_specification(content)
     variables = Variables(content.variables)
     config = read_config(path.parent, content.version, variables)
@@ -97,15 +89,15 @@ def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
         for side, file in vocabulary_files(path.parent).items()
     }
     words = embeddings(variables, vocabularies)
-    if pair is None:
-        refuse_languages(vocabularies["target"])
     tables = position_tables(variables, words[1].shape[1])
     shape = shape_of(variables, HEADS[content.specification], words, tables)
-    how = generation(variables, config, vocabularies, shape, pair)
+    said = languages_of(variables, config, vocabularies)
+    how = generation(variables, config, vocabularies, shape, said)
     epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
     c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
     program, tensors = c.finish(encoder_decoder.compose(c, shape), unused(variables))
-    untold = pair is None and not frame_of(variables, config)
+    framed = how.languages is not None and bool(how.languages.sources)
+    untold = not framed and not frame_of(variables, config)
     return FloatModel(
         program,
         tensors,
@@ -113,8 +105,9 @@ def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
         tokenizers=tokenizers(path.parent, vocabularies, config),
         provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
         languages=languages(path.parent),
-        frames=frames(vocabularies["source"], config) if pair is None else {},
+        frames={} if framed else frames(vocabularies["source"], config),
         doubt=DOUBT if untold else "",
+        starts=said.starts,
         wanted=WANTED,
         warnings=alignment(variables),
     )
@@ -175,28 +168,35 @@ def generation(
     config: Config,
     vocabularies: Mapping[str, Mapping[str, int]],
     shape: encoder_decoder.Shape,
-    pair: Pair | None,
+    said: Spoken,
 ) -> Generation:
     """How the model reads and writes."""
     source, target = (special(vocabularies[side], config) for side in ("source", "target"))
-    first = start(variables, config, vocabularies["target"])
-    if pair is None:
-        named = frame_of(variables, config) or UNTOLD
-        marks = Marks(required(first), frame(vocabularies["source"], config, named))
-    else:
-        marks = marks_of(pair, vocabularies["source"], vocabularies["target"], source[0], first)
+    around = None
+    if said.languages is None or not said.languages.sources:
+        around = frame(vocabularies["source"], config, frame_of(variables, config) or UNTOLD)
     return Generation(
-        start=marks.start,
+        start=required(said.start),
         eos=target[0],
         unk=target[1],
         source_vocabulary=shape.source_vocabulary,
         target_vocabulary=shape.target_vocabulary,
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=shape.max_positions,
-        source_frame=marks.frame,
+        source_frame=around,
         source_special=None if source == target else source,
-        target_prefix=marks.prefix,
+        languages=said.languages,
     )
+
+
+def languages_of(
+    variables: Variables, config: Config, vocabularies: Mapping[str, Mapping[str, int]]
+) -> Spoken:
+    """How the sentences of the model tell their languages; raises CheckpointError for a damaged
+    configuration."""
+    source, target = vocabularies["source"], vocabularies["target"]
+    ends = special(source, config)[0], special(target, config)[0]
+    return spoken(source, target, ends, start(variables, config, target))
 
 
 def special(vocabulary: Mapping[str, int], config: Config) -> tuple[int, int]:
@@ -223,8 +223,8 @@ def required(start: int | None) -> int:
     """The token that a decoder begins with; raises CheckpointError where it is to be chosen."""
     if start is None:
         raise CheckpointError(
-            "each translation begins with a token that is chosen for it, such as its language,"
-            " which is not supported; import a model of one pair of languages"
+            "each translation begins with a token that is chosen for it, and the vocabulary has no"
+            " tokens of languages; import a model whose configuration has a decoder_start_token"
         )
     return start
 

@@ -23,11 +23,9 @@ from weights_import.sources.hugging_face import (
     MAX_LENGTH_FACTOR,
     POSITIONS,
     Shape,
-    check_words,
     composed,
-    embeddings,
-    logits_bias,
     named,
+    one_vocabulary,
 )
 from weights_import.sources.hugging_face_config import (
     Id,
@@ -92,16 +90,13 @@ def read(path: Path) -> FloatModel:
         how = generation(config, marks)
         content = contents(path)
         stored = named(content.tensors)
-        words = embeddings(stored, config.tie_word_embeddings)
-        size = dict.fromkeys(("source_embedding", "target_embedding"), config.vocab_size)
-        check_words(words, size, config.d_model)
+        words = one_vocabulary(stored, config)
         shape = config.shape(
             (config.vocab_size, config.vocab_size),
             embedding_norm=True,
             target_positions=POSITIONS[1] in stored,
         )
-        own = {**words, **positions(stored), "output.bias": logits_bias(stored)}
-        program, tensors = composed(stored, shape, own)
+        program, tensors = composed(stored, shape, words | positions(stored))
         found = tokenizers(path.parent, config, eos)
         return FloatModel(
             program,

@@ -76,15 +76,19 @@ def renumbered(
 
 
 def of_characters(
-    vocabulary: Mapping[str, int], eos: str = "</s>", unk: str = "<unk>"
+    vocabulary: Mapping[str, int],
+    eos: str = "</s>",
+    unk: str = "<unk>",
+    controls: Collection[str] = (),
 ) -> bytes | None:
     """A SentencePiece model whose pieces are single characters, with the ids of `vocabulary`; None
-    where one of them is longer, and not a name in angle brackets.
+    where one of them is longer, and neither a name in angle brackets nor one of the `controls`.
 
     A text is what its characters are: nothing is normalised, no space is added or removed.
     Raises CheckpointError as `renumbered`.
     """
-    if any(len(piece) != 1 and not NAMED.fullmatch(piece) for piece in vocabulary):
+    texts = vocabulary.keys() - set(controls)
+    if any(len(piece) != 1 and not NAMED.fullmatch(piece) for piece in texts):
         return None
     order = _ordered(vocabulary, (eos, unk))
     known = {name: Piece(type=CONTROL if len(name) > 1 else NORMAL) for name in order}
