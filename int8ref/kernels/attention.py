@@ -96,8 +96,8 @@ def attend(weigh, operands, given):
     """Twin of `reference.attention.attend`; `given` is a `Shared`.
 
     weigh(scores, h, place, operands) turns the scores of head h into weights, in place, and returns
-    their sum (`attention_scores`).  `place` is the place of the row among its keys.  The sum is at least 2^13, and context_shift at least 20, because
-    `scale_sums` needs a shift of at least 33.
+    their sum (`attention_scores`).  `place` is the place of the row among its keys.  The sum is at
+    least 2^13, and context_shift at least 20, because `scale_sums` needs a shift of at least 33.
     """
     heads, head_width, group = given.heads, given.head_width, given.group
     key_pitch, value_pitch = given.key_pitch, given.value_pitch

@@ -94,7 +94,7 @@ def add_by_distance(scores, row, first, distances):
 
 @kernel
 def add(scores, start, stop, source, step):
-    """Add to the scores from `start` to `stop` one number, or with a `step` of 1 one number each."""
+    """Add one number to the scores from `start` to `stop`; with a `step` of 1, one number each."""
     if stop <= start:
         return
     part = array(address(scores, np.int32) + start * 4, (stop - start,), np.int32)

@@ -158,7 +158,8 @@ def softmax_weigher(
 def added(addend: Int32, before: int, places: Int64, keys: int) -> Int64:
     """The addends of a head for rows at these places: int64 [rows, keys]."""
     columns = np.arange(keys) - places[:, None] + before
-    return addend[np.clip(columns, 0, len(addend) - 1)].astype(np.int64)
+    found: Int64 = addend[np.clip(columns, 0, len(addend) - 1)].astype(np.int64)
+    return found
 
 
 def attention_weights(

@@ -244,7 +244,7 @@ def test_the_largest_addends_of_the_largest_scores() -> None:
         np.testing.assert_array_equal(run_step(case)["out"], run_reference(case)["out"])
     with pytest.raises(ProgramError, match="scores may reach 2147483648, over 32 bits"):
         with_addend(qkv, [[low, high + 1]], 1, 0).types()
-    with pytest.raises(ProgramError, match="scores may reach .*, over 32 bits"):
+    with pytest.raises(ProgramError, match="over 32 bits"):
         with_addend(qkv, [[-(2**31), -(2**31)]], 1, 0).types()
 
 
@@ -253,7 +253,7 @@ def test_refuses_addends_without_a_place_or_a_reach() -> None:
     fields = {n: x for n, _, x in case.instruction.operands() if x is not None}
     for name in ("addend", "before", "after"):
         op = AttentionSoftmax(**{k: x for k, x in fields.items() if k != name})
-        with pytest.raises(ProgramError, match="need each other|wanted"):
+        with pytest.raises(ProgramError, match=r"need each other|wanted"):
             Case(op, case.values, case.tensors, DOMAINS).types()
     op = AttentionSoftmax(**fields | {"after": 1})
     with pytest.raises(ProgramError, match=r"wanted \[1, 3\]"):
