@@ -90,7 +90,7 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
     is_encoder_decoder: Literal[True] = True
     layer_norm_epsilon: Epsilon = 1e-6
     num_decoder_layers: Layers | None = None
-    num_heads: Size
+    num_heads: HeadSize
     num_layers: Layers
     pad_token_id: Id = 0
     relative_attention_max_distance: Size = 128
@@ -241,7 +241,7 @@ def tensor(config: T5Config, found: Lookup, canonical: str) -> Stored | None:
     if canonical.endswith(".query.weight"):
         return scaled(there, math.sqrt(config.d_kv))
     if canonical.endswith(".addend"):
-        return config.buckets(canonical.partition(".")[0]).spread(there)
+        return config.buckets(canonical.partition(".")[0]).spread(there, config.num_heads)
     return there
 
 

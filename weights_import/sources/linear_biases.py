@@ -11,11 +11,13 @@ import numpy as np
 
 from int8ref.reference.attention import MAX_KEYS
 from weights_import.arithmetic.functions import power
+from weights_import.errors import CheckpointError
 from weights_import.operations.addend import Addend
 from weights_import.tensors import Float64, Stored
 
 TABLE = "decoder.addend"
 """The canonical name of the addends, which all layers share."""
+MOST_HEADS = 1 << 12
 STEEPEST = 8.0
 """The sum of the exponents: the last slope is 2^-8."""
 
@@ -26,7 +28,12 @@ def addend() -> Addend:
 
 
 def table(heads: int, steepest: float = STEEPEST, factor: float = 1.0) -> Stored:
-    """The table of `addend` [heads, distances], times a factor."""
+    """The table of `addend` [heads, distances], times a factor.
+
+    Raises CheckpointError for more heads than are read.
+    """
+    if heads > MOST_HEADS:
+        raise CheckpointError(f"{heads} heads with linear biases, at most {MOST_HEADS} are read")
     distances = np.arange(1 - MAX_KEYS, 1)
     found = np.outer(slopes(heads, steepest) * factor, distances)
     return Stored.of(found.astype(np.float32), TABLE)

@@ -71,18 +71,16 @@ class Buckets:
         reach = len(self.listed()) - 1
         return Addend(table, reach, 0 if self.causal else reach)
 
-    def spread(self, biases: Stored) -> Stored:
+    def spread(self, biases: Stored, heads: int) -> Stored:
         """The table of an `Addend` [heads, distances] of the biases [buckets, heads].
 
         Raises CheckpointError for biases of another shape.
         """
-        if len(biases.shape) != 2 or biases.shape[0] != self.count:
+        if biases.shape != (expected := (self.count, heads)):
             raise CheckpointError(
-                f"{biases.name}: {list(biases.shape)}, expected a row for each of {self.count}"
-                " buckets"
+                f"wrong shape {biases.name} {list(biases.shape)}, expected {list(expected)}"
             )
         before = self.listed()
         after = [] if self.causal else [self.of_side + bucket for bucket in before[1:]]
         rows = np.array(before[::-1] + after)
-        shape = biases.shape[1], len(rows)
-        return biases.changed(shape, lambda x: np.ascontiguousarray(x[rows].T))
+        return biases.changed((heads, len(rows)), lambda x: np.ascontiguousarray(x[rows].T))
