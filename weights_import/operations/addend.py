@@ -54,9 +54,7 @@ class Addend:
         }
 
 
-def shortest(
-    table: NDArray[np.int32], before: int, farthest: int
-) -> tuple[NDArray[np.int32], int]:
+def shortest(table: NDArray[np.int32], before: int, farthest: int) -> tuple[NDArray[np.int32], int]:
     """The table [heads, distances] and `before` without the columns that no row needs.
 
     No key is farther away than `farthest`.  A column at an end that equals the next column is not

@@ -42,9 +42,7 @@ class Attention(Attended):
         query = np.ascontiguousarray(query)
         chunks = [spans[i : i + CHUNK] for i in range(0, len(spans), CHUNK)]
         in_threads(
-            lambda chunk: attend(
-                query, keys, values, chunk, shape, factor, constants, *added, out
-            ),
+            lambda chunk: attend(query, keys, values, chunk, shape, factor, constants, *added, out),
             chunks,
         )
         return out

@@ -30,7 +30,7 @@ LEAST_UNIT = 2.0**-28
 
 @dataclass(frozen=True)
 class Softmax:
-    """exp(score - max) over the sum (Vaswani et al. 2017, Eq. 1), after the addend if it has one."""
+    """exp(score - max) over the sum (Vaswani et al. 2017, Eq. 1); scores may have an addend."""
 
     addend: Addend | None = None
     instruction: type[Instruction] = AttentionSoftmax

@@ -81,7 +81,9 @@ class RelativePositions:
             return None if biases is None else self._buckets[at].spread(biases, self._heads)
         if place.endswith(".ffn") and part in GATED and self._gated:
             return self._variables.tensor(f"{_place(place)}ffn/{GATED[part]}/{leaf}")
-        return self._scaled(canonical, finder(self._variables, {})(canonical))
+        there = finder(self._variables, {})(canonical)
+        assert there is None or isinstance(there, Stored)
+        return self._scaled(canonical, there)
 
     def _scaled(self, canonical: str, tensor: Stored | None) -> Stored | None:
         """A tensor with the scale that acts behind it."""

@@ -102,7 +102,9 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def form(self) -> tuple[Activation, bool]:
         """The activation of a hidden layer, and whether it has a gate."""
-        return FORMS[self.feed_forward_proj or ("relu" if self.model_type == "t5" else "gated-gelu")]
+        return FORMS[
+            self.feed_forward_proj or ("relu" if self.model_type == "t5" else "gated-gelu")
+        ]
 
     @property
     def layers(self) -> tuple[int, int]:
@@ -264,8 +266,8 @@ def stored_name(config: T5Config, canonical: str) -> str:
     if kind == "norm":
         return f"{at}.layer_norm.{_leaf(part)}"
     if block == "ffn":
-        gated = config.form[1]
-        return f"{at}.DenseReluDense.{HIDDEN[kind] if gated or kind != 'inner' else 'wi'}.{_leaf(part)}"
+        name = HIDDEN[kind] if config.form[1] or kind == "outer" else "wi"
+        return f"{at}.DenseReluDense.{name}.{_leaf(part)}"
     attention = "SelfAttention" if block == "self" else "EncDecAttention"
     named = f"{BIASES}.weight" if kind == "addend" else f"{PARTS[kind]}.{_leaf(part)}"
     return f"{at}.{attention}.{named}"

@@ -27,7 +27,7 @@ def addend() -> Addend:
     return Addend(TABLE, MAX_KEYS - 1, 0)
 
 
-def table(heads: int, steepest: float = STEEPEST, factor: float = 1.0) -> Stored:
+def table(heads: int, factor: float = 1.0) -> Stored:
     """The table of `addend` [heads, distances], times a factor.
 
     Raises CheckpointError for more heads than are read.
@@ -35,14 +35,14 @@ def table(heads: int, steepest: float = STEEPEST, factor: float = 1.0) -> Stored
     if heads > MOST_HEADS:
         raise CheckpointError(f"{heads} heads with linear biases, at most {MOST_HEADS} are read")
     distances = np.arange(1 - MAX_KEYS, 1)
-    found = np.outer(slopes(heads, steepest) * factor, distances)
+    found = np.outer(slopes(heads) * factor, distances)
     return Stored.of(found.astype(np.float32), TABLE)
 
 
-def slopes(heads: int, steepest: float = STEEPEST) -> Float64:
+def slopes(heads: int) -> Float64:
     """The slope of each head."""
     whole = 1 << (heads.bit_length() - 1)
-    exponents = steepest / whole * np.arange(1, whole + 1)
-    between = steepest / (2 * whole) * np.arange(1, 2 * whole, 2)
+    exponents = STEEPEST / whole * np.arange(1, whole + 1)
+    between = STEEPEST / (2 * whole) * np.arange(1, 2 * whole, 2)
     every = np.concatenate([exponents, between])[:heads]
     return power(2.0, -every)
