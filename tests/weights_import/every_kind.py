@@ -43,10 +43,14 @@ TRANSFORMERS: dict[str, dict[str, Any]] = {
     "decoder, degree 1": ALONE | {"degree": 1},
     "decoder, tanh": ALONE | TABLES | {"activation": "gelu_tanh"},
     "relative": {
-        "pre_norm": True, "gated": True, "head_size": 5, "activation": "gelu_tanh",
+        "pre_norm": True,
+        "gated": True,
+        "head_size": 5,
+        "activation": "gelu_tanh",
         "addends": {
             f"{stack}.{i}.self": Addend(f"{stack}.{i}.self.addend", 4, after)
-            for stack, after in (("encoder", 3), ("decoder", 0)) for i in range(2)
+            for stack, after in (("encoder", 3), ("decoder", 0))
+            for i in range(2)
         },
     },
 }

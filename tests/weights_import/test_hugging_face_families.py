@@ -182,7 +182,9 @@ def test_a_tokenizer_with_other_names(tmp_path: Path) -> None:
     assert tokenize(model, ["cab"]) == [[4, 7, 5, 6, 1]]
 
 
-@pytest.mark.parametrize("case", ["gemma", "granite", "gpt_neox, in turn", "falcon", "opt", "bloom", "mpt"])
+@pytest.mark.parametrize(
+    "case", ["gemma", "granite", "gpt_neox, in turn", "falcon", "opt", "bloom", "mpt"]
+)
 def test_the_body_alone_is_a_model_where_the_head_is_tied(case: str, tmp_path: Path) -> None:
     content = tiny.tensors(tiny.CASES[case])
     (wanted,) = forced(sources.read(tiny.write(tmp_path, case)), [[]], [TARGET])

@@ -31,6 +31,7 @@ from weights_import.sources.hugging_face import (
     MAX_LENGTH_FACTOR,
     Layers,
     check_words,
+    equal,
     one_matrix,
     unused,
 )
@@ -219,14 +220,17 @@ def generation(config: T5Config, eos: int, unk: int) -> Generation:
 def words(config: T5Config, stored: Mapping[str, Stored]) -> dict[str, Stored | None]:
     """The matrices of words by their canonical names.
 
-    Raises CheckpointError for matrices of another size, and for two that are tied and differ.
+    A file with another matrix for the logits has untied matrices, whatever its configuration says,
+    because transformers 5 always writes that they are tied.  Raises CheckpointError for matrices of
+    another size, and for tables of both sides that differ.
     """
-    table = one_matrix(stored, TABLES)
-    head = one_matrix(stored, (*TABLES, HEAD)) if config.tie_word_embeddings else stored.get(HEAD)
+    table, head = one_matrix(stored, TABLES), stored.get(HEAD)
+    if table is not None and (head is None or equal(head, table)):
+        head = table
     found = {
         "source_embedding": table,
         "target_embedding": table,
-        "output.weight": head or table,
+        "output.weight": head,
         "output.bias": None,
     }
     check_words(found, dict.fromkeys([*found][:3], config.vocab_size), config.d_model)
