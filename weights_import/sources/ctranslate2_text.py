@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,10 +101,21 @@ def read_pieces(path: Path) -> dict[str, int]:
         pieces = msgspec.convert(told, list[str])
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"{path.name}: {type(error).__name__}: {error}") from None
-    found = {piece: number for number, piece in enumerate(pieces)}
+    found = {piece: number for number, piece in enumerate(_distinct(pieces))}
     if len(found) != len(pieces):
         raise CheckpointError(f"{path.name}: a piece twice")
     return found
+
+
+def _distinct(pieces: Sequence[str]) -> Iterator[str]:
+    """The pieces, with another name for embeddings without a token that have the name of a token.
+
+    The converter names them <extra_id_0> and so on, and T5 has tokens of these names.
+    """
+    known: set[str] = set()
+    for number, piece in enumerate(pieces):
+        yield f"<unused{number}>" if piece in known and EXTRA.fullmatch(piece) else piece
+        known.add(piece)
 
 
 def _lines(text: str) -> list[str]:

@@ -68,10 +68,14 @@ def configuration(path: Path) -> dict[str, Any]:
 def read_config(path: Path, kind: type[Kind]) -> Kind:
     """The configuration of a checkpoint, with the fields of the configuration of the generation.
 
+    A kind may have a table `older` of names that some configurations use for its fields.
     Raises CheckpointError for a configuration of another kind, and for models that no reader reads.
     """
     told = configuration(path)
     file = config_file(path)
+    for older, name in getattr(kind, "older", {}).items():
+        if older in told:
+            told.setdefault(name, told.pop(older))
     if problem := unread(told):
         raise CheckpointError(f"{file.name}: {problem}")
     generation = path.with_name(GENERATION)

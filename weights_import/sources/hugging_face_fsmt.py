@@ -103,7 +103,6 @@ def _read(path: Path) -> FloatModel:
         tensors,
         how,
         provenance={"file": path.name, "format": "Hugging Face FSMT", "sha256": content.sha256},
-        warnings=marks.warnings,
     )
 
 

@@ -73,9 +73,9 @@ def _read(path: Path) -> FloatModel:
     languages = languages_of(path.parent, vocabulary.languages, eos)
     languages = with_default(languages, vocabulary.languages, config.forced_bos_token_id)
     start = config.decoder_start_token_id
-    how = replace(many.generation(config, vocabulary, start, eos), languages=languages)
+    how = replace(many.generation(config, vocabulary, start, marks), languages=languages)
     title = "Hugging Face M2M100 or NLLB"
-    return many.model_of(path, title, made, how, (content.sha256, vocabulary, marks))
+    return many.model_of(path, title, made, how, (content.sha256, vocabulary))
 
 
 def languages_of(folder: Path, tokens: dict[str, int], eos: int) -> Languages:

@@ -73,8 +73,9 @@ def vocabulary_of(folder: Path, size: int) -> Vocabulary:
     return Vocabulary(codes(tokens), ids.get(UNKNOWN, FAIRSEQ[UNKNOWN]), tokenizers)
 
 
-def generation(config: Config, vocabulary: Vocabulary, start: int, eos: int) -> Generation:
+def generation(config: Config, vocabulary: Vocabulary, start: int, marks: Marks) -> Generation:
     """How a model reads and writes, but for its languages."""
+    eos = marks.chosen(None)
     return Generation(
         start=start,
         eos=eos,
@@ -83,6 +84,7 @@ def generation(config: Config, vocabulary: Vocabulary, start: int, eos: int) -> 
         target_vocabulary=config.vocab_size,
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=config.max_position_embeddings,
+        more_eos=marks.others(eos),
     )
 
 
@@ -91,15 +93,14 @@ def model_of(
     title: str,
     made: tuple[FloatProgram, Tensors],
     how: Generation,
-    read: tuple[str, Vocabulary, Marks],
+    read: tuple[str, Vocabulary],
 ) -> FloatModel:
-    """The float model of what was read: the SHA-256 of the file, the vocabulary, the end marks."""
-    sha256, vocabulary, marks = read
+    """The float model of what was read: the SHA-256 of the file, and the vocabulary."""
+    sha256, vocabulary = read
     return FloatModel(
         *made,
         how,
         tokenizers=vocabulary.tokenizers,
         provenance={"file": path.name, "format": title, "sha256": sha256},
         wanted=TOKENIZER,
-        warnings=marks.warnings,
     )

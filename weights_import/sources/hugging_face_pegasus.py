@@ -109,7 +109,6 @@ def _read(path: Path) -> FloatModel:
             "sha256": content.sha256,
         },
         wanted=TOKENIZER,
-        warnings=marks.warnings,
     )
 
 
