@@ -97,6 +97,7 @@ def _read(path: Path) -> FloatModel:
         max_length_factor=MAX_LENGTH_FACTOR,
         alpha=config.length_penalty,
         max_positions=config.max_position_embeddings,
+        more_eos=marks.others(eos),
     )
     return FloatModel(
         program,

@@ -86,10 +86,8 @@ def _read(path: Path) -> FloatModel:
     if not older:
         languages = with_default(languages, tokens, config.forced_bos_token_id)
     start = tokens[told[0]] if older and told else eos
-    how = replace(many.generation(config, vocabulary, start, eos), languages=languages)
-    model = many.model_of(
-        path, "Hugging Face mBART", made, how, (content.sha256, vocabulary, marks)
-    )
+    how = replace(many.generation(config, vocabulary, start, marks), languages=languages)
+    model = many.model_of(path, "Hugging Face mBART", made, how, (content.sha256, vocabulary))
     return replace(model, starts=tokens if older and not told else {})
 
 

@@ -96,6 +96,7 @@ def _read(path: Path) -> FloatModel:
         target_vocabulary=config.vocab_size,
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=config.max_position_embeddings,
+        more_eos=marks.others(eos),
     )
     program, tensors = composed(stored, shape, own)
     return FloatModel(
