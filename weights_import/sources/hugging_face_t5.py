@@ -186,8 +186,7 @@ def read(path: Path) -> FloatModel:
         logits = encoder_decoder.compose(c, shape)
         others = {*TABLES, HEAD, *filter(WITHOUT_USE.fullmatch, stored)}
         program, tensors = c.finish(logits, unused(found, others))
-        marks = Marks(config.eos_token_id)
-        text, eos, unk = tokenizer(path.parent, config.vocab_size, marks)
+        text, eos, unk = tokenizer(path.parent, config.vocab_size, Marks(config.eos_token_id))
         return FloatModel(
             program,
             tensors,
@@ -199,7 +198,6 @@ def read(path: Path) -> FloatModel:
                 "sha256": content.sha256,
             },
             wanted=WANTED,
-            warnings=marks.warnings,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -214,6 +212,7 @@ def generation(config: T5Config, eos: int, unk: int) -> Generation:
         source_vocabulary=config.vocab_size,
         target_vocabulary=config.vocab_size,
         max_length_factor=MAX_LENGTH_FACTOR,
+        more_eos=Marks(config.eos_token_id).others(eos),
     )
 
 
