@@ -151,7 +151,7 @@ def _follow(
     previous = np.full(len(limits), model.generation.start, np.int64)
     while alive.size:
         best = choose(decode(model, memory, state, previous, weights), alive, state.position - 1)
-        going = (best[:, np.newaxis] != model.generation.ends).all(axis=1)
+        going = (best[:, None] != model.generation.ends).all(axis=1)
         for i, token in zip(alive[going], best[going], strict=True):
             translations[i].append(int(token))
         going &= state.position < limits[alive]
