@@ -19,8 +19,7 @@ from int8ref.text.lines import TextError
 from int8ref.text.subword_pairs import SubwordPairs, merged
 from int8ref.text.tokenizers import TokenizerError, build_tokenizer
 from tests.helpers.model_bytes import load_bytes
-from tests.helpers.models import SENTENCES
-from tests.test_tokenizer_json import model_of
+from tests.helpers.models import SENTENCES, model_with
 from weights_import.errors import CheckpointError
 from weights_import.sources.subword import merges_of, subword_tokenizer
 
@@ -160,11 +159,12 @@ def test_unsafe_documents(changes: dict[str, object], why: str) -> None:
 
 def test_in_a_model_file(tmp_path: Path) -> None:
     content = subword_tokenizer(CODES, VOCABULARY, size=700)
-    model = load_bytes(tmp_path, serialize(model_of(content)))
+    model = load_bytes(tmp_path, serialize(model_with(content, 700)))
     assert model.target == Tokenizer("subword-nmt", content)
     assert build_tokenizer(model.target, 700).encode("low") == [3]
     check(content)
+    unsafe = serialize(model_with(content.replace(b'"unknown":2', b'"unknown":900'), 700))
     with pytest.raises(ModelFileError, match="a damaged list of merges: "):
-        load_bytes(tmp_path, serialize(model_of(content.replace(b'"unknown":2', b'"unknown":900'))))
+        load_bytes(tmp_path, unsafe)
     with pytest.raises(TokenizerError, match="not a tokenizer"):
         SubwordPairs(b'{"subword":[]}')

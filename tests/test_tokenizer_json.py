@@ -14,15 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from int8ref.files.model_file import Model, ModelFileError, Tokenizer, serialize
+from int8ref.files.model_file import ModelFileError, Tokenizer, serialize
 from int8ref.files.tokenizer_file import UnsafeTokenizerError, check
 from int8ref.language_model import LanguageModel
 from int8ref.text.lines import TextError
 from int8ref.text.tokenizer_json import TokenizerJson
 from int8ref.text.tokenizers import TokenizerError, build_tokenizer
 from tests.helpers.model_bytes import load_bytes
-from tests.helpers.models import SENTENCES
-from tests.helpers.programs import TinyPrograms
+from tests.helpers.models import SENTENCES, model_with
 from tests.helpers.tokenizer_kinds import CHAT, KINDS, trained
 from weights_import.sources.tokenizer_json import of_json
 
@@ -70,7 +69,7 @@ def test_ids_and_texts_are_those_of_the_library(kind: str) -> None:
 def test_every_line_of_flores_through_a_model_file(kind: str, tmp_path: Path) -> None:
     lines = [x for f in sorted(FLORES.glob("*.dev")) for x in f.read_text().splitlines()]
     told = trained(kind, lines[::5], 2000)
-    model = load_bytes(tmp_path, serialize(model_of(of_json(told.encode(), 3000), 3000)))
+    model = load_bytes(tmp_path, serialize(model_with(of_json(told.encode(), 3000), 3000)))
     own, tokenizer = tokenizers.Tokenizer.from_str(told), build_tokenizer(model.target, 3000)
     assert len(lines) == 4985
     for line in lines:
@@ -79,14 +78,8 @@ def test_every_line_of_flores_through_a_model_file(kind: str, tmp_path: Path) ->
         assert tokenizer.text(ids) == own.decode(ids)
 
 
-def model_of(content: bytes, size: int = SIZE) -> Model:
-    builder = TinyPrograms(0)
-    program, both = builder.rotary(size), Tokenizer.of(content)
-    return Model("tiny", ("en", "en"), program, builder.tensors, both, both, {})
-
-
 def test_a_model_file_with_it_is_a_model(tmp_path: Path) -> None:
-    content = serialize(model_of(made("llama3")))
+    content = serialize(model_with(made("llama3"), SIZE))
     model = load_bytes(tmp_path, content)
     assert model.target == Tokenizer("tokenizers", made("llama3"))
     assert serialize(model) == content
@@ -230,7 +223,7 @@ def test_deep_documents_are_refused() -> None:
 
 
 def test_a_model_file_with_an_unsafe_one_is_refused(tmp_path: Path) -> None:
-    model = model_of(changed(model_part(unk_token="nothing")))
+    model = model_with(changed(model_part(unk_token="nothing")), SIZE)
     with pytest.raises(ModelFileError, match=r"a damaged tokenizer.json: the unknown token"):
         load_bytes(tmp_path, serialize(model))
     with pytest.raises(TokenizerError, match="pieces for a vocabulary of"):

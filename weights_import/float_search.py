@@ -175,7 +175,7 @@ def _follow(
     previous = np.full(len(limits), model.generation.start, np.int64)
     while alive.size:
         best = choose(decode(model, memory, state, previous, weights), alive, state.position - 1)
-        going = ~np.isin(best, model.generation.ends)
+        going = (best[:, None] != model.generation.ends).all(axis=1)
         for i, token in zip(alive[going], best[going], strict=True):
             translations[i].append(int(token))
         going &= state.position < limits[alive]

@@ -11,12 +11,31 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from int8ref.files import tokenizer_file
 from int8ref.text.text_tokenizer import TokenizerError, check_text, in_one_line
 
 Result = TypeVar("Result")
 PANIC, FAULT = "PanicException", "a fault of the package tokenizers"
 MOST_MESSAGE = 200
+
+
+class _Unknown(msgspec.Struct):
+    """The name or the id of unknown text."""
+
+    unk_token: str | None = None
+    unk_id: int | None = None
+
+
+class _Special(msgspec.Struct):
+    """What is read here of a tokenizer, because the library does not tell it."""
+
+    model: _Unknown
+
+
+class _Told(msgspec.Struct):
+    """The number of token ids, and what the library reads."""
+
+    size: int
+    tokenizer: msgspec.Raw
 
 
 class TokenizerJson:
@@ -28,12 +47,14 @@ class TokenizerJson:
 
     def __init__(self, model: bytes) -> None:
         try:
-            told = tokenizer_file.decode(model)
-            self._library = _built(msgspec.json.encode(told.tokenizer).decode())
-        except tokenizer_file.UnsafeTokenizerError as error:
+            told = msgspec.json.decode(model, type=_Told)
+            special = msgspec.json.decode(told.tokenizer, type=_Special).model
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             raise TokenizerError(f"not a tokenizer: {error}") from None
-        self.size: int = told.size
-        self._unknown = tokenizer_file.unknown(told.tokenizer.model)
+        self.size = told.size
+        self._library = _built(bytes(told.tokenizer).decode())
+        unknown = special.unk_token
+        self._unknown = special.unk_id if unknown is None else self._library.token_to_id(unknown)
 
     def encode(self, line: str) -> list[int]:
         """Implement `TextTokenizer.encode`."""

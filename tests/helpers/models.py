@@ -81,6 +81,13 @@ def build_tiny_model(seed: int = 0, kind: Kind = "recurrent") -> Model:
     )
 
 
+def model_with(tokenizer: bytes, size: int) -> Model:
+    """Return a language model of random weights with a tokenizer of `size` ids."""
+    builder, both = TinyPrograms(0), Tokenizer.of(tokenizer)
+    program = builder.rotary(size)
+    return Model("tiny", ("en", "en"), program, builder.tensors, both, both, {})
+
+
 def _make_some_end(program: Program, tensors: Tensors, batch: list[list[int]]) -> None:
     """Give eos a constant logit that is the largest logit in about one of ten steps."""
     tensors["embeddings"][program.eos] = 0

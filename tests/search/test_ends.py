@@ -36,7 +36,7 @@ def cut(ids: list[int], more: list[int]) -> list[int]:
     return ids[: places[0]] if places else ids
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(batches, ends, SEEDS)
 def test_a_text_ends_at_the_first_of_them(
     batch: list[list[int]], more: list[int], seed: int
@@ -51,7 +51,7 @@ def test_a_text_ends_at_the_first_of_them(
         assert with_all.sample(asked, sampling) == drawn
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(batches, ends, beam_options(SIZES))
 def test_same_hypotheses(batch: list[list[int]], more: list[int], options: BeamOptions) -> None:
     asked = requests(batch, [9] * len(batch))

@@ -23,8 +23,9 @@ from weights_import.sources.hugging_face_config import (
     begun,
     beside,
 )
-from weights_import.sources.hugging_face_tokenizer import NO_PIECE, WANTED, Found
+from weights_import.sources.hugging_face_tokenizer import WANTED, Found
 from weights_import.sources.safetensors_file import Size
+from weights_import.sources.vocabulary import NO_PIECE
 from weights_import.tensors import Stored, Tensors
 
 UNK = 0  # of SentencePiece's models, unless they say otherwise

@@ -24,7 +24,7 @@ from weights_import.sources.hugging_face_config import HARMLESS, shown
 from weights_import.sources.older_tokenizers import MAKERS, MERGES, VOCABULARY, WORDS
 from weights_import.sources.tokenizer_json import of_parts
 from weights_import.sources.tokenizers import read_limited
-from weights_import.sources.vocabulary import CONTROL, padded, pieces_of, with_added
+from weights_import.sources.vocabulary import CONTROL, NO_PIECE, padded, pieces_of, with_added
 
 SENTENCEPIECE = "tokenizer.model"
 TOKENIZER = "tokenizer.json"
@@ -32,8 +32,6 @@ WANTED = f"{SENTENCEPIECE}, {TOKENIZER}, {WORDS}, or {VOCABULARY} with {MERGES}"
 FILES = SENTENCEPIECE, VOCABULARY, MERGES, WORDS, *added_tokens.FILES
 FIRST = b"\n"
 """The first byte of a SentencePiece model.  Some models have another file of this name."""
-NO_PIECE = -1
-"""What SentencePiece tells of a special piece that a model lacks."""
 
 
 @dataclass(frozen=True)

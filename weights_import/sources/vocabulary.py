@@ -36,6 +36,9 @@ BYTE_FALLBACK, UNK_PIECE, BOS_PIECE, EOS_PIECE = 35, 45, 46, 47
 DUMMY_PREFIX, EXTRA_SPACES, MARKED_SPACES = 3, 4, 5
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
+NO_PIECE = -1
+"""What SentencePiece tells of a special piece that a model lacks."""
+
 MOST_MORE = 1 << 16
 """The ids that added tokens may leave out, besides as many as there are pieces."""
 FLOAT = struct.Struct("<f")
