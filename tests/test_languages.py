@@ -26,19 +26,12 @@ from int8ref.text.decimals import natural_log
 from int8ref.translation.recording import record
 from int8ref.translator import Translator
 from tests.helpers.engines import paths, requests
-from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.many_languages import BOTH, EOS, TINY, TOKENS, speaking
+from tests.helpers.models import SENTENCES
 
 Backend = Any
 BACKENDS: list[Backend] = ["reference", "compiled"]
-TINY = build_tiny_model(2)
-EOS = TINY.program.eos
 BASE = SourceFrame(after=(EOS,))
-TOKENS = {"eng_Latn": 5, "por_Latn": 6, "zho_Hans": 7, "zho_Hant": 8}
-BOTH = Languages(
-    sources={code: SourceFrame((token,), (EOS,)) for code, token in TOKENS.items()},
-    targets={code: TargetLanguage(target=(token,)) for code, token in TOKENS.items()},
-)
-"""As in NLLB: a token before a source, and a token before a translation."""
 BEHIND = Languages(
     sources={code: SourceFrame((), (EOS, token)) for code, token in TOKENS.items()},
     targets={code: TargetLanguage(target=(token, 9)) for code, token in TOKENS.items()},
@@ -55,13 +48,6 @@ AROUND = {
 }
 
 
-def speaking(languages: Languages) -> Model:
-    program = replace(TINY.program, languages=languages)
-    model = Model("many", ("en", "pt"), program, TINY.tensors, TINY.source, TINY.target, {})
-    validate(program, model.tensors)
-    return model
-
-
 def tokens(model: Model, text: str) -> list[int]:
     return list(Translator(model, "reference")._worker._source.encode(text))
 
@@ -70,6 +56,7 @@ def test_a_program_is_read_back_and_lacks_the_field_without_languages() -> None:
     assert b"languages" not in encode(TINY.program)
     for languages in (BOTH, BEHIND, SPOKEN):
         program = speaking(languages).program
+        validate(program, TINY.tensors)
         assert decode(encode(program)) == program
 
 
