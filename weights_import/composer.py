@@ -195,8 +195,8 @@ class Composer:
         over: Over,
     ) -> str:
         query, key, value = operands
-        for name in scores.tensors:
-            self.tensor(name, heads.count)
+        for name, shape in scores.shapes(heads.count).items():
+            self.tensor(name, *shape)
         attention = Attention(
             out=f"{at}.context", query=query, key=key, value=value, heads=heads, over=over,
             scores=scores,

@@ -28,6 +28,7 @@ class Generation:
     max_positions      the number of positions that the model knows; 0 without a limit
     source_frame       the tokens around a source; None for `eos` after it
     target_prefix      the tokens with which every target began in training
+    more_eos           more tokens that end a target
     languages          the languages of a model of many, with their tokens; None for one pair
 
     Raises CheckpointError that lists all inconsistent fields.
@@ -44,6 +45,7 @@ class Generation:
     source_frame: SourceFrame | None = None
     source_special: tuple[int, int] | None = None
     target_prefix: tuple[int, ...] = ()
+    more_eos: tuple[int, ...] = ()
     languages: Languages | None = None
 
     def __post_init__(self) -> None:
@@ -82,6 +84,11 @@ class Generation:
         targets = languages.targets if languages.target is UNSET else [languages.target]
         return [languages.into(target, self.frame) for target in targets]
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """All tokens that end a target."""
+        return (self.eos, *self.more_eos)
+
     def _problems(self) -> Iterator[str]:
         values = asdict(self)
         if self.target_vocabulary < 1:
@@ -100,6 +107,8 @@ class Generation:
             yield f"source tokens {around} are outside a vocabulary of {self.source_vocabulary}"
         if not all(0 <= token < self.target_vocabulary for token in self.target_prefix):
             yield f"target_prefix={self.target_prefix} is outside the vocabulary"
+        if not all(0 <= token < self.target_vocabulary for token in self.more_eos):
+            yield f"more_eos={self.more_eos} is outside the vocabulary"
         if self.languages is not None:
             sizes = (self.source_vocabulary,)
             yield from self.languages.problems(self.target_vocabulary, sizes, self.eos)
@@ -115,7 +124,7 @@ class FloatModel:
     tensors     the tensors that they read, by canonical names
     generation  how it reads sources and writes targets
     grids       name of a tensor -> step, for tensors that are exactly int8 * step
-    tokenizers  "source" and "target" -> the bytes of a SentencePiece model
+    tokenizers  "source" and "target" -> the bytes of a tokenizer, see `Tokenizer.of`
     provenance  file, sha256, format, and licence if it is known
     languages   codes of source and target language, if the checkpoint tells them
     frames      the possible frames of a source, by the names that a user asks for; empty if the

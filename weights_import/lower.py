@@ -25,6 +25,7 @@ from weights_import.lowering.scale_propagation import largest_shift, told_where
 from weights_import.lowering.scaled import Scaled
 from weights_import.progress import Tell, silent
 from weights_import.run import Batch, Memory, Run, Weights
+from weights_import.tied_channels import proportions
 
 LOG2_E = 1.4426950408889634
 
@@ -75,6 +76,7 @@ def _floats(model: FloatModel, options: LoweringOptions) -> Floats:
         encoder=frozenset(operation.out for operation in program.encoder),
         logits=program.logits,
         positions=min(options.positions, most or options.positions),
+        tied={} if options.scales == "tensor" else proportions(program, model.tensors, model.grids),
     )
 
 
@@ -134,6 +136,7 @@ def _program(model: FloatModel, emitter: Emitter) -> Program:
         alpha=round(100 * generation.alpha),
         source_frame=msgspec.UNSET if frame is None else frame,
         target_prefix=generation.target_prefix or msgspec.UNSET,
+        more_eos=generation.more_eos or msgspec.UNSET,
         languages=generation.languages or msgspec.UNSET,
     )
 

@@ -95,9 +95,9 @@ def seen(row, given):
 def attend(weigh, operands, given):
     """Twin of `reference.attention.attend`; `given` is a `Shared`.
 
-    weigh(scores, h, operands) turns the scores of head h into weights, in place, and returns their
-    sum (`attention_scores`).  This sum is at least 2^13, and context_shift at least 20, because
-    `scale_sums` needs a shift of at least 33.
+    weigh(scores, h, place, operands) turns the scores of head h into weights, in place, and returns
+    their sum (`attention_scores`).  `place` is the place of the row among its keys.  The sum is at
+    least 2^13, and context_shift at least 20, because `scale_sums` needs a shift of at least 33.
     """
     heads, head_width, group = given.heads, given.head_width, given.group
     key_pitch, value_pitch = given.key_pitch, given.value_pitch
@@ -109,6 +109,7 @@ def attend(weigh, operands, given):
         if r + 1 < given.rows:
             following, more = seen(r + 1, given)
         fetched = more if following != first else 0
+        place = r - first if given.sentence != 0 else count - 1
         weights = array(given.workspace, (np.int64(count),), np.int32)
         at = address(weights, np.int32)
         queries, keys = given.query + r * given.query_pitch, given.key + first * key_pitch
@@ -119,7 +120,7 @@ def attend(weigh, operands, given):
             fetch_rows(given.key + following * key_pitch + g, key_pitch, fetched)
             fetch_rows(given.value + following * value_pitch + g, value_pitch, fetched)
             dot_products(queries + c, keys + g, key_pitch, count, head_width, at)
-            inverse, bits = reciprocal(weigh(weights, h, operands))
+            inverse, bits = reciprocal(weigh(weights, h, place, operands))
             weighted_sum(at, values + g, value_pitch, count, head_width, sums)
             factor = (inverse * np.int64(given.context_multiplier[h])) >> MULTIPLIER_BITS
             shift = bits + np.int64(given.context_shift[h]) - MULTIPLIER_BITS

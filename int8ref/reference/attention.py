@@ -24,10 +24,12 @@ HEADS = size("heads")
 Int8 = npt.NDArray[np.int8]
 Data = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
-Weigh = Callable[[Int64, Int64, int], Int64]
-"""(queries [rows, head_width], keys [keys, head_width], index of a head) -> weights [rows, keys].
+Weigh = Callable[[Int64, Int64, int, Int64], Int64]
+"""(queries [rows, head_width], keys [keys, head_width], index of a head, places [rows]) -> weights
+[rows, keys].
 
-The weights lie in [0, 2^14], and the largest weight of a row is at least 2^13.
+The place of a row is the number of keys before its own key, if it sees its own key.  The weights
+lie in [0, 2^14], and the largest weight of a row is at least 2^13.
 """
 
 
@@ -162,14 +164,14 @@ def attend(
     q = query[:, query_column : query_column + width].astype(np.int64)
     k = key[..., key_column : key_column + width // shared].astype(np.int64)
     v = value[..., value_column : value_column + width // shared].astype(np.int64)
-    for rows, keys in _seen(len(query), sentence, key_offsets):
+    for rows, keys, places in _seen(query, key, sentence, key_offsets):
         if not 0 < len(k[keys]) <= MAX_KEYS:
             raise OverflowError(f"a row sees {len(k[keys])} keys, not 1 to {MAX_KEYS}")
         for h in range(heads):
             columns, seen = (
                 slice(head * head_width, (head + 1) * head_width) for head in (h, h // shared)
             )
-            weight = weigh(q[rows, columns], k[keys][:, seen], h)
+            weight = weigh(q[rows, columns], k[keys][:, seen], h, places)
             inverse, bits = reciprocal(weight.sum(axis=1, keepdims=True))
             multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
             shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
@@ -179,15 +181,19 @@ def attend(
 
 
 def _seen(
-    rows: int, sentence: npt.NDArray[np.int32] | None, key_offsets: npt.NDArray[np.int32] | None
-) -> Iterator[tuple[slice | npt.NDArray[np.intp], slice | int]]:
-    """(rows, keys that these rows see)."""
+    query: Int8,
+    key: Int8,
+    sentence: npt.NDArray[np.int32] | None,
+    key_offsets: npt.NDArray[np.int32] | None,
+) -> Iterator[tuple[slice | npt.NDArray[np.intp], slice | int, Int64]]:
+    """(rows, keys that these rows see, places of the rows; see `Weigh`)."""
     if sentence is None or key_offsets is None:
-        for r in range(rows):
-            yield slice(r, r + 1), r
+        for r in range(len(query)):
+            yield slice(r, r + 1), r, np.array([key.shape[1] - 1])
     else:
         for b in np.unique(sentence):
-            yield np.flatnonzero(sentence == b), slice(key_offsets[b], key_offsets[b + 1])
+            rows = np.flatnonzero(sentence == b)
+            yield rows, slice(key_offsets[b], key_offsets[b + 1]), rows - np.int64(key_offsets[b])
 
 
 assert MAX_KEYS * 2**WEIGHT_BITS * 127 <= INT32_MAX

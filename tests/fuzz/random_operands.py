@@ -297,6 +297,11 @@ class RandomOperands:
         limit = self.number(1, min(max(room, 1), 2**20))
         fields["score_limit"] = self.tensor("int32", shape, 1, limit)
         fields["score_multiplier"] = self.tensor("int32", shape, 1, max(room // limit, 1))
+        if not fields.get("sentence", "").startswith("target") and self.chance(0.3):
+            fields["before"], fields["after"] = self.number(0, 9), self.number(0, 9)
+            distances = fields["before"] + 1 + fields["after"]
+            most = INT32_MAX // 2 - 2**14 * fields["head_width"]
+            fields["addend"] = self.tensor("int32", (*shape, distances), -most, most)
         return {**fields, "score_shift": shift}
 
     def attention_polynomial(self) -> dict[str, Any]:

@@ -124,6 +124,28 @@ def seen(case: Case, row: int) -> tuple[Array, Array]:
     )
 
 
+def place(case: Case, row: int) -> int:
+    """Return the number of keys before the own key of a row."""
+    op: Attention = case.instruction  # type: ignore[assignment]
+    if op.sentence is None:
+        return int(case.values[op.key].shape[1]) - 1
+    return row - int(case.values["source.offsets"][case.values[op.sentence][row]])
+
+
+def added(case: Case, row: int, h: int, keys: int) -> list[int]:
+    """Return the addend of each score of a row, one distance after another."""
+    op: Any = case.instruction
+    name = getattr(op, "addend", None)
+    if not isinstance(name, str):
+        return [0] * keys
+    table, found = case.tensors[name][h].tolist(), []
+    for key in range(keys):
+        distance = key - place(case, row)
+        nearest = -op.before if distance < -op.before else min(distance, op.after)
+        found.append(table[nearest + op.before])
+    return found
+
+
 def float_attention(
     case: Case, weights: Weights, moved: Callable[[Case, Array, Array, int], float]
 ) -> tuple[Array, Array]:
@@ -145,6 +167,7 @@ def float_attention(
         for h in range(op.heads):
             columns = slice(h * op.head_width, (h + 1) * op.head_width)
             score, v = keys[:, columns] @ query[row, columns], values[:, columns]
+            score = score + added(case, row, h, len(keys))
             weight = weights(case, score, h)
             weight = weight / weight.max()
             off = moved(case, score, weight, h)

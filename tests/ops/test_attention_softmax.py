@@ -6,13 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.attention_softmax import AttentionSoftmax
-from tests.ops.attention_cases import DOMAINS, float_attention, operands, self_attention
-from tests.ops.cases import Array, Case, integers, run_reference
+from int8ref.spec.arithmetic import EXP2_ONE, INT32_MAX, exp2_negative, rounding_shift_right
+from int8ref.spec.scope import ProgramError
+from tests.ops.attention_cases import (
+    DOMAINS,
+    added,
+    float_attention,
+    operands,
+    place,
+    seen,
+    self_attention,
+)
+from tests.ops.cases import Array, Case, integers, run_reference, run_step
 
 
 @st.composite
@@ -24,7 +34,13 @@ def cases(draw: st.DrawFn, kind: str | None = None) -> Case:
     if draw(st.booleans()):
         multiplier = np.minimum(multiplier, 2**shift).astype(np.int32)
     more = {"score_multiplier": multiplier, "score_limit": (room // multiplier).astype(np.int32)}
-    op = AttentionSoftmax(**fields, **{name: name for name in more}, score_shift=shift)
+    reach: dict[str, int] = {}
+    if fields.get("sentence") != "target.sentence" and draw(st.booleans()):
+        reach = {"before": draw(st.integers(0, 8)), "after": draw(st.integers(0, 8))}
+        most = draw(st.sampled_from([20, 1000, INT32_MAX // 2 - 2**14 * fields["head_width"]]))
+        shape = (heads, reach["before"] + 1 + reach["after"])
+        more["addend"] = draw(integers("int32", shape, -most, most))
+    op = AttentionSoftmax(**fields, **{name: name for name in more}, **reach, score_shift=shift)
     return Case(op, values, tensors | more, DOMAINS)
 
 
@@ -118,6 +134,7 @@ def test_other_sentences_and_histories_change_nothing(case: Case) -> None:
 def test_a_history_is_a_sentence_of_its_own(case: Case) -> None:
     """The same keys, stored as a source with one sentence for each row."""
     op: AttentionSoftmax = case.instruction  # type: ignore[assignment]
+    assume(not isinstance(op.addend, str))
     history = case.values["history"]
     rows, steps, width = history.shape
     source = AttentionSoftmax(
@@ -133,3 +150,123 @@ def test_a_history_is_a_sentence_of_its_own(case: Case) -> None:
     }
     found = run_reference(Case(source, values, case.tensors, case.domains))["out"]
     np.testing.assert_array_equal(found, run_reference(case)["out"])
+
+
+@given(cases())
+def test_the_weights_are_those_of_the_formula(case: Case) -> None:
+    """Every result, by Python integers, one key after another."""
+    op: AttentionSoftmax = case.instruction  # type: ignore[assignment]
+    found = run_reference(case)["out"]
+    queries = case.values[op.query][:, op.query_column :].tolist()
+    for row, query in enumerate(queries):
+        keys, values = seen(case, row)
+        for h in range(op.heads):
+            first = h * op.head_width
+            columns = range(first, first + op.head_width)
+            more = added(case, row, h, len(keys))
+            scores = [
+                sum(query[c] * int(key[c]) for c in columns) + a
+                for key, a in zip(keys, more, strict=True)
+            ]
+            limit, factor = (
+                int(case.tensors[name][h]) for name in ("score_limit", "score_multiplier")
+            )
+            far = np.array([min(max(scores) - score, limit) * factor for score in scores])
+            weights = exp2_negative(rounding_shift_right(far, op.score_shift)).tolist()
+            assert max(weights) == EXP2_ONE
+            total = sum(weights)
+            bits = total.bit_length() + 29
+            m = (2**bits // total * int(case.tensors["context_multiplier"][h])) >> 30
+            shift = bits + int(case.tensors["context_shift"][h]) - 30
+            for c in columns:
+                mean = sum(w * int(v) for w, v in zip(weights, values[:, c], strict=True)) * m
+                wanted = (mean + 2 ** (shift - 1)) >> shift
+                assert found[row, c] == min(max(wanted, -op.limit), op.limit)
+
+
+@given(cases("self"))
+def test_a_row_of_a_history_is_the_last_row_of_a_sentence(case: Case) -> None:
+    """Addends are by distance, thus the last row of a sentence and a history have the same ones."""
+    op: AttentionSoftmax = case.instruction  # type: ignore[assignment]
+    whole = run_reference(case)["out"]
+    offsets, qkv = case.values["source.offsets"], case.values["qkv"]
+    fields = {name: content for name, _, content in op.operands() if content is not None}
+    fields |= {"query": "query", "key": "history", "value": "history"}
+    history = AttentionSoftmax(**{k: fields[k] for k in fields if k not in FRAME})
+    for b in range(len(offsets) - 1):
+        last = offsets[b + 1] - 1
+        values = {"query": qkv[last : last + 1], "history": qkv[None, offsets[b] : offsets[b + 1]]}
+        assert place(case, last) == values["history"].shape[1] - 1
+        found = run_reference(Case(history, values, case.tensors, DOMAINS))["out"]
+        np.testing.assert_array_equal(found[0], whole[last])
+
+
+FRAME = ("sentence", "key_offsets")
+
+
+def with_addend(qkv: Array, addend: list[list[int]], before: int, after: int) -> Case:
+    case = attention_of(qkv)
+    fields = {n: x for n, _, x in case.instruction.operands() if x is not None}
+    op = AttentionSoftmax(**fields | {"addend": "addend", "before": before, "after": after})
+    tensors = case.tensors | {"addend": np.array(addend, np.int32)}
+    return Case(op, case.values, tensors, DOMAINS)
+
+
+def test_a_window_hides_what_lies_outside() -> None:
+    """Addends that fall by 2^30 leave the keys of a window alone: here, one key on each side."""
+    random = np.random.default_rng(0)
+    qkv = random.integers(-127, 128, (40, 24)).astype(np.int8)
+    case = with_addend(qkv, [[-(2**30), 0, 0, 0, -(2**30)]], 2, 2)
+    found = run_reference(case)["out"]
+    for row in range(1, 39):
+        window = attention_of(qkv[row - 1 : row + 2])
+        np.testing.assert_array_equal(found[row], run_reference(window)["out"][1])
+    np.testing.assert_array_equal(run_step(case)["out"], found)
+
+
+@pytest.mark.parametrize("before", [0, 3, 1023])
+@pytest.mark.parametrize("after", [0, 5, 1023])
+def test_the_longest_sentence(before: int, after: int) -> None:
+    random = np.random.default_rng(before + after)
+    qkv = random.integers(-127, 128, (MAX_KEYS, 24)).astype(np.int8)
+    table = random.integers(-50000, 50000, (1, before + 1 + after)).tolist()
+    case = with_addend(qkv, table, before, after)
+    np.testing.assert_array_equal(run_step(case)["out"], run_reference(case)["out"])
+
+
+def test_the_largest_addends_of_the_largest_scores() -> None:
+    """The largest difference of two scores is 2^31 - 1."""
+    low, high = -(2**30) + 2**14 * 4, 2**30 - 2**14 * 4 - 1
+    qkv = np.full((3, 12), -128, np.int8)
+    qkv[1:, 4:8] = 127
+    for addend in ([low, high], [high, low]):
+        case = with_addend(qkv, [addend], 1, 0)
+        np.testing.assert_array_equal(run_step(case)["out"], run_reference(case)["out"])
+    with pytest.raises(ProgramError, match="scores may reach 2147483648, over 32 bits"):
+        with_addend(qkv, [[low, high + 1]], 1, 0).types()
+    with pytest.raises(ProgramError, match="over 32 bits"):
+        with_addend(qkv, [[-(2**31), -(2**31)]], 1, 0).types()
+
+
+def test_refuses_addends_without_a_place_or_a_reach() -> None:
+    case = with_addend(np.ones((2, 3), np.int8), [[1, 2]], 1, 0)
+    fields = {n: x for n, _, x in case.instruction.operands() if x is not None}
+    for name in ("addend", "before", "after"):
+        op = AttentionSoftmax(**{k: x for k, x in fields.items() if k != name})
+        with pytest.raises(ProgramError, match=r"need each other|wanted"):
+            Case(op, case.values, case.tensors, DOMAINS).types()
+    op = AttentionSoftmax(**fields | {"after": 1})
+    with pytest.raises(ProgramError, match=r"wanted \[1, 3\]"):
+        Case(op, case.values, case.tensors, DOMAINS).types()
+    target = {"target.sentence": np.zeros(2, np.int32), "query": np.ones((2, 3), np.int8)}
+    op = AttentionSoftmax(**fields | {"sentence": "target.sentence", "query": "query"})
+    with pytest.raises(ProgramError, match="rows of the target have no place in a source"):
+        Case(op, case.values | target, case.tensors, DOMAINS).types()
+
+
+def test_an_absent_addend_adds_nothing() -> None:
+    qkv = np.random.default_rng(3).integers(-127, 128, (9, 24)).astype(np.int8)
+    plain = run_reference(attention_of(qkv))["out"]
+    same = with_addend(qkv, [[7] * 4], 2, 1)
+    np.testing.assert_array_equal(run_reference(same)["out"], plain)
+    np.testing.assert_array_equal(run_step(same)["out"], plain)

@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from weights_import.composer import Normed
 from weights_import.float_model import FloatModel
+from weights_import.operations.addend import Addend
 from weights_import.operations.heads import Heads
 from weights_import.operations.norm import NormKind
 from weights_import.sources import decoder_only, encoder_decoder
@@ -41,13 +42,24 @@ TRANSFORMERS: dict[str, dict[str, Any]] = {
     "integer, degree 4": {"pre_norm": True, "degree": 4},
     "decoder, degree 1": ALONE | {"degree": 1},
     "decoder, tanh": ALONE | TABLES | {"activation": "gelu_tanh"},
+    "relative": {
+        "pre_norm": True,
+        "gated": True,
+        "head_size": 5,
+        "activation": "gelu_tanh",
+        "addends": {
+            f"{stack}.{i}.self": Addend(f"{stack}.{i}.self.addend", 4, after)
+            for stack, after in (("encoder", 3), ("decoder", 0))
+            for i in range(2)
+        },
+    },
 }
 LLAMAS: dict[str, dict[str, Any]] = {
     "llama": {"key_heads": 1, "rotary": (1.0, 0.1)},
     "llama, biases, relu": {"activation": "relu", "rotary": (1.0,)},
 }
 KINDS = (*TRANSFORMERS, *LLAMAS)
-NORMS: dict[str, NormKind] = {"pre-norm": "l1", "integer": "l1"}
+NORMS: dict[str, NormKind] = {"pre-norm": "l1", "integer": "l1", "relative": "rms"}
 NEVER = -9
 """Of the bias of the token that ends a text, so that texts do not end at once."""
 

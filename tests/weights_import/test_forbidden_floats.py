@@ -30,6 +30,7 @@ LEGITIMATE: dict[tuple[str, str, str], str] = {
     ("lowering/integer_weights.py", "Rows.ends", "numpy.cumsum"): INTEGERS,
     ("operations/emit_attention.py", "AttentionEmitter._operands", "numpy.cumsum"): INTEGERS,
     ("run.py", "Batch.of", "numpy.cumsum"): INTEGERS,
+    ("sources/relative_buckets.py", "Buckets.listed", "**"): INTEGERS,
     ("calibration_text.py", "shortage", "sum()"): COUNTS,
     ("sources/llama2c.py", "Header.size", "sum()"): COUNTS,
     ("sources/marian_npz.py", "_check", "sum()"): COUNTS,

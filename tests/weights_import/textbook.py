@@ -7,12 +7,13 @@ of the float program.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.composer import Normed
+from weights_import.operations.addend import Addend
 from weights_import.operations.heads import Heads
 from weights_import.sources import decoder_only, encoder_decoder
 from weights_import.tensors import Tensors
@@ -46,6 +47,7 @@ class Textbook:
         self._tensors = tensors
         self._norm = norm
         self.values: dict[str, Rows] = {}
+        self.addends: Mapping[str, Addend] = {}
 
     def tensor(self, name: str) -> Rows:
         return self._tensors[name].astype(np.float64)
@@ -97,9 +99,17 @@ class Textbook:
             theirs = slice(shared, shared + heads.size)
             for i, count in enumerate(seen):
                 scores = key[:count, theirs] @ query[i, own] / math.sqrt(heads.size)
+                scores = scores + [self._addend(at, h, j - i) for j in range(count)]
                 weights = self._weights(at, h, scores, degree)
                 context[i, own] = weights @ value[:count, theirs] / weights.sum()
         return self.linear(f"{at}.output", self.note(f"{at}.context", context))
+
+    def _addend(self, at: str, head: int, distance: int) -> float:
+        if at not in self.addends:
+            return 0.0
+        own = self.addends[at]
+        nearest = min(max(distance, -own.before), own.after)
+        return float(self.tensor(own.table)[head, own.before + nearest])
 
     def _weights(self, at: str, head: int, scores: Rows, degree: int) -> Rows:
         if not degree:
@@ -150,7 +160,8 @@ class EncoderDecoder(Textbook):
     def __init__(self, tensors: Tensors, norm: Normed, shape: encoder_decoder.Shape) -> None:
         super().__init__(tensors, norm)
         self.shape = shape
-        self.heads = Heads(shape.heads, shape.d_model // shape.heads, shape.heads)
+        size = shape.head_size or shape.d_model // shape.heads
+        self.heads, self.addends = Heads(shape.heads, size, shape.heads), shape.addends
 
     def logits(self, source: Sequence[int], previous: Sequence[int]) -> Rows:
         memory: Memory = []
@@ -194,7 +205,8 @@ class EncoderDecoder(Textbook):
 
     def hidden(self, at: str, x: Rows) -> Rows:
         y = self.before(at, x)
-        return self.after(at, x, self.feed_forward(at, y, self.shape.activation))
+        hidden = self.gated_feed_forward if self.shape.gated else self.feed_forward
+        return self.after(at, x, hidden(at, y, self.shape.activation))
 
     def before(self, at: str, x: Rows) -> Rows:
         return self.norm(f"{at}.norm", x) if self.shape.pre_norm else x
@@ -212,7 +224,9 @@ class EncoderDecoder(Textbook):
         x = self.note(name, x + self.positions(side, len(ids)))
         return self.norm(f"{name}_norm", x) if self.shape.embedding_norm else x
 
-    def positions(self, side: str, count: int) -> Rows:
+    def positions(self, side: str, count: int) -> Rows | float:
+        if self.shape.addends:
+            return 0.0
         if self.shape.max_positions:
             own = side == "target" and self.shape.target_positions
             return self.tensor("target_positions" if own else "positions")[:count]

@@ -37,6 +37,15 @@ FALCON: Config = NAMED | {
     "layer_norm_epsilon": 1e-5, "multi_query": True, "new_decoder_architecture": False,
     "parallel_attn": True, "rope_theta": 500.0, "tie_word_embeddings": True,
 }  # fmt: skip
+BLOOM: Config = COMMON | {
+    "model_type": "bloom", "hidden_size": WIDTH, "layer_norm_epsilon": 1e-5, "n_head": HEADS,
+    "n_layer": LAYERS, "seq_length": POSITIONS, "tie_word_embeddings": True,
+}  # fmt: skip
+MPT: Config = COMMON | {
+    "model_type": "mpt", "attn_config": {"alibi": True}, "d_model": WIDTH,
+    "layer_norm_epsilon": 1e-5, "max_seq_len": POSITIONS, "n_heads": HEADS, "n_layers": LAYERS,
+    "tie_word_embeddings": True,
+}  # fmt: skip
 FACTORS = {"short_factor": [1.0, 1.25, 1.75], "long_factor": [1.0, 3.0, 9.0]}
 CASES: dict[str, Config] = {
     "llama, linear": LLAMA | {
@@ -135,6 +144,13 @@ CASES: dict[str, Config] = {
     "opt, plain": NAMED | {
         "model_type": "opt", "activation_function": "gelu", "enable_bias": False, "ffn_dim": FFN,
         "layer_norm_elementwise_affine": False, "tie_word_embeddings": True,
+    },
+    "falcon, linear biases": FALCON | {"alibi": True, "multi_query": False, "bias": True},
+    "bloom": BLOOM,
+    "bloom, six heads": BLOOM | {"n_head": 6, "tie_word_embeddings": False},
+    "mpt": MPT,
+    "mpt, six heads": MPT | {
+        "n_heads": 6, "attn_config": {"alibi": True, "alibi_bias_max": 8, "softmax_scale": 0.3},
     },
 }  # fmt: skip
 
@@ -236,6 +252,26 @@ def opt_layer(c: Config) -> Shapes:
     return found | (norms("self_attn_layer_norm", "final_layer_norm") if has else {})
 
 
+def bloom_layer(c: Config) -> Shapes:
+    return {
+        **linear("self_attention.query_key_value", 3 * WIDTH, WIDTH, True),
+        **linear("self_attention.dense", WIDTH, WIDTH, True),
+        **linear("mlp.dense_h_to_4h", 4 * WIDTH, WIDTH, True),
+        **linear("mlp.dense_4h_to_h", WIDTH, 4 * WIDTH, True),
+        **norms("input_layernorm", "post_attention_layernorm"),
+    }
+
+
+def mpt_layer(c: Config) -> Shapes:
+    return {
+        **linear("attn.Wqkv", 3 * WIDTH, WIDTH, False),
+        **linear("attn.out_proj", WIDTH, WIDTH, False),
+        **linear("ffn.up_proj", 4 * WIDTH, WIDTH, False),
+        **linear("ffn.down_proj", WIDTH, 4 * WIDTH, False),
+        **norms("norm_1", "norm_2", bias=False),
+    }
+
+
 Layer = Callable[[Config], Shapes]
 FORMS: dict[str, tuple[str, str, str, Layer, str]] = {
     "phi": ("model.", "embed_tokens", "layers", code_layer, "final_layernorm"),
@@ -245,6 +281,8 @@ FORMS: dict[str, tuple[str, str, str, Layer, str]] = {
     "gpt_neo": ("transformer.", "wte", "h", neo_layer, "ln_f"),
     "falcon": ("transformer.", "word_embeddings", "h", falcon_layer, "ln_f"),
     "opt": ("model.decoder.", "embed_tokens", "layers", opt_layer, "final_layer_norm"),
+    "bloom": ("transformer.", "word_embeddings", "h", bloom_layer, "ln_f"),
+    "mpt": ("transformer.", "wte", "blocks", mpt_layer, "norm_f"),
 }
 """For each kind that is not Llama's: body, table, layers, layer, last norm."""
 LIKE_LLAMA = ("model.", "embed_tokens", "layers", llama_layer, "norm")
@@ -259,11 +297,13 @@ def shapes(c: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     if kind in TABLES:
         name, rows = TABLES[kind]
         yield f"{body}{name}.weight", (rows, WIDTH)
+    if kind == "bloom":
+        yield from norms(f"{body}word_embeddings_layernorm").items()
     for i in range(LAYERS):
         for name, shape in layer(c).items():
             yield f"{body}{layers}.{i}.{name}", shape
     if kind != "olmo" and c.get("layer_norm_elementwise_affine", True):
-        for name, shape in norms(last, bias=kind in (*FORMS, "stablelm")).items():
+        for name, shape in norms(last, bias=kind in (*FORMS, "stablelm") and kind != "mpt").items():
             yield body + name, shape
     if not c["tie_word_embeddings"]:
         head = "embed_out" if kind == "gpt_neox" else "lm_head"

@@ -34,4 +34,4 @@ class Attended(Operation):
 
     @property
     def weights(self) -> tuple[str, ...]:
-        return self.scores.tensors
+        return tuple(self.scores.shapes(self.heads.count))

@@ -38,10 +38,12 @@ class Attention(Attended):
         shape = self.heads.count, self.heads.group, self.heads.size
         factor = np.float32(1 / np.sqrt(self.heads.size))
         constants = self.scores.constants(run.tensors, self.heads.count)
+        added = self.scores.addends(run.tensors, self.heads.count)
         query = np.ascontiguousarray(query)
         chunks = [spans[i : i + CHUNK] for i in range(0, len(spans), CHUNK)]
         in_threads(
-            lambda chunk: attend(query, keys, values, chunk, shape, factor, constants, out), chunks
+            lambda chunk: attend(query, keys, values, chunk, shape, factor, constants, *added, out),
+            chunks,
         )
         return out
 

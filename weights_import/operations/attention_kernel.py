@@ -1,6 +1,7 @@
 """Attention of one head after another, in float32.
 
-    score[j]    = ((q[0] * k[j, 0]) + q[1] * k[j, 1]) + ..., times the scale of the scores
+    score[j]    = ((q[0] * k[j, 0]) + q[1] * k[j, 1]) + ..., times the scale of the scores,
+                  plus the addend of the distance, if there is one
     weight[j]   = a softmax in float64, or a polynomial in float32 over its sum
     context[c]  = ((0 + weight[0] * v[0, c]) + weight[1] * v[1, c]) + ...
 
@@ -16,7 +17,7 @@ from weights_import.arithmetic.kernel import kernel
 
 
 @kernel
-def attend(query, keys, values, spans, shape, factor, polynomial, out):
+def attend(query, keys, values, spans, shape, factor, polynomial, addends, before, out):
     """The context [rows, heads * size] of every row of some sentences.
 
     query       [rows, heads * size]
@@ -28,6 +29,8 @@ def attend(query, keys, values, spans, shape, factor, polynomial, out):
     shape       heads, group (heads of queries that share one of keys), size
     factor      what products of queries and keys are multiplied by
     polynomial  [3, heads]: bias, |delta| and degree; a degree of 0 is a softmax
+    addends     [heads, distances]: see `addend.Addend`; [heads, 0] for none
+    before      the column of `addends` for the row's own key
     """
     heads, group, size = shape
     longest = spans[:, 3].max()
@@ -49,6 +52,9 @@ def attend(query, keys, values, spans, shape, factor, polynomial, out):
                         scores[j] += q * line[j]
                 for j in range(count):
                     scores[j] *= factor
+                if addends.shape[1] > 0:
+                    place = count - 1 if more > 0 else i - first
+                    _add(scores, addends[h], before - place)
                 if polynomial[2, h] == 0:
                     _softmax(scores, powers)
                 else:
@@ -60,6 +66,14 @@ def attend(query, keys, values, spans, shape, factor, polynomial, out):
                     row = values[value + j, key_column : key_column + size]
                     for c in range(size):
                         context[c] += w * row[c]
+
+
+@kernel
+def _add(scores, addends, first):
+    """Add to score j the addend first + j, or the nearest one, in place."""
+    last = len(addends) - 1
+    for j in range(len(scores)):
+        scores[j] += addends[min(max(first + j, 0), last)]
 
 
 @kernel

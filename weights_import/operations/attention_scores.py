@@ -15,6 +15,7 @@ from weights_import.arithmetic.functions import log2, power
 from weights_import.lowering.emitter import Emitter
 from weights_import.lowering.least_scales import SMALLEST
 from weights_import.lowering.scale_propagation import dyadic, fixed_point
+from weights_import.operations.addend import Addend
 from weights_import.tensors import Float32, Float64
 
 SCORE_SHIFT = 16
@@ -29,11 +30,21 @@ LEAST_UNIT = 2.0**-28
 
 @dataclass(frozen=True)
 class Softmax:
-    """exp(score - max) over the sum (Vaswani et al. 2017, Eq. 1)."""
+    """exp(score - max) over the sum (Vaswani et al. 2017, Eq. 1); scores may have an addend."""
 
+    addend: Addend | None = None
     instruction: type[Instruction] = AttentionSoftmax
-    tensors: tuple[str, ...] = ()
     ignores_constants: bool = True
+
+    def shapes(self, heads: int) -> dict[str, tuple[int, ...]]:
+        """The names and the shapes of its tensors."""
+        return {self.addend.table: (heads, self.addend.distances)} if self.addend else {}
+
+    def addends(self, tensors: Mapping[str, Float32], heads: int) -> tuple[Float32, int]:
+        """The table of addends and its `before`, as `attend` takes them."""
+        if self.addend is None:
+            return no_addends(heads)
+        return tensors[self.addend.table], self.addend.before
 
     def constants(self, tensors: Mapping[str, Float32], heads: int) -> Float32:
         """Bias, |delta| and degree of each head, as `attend` takes them."""
@@ -41,7 +52,9 @@ class Softmax:
 
     def least_score(self, tensors: Mapping[str, Float32], size: int) -> float:
         """The least product of the scales of queries and keys."""
-        return SMALLEST
+        if self.addend is None:
+            return SMALLEST
+        return max(self.addend.least_score(tensors) * float(np.sqrt(size)), SMALLEST)
 
     def operands(self, emitter: Emitter, name: str, score: Float64, size: int) -> dict[str, Any]:
         """The operands of the softmax, for the scale of query . key of each head.
@@ -53,7 +66,8 @@ class Softmax:
         unit = np.minimum(score / temperature * 2**10, SCORE_RANGE)
         multiplier = np.maximum(fixed_point(unit, SCORE_SHIFT), 1)
         limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
-        return {
+        added = self.addend.operands(emitter, name, score / np.sqrt(size)) if self.addend else {}
+        return added | {
             "score_multiplier": emitter.tensor(f"{name}.score_multiplier", multiplier),
             "score_limit": emitter.tensor(f"{name}.score_limit", limit.astype(np.int32)),
             "score_shift": SCORE_SHIFT,
@@ -73,9 +87,13 @@ class Polynomial:
     instruction: type[Instruction] = AttentionPolynomial
     ignores_constants: bool = False
 
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        return self.bias, self.delta
+    def shapes(self, heads: int) -> dict[str, tuple[int, ...]]:
+        """The names and the shapes of its tensors."""
+        return dict.fromkeys((self.bias, self.delta), (heads,))
+
+    def addends(self, tensors: Mapping[str, Float32], heads: int) -> tuple[Float32, int]:
+        """No addends, as `attend` takes them."""
+        return no_addends(heads)
 
     def constants(self, tensors: Mapping[str, Float32], heads: int) -> Float32:
         """Bias, |delta| and degree of each head, as `attend` takes them."""
@@ -112,3 +130,8 @@ class Polynomial:
             "delta_multiplier": emitter.tensor(f"{name}.delta_multiplier", multiplier),
             "delta_shift": emitter.tensor(f"{name}.delta_shift", bits),
         }
+
+
+def no_addends(heads: int) -> tuple[Float32, int]:
+    """What `attend` takes where scores have no addends."""
+    return np.zeros((heads, 0), np.float32), 0

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
+from int8ref.files import tokenizer_file
 from weights_import.errors import CheckpointError
 from weights_import.languages import code
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_languages import controls
 from weights_import.sources.ctranslate2_variables import Variables
+from weights_import.sources.tokenizer_json import of_json
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
 from weights_import.sources.vocabulary import of_characters, pieces_of, renumbered
 
@@ -22,12 +24,15 @@ CONFIG = "config.json"
 CONFIGURED = 6
 """The version of a file from which on `config.json` says what variables said before."""
 MODELS = "*.spm", "*.model"
+LIBRARY = "tokenizer.json"
 ABOVE, METADATA = "sentencepiece.model", "metadata.json"
 """Files in the folder above the folder of the model, in packages of Argos Translate."""
 ENDINGS = ".json", ".txt"
 EXTRA = re.compile(r"<extra_id_\d+>|madeupword\d+")
 """Tokens that the converters name after embeddings without a token."""
-WANTED = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
+WANTED = (
+    f"{names_of_models(SIDES)}, the same with .model, {LIBRARY}, or {ABOVE} in the folder above"
+)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,10 +101,21 @@ def read_pieces(path: Path) -> dict[str, int]:
         pieces = msgspec.convert(told, list[str])
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"{path.name}: {type(error).__name__}: {error}") from None
-    found = {piece: number for number, piece in enumerate(pieces)}
+    found = {piece: number for number, piece in enumerate(_distinct(pieces))}
     if len(found) != len(pieces):
         raise CheckpointError(f"{path.name}: a piece twice")
     return found
+
+
+def _distinct(pieces: Sequence[str]) -> Iterator[str]:
+    """The pieces, with another name for embeddings without a token that have the name of a token.
+
+    The converter names them <extra_id_0> and so on, and T5 has tokens of these names.
+    """
+    known: set[str] = set()
+    for number, piece in enumerate(pieces):
+        yield f"<unused{number}>" if piece in known and EXTRA.fullmatch(piece) else piece
+        known.add(piece)
 
 
 def _lines(text: str) -> list[str]:
@@ -127,6 +143,28 @@ def tokenizer_files(folder: Path) -> list[Path]:
     return beside or [folder.parent / ABOVE]
 
 
+def library_tokenizer(folder: Path, vocabulary: Mapping[str, int]) -> bytes | None:
+    """The tokenizer.json in a folder, for a model with this vocabulary; None without the file.
+
+    Raises CheckpointError for a damaged one, and for one of another model.
+    """
+    path = folder / LIBRARY
+    if not path.is_file():
+        return None
+    try:
+        content = of_json(read_limited(path), len(vocabulary))
+        own = tokenizer_file.all_tokens(tokenizer_file.decode(content))
+        foreign = [token for token, i in own.items() if vocabulary.get(token) != i]
+        if foreign:
+            raise CheckpointError(
+                f"{len(foreign)} of its tokens have other ids in the vocabulary ({shown(foreign)}),"
+                " so it is the tokenizer of another model"
+            )
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+    return content
+
+
 def tokenizers(
     folder: Path, vocabularies: Mapping[str, Mapping[str, int]], config: Config
 ) -> dict[str, bytes]:
@@ -143,6 +181,8 @@ def tokenizers(
                 found[side] = renumbered(model, vocabulary, *names, controls(vocabulary))
             elif content := of_characters(vocabulary, *names, controls(vocabulary)):
                 found[side] = content
+            elif library := library_tokenizer(folder, vocabulary):
+                found[side] = library
         except CheckpointError as error:
             raise CheckpointError(f"{side} tokenizer: {error}") from None
     return found
@@ -157,7 +197,8 @@ def decoder_tokenizer(
     Raises CheckpointError for a damaged one, and for one of another model.
     """
     if not path.is_file():
-        return {}, []
+        library = library_tokenizer(path.parent, vocabulary)
+        return ({"target": library} if library else {}), []
     if not unk:
         raise CheckpointError(f"{CONFIG} tells no unk_token, which {path.name} needs")
     content = read_limited(path)

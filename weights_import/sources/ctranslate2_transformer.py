@@ -11,6 +11,7 @@ folder above) whose pieces the vocabulary numbers, or a vocabulary of single cha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from weights_import.composer import Composer, Normed
@@ -26,9 +27,11 @@ from weights_import.sources.ctranslate2_numbers import (
     embedding_scale,
 )
 from weights_import.sources.ctranslate2_parts import refuse_parts, unused
+from weights_import.sources.ctranslate2_relative import READ, has_relative, relative_positions
 from weights_import.sources.ctranslate2_tensors import embedding, finder, position_tables
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
+    LIBRARY,
     WANTED,
     Config,
     languages,
@@ -65,6 +68,7 @@ def companions(path: Path) -> list[Path]:
     """Its configuration, vocabularies and tokenizers."""
     folder = path.parent
     named = [folder / CONFIG, *vocabulary_files(folder).values(), *tokenizer_files(folder)]
+    named.append(folder / LIBRARY)
     return [file for file in dict.fromkeys(named) if file.is_file()]
 
 
@@ -81,18 +85,24 @@ def _read(path: Path, content: Contents) -> FloatModel:
     variables = Variables(content.variables)
     config = read_config(path.parent, content.version, variables)
     refuse_quantisation(config.quantization_type)
-    refuse_parts(variables)
+    refuse_parts(variables, READ if has_relative(variables) else ())
     vocabularies = {
         side: read_vocabulary(file, config.unk_token)
         for side, file in vocabulary_files(path.parent).items()
     }
     words = embeddings(variables, vocabularies)
-    tables = position_tables(variables, words[1].shape[1])
+    relative = relative_positions(variables)
+    tables = {} if relative else position_tables(variables, words[1].shape[1])
     shape = shape_of(variables, HEADS[content.specification], words, tables)
+    if relative:
+        shape = replace(shape, **relative.shape)
     said = languages_of(variables, config, vocabularies)
     how = generation(variables, config, vocabularies, shape, said)
-    epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
-    c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
+    if relative:
+        c = relative.composer(shape.d_model, config.layer_norm_epsilon)
+    else:
+        epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
+        c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
     program, tensors = c.finish(encoder_decoder.compose(c, shape), unused(variables))
     framed = how.languages is not None and bool(how.languages.sources)
     untold = not framed and not frame_of(variables, config)
@@ -156,7 +166,7 @@ def shape_of(
         embedding_scale=common_scale(variables, target[1]),
         pre_norm=bool(variables.shared("pre_norm", 1)),
         embedding_norm="encoder/layernorm_embedding/gamma" in variables,
-        max_positions=tables["positions"].shape[0],
+        max_positions=tables["positions"].shape[0] if tables else 0,
         target_positions="target_positions" in tables,
     )
 

@@ -13,6 +13,8 @@ from typing import Literal
 
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer
+from weights_import.operations.addend import Addend
+from weights_import.operations.attention_scores import Softmax
 from weights_import.operations.heads import Heads
 
 Residual = Literal["in turn", "parallel", "parallel, one norm"]
@@ -27,6 +29,8 @@ class Shape:
     embedding_scale  the factor of the rows of the embedding
     positions        the rows of the table of learned positions; 0 without a table
     unturned         the layers whose queries and keys are not turned by their positions
+    embedding_norm   a norm of the embeddings
+    addend           the addend of the scores of every attention
     """
 
     d_model: int
@@ -40,6 +44,8 @@ class Shape:
     embedding_scale: float = 1.0
     positions: int = 0
     unturned: frozenset[int] = frozenset()
+    embedding_norm: bool = False
+    addend: Addend | None = None
 
     def heads_of(self, layer: int) -> Heads:
         """The heads of one layer."""
@@ -53,6 +59,8 @@ def compose(c: Composer, shape: Shape) -> str:
     x = c.embedding(
         "decoder.embedding", "target_embedding", shape.vocabulary, shape.embedding_scale, positions
     )
+    if shape.embedding_norm:
+        x = c.norm("decoder.embedding_norm", x)
     for i in range(shape.layers):
         x = _layer(c, shape, i, x)
     return c.logits(c.norm("decoder.norm", x), shape.vocabulary)
@@ -60,7 +68,8 @@ def compose(c: Composer, shape: Shape) -> str:
 
 def _layer(c: Composer, shape: Shape, i: int, x: str) -> str:
     first, second = f"decoder.{i}.self", f"decoder.{i}.ffn"
-    attention = partial(c.self_attention, first, heads=shape.heads_of(i))
+    scores = Softmax(shape.addend)
+    attention = partial(c.self_attention, first, heads=shape.heads_of(i), scores=scores)
     hidden = c.gated_feed_forward if shape.gated else c.feed_forward
     feed_forward = partial(hidden, second, width=shape.d_ffn, function=shape.activation)
     if shape.residual == "in turn":

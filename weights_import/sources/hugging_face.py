@@ -81,7 +81,7 @@ def one_matrix(stored: Mapping[str, Stored], names: Collection[str]) -> Stored |
     """
     there = [name for name in names if name in stored]
     for other in there[1:]:
-        if not _equal(stored[there[0]], stored[other]):
+        if not equal(stored[there[0]], stored[other]):
             raise CheckpointError(
                 f"{there[0]} and {other} differ, but the configuration says that they are one"
                 " matrix; where they are not, it must say tie_word_embeddings: false"
@@ -89,7 +89,8 @@ def one_matrix(stored: Mapping[str, Stored], names: Collection[str]) -> Stored |
     return stored[there[0]] if there else None
 
 
-def _equal(a: Stored, b: Stored) -> bool:
+def equal(a: Stored, b: Stored) -> bool:
+    """Whether two tensors have the same numbers."""
     return a is b or (a.shape == b.shape and np.array_equal(a.read(), b.read()))
 
 

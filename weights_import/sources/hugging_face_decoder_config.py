@@ -14,7 +14,7 @@ import msgspec
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Normed
 from weights_import.operations.heads import Heads
-from weights_import.sources import decoder_only, rotary_heads
+from weights_import.sources import decoder_only, linear_biases, rotary_heads
 from weights_import.sources.hugging_face import Layers
 from weights_import.sources.hugging_face_decoder import Decoder, size_of_heads
 from weights_import.sources.rope_scaling import Rotary
@@ -113,6 +113,11 @@ class Config(Decoder, frozen=True, kw_only=True):
         return rotary_heads.heads_of(count, keys, self.head_size, turned)
 
     @property
+    def addends(self) -> Stored | None:
+        """The table of the addends of scores, if there are any; raises CheckpointError."""
+        return None
+
+    @property
     def shape(self) -> decoder_only.Shape:
         """The sizes of the model; raises CheckpointError."""
         return decoder_only.Shape(
@@ -122,6 +127,7 @@ class Config(Decoder, frozen=True, kw_only=True):
             vocabulary=self.vocab_size,
             heads=self.heads,
             activation=ACTIVATIONS[self.hidden_act],
+            addend=None if self.addends is None else linear_biases.addend(),
         )
 
     def changed(self, part: str, tensor: Stored) -> Stored:

@@ -18,7 +18,7 @@ from weights_import.composer import Composer
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
 from weights_import.operations.heads import Heads
-from weights_import.sources import decoder_only
+from weights_import.sources import decoder_only, linear_biases
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import FOLLOWS, unused
 from weights_import.sources.hugging_face_config import model_type, read_config
@@ -78,7 +78,7 @@ class Family:
         stored = {n: x for n, x in content.tensors.items() if not FOLLOWS.fullmatch(n)}
         names = replace(self.names, parts={**self.names.parts, **config.own_names}).within(stored)
         own = words(config, stored, names.body + names.embedding, names.heads)
-        own["output.bias"] = head_bias(stored, names)
+        own |= {"output.bias": head_bias(stored, names), linear_biases.TABLE: config.addends}
         check_biases(stored, config.biases)
         shape = config.shape
         found = Lookup(stored, names.stored, own)

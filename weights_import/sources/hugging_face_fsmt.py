@@ -89,7 +89,7 @@ def _read(path: Path) -> FloatModel:
     made = composed(stored, config.shape(config.vocabularies), own)
     how = generation(config, marks, config.vocabularies, unk=UNKNOWN, alpha=config.length_penalty)
     title = "Hugging Face FSMT"
-    return float_model(path, title, content.sha256, made, how, warnings=marks.warnings)
+    return float_model(path, title, content.sha256, made, how)
 
 
 def words(stored: Mapping[str, Stored], config: _Config) -> dict[str, Own]:

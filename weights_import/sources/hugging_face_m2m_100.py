@@ -82,7 +82,6 @@ def _read(path: Path) -> FloatModel:
         how,
         tokenizers=vocabulary.tokenizers,
         wanted=many.TOKENIZER,
-        warnings=marks.warnings,
     )
 
 

@@ -106,6 +106,7 @@ def read(path: Path) -> FloatModel:
         pad = padding(config.told_padding, config.vocabularies, words["target_embedding"])
         unused, controls = ((PAD,), ()) if pad < 0 else ((), (PAD,))
         how = generation(config, pad, eos, known.get(UNK, 1))
+        how = replace(how, more_eos=marks.others(eos))
         program, tensors = program_of(config, how, words, stored)
         tokenizers = tokenizers_in(path.parent, unused, controls)
         return FloatModel(
@@ -118,7 +119,6 @@ def read(path: Path) -> FloatModel:
                 "format": "Hugging Face Marian",
                 "sha256": content.sha256,
             },
-            warnings=marks.warnings,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error

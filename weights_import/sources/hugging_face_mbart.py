@@ -102,7 +102,6 @@ def _read(path: Path) -> FloatModel:
         tokenizers=vocabulary.tokenizers,
         starts=tokens if older and not told else {},
         wanted=many.TOKENIZER,
-        warnings=marks.warnings,
     )
 
 

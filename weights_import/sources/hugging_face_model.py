@@ -14,7 +14,12 @@ from weights_import.tensors import Tensors
 
 def generation(config: Shape, marks: Marks, sizes: tuple[int, int], **own: Any) -> Generation:
     """How a model with these sizes of vocabularies reads and writes; other fields are its `own`."""
-    told = {"start": config.decoder_start_token_id, "eos": marks.chosen(None)}
+    eos = marks.chosen(None)
+    told: dict[str, Any] = {
+        "start": config.decoder_start_token_id,
+        "eos": eos,
+        "more_eos": marks.others(eos),
+    }
     return Generation(
         source_vocabulary=sizes[0],
         target_vocabulary=sizes[1],

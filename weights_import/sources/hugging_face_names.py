@@ -24,6 +24,7 @@ class Names:
     positions  the table of learned positions
     heads      the possible names of the matrix of the logits
     head_bias  the bias of the logits; empty where no file has one
+    embedding_norm  the norm of the embeddings, without its leaf
     """
 
     body: str
@@ -34,6 +35,7 @@ class Names:
     positions: str = ""
     heads: tuple[str, ...] = (HEAD,)
     head_bias: str = ""
+    embedding_norm: str = ""
 
     @property
     def always(self) -> str:
@@ -63,6 +65,8 @@ class Names:
         layer, part, leaf = placed(canonical)
         if part == "norm":
             return f"{self.body}{self.last_norm}.{LEAVES[leaf]}"
+        if part == "embedding_norm":
+            return f"{self.body}{self.embedding_norm}.{LEAVES[leaf]}"
         if part not in self.parts:
             return ""
         return f"{self.body}{self.layer.format(layer)}{self.parts[part]}.{LEAVES[leaf]}"

@@ -98,7 +98,6 @@ def _read(path: Path) -> FloatModel:
         how,
         tokenizers=tokenizers,
         wanted=TOKENIZER,
-        warnings=marks.warnings,
     )
 
 

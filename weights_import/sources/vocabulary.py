@@ -9,7 +9,8 @@ are numbered by their places, so it is written anew, in the order of the list:
     a piece of the model alone    is left out: texts are cut into other pieces instead of `unk`
     a language mark, >>fra<<      is one piece at the beginning of a text
 
-A model may have more embeddings than its tokenizer pieces: the rest is `padded`.
+Added tokens are pieces that the user defines.  A model may have more embeddings than its tokenizer
+pieces: the rest is `padded`.
 
 A list of single characters needs no model: it is written as one of SentencePiece's kind `char`; a
 list of pieces with scores, as one of the kind `bpe`.
@@ -32,9 +33,11 @@ PIECES, TRAINER, NORMALIZER = 1, 2, 3
 PIECE, SCORE, TYPE = 1, 2, 3
 KIND, BYTE_PAIRS, CHARACTERS = 3, b"\x02", b"\x04"
 BYTE_FALLBACK, UNK_PIECE, BOS_PIECE, EOS_PIECE = 35, 45, 46, 47
-DUMMY_PREFIX, EXTRA_SPACES = 3, 4
+DUMMY_PREFIX, EXTRA_SPACES, MARKED_SPACES = 3, 4, 5
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
+MOST_MORE = 1 << 16
+"""The ids that added tokens may leave out, besides as many as there are pieces."""
 FLOAT = struct.Struct("<f")
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 NAMED = re.compile(r"<.+>")
@@ -126,8 +129,50 @@ def padded(content: bytes, size: int) -> bytes:
     pieces, _ = _parsed(content)
     if len(pieces) > size:
         raise CheckpointError(f"SentencePiece model: {len(pieces)} pieces for {size} embeddings")
-    more = (f"<unused{i}>" for i in range(len(pieces), size))
-    return content + b"".join(_written(name, Piece(type=CONTROL)) for name in more)
+    return extended(content, [f"<unused{i}>" for i in range(len(pieces), size)], CONTROL)
+
+
+def extended(content: bytes, names: Sequence[str], kind: int) -> bytes:
+    """The SentencePiece model `content` with more pieces of a kind behind its own."""
+    return content + b"".join(_written(name, Piece(type=kind)) for name in names)
+
+
+def of_bytes(special: tuple[str, str, str], more: Sequence[str]) -> bytes:
+    """A SentencePiece model of the bytes of a text.
+
+    The first pieces are padding, eos and unk of `special`, then the 256 bytes, then `more`, which
+    are pieces of texts.  A text is what its bytes are: nothing is normalised, and no space is
+    changed.
+    """
+    _, eos, unk = special
+    pieces = [_written(name, Piece(type=UNKNOWN if name == unk else CONTROL)) for name in special]
+    pieces += [_written(f"<0x{byte:02X}>", Piece(type=BYTE)) for byte in range(256)]
+    pieces += [_written(name, Piece(type=USER_DEFINED)) for name in more]
+    spaces = dict.fromkeys((DUMMY_PREFIX, EXTRA_SPACES, MARKED_SPACES), False)
+    names = {UNK_PIECE: unk, EOS_PIECE: eos}
+    fallback = field(BYTE_FALLBACK, VARINT, b"\1")
+    written = _model(pieces, CHARACTERS, spaces, names, fallback)
+    _check(written, special.index(eos), special.index(unk), len(pieces))
+    return written
+
+
+def with_added(content: bytes, added: Mapping[str, int]) -> bytes:
+    """The SentencePiece model `content` with tokens `added` behind its pieces, which are found in a
+    text before it is cut.  Ids between that no token has are pieces of no text.
+
+    Raises CheckpointError where it is damaged, or where an id is the id of another piece.
+    """
+    if not added:
+        return content
+    count, names = len(_parsed(content)[0]), {i: token for token, i in added.items()}
+    if len(names) < len(added) or min(names) < count or max(names) > 2 * count + MOST_MORE:
+        raise CheckpointError(f"{len(added)} tokens were added with ids of other pieces")
+    more = [
+        _written(names[i].replace(" ", SPACE), Piece(type=USER_DEFINED)) if i in names
+        else _written(f"<unused{i}>", Piece(type=CONTROL))
+        for i in range(count, max(names) + 1)
+    ]  # fmt: skip
+    return content + b"".join(more)
 
 
 def pieces_of(content: bytes) -> dict[str, Piece]:
