@@ -147,7 +147,7 @@ def test_default_languages_of_an_import(tmp_path: Path) -> None:
     assert (languages_of(made).source, languages_of(made).target) == ("eng_Latn", "por_Latn")
     assert chosen(made) == ("eng-Latn", "por-Latn")
     assert chosen(spoken(model, path, "por", None)) == ("por-Latn", "mul")
-    path = tiny.write(tmp_path, "pegasus")
+    path = tiny.write(tmp_path / "pegasus", "pegasus")
     with pytest.raises(UserError, match=r"--source-language en: model.* has one pair of languages"):
         spoken(sources.read(path), path, "en", None)
 
