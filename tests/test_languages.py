@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
 import int8ref
 from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import Model, load, save
+from int8ref.files.shortlist import Shortlist, tokenizers_hash
 from int8ref.options import OptionError, Options
 from int8ref.program.languages import LanguageError, Languages, TargetLanguage, code_of
 from int8ref.program.program import SourceFrame, decode, encode
@@ -26,19 +29,11 @@ from int8ref.text.decimals import natural_log
 from int8ref.translation.recording import record
 from int8ref.translator import Translator
 from tests.helpers.engines import paths, requests
-from tests.helpers.models import SENTENCES, build_tiny_model
+from tests.helpers.many_languages import BOTH, EOS, TINY, TOKENS, speaking
+from tests.helpers.models import SENTENCES
 
 Backend = Any
 BACKENDS: list[Backend] = ["reference", "compiled"]
-TINY = build_tiny_model(2)
-EOS = TINY.program.eos
-BASE = SourceFrame(after=(EOS,))
-TOKENS = {"eng_Latn": 5, "por_Latn": 6, "zho_Hans": 7, "zho_Hant": 8}
-BOTH = Languages(
-    sources={code: SourceFrame((token,), (EOS,)) for code, token in TOKENS.items()},
-    targets={code: TargetLanguage(target=(token,)) for code, token in TOKENS.items()},
-)
-"""As in NLLB: a token before a source, and a token before a translation."""
 BEHIND = Languages(
     sources={code: SourceFrame((), (EOS, token)) for code, token in TOKENS.items()},
     targets={code: TargetLanguage(target=(token, 9)) for code, token in TOKENS.items()},
@@ -55,13 +50,6 @@ AROUND = {
 }
 
 
-def speaking(languages: Languages) -> Model:
-    program = replace(TINY.program, languages=languages)
-    model = Model("many", ("en", "pt"), program, TINY.tensors, TINY.source, TINY.target, {})
-    validate(program, model.tensors)
-    return model
-
-
 def tokens(model: Model, text: str) -> list[int]:
     return list(Translator(model, "reference")._worker._source.encode(text))
 
@@ -70,6 +58,7 @@ def test_a_program_is_read_back_and_lacks_the_field_without_languages() -> None:
     assert b"languages" not in encode(TINY.program)
     for languages in (BOTH, BEHIND, SPOKEN):
         program = speaking(languages).program
+        validate(program, TINY.tensors)
         assert decode(encode(program)) == program
 
 
@@ -129,6 +118,19 @@ def test_drawn_translations_and_given_beginnings(backend: Backend) -> None:
     begun = Options(target_prefix="A dog", beam_size=2, n_best=2, **PAIR)
     for result in translator.translate(list(SENTENCES[:3]), begun):
         assert all(one.text.startswith("A dog") for one in result.translations)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_shortlist_need_not_have_the_token_of_the_language(backend: Backend) -> None:
+    model = speaking(BOTH)
+    size = Translator(model)._worker._target.size
+    own = tokenizers_hash(model.source.model, model.target.model)
+    offsets = np.minimum(np.arange(size + 1), 1).astype(np.int32)
+    lists = Shortlist(5, False, own, offsets, np.array([9], np.int16), {})
+    listed = dataclasses.replace(model, shortlist=lists)
+    options = Options(shortlist=True, beam_size=2, **PAIR)
+    for found in Translator(listed, backend).translate(list(SENTENCES[:2]), options):
+        assert set(found.best.ids) <= {*range(5), 9}
 
 
 def test_a_source_token_for_the_target_language_may_stand_in_the_text() -> None:

@@ -63,7 +63,7 @@ class Generation:
 
     @property
     def frames(self) -> list[SourceFrame]:
-        """Every frame that a source may have, its own languages and those of its target counted."""
+        """Every frame that a source may have, in each of its languages and into each target."""
         languages = self.languages
         if languages is None:
             return [self.frame]

@@ -20,7 +20,7 @@ MANY = "mul"
 
 
 def spoken(model: FloatModel, path: Path, source: str | None, target: str | None) -> FloatModel:
-    """The model with default languages, or with those of its checkpoint.
+    """The model with default languages, which are the given ones, or else the checkpoint's own.
 
     Raises UserError for a language that the model lacks.  Raises CheckpointError without the
     language of the sources, because the calibration text is in one, and without a target that the

@@ -15,12 +15,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from weights_import.errors import CheckpointError
-from weights_import.float_model import FloatModel, Generation
+from weights_import.float_model import FloatModel
 from weights_import.operations.embedding import sinusoids
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import (
     LAYER,
-    MAX_LENGTH_FACTOR,
     SOURCE,
     TARGET,
     Shape,
@@ -30,6 +29,7 @@ from weights_import.sources.hugging_face import (
     one_matrix,
 )
 from weights_import.sources.hugging_face_config import Marks, beside, model_type, read_config
+from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
 from weights_import.tensors import Stored
@@ -80,31 +80,16 @@ def read(path: Path) -> FloatModel:
 def _read(path: Path) -> FloatModel:
     config = read_config(path, _Config)
     marks = Marks(config.eos_token_id)
-    eos = marks.chosen(None)
     content = contents(path)
     stored = named(content.tensors)
     own = words(stored, config)
     table = sinusoids(FIRST_POSITION, config.max_position_embeddings, config.d_model)
     own["positions"] = Stored.of(table, "positions")
     stored = {name: tensor for name, tensor in stored.items() if name != OUTPUT}
-    program, tensors = composed(stored, config.shape(config.vocabularies), own)
-    how = Generation(
-        start=config.decoder_start_token_id,
-        eos=eos,
-        unk=UNKNOWN,
-        source_vocabulary=config.src_vocab_size,
-        target_vocabulary=config.tgt_vocab_size,
-        max_length_factor=MAX_LENGTH_FACTOR,
-        alpha=config.length_penalty,
-        max_positions=config.max_position_embeddings,
-        more_eos=marks.others(eos),
-    )
-    return FloatModel(
-        program,
-        tensors,
-        how,
-        provenance={"file": path.name, "format": "Hugging Face FSMT", "sha256": content.sha256},
-    )
+    made = composed(stored, config.shape(config.vocabularies), own)
+    how = generation(config, marks, config.vocabularies, unk=UNKNOWN, alpha=config.length_penalty)
+    title = "Hugging Face FSMT"
+    return float_model(path, title, content.sha256, made, how)
 
 
 def words(stored: Mapping[str, Stored], config: _Config) -> dict[str, Own]:

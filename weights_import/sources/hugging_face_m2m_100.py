@@ -8,7 +8,6 @@ SMaLL-100 (Mohammadshahi et al. 2022) has the token of the target before a sourc
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +25,7 @@ from weights_import.sources.hugging_face_languages import (
     tokenizer_class,
     with_default,
 )
+from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.language_tokens import of_both, of_target
 from weights_import.tensors import Stored
 
@@ -72,10 +72,17 @@ def _read(path: Path) -> FloatModel:
     made = composed(stored, shape, own)
     languages = languages_of(path.parent, vocabulary.languages, eos)
     languages = with_default(languages, vocabulary.languages, config.forced_bos_token_id)
-    start = config.decoder_start_token_id
-    how = replace(many.generation(config, vocabulary, start, marks), languages=languages)
-    title = "Hugging Face M2M100 or NLLB"
-    return many.model_of(path, title, made, how, (content.sha256, vocabulary))
+    sizes = config.vocab_size, config.vocab_size
+    how = generation(config, marks, sizes, unk=vocabulary.unk, languages=languages)
+    return float_model(
+        path,
+        "Hugging Face M2M100 or NLLB",
+        content.sha256,
+        made,
+        how,
+        tokenizers=vocabulary.tokenizers,
+        wanted=many.TOKENIZER,
+    )
 
 
 def languages_of(folder: Path, tokens: dict[str, int], eos: int) -> Languages:

@@ -9,13 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from weights_import.float_model import FloatModel, Generation
-from weights_import.float_program import FloatProgram
 from weights_import.sources.fairseq_pieces import FAIRSEQ, UNKNOWN, fairseq_ids, with_tokens
-from weights_import.sources.hugging_face import MAX_LENGTH_FACTOR, Shape
+from weights_import.sources.hugging_face import Shape
 from weights_import.sources.hugging_face_config import (
     Id,
-    Marks,
     added_tokens,
     beside,
     refuse_added,
@@ -23,7 +20,6 @@ from weights_import.sources.hugging_face_config import (
 from weights_import.sources.hugging_face_languages import language_files, language_ids
 from weights_import.sources.language_tokens import codes
 from weights_import.sources.tokenizers import read_limited, read_vocabulary
-from weights_import.tensors import Tensors
 
 TOKENIZER, LIST = "sentencepiece.bpe.model", "vocab.json"
 
@@ -71,36 +67,3 @@ def vocabulary_of(folder: Path, size: int) -> Vocabulary:
         made = with_tokens(content, own, tokens, size)
         tokenizers = {"source": made, "target": made}
     return Vocabulary(codes(tokens), ids.get(UNKNOWN, FAIRSEQ[UNKNOWN]), tokenizers)
-
-
-def generation(config: Config, vocabulary: Vocabulary, start: int, marks: Marks) -> Generation:
-    """How a model reads and writes, but for its languages."""
-    eos = marks.chosen(None)
-    return Generation(
-        start=start,
-        eos=eos,
-        unk=vocabulary.unk,
-        source_vocabulary=config.vocab_size,
-        target_vocabulary=config.vocab_size,
-        max_length_factor=MAX_LENGTH_FACTOR,
-        max_positions=config.max_position_embeddings,
-        more_eos=marks.others(eos),
-    )
-
-
-def model_of(
-    path: Path,
-    title: str,
-    made: tuple[FloatProgram, Tensors],
-    how: Generation,
-    read: tuple[str, Vocabulary],
-) -> FloatModel:
-    """The float model of what was read: the SHA-256 of the file, and the vocabulary."""
-    sha256, vocabulary = read
-    return FloatModel(
-        *made,
-        how,
-        tokenizers=vocabulary.tokenizers,
-        provenance={"file": path.name, "format": title, "sha256": sha256},
-        wanted=TOKENIZER,
-    )

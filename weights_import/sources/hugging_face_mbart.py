@@ -8,7 +8,6 @@ of the target.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +28,7 @@ from weights_import.sources.hugging_face import (
 from weights_import.sources.hugging_face_bart import positions
 from weights_import.sources.hugging_face_config import Id, Marks, model_type, read_config
 from weights_import.sources.hugging_face_languages import tokenizer_class, with_default
+from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.language_tokens import is_older_mbart, of_both, of_older_mbart
 
 FORMAT = "Hugging Face mBART (.safetensors or .bin, and config.json)"
@@ -85,10 +85,24 @@ def _read(path: Path) -> FloatModel:
         languages = spoken(languages, told[0])
     if not older:
         languages = with_default(languages, tokens, config.forced_bos_token_id)
-    start = tokens[told[0]] if older and told else eos
-    how = replace(many.generation(config, vocabulary, start, marks), languages=languages)
-    model = many.model_of(path, "Hugging Face mBART", made, how, (content.sha256, vocabulary))
-    return replace(model, starts=tokens if older and not told else {})
+    how = generation(
+        config,
+        marks,
+        (config.vocab_size, config.vocab_size),
+        start=tokens[told[0]] if older and told else eos,
+        unk=vocabulary.unk,
+        languages=languages,
+    )
+    return float_model(
+        path,
+        "Hugging Face mBART",
+        content.sha256,
+        made,
+        how,
+        tokenizers=vocabulary.tokenizers,
+        starts=tokens if older and not told else {},
+        wanted=many.TOKENIZER,
+    )
 
 
 def is_older(folder: Path, config: _Config, eos: int, tokens: dict[str, int]) -> bool:

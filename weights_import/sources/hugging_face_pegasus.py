@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from weights_import.errors import CheckpointError
-from weights_import.float_model import FloatModel, Generation
+from weights_import.float_model import FloatModel
 from weights_import.sources.containers import contents
 from weights_import.sources.fairseq_pieces import UNKNOWN, pegasus_ids, with_tokens
 from weights_import.sources.hugging_face import (
     LAYER,
-    MAX_LENGTH_FACTOR,
     Shape,
     composed,
     named,
@@ -31,6 +30,7 @@ from weights_import.sources.hugging_face_config import (
     refuse_added,
 )
 from weights_import.sources.hugging_face_languages import CONFIG, json_of
+from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.hugging_face_sinusoids import positions
 from weights_import.sources.tokenizers import read_limited
 
@@ -77,7 +77,6 @@ def read(path: Path) -> FloatModel:
 def _read(path: Path) -> FloatModel:
     config = read_config(path, _Config)
     marks = Marks(config.eos_token_id)
-    eos = marks.chosen(None)
     ids, tokenizers = tokenizer_of(path.parent, config.vocab_size)
     content = contents(path)
     stored = named(content.tensors)
@@ -88,27 +87,16 @@ def _read(path: Path) -> FloatModel:
         pre_norm=True,
         target_positions="target_positions" in own,
     )
-    how = Generation(
-        start=config.decoder_start_token_id,
-        eos=eos,
-        unk=ids.get(UNKNOWN, min(OFFSET + 2, config.vocab_size - 1)),
-        source_vocabulary=config.vocab_size,
-        target_vocabulary=config.vocab_size,
-        max_length_factor=MAX_LENGTH_FACTOR,
-        max_positions=config.max_position_embeddings,
-        more_eos=marks.others(eos),
-    )
-    program, tensors = composed(stored, shape, own)
-    return FloatModel(
-        program,
-        tensors,
+    made = composed(stored, shape, own)
+    unk = ids.get(UNKNOWN, min(OFFSET + 2, config.vocab_size - 1))
+    how = generation(config, marks, (config.vocab_size, config.vocab_size), unk=unk)
+    return float_model(
+        path,
+        "Hugging Face Pegasus",
+        content.sha256,
+        made,
         how,
         tokenizers=tokenizers,
-        provenance={
-            "file": path.name,
-            "format": "Hugging Face Pegasus",
-            "sha256": content.sha256,
-        },
         wanted=TOKENIZER,
     )
 
