@@ -152,6 +152,7 @@ def test_a_history_is_a_sentence_of_its_own(case: Case) -> None:
     np.testing.assert_array_equal(found, run_reference(case)["out"])
 
 
+@settings(max_examples=40)
 @given(cases())
 def test_the_weights_are_those_of_the_formula(case: Case) -> None:
     """Every result, by Python integers, one key after another."""
@@ -184,6 +185,7 @@ def test_the_weights_are_those_of_the_formula(case: Case) -> None:
                 assert found[row, c] == min(max(wanted, -op.limit), op.limit)
 
 
+@settings(max_examples=40)
 @given(cases("self"))
 def test_a_row_of_a_history_is_the_last_row_of_a_sentence(case: Case) -> None:
     """Addends are by distance, thus the last row of a sentence and a history have the same ones."""
@@ -224,8 +226,7 @@ def test_a_window_hides_what_lies_outside() -> None:
     np.testing.assert_array_equal(run_step(case)["out"], found)
 
 
-@pytest.mark.parametrize("before", [0, 3, 1023])
-@pytest.mark.parametrize("after", [0, 5, 1023])
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (3, 1023), (1023, 5)])
 def test_the_longest_sentence(before: int, after: int) -> None:
     random = np.random.default_rng(before + after)
     qkv = random.integers(-127, 128, (MAX_KEYS, 24)).astype(np.int8)

@@ -270,7 +270,7 @@ ONE = np.ones(1, np.float32)
 LAYER = "encoder/layer_0"
 PARTS = {
     f"{LAYER}/ffn/linear_0_noact/weight": "linear_0_noact/weight: a gated hidden layer, which is",
-    f"{LAYER}/self_attention/relative_attention_bias": "relative positions as biases of attention",
+    f"{LAYER}/self_attention/relative_attention_bias": "1 buckets of relative positions",
     f"{LAYER}/self_attention/num_heads_kv": "num_heads_kv: heads of queries that share keys and v",
     f"{LAYER}/self_attention/rotary_dim": "rotary_dim: rotary positions, which",
     "decoder/layer_1/attention/queries_scale": "queries_scale: another scale of the scores",

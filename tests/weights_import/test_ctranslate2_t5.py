@@ -10,7 +10,7 @@ import pytest
 import real_ctranslate2_t5 as real
 import tiny_t5 as tiny
 from damage import FUZZ, damage
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 from real_ctranslate2 import scores
@@ -79,7 +79,7 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     refused("num_heads", "lost", "8 heads do not divide the 60 rows of their matrix")
 
 
-@FUZZ
+@settings(FUZZ, max_examples=25)
 @given(data=st.data(), case=st.sampled_from(CASES))
 def test_damage_is_read_or_refused(tmp_path: Path, data: st.DataObject, case: str) -> None:
     folder = real.write(tmp_path, case)

@@ -99,12 +99,11 @@ def test_in_integers(case: str, tmp_path: Path) -> None:
     assert (np.exp(exact) * (exact - found)).sum(axis=-1).mean() < 0.01
 
 
-@pytest.mark.parametrize("case", ["t5", "umt5"])
-def test_translations_are_the_same_on_both_backends_in_any_batch(case: str, tmp_path: Path) -> None:
-    model = sources.read(tiny.write(tmp_path, case))
+def test_translations_are_the_same_on_both_backends_in_any_batch(tmp_path: Path) -> None:
+    model = sources.read(tiny.write(tmp_path, "umt5"))
     program, tensors = lowered(model)
     reference, compiled = (load_engine(program, tensors, b) for b in ("reference", "compiled"))
-    asked, options = requests(texts(model, 6, 2)[0], [9] * 6), BeamOptions(beam_size=3)
+    asked, options = requests(texts(model, 4, 2)[0], [7] * 4), BeamOptions(beam_size=3)
     wanted = reference.beam(asked, options)
     assert compiled.beam(asked, options) == wanted
     assert [compiled.beam([one], options)[0] for one in asked] == wanted

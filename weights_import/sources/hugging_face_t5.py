@@ -116,7 +116,7 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
     def output_scale(self) -> float:
         """The factor of the input of the logits.
 
-        Configurations before transformers 5 tell it by the tied matrices.  mT5 never has it.
+        Configurations before transformers 5 tell it by the tied matrices.  mT5 has no factor.
         """
         told = self.scale_decoder_outputs
         scales = self.tie_word_embeddings if told is None else told
