@@ -156,7 +156,7 @@ def test_exp2_negative_of_every_input() -> None:
         room = np.zeros(1008, np.int32)
         scores = room[: len(z[part]) + 1]
         scores[1:] = -z[part]
-        total = softmax_weights(scores, 0, (one, limit, 1))
+        total = softmax_weights(scores, 0, (one, limit, 1, one, 0))
         assert scores[1:].tolist() == found[part].tolist()
         assert total == a.EXP2_ONE + found[part].sum()
 

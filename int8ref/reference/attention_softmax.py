@@ -31,7 +31,6 @@ from int8ref.spec.arithmetic import (
 from int8ref.spec.operands import Constant, Sizes, Tensor
 from int8ref.spec.scope import Scope, Tensors
 
-
 CAP_BITS = 20
 """Fraction bits of a capped score."""
 
@@ -131,7 +130,7 @@ def softmax_weigher(
     """The `Weigh` of `attention_weights`."""
 
     def weigh(q: Int64, k: Int64, h: int) -> Int64:
-        cap = None if cap_multiplier is None else (cap_multiplier[h], cap_shift or 0)
+        cap = None if cap_multiplier is None else (int(cap_multiplier[h]), cap_shift or 0)
         return attention_weights(q, k, score_multiplier[h], score_limit[h], score_shift, cap)
 
     return weigh
@@ -143,7 +142,7 @@ def attention_weights(
     multiplier: np.integer | int,
     limit: np.integer | int,
     shift: int,
-    cap: tuple[np.integer | int, int] | None = None,
+    cap: tuple[int, int] | None = None,
 ) -> Int64:
     """The weights w of `attention_softmax` for one head of one sentence.
 

@@ -154,8 +154,13 @@ class RandomOperands:
 
     def requantize(self) -> dict[str, Any]:
         x = self.value("int32")
-        fields = {"x": x, "limit": self.number(1, 32767)}
-        return {**fields, **self.factors(self.values[x].width, 1, 62)}
+        kind = self.values[x]
+        fields: dict[str, Any] = {"x": x, "limit": self.number(1, 32767)}
+        if self.chance(0.3):
+            fields["exponent"] = self.value("int8", 0, kind.domain)
+            fields["bias"] = self.tensor("int16", (kind.width,))
+            fields["bias_shift"] = self.number(0, 40)
+        return {**fields, **self.factors(kind.width, 1, 62)}
 
     def multiply(self) -> dict[str, Any]:
         a = self.value("int16")

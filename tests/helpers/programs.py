@@ -208,7 +208,7 @@ class TinyPrograms(ProgramBuilder):
         header = {"max_source_length": 0, "max_length_factor": 0}
         program = self.finish(y, vocabulary, encoder=[], start=0, **header)
         step = program.log_softmax
-        capped = replace(step, multiplier=700, shift=5, cap_multiplier=1 << 20, cap_shift=12)
+        capped = replace(step, multiplier=710, shift=14, cap_multiplier=13 << 16, cap_shift=16)
         return replace(program, log_softmax=capped)
 
     def narrow(self, x: str, out: str, multiplier: list[int], shift: int) -> str:

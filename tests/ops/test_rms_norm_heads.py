@@ -102,5 +102,5 @@ def test_refuses_a_gain_that_overflows() -> None:
         x="x", gain="gain", heads=1, head_width=4096, column=0, shift=1, epsilon=0, out="out"
     )
     gain = np.full(4096, 32767, np.int16)
-    with pytest.raises(ProgramError, match="gain may reach .*, over 32 bits"):
+    with pytest.raises(ProgramError, match="gain may reach"):
         Case(op, {"x": np.ones((1, 4096), np.int16)}, {"gain": gain}).types()

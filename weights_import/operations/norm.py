@@ -19,6 +19,7 @@ from weights_import.lowering import least_scales
 from weights_import.lowering.channel_scales import NORM_SPREAD
 from weights_import.lowering.emitter import Emitter
 from weights_import.lowering.least_scales import SMALLEST, at_least, least_norm
+from weights_import.lowering.products import wide_branch
 from weights_import.lowering.scale_propagation import (
     WIDE_MAX,
     fixed_point,
@@ -26,6 +27,7 @@ from weights_import.lowering.scale_propagation import (
     largest_shift,
 )
 from weights_import.lowering.scaled import WIDE_BITS, Scaled, wide_form
+from weights_import.operations.linear import Linear
 from weights_import.run import Run
 from weights_import.tensors import Float32, Float64
 
@@ -83,7 +85,7 @@ class Norm(Operation):
         x = run.values[self.x]
         y = np.empty_like(x)
         squared, centred = self.kind != "l1", self.kind != "rms"
-        _normalize(np.ascontiguousarray(x), self.epsilon, squared, centred, y)
+        normalize(np.ascontiguousarray(x), self.epsilon, squared, centred, y)
         tensors, bias = run.tensors, f"{self.out}.bias"
         y *= tensors[f"{self.out}.gain"]
         return y + tensors[bias] if bias in tensors else y
@@ -93,14 +95,35 @@ class Norm(Operation):
             centre = emitter.centre(self.out)
             emitter.add_bias(self.out, -centre)
             emitter.hand_on(self.out, centre)
-        x = wide_form(emitter.scaled[self.x])
-        emitter.scaled[self.out] = self._emit(emitter, x, self._wide(emitter))
+        emitter.scaled[self.out] = self._emit(emitter, self._read(emitter), self._wide(emitter))
+
+    def branch(self, emitter: Emitter) -> Scaled:
+        return wide_form(emitter.scaled[self.out])
+
+    def _read(self, emitter: Emitter) -> Scaled:
+        """The value that it reads, in 16 bits and on one scale."""
+        product = emitter.producers[self.x]
+        if not isinstance(product, Linear):
+            return wide_form(emitter.scaled[self.x])
+        least = least_stream(emitter, self.x)
+        scale = at_least(emitter.wide_scale(self.x), least)
+        return wide_branch(emitter, f"{self.x}.wide", product.branch(emitter), scale)
 
     def _wide(self, emitter: Emitter) -> bool:
-        """Whether the result is needed in 16 bits: by a norm, or by a sum of 16 bits."""
+        """Whether the result is needed in 16 bits.
+
+        A norm needs it, a sum of 16 bits, and a sum whose branch it is.
+        """
         users = emitter.consumers[self.out]
         adds = any(self.out in user.terms for user in users)
-        return any(isinstance(user, Norm) for user in users) or (adds and emitter.wide_residual)
+        reads = any(isinstance(user, Norm) or self.out in user.terms[:1] for user in users)
+        return reads or (adds and emitter.wide_residual)
+
+    def _scale(self, emitter: Emitter) -> Float64:
+        """The wanted scale of its 8 bits; if only sums read it, its 16 bits hold all values."""
+        if all(self.out in user.terms for user in emitter.consumers[self.out]):
+            return emitter.wide_scale(self.out) * 2.0**WIDE_BITS
+        return emitter.input_scale(self.out, NORM_SPREAD)
 
     def _emit(self, emitter: Emitter, x: Scaled, wide: bool) -> Scaled:
         """The instruction: to 8 bits, and if `wide` to 16 bits beside them."""
@@ -110,22 +133,19 @@ class Norm(Operation):
         normalized = kind.normalized_bound(width)
         bias = tensors.get(f"{self.out}.bias", np.zeros(width, np.float32)).astype(np.float64)
         least = least_norm(gain, bias, normalized, WIDE_BITS if wide else 1)
-        scale = at_least(emitter.input_scale(self.out, NORM_SPREAD), least)
+        scale = at_least(self._scale(emitter), least)
         gain, bias = gain / scale, bias / scale
-        shift = _shift(gain, bias, normalized)
+        shift = gain_shift(gain, bias, normalized)
         unit = 2.0**-FRACTION_BITS
         multiplier = fixed_point(gain * unit, shift).astype(np.int16)
         biases, bias_shift = integer_bias(bias, float(np.ldexp(1.0, -shift)), MAX_BIAS_SHIFT)
-        epsilon = self.epsilon
-        for _ in range(kind.power):
-            epsilon *= width / float(x.scale[0])
         emitter.add(kind.instruction(
             x=x.name,
             gain=emitter.tensor(f"{self.out}.gain", multiplier),
             bias=emitter.tensor(f"{self.out}.bias", biases),
             bias_shift=bias_shift,
             shift=shift,
-            epsilon=round(min(epsilon, kind.largest_epsilon)),
+            epsilon=integer_epsilon(kind, self.epsilon, width / float(x.scale[0])),
             wide_bits=WIDE_BITS if wide else 0,
             out=self.out,
             wide=f"{self.out}.wide" if wide else None,
@@ -133,7 +153,14 @@ class Norm(Operation):
         return Scaled(self.out, scale, f"{self.out}.wide" if wide else "")
 
 
-def _shift(gain: Float64, bias: Float64, normalized: int) -> int:
+def integer_epsilon(kind: Kind, epsilon: float, unit: float) -> int:
+    """The epsilon of an instruction; `unit` is the width divided by the scale of the residual."""
+    for _ in range(kind.power):
+        epsilon *= unit
+    return round(min(epsilon, kind.largest_epsilon))
+
+
+def gain_shift(gain: Float64, bias: Float64, normalized: int) -> int:
     """The largest shift of a norm at which its gain, its bias and its results fit."""
     unit = 2.0**-FRACTION_BITS
     bound = normalized * float(np.abs(gain).max()) * unit + float(np.abs(bias).max())
@@ -157,7 +184,7 @@ def least_stream(emitter: Emitter, value: str) -> float:
 
 
 @kernel
-def _normalize(x, epsilon, squared, centred, out):
+def normalize(x, epsilon, squared, centred, out):
     """(x - mean) / spread of every row."""
     rows, width = x.shape
     for i in range(rows):
