@@ -57,30 +57,30 @@ class Add(Operation):
 
     def lower(self, emitter: Emitter) -> None:
         branch, stream = emitter.producers[self.a].branch(emitter), emitter.stream(self.b)
-        limit = WIDE_MAX if emitter.wide_residual or self._read_by_products(emitter) else DATA_MAX
+        narrows = self._read_by_products(emitter)
+        limit = WIDE_MAX if emitter.wide_residual or narrows else DATA_MAX
         scale = self._scale(emitter, branch, stream, limit)
-        emitter.scaled[self.out] = Scaled(self.out, scale)
+        made = Scaled(f"{self.out}.wide" if narrows else self.out, scale)
         emitter.add(MatchAdd(
             a=branch.name,
             b=stream.name,
             limit=limit,
-            out=self.out,
+            out=made.name,
             **_factors(emitter, self.out, branch, stream, scale),
         ))  # fmt: skip
-        if self._read_by_products(emitter):
-            self._narrow(emitter, scale)
+        emitter.scaled[self.out] = self._narrowed(emitter, made) if narrows else made
 
     def _read_by_products(self, emitter: Emitter) -> bool:
         """Whether products read the sum itself, and not a norm of it."""
         users = emitter.consumers[self.out]
         return any(user.column_sizes(emitter, self.out) is not None for user in users)
 
-    def _narrow(self, emitter: Emitter, scale: Float64) -> None:
+    def _narrowed(self, emitter: Emitter, x: Scaled) -> Scaled:
         """The sum in 8 bits beside its 16 bits."""
-        name, narrow = f"{self.out}.narrow", scale * 2.0**WIDE_BITS
-        fields = emitter.factors(name, scale / narrow, 1)
-        emitter.add(Narrow(x=self.out, out=name, **fields))
-        emitter.scaled[self.out] = Scaled(name, narrow, wide=self.out)
+        scale = x.scale * 2.0**WIDE_BITS
+        fields = emitter.factors(self.out, x.scale / scale, 1)
+        emitter.add(Narrow(x=x.name, out=self.out, **fields))
+        return Scaled(self.out, scale, wide=x.name)
 
     def _scale(self, emitter: Emitter, branch: Scaled, stream: Scaled, limit: int) -> Float64:
         """The scale of the sum, which a norm reads; products read it with a scale a channel."""

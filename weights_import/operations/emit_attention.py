@@ -138,7 +138,7 @@ class AttentionEmitter:
         emitter, heads = self.emitter, self.heads
         angles = np.arange(emitter.model.positions)[:, None] * np.array(heads.rotary)
         fields: dict[str, Any] = {
-            name: emitter.tensor(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
+            name: emitter.shared(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
             for name, f in (("cosine", cos), ("sine", sin))
         }
         fields |= emitter.factors(out, before.scale / scale * 2.0**-ANGLE_BITS, 1)
