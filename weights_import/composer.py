@@ -19,6 +19,7 @@ from weights_import.operations.add import Add
 from weights_import.operations.attended import Over
 from weights_import.operations.attention import Attention
 from weights_import.operations.attention_scores import Polynomial, Softmax
+from weights_import.operations.branch_norm import BranchNorm
 from weights_import.operations.embedding import SINUSOIDS, Embedding
 from weights_import.operations.head_norm import HeadNorm
 from weights_import.operations.heads import Heads
@@ -166,12 +167,18 @@ class Composer:
 
     def branch_norm(self, at: str, x: str, branch: Branch) -> str:
         """x + norm(branch(x))"""
-        return self.plus(at, x, self.norm(f"{at}.branch_norm", branch(x)))
+        return self.plus(at, x, self._of_branch(at, branch(x)))
 
     def both_norms(self, at: str, x: str, branch: Branch) -> str:
         """x + norm(branch(norm(x)))"""
         y = branch(self.norm(f"{at}.norm", x))
-        return self.plus(at, x, self.norm(f"{at}.branch_norm", y))
+        return self.plus(at, x, self._of_branch(at, y))
+
+    def _of_branch(self, at: str, x: str) -> str:
+        """The norm of the result of a sublayer, by the root of the mean square."""
+        width, out = self._widths[x], f"{at}.branch_norm"
+        self.tensor(f"{out}.gain", width)
+        return self.add(BranchNorm(out=out, x=x, epsilon=self._norm.epsilon), width)
 
     def plus(self, at: str, x: str, y: str) -> str:
         """x + y, for the result y of a sublayer"""

@@ -6,24 +6,15 @@ import numpy as np
 
 from int8ref.kernels.ir.compile import kernel
 
-VARIANTS = ({"exponent": "int8"}, {"exponent": None})
-"""With an exponent and a bias, and without them."""
-
 
 @kernel
-def requantize(x, multiplier, shift, limit, exponent, bias, bias_shift, out):
-    """Bring `x` to the scale of `out`, saturated to [-limit, limit].
-
-    `bias` counts only with an exponent.
-    """
+def requantize(x, multiplier, shift, limit, out):
+    """Bring `x` to the scale of `out`, saturated to [-limit, limit]."""
     low, high = np.int64(-limit), np.int64(limit)
     s = np.int64(shift[0])
     half = np.int64(1) << (s - np.int64(1))
     for r in range(x.shape[0]):
         source, target = x[r], out[r]
         for i in range(x.shape[1]):
-            total = np.int64(source[i]) * np.int64(multiplier[i])
-            if exponent is not None:
-                total <<= np.int64(exponent[r])
-                total += np.int64(bias[i]) << np.int64(bias_shift)
-            target[i] = min(max((total + half) >> s, low), high)
+            total = (np.int64(source[i]) * np.int64(multiplier[i]) + half) >> s
+            target[i] = min(max(total, low), high)

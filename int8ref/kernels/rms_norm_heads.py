@@ -22,14 +22,15 @@ def rms_norm_heads(x, gain, column, heads, head_width, shift, epsilon, out):
             part = row[first : first + head_width]
             root = isqrt(np.int64(head_width) * sum_of_squares(part) + np.int64(epsilon))
             factors = gain[h * head_width : (h + 1) * head_width]
-            _scale(part, max(root, np.int64(1)), factors, shift, target[first : first + head_width])
+            own = target[first : first + head_width]
+            scale_by_root(part, max(root, np.int64(1)), factors, shift, own)
         for i in range(last, x.shape[1]):
             target[i] = row[i]
 
 
 @kernel
-def _scale(part, root, gain, shift, out):
-    """Divide the columns of a head by the root, and apply the gain."""
+def scale_by_root(part, root, gain, shift, out):
+    """Divide int16 columns by the root, and apply the gain; `out` may be the columns."""
     s = np.int32(shift)
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     inverse, bits = reciprocal(root)

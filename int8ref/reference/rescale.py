@@ -40,8 +40,8 @@ def rescale(
 
     `x`: int16 [rows, n], n >= 1; `low` in [-32768, 0], where 0 is ReLU and -32768 is no limit; out:
     int8 [rows, n] in [-127, 127]; exponent: int8 [rows] in [0, 9].  Each element is rounded once,
-    half up.  The scale of a row of out is the scale of x times 2^exponent[r].  `match_add` and
-    `requantize` take the exponent together with the matrix product of out.
+    half up.  The scale of a row of out is the scale of x times 2^exponent[r].  `match_add` takes
+    the exponent together with the matrix product of out.
 
     Raises `ValueError` (from NumPy) if x has no column.
 

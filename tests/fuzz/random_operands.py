@@ -154,13 +154,8 @@ class RandomOperands:
 
     def requantize(self) -> dict[str, Any]:
         x = self.value("int32")
-        kind = self.values[x]
-        fields: dict[str, Any] = {"x": x, "limit": self.number(1, 32767)}
-        if self.chance(0.3):
-            fields["exponent"] = self.value("int8", 0, kind.domain)
-            fields["bias"] = self.tensor("int16", (kind.width,))
-            fields["bias_shift"] = self.number(0, 40)
-        return {**fields, **self.factors(kind.width, 1, 62)}
+        fields = {"x": x, "limit": self.number(1, 32767)}
+        return {**fields, **self.factors(self.values[x].width, 1, 62)}
 
     def multiply(self) -> dict[str, Any]:
         a = self.value("int16")
@@ -231,6 +226,24 @@ class RandomOperands:
             "shift": shift,
             "epsilon": self.number(0, 2**60),
         }
+
+    def rms_norm_branch(self) -> dict[str, Any]:
+        x, shift = self.value("int32"), self.number(1, 30)
+        kind = self.values[x]
+        gain = min(32767, (INT32_MAX - 2 ** (shift - 1)) // l2_bound(kind.width))
+        fields: dict[str, Any] = {
+            "x": x,
+            "multiplier": self.tensor("int16", (self.one_of([1, kind.width]),), 0),
+            "gain": self.tensor("int16", (kind.width,), -gain, gain),
+            "shift": shift,
+            "epsilon": self.number(0, 2**30),
+            "epsilon_shift": self.number(0, 255),
+        }
+        if self.chance(0.4):
+            fields["exponent"] = self.value("int8", 0, kind.domain)
+            fields["bias"] = self.tensor("int16", (kind.width,))
+            fields["bias_shift"] = self.number(0, 40)
+        return fields
 
     def narrow(self) -> dict[str, Any]:
         x = self.value("int16")

@@ -204,7 +204,17 @@ class TinyPrograms(ProgramBuilder):
             cap_multiplier=self.tensor("mix.cap_multiplier", [20_000, 9_000], "int32"),
         )  # fmt: skip
         output = self.linear(mixed, "output", WIDTH, raw=True)
-        y = self.hidden(self.join(output, "stream", "sum"), "ffn")
+        branch = self.add(
+            "rms_norm_branch",
+            "branch",
+            x=output,
+            multiplier=self.tensor("branch.multiplier", [1 << 13, 1 << 14] * (WIDTH // 2), "int16"),
+            gain=self.tensor("branch.gain", self.random.integers(3000, 9000, WIDTH), "int16"),
+            shift=10,
+            epsilon=3,
+            epsilon_shift=20,
+        )
+        y = self.hidden(self.join(branch, "stream", "sum"), "ffn")
         header = {"max_source_length": 0, "max_length_factor": 0}
         program = self.finish(y, vocabulary, encoder=[], start=0, **header)
         step = program.log_softmax

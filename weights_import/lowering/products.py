@@ -9,25 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from int8ref.reference.linear import MAX_FACTOR_SHIFT, MIN_FACTOR_SHIFT, Linear
+from int8ref.reference.linear import MIN_FACTOR_SHIFT, Linear
 from int8ref.reference.requantize import Requantize
 from weights_import.arithmetic.thresholds import percentile
 from weights_import.lowering.emitter import Emitter, one_if_equal
 from weights_import.lowering.integer_weights import Rows
-from weights_import.lowering.least_scales import (
-    BRANCH_BIAS_BITS,
-    MARGIN,
-    at_least,
-    least_result,
-)
+from weights_import.lowering.least_scales import at_least, least_result
 from weights_import.lowering.scale_propagation import (
     WIDE_MAX,
     Float64,
     Quantized,
     Real,
-    factors,
     integer_bias,
-    largest_shift,
     logit_bias,
 )
 from weights_import.lowering.scaled import Scaled
@@ -84,36 +77,6 @@ def wide(emitter: Emitter, out: str, name: str, rows: Rows, x: Scaled, scale: Fl
     product = accumulated(emitter, name, rows, x, scale)
     fields = emitter.factors(out, product.scale / scale, 1)
     emitter.add(Requantize(x=product.name, limit=WIDE_MAX, out=out, **fields))
-    return Scaled(out, scale)
-
-
-def wide_branch(emitter: Emitter, out: str, product: Scaled, scale: Float64) -> Scaled:
-    """Accumulators in 16 bits on one scale, which is `scale` or a larger scale that is reached.
-
-    If each row has its own exponent, the bias that the accumulators lack is added here.
-    """
-    scale = at_least(scale, least_result(product.scale, 1))
-    if product.bias is None:
-        fields = emitter.factors(out, product.scale / scale, 1)
-        emitter.add(Requantize(x=product.name, limit=WIDE_MAX, out=out, **fields))
-        return Scaled(out, scale)
-    largest = float(np.abs(product.bias).max()) * MARGIN
-    scale = at_least(scale, largest * 2.0**-BRANCH_BIAS_BITS)
-    bias_bound = WIDE_MAX << BRANCH_BIAS_BITS
-    most = min(MAX_FACTOR_SHIFT, largest_shift(largest / float(scale[0]), bias_bound, 61))
-    multiplier, shift = factors(one_if_equal(product.scale / scale), 1, most)
-    unit = scale * float(np.ldexp(1.0, -int(shift[0])))
-    bias, bias_shift = integer_bias(product.bias, unit, BRANCH_BIAS_BITS)
-    emitter.add(Requantize(
-        x=product.name,
-        multiplier=emitter.tensor(f"{out}.multiplier", multiplier),
-        shift=emitter.tensor(f"{out}.shift", shift),
-        limit=WIDE_MAX,
-        exponent=product.exponent,
-        bias=emitter.tensor(f"{out}.bias", bias),
-        bias_shift=bias_shift,
-        out=out,
-    ))  # fmt: skip
     return Scaled(out, scale)
 
 

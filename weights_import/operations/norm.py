@@ -19,7 +19,6 @@ from weights_import.lowering import least_scales
 from weights_import.lowering.channel_scales import NORM_SPREAD
 from weights_import.lowering.emitter import Emitter
 from weights_import.lowering.least_scales import SMALLEST, at_least, least_norm
-from weights_import.lowering.products import wide_branch
 from weights_import.lowering.scale_propagation import (
     WIDE_MAX,
     fixed_point,
@@ -27,7 +26,6 @@ from weights_import.lowering.scale_propagation import (
     largest_shift,
 )
 from weights_import.lowering.scaled import WIDE_BITS, Scaled, wide_form
-from weights_import.operations.linear import Linear
 from weights_import.run import Run
 from weights_import.tensors import Float32, Float64
 
@@ -95,35 +93,14 @@ class Norm(Operation):
             centre = emitter.centre(self.out)
             emitter.add_bias(self.out, -centre)
             emitter.hand_on(self.out, centre)
-        emitter.scaled[self.out] = self._emit(emitter, self._read(emitter), self._wide(emitter))
-
-    def branch(self, emitter: Emitter) -> Scaled:
-        return wide_form(emitter.scaled[self.out])
-
-    def _read(self, emitter: Emitter) -> Scaled:
-        """The value that it reads, in 16 bits and on one scale."""
-        product = emitter.producers[self.x]
-        if not isinstance(product, Linear):
-            return wide_form(emitter.scaled[self.x])
-        least = least_stream(emitter, self.x)
-        scale = at_least(emitter.wide_scale(self.x), least)
-        return wide_branch(emitter, f"{self.x}.wide", product.branch(emitter), scale)
+        x = wide_form(emitter.scaled[self.x])
+        emitter.scaled[self.out] = self._emit(emitter, x, self._wide(emitter))
 
     def _wide(self, emitter: Emitter) -> bool:
-        """Whether the result is needed in 16 bits.
-
-        A norm needs it, a sum of 16 bits, and a sum whose branch it is.
-        """
+        """Whether the result is needed in 16 bits: by a norm, or by a sum of 16 bits."""
         users = emitter.consumers[self.out]
         adds = any(self.out in user.terms for user in users)
-        reads = any(isinstance(user, Norm) or self.out in user.terms[:1] for user in users)
-        return reads or (adds and emitter.wide_residual)
-
-    def _scale(self, emitter: Emitter) -> Float64:
-        """The wanted scale of its 8 bits; if only sums read it, its 16 bits hold all values."""
-        if all(self.out in user.terms for user in emitter.consumers[self.out]):
-            return emitter.wide_scale(self.out) * 2.0**WIDE_BITS
-        return emitter.input_scale(self.out, NORM_SPREAD)
+        return any(isinstance(user, Norm) for user in users) or (adds and emitter.wide_residual)
 
     def _emit(self, emitter: Emitter, x: Scaled, wide: bool) -> Scaled:
         """The instruction: to 8 bits, and if `wide` to 16 bits beside them."""
@@ -133,7 +110,7 @@ class Norm(Operation):
         normalized = kind.normalized_bound(width)
         bias = tensors.get(f"{self.out}.bias", np.zeros(width, np.float32)).astype(np.float64)
         least = least_norm(gain, bias, normalized, WIDE_BITS if wide else 1)
-        scale = at_least(self._scale(emitter), least)
+        scale = at_least(emitter.input_scale(self.out, NORM_SPREAD), least)
         gain, bias = gain / scale, bias / scale
         shift = gain_shift(gain, bias, normalized)
         unit = 2.0**-FRACTION_BITS
