@@ -64,7 +64,7 @@ class Softmax:
             multiplier, shift = cap_factors(score / np.sqrt(size), self.cap)
             kept = emitter.tensor(f"{name}.cap_multiplier", multiplier)
             capped = {"cap_multiplier": kept, "cap_shift": shift}
-            unit = np.full_like(score, self.cap * LOG2_E * 2.0 ** (10 - CAP_BITS))
+            unit = np.full_like(score, self.cap * LOG2_E * 2**10 * 2.0**-CAP_BITS)
         unit = np.minimum(unit, SCORE_RANGE)
         multiplier = np.maximum(fixed_point(unit, SCORE_SHIFT), 1)
         limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)

@@ -64,7 +64,7 @@ class BranchNorm(Operation):
         unit = float(product.scale.max()) * 2.0**-MULTIPLIER_BITS
         if product.bias is not None:
             largest = float(np.abs(product.bias).max())
-            unit = max(unit, largest * 2.0 ** -(BRANCH_BIAS_BITS + MULTIPLIER_BITS))
+            unit = max(unit, largest * 2.0**-BRANCH_BIAS_BITS * 2.0**-MULTIPLIER_BITS)
         factors = fixed_point(product.scale / unit, 0).astype(np.int16)
         epsilon, epsilon_shift = integer_epsilon(self.epsilon, len(gain) / unit)
         emitter.add(RmsNormBranch(

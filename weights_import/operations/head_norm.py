@@ -62,7 +62,7 @@ class HeadNorm(Operation):
         """The gain of every column."""
         columns = emitter.observed.rows[self.x].shape[1]
         gain = emitter.model.tensors[f"{self.out}.gain"].astype(np.float64)
-        return np.tile(gain, columns // self.size)
+        return gain[np.arange(columns) % self.size]
 
     def least(self, emitter: Emitter, group: int) -> Float64:
         """The least scale of each column of the result in 16 bits.
@@ -79,9 +79,9 @@ class HeadNorm(Operation):
 
         A norm needs one scale, and the scale is at least `least`.
         """
-        scale = emitter.wide_scale(self.x)
         stream = least_stream(self.size, self.epsilon, 2, RMS.largest_epsilon)
-        return at_least(scale, np.append(least, stream)).repeat(len(least))
+        scale = at_least(at_least(emitter.wide_scale(self.x), stream), least)
+        return scale.repeat(len(least))
 
     def emit(self, emitter: Emitter, x: Scaled, column: int, scale: Float64) -> str:
         """Emit the norm of the columns of `x` from `column` on; the name of its result.
