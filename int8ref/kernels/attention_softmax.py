@@ -17,6 +17,7 @@ from int8ref.kernels.attention_scores import (
     largest_score_ir,
     rounded,
 )
+from int8ref.kernels.ir.arithmetic import rounding_shift_right, soft_cap
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
 from int8ref.kernels.ir.vector import (
@@ -31,7 +32,9 @@ from int8ref.kernels.ir.vector import (
 from int8ref.kernels.views import array, word
 from int8ref.reference import attention_softmax as meaning
 from int8ref.spec import arithmetic
-from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
+from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS, TANH_BITS
+
+CAP_SHIFT = np.int64(TANH_BITS - meaning.CAP_BITS)
 
 AT = operands_at(meaning.AttentionSoftmax)
 
@@ -52,13 +55,17 @@ def addends(frame, code):
 
 
 @kernel
-def attention_softmax(shared, score_multiplier, score_limit, score_shift, addends):
+def attention_softmax(
+    shared, score_multiplier, score_limit, score_shift, addends, cap_multiplier, cap_shift
+):
     """Softmax attention of every row over the keys that it sees."""
     operands = score_multiplier, score_limit, score_shift
-    if addends.table == 0:
-        attend(softmax_weights, operands, shared)
-    else:
+    if addends.table != 0:
         attend(softmax_weights_of_sums, (operands, addends), shared)
+    elif cap_shift != 0:
+        attend(softmax_weights_of_caps, (operands, cap_multiplier, cap_shift), shared)
+    else:
+        attend(softmax_weights, operands, shared)
 
 
 @kernel
@@ -66,6 +73,16 @@ def softmax_weights(scores, h, place, operands):
     """Turn scores into weights (A4), in place, and return their sum."""
     multiplier, limit, shift = operands
     return weigh(address(scores, np.int32), len(scores), multiplier[h], limit[h], shift)
+
+
+@kernel
+def softmax_weights_of_caps(scores, h, place, operands):
+    """As `softmax_weights`, for scores with a soft cap."""
+    softmax, multiplier, shift = operands
+    for j in range(len(scores)):
+        capped = soft_cap(scores[j], multiplier[h], shift)
+        scores[j] = np.int32(rounding_shift_right(capped, CAP_SHIFT))
+    return softmax_weights(scores, h, place, softmax)
 
 
 @kernel
