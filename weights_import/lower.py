@@ -31,6 +31,7 @@ from weights_import.lowering.scaled import Scaled
 from weights_import.operations.soft_cap import SoftCap
 from weights_import.progress import Tell, silent
 from weights_import.run import Batch, Memory, Run, Weights
+from weights_import.tied_channels import proportions
 
 
 @quietly
@@ -80,6 +81,7 @@ def _floats(model: FloatModel, options: LoweringOptions) -> Floats:
         encoder=frozenset(operation.out for operation in program.encoder),
         logits=last.x if isinstance(last, SoftCap) else program.logits,
         positions=min(options.positions, most or options.positions),
+        tied={} if options.scales == "tensor" else proportions(program, model.tensors, model.grids),
     )
 
 
