@@ -29,13 +29,11 @@ from weights_import.sources.hugging_face_config import (
 )
 from weights_import.sources.safetensors_file import Size
 from weights_import.sources.tokenizers import read_limited
-from weights_import.sources.vocabulary import CONTROL, padded, pieces_of
+from weights_import.sources.vocabulary import CONTROL, NO_PIECE, padded, pieces_of
 from weights_import.tensors import Stored, Tensors
 
 TOKENIZER = "tokenizer.model"
 UNK = 0  # of SentencePiece's models, unless they say otherwise
-NO_PIECE = -1
-"""What SentencePiece tells of a special piece that a model lacks."""
 
 
 class Decoder(msgspec.Struct, frozen=True, kw_only=True):

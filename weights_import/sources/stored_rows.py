@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
 from weights_import.operations.heads import Heads
@@ -80,6 +81,17 @@ def scaled(tensor: Stored, factor: float) -> Stored:
 def one_more(tensor: Stored) -> Stored:
     """The tensor plus one."""
     return _revalued(tensor, lambda x: x + np.float32(1))
+
+
+def one_less(tensor: Stored) -> Stored:
+    """The tensor minus one."""
+    return _revalued(tensor, lambda x: x - np.float32(1))
+
+
+def regrouped(tensor: Stored, order: NDArray[np.int64]) -> Stored:
+    """The rows in another order; raises CheckpointError for another number of rows."""
+    _rest(tensor, len(order))
+    return tensor.changed(tensor.shape, lambda x: x[order])
 
 
 def transposed(tensor: Stored) -> Stored:
