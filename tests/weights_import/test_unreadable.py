@@ -10,7 +10,6 @@ import lzma
 import os
 import pickle
 import re
-import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -85,11 +84,9 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "7-Zip": ("model.7z", b"7z\xbc\xaf\x27\x1c" + bytes(20), "packed by 7-Zip"),
     "tar": ("model.tar", tarred(), "a tar archive; unpack it"),
     "zip": ("model.zip", zipped("model/model.bin"), "a zip archive; unpack it"),
-    "Argos": ("en_de.argosmodel", zipped("en_de/metadata.json", "en_de/model/model.bin"), "Argos"),
     "half a zip": ("model.zip", zipped("a")[:20], "a damaged zip archive"),
     "npz": ("params.npz", arrays(), r"without the options of a Marian model \(special:model.yml\)"),
     "npy": ("weight.npy", b"\x93NUMPY\x01\x00" + bytes(90), "one array of NumPy"),
-    "GGUF": ("model.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "llama.cpp .*quantised"),
     "GGML": ("ggml-model.bin", b"lmgg" + bytes(99), "llama.cpp"),
     "ONNX": ("model.onnx", b"\x08\x0a\x12\x07pytorch" + bytes(20), "an ONNX model, which is not"),
     "Keras": ("tf_model.h5", b"\x89HDF\r\n\x1a\n" + bytes(90), "TensorFlow, which is not read"),

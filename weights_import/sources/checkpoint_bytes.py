@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
 
@@ -24,6 +28,29 @@ def whole(path: Path) -> bytes:
     """A whole file; raises CheckpointError where it is too large."""
     checked_size(path)
     return path.read_bytes()
+
+
+class Numbers(Protocol):
+    """What numbers are read from: a file, or bytes in memory."""
+
+    def numbers(self, offset: int, count: int, kind: np.dtype[Any]) -> NDArray[Any]: ...
+
+    def sha256(self) -> str: ...
+
+
+class HeldBytes:
+    """Bytes in memory that are read as an `UnchangedFile` is."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def numbers(self, offset: int, count: int, kind: np.dtype[Any]) -> NDArray[Any]:
+        """A new array of `count` numbers of a kind, from the byte `offset` on."""
+        return np.frombuffer(self._content, kind, count, offset).copy()
+
+    def sha256(self) -> str:
+        """The digest of the bytes."""
+        return hashlib.sha256(self._content).hexdigest()
 
 
 def one_line(error: Exception) -> str:

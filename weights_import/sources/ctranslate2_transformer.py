@@ -11,6 +11,7 @@ folder above) whose pieces the vocabulary numbers, or a vocabulary of single cha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from weights_import.composer import Composer, Normed
@@ -40,6 +41,7 @@ from weights_import.sources.ctranslate2_text import (
     read_config,
     read_vocabulary,
     refuse_quantisation,
+    target_prefix,
     tokenizer_files,
     tokenizers,
     vocabulary_files,
@@ -79,12 +81,13 @@ def read(path: Path, pair: Pair | None = None) -> FloatModel:
     A model of many languages needs the `pair` of languages that it translates.
     """
     try:
-        return _read(path, contents(path), pair)
+        return made(path, contents(path), pair)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
+def made(path: Path, content: Contents, pair: Pair | None = None) -> FloatModel:
+    """The model of the content of a file, with the files beside its `path`; raises likewise."""
     check_specification(content)
     variables = Variables(content.variables)
     config = read_config(path.parent, content.version, variables)
@@ -100,6 +103,8 @@ def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
     tables = position_tables(variables, words[1].shape[1])
     shape = shape_of(variables, HEADS[content.specification], words, tables)
     how = generation(variables, config, vocabularies, shape, pair)
+    if prefix := target_prefix(path.parent, vocabularies["target"]):
+        how = replace(how, target_prefix=prefix)
     epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
     c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
     program, tensors = c.finish(encoder_decoder.compose(c, shape), unused(variables))

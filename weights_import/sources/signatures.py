@@ -68,9 +68,9 @@ EVERYWHERE = (
 SIGNS = (
     *EVERYWHERE,
     _sign(
-        rb"GGUF|GGML|lmgg|fmgg|tjgg|algg",
-        "a model of llama.cpp (GGUF or GGML), which is not read, because its weights are quantised"
-        " already; import the checkpoint in floats that it was made of",
+        rb"GGML|lmgg|fmgg|tjgg|algg",
+        "a model of llama.cpp in GGML, the format before GGUF, which is not read; import a GGUF"
+        " file, or the checkpoint that it was made of",
     ),
     _sign(rb"\x89HDF\r\n\x1a\n", TENSORFLOW),
     _sign(rb".{4}TFL3", "a model of TensorFlow Lite, which is not read; import its source"),
@@ -92,7 +92,6 @@ SIGNS = (
 MEMBERS = (
     (re.compile(r"(.*/)?constants\.pkl"), SCRIPT),
     (re.compile(r"(.*/)?data\.pkl"), PICKLE),
-    (re.compile(r"[^/]+/model/model\.bin"), f"a package of Argos Translate, a zip archive{UNPACK}"),
     (re.compile(r"(.*/)?model\.weights\.h5"), TENSORFLOW),
     (
         re.compile(r".*\.npy"),
