@@ -106,6 +106,13 @@ def later(tensor: Stored, first: int) -> Stored:
     return tensor.changed((tensor.shape[0] - first, *tensor.shape[1:]), lambda x: x[first:])
 
 
+def first_rows(tensor: Stored, most: int) -> Stored:
+    """At most the first rows of a tensor."""
+    if tensor.shape[0] <= most:
+        return tensor
+    return tensor.changed((most, *tensor.shape[1:]), lambda x: x[:most])
+
+
 def _rest(tensor: Stored, rows: int) -> tuple[int, ...]:
     """The other dimensions; raises CheckpointError unless there are that many rows."""
     if tensor.shape[:1] != (rows,):
