@@ -144,11 +144,11 @@ def generation(told: Told) -> Generation:
         start=_ids(told.vocabularies["target"], (marks.start,))[0],
         eos=target[0],
         unk=target[1],
-        source_vocabulary=shape.source_vocabulary if shape.encoder_layers else 0,
+        source_vocabulary=shape.source_vocabulary if translates else 0,
         target_vocabulary=shape.target_vocabulary,
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=shape.max_positions,
-        source_frame=SourceFrame((), (source[0],) if marks.source_ends else ()),
+        source_frame=SourceFrame((), (source[0],) * marks.source_ends) if translates else None,
         source_special=None if source == target else (source[0], source[1]),
     )
 

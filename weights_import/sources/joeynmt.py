@@ -123,7 +123,7 @@ def _read(path: Path) -> FloatModel:
     for name in (CONFIG, *VOCABULARIES.values()):
         if not path.with_name(name).is_file():
             raise CheckpointError(f"no {name} beside it")
-    config = yaml_file.convert(yaml_file.parse_file(path.with_name(CONFIG)), Config, CONFIG)
+    config = yaml_file.read(path.with_name(CONFIG), Config)
     stored = framework.tensors(file, value.get("model_state"))
     vocabularies = {
         side: numbered(lines(path.with_name(name)), name) for side, name in VOCABULARIES.items()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from weights_import.errors import CheckpointError
+from weights_import.sources import json_file
 from weights_import.sources.checkpoint_bytes import one_line
 from weights_import.sources.json_file import Kind
 from weights_import.sources.tokenizers import read_limited
@@ -28,12 +28,9 @@ def parse_file(path: Path) -> dict[str, Any]:
     return told
 
 
-def convert(told: object, kind: type[Kind], name: str) -> Kind:
-    """What is of a kind in a mapping, whose texts become numbers and truth values.
+def read(path: Path, kind: type[Kind]) -> Kind:
+    """What is of a kind in a file, whose texts become numbers and truth values.
 
     Raises CheckpointError for what is not.
     """
-    try:
-        return msgspec.convert(told, kind, strict=False)
-    except (msgspec.ValidationError, UnicodeEncodeError, OverflowError, RecursionError) as error:
-        raise CheckpointError(f"{name}: {one_line(error)}") from None
+    return json_file.convert(parse_file(path), kind, path.name, strict=False)
