@@ -134,7 +134,7 @@ def made(path: Path, stored: Mapping[str, Stored], told: Told, sha256: str) -> F
 
 def generation(told: Told) -> Generation:
     """How the model reads and writes; raises CheckpointError for marks that are no tokens."""
-    marks, shape = told.marks, told.shape
+    marks, shape, translates = told.marks, told.shape, told.shape.encoder_layers > 0
     ids = {
         side: _ids(vocabulary, (marks.eos, marks.unk))
         for side, vocabulary in told.vocabularies.items()
