@@ -25,6 +25,7 @@ class Generation:
     max_positions      the number of positions that the model knows; 0 without a limit
     source_frame       the tokens around a source; None for `eos` after it
     target_prefix      the tokens with which every target began in training
+    more_eos           more tokens that end a target
 
     Raises CheckpointError that lists all inconsistent fields.
     """
@@ -40,6 +41,7 @@ class Generation:
     source_frame: SourceFrame | None = None
     source_special: tuple[int, int] | None = None
     target_prefix: tuple[int, ...] = ()
+    more_eos: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -49,6 +51,11 @@ class Generation:
     def frame(self) -> SourceFrame:
         """What stands around the tokens of a source."""
         return SourceFrame(after=(self.eos,)) if self.source_frame is None else self.source_frame
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """All tokens that end a target."""
+        return (self.eos, *self.more_eos)
 
     def _problems(self) -> Iterator[str]:
         values = asdict(self)
@@ -68,6 +75,8 @@ class Generation:
             yield f"source tokens {around} are outside a vocabulary of {self.source_vocabulary}"
         if not all(0 <= token < self.target_vocabulary for token in self.target_prefix):
             yield f"target_prefix={self.target_prefix} is outside the vocabulary"
+        if not all(0 <= token < self.target_vocabulary for token in self.more_eos):
+            yield f"more_eos={self.more_eos} is outside the vocabulary"
         if not -1 <= self.start < self.target_vocabulary:
             yield f"start={self.start} is outside a vocabulary of {self.target_vocabulary}"
 
@@ -80,7 +89,7 @@ class FloatModel:
     tensors     the tensors that they read, by canonical names
     generation  how it reads sources and writes targets
     grids       name of a tensor -> step, for tensors that are exactly int8 * step
-    tokenizers  "source" and "target" -> the bytes of a SentencePiece model
+    tokenizers  "source" and "target" -> the bytes of a tokenizer, see `Tokenizer.of`
     provenance  file, sha256, format, and licence if it is known
     languages   codes of source and target language, if the checkpoint tells them
     frames      the possible frames of a source, by the names that a user asks for; empty if the

@@ -35,18 +35,18 @@ def greedy(
     ends: bool = True,
     tell: Tell = silent,
 ) -> list[list[int]]:
-    """The likeliest token at every step, until `eos`; ties go to the smallest id.
+    """The likeliest token at every step, until an end mark; ties go to the smallest id.
 
-    Sources are in their frame.  Translations come in the order of the sources, without `eos`.  A
-    source of n tokens takes at most max(1, floor(max_length_factor * n)) steps, the prediction of
-    `eos` counted.  The default is the factor of the model.  Marian multiplies by the longest source
-    of the batch instead, so its limit depends on the other sentences.  Without `ends`, `eos` is
-    never chosen, and only the greatest length ends a translation.  `tell` takes the number of
+    Sources are in their frame.  Translations come in the order of the sources, without end marks.
+    A source of n tokens takes at most max(1, floor(max_length_factor * n)) steps, the prediction of
+    the end mark counted.  The default is the factor of the model.  Marian multiplies by the longest
+    source of the batch instead, so its limit depends on the other sentences.  Without `ends`, no
+    end mark is chosen, and only the greatest length ends a translation.  `tell` takes the number of
     sentences that are done, and the number of all.
     """
     check_sources(model, sources)
     translations: list[list[int]] = [[] for _ in sources]
-    choose = _likeliest if ends else partial(_likeliest, but=model.generation.eos)
+    choose = _likeliest if ends else partial(_likeliest, but=model.generation.ends)
     weights = Weights(model.tensors, keep=True)
     done = 0
     for batch in batches([len(source) for source in sources], batch_size):
@@ -91,11 +91,10 @@ def _ended(tell: Tell, before: int, total: int, step: int, ended: int) -> None:
 
 
 def _likeliest(
-    logits: Float32, sentences: NDArray[np.intp], step: int, but: int | None = None
+    logits: Float32, sentences: NDArray[np.intp], step: int, but: Sequence[int] = ()
 ) -> NDArray[np.int64]:
-    """The token of the largest logit of each row, `but` for one."""
-    if but is not None:
-        logits[:, but] = -np.inf
+    """The token of the largest logit of each row, `but` for some."""
+    logits[:, list(but)] = -np.inf
     found: NDArray[np.int64] = logits.argmax(axis=-1)
     return found
 
@@ -152,7 +151,7 @@ def _follow(
     previous = np.full(len(limits), model.generation.start, np.int64)
     while alive.size:
         best = choose(decode(model, memory, state, previous, weights), alive, state.position - 1)
-        going = best != model.generation.eos
+        going = ~np.isin(best, model.generation.ends)
         for i, token in zip(alive[going], best[going], strict=True):
             translations[i].append(int(token))
         going &= state.position < limits[alive]
@@ -173,7 +172,7 @@ def _beam_batch(
 ) -> list[list[Hypothesis]]:
     """One batch, a row a live hypothesis."""
     state = State()
-    searches = [SentenceSearch(model.generation.eos, int(n), options) for n in limits]
+    searches = [SentenceSearch(model.generation.ends, int(n), options) for n in limits]
     sentence = np.arange(len(limits))
     seen = memory
     previous = np.full(len(limits), model.generation.start, np.int64)

@@ -134,6 +134,7 @@ def _program(model: FloatModel, emitter: Emitter) -> Program:
         alpha=round(100 * generation.alpha),
         source_frame=msgspec.UNSET if frame is None else frame,
         target_prefix=generation.target_prefix or msgspec.UNSET,
+        more_eos=generation.more_eos or msgspec.UNSET,
     )
 
 

@@ -18,7 +18,8 @@ FIELDS = (
     "states",  # address and number of the operands of the states
     "state_rows",
     "targets",  # address of the operands of target.ids, target.positions, target.sentence
-    "eos",  # token id
+    "ends",  # address and number of int32: the token ids that end a sentence
+    "end_count",
     "multiplier",  # with `shift`: factor of the log-softmax; in SAMPLE divided by the temperature
     "shift",
     "starts",  # address of int32 [sentences]: the tokens before the first

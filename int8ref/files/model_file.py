@@ -17,6 +17,7 @@ import hashlib
 import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -24,7 +25,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from int8ref.files import cached, container, foreign, sentencepiece_file, shortlist
+from int8ref.files import (
+    cached,
+    container,
+    foreign,
+    sentencepiece_file,
+    shortlist,
+    subword_file,
+    tokenizer_file,
+)
 from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError, OtherFileError
 from int8ref.files.shortlist import Shortlist
 from int8ref.host.storage import write_whole
@@ -44,6 +53,16 @@ UNPACKED = "unpacked"
 NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
 """Characters of names and languages in a header, as in a regular expression, and maximum length."""
 
+TokenizerKind = Literal["sentencepiece", "tokenizers", "subword-nmt"]
+BEGINNINGS: dict[bytes, TokenizerKind] = {b'{"size"': "tokenizers", b'{"subword"': "subword-nmt"}
+"""The first bytes of tokenizers in JSON, with which no SentencePiece model begins."""
+CHECKS: dict[TokenizerKind, tuple[str, Callable[[bytes], None]]] = {
+    "sentencepiece": ("SentencePiece model", sentencepiece_file.check),
+    "tokenizers": ("tokenizer.json", tokenizer_file.check),
+    "subword-nmt": ("list of merges", subword_file.check),
+}
+"""The name of each kind of tokenizer, and what checks that it can be read safely."""
+
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
 __all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save", "serialize"]
@@ -51,10 +70,21 @@ __all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save",
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The kind of a tokenizer, and the bytes of its model."""
+    """The kind of a tokenizer, and the bytes of its model.
 
-    kind: Literal["sentencepiece"]
+    sentencepiece  a SentencePiece model
+    tokenizers     a tokenizer.json for the library `tokenizers`, see `tokenizer_file`
+    subword-nmt    merges and a vocabulary, see `subword_file`
+    """
+
+    kind: TokenizerKind
     model: bytes
+
+    @staticmethod
+    def of(model: bytes) -> Tokenizer:
+        """Return the tokenizer of these bytes.  Their beginning tells the kind."""
+        kinds = (kind for start, kind in BEGINNINGS.items() if model.startswith(start))
+        return Tokenizer(next(kinds, "sentencepiece"), model)
 
     def __repr__(self) -> str:
         return f"<Tokenizer {self.kind}, {len(self.model)} bytes>"
@@ -118,7 +148,7 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    kind: Literal["sentencepiece"]
+    kind: TokenizerKind
     tensor: Literal["tokenizer.source", "tokenizer.target"]
 
 
@@ -277,12 +307,12 @@ def _excess(deflated: dict[str, _Deflated], packed: Tensors) -> int:
 def _unpack(header: _Header, packed: Tensors) -> Tensors:
     """Return the unpacked tensors: tokenizers as bytes, and deflated tensors."""
     unpacked: Tensors = {}
-    sides: set[str] = {header.source.tensor, header.target.tensor}
-    for name in sorted(sides):
-        if name not in packed:
-            raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
-        unpacked[name] = np.frombuffer(container.decompress(name, packed[name]), np.uint8)
-        _check_tokenizer(name, unpacked[name].tobytes())
+    entries = header.source, header.target
+    for side, kind in sorted({(entry.tensor, entry.kind) for entry in entries}):
+        if side not in packed:
+            raise ModelFileError(f"the tokenizer {side!r}, which the header names, is missing")
+        unpacked[side] = np.frombuffer(container.decompress(side, packed[side]), np.uint8)
+        _check_tokenizer(side, kind, unpacked[side].tobytes())
     for name in header.deflated:
         if name not in packed or name in unpacked:
             raise ModelFileError(f"the deflated tensor {name!r} is missing")
@@ -293,12 +323,13 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
     return unpacked
 
 
-def _check_tokenizer(name: str, model: bytes) -> None:
-    """Raise `ModelFileError` for a tokenizer that the SentencePiece library cannot read safely."""
+def _check_tokenizer(name: str, kind: TokenizerKind, model: bytes) -> None:
+    """Raise `ModelFileError` for a tokenizer that its library cannot read safely."""
+    what, check = CHECKS[kind]
     try:
-        sentencepiece_file.check(model)
-    except sentencepiece_file.UnsafeModelError as error:
-        raise ModelFileError(f"tensor {name!r} is a damaged SentencePiece model: {error}") from None
+        check(model)
+    except (sentencepiece_file.UnsafeModelError, tokenizer_file.UnsafeTokenizerError) as error:
+        raise ModelFileError(f"tensor {name!r} is a damaged {what}: {error}") from None
 
 
 def _encode_header(header: _Header) -> str:

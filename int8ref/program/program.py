@@ -90,13 +90,14 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     logits             name of the value of the logits
     log_softmax        turns the logits into log-probabilities, for searches that need them
     start              token id before the first target token; -1 is the zero vector
-    eos                token id that ends a sentence
+    eos                token id that ends a sentence; scores of a given text have this one
     unk                token id of text outside the vocabulary
     max_source_length  largest number of source tokens, with their frame
     max_length_factor  a translation has at most max_length_factor / 100 tokens per source token
     alpha              default exponent of the length penalty, in hundredths (`search.length`)
     source_frame       tokens around every source; unset: eos after them
     target_prefix      tokens that begin every translation the model was trained on; unset: none
+    more_eos           more token ids that end a sentence; unset: none
 
     A Program without a source (see `takes_source`) has max_source_length = max_length_factor = 0.
     A search produces the tokens of `target_prefix` itself.  Scoring adds them before a given
@@ -116,6 +117,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     alpha: int = 100
     source_frame: SourceFrame | msgspec.UnsetType = msgspec.UNSET
     target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    more_eos: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         counts = f"{len(self.encoder)} of the encoder, {len(self.decoder)} of the decoder"
@@ -125,6 +127,11 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def prefix(self) -> tuple[int, ...]:
         """The tokens that scoring adds before a given translation."""
         return self.target_prefix if isinstance(self.target_prefix, tuple) else ()
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """All token ids that end a sentence, `eos` first."""
+        return (self.eos, *self.more_eos) if isinstance(self.more_eos, tuple) else (self.eos,)
 
     @property
     def frame(self) -> SourceFrame:

@@ -25,6 +25,8 @@ else:
 from int8ref.program.program import SOURCE_INPUTS, TARGET_INPUTS, Program, takes_source
 from int8ref.program.sizes import Side, embedding_sizes, max_steps, position_limits
 
+MOST_ENDS = 63
+"""Largest number of tokens that end a sentence, besides eos."""
 MOST_NAMES = 20
 """Largest number of names that an error lists."""
 
@@ -189,7 +191,12 @@ def _check_tokens(program: Program, vocabulary: int) -> None:
         token = getattr(program, name)
         _require(0 <= token < vocabulary, f"{name} {token} is outside the vocabulary")
     _require(-1 <= program.start < vocabulary, f"start {program.start} is outside the vocabulary")
-    outside = [t for t in program.prefix if not 0 <= t < vocabulary or t == program.eos]
+    more = program.ends[1:]
+    _require(len(more) <= MOST_ENDS, f"more_eos: {len(more)} tokens, more than {MOST_ENDS}")
+    outside = [t for t in more if not 0 <= t < vocabulary]
+    _require(not outside, f"more_eos: {outside} are outside the vocabulary")
+    _require(len(set(program.ends)) == 1 + len(more), "more_eos: a token is there twice")
+    outside = [t for t in program.prefix if not 0 <= t < vocabulary or t in program.ends]
     _require(not outside, f"target_prefix: {outside} are no tokens of a translation")
     _require(0 <= program.alpha <= MAX_ALPHA, f"alpha must lie in [0, {MAX_ALPHA}]")
 

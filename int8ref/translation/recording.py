@@ -158,7 +158,8 @@ class _Recorder:
     def decode(self, source: list[int], path: Sequence[int | None]) -> None:
         """Run one step for each token of the path.
 
-        A token that is None is the most likely token.  The run ends after such a token that is eos.
+        A token that is None is the most likely token.  The run ends after such a token that is an
+        end mark.
         """
         program = self._model.program
         self.found.source = source
@@ -181,7 +182,7 @@ class _Recorder:
             states = {state.value: seen[state.next_value] for state in program.states}
             token = int(new["search.argmax"][0]) if given is None else given
             self.found.target.append(token)
-            if given is None and token == program.eos:
+            if given is None and token in program.ends:
                 return
 
     def _keep(

@@ -59,6 +59,17 @@ def test_the_command_takes_the_languages(tmp_path: Path) -> None:
     assert languages_of(model, ("pt", "en"), "my-model") == ("pt", "en")
 
 
+def test_an_older_package_with_codes(tmp_path: Path) -> None:
+    content = tiny.files(tmp_path / "made")
+    del content["sentencepiece.model"]
+    pieces = ["<s>", "</s>", "<unk>", "a@@", "b", "ab", "c", "d", "e", "f", "g", "h"]
+    content["model/source_vocabulary.json"] = json.dumps(pieces).encode()
+    content["bpe.model"] = b"#version: 0.2\na b</w>\n"
+    model = sources.read(tiny.write(tmp_path / "x.argosmodel", content))
+    assert tokenize(model, ["ab c x"]) == [[5, 6, 2]]
+    assert model.languages == ("pb", "en")
+
+
 def test_nothing_is_left_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = tiny.files(tmp_path / "made")
     path = tiny.write(tmp_path / "x.argosmodel", content)

@@ -147,6 +147,27 @@ def test_a_tokenizer_beside_is_numbered_by_the_vocabulary(
     assert tokenize(model, ["iab"]) == [[unknown, *ids]]
 
 
+def test_codes_of_subword_nmt_beside(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, "fairseq, post-norm")
+    pieces = ["a@@", "b@@", "c", "ab@@", "abc", "d", "d@@", "e", "f"]
+    (tmp_path / "dict.en.txt").write_text("".join(f"{piece} 9\n" for piece in pieces))
+    (tmp_path / "bpecodes").write_text("a b 9\nab c</w> 5\n")
+    model = sources.read(path)
+    assert tokenize(model, ["abc d abd"]) == [[8, 9, 7, 9, 2]]
+    assert model.warnings[0].startswith("texts are cut by bpecodes as they are")
+
+
+def test_a_vocabulary_of_words(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path, "fairseq, post-norm")
+    words = ["the", "house", "is", "blue", ".", "a", "b", "c", "d"]
+    (tmp_path / "dict.en.txt").write_text("".join(f"{word} 9\n" for word in words))
+    model = sources.read(path)
+    assert tokenize(model, ["the house is red ."]) == [[4, 5, 6, 3, 8, 2]]
+    assert model.warnings[0].startswith("texts are cut at spaces into whole words")
+    (tmp_path / "dict.en.txt").write_text("".join(f"\u2581{word} 9\n" for word in words))
+    assert "source" not in sources.read(path).tokenizers
+
+
 def test_older_options_and_names_of_fairseq(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

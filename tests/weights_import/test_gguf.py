@@ -198,6 +198,12 @@ def test_a_tokenizer_of_pairs_of_bytes(splitter: str, tmp_path: Path) -> None:
     assert read.decode([4, 8, 6, 7]) == "ab ab c1"
 
 
+def test_pairs_of_bytes_in_a_file(tmp_path: Path) -> None:
+    keys = byte_pairs(**{"tokenizer.ggml.token_type": [3, *[1] * 8]})
+    model = sources.read(tiny.write(tmp_path, PLAIN, keys=keys))
+    assert tokenize(model, ["ab ab c11<|end|>a"]) == [[4, 8, 6, 7, 7, 0, 1, 2]]
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "architecture": ({"general.architecture": "mamba"}, "of the architecture 'mamba', which is n"),
     "no architecture": ({"general.architecture": 3}, "architecture 3"),

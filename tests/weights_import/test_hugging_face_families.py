@@ -153,10 +153,8 @@ def test_what_the_configuration_tells(case: str, tmp_path: Path) -> None:
 def test_without_a_mark_of_the_beginning(tmp_path: Path) -> None:
     model = sources.read(tiny.write(tmp_path, "olmo", eos_token_id=[5, 2]))
     assert model.generation.start == model.generation.eos == 5
-    assert model.warnings == [
-        "eos_token_id lists 5, 2: token 5 alone ends a text",
-        "no bos_token_id: texts begin with token 5, which ends texts",
-    ]
+    assert model.generation.more_eos == (2,)
+    assert model.warnings == ["no bos_token_id: texts begin with token 5, which ends texts"]
 
 
 def test_a_tokenizer_with_other_names(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from weights_import.calibrate import tokenize
 from weights_import.errors import CheckpointError
 from weights_import.forward import forced
 from weights_import.sources import hugging_face_qwen2
+from weights_import.sources.hugging_face_tokenizer import WANTED
 from weights_import.tensors import Float32, Float64
 
 TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
@@ -152,15 +153,14 @@ def test_a_window_that_hides_nothing(window: dict[str, Any], tmp_path: Path) -> 
 def test_several_end_marks(tmp_path: Path) -> None:
     model = sources.read(write(tmp_path, eos_token_id=[5, 2]))
     assert model.generation.eos == 5
-    assert model.warnings == ["eos_token_id lists 5, 2: token 5 alone ends a text"]
+    assert model.generation.ends == (5, 2)
 
 
 def test_ids_need_no_tokenizer(tmp_path: Path) -> None:
     path = write(tmp_path)
-    (tmp_path / "tokenizer.json").write_text('{"added_tokens": [{"content": "<|im_end|>"}]}')
     (tmp_path / "merges.txt").write_text("a b\n")
     model = sources.read(tmp_path)
-    assert (model.tokenizers, model.wanted) == ({}, "tokenizer.model")
+    assert (model.tokenizers, model.wanted) == ({}, WANTED)
     assert tokenize(model, [[4, 5]]) == [[4, 5]]
     assert model.provenance["format"] == "Hugging Face Qwen2"
     assert sources.files(tmp_path)[0] == path

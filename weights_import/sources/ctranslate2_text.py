@@ -10,23 +10,29 @@ from typing import Annotated, Any
 
 import msgspec
 
+from int8ref.files import tokenizer_file
 from weights_import.errors import CheckpointError
 from weights_import.languages import code
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_variables import Variables
+from weights_import.sources.numbered_tokenizer import Beside, numbered_tokenizer
+from weights_import.sources.tokenizer_json import of_json
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
-from weights_import.sources.vocabulary import of_characters, pieces_of, renumbered
+from weights_import.sources.vocabulary import pieces_of, renumbered
 
 CONFIG = "config.json"
 CONFIGURED = 6
 """The version of a file from which on `config.json` says what variables said before."""
 MODELS = "*.spm", "*.model"
+LIBRARY = "tokenizer.json"
 ABOVE, CODES, METADATA = "sentencepiece.model", "bpe.model", "metadata.json"
 """Files in the folder above the folder of the model, in packages of Argos Translate."""
 ENDINGS = ".json", ".txt"
 EXTRA = re.compile(r"<extra_id_\d+>|madeupword\d+")
 """Tokens that the converters name after embeddings without a token."""
-WANTED = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
+WANTED = (
+    f"{names_of_models(SIDES)}, the same with .model, {LIBRARY}, or {ABOVE} in the folder above"
+)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +152,28 @@ def tokenizer_files(folder: Path) -> list[Path]:
     return beside or [folder.parent / ABOVE]
 
 
+def library_tokenizer(folder: Path, vocabulary: Mapping[str, int]) -> bytes | None:
+    """The tokenizer.json in a folder, for a model with this vocabulary; None without the file.
+
+    Raises CheckpointError for a damaged one, and for one of another model.
+    """
+    path = folder / LIBRARY
+    if not path.is_file():
+        return None
+    try:
+        content = of_json(read_limited(path), len(vocabulary))
+        own = tokenizer_file.all_tokens(tokenizer_file.decode(content))
+        foreign = [token for token, i in own.items() if vocabulary.get(token) != i]
+        if foreign:
+            raise CheckpointError(
+                f"{len(foreign)} of its tokens have other ids in the vocabulary ({shown(foreign)}),"
+                " so it is the tokenizer of another model"
+            )
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+    return content
+
+
 def tokenizers(
     folder: Path, vocabularies: Mapping[str, Mapping[str, int]], config: Config
 ) -> dict[str, bytes]:
@@ -154,13 +182,16 @@ def tokenizers(
     Raises CheckpointError for damaged ones.
     """
     models, names = by_side(tokenizer_files(folder)), (config.eos_token, config.unk_token)
+    there = folder.parent / CODES
+    codes = there if there.is_file() and package(folder) else None
     found = {}
     for side, vocabulary in vocabularies.items():
         try:
-            if side in models:
-                found[side] = renumbered(read_limited(models[side]), vocabulary, *names)
-            elif content := of_characters(vocabulary, *names):
+            beside = Beside(models.get(side), codes)
+            if content := numbered_tokenizer(vocabulary, *names, beside):
                 found[side] = content
+            elif library := library_tokenizer(folder, vocabulary):
+                found[side] = library
         except CheckpointError as error:
             raise CheckpointError(f"{side} tokenizer: {error}") from None
     return found
@@ -175,7 +206,8 @@ def decoder_tokenizer(
     Raises CheckpointError for a damaged one, and for one of another model.
     """
     if not path.is_file():
-        return {}, []
+        library = library_tokenizer(path.parent, vocabulary)
+        return ({"target": library} if library else {}), []
     if not unk:
         raise CheckpointError(f"{CONFIG} tells no unk_token, which {path.name} needs")
     content = read_limited(path)

@@ -35,6 +35,7 @@ from weights_import.sources.ctranslate2_parts import refuse_parts, unused
 from weights_import.sources.ctranslate2_tensors import embedding, finder, position_tables
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
+    LIBRARY,
     WANTED,
     Config,
     languages,
@@ -72,6 +73,7 @@ def companions(path: Path) -> list[Path]:
     """Its configuration, vocabularies and tokenizers."""
     folder = path.parent
     named = [folder / CONFIG, *vocabulary_files(folder).values(), *tokenizer_files(folder)]
+    named.append(folder / LIBRARY)
     return [file for file in dict.fromkeys(named) if file.is_file()]
 
 

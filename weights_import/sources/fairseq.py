@@ -22,7 +22,7 @@ from weights_import.languages import code
 from weights_import.sources import encoder_decoder, framework
 from weights_import.sources.containers import names_tensor, outline
 from weights_import.sources.framework import Marks, Names, Told
-from weights_import.sources.framework_text import lines, models_in, numbered
+from weights_import.sources.framework_text import lines, numbered, tokenizer_files
 from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
 from weights_import.sources.stored_rows import later, part
@@ -123,7 +123,7 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its dictionaries and its tokenizers."""
-    return [*dictionaries(path.parent).values(), *models_in(path.parent)]
+    return [*dictionaries(path.parent).values(), *tokenizer_files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:

@@ -11,6 +11,7 @@ embedding; then it stays, and the bias of the output keeps it below the end mark
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -110,6 +111,7 @@ def read(path: Path) -> FloatModel:
         pad = padding(config.told_padding, config.vocabularies, words["target_embedding"])
         unused, controls = ((PAD,), ()) if pad < 0 else ((), (PAD,))
         how = generation(config, pad, eos, known.get(UNK, 1))
+        how = replace(how, more_eos=marks.others(eos))
         program, tensors = program_of(config, how, words, stored)
         return FloatModel(
             program,
@@ -121,7 +123,6 @@ def read(path: Path) -> FloatModel:
                 "format": "Hugging Face Marian",
                 "sha256": content.sha256,
             },
-            warnings=marks.warnings,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error

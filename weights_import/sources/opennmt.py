@@ -19,7 +19,7 @@ from weights_import.float_model import FloatModel
 from weights_import.sources import encoder_decoder, framework
 from weights_import.sources.containers import names_tensor
 from weights_import.sources.framework import Marks, Names, Told
-from weights_import.sources.framework_text import models_in, numbered
+from weights_import.sources.framework_text import numbered, tokenizer_files
 from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
 from weights_import.tensors import Stored
@@ -84,7 +84,7 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its tokenizers."""
-    return models_in(path.parent)
+    return tokenizer_files(path.parent)
 
 
 def read(path: Path) -> FloatModel:

@@ -19,7 +19,7 @@ from weights_import.float_model import FloatModel
 from weights_import.sources import encoder_decoder, framework, json_file, yaml_file
 from weights_import.sources.containers import names_tensor
 from weights_import.sources.framework import Marks, Names, Told
-from weights_import.sources.framework_text import models_in
+from weights_import.sources.framework_text import tokenizer_files
 from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
 from weights_import.sources.stored_rows import later, part
@@ -112,7 +112,7 @@ def recognises(path: Path) -> bool:
 def companions(path: Path) -> list[Path]:
     """Its configuration, vocabularies and tokenizers."""
     named = [path.with_name(name) for name in (CONFIG, *VOCABULARIES.values())]
-    return [*(file for file in named if file.is_file()), *models_in(path.parent)]
+    return [*(file for file in named if file.is_file()), *tokenizer_files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:

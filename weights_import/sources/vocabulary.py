@@ -9,7 +9,8 @@ are numbered by their places, so it is written anew, in the order of the list:
     a piece of the model alone    is left out: texts are cut into other pieces instead of `unk`
     a language mark, >>fra<<      is one piece at the beginning of a text
 
-A model may have more embeddings than its tokenizer pieces: the rest is `padded`.
+Added tokens are pieces that the user defines.  A model may have more embeddings than its tokenizer
+pieces: the rest is `padded`.
 
 A list of single characters needs no model: it is written as one of SentencePiece's kind `char`; a
 list of pieces with scores, as one of the kind `bpe`.
@@ -38,6 +39,8 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 NO_PIECE = -1
 """What SentencePiece tells of a special piece that a model lacks."""
 
+MOST_MORE = 1 << 16
+"""The ids that added tokens may leave out, besides as many as there are pieces."""
 FLOAT = struct.Struct("<f")
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 NAMED = re.compile(r"<.+>")
@@ -143,6 +146,25 @@ def padded(content: bytes, size: int) -> bytes:
         raise CheckpointError(f"SentencePiece model: {len(pieces)} pieces for {size} embeddings")
     more = (f"<unused{i}>" for i in range(len(pieces), size))
     return content + b"".join(_written(name, Piece(type=CONTROL)) for name in more)
+
+
+def with_added(content: bytes, added: Mapping[str, int]) -> bytes:
+    """The SentencePiece model `content` with tokens `added` behind its pieces, which are found in a
+    text before it is cut.  Ids between that no token has are pieces of no text.
+
+    Raises CheckpointError where it is damaged, or where an id is the id of another piece.
+    """
+    if not added:
+        return content
+    count, names = len(_parsed(content)[0]), {i: token for token, i in added.items()}
+    if len(names) < len(added) or min(names) < count or max(names) > 2 * count + MOST_MORE:
+        raise CheckpointError(f"{len(added)} tokens were added with ids of other pieces")
+    more = [
+        _written(names[i].replace(" ", SPACE), Piece(type=USER_DEFINED)) if i in names
+        else _written(f"<unused{i}>", Piece(type=CONTROL))
+        for i in range(count, max(names) + 1)
+    ]  # fmt: skip
+    return content + b"".join(more)
 
 
 def pieces_of(content: bytes) -> dict[str, Piece]:
