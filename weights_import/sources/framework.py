@@ -84,7 +84,7 @@ def _unchanged(part: str, tensor: Stored) -> Stored:
 class Told:
     """What a reader has found of a model.
 
-    own           tensors by canonical names, which replace those of the file
+    own           tensors by canonical names, which replace the tensors of the file
     vocabularies  ids by piece, for "source" and "target"; for "target" alone in a decoder alone
     change        how a tensor of the file becomes what an operation reads, by its part in a layer
     others        tensors of the file that no operation needs

@@ -90,7 +90,7 @@ class Architecture:
 
     kind    the kind of model, as configurations of the family name it
     parts   the names in a layer, where they differ from PARTS
-    change  how tensors become those of the family
+    change  how the tensors of the file become the tensors of the family
     fixed   fields of the configuration that no key tells
     flags   fields of the configuration that tell of biases: the tensors that have them
     """

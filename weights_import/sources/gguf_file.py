@@ -7,7 +7,7 @@ All numbers are little endian:
     each tensor: text, u32 rank, u64 dimensions from the last to the first, u32 type, u64 offset
     the data, from the next multiple of `general.alignment` on, which is 32 without that key
 
-The types of values are those of VALUES, 8 for a text, and 9 for an array: u32 type, u64 count, and
+The type of a value is one of VALUES, 8 for a text, or 9 for an array: u32 type, u64 count, and
 the values.  A tensor is read from the file whenever it is used.  The format is documented in the
 repository ggml (docs/gguf.md).
 """
