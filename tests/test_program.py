@@ -43,7 +43,7 @@ def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
 
 def test_the_tiny_programs_are_valid_and_have_every_operation() -> None:
     types = validate(PROGRAM, TENSORS)
-    others = build_tiny_model(6, "translation"), build_tiny_model(1, "rotary")
+    others = [build_tiny_model(6, k) for k in ("translation", "rotary", "capped")]
     for model in others:
         validate(model.program, model.tensors)
     programs = PROGRAM, *(model.program for model in others)

@@ -22,6 +22,8 @@ FIELDS = (
     "end_count",
     "multiplier",  # with `shift`: factor of the log-softmax; in SAMPLE divided by the temperature
     "shift",
+    "cap_multiplier",  # with `cap_shift`: the soft cap of the logits; a shift of 0 is no cap
+    "cap_shift",
     "starts",  # address of int32 [sentences]: the tokens before the first
     "limits",  # address of int32 [sentences]: largest number of tokens of each translation
     "out",  # address of int32 [sentences, pitch]: the translations, or log-probabilities

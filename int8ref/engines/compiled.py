@@ -214,6 +214,8 @@ class CompiledEngine:
                 "multiplier": softmax.multiplier,
                 "shift": softmax.shift,
             }
+            if softmax.cap is not None:
+                fields |= zip(("cap_multiplier", "cap_shift"), softmax.cap, strict=True)
             self._decodings[candidates, fused] = code, fields
         return self._decodings[candidates, fused]
 

@@ -25,7 +25,8 @@ class Shared(NamedTuple):
 
     `query`, `key` and `value` are addresses of the first used column.  Their rows lie
     `query_pitch`, `key_pitch` and `value_pitch` bytes apart.  `sentence` is 0 for histories; a
-    history has room for `max_steps` steps and contains `steps` steps.  Each `group` of heads of
+    history has room for `max_steps` steps and contains `steps` steps, and a row sees the steps from
+    `first_step` on.  Each `group` of heads of
     queries shares one head of keys and values.  `rows` is the number of rows of `out`, an address.
     `workspace` is the address of `abi.scratch.attention_bytes` bytes.
     """
@@ -39,6 +40,7 @@ class Shared(NamedTuple):
     sentence: Any
     key_offsets: Any
     max_steps: Any
+    first_step: Any
     steps: Any
     heads: Any
     head_width: Any
@@ -55,6 +57,8 @@ class Shared(NamedTuple):
 def shared(frame, code):
     """The operands that an instruction shares with every attention."""
     heads, head_width = word(code, AT.heads), word(code, AT.head_width)
+    steps, window = frame_at(frame).history_rows, word(code, AT.window)
+    first_step = max(steps - window, 0) if window != 0 else 0
     sentence = address_of(frame, code, AT.sentence)
     if word(code, AT.sentence + ITEM) == 0:
         sentence = 0
@@ -68,7 +72,8 @@ def shared(frame, code):
         sentence=sentence,
         key_offsets=address_of(frame, code, AT.key_offsets),
         max_steps=frame_at(frame).max_steps,
-        steps=frame_at(frame).history_rows,
+        first_step=first_step,
+        steps=steps,
         heads=heads,
         head_width=head_width,
         group=max(word(code, AT.group), 1),
@@ -85,7 +90,7 @@ def shared(frame, code):
 def seen(row, given):
     """(first, count) of the keys that a row sees."""
     if given.sentence == 0:
-        return row * given.max_steps, given.steps
+        return row * given.max_steps + given.first_step, given.steps - given.first_step
     b = int32_at(given.sentence, row)
     first = int32_at(given.key_offsets, b)
     return first, int32_at(given.key_offsets, b + 1) - first

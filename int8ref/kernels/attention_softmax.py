@@ -14,6 +14,7 @@ from int8ref.kernels.attention_scores import (
     largest_score_ir,
     rounded,
 )
+from int8ref.kernels.ir.arithmetic import rounding_shift_right, soft_cap
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
 from int8ref.kernels.ir.vector import (
@@ -25,20 +26,30 @@ from int8ref.kernels.ir.vector import (
     sum_lanes,
     variable,
 )
+from int8ref.reference.attention_softmax import CAP_BITS
 from int8ref.spec import arithmetic
-from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
+from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS, TANH_BITS
+
+CAP_SHIFT = np.int64(TANH_BITS - CAP_BITS)
 
 
 @kernel
-def attention_softmax(shared, score_multiplier, score_limit, score_shift):
+def attention_softmax(
+    shared, score_multiplier, score_limit, score_shift, cap_multiplier, cap_shift
+):
     """Softmax attention of every row over the keys that it sees."""
-    attend(softmax_weights, (score_multiplier, score_limit, score_shift), shared)
+    operands = score_multiplier, score_limit, score_shift, cap_multiplier, cap_shift
+    attend(softmax_weights, operands, shared)
 
 
 @kernel
 def softmax_weights(scores, h, operands):
     """Turn scores into weights (A4), in place, and return their sum."""
-    multiplier, limit, shift = operands
+    multiplier, limit, shift, cap_multiplier, cap_shift = operands
+    if cap_shift != 0:
+        for j in range(len(scores)):
+            capped = soft_cap(scores[j], cap_multiplier[h], cap_shift)
+            scores[j] = np.int32(rounding_shift_right(capped, CAP_SHIFT))
     return weigh(address(scores, np.int32), len(scores), multiplier[h], limit[h], shift)
 
 

@@ -37,7 +37,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
     Each `group` of heads of queries shares one head of keys and values; the default is a group of
     one.  With `sentence` and `key_offsets`, keys and values are source rows, and a row sees the
     source rows of its sentence.  Without them, keys and values are histories, and a row sees its
-    own history.
+    own history: all of it, or with `window` only its last steps.
     """
 
     query: Annotated[str, Rows("int8", None)]
@@ -54,6 +54,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
     context_shift: Annotated[str, Tensor("int8", (HEADS,), 20, 38)]
     limit: Annotated[int, Constant(1, WIDE_MAX)] = DATA_MAX
     group: Annotated[int, Constant(1, HEADS)] | msgspec.UnsetType = msgspec.UNSET
+    window: Annotated[int, Constant(1, MAX_WIDTH)] | msgspec.UnsetType = msgspec.UNSET
     out: Annotated[str, limited(size("width"))]
 
     @property
@@ -91,6 +92,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
             scope.value(self.query, "int8", domain="target")
         else:
             scope.require(self.key_offsets is not None, "a sentence needs key_offsets")
+            scope.require(self.window is msgspec.UNSET, "a window is of a history")
 
     def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
         return 2 * MAX_KEYS * self.heads * self.head_width
@@ -112,6 +114,7 @@ def attend(
     context_shift: npt.NDArray[np.int8],
     limit: int,
     group: int | None = None,
+    window: int | None = None,
 ) -> Data:
     """Mix the values that a row sees, by weights that are normalised to sum 1.
 
@@ -133,7 +136,8 @@ def attend(
     With `sentence` and `key_offsets`, `key` and `value` are int8 [source rows, width], and a row of
     sentence b = sentence[r] sees the source rows key_offsets[b] to key_offsets[b + 1] - 1.  Without
     them, `key` and `value` are histories, int8 [rows, steps, width], and row r sees key[r], which
-    ends with its own step.  Therefore no mask is needed.
+    ends with its own step.  Therefore no mask is needed.  With `window`, row r sees only the last
+    `window` steps of key[r].
 
         sentence            int32 [rows], in [0, sentences)
         key_offsets         int32 [sentences + 1], never falling; a row sees 1 to 1024 keys
@@ -146,6 +150,7 @@ def attend(
         context_shift       int8 [heads], 20 to 38
         limit               1 to 32767
         group               1 to heads, a divisor of heads; None is 1
+        window              1 to 2^20, for histories; None is all steps
         out                 [rows, heads * head_width] in [-limit, limit];
                             int8 for limit <= 127, else int16
 
@@ -155,13 +160,17 @@ def attend(
 
     Raises `OverflowError` if a row sees no key or more than 1024 keys.
 
-    Source: Lin et al. 2020, Eq. 12; Ainslie et al. 2023 (grouped-query attention).
+    Source: Lin et al. 2020, Eq. 12; Ainslie et al. 2023 (grouped-query attention); Beltagy et al.
+    2020, section 3.1 (sliding window).
     """
     width, shared = heads * head_width, group or 1
     out = np.zeros((len(query), width), np.int8 if limit <= DATA_MAX else np.int16)
     q = query[:, query_column : query_column + width].astype(np.int64)
     k = key[..., key_column : key_column + width // shared].astype(np.int64)
     v = value[..., value_column : value_column + width // shared].astype(np.int64)
+    last = 0 if window is None else -window
+    if sentence is None:
+        k, v = k[:, last:], v[:, last:]
     for rows, keys in _seen(len(query), sentence, key_offsets):
         if not 0 < len(k[keys]) <= MAX_KEYS:
             raise OverflowError(f"a row sees {len(k[keys])} keys, not 1 to {MAX_KEYS}")

@@ -36,7 +36,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.log_softmax import LogSoftmax, log_softmax
+from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.search.decoder import Decoder
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from int8ref.search.length import normalized, penalties
@@ -102,7 +102,7 @@ def choices(
     if tokens is None:
         tokens = np.arange(len(logits), dtype=np.int32)
     row = logits[tokens]
-    found = log_softmax(row[np.newaxis], step.multiplier, step.shift)[0]
+    found = step.of(row[np.newaxis])[0]
     order = np.argsort(-row.astype(np.int64), kind="stable")[: options.beam_size]
     return [(int(tokens[at]), int(found[at])) for at in order]
 

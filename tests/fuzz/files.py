@@ -71,7 +71,13 @@ def main() -> int:
 
 def _originals() -> list[tuple[bytes, bool]]:
     """Return the bytes of the files, and whether their models translate."""
-    seeds: dict[Kind, int] = {"recurrent": 2, "translation": 6, "decoder": 0, "rotary": 1}
+    seeds: dict[Kind, int] = {
+        "recurrent": 2,
+        "translation": 6,
+        "decoder": 0,
+        "rotary": 1,
+        "capped": 3,
+    }
     models = [build_tiny_model(seed, kind) for kind, seed in seeds.items()]
     return [(serialize(model), bool(model.program.encoder)) for model in models]
 

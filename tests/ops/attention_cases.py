@@ -44,6 +44,8 @@ def operands(draw: st.DrawFn, kind: str | None = None) -> tuple[dict[str, Any], 
     columns = {part: fields[f"{part}_column"] + width for part, width in used.items()}
     if group is not None:
         fields["group"] = group
+    if kind == "history" and draw(st.booleans()):
+        fields["window"] = draw(st.integers(1, 8))
     lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
     if kind == "self":
         sentence = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
@@ -114,13 +116,15 @@ def seen(case: Case, row: int) -> tuple[Array, Array]:
     width = (shared[-1] + 1) * op.head_width
     order = [head * op.head_width + column for head in shared for column in range(op.head_width)]
     if op.sentence is None:
-        rows: Any = row
+        window = op.window or case.values[op.key].shape[1]
+        keys, values = (case.values[name][row][-window:] for name in (op.key, op.value))
     else:
         offsets, b = case.values["source.offsets"], case.values[op.sentence][row]
         rows = slice(offsets[b], offsets[b + 1])
+        keys, values = (case.values[name][rows] for name in (op.key, op.value))
     return (
-        case.values[op.key][rows][:, op.key_column : op.key_column + width][:, order],
-        case.values[op.value][rows][:, op.value_column : op.value_column + width][:, order],
+        keys[:, op.key_column : op.key_column + width][:, order],
+        values[:, op.value_column : op.value_column + width][:, order],
     )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from int8ref.reference.attention import MAX_KEYS
-from int8ref.reference.attention_softmax import AttentionSoftmax
+from int8ref.reference.attention_softmax import AttentionSoftmax, softmax_weigher
+from int8ref.spec import arithmetic as a
+from int8ref.spec.scope import ProgramError
 from tests.ops.attention_cases import DOMAINS, float_attention, operands, self_attention
 from tests.ops.cases import Array, Case, integers, run_reference
 
@@ -24,6 +28,9 @@ def cases(draw: st.DrawFn, kind: str | None = None) -> Case:
     if draw(st.booleans()):
         multiplier = np.minimum(multiplier, 2**shift).astype(np.int32)
     more = {"score_multiplier": multiplier, "score_limit": (room // multiplier).astype(np.int32)}
+    if draw(st.booleans()):
+        more["cap_multiplier"] = draw(integers("int32", (heads,), 1))
+        fields["cap_shift"] = draw(st.integers(1, 62) | st.integers(20, 40))
     op = AttentionSoftmax(**fields, **{name: name for name in more}, score_shift=shift)
     return Case(op, values, tensors | more, DOMAINS)
 
@@ -35,7 +42,18 @@ def octave(case: Case, h: int) -> float:
 
 
 def weights(case: Case, score: Array, h: int) -> Array:
+    score = capped(case, score, h)
     found: Array = np.exp2((score - score.max()) * octave(case, h))
+    return found
+
+
+def capped(case: Case, score: Array, h: int) -> Array:
+    """Return the capped scores in units of 2^-20 of the cap, by NumPy's tangent."""
+    op: AttentionSoftmax = case.instruction  # type: ignore[assignment]
+    if not isinstance(op.cap_shift, int):
+        return score
+    factor = float(case.tensors["cap_multiplier"][h]) / 2.0**op.cap_shift / 2**20
+    found: Array = 2**20 * np.tanh(score * factor * np.log(2) / 2)
     return found
 
 
@@ -48,7 +66,11 @@ def moved(case: Case, score: Array, weight: Array, h: int) -> float:
     """
     limit = float(case.tensors["score_limit"][h]) * octave(case, h)
     cut = max(2.0**-14 * 1.545, 2.0**-limit if limit < 14 else 0.0)
-    return float(0.00034 * weight.sum() + len(weight) * cut)
+    # A capped score has an error of 0.8 units, and so has the largest one.
+    rounding = 0.00034
+    if "cap_multiplier" in case.tensors:
+        rounding = float(np.exp2(min(1.6 * octave(case, h) + 2**-11, 60))) - 1
+    return float(rounding * weight.sum() + len(weight) * cut)
 
 
 @given(cases())
@@ -119,10 +141,12 @@ def test_a_history_is_a_sentence_of_its_own(case: Case) -> None:
     """The same keys, stored as a source with one sentence for each row."""
     op: AttentionSoftmax = case.instruction  # type: ignore[assignment]
     history = case.values["history"]
+    window = op.window or history.shape[1]
+    history = np.ascontiguousarray(history[:, -window:])
     rows, steps, width = history.shape
     source = AttentionSoftmax(
-        **{name: content for name, _, content in op.operands()}
-        | {"sentence": "target.sentence", "key_offsets": "source.offsets"}
+        **{name: content for name, _, content in op.operands() if content is not None}
+        | {"window": msgspec.UNSET, "sentence": "target.sentence", "key_offsets": "source.offsets"}
         | {"key": "key", "value": "key"}
     )
     values = {
@@ -133,3 +157,32 @@ def test_a_history_is_a_sentence_of_its_own(case: Case) -> None:
     }
     found = run_reference(Case(source, values, case.tensors, case.domains))["out"]
     np.testing.assert_array_equal(found, run_reference(case)["out"])
+
+
+def test_refuses_a_window_of_a_source_and_half_a_cap() -> None:
+    case = attention_of(np.zeros((2, 3), np.int8))
+    for fields, message in (
+        ({"window": 2}, "a window is of a history"),
+        ({"cap_shift": 9}, "cap_multiplier and cap_shift need each other"),
+        ({"cap_multiplier": "score_limit"}, "cap_multiplier and cap_shift need each other"),
+        ({"cap_multiplier": "score_limit", "cap_shift": 63}, "cap_shift is 63, outside"),
+    ):
+        op = replace(case.instruction, **fields)
+        with pytest.raises(ProgramError, match=message):
+            Case(op, case.values, case.tensors, case.domains).types()
+
+
+def test_a_cap_keeps_small_scores_and_limits_large_ones() -> None:
+    """Scores of 30 and 300 at a cap of 100: the first stays nearly the same."""
+    cap, unit = 100.0, 1.0
+    factor = 2 * np.log2(np.e) / cap * unit * 2**20
+    weigh = softmax_weigher(
+        np.array([2**16], np.int32), np.array([2**14], np.int32), 16,
+        np.array([round(factor * 2**10)], np.int32), 10,
+    )  # fmt: skip
+    for score in (30, 300):
+        keys = np.array([[score, 0], [0, 1]], np.int64)
+        weight = weigh(np.array([[1, 0]], np.int64), keys, 0)[0]
+        distance = round(2**20 * np.tanh(score / cap))
+        assert weight[0] == 2**14
+        assert weight[1] == a.exp2_negative(np.array(min(distance, 2**14)))

@@ -252,7 +252,7 @@ KINDS: dict[str, tuple[type[Any], str]] = {
 }
 
 
-def defined(stored: dict[str, Float32], c: Config, ids: list[int]) -> Rows:
+def defined_by(stored: dict[str, Float32], c: Config, ids: list[int]) -> Rows:
     """Return the logits [positions, vocabulary] of a text."""
     kind, body = KINDS.get(c["model_type"], (Llama, "model."))
     found: Rows = kind(stored, c, body).logits(ids)

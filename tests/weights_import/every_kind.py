@@ -45,6 +45,15 @@ TRANSFORMERS: dict[str, dict[str, Any]] = {
 LLAMAS: dict[str, dict[str, Any]] = {
     "llama": {"key_heads": 1, "rotary": (1.0, 0.1)},
     "llama, biases, relu": {"activation": "relu", "rotary": (1.0,)},
+    "llama, norms of heads": {
+        "rotary": (1.0, 0.1),
+        "head_norms": "head",
+        "window": 4,
+        "norms": "both",
+        "score_cap": 3.0,
+        "logit_cap": 6.0,
+    },
+    "llama, norms of rows": {"key_heads": 1, "head_norms": "row", "norms": "behind"},
 }
 KINDS = (*TRANSFORMERS, *LLAMAS)
 NORMS: dict[str, NormKind] = {"pre-norm": "l1", "integer": "l1"}
@@ -97,12 +106,11 @@ def shape_of(kind: str, sizes: Sizes = TINY) -> encoder_decoder.Shape | decoder_
     """Return the shape of a model of a kind."""
     if kind in LLAMAS:
         told = {"key_heads": sizes.heads, "activation": "swish"} | LLAMAS[kind]
-        size = sizes.width // sizes.heads
-        heads = Heads(sizes.heads, size, told["key_heads"], told["rotary"])
-        layers, activation = 2, told["activation"]
-        return decoder_only.Shape(
-            sizes.width, sizes.hidden, layers, sizes.vocabulary, heads, activation
-        )
+        heads = Heads(
+            sizes.heads, sizes.width // sizes.heads, told.pop("key_heads"),
+            told.pop("rotary", ()), told.pop("head_norms", ""), told.pop("window", 0),
+        )  # fmt: skip
+        return decoder_only.Shape(sizes.width, sizes.hidden, 2, sizes.vocabulary, heads, **told)
     given: dict[str, Any] = {
         "encoder_layers": 2, "decoder_layers": 2, "activation": "relu", "d_model": sizes.width,
         "heads": sizes.heads, "d_ffn": sizes.hidden, "source_vocabulary": sizes.vocabulary,

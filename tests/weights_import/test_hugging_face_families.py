@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tiny_decoders as tiny
 from damage import FUZZ, damage
-from decoder_definitions import defined
 from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
+from normed_definitions import defined
 from safetensors.numpy import load_file
 
 from int8ref.engines.backends import load_engine
@@ -51,6 +51,25 @@ SCORES = {
     "stablelm": [-5.75661, -5.82053, -2.42417, -7.18806, -2.3468, -0.48342, -2.72694, -4.32311],
     "stablelm, parallel": [
         -3.0081, -3.01217, -2.47711, -4.55081, -6.95601, -5.02633, -2.25091, -4.11541,
+    ],
+    "mistral, window": [
+        -2.45871, -4.43706, -0.41943, -6.22365, -5.94764, -1.521, -4.09981, -2.50968,
+    ],
+    "smollm3, window": [
+        -2.45871, -4.38749, -0.41115, -5.41062, -3.05028, -0.58145, -5.85944, -7.13337,
+    ],
+    "qwen2, window": [
+        -2.82267, -8.00306, -4.88569, -2.90194, -3.90803, -8.50023, -3.20913, -1.72063,
+    ],
+    "qwen3": [-5.00865, -8.5166, -5.47739, -5.02857, -2.00838, -9.92318, -3.70129, -1.33563],
+    "qwen3, window and yarn": [
+        -3.97571, -5.15121, -5.34431, -6.41177, -2.09213, -6.40354, -4.10756, -0.42718,
+    ],
+    "olmo2": [-0.55218, -3.61096, -7.18337, -3.62989, -4.26293, -1.98554, -5.49656, -5.76777],
+    "gemma2": [-3.44323, -4.68614, -2.6201, -6.7424, -4.23194, -5.50196, -6.27236, -1.90489],
+    "gemma3": [-1.7464, -4.61078, -5.46212, -9.68094, -9.6198, -6.07907, -14.82131, -3.30943],
+    "gemma3, rope_parameters": [
+        -1.65149, -3.97618, -3.93141, -8.38636, -8.41459, -2.60061, -8.70193, -1.36642,
     ],
     "phi3": [-2.45871, -4.43706, -0.41943, -6.47985, -3.13101, -1.2535, -4.3613, -9.03353],
     "phi3, longrope": [
@@ -111,7 +130,9 @@ def test_logits_are_those_of_an_installed_transformers(case: str, tmp_path: Path
 
 INTEGERS = ("llama, yarn", "mistral, own size of heads", "smollm3", "gemma", "granite", "olmo",
             "stablelm, parallel", "phi3, longrope", "gpt_neox", "gptj", "gpt_neo", "falcon",
-            "falcon, two norms", "opt", "phi")  # fmt: skip
+            "falcon, two norms", "opt", "phi", "mistral, window", "smollm3, window",
+            "qwen2, window", "qwen3", "qwen3, window and yarn", "olmo2", "gemma2", "gemma3",
+            "gemma3, rope_parameters")  # fmt: skip
 
 
 @pytest.mark.parametrize("case", INTEGERS)
@@ -134,9 +155,10 @@ TITLES = {
     "llama": "Llama", "mistral": "Mistral", "smollm3": "SmolLM3", "gemma": "Gemma",
     "granite": "Granite", "olmo": "OLMo", "stablelm": "StableLM", "phi3": "Phi-3", "phi": "Phi",
     "starcoder2": "StarCoder2", "gpt_neox": "GPT-NeoX", "gptj": "GPT-J", "gpt_neo": "GPT-Neo",
-    "falcon": "Falcon", "opt": "OPT",
+    "falcon": "Falcon", "opt": "OPT", "qwen2": "Qwen2", "qwen3": "Qwen3", "olmo2": "OLMo 2",
+    "gemma2": "Gemma 2", "gemma3_text": "Gemma 3",
 }  # fmt: skip
-SHORTER = {"phi3": 20, "phi3, longrope": 32, "gpt_neo": 12}
+SHORTER = {"phi3, longrope": 32}
 
 
 @pytest.mark.parametrize("case", tiny.CASES)

@@ -65,12 +65,6 @@ def test_the_base_of_positions_may_be_told_in_either_way(tmp_path: Path) -> None
     assert rotary(one) == pytest.approx([1, 100 ** (-1 / 3), 100 ** (-2 / 3)])
 
 
-def test_a_window_limits_the_positions(tmp_path: Path) -> None:
-    model = sources.read(tiny.write(tmp_path, **tiny.CHANGES["mistral"]))
-    assert model.generation.max_positions == 32
-    assert sources.read(tiny.write(tmp_path)).generation.max_positions == tiny.POSITIONS
-
-
 def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
     """The tokenizer may have fewer pieces than there are embeddings, but not more."""
     path, beside = tiny.write(tmp_path), tmp_path / "tokenizer.model"
@@ -226,7 +220,6 @@ def test_without_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
         ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "partial_rotary_factor"),
         ({"architectures": ["LlamaForSequenceClassification"]}, "labels texts"),
-        ({"auto_map": {"AutoModelForCausalLM": "x.Y"}}, "code of its own (auto_map)"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised by gptq"),
         ({"hidden_act": "relu6"}, "hidden_act"),
         ({"rope_scaling": {"type": "linear", "factor": -2.0}}, "rope_scaling.factor"),

@@ -93,6 +93,8 @@ PARTS = {
     "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
     "mlp.dense_h_to_4h": "ffn_up", "mlp.dense_4h_to_h": "ffn_down",
     "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+    "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm",
     "ln_1": "attn_norm", "ln_2": "ffn_norm", "ln_attn": "attn_norm_2", "ln_mlp": "attn_norm",
 }  # fmt: skip
 OUTSIDE = {
@@ -102,7 +104,9 @@ OUTSIDE = {
     "final_layer_norm": "output_norm", "final_layernorm": "output_norm",
 }  # fmt: skip
 PAIRED = "llama", "mistral", "granite", "smollm3", "olmo"
-NAMES = {"mistral": "llama", "gpt_neox": "gptneox", "phi": "phi2"}
+BEHIND = "gemma2", "gemma3_text", "olmo2"
+GEMMA = "gemma", "gemma2", "gemma3_text"
+NAMES = {"gemma3_text": "gemma3", "mistral": "llama", "gpt_neox": "gptneox", "phi": "phi2"}
 
 
 def converted(c: Config, content: Mapping[str, Array]) -> dict[str, Array]:
@@ -114,10 +118,12 @@ def converted(c: Config, content: Mapping[str, Array]) -> dict[str, Array]:
         numbers = [at for at, word in enumerate(words) if word.isdigit()]
         if not numbers:
             found[f"{OUTSIDE[words[-1]]}.{leaf}"] = x
-            if c["model_type"] == "gemma" and "norm" in body:
+            if c["model_type"] in GEMMA and "norm" in body:
                 found[f"{OUTSIDE[words[-1]]}.{leaf}"] = x + np.float32(1)
             continue
         part = PARTS[".".join(words[numbers[0] + 1 :])]
+        if part == "ffn_norm" and words[-1].startswith("post") and c["model_type"] in BEHIND:
+            part = "post_attention_norm"
         found[f"blk.{words[numbers[0]]}.{part}.{leaf}"] = changed(c, part, x)
     return found
 
@@ -129,7 +135,7 @@ def changed(c: Config, part: str, x: Array) -> Array:
         count = heads if part == "attn_q" else keys
         halves = x.reshape(count, 2, len(x) // count // 2, *x.shape[1:])
         return halves.swapaxes(1, 2).reshape(x.shape)
-    if kind == "gemma" and part.endswith("norm"):
+    if kind in GEMMA and part.endswith("norm"):
         return x + np.float32(1)
     if kind == "gpt2" and x.ndim == 2:
         return np.ascontiguousarray(x.T)
@@ -175,6 +181,10 @@ def metadata(c: Config) -> dict[str, Any]:
         "logit_scale": c.get("logits_scaling"),
         "use_parallel_residual": c.get("use_parallel_residual"),
         "attention.sliding_window": c.get("sliding_window"),
+        "attention.sliding_window_pattern": c.get("sliding_window_pattern"),
+        "attn_logit_softcapping": c.get("attn_logit_softcapping"),
+        "final_logit_softcapping": c.get("final_logit_softcapping"),
+        "rope.freq_base_swa": c.get("rope_local_base_freq"),
         **rope(c, c.get("head_dim") or width // heads),
     }
     if c["model_type"] == "olmo":
@@ -239,9 +249,11 @@ CASES: dict[str, Config] = {
     name: tiny_decoders.CASES[name] for name in (
         "llama, linear", "llama, llama3", "llama, yarn", "mistral, own size of heads", "gemma",
         "granite", "olmo", "stablelm", "stablelm, parallel", "phi3", "phi3, longrope", "phi",
-        "starcoder2", "gpt_neox", "falcon", "falcon, two norms",
+        "starcoder2", "gpt_neox", "falcon", "falcon, two norms", "qwen3", "olmo2",
     )
 } | {
+    "gemma2": tiny_decoders.CASES["gemma2"] | {"query_pre_attn_scalar": 8.0},
+    "gemma3": tiny_decoders.CASES["gemma3"] | {"query_pre_attn_scalar": 8.0},
     "smollm3": tiny_decoders.CASES["smollm3"] | {"no_rope_layers": None},
     "qwen2": tiny_decoders.LLAMA | {"model_type": "qwen2", "use_qkv_bias": True},
     "gpt2": GPT2,

@@ -17,6 +17,7 @@ class Scaled:
     `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual; `zero`
     is the integer that stands for 0.  Where the value `exponent` holds a shift for each row, the
     scale of a row is 2^exponent times as large; products then lack their bias, which is `bias`.
+    With a `cap`, the real number is cap * tanh(x / cap) instead of x.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Scaled:
     zero: int = 0
     exponent: str = ""
     bias: Real | None = None
+    cap: float = 0.0
 
 
 def wide_form(x: Scaled) -> Scaled:

@@ -17,7 +17,7 @@ Over = Literal["source", "target"]
 class Attended(Operation):
     """The operands of an attention.
 
-    query, key, value   products
+    query, key, value   products; queries and keys may have norms (`head_norm.HeadNorm`)
     scores              the function from scores to weights: `Softmax` or `Polynomial`
     """
 

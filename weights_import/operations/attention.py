@@ -35,7 +35,7 @@ class Attention(Attended):
             run.notes |= {self.query: query, self.key: key}
         keys, values, spans = self._keys(run, key, value)
         out = np.empty((len(query), self.heads.width), np.float32)
-        shape = self.heads.count, self.heads.group, self.heads.size
+        shape = self.heads.count, self.heads.group, self.heads.size, self.heads.window
         factor = np.float32(1 / np.sqrt(self.heads.size))
         constants = self.scores.constants(run.tensors, self.heads.count)
         query = np.ascontiguousarray(query)
@@ -90,10 +90,10 @@ class Attention(Attended):
     def prepare(self, emitter: Emitter) -> None:
         """Find a better basis for queries and keys, and move keys to the middle around zero.
 
-        Rotary positions have a basis of their own, which stays.  The basis of keys that several
-        heads of queries share stays too.
+        Rotary positions and norms have a basis of their own, which stays.  The basis of keys that
+        several heads of queries share stays too.
         """
-        if self.heads.rotary:
+        if self.heads.rotary or self.heads.norms:
             return
         if self.heads.group == 1:
             balance(emitter, self.query, self.key, self.heads.size)

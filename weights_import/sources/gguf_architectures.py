@@ -16,14 +16,18 @@ from weights_import.operations.heads import Heads
 from weights_import.sources import (
     hugging_face_falcon,
     hugging_face_gemma,
+    hugging_face_gemma2,
+    hugging_face_gemma3,
     hugging_face_gpt2,
     hugging_face_gpt_neox,
     hugging_face_granite,
     hugging_face_llama,
     hugging_face_olmo,
+    hugging_face_olmo2,
     hugging_face_phi,
     hugging_face_phi3,
     hugging_face_qwen2,
+    hugging_face_qwen3,
     hugging_face_smollm3,
     hugging_face_stablelm,
     hugging_face_starcoder2,
@@ -45,6 +49,10 @@ PARTS = {
     "ffn.gate": "ffn_gate",
     "ffn.inner": "ffn_up",
     "ffn.outer": "ffn_down",
+    "self.query_norm": "attn_q_norm",
+    "self.key_norm": "attn_k_norm",
+    "self.branch_norm": "post_attention_norm",
+    "ffn.branch_norm": "post_ffw_norm",
 }
 """The names in a layer by canonical names."""
 JOINED = dict.fromkeys(("self.query", "self.key", "self.value"), "attn_qkv")
@@ -121,6 +129,8 @@ ARCHITECTURES = {
     "llama": LLAMA,
     "falcon": FALCON,
     "gemma": Architecture(hugging_face_gemma.FAMILY, "gemma", change=_plain_gain),
+    "gemma2": Architecture(hugging_face_gemma2.FAMILY, "gemma2", change=_plain_gain),
+    "gemma3": Architecture(hugging_face_gemma3.FAMILY, "gemma3_text", change=_plain_gain),
     "gpt2": Architecture(hugging_face_gpt2.FAMILY, "gpt2", JOINED, _columns),
     "gptneox": Architecture(
         hugging_face_gpt_neox.FAMILY, "gpt_neox", JOINED, _by_head,
@@ -130,9 +140,13 @@ ARCHITECTURES = {
         hugging_face_granite.FAMILY, "granite", change=_paired, fixed=SILU, flags=LLAMA_BIASES
     ),
     "olmo": Architecture(hugging_face_olmo.FAMILY, "olmo", change=_paired, fixed=SILU),
+    "olmo2": Architecture(hugging_face_olmo2.FAMILY, "olmo2", fixed=SILU, flags=LLAMA_BIASES),
     "phi2": Architecture(hugging_face_phi.FAMILY, "phi"),
     "phi3": Architecture(hugging_face_phi3.FAMILY, "phi3", JOINED | GATED, fixed=SILU),
     "qwen2": Architecture(hugging_face_qwen2.FAMILY, "qwen2", fixed=SILU),
+    "qwen3": Architecture(
+        hugging_face_qwen3.FAMILY, "qwen3", fixed=SILU, flags={"attention_bias": "attn_q.bias"}
+    ),
     "smollm3": Architecture(
         hugging_face_smollm3.FAMILY, "smollm3", change=_paired, fixed=SILU, flags=LLAMA_BIASES
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -15,8 +15,10 @@ from weights_import.sources.gguf_file import Contents
 
 MAXIMUM_FREQUENCIES = 1 << 12
 KEYS = {
+    "attn_logit_softcapping": "attn_logit_softcapping",
     "attention_multiplier": "attention.scale",
     "embedding_multiplier": "embedding_scale",
+    "final_logit_softcapping": "final_logit_softcapping",
     "head_dim": "attention.key_length",
     "hidden_size": "embedding_length",
     "intermediate_size": "feed_forward_length",
@@ -30,8 +32,10 @@ KEYS = {
     "num_key_value_heads": "attention.head_count_kv",
     "residual_multiplier": "residual_scale",
     "rms_norm_eps": "attention.layer_norm_rms_epsilon",
+    "rope_local_base_freq": "rope.freq_base_swa",
     "rope_theta": "rope.freq_base",
     "sliding_window": "attention.sliding_window",
+    "sliding_window_pattern": "attention.sliding_window_pattern",
     "use_parallel_residual": "use_parallel_residual",
 }
 """Where the fields of a configuration stand, without the name of the architecture."""
@@ -46,7 +50,10 @@ REFUSED = (
     "expert_count", "attention.clamp_kqv", "attention.max_alibi_bias", "attn_logit_softcapping",
     "final_logit_softcapping", "attention.q_lora_rank", "attention.kv_lora_rank", "ssm.inner_size",
 )  # fmt: skip
-"""Keys of parts of a model that are not read, unless they are zero."""
+"""Keys of parts of a model, each of which is refused unless it is zero or the family reads it."""
+LARGEST = ("gemma2", 46), ("gemma3_text", 62)
+"""Models whose queries are scaled by their width for each head, by their numbers of layers.  In
+other models of Gemma the size of a head scales the queries."""
 
 
 class Keys:
@@ -76,7 +83,7 @@ class Keys:
 def configuration(content: Contents, name: str, one: Architecture) -> dict[str, Any]:
     """The configuration of a file of an architecture; raises CheckpointError."""
     keys = Keys(content.metadata, name)
-    refuse(keys)
+    refuse(keys, {field.name for field in msgspec.structs.fields(one.family.config)})
     found: dict[str, Any] = {"model_type": one.kind, **one.fixed, **_marks(content.metadata)}
     for field, key in KEYS.items():
         if (value := keys.number(key)) is not None:
@@ -89,14 +96,15 @@ def configuration(content: Contents, name: str, one: Architecture) -> dict[str, 
         raise CheckpointError(f"no {EMBEDDING}")
     found["vocab_size"] = content.tensors[EMBEDDING].shape[0]
     found["tie_word_embeddings"] = OUTPUT not in content.tensors
+    found["query_pre_attn_scalar"] = _scalar(one.kind, found)
     found |= _rotary(content, keys, found)
     return _named(found, one)
 
 
-def refuse(keys: Keys) -> None:
-    """Raises CheckpointError for keys of parts that are not read."""
+def refuse(keys: Keys, known: Collection[str]) -> None:
+    """Raises CheckpointError for keys of parts that are not read, or `known` to the family."""
     for key in REFUSED:
-        if keys.find(key):
+        if keys.find(key) and key not in known:
             experts = ", a mixture of experts" if key == "expert_count" else ""
             raise CheckpointError(f"{key} is {keys.find(key)!s:.40}{experts}, which is not read")
 
@@ -104,7 +112,8 @@ def refuse(keys: Keys) -> None:
 def _named(found: Mapping[str, Any], one: Architecture) -> dict[str, Any]:
     """The fields that the family knows, by the names that its configurations have."""
     fields = {field.name: field.encode_name for field in msgspec.structs.fields(one.family.config)}
-    return {fields[name]: value for name, value in found.items() if name in fields}
+    told = ((name, value) for name, value in found.items() if name in fields)
+    return {fields[name]: value for name, value in told if value is not None}
 
 
 def _marks(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +125,14 @@ def _marks(metadata: Mapping[str, Any]) -> dict[str, Any]:
         if ids:
             found[field] = ids if len(ids) > 1 else ids[0]
     return found
+
+
+def _scalar(kind: str, found: Mapping[str, Any]) -> float | None:
+    """The number by whose root Gemma divides the scores, which no key tells."""
+    width, heads = found.get("hidden_size"), found.get("num_attention_heads")
+    if (kind, found.get("num_hidden_layers")) in LARGEST and width and heads:
+        return float(width / heads)
+    return found.get("head_dim")
 
 
 def _rotary(content: Contents, keys: Keys, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,13 @@ CONFIG, GENERATION = "config.json", "generation_config.json"
 GENERATED = "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id"
 """Fields that the configuration of the generation overrides.  transformers 5 writes some fields
 only there."""
+PASSED = {
+    "_name_or_path", "architectures", "attention_dropout", "attn_implementation", "attn_pdrop",
+    "auto_map", "dtype", "embd_pdrop", "embedding_dropout", "hidden_dropout", "initializer_range",
+    "pad_token_id", "pretraining_tp", "resid_pdrop", "residual_dropout", "torch_dtype",
+    "transformers_version", "use_cache",
+}  # fmt: skip
+"""Fields that change no result of a model."""
 TASKS = re.compile(r".*(Classification|QuestionAnswering|MultipleChoice|RewardModel)")
 HARMLESS = re.compile(r"(?i)[<\[]/?(pad|s|unk|mask|bos|eos|cls|sep)[>\]]|\u2581*")
 """Tokens that stand in no text."""
@@ -65,24 +72,53 @@ def configuration(path: Path) -> dict[str, Any]:
     return _object(config_file(path))
 
 
-def read_config(path: Path, kind: type[Kind]) -> Kind:
+def read_config(path: Path, kind: type[Kind], code: bool = False) -> Kind:
     """The configuration of a checkpoint, with the fields of the configuration of the generation.
 
-    Raises CheckpointError for a configuration of another kind, and for models that no reader reads.
+    With `code`, the configuration may name code of its own, which is not run.  A null counts for
+    the fields that are `nullable` in the kind.  Raises CheckpointError for a configuration of
+    another kind, and for models that no reader reads.
     """
     told = configuration(path)
     file = config_file(path)
-    if problem := unread(told):
+    if problem := unread(told, code):
         raise CheckpointError(f"{file.name}: {problem}")
     generation = path.with_name(GENERATION)
     if file.name == CONFIG and generation.is_file():
         said = _object(generation)
         told |= {name: said[name] for name in GENERATED if name in said}
+    if nullable := getattr(kind, "nullable", ()):
+        whole = json_file.parse_file(file)
+        told |= {name: None for name in nullable if name in whole and whole[name] is None}
     return json_file.convert(told, kind, file.name)
 
 
-def unread(told: Mapping[str, Any]) -> str:
-    """What a configuration of any kind says that no reader reads, or nothing."""
+def unknown_to(path: Path, kind: type[msgspec.Struct]) -> list[str]:
+    """What is to be said of a configuration that names code of its own and has unknown fields."""
+    told = configuration(path)
+    if not _code(told):
+        return []
+    known = {field.encode_name for field in msgspec.structs.fields(kind)} | PASSED
+    unknown = sorted(name for name, value in told.items() if value and name not in known)
+    if not unknown:
+        return []
+    return [
+        f"{config_file(path).name} names code of its own (auto_map), which is not run, and fields"
+        f" that are not read: {shown(unknown)}"
+    ]
+
+
+def _code(told: Mapping[str, Any]) -> bool:
+    """Whether a configuration names code that computes the model."""
+    code = told.get("auto_map")
+    return isinstance(code, dict) and any(str(name).startswith("AutoModel") for name in code)
+
+
+def unread(told: Mapping[str, Any], code: bool = False) -> str:
+    """What a configuration of any kind says that no reader reads, or nothing.
+
+    With `code`, the configuration may name code of its own.
+    """
     for name in ("quantization_config", "quantization"):
         if isinstance(found := told.get(name), dict):
             method = found.get("quant_method", "its own method")
@@ -90,8 +126,7 @@ def unread(told: Mapping[str, Any]) -> str:
                 f"the weights are quantised by {method!s:.40}, which is not read; import the"
                 " checkpoint in floats that they were made of"
             )
-    code = told.get("auto_map")
-    if isinstance(code, dict) and any(str(name).startswith("AutoModel") for name in code):
+    if _code(told) and not code:
         return (
             "the model is computed by code of its own (auto_map), which is not run; where it is"
             " one of the kinds that are read, remove auto_map"

@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from weights_import.sources.hugging_face import HEAD
 from weights_import.tensors import Stored
 
-QUERY, NORMS = "self.query", ("norm", "self.norm", "ffn.norm")
+QUERY, QUERY_NORM = "self.query", "self.query_norm"
+BRANCH_NORMS = {
+    "self.branch_norm": "post_attention_layernorm",
+    "ffn.branch_norm": "post_feedforward_layernorm",
+}
+"""The norms of the results of sublayers."""
+HEAD_NORMS = {QUERY_NORM: "self_attn.q_norm", "self.key_norm": "self_attn.k_norm"}
+"""The norms of queries and keys."""
+NORMS = ("norm", "self.norm", "ffn.norm", *BRANCH_NORMS, *HEAD_NORMS)
 LEAVES = {"weight": "weight", "gain": "weight", "bias": "bias"}
 
 
