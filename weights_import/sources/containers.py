@@ -119,7 +119,10 @@ def _parts(folder: Path) -> Iterable[tuple[Path, Path]]:
 def preferred(paths: Iterable[Path]) -> list[Path]:
     """Of the files of one model in several containers, those in the first one: a safetensors, its
     parts, a file of PyTorch, its parts."""
-    ranks = {path: _rank(path) for path in paths}
+    listed = list(paths)
+    if len(listed) < 2:
+        return listed
+    ranks = {path: _rank(path) for path in listed}
     first = min(ranks.values(), default=None)
     return [path for path, rank in ranks.items() if rank == first]
 
