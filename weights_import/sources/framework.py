@@ -188,7 +188,7 @@ def layers(stored: Collection[str], names: Names, part: str) -> dict[str, int]:
     found = {}
     for stack in ("encoder", "decoder"):
         listed = (names.stored(f"{stack}.{i}.{part}.weight") for i in range(MAXIMUM_LAYERS))
-        found[stack] = sum(name in stored for name in listed)
+        found[stack] = len([name for name in listed if name in stored])
     if not found["decoder"]:
         raise CheckpointError(f"no {names.stored(f'decoder.0.{part}.weight')}")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -143,7 +142,7 @@ def _rotary(content: Contents, keys: Keys, found: Mapping[str, Any]) -> dict[str
     columns = keys.number("rope.dimension_count")
     share = 1.0
     if columns and size and columns != size:
-        share = math.nextafter(columns / size, 2.0)  # so that the product is not rounded down
+        share = (columns + 0.5) / size  # because the product is rounded down
     told = {name: value for name, value in _scaling(content, keys).items() if value is not None}
     return {"partial_rotary_factor": share, "rope_scaling": told or None}
 
