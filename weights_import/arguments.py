@@ -15,8 +15,8 @@ from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
 Import a Transformer as one int8 model file: a checkpoint of Marian, of Hugging Face's transformers,
-of llama2.c, of CTranslate2 or of the training recipe, in floats or quantised.  --list prints all
-kinds.
+of CTranslate2, of fairseq, OpenNMT-py, JoeyNMT or Sockeye, of llama2.c, a GGUF file, a package of
+Argos Translate, or a checkpoint of the training recipe.  --list prints all kinds.
 
 The activations' scales come from running the float model on a text in the source language: a few
 hundred sentences like those to be translated later.  No code of the checkpoint is run and no

@@ -33,6 +33,10 @@ from weights_import.tensors import Float32, Stored, Tensors
 Find = Callable[[str], "Stored | Float32 | None"]
 Branch = Callable[[str], str]
 SOFTMAX = Softmax()
+QUANTISED = (
+    " (weights that are quantised already are not read; import the checkpoint in floats that they"
+    " were made of)"
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ class Composer:
         for name in self.tensors:
             values = self.tensors[name]
             if values.dtype != np.float32:
-                problems.append(f"wrong type {name} {values.dtype}, expected float32")
+                told = QUANTISED if values.dtype.kind in "iu" else ""
+                problems.append(f"wrong type {name} {values.dtype}, expected float32{told}")
             elif not np.isfinite(values).all():
                 problems.append(f"not finite {name}")
         if problems:

@@ -16,16 +16,17 @@ from weights_import.languages import code
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_languages import controls
 from weights_import.sources.ctranslate2_variables import Variables
+from weights_import.sources.numbered_tokenizer import Beside, numbered_tokenizer
 from weights_import.sources.tokenizer_json import of_json
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
-from weights_import.sources.vocabulary import of_characters, pieces_of, renumbered
+from weights_import.sources.vocabulary import pieces_of, renumbered
 
 CONFIG = "config.json"
 CONFIGURED = 6
 """The version of a file from which on `config.json` says what variables said before."""
 MODELS = "*.spm", "*.model"
 LIBRARY = "tokenizer.json"
-ABOVE, METADATA = "sentencepiece.model", "metadata.json"
+ABOVE, CODES, METADATA = "sentencepiece.model", "bpe.model", "metadata.json"
 """Files in the folder above the folder of the model, in packages of Argos Translate."""
 ENDINGS = ".json", ".txt"
 EXTRA = re.compile(r"<extra_id_\d+>|madeupword\d+")
@@ -128,13 +129,33 @@ def _lines(text: str) -> list[str]:
 def languages(folder: Path) -> tuple[str, str] | None:
     """Source and target language, where the folder above is a package of Argos Translate, which
     tells them; raises CheckpointError where what tells them is damaged."""
-    path = folder.parent / METADATA
-    if not path.is_file() or not (folder.parent / ABOVE).is_file():
-        return None
-    told = json_file.parse_file(path)
-    named = [told.get(key) for key in ("from_code", "to_code")] if isinstance(told, dict) else []
+    told = package(folder)
+    named = [told.get(key) for key in ("from_code", "to_code")]
     codes = [code(re.split("[-_]", name)) for name in named if isinstance(name, str)]
     return (codes[0], codes[1]) if len(codes) == 2 and all(codes) else None
+
+
+def target_prefix(folder: Path, vocabulary: Mapping[str, int]) -> tuple[int, ...]:
+    """The token with which every target begins, where the folder above is such a package.
+
+    Raises CheckpointError for a token that the vocabulary lacks.
+    """
+    token = package(folder).get("target_prefix") or ""
+    if token and (not isinstance(token, str) or token not in vocabulary):
+        raise CheckpointError(f"{METADATA}: the target_prefix {token!s:.40} is no token")
+    return (vocabulary[token],) if token else ()
+
+
+def package(folder: Path) -> dict[str, Any]:
+    """What the metadata of a package of Argos Translate tell, if the folder above is one.
+
+    Raises CheckpointError where they are damaged.
+    """
+    path = folder.parent / METADATA
+    if not path.is_file() or not any((folder.parent / name).is_file() for name in (ABOVE, CODES)):
+        return {}
+    told = json_file.parse_file(path)
+    return told if isinstance(told, dict) else {}
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
@@ -173,13 +194,13 @@ def tokenizers(
     Raises CheckpointError for damaged ones.
     """
     models, names = by_side(tokenizer_files(folder)), (config.eos_token, config.unk_token)
+    there = folder.parent / CODES
+    codes = there if there.is_file() and package(folder) else None
     found = {}
     for side, vocabulary in vocabularies.items():
         try:
-            if side in models:
-                model = read_limited(models[side])
-                found[side] = renumbered(model, vocabulary, *names, controls(vocabulary))
-            elif content := of_characters(vocabulary, *names, controls(vocabulary)):
+            beside = Beside(models.get(side), codes, controls(vocabulary))
+            if content := numbered_tokenizer(vocabulary, *names, beside):
                 found[side] = content
             elif library := library_tokenizer(folder, vocabulary):
                 found[side] = library

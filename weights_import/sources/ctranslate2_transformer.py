@@ -38,6 +38,7 @@ from weights_import.sources.ctranslate2_text import (
     read_config,
     read_vocabulary,
     refuse_quantisation,
+    target_prefix,
     tokenizer_files,
     tokenizers,
     vocabulary_files,
@@ -75,12 +76,13 @@ def companions(path: Path) -> list[Path]:
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
     try:
-        return _read(path, contents(path))
+        return made(path, contents(path))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _read(path: Path, content: Contents) -> FloatModel:
+def made(path: Path, content: Contents) -> FloatModel:
+    """The model of the content of a file, with the files beside its `path`; raises likewise."""
     check_specification(content)
     variables = Variables(content.variables)
     config = read_config(path.parent, content.version, variables)
@@ -98,6 +100,8 @@ def _read(path: Path, content: Contents) -> FloatModel:
         shape = replace(shape, **relative.shape)
     said = languages_of(variables, config, vocabularies)
     how = generation(variables, config, vocabularies, shape, said)
+    if prefix := target_prefix(path.parent, vocabularies["target"]):
+        how = replace(how, target_prefix=prefix)
     if relative:
         c = relative.composer(shape.d_model, config.layer_norm_epsilon)
     else:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from weights_import.composer import Composer
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
 from weights_import.operations.heads import Heads
-from weights_import.sources import decoder_only, linear_biases
+from weights_import.sources import decoder_only, json_file, linear_biases
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import FOLLOWS, unused
 from weights_import.sources.hugging_face_config import model_type, read_config, unknown_to
@@ -70,9 +71,18 @@ class Family:
             config = read_config(path, self.config, code=True)
             if config.model_type not in self.titles:
                 raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
-            return self._model(path, config, contents(path))
+            model = self._model(path, config, contents(path))
+            model.warnings.extend(unknown_to(path, self.config))
+            return model
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
+
+    def made(self, path: Path, told: Mapping[str, Any], content: Contents) -> FloatModel:
+        """The model of a configuration and of tensors that another container has.
+
+        Its tokenizer lies beside `path`.  Raises CheckpointError.
+        """
+        return self._model(path, json_file.convert(told, self.config, path.name), content)
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:
         stored = {n: x for n, x in content.tensors.items() if not FOLLOWS.fullmatch(n)}
@@ -91,7 +101,6 @@ class Family:
         origin = {"format": f"Hugging Face {self.titles[config.model_type]}"}
         model = decoder_model(path, origin | {"sha256": content.sha256}, config, made)
         model.warnings.extend(stored_frequencies(frequencies, shape.heads.rotary))
-        model.warnings.extend(unknown_to(path, self.config))
         return model
 
 

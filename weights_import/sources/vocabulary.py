@@ -112,14 +112,30 @@ def byte_pairs(pieces: Mapping[str, Piece], unk: str, bos: str, eos: str) -> byt
     """
     require(dict.fromkeys(pieces, 0), (unk, bos, eos))
     kinds = dict.fromkeys(filter(NAMED_BYTE.fullmatch, pieces), BYTE)
-    fallback = field(BYTE_FALLBACK, VARINT, b"\1") if kinds else b""
     kinds |= dict.fromkeys(filter(CONTROLS.__contains__, pieces), CONTROL)
     kinds |= {bos: CONTROL, eos: CONTROL, unk: UNKNOWN}
-    listed = [_written(n, Piece(p.score, kinds.get(n, NORMAL))) for n, p in pieces.items()]
+    typed = {n: Piece(p.score, kinds.get(n, NORMAL)) for n, p in pieces.items()}
+    return scored(typed, (unk, bos, eos))
+
+
+def scored(
+    pieces: Mapping[str, Piece], marks: tuple[str, str, str], space_before: bool = True
+) -> bytes:
+    """A SentencePiece model as `byte_pairs`, of pieces that have their types.
+
+    `marks` are the pieces of what is unknown, and of the beginning and the end of a text, of which
+    the last two may be empty.  `space_before` tells whether a text begins with a space.
+    """
+    unk, bos, eos = marks
+    require(dict.fromkeys(pieces, 0), [unk, *filter(None, (bos, eos))])
+    fallback = any(piece.type == BYTE for piece in pieces.values())
+    listed = [_written(name, piece) for name, piece in pieces.items()]
     names = {UNK_PIECE: unk, BOS_PIECE: bos, EOS_PIECE: eos}
-    written = _model(listed, BYTE_PAIRS, {EXTRA_SPACES: False}, names, fallback)
+    spaces = {EXTRA_SPACES: False} | ({} if space_before else {DUMMY_PREFIX: False})
+    more = field(BYTE_FALLBACK, VARINT, b"\1") if fallback else b""
+    written = _model(listed, BYTE_PAIRS, spaces, names, more)
     order = list(pieces)
-    _check(written, order.index(eos), order.index(unk), len(order))
+    _check(written, order.index(eos) if eos else NO_PIECE, order.index(unk), len(order))
     return written
 
 
