@@ -148,7 +148,7 @@ def code_of(language: str, codes: Collection[str], side: str) -> str:
         if len(found) == 1:
             return found[0]
     plain = {_plain(code): code for code in sorted(codes)}
-    close = begin or [plain[c] for c in difflib.get_close_matches(wanted, plain, CLOSE, 0.0)]
+    close = begin or [plain[c] for c in difflib.get_close_matches(wanted, plain, CLOSE, 0)]
     raise LanguageError(
         f"no language {language!r:.80} of the {side}: the closest of {len(codes)} are"
         f" {shown(close)}"

@@ -197,7 +197,7 @@ def _seen(
 ) -> Iterator[tuple[slice | npt.NDArray[np.intp], slice | int, Int64]]:
     """(rows, keys that these rows see, places of the rows; see `Weigh`).
 
-    A history has so many `steps`.
+    `steps` is the length of each history.
     """
     if sentence is None or key_offsets is None:
         for r in range(rows):
