@@ -19,6 +19,7 @@ from weights_import.lowering.channel_scales import NORM_SPREAD, channel_scales
 from weights_import.operations.embedding import Embedding
 from weights_import.operations.linear import Linear
 from weights_import.operations.norm import Norm
+from weights_import.operations.soft_cap import SoftCap
 from weights_import.tensors import Float64, Tensors
 
 
@@ -34,6 +35,8 @@ def proportions(
     """
     made = program.producers()
     logits = made[program.logits]
+    if isinstance(logits, SoftCap):
+        logits = made[logits.x]
     if not isinstance(logits, Linear) or not isinstance(norm := made[logits.x], Norm):
         return {}
     matrix = f"{logits.name}.weight"
