@@ -118,6 +118,8 @@ def last_uses(program: FloatProgram) -> dict[str, list[str]]:
 
 
 def _program(model: FloatModel, emitter: Emitter) -> Program:
+    if model.encodes:
+        return _encoder(model, emitter)
     generation, logits = model.generation, emitter.scaled[model.program.logits]
     frame = generation.source_frame
     return Program(
@@ -137,7 +139,27 @@ def _program(model: FloatModel, emitter: Emitter) -> Program:
     )
 
 
-def log_softmax(logits: Scaled) -> LogSoftmax:
+def _encoder(model: FloatModel, emitter: Emitter) -> Program:
+    """The Program of an encoder alone."""
+    generation, program = model.generation, model.program
+    output = emitter.scaled[program.output]
+    return Program(
+        encoder=emitter.encoder,
+        decoder=[],
+        states=[],
+        logits=output.name if program.logits else "",
+        log_softmax=log_softmax(output, "encoder") if program.logits else msgspec.UNSET,
+        start=generation.start,
+        eos=generation.eos,
+        unk=generation.unk,
+        max_source_length=emitter.model.positions,
+        max_length_factor=0,
+        source_frame=generation.frame,
+        output=output.name,
+    )
+
+
+def log_softmax(logits: Scaled, stack: str = "decoder") -> LogSoftmax:
     """The instruction that makes log-probabilities of logits, which have one scale.
 
     At the largest multiplier, a unit of the logits is 1,024 octaves, and smaller probabilities are
@@ -150,5 +172,5 @@ def log_softmax(logits: Scaled) -> LogSoftmax:
         x=logits.name,
         multiplier=max(whole(min(factor, MAX_MULTIPLIER), shift), 1),
         shift=shift,
-        out="decoder.log_softmax",
+        out=f"{stack}.log_softmax",
     )

@@ -140,7 +140,7 @@ def record(
 
 def search_operations(program: Program) -> list[Instruction]:
     """Return the operations of a search on the logits of a step: argmax and log_softmax."""
-    return [Argmax(x=program.logits, out="search.argmax"), program.log_softmax]
+    return [Argmax(x=program.logits, out="search.argmax"), program.softmax]
 
 
 class _Recorder:

@@ -22,6 +22,7 @@ from int8ref.reference.attention import Attention
 from int8ref.reference.embed import Embed
 from int8ref.reference.layer_norm import LayerNorm
 from int8ref.reference.linear import Linear
+from int8ref.reference.pool import Pool
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import DOMAINS
 from int8ref.spec.scope import Domain, ValueType
@@ -85,14 +86,15 @@ def assemble(
     stored twice.
     """
     last = head(program)
-    coarse = prepared.coarse(last) if coarse_head else None
-    plain = [last] if plain_head or coarse is not None else []
+    coarse = prepared.coarse(last) if last is not None and coarse_head else None
+    plain = [last] if last is not None and (plain_head or coarse is not None) else []
     places = places_of(program, types, keep_values)
     encoder = Assembler(places, prepared, plain, linears(program))
     decoder = encoder.code(program.decoder)
     greedy_decoder = decoder.copy()
-    fused = encoder.fused_head if coarse is None else encoder.coarse_head
-    greedy_decoder[-1] = fused(last)
+    if last is not None:
+        fused = encoder.fused_head if coarse is None else encoder.coarse_head
+        greedy_decoder[-1] = fused(last)
     return Code(
         encoder=encoder.code(program.encoder),
         decoder=decoder,
@@ -103,7 +105,7 @@ def assemble(
         ).reshape(-1, OPERAND_WORDS["value"]),
         places=places.by_name,
         row_bytes=places.row_bytes,
-        depth=max(types[product.x].width for product in linears(program)),
+        depth=max((types[product.x].width for product in linears(program)), default=1),
         scratch_bytes=max(
             coarse_workspace(coarse) if coarse else 0,
             *(scratch_bytes(i, types) for i in (*program.encoder, *program.decoder)),
@@ -120,6 +122,8 @@ def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
     width = types[instruction.names("result")[0]].width
     if isinstance(instruction, LayerNorm):
         return scratch.norm_bytes(width)
+    if isinstance(instruction, Pool):
+        return scratch.pool_bytes(width)
     return scratch.embed_bytes(width) if isinstance(instruction, Embed) else 0
 
 
