@@ -35,7 +35,7 @@ from weights_import.output import (
     legal_name,
     write,
 )
-from weights_import.processor import processor
+from weights_import.processor import told
 from weights_import.progress import stage
 from weights_import.sources import marian_shortlist
 from weights_import.sources.tokenizers import names_of_models, unread_tokenizers
@@ -175,13 +175,13 @@ def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tok
     missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
         raise CheckpointError(
-            f"no SentencePiece model of the {' and the '.join(missing)} in {folder}: looked for"
+            f"no tokenizer of the {' and the '.join(missing)} in {folder}: looked for"
             f" {model.wanted or names_of_models(missing)}{unread_tokenizers(folder)}"
         )
     source, target = (model.tokenizers[side] for side in sides)
     for content in {source, target}:
-        processor(content)
-    return Tokenizer("sentencepiece", source), Tokenizer("sentencepiece", target)
+        told(content)
+    return Tokenizer.of(source), Tokenizer.of(target)
 
 
 if __name__ == "__main__":

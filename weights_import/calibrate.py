@@ -18,7 +18,7 @@ from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
 from weights_import.float_search import greedy, sample
 from weights_import.id_batch import Ids
-from weights_import.processor import processor
+from weights_import.processor import reader, told
 from weights_import.progress import Tell, silent
 
 _log = logging.getLogger("int8ref.weights_import")
@@ -129,7 +129,7 @@ def cut(ids: Ids, frame: SourceFrame, most: int) -> list[int]:
 
 
 def tokenize(model: FloatModel, sentences: Sequence[str] | Sequence[Ids]) -> list[list[int]]:
-    """Source ids of each sentence, in their frame, by the model's own SentencePiece tokenizer.
+    """Source ids of each sentence, in their frame, by the model's own tokenizer.
 
     A decoder alone has no source, so the ids are ids of its target.  Lists of ids stay unchanged.
     Raises CheckpointError if the model has no tokenizer, a damaged tokenizer, or a tokenizer of
@@ -145,19 +145,20 @@ def tokenize(model: FloatModel, sentences: Sequence[str] | Sequence[Ids]) -> lis
     if side not in model.tokenizers:
         raise CheckpointError(f"the model has no {side} tokenizer: pass id lists instead")
     try:
-        reader = processor(model.tokenizers[side])
+        content = model.tokenizers[side]
+        found = told(content)
     except CheckpointError as error:
         raise CheckpointError(f"{side} tokenizer: {error}") from None
-    found = (reader.vocab_size(), reader.eos_id(), reader.unk_id())
     special = generation.eos, generation.unk
     if side == "source" and generation.source_special is not None:
         special = generation.source_special
-    expected = (vocabulary, *special)
+    expected = (vocabulary, *special)[: len(found)]
     if found != expected:
         raise CheckpointError(
             f"{side} tokenizer: (vocabulary, eos, unk) = {found}, the model has {expected}"
         )
-    return [generation.frame.around(ids) for ids in reader.encode(texts)]
+    encode = reader(content).encode
+    return [generation.frame.around(encode(text)) for text in texts]
 
 
 def own_text(model: FloatModel, tell: Tell = silent) -> list[list[int]]:

@@ -82,8 +82,9 @@ class Composer:
     ) -> tuple[FloatProgram, Tensors]:
         """The program and its tensors.
 
-        `output` is the output of an encoder alone.  `unused` are tensors of the file that no operation reads.  Raises CheckpointError that lists
-        every missing, misshapen, unused and damaged tensor.
+        `output` is the output of an encoder alone.  `unused` are tensors of the file that no
+        operation reads.  Raises CheckpointError that lists every missing, misshapen, unused and
+        damaged tensor.
         """
         problems = [*self._missing, *self._misshapen, *(f"unused {name}" for name in unused)]
         for name in self.tensors:

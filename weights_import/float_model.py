@@ -80,7 +80,7 @@ class FloatModel:
     tensors     the tensors that they read, by canonical names
     generation  how it reads sources and writes targets
     grids       name of a tensor -> step, for tensors that are exactly int8 * step
-    tokenizers  "source" and "target" -> the bytes of a SentencePiece model
+    tokenizers  "source" and "target" -> the bytes of a tokenizer, see `Tokenizer.of`
     provenance  file, sha256, format, and licence if it is known
     languages   codes of source and target language, if the checkpoint tells them
     frames      the possible frames of a source, by the names that a user asks for; empty if the

@@ -26,7 +26,7 @@ from int8ref.errors import ModelError, UserError
 
 MAX_FILE_BYTES = 1 << 32
 MAX_HEADER_BYTES = 1 << 20
-MAX_UNPACKED_BYTES = 1 << 24
+MAX_UNPACKED_BYTES = 1 << 25
 MAX_XZ_MEMORY = 1 << 26
 MAX_INFLATED_BYTES = 1 << 26
 MAX_INFLATION = 4

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from int8ref.files import cached, container, foreign, sentencepiece_file, shortlist
+from int8ref.files import cached, container, foreign, sentencepiece_file, shortlist, tokenizer_file
 from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError, OtherFileError
 from int8ref.files.shortlist import Shortlist
 from int8ref.host.storage import write_whole
@@ -47,6 +47,7 @@ NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
 
 MAX_LABEL = 1 << 10
 """Maximum length of a label, in characters."""
+TokenizerKind = Literal["sentencepiece", "tokenizers"]
 
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
@@ -57,10 +58,20 @@ __all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save",
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The kind of a tokenizer, and the bytes of its model."""
+    """The kind of a tokenizer, and the bytes of its model.
 
-    kind: Literal["sentencepiece"]
+    sentencepiece  a SentencePiece model
+    tokenizers     a tokenizer.json for the library `tokenizers`, see `tokenizer_file`
+    """
+
+    kind: TokenizerKind
     model: bytes
+
+    @staticmethod
+    def of(model: bytes) -> Tokenizer:
+        """Return the tokenizer of these bytes.  JSON begins with a brace, which no SentencePiece
+        model begins with."""
+        return Tokenizer("tokenizers" if model.startswith(b"{") else "sentencepiece", model)
 
     def __repr__(self) -> str:
         return f"<Tokenizer {self.kind}, {len(self.model)} bytes>"
@@ -126,7 +137,7 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    kind: Literal["sentencepiece"]
+    kind: TokenizerKind
     tensor: Literal["tokenizer.source", "tokenizer.target"]
 
 
@@ -289,12 +300,12 @@ def _excess(deflated: dict[str, _Deflated], packed: Tensors) -> int:
 def _unpack(header: _Header, packed: Tensors) -> Tensors:
     """Return the unpacked tensors: tokenizers as bytes, and deflated tensors."""
     unpacked: Tensors = {}
-    sides: set[str] = {header.source.tensor, header.target.tensor}
-    for name in sorted(sides):
-        if name not in packed:
-            raise ModelFileError(f"the tokenizer {name!r}, which the header names, is missing")
-        unpacked[name] = np.frombuffer(container.decompress(name, packed[name]), np.uint8)
-        _check_tokenizer(name, unpacked[name].tobytes())
+    entries = header.source, header.target
+    for side, kind in sorted({(entry.tensor, entry.kind) for entry in entries}):
+        if side not in packed:
+            raise ModelFileError(f"the tokenizer {side!r}, which the header names, is missing")
+        unpacked[side] = np.frombuffer(container.decompress(side, packed[side]), np.uint8)
+        _check_tokenizer(side, kind, unpacked[side].tobytes())
     for name in header.deflated:
         if name not in packed or name in unpacked:
             raise ModelFileError(f"the deflated tensor {name!r} is missing")
@@ -313,12 +324,16 @@ def check_labels(labels: Sequence[str], program: Program, types: Checked) -> Non
         raise ModelFileError(f"header: {len(labels)} labels for {wanted} logits of an encoder")
 
 
-def _check_tokenizer(name: str, model: bytes) -> None:
-    """Raise `ModelFileError` for a tokenizer that the SentencePiece library cannot read safely."""
+def _check_tokenizer(name: str, kind: TokenizerKind, model: bytes) -> None:
+    """Raise `ModelFileError` for a tokenizer that its library cannot read safely."""
     try:
-        sentencepiece_file.check(model)
-    except sentencepiece_file.UnsafeModelError as error:
-        raise ModelFileError(f"tensor {name!r} is a damaged SentencePiece model: {error}") from None
+        if kind == "tokenizers":
+            tokenizer_file.check(model)
+        else:
+            sentencepiece_file.check(model)
+    except (sentencepiece_file.UnsafeModelError, tokenizer_file.UnsafeTokenizerError) as error:
+        what = "tokenizer.json" if kind == "tokenizers" else "SentencePiece model"
+        raise ModelFileError(f"tensor {name!r} is a damaged {what}: {error}") from None
 
 
 def _encode_header(header: _Header) -> str:

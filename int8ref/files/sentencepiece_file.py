@@ -44,7 +44,7 @@ def check(model: bytes) -> None:
         normalizers = (value for number, value in top if number in NORMALIZERS)
         for number, table in chain.from_iterable(map(_values, normalizers)):
             if number == CHARACTER_MAP and table:
-                _check_map(table)
+                check_map(table)
         pieces = [dict(_values(value)) for number, value in top if number == PIECES]
         texts = [piece.get(PIECE, b"") for piece in pieces]
         b"\n".join(texts).decode()
@@ -70,7 +70,7 @@ def _check_prefixes(pieces: Iterable[bytes]) -> None:
             raise UnsafeModelError(f"more than {MOST_PREFIXES} user-defined pieces begin alike")
 
 
-def _check_map(content: bytes) -> None:
+def check_map(content: bytes) -> None:
     """Check a character map: the size of the double array, the array, and the replacement texts."""
     size = int.from_bytes(content[:4], "little")
     if len(content) <= 4 or size % 4 or not 4 <= size < len(content) - 4:

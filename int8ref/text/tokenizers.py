@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import sentencepiece
 
-from int8ref.errors import UserError
 from int8ref.files.model_file import Tokenizer
-from int8ref.text.lines import TextError
+from int8ref.text.text_tokenizer import TextTokenizer, TokenizerError, check_text, in_one_line
+from int8ref.text.tokenizer_json import TokenizerJson
 
-
-class TokenizerError(UserError, ValueError):
-    """The bytes are no tokenizer, or the tokenizer does not fit the model."""
-
-
-class TextTokenizer(Protocol):
-    """The interface of all tokenizers.  Immutable: several threads may use a tokenizer at once."""
-
-    @property
-    def size(self) -> int:
-        """Number of token ids."""
-        ...
-
-    def encode(self, line: str) -> list[int]:
-        """Return the token ids of one line, without eos.  A line without text has no token ids.
-
-        Raises `TextError` for half a surrogate pair, because it is no text.
-        """
-        ...
-
-    def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
-        """Return the place and the text of each unknown token in `encode(line)`."""
-        ...
-
-    def text(self, ids: Sequence[int]) -> str:
-        """Return the text of the tokens."""
-        ...
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of the tokens as one line.
-
-        Line feeds and carriage returns become spaces.
-        """
-        ...
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the text of each token, as the vocabulary stores it."""
-        ...
+__all__ = ["SentencePiece", "TextTokenizer", "TokenizerError", "build_tokenizer", "in_one_line"]
 
 
 class SentencePiece:
@@ -64,11 +26,8 @@ class SentencePiece:
 
     def encode(self, line: str) -> list[int]:
         """Implement `TextTokenizer.encode`."""
-        try:
-            ids: list[int] = self._processor.encode(line.encode())
-        except UnicodeEncodeError as error:
-            character = line[error.start]
-            raise TextError(f"the text has half a surrogate pair, {character!r}") from None
+        check_text(line)
+        ids: list[int] = self._processor.encode(line.encode())
         return ids
 
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
@@ -93,12 +52,10 @@ class SentencePiece:
         return pieces
 
 
-def in_one_line(text: str) -> str:
-    """Replace line feeds and carriage returns by spaces."""
-    return text.replace("\r", " ").replace("\n", " ")
-
-
-KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {"sentencepiece": SentencePiece}
+KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {
+    "sentencepiece": SentencePiece,
+    "tokenizers": TokenizerJson,
+}
 
 
 def build_tokenizer(tokenizer: Tokenizer, size: int) -> TextTokenizer:

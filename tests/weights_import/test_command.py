@@ -227,7 +227,7 @@ def test_without_a_tokenizer(marian: Path, tmp_path: Path, capsys: Errors) -> No
         (marian / name).unlink()
     output = tmp_path / "x.safetensors"
     told = refused([marian / "model.bin", "-q", "-o", output, "--languages", "en-pt"], capsys)
-    assert f"no SentencePiece model of the source and the target in {marian}: looked for" in told
+    assert f"no tokenizer of the source and the target in {marian}: looked for" in told
     for name in ("*.spm", "src*.spm", "target*.spm"):
         assert name in told
     (marian / "src.spm").touch()

@@ -330,7 +330,7 @@ def test_a_tokenizer_that_is_missing_is_not_that_of_the_other_side(
     assert set(sources.read(tmp_path).tokenizers) == {"source", "target"} - {side}
     arguments = [str(tmp_path), "-o", str(tmp_path / "x.safetensors"), "--languages", "en-pt", "-q"]
     assert main(arguments) == 1
-    assert f"no SentencePiece model of the {side} in" in capsys.readouterr().err
+    assert f"no tokenizer of the {side} in" in capsys.readouterr().err
 
 
 def test_a_vocabulary_of_each_side(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def activate(name: Activation, x: NDArray[Real]) -> NDArray[Real]:
 
     tanh        (e^x - e^-x) / (e^x + e^-x)
 
-    Error of the value before it is rounded: for swish and tanh a few units in its last place, for gelu and
-    gelu_tanh 2^-52 |x|.
+    Error of the value before it is rounded: for swish and tanh a few units in its last place, for
+    gelu and gelu_tanh 2^-52 |x|.
     """
     return elementwise(_activate, ACTIVATIONS.index(name), x, dtype=x.dtype)
 

@@ -40,9 +40,13 @@ def convert(told: Any, kind: type[Kind], name: str) -> Kind:
     try:
         return msgspec.convert(told, kind)
     except (msgspec.ValidationError, UnicodeEncodeError, OverflowError) as error:
-        found = PLACED.fullmatch(str(error))
-        said = f"{found[2]}: {found[1]}, which is not read" if found else str(error)
-        raise CheckpointError(f"{name}: {said}") from None
+        raise CheckpointError(f"{name}: {said(error)}") from None
+
+
+def said(error: Exception) -> str:
+    """What msgspec says of a value, its place first."""
+    found = PLACED.fullmatch(str(error))
+    return f"{found[2]}: {found[1]}, which is not read" if found else str(error)
 
 
 def _refuse(constant: str) -> None:

@@ -1,0 +1,89 @@
+"""Tokenizers of the library `tokenizers`: byte-level BPE, Unigram, WordPiece, BPE with bytes.
+
+The library is imported only if a model needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from int8ref.files import tokenizer_file
+from int8ref.text.text_tokenizer import TokenizerError, check_text, in_one_line
+
+Result = TypeVar("Result")
+
+
+class TokenizerJson:
+    """A tokenizer of the library `tokenizers`.  `model`: the bytes of `tokenizer_file.encode`.
+
+    No special tokens are added to a text: they are in the Program.  An added token is one token
+    wherever it is in a text.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        try:
+            told = tokenizer_file.decode(model)
+            self._library = _built(msgspec.json.encode(told.tokenizer).decode())
+        except tokenizer_file.UnsafeTokenizerError as error:
+            raise TokenizerError(f"not a tokenizer: {error}") from None
+        self.size: int = told.size
+        self._unknown = tokenizer_file.unknown(told.tokenizer.model)
+
+    def encode(self, line: str) -> list[int]:
+        """Implement `TextTokenizer.encode`."""
+        return list(self._encoded(line).ids)
+
+    def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
+        """Implement `TextTokenizer.unknown`."""
+        if self._unknown is None or self._unknown not in ids:
+            return []
+        places = self._encoded(line).offsets
+        unknown = (i for i, token in enumerate(ids) if token == self._unknown)
+        return [(i, line[places[i][0] : places[i][1]]) for i in unknown]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Implement `TextTokenizer.text`.  Special tokens have no text."""
+        return str(_guarded(self._library.decode, list(ids)))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Implement `TextTokenizer.decode`."""
+        return in_one_line(self.text(ids))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Implement `TextTokenizer.pieces`."""
+        named = map(self._library.id_to_token, ids)
+        return [f"<unused{i}>" if n is None else n for i, n in zip(ids, named, strict=True)]
+
+    def _encoded(self, line: str) -> Any:
+        """Return the tokens of a line, and their places."""
+        check_text(line)
+        return _guarded(self._library.encode, line, add_special_tokens=False)
+
+
+def _built(text: str) -> Any:
+    """Return the tokenizer of the library.  Raises `TokenizerError`."""
+    try:
+        import tokenizers  # only here, because most models do not need it
+    except ModuleNotFoundError:
+        raise TokenizerError(
+            "the tokenizer of this model needs the package tokenizers: type"
+            f" {sys.executable} -m pip install tokenizers"
+        ) from None
+    return _guarded(tokenizers.Tokenizer.from_str, text)
+
+
+def _guarded(function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+    """Call a function of the library.  Raises `TokenizerError` for its errors.
+
+    A panic of the library is no `Exception`.
+    """
+    try:
+        return function(*arguments, **named)
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise TokenizerError(f"the package tokenizers: {error}"[:200]) from None
+        raise
