@@ -74,7 +74,8 @@ def calibration(
     most = min(positions, model.generation.max_positions or positions)
     drawn = few(tokenize(model, sentences), most)
     if model.encodes:
-        sources, targets = [cut(ids, model.generation.frame, most) for ids in drawn], []
+        sources = [cut(ids, model.generation.frame, most) for ids in drawn]
+        targets: list[list[int]] = []
     elif model.translates:
         sources, targets = translated(model, drawn, most, tell)
     else:

@@ -66,14 +66,15 @@ def configuration(path: Path) -> dict[str, Any]:
     return _object(config_file(path))
 
 
-def read_config(path: Path, kind: type[Kind]) -> Kind:
+def read_config(path: Path, kind: type[Kind], tasks: tuple[str, ...] = ()) -> Kind:
     """The configuration of a checkpoint, with the fields of the configuration of the generation.
 
+    `tasks` are endings of architectures that label texts and are read.
     Raises CheckpointError for a configuration of another kind, and for models that no reader reads.
     """
     told = configuration(path)
     file = config_file(path)
-    if problem := unread(told):
+    if problem := unread(told, tasks):
         raise CheckpointError(f"{file.name}: {problem}")
     generation = path.with_name(GENERATION)
     if file.name == CONFIG and generation.is_file():
@@ -82,8 +83,11 @@ def read_config(path: Path, kind: type[Kind]) -> Kind:
     return json_file.convert(told, kind, file.name)
 
 
-def unread(told: Mapping[str, Any]) -> str:
-    """What a configuration of any kind says that no reader reads, or nothing."""
+def unread(told: Mapping[str, Any], tasks: tuple[str, ...] = ()) -> str:
+    """What a configuration of any kind says that no reader reads, or nothing.
+
+    `tasks` as in `read_config`.
+    """
     for name in ("quantization_config", "quantization"):
         if isinstance(found := told.get(name), dict):
             method = found.get("quant_method", "its own method")
@@ -99,7 +103,9 @@ def unread(told: Mapping[str, Any]) -> str:
         )
     listed = told.get("architectures")
     for name in listed if isinstance(listed, list) else []:
-        if isinstance(name, str) and TASKS.fullmatch(name):
+        if isinstance(name, str) and TASKS.fullmatch(name) and not name.endswith(tasks):
+            if tasks:
+                return f"{name:.60} is not read; embeddings and labels of whole texts are read"
             return f"{name:.60} labels texts; models that write texts are read"
     return ""
 
