@@ -21,7 +21,7 @@ from weights_import import sources
 from weights_import.arguments import CHOICES, parser
 from weights_import.arithmetic import VERSION
 from weights_import.calibrate import calibration, own_text
-from weights_import.calibration_text import ADVICE, calibration_text, shortage
+from weights_import.calibration_text import ADVICE, calibration_text, shortage, usual
 from weights_import.errors import CheckpointError, LoweringError
 from weights_import.float_model import FloatModel
 from weights_import.languages import pair_in
@@ -35,6 +35,7 @@ from weights_import.output import (
     legal_name,
     write,
 )
+from weights_import.pooling import pooled
 from weights_import.processor import told
 from weights_import.progress import stage
 from weights_import.sources import marian_shortlist
@@ -69,7 +70,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
     if shortlist is not None:
         save_shortlist(beside(options.output), shortlist)
-    lowered = Model(name, languages, program, tensors, source, target, provenance)
+    lowered = Model(
+        name, languages, program, tensors, source, target, provenance, labels=model.labels
+    )
     size = write(options.output, lowered, options.compact)
     console.info(
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
@@ -80,6 +83,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
 def read_model(options: argparse.Namespace, checkpoint: Path, console: Console) -> FloatModel:
     """The float model of a checkpoint, with the frame that the options ask for."""
     model = framed(sources.read(checkpoint), checkpoint, options.source_frame)
+    model = pooled(model, options.pooling)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
     longest = model.generation.max_positions
     if longest > options.positions:
@@ -112,7 +116,8 @@ def in_integers(
     if text.path is None and not model.translates:
         sentences = own_text(model, stage(console, "writing texts to calibrate on"))
     else:
-        sentences = calibration_text(text.path, text.language, console.warning)
+        language = usual(text.language) if model.encodes else text.language
+        sentences = calibration_text(text.path, language, console.warning)
         lacking = shortage(model, sentences, options.positions)
     if lacking:
         console.warning(f"{text}: {lacking}; {ADVICE}")
@@ -153,10 +158,10 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
 
     They are the given languages, or else the languages of the checkpoint, or else the languages in
     the name of the model, such as en-pt, or else undetermined ("und", BCP 47).  A language model
-    has one language, which is both.  Raises UserError if only one is given for a model that
-    translates.
+    and an encoder alone have one language, which is both.  Raises UserError if only one is given
+    for a model that translates.
     """
-    if given and len(given) == 1 and model.translates:
+    if given and len(given) == 1 and model.translates and not model.encodes:
         raise UserError(
             f"--languages {given[0]}: a model that translates has two, source and target, such as"
             " en-pt"
@@ -168,10 +173,10 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
 def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tokenizer]:
     """Source and target tokenizer of a checkpoint in a folder, which must have both.
 
-    A model without an encoder has the target tokenizer twice.  Raises CheckpointError that names
-    the files that were looked for.
+    A model without an encoder has the target tokenizer twice, and an encoder alone has the source
+    tokenizer twice.  Raises CheckpointError that names the files that were looked for.
     """
-    sides = ("source", "target") if model.translates else ("target", "target")
+    sides = ("source" if model.translates else "target", "source" if model.encodes else "target")
     missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
         raise CheckpointError(

@@ -11,11 +11,13 @@ from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
 from weights_import import sources
 from weights_import.languages import codes_of
 from weights_import.lowering.options import LoweringOptions
+from weights_import.operations.pool import ROWS as POOLINGS
 from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
 Import a Transformer as one int8 model file: a checkpoint of Marian, of Hugging Face's transformers,
-of llama2.c, of CTranslate2 or of the training recipe, in floats or quantised.  --list prints all
+of sentence-transformers, of llama2.c, of CTranslate2 or of the training recipe, in floats or
+quantised.  --list prints all
 kinds.
 
 The activations' scales come from running the float model on a text in the source language: a few
@@ -108,6 +110,12 @@ def parser() -> argparse.ArgumentParser:
         choices=FRAMES,
         help="what stands around a source, for models of CTranslate2 (default: what follows from"
         " the checkpoint)",
+    )
+    p.add_argument(
+        "--pooling",
+        choices=POOLINGS,
+        help="how the rows of a text become its embedding: their mean, the row of the first token"
+        " (cls), or the row of the last token (default: the checkpoint's own, or else mean)",
     )
     p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
     p.add_argument(
