@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from int8ref.commands import command
 from int8ref.commands.console import Console
@@ -51,8 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Read, calibrate, lower, write.  Errors that can be found early come before the long work."""
     name = options.name or legal_name(options.output.stem)
-    choices = {choice: getattr(options, choice) for choice, _, _ in CHOICES}
-    lowering = LoweringOptions(positions=options.positions, **choices)
     checkpoint, *companions = sources.files(options.source)
     lists = options.shortlist or marian_shortlist.find(checkpoint)
     others = filter(None, (lists, options.calibration))
@@ -63,6 +61,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
     shortlist = import_shortlist(lists, model, source, target) if lists else None
     if shortlist is None:
         check_old_shortlist(beside(options.output), source, target)
+    choices = choices_of(options, model)
+    lowering = LoweringOptions(positions=options.positions, **choices)
     text = Text(options.calibration, languages[0])
     program, tensors, provenance = in_integers(model, text, lowering, console)
     provenance |= {choice: str(value) for choice, value in choices.items()}
@@ -78,6 +78,17 @@ def run(options: argparse.Namespace, console: Console) -> None:
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
         f" {model.tensors.nbytes / size:.2f} times smaller than the weights in float32"
     )
+
+
+def choices_of(options: argparse.Namespace, model: FloatModel) -> dict[str, Any]:
+    """The options of lowering that are given, or else the usual ones of the kind of model.
+
+    An encoder alone has weights of all 8 bits, because its output shows every rounding.
+    """
+    usual = {"weights": "full"} if model.encodes else {}
+    given = {name: getattr(options, name) for name, _, _ in CHOICES}
+    own = {n: usual.get(n, getattr(LoweringOptions, n)) for n in given}
+    return {name: own[name] if value is None else value for name, value in given.items()}
 
 
 def read_model(options: argparse.Namespace, checkpoint: Path, console: Console) -> FloatModel:

@@ -58,6 +58,7 @@ CHOICES: tuple[tuple[str, tuple[str, ...] | tuple[int, ...], str], ...] = (
     ),
 )
 """Options of lowering, which the provenance of the model file contains: name, choices, help."""
+USUAL_OF_ENCODERS = {"weights": ", and full for encoders that embed or classify"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,8 +77,8 @@ def parser() -> argparse.ArgumentParser:
             f"--{name}",
             type=type(choices[0]),
             choices=choices,
-            default=getattr(LoweringOptions, name),
-            help=f"{told} (default: %(default)s)",
+            help=f"{told} (default: {getattr(LoweringOptions, name)}"
+            f"{USUAL_OF_ENCODERS.get(name, '')})",
         )
     p.add_argument(
         "--positions",

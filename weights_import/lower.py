@@ -75,6 +75,7 @@ def _floats(model: FloatModel, options: LoweringOptions) -> Floats:
         encoder=frozenset(operation.out for operation in program.encoder),
         logits=program.logits,
         positions=min(options.positions, most or options.positions),
+        encodes=model.encodes,
     )
 
 

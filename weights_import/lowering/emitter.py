@@ -67,6 +67,7 @@ class Floats:
     encoder    the values of the encoder
     logits     the value that the tokens are chosen by
     positions  the number of positions that the Program has
+    encodes    whether it is an encoder alone, whose output shows every rounding
     """
 
     tensors: Tensors
@@ -76,6 +77,7 @@ class Floats:
     encoder: frozenset[str]
     logits: str
     positions: int
+    encodes: bool = False
 
 
 class Emitter:

@@ -86,7 +86,7 @@ def linear(
     names: Sequence[str],
     x: Scaled,
     scale: Float64,
-    zero: int = 0,
+    zero: int | NDArray[np.int64] = 0,
     group: int = 1,
 ) -> Scaled:
     """x times one or more weights side by side, requantised to 8 bits.
@@ -127,7 +127,8 @@ def logits(emitter: Emitter, out: str, name: str, x: Scaled) -> Scaled:
 def _start(weight: Quantized, bias: Real, x: Scaled) -> Start:
     """The integers with which the accumulators of x times a weight begin, and their shift."""
     sums = weight.x.sum(axis=1, dtype=np.int64)
-    return integer_bias(bias - x.zero * sums * weight.scale, weight.scale, sums=sums)
+    zeros = x.zero * sums if isinstance(x.zero, int) else (weight.x * x.zero).sum(axis=1)
+    return integer_bias(bias - zeros * weight.scale, weight.scale, sums=sums)
 
 
 def _emit(

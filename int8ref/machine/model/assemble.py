@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.abi import scratch
-from int8ref.abi.frame import CODE_WORDS, OPERAND_WORDS, PACKED, QUADS, START_SHIFT, operand_places
+from int8ref.abi.frame import (
+    CODE_WORDS,
+    OPERAND_WORDS,
+    PACKED,
+    QUADS,
+    START_SHIFT,
+    WIDE_POSITIONS,
+    operand_places,
+)
 from int8ref.abi.fused import LinearArgmax, LinearCoarseArgmax
 from int8ref.abi.opcodes import OPCODES
 from int8ref.kernels.gemm.coarse_layout import coarse_workspace
@@ -194,6 +202,8 @@ class Assembler:
         if isinstance(instruction, Embed) and instruction.table in self._packed:
             row[PACKED] = 1
             tensors = {**tensors, "table": self._prepared.packed(instruction.table)}
+        if isinstance(instruction, Embed) and "position_table" in tensors:
+            row[WIDE_POSITIONS] = tensors["position_table"].dtype == np.int16
         self._write(instruction, tensors, row)
 
     def _write_product(self, product: Linear, tensors: dict[str, Array], row: Int64) -> None:
