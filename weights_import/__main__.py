@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Read, calibrate, lower, write.  Errors that can be found early come before the long work."""
     name = options.name or legal_name(options.output.stem)
+    LoweringOptions(**choices_of(options))  # raises an error of the options before the reading
     checkpoint, *companions = sources.files(options.source)
     lists = options.shortlist or marian_shortlist.find(checkpoint)
     others = filter(None, (lists, options.calibration))
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     shortlist = import_shortlist(lists, model, source, target) if lists else None
     if shortlist is None:
         check_old_shortlist(beside(options.output), source, target)
-    choices = choices_of(options, model)
+    choices = choices_of(options, model.encodes)
     lowering = LoweringOptions(positions=options.positions, **choices)
     text = Text(options.calibration, languages[0])
     program, tensors, provenance = in_integers(model, text, lowering, console)
@@ -80,12 +81,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
     )
 
 
-def choices_of(options: argparse.Namespace, model: FloatModel) -> dict[str, Any]:
-    """The options of lowering that are given, or else the usual ones of the kind of model.
+def choices_of(options: argparse.Namespace, encodes: bool = False) -> dict[str, Any]:
+    """The options of lowering that are given, or else the usual ones.
 
     An encoder alone has weights of all 8 bits, because its output shows every rounding.
     """
-    usual = {"weights": "full"} if model.encodes else {}
+    usual = {"weights": "full"} if encodes else {}
     given = {name: getattr(options, name) for name, _, _ in CHOICES}
     own = {n: usual.get(n, getattr(LoweringOptions, n)) for n in given}
     return {name: own[name] if value is None else value for name, value in given.items()}
