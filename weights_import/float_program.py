@@ -72,6 +72,13 @@ class Operation(ABC):
         """
         return None
 
+    def proportions(self, emitter: Emitter, value: str) -> Float64 | None:
+        """The proportions that the scales of the features of an input must have.
+
+        The result is None if the scales are free.
+        """
+        return None
+
     def absorb(self, emitter: Emitter, value: str, constant: Float32) -> None:
         """Add the `constant` that each row of an input now lacks."""
         raise NotImplementedError(f"{self.out} takes up no constant of {value}")

@@ -25,6 +25,7 @@ from weights_import.lowering.scale_propagation import largest_shift, told_where
 from weights_import.lowering.scaled import Scaled
 from weights_import.progress import Tell, silent
 from weights_import.run import Batch, Memory, Run, Weights
+from weights_import.tied_channels import proportions
 
 LOG2_E = 1.4426950408889634
 
@@ -75,6 +76,7 @@ def _floats(model: FloatModel, options: LoweringOptions) -> Floats:
         encoder=frozenset(operation.out for operation in program.encoder),
         logits=program.logits,
         positions=min(options.positions, most or options.positions),
+        tied={} if options.scales == "tensor" else proportions(program, model.tensors, model.grids),
         encodes=model.encodes,
     )
 

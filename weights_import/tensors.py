@@ -72,8 +72,12 @@ class Tensors(MutableMapping[str, Float32]):
 
     def tied(self, name: str) -> bool:
         """Whether a tensor has other names too."""
+        return len(self.names_of(name)) > 1
+
+    def names_of(self, name: str) -> set[str]:
+        """All names of a tensor."""
         stored = self._stored[name]
-        return len([one for one in self._stored.values() if one is stored]) > 1
+        return {other for other, one in self._stored.items() if one is stored}
 
     def copy(self) -> Tensors:
         """The same tensors under the same names; assignments to the copy leave these alone."""

@@ -20,14 +20,16 @@ AT = operands_at(Embed)
 def _add_rows(code, token, factor, position, position_factor, row, finer):
     """Add the row of a token and the row of its position, and write both results.
 
-    A factor of 0 leaves a row out.
+    A factor of 0 leaves a row out.  A factor of -1 stands for the factors of the channels.
     """
+    factors = array(word(code, AT.channel_multiplier + ADDRESS), (len(row),), np.int32)
     s = np.int32(word(code, AT.shift))
     half = np.int32(np.int32(1) << np.int32(s - np.int32(1)))
     s_wide = np.int32(s - np.int32(word(code, AT.wide_bits)))
     half_wide = np.int32(np.int32(np.int32(1) << s_wide) >> np.int32(1))
     for i in range(len(row)):
-        total = np.int32(np.int32(token[i]) * factor)
+        own = factors[i] if factor < np.int32(0) else factor
+        total = np.int32(np.int32(token[i]) * own)
         total = np.int32(total + np.int32(np.int32(position[i]) * position_factor))
         data = shift_right(np.int32(total + half), s)
         row[i] = np.int8(min(max(data, np.int32(-127)), np.int32(127)))
@@ -45,10 +47,12 @@ def step(frame, code):
     ids = column(frame, code, AT.ids, np.int32)
     out, wide = matrix(frame, code, AT.out, np.int8), matrix(frame, code, AT.wide, np.int16)
     there = word(code, AT.positions + ITEM) != 0
+    of_channels = word(code, AT.channel_multiplier + ADDRESS) != 0
+    token_factor = np.int32(-1) if of_channels else np.int32(word(code, AT.multiplier))
     position_factor = np.int32(word(code, AT.position_multiplier) if there else 0)
     for r in range(len(ids)):
         token = _table_row(frame, code, max(np.int64(ids[r]), np.int64(0)))
-        factor = np.int32(word(code, AT.multiplier) if ids[r] >= np.int32(0) else 0)
+        factor = token_factor if ids[r] >= np.int32(0) else np.int32(0)
         if word(code, WIDE_POSITIONS) != 0:
             position = _wide_position_row(frame, code, r)
             _add_rows(code, token, factor, position, position_factor, out[r], wide[r])

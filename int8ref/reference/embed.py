@@ -11,6 +11,9 @@ from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Input, Result, Sizes, Tensor, least, size
 from int8ref.spec.scope import Scope
 
+MAX_FACTOR = 2**30
+"""The largest multiplier."""
+
 
 class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
     """(out, wide) = embed(ids, positions): the sum of the rows of two tables, on one scale.
@@ -26,15 +29,16 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
     frequencies: Annotated[str, Tensor("int32", (None,), 0)] | None = None
     wave: Annotated[str, Tensor("int8", (QUARTER,), -DATA_MAX)] | None = None
     max_positions: Annotated[int, Constant(0, MAX_POSITIONS)] = 0
-    multiplier: Annotated[int, Constant(0, 2**30)]
-    position_multiplier: Annotated[int, Constant(0, 2**30)] = 0
+    multiplier: Annotated[int, Constant(0, MAX_FACTOR)]
+    channel_multiplier: Annotated[str, Tensor("int32", (WIDTH,), 0, MAX_FACTOR)] | None = None
+    position_multiplier: Annotated[int, Constant(0, MAX_FACTOR)] = 0
     shift: Annotated[int, Constant(1, 30)]
     wide_bits: Annotated[int, Constant(1, least(size("shift"), 15))]
     out: Annotated[str, Result("int8")]
     wide: Annotated[str, Result("int16")]
 
     def prove(self, scope: Scope, sizes: Sizes) -> None:
-        bound = 128 * self.multiplier
+        bound = 128 * self._largest_multiplier(scope)
         added = any(name is not None for name in (self.position_table, self.frequencies, self.wave))
         both = (self.positions is not None) == added
         scope.require(both, "positions and their table need each other")
@@ -42,6 +46,12 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
             largest = scope.facts.largest_magnitude(self._prove_positions(scope, sizes.of(WIDTH)))
             bound += largest * self.position_multiplier
         scope.require(bound + 2 ** (self.shift - 1) < 2**31, "the sum may overflow 32 bits")
+
+    def _largest_multiplier(self, scope: Scope) -> int:
+        if self.channel_multiplier is None:
+            return self.multiplier
+        scope.require(self.multiplier == 0, "a multiplier beside those of the channels")
+        return scope.facts.largest_magnitude(self.channel_multiplier)
 
     def _prove_positions(self, scope: Scope, width: int) -> str:
         """The tensor that holds the numbers of the positions."""
@@ -67,15 +77,19 @@ def embed(
     wave: npt.NDArray[np.int8] | None,
     max_positions: int,
     multiplier: int,
+    channel_multiplier: npt.NDArray[np.int32] | None,
     position_multiplier: int,
     shift: int,
     wide_bits: int,
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Embed tokens, and add their positions.
 
-        y[r]    = table[ids[r]] * multiplier + row(positions[r]) * position_multiplier
+        y[r]    = table[ids[r]] * factor + row(positions[r]) * position_multiplier
         out[r]  = saturate8(rounding_shift_right(y[r], shift))                           (A1)
         wide[r] = saturate16(rounding_shift_right(y[r], shift - wide_bits))
+
+    factor is `multiplier`, or `channel_multiplier`.  The latter has a number for each channel,
+    because the channels of a table that also makes logits may have scales of their own.
 
     For ids[r] = -1 the first term is 0; this is the start of a sentence in models without a start
     token.  row(p) is position_table[p], or the row that `sinusoids` makes of `frequencies` and
@@ -88,7 +102,8 @@ def embed(
         frequencies          int32 [width / 2], in [0, 2^31), or None
         wave                 int8 [256], in [-127, 127], or None
         max_positions        0; with a wave 1 to 2^20
-        multiplier           0 to 2^30
+        multiplier           0 to 2^30; 0 beside a channel_multiplier
+        channel_multiplier   int32 [width], in [0, 2^30], or None
         position_multiplier  0 to 2^30
         shift                1 to 30
         wide_bits            1 to min(shift, 15)
@@ -106,7 +121,8 @@ def embed(
     """
     if ids.size and (ids.min() < -1 or ids.max() >= len(table)):
         raise IndexError(f"token ids must lie in [-1, {len(table)})")
-    total = np.where((ids >= 0)[:, None], table[ids], 0).astype(np.int64) * multiplier
+    total = np.where((ids >= 0)[:, None], table[ids], 0).astype(np.int64)
+    total *= multiplier if channel_multiplier is None else channel_multiplier
     if positions is not None:
         most = max_positions if position_table is None else len(position_table)
         if positions.size and (positions.min() < 0 or positions.max() >= most):

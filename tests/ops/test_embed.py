@@ -30,12 +30,16 @@ def cases(draw: st.DrawFn) -> Case:
     shift = draw(st.integers(1, 30))
     room = 2**31 - 1 - 2 ** (shift - 1)
     multiplier = draw(st.sampled_from([0, room // 128]) | st.integers(0, room // 128))
+    of_channels = draw(st.booleans())
     rest = (room - 128 * multiplier) // max(1, int(np.abs(position_table.astype(int)).max()))
     rest = min(rest, 2**30)
     fields: dict[str, Any] = {"ids": "target.ids", "table": "table", "multiplier": multiplier}
     fields |= {"shift": shift, "wide_bits": draw(st.integers(1, min(shift, 15)))}
     values: Values = {"target.ids": draw(integers("int32", (rows,), -1, len(table) - 1))}
     tensors = {"table": table}
+    if of_channels:
+        fields |= {"multiplier": 0, "channel_multiplier": "factors"}
+        tensors["factors"] = draw(integers("int32", (width,), 0, multiplier))
     # Without a table, this factor has no operand.
     fields["position_multiplier"] = draw(st.sampled_from([0, rest]) | st.integers(0, rest))
     if form == "table":
@@ -81,7 +85,7 @@ def test_is_exact(case: Case) -> None:
         positions = Sinusoids(case.tensors["frequencies"], case.tensors["wave"])
     for row, token in enumerate(case.values["target.ids"]):
         vector = table[token] if token >= 0 else 0 * table[0]
-        total = vector.astype(object) * e.multiplier
+        total = vector.astype(object) * case.tensors.get("factors", e.multiplier)
         if positions is not None:
             position = positions[case.values["target.positions"][row]]
             total += position.astype(object) * e.position_multiplier
@@ -94,7 +98,7 @@ def test_is_exact(case: Case) -> None:
 def test_refuses_unknown_tokens(ids: list[int]) -> None:
     table = np.zeros((3, 2), np.int8)
     with pytest.raises(IndexError, match=r"token ids must lie in \[-1, 3\)"):
-        embed(np.array(ids, np.int32), None, table, None, None, None, 0, 1, 0, 1, 1)
+        embed(np.array(ids, np.int32), None, table, None, None, None, 0, 1, None, 0, 1, 1)
 
 
 @pytest.mark.parametrize("position", [-1, 3])
@@ -104,7 +108,7 @@ def test_refuses_unknown_positions(position: int, made: bool) -> None:
     wave = np.zeros(QUARTER, np.int8)
     positions = (None, zero, wave, 3) if made else (table, None, None, 0)
     with pytest.raises(IndexError, match=r"positions must lie in \[0, 3\)"):
-        embed(zero, np.array([position], np.int32), table, *positions, 1, 1, 1, 1)
+        embed(zero, np.array([position], np.int32), table, *positions, 1, None, 1, 1, 1)
 
 
 @given(st.floats(0, 3.14), st.integers(0, 2**20 - 1))

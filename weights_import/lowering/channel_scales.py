@@ -24,9 +24,6 @@ SPREAD = 0.5
 """The spread of a hidden layer or a context, which have long tails."""
 NORM_SPREAD = 0.75
 """The spread of a norm, whose variance is the same for every text."""
-PRODUCT_SPREAD = 1.0
-"""The spread of a gated hidden layer, whose channels have the longest tails (measured on one
-model)."""
 SMALLEST_SHARE = 1 / 64
 """The least importance of a channel, as a share of the greatest importance."""
 GREATEST = 16.0

@@ -51,6 +51,8 @@ class Neighbour(Protocol):
 
     def column_sizes(self, emitter: Emitter, value: str, /) -> Float64 | None: ...
 
+    def proportions(self, emitter: Emitter, value: str, /) -> Float64 | None: ...
+
     def absorbs(self, emitter: Emitter, value: str, /) -> bool: ...
 
     def absorb(self, emitter: Emitter, value: str, constant: Float32, /) -> None: ...
@@ -67,6 +69,8 @@ class Floats:
     encoder    the values of the encoder
     logits     the value that the tokens are chosen by
     positions  the number of positions that the Program has
+    tied       the proportions of the scales of the channels, for matrices that make both
+               embeddings and logits (`weights_import.tied_channels`)
     encodes    whether it is an encoder alone, whose output shows every rounding
     """
 
@@ -77,6 +81,7 @@ class Floats:
     encoder: frozenset[str]
     logits: str
     positions: int
+    tied: Mapping[str, Float64]
     encodes: bool = False
 
 
@@ -161,10 +166,18 @@ class Emitter:
         `zero` is the integer that stands for 0.
         """
         largest = DATA_MAX - zero
+        tied = self._proportions(name)
+        if tied is not None:
+            return tied * positive(self.observed.clip_of(name, tied, self.options.clip)) / largest
         sizes = self.column_sizes(name)
         if sizes is None:
             return self.data_scale(name) * (DATA_MAX / largest)
         return channel_scales(self.observed.maxima(name), sizes, spread, largest)
+
+    def _proportions(self, name: str) -> Float64 | None:
+        """The proportions that the scales of the channels of a value must have, or None."""
+        found = [one.proportions(self, name) for one in self.consumers[name]]
+        return next((one for one in found if one is not None), None)
 
     def column_sizes(self, name: str) -> Float64 | None:
         """The usual size of the weights behind each channel of a value.

@@ -16,6 +16,7 @@ from weights_import.lowering.least_scales import SMALLEST, least_row
 from weights_import.lowering.observed import Observed
 from weights_import.lowering.options import LoweringOptions
 from weights_import.lowering.scale_propagation import (
+    DATA_MAX,
     Float64,
     Quantized,
     Real,
@@ -127,19 +128,32 @@ class IntegerWeights:
         scales, shift = shift_scales(rows.scale, wanted)
         return self._rounded(np.concatenate(rows.folded), scales, rows), shift
 
-    def table(self, name: str, least: float = SMALLEST, most: float = np.inf) -> Quantized:
-        """An embedding or output matrix in one scale; `least` and `most` as in `in_one_scale`."""
-        return in_one_scale(self._weight(name), self._grids.get(name), least, most)
+    def table(
+        self, name: str, tied: Float64 | None, least: float = SMALLEST, most: float = np.inf
+    ) -> Quantized:
+        """An embedding or output matrix in one scale; `least` and `most` as in `in_one_scale`.
 
-    def product_table(self, name: str, x_scale: Float64, least: float) -> Quantized:
+        The channels are multiplied by their proportions `tied`, if they have proportions.  `most`
+        is for the numbers before the multiplication.
+        """
+        w, grid = self._weight(name), self._grids.get(name)
+        if tied is None:
+            return in_one_scale(w, grid, least, most)
+        full = in_one_scale(w, None, SMALLEST, most).scale * DATA_MAX
+        return in_one_scale(np.clip(w, -full, full) * tied, None, least)
+
+    def product_table(
+        self, name: str, x_scale: Float64, tied: Float64 | None, least: float
+    ) -> Quantized:
         """An output matrix that multiplies an input, with one scale for all sums of products.
 
         The sums have at least the scale `least`.
         """
-        if x_scale.size > 1:
+        if tied is None and x_scale.size > 1:
             return in_one_scale(self._weight(name) * x_scale, least=max(least, SMALLEST))
-        table = self.table(name, least=max(least / float(x_scale[0]), SMALLEST))
-        return Quantized(table.x, table.scale * x_scale)
+        unit = x_scale[:1] if tied is None else x_scale[:1] / tied[:1]
+        table = self.table(name, tied, least=max(least / float(unit[0]), SMALLEST))
+        return Quantized(table.x, table.scale * unit)
 
     def forget(self, x: str) -> None:
         """Drop the moments of an input that no other weight multiplies."""

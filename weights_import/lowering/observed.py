@@ -52,6 +52,11 @@ class Observed:
         """The largest |x| of a value."""
         return float(self.maxima(name).max())
 
+    def clip_of(self, name: str, proportions: Float64, method: str) -> float:
+        """The threshold of a value whose features are first divided by their proportions."""
+        rows = self.rows[name] * (1 / proportions).astype(np.float32)
+        return threshold(np.abs(rows), method)
+
     def clip(self, name: str, method: str, groups: int = 1) -> Float64:
         """The thresholds T [groups] of symmetric int8 quantisation (step T / 127).
 

@@ -118,7 +118,8 @@ def logits(emitter: Emitter, out: str, name: str, x: Scaled) -> Scaled:
     """
     bias = bias_of(emitter, name)
     least = percentile(np.abs(bias), 50) * LEAST_LOGIT
-    weight = emitter.weights.product_table(f"{name}.weight", x.scale, least)
+    tied = emitter.model.tied.get(f"{name}.weight")
+    weight = emitter.weights.product_table(f"{name}.weight", x.scale, tied, least)
     start = logit_bias(bias, weight.scale, weight.x)
     kept = emitter.table(f"{name}.weight", weight)
     return _emit(emitter, out, kept, weight, start, x)

@@ -26,7 +26,7 @@ from weights_import.operations.linear import Linear, product_of
 from weights_import.run import Run
 from weights_import.tensors import Float32, Float64
 
-MOST_BLOCKS, LEAST_BLOCK = 32, 16
+MOST_BLOCKS, LEAST_BLOCK = 64, 16
 """The most blocks of channels, and the least channels of a block."""
 RELU_ZERO = -DATA_MAX
 """The integer that stands for 0 if nothing is negative: 255 integers instead of 128."""

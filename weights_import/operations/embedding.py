@@ -15,7 +15,12 @@ from weights_import.lowering.emitter import Emitter, whole
 from weights_import.lowering.integer_weights import in_one_scale
 from weights_import.lowering.least_scales import SMALLEST, at_least
 from weights_import.lowering.oscillator import frequencies, wave, waves
-from weights_import.lowering.scale_propagation import DATA_MAX, WIDE_MAX, largest_shift
+from weights_import.lowering.scale_propagation import (
+    DATA_MAX,
+    WIDE_MAX,
+    fixed_point,
+    largest_shift,
+)
 from weights_import.lowering.scaled import WIDE_BITS, Scaled
 from weights_import.operations.norm import least_stream
 from weights_import.run import ZERO_VECTOR, Run
@@ -81,19 +86,25 @@ class Embedding(Operation):
 
     def _emit(self, emitter: Emitter, scale: float) -> None:
         full = WIDE_REACH * scale
-        table = emitter.weights.table(self.table, most=full / max(self.scale, SMALLEST))
+        tied = emitter.model.tied.get(self.table)
+        table = emitter.weights.table(self.table, tied, most=full / max(self.scale, SMALLEST))
         factor = self.scale * float(table.scale[0]) / scale
+        factors = np.array([factor]) if tied is None else factor / tied
         added, position_scale = self._added(emitter, full, table.x.shape[1])
         position_factor = position_scale / scale
         reach = 2.0**15 if emitter.model.encodes and "position_table" in added else 128
-        shift = largest_shift(128 * factor + reach * position_factor, 2**30, 30)
+        largest = 128 * float(factors.max()) + reach * position_factor
+        shift = largest_shift(largest, 2**30, 30)
         kept = emitter.table(self.table, table)
         if added:
             added["position_multiplier"] = whole(position_factor, shift)
+        if tied is not None:
+            name = f"{self.out}.multiplier"
+            added["channel_multiplier"] = emitter.tensor(name, fixed_point(factors, shift))
         emitter.add(Embed(
             ids=f"{emitter.domain(self)}.ids",
             table=kept,
-            multiplier=whole(factor, shift),
+            multiplier=whole(factor, shift) if tied is None else 0,
             shift=shift,
             wide_bits=WIDE_BITS,
             out=self.out,

@@ -56,6 +56,9 @@ class Linear(Operation):
             return None  # the other operation knows nothing of these scales
         return column_sizes(emitter.model.tensors[name])
 
+    def proportions(self, emitter: Emitter, value: str) -> Float64 | None:
+        return emitter.model.tied.get(f"{self.name}.weight")
+
     def absorbs(self, emitter: Emitter, value: str) -> bool:
         return True
 

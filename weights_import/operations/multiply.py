@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from int8ref.reference.multiply import Multiply as Instruction
 from weights_import.float_program import Operation
-from weights_import.lowering.channel_scales import PRODUCT_SPREAD
+from weights_import.lowering.channel_scales import SPREAD
 from weights_import.lowering.emitter import Emitter
 from weights_import.lowering.least_scales import least_result
 from weights_import.lowering.products import linear
@@ -40,7 +40,7 @@ class Multiply(Operation):
         scale = emitter.data_scale(self.b, groups)
         b = linear(emitter, self.b, [inner.name], emitter.scaled[inner.x], scale)
         product = opened.scale * b.scale
-        wanted = emitter.input_scale(self.out, PRODUCT_SPREAD)
+        wanted = emitter.input_scale(self.out, SPREAD)
         least, dynamic = least_result(product, 1), emitter.options.dynamic_gated
         found, limit = emitter.before_products(self.out, wanted, least, dynamic)
         fields = emitter.factors(self.out, product / found.scale, 1)
