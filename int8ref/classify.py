@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from int8ref.commands import arguments as shared
 from int8ref.commands import command, encoding
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
@@ -50,13 +51,17 @@ def document(number: int, result: Classification) -> str:
     return msgspec.json.Encoder(decimal_format="number").encode(members).decode()
 
 
+def parser() -> shared.Parser:
+    """Return the parser of the command line."""
+    return encoding.parser(PROGRAM, "Label texts with integers only.", EXAMPLES, FORMATS, "text")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.  Return its exit status: see `command.run`.
 
     argparse exits with the status 2 after an error of usage.
     """
-    told = "Label texts with integers only."
-    made = encoding.parser(PROGRAM, told, EXAMPLES, FORMATS, "text")
+    made = parser()
     given = made.parse_args(arguments)
     written = {"text": line, "json": document}[given.output_format or "text"]
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from int8ref.commands import arguments as shared
 from int8ref.commands import command, encoding
 from int8ref.commands.npy import NpyWriter
 from int8ref.text.lines import open_file
@@ -49,13 +50,18 @@ class Rows:
         self._writer.write(result.vector.tobytes() for result in results)
 
 
+def parser() -> shared.Parser:
+    """Return the parser of the command line."""
+    told = "Embed texts with integers only."
+    return encoding.parser(PROGRAM, told, EXAMPLES, FORMATS, "npy with -o FILE.npy, else json")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.  Return its exit status: see `command.run`.
 
     argparse exits with the status 2 after an error of usage.
     """
-    told = "Embed texts with integers only."
-    made = encoding.parser(PROGRAM, told, EXAMPLES, FORMATS, "npy with -o FILE.npy, else json")
+    made = parser()
     given = made.parse_args(arguments)
     kind = given.output_format or ("npy" if given.output.endswith(".npy") else "json")
     if kind == "npy" and given.output == STANDARD:
