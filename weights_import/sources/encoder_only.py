@@ -78,4 +78,4 @@ def _embedded(c: Composer, shape: Shape) -> str:
     name = "encoder.embedding"
     x = c.embedding(name, "source_embedding", shape.vocabulary, positions=table, width=width)
     x = c.norm(f"{name}_norm", x)
-    return x if width == shape.d_model else c.project(f"{name}.wide", x, f"{name}.projection")
+    return x if width == shape.d_model else c.project(f"{name}.projected", x, f"{name}.projection")
