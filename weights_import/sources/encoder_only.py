@@ -62,7 +62,7 @@ def compose(c: Composer, shape: Shape) -> tuple[str, str]:
         x = c.post_norm(second, x, hidden)
     x = c.pool("pooled", x, shape.pooling)
     for i, dense in enumerate(shape.dense):
-        x = c.linear(f"dense.{i}", x, dense.width)
+        x = c.linear(f"dense.{i}", x, dense.width, bias=bool(shape.labels))
         if dense.activation is not None:
             x = c.activation(f"dense.{i}.active", x, dense.activation)
     if not shape.labels:

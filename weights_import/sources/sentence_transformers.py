@@ -20,8 +20,9 @@ from weights_import.operations.pool import Pooling
 from weights_import.sources import json_file
 from weights_import.sources.containers import contents
 from weights_import.sources.encoder_only import Dense
+from weights_import.sources.json_file import Kind
+from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
-from weights_import.tensors import Stored
 
 MODULES, LIMITS, CONFIG = "modules.json", "sentence_bert_config.json", "config.json"
 WEIGHTS = "model.safetensors", "pytorch_model.bin"
@@ -54,13 +55,13 @@ class Modules:
 
     pooling    how the rows of a text become one row
     dense      products of this row
-    tensors    the tensors of these products, by canonical names
+    tensors    the tensors of these products, by canonical names; None for an absent bias
     positions  the most tokens of a text; 0 for all positions of the Transformer
     """
 
     pooling: Pooling = "mean"
     dense: tuple[Dense, ...] = ()
-    tensors: Mapping[str, Stored] = field(default_factory=dict)
+    tensors: Mapping[str, Own] = field(default_factory=dict)
     positions: int = 0
     warnings: tuple[str, ...] = ()
 
@@ -116,7 +117,7 @@ def modules(path: Path) -> Modules:
     told = [LENGTHS] if kinds[-1] != "Normalize" else []
     if limits.do_lower_case:
         told.append(f"{LIMITS}: do_lower_case is passed over: give texts in lower case")
-    pooling = _pooling(root / listed[1].path / CONFIG)
+    pooling = _pooling(root / listed[1].path)
     return Modules(pooling, dense, tensors, limits.max_seq_length or 0, tuple(told))
 
 
@@ -146,11 +147,16 @@ def _limits(path: Path) -> _Limits:
     return json_file.read(file, _Limits) if file.is_file() else _Limits()
 
 
-def _pooling(file: Path) -> Pooling:
+def _configured(folder: Path, kind: type[Kind]) -> Kind:
+    """The configuration of a step; raises CheckpointError without one."""
+    if not (folder / CONFIG).is_file():
+        raise CheckpointError(f"{MODULES} lists {folder.name}, which has no {CONFIG}")
+    return json_file.read(folder / CONFIG, kind)
+
+
+def _pooling(folder: Path) -> Pooling:
     """How rows become one row, by its configuration; raises CheckpointError."""
-    if not file.is_file():
-        raise CheckpointError(f"no {CONFIG} of Pooling in {file.parent.name}")
-    told = json_file.read(file, dict[str, Any])
+    told = _configured(folder, dict[str, Any])
     modes = [key for key, on in told.items() if key.startswith("pooling_mode_") and on is True]
     if isinstance(mode := told.get("pooling_mode"), str):
         modes = [mode]
@@ -162,12 +168,13 @@ def _pooling(file: Path) -> Pooling:
     return POOLINGS[modes[0]]
 
 
-def _dense(root: Path, listed: list[_Module]) -> tuple[tuple[Dense, ...], dict[str, Stored]]:
+def _dense(root: Path, listed: list[_Module]) -> tuple[tuple[Dense, ...], dict[str, Own]]:
     """Products of the pooled row, and their tensors; raises CheckpointError."""
-    found, tensors = [], {}
+    found: list[Dense] = []
+    tensors: dict[str, Own] = {}
     for i, module in enumerate(listed):
         folder = root / module.path
-        told = json_file.read(folder / CONFIG, _Dense)
+        told = _configured(folder, _Dense)
         name = told.activation_function.rpartition(".")[2]
         if name not in ACTIVATIONS:
             raise CheckpointError(f"{folder.name}: the activation {name!r:.40} is not read")
@@ -179,5 +186,6 @@ def _dense(root: Path, listed: list[_Module]) -> tuple[tuple[Dense, ...], dict[s
         for leaf in ("weight", "bias")[: 1 + told.bias]:
             if f"linear.{leaf}" not in stored:
                 raise CheckpointError(f"{folder.name}: missing linear.{leaf}")
-            tensors[f"dense.{i}.{leaf}"] = stored[f"linear.{leaf}"]
+        tensors[f"dense.{i}.weight"] = stored["linear.weight"]
+        tensors[f"dense.{i}.bias"] = stored["linear.bias"] if told.bias else None
     return tuple(found), tensors
