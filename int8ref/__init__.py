@@ -18,6 +18,7 @@ from int8ref.host import missing
 missing.tell()
 
 if TYPE_CHECKING:
+    from int8ref.encoder import Classification, Embedding, Encoder
     from int8ref.engines.backends import load_engine
     from int8ref.errors import UserError
     from int8ref.language_model import Continuation, LanguageModel, Perplexity
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Alignment", "AlignmentError", "BeamOptions", "Continuation", "Hypothesis", "LanguageModel",
-    "Languages", "OptionError", "Options", "Path", "Perplexity", "Request", "Result", "Sampling",
-    "Scores", "Speed", "Translation", "Translator", "UserError", "load", "load_engine",
+    "Alignment", "AlignmentError", "BeamOptions", "Classification", "Continuation", "Embedding",
+    "Encoder", "Hypothesis", "LanguageModel", "Languages", "OptionError", "Options", "Path",
+    "Perplexity", "Request", "Result", "Sampling", "Scores", "Speed", "Translation", "Translator",
+    "UserError", "load", "load_engine",
 ]  # fmt: skip
 
 _PLACES = {
+    "encoder": ("Classification", "Embedding", "Encoder"),
     "engines.backends": ("load_engine",),
     "errors": ("UserError",),
     "language_model": ("Continuation", "LanguageModel", "Perplexity"),

@@ -9,6 +9,8 @@ COMMANDS = {
     "int8ref.score": "scores given translations",
     "int8ref.generate": "writes on, with a language model",
     "int8ref.perplexity": "measures how well a language model predicts a text",
+    "int8ref.embed": "turns texts into embeddings, vectors of int8",
+    "int8ref.classify": "labels texts, with probabilities",
     "int8ref.vectors": "writes golden vectors: what goes into every operation, and what comes out",
     "weights_import": "imports a checkpoint as a model file",
 }

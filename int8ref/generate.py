@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     made = shared.command_parser(PROGRAM, "Continue texts with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="beginnings of texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
-    shared.add_model(streams, language_model=True)
+    shared.add_model(streams, shared.LANGUAGE_MODEL)
     streams("-i", "--input", metavar="FILE", help="beginnings, one a line (default: -, stdin)")
     streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     streams("--output-format", choices=FORMATS, default="text", help="default: text")

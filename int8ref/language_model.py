@@ -138,6 +138,8 @@ class LanguageModel(ReadyModel):
     ) -> None:
         super().__init__(model, backend, speed, path)
         program, tensors = model.program, model.tensors
+        if program.encodes:
+            raise UserError(f"model {model.name} is an encoder alone: it writes no texts")
         if takes_source(program):
             raise UserError(f"model {model.name} translates: a language model takes no source")
         self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Measure a language model with integers only.", EXAMPLES)
     add = made.add_argument_group("model, input").add_argument
-    shared.add_model(add, language_model=True)
+    shared.add_model(add, shared.LANGUAGE_MODEL)
     add("-i", "--input", metavar="FILE", default="-", help="text (default: -, stdin)")
     add(
         "--window", type=int, metavar="N", help="tokens of a window (default: what the model takes)"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
-from int8ref.host import installed
+from int8ref.commands.signature import signature as run_signature
 from int8ref.text.lines import LineWriter, TextError, split_arguments
 from int8ref.text.streams import standard_output
 
@@ -130,23 +130,13 @@ def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
 
 
 def signature(path: Path, model: Model, options: Options, backend: str) -> str:
-    """Return one line that identifies a run: versions, model hash, options and backend.
-
-    Two runs whose signatures differ only in the backend give the same bytes.
-    """
+    """Return the signature of a run: see `commands.signature`."""
     from decimal import Decimal
-
-    from int8ref.files.model_file import model_hash
-    from int8ref.spec import arithmetic
 
     program = model.program
     factor = options.max_length_factor or Decimal(program.max_length_factor) / 100
     alpha = Decimal(program.alpha) / 100 if options.alpha is None else options.alpha
-    parts = {
-        "int8ref": installed.ours(),
-        "arithmetic": arithmetic.VERSION,
-        "model": model.name,
-        "sha256": model_hash(path),
+    told: dict[str, object] = {
         "beam-size": options.beam_size,
         "normalization": options.normalization or "length",
         "alpha": alpha,
@@ -156,14 +146,14 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         "backend": backend,
     }
     if options.distinct:
-        parts["distinct"] = "yes"
+        told["distinct"] = "yes"
     if options.target_prefix:
-        parts["target-prefix"] = options.target_prefix
-    parts |= _languages(model, options)
+        told["target-prefix"] = options.target_prefix
+    told |= _languages(model, options)
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed")
-        parts |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
-    return "|".join(f"{name}:{value}" for name, value in parts.items())
+        told |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
+    return run_signature(path, model, told)
 
 
 def _languages(model: Model, options: Options) -> dict[str, str]:

@@ -33,7 +33,8 @@ from int8ref.translation.ready import (
 )
 from int8ref.translation.worker import Sentence, Worker
 
-if TYPE_CHECKING:  # loaded on first use: a translation needs no language model
+if TYPE_CHECKING:  # loaded on first use: a translation needs no other kind of model
+    from int8ref.encoder import Encoder
     from int8ref.language_model import LanguageModel
 
 Pair = tuple[str, str]
@@ -64,7 +65,7 @@ def load(
     threads: int = ...,
     buffer_size: int | None = ...,
     sha256: str | None = ...,
-) -> Translator | LanguageModel: ...
+) -> Translator | LanguageModel | Encoder: ...
 
 
 def load(
@@ -75,10 +76,11 @@ def load(
     threads: int = 1,
     buffer_size: int | None = None,
     sha256: str | None = None,
-) -> Translator | LanguageModel:
+) -> Translator | LanguageModel | Encoder:
     """Load a model from a file, or by name: "en-pt", "pt-en" or "en-de-tatoeba".
 
-    Returns a `Translator`, or a `LanguageModel` if the model takes no source.  The first use of
+    Returns a `Translator`, a `LanguageModel` if the model takes no source, or an `Encoder` if the
+    model has no decoder.  The first use of
     "en-pt" or "pt-en" imports the model.  The first use of the compiled backend compiles it for
     this CPU.  Both steps take a while, and the logger `int8ref` reports each step as a warning.
 
@@ -106,6 +108,10 @@ def load(
         path, model = load_model(wanted, say, partial(prepare_backend, backend))
     except OSError as error:
         raise UserError(described(error)) from error
+    if model.program.encodes:
+        from int8ref.encoder import Encoder
+
+        return Encoder(model, backend, speed, path)
     if takes_source(model.program):
         return Translator(model, backend, speed, path)
     from int8ref.language_model import LanguageModel

@@ -18,6 +18,7 @@ from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.scope import ProgramError, ValueType
+from tests.helpers.encoders import build_encoder
 from tests.helpers.models import build_tiny_model
 
 MODEL = build_tiny_model(2)
@@ -43,7 +44,8 @@ def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
 
 def test_the_tiny_programs_are_valid_and_have_every_operation() -> None:
     types = validate(PROGRAM, TENSORS)
-    others = [build_tiny_model(6, k) for k in ("translation", "rotary", "capped")]
+    kinds = ("translation", "rotary", "capped")
+    others = *(build_tiny_model(6, kind) for kind in kinds), build_encoder()
     for model in others:
         validate(model.program, model.tensors)
     programs = PROGRAM, *(model.program for model in others)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from int8ref.commands import command
 from int8ref.commands.console import Console
@@ -21,7 +21,7 @@ from weights_import import sources
 from weights_import.arguments import CHOICES, parser
 from weights_import.arithmetic import VERSION
 from weights_import.calibrate import calibration, own_text
-from weights_import.calibration_text import ADVICE, calibration_text, shortage
+from weights_import.calibration_text import ADVICE, calibration_text, shortage, usual
 from weights_import.errors import CheckpointError, LoweringError
 from weights_import.float_model import FloatModel
 from weights_import.language_choice import chosen, spoken
@@ -36,6 +36,7 @@ from weights_import.output import (
     legal_name,
     write,
 )
+from weights_import.pooling import pooled
 from weights_import.processor import told
 from weights_import.progress import stage
 from weights_import.sources import marian_shortlist
@@ -51,8 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Read, calibrate, lower, write.  Errors that can be found early come before the long work."""
     name = options.name or legal_name(options.output.stem)
-    choices = {choice: getattr(options, choice) for choice, _, _ in CHOICES}
-    lowering = LoweringOptions(positions=options.positions, **choices)
+    LoweringOptions(**choices_of(options))  # raises an error of the options before the reading
     checkpoint, *companions = sources.files(options.source)
     lists = options.shortlist or marian_shortlist.find(checkpoint)
     others = filter(None, (lists, options.calibration))
@@ -63,6 +63,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
     shortlist = import_shortlist(lists, model, source, target) if lists else None
     if shortlist is None:
         check_old_shortlist(beside(options.output), source, target)
+    choices = choices_of(options, model.encodes)
+    lowering = LoweringOptions(positions=options.positions, **choices)
     text = Text(options.calibration, languages[0])
     program, tensors, provenance = in_integers(model, text, lowering, console)
     provenance |= {choice: str(value) for choice, value in choices.items()}
@@ -70,7 +72,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
     if shortlist is not None:
         save_shortlist(beside(options.output), shortlist)
-    lowered = Model(name, languages, program, tensors, source, target, provenance)
+    lowered = Model(
+        name, languages, program, tensors, source, target, provenance, labels=model.labels
+    )
     size = write(options.output, lowered, options.compact)
     console.info(
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
@@ -78,10 +82,22 @@ def run(options: argparse.Namespace, console: Console) -> None:
     )
 
 
+def choices_of(options: argparse.Namespace, encodes: bool = False) -> dict[str, Any]:
+    """The options of lowering that are given, or else the usual ones.
+
+    An encoder alone has weights of all 8 bits, because its output shows every rounding.
+    """
+    usual = {"weights": "full"} if encodes else {}
+    given = {name: getattr(options, name) for name, _, _ in CHOICES}
+    own = {n: usual.get(n, getattr(LoweringOptions, n)) for n in given}
+    return {name: own[name] if value is None else value for name, value in given.items()}
+
+
 def read_model(options: argparse.Namespace, checkpoint: Path, console: Console) -> FloatModel:
     """The float model of a checkpoint, with the frame that the options ask for."""
     model = framed(sources.read(checkpoint), checkpoint, options.source_frame)
     model = spoken(model, checkpoint, options.source_language, options.target_language)
+    model = pooled(model, options.pooling)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
     longest = model.generation.max_positions
     if longest > options.positions:
@@ -114,7 +130,8 @@ def in_integers(
     if text.path is None and not model.translates:
         sentences = own_text(model, stage(console, "writing texts to calibrate on"))
     else:
-        sentences = calibration_text(text.path, text.language, console.warning)
+        language = usual(text.language) if model.encodes else text.language
+        sentences = calibration_text(text.path, language, console.warning)
         lacking = shortage(model, sentences, options.positions)
     if lacking:
         console.warning(f"{text}: {lacking}; {ADVICE}")
@@ -155,10 +172,10 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
 
     They are the given languages, or else the languages of the checkpoint, or else the languages in
     the name of the model, such as en-pt, or else undetermined ("und", BCP 47).  A language model
-    has one language, which is both.  Raises UserError if only one is given for a model that
-    translates.
+    and an encoder alone have one language, which is both.  Raises UserError if only one is given
+    for a model that translates.
     """
-    if given and len(given) == 1 and model.translates:
+    if given and len(given) == 1 and model.translates and not model.encodes:
         raise UserError(
             f"--languages {given[0]}: a model that translates has two, source and target, such as"
             " en-pt"
@@ -170,10 +187,10 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
 def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tokenizer]:
     """Source and target tokenizer of a checkpoint in a folder, which must have both.
 
-    A model without an encoder has the target tokenizer twice.  Raises CheckpointError that names
-    the files that were looked for.
+    A model without an encoder has the target tokenizer twice, and an encoder alone has the source
+    tokenizer twice.  Raises CheckpointError that names the files that were looked for.
     """
-    sides = ("source", "target") if model.translates else ("target", "target")
+    sides = ("source" if model.translates else "target", "source" if model.encodes else "target")
     missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
         wanted = model.wanted or names_of_models(missing)

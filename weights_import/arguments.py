@@ -11,12 +11,14 @@ from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
 from weights_import import sources
 from weights_import.languages import codes_of
 from weights_import.lowering.options import LoweringOptions
+from weights_import.operations.pool import ROWS as POOLINGS
 from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
 Import a Transformer as one int8 model file: a checkpoint of Marian, of Hugging Face's transformers,
-of CTranslate2, of fairseq, OpenNMT-py, JoeyNMT or Sockeye, of llama2.c, a GGUF file, a package of
-Argos Translate, or a checkpoint of the training recipe.  --list prints all kinds.
+of sentence-transformers, of CTranslate2, of fairseq, OpenNMT-py, JoeyNMT or Sockeye, of llama2.c, a
+GGUF file, a package of Argos Translate, or a checkpoint of the training recipe.  --list prints all
+kinds.
 
 The activations' scales come from running the float model on a text in the source language: a few
 hundred sentences like those to be translated later.  No code of the checkpoint is run and no
@@ -56,6 +58,7 @@ CHOICES: tuple[tuple[str, tuple[str, ...] | tuple[int, ...], str], ...] = (
     ),
 )
 """Options of lowering, which the provenance of the model file contains: name, choices, help."""
+USUAL_OF_ENCODERS = {"weights": ", and full for encoders that embed or classify"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,8 +77,8 @@ def parser() -> argparse.ArgumentParser:
             f"--{name}",
             type=type(choices[0]),
             choices=choices,
-            default=getattr(LoweringOptions, name),
-            help=f"{told} (default: %(default)s)",
+            help=f"{told} (default: {getattr(LoweringOptions, name)}"
+            f"{USUAL_OF_ENCODERS.get(name, '')})",
         )
     p.add_argument(
         "--positions",
@@ -115,6 +118,12 @@ def parser() -> argparse.ArgumentParser:
         choices=FRAMES,
         help="what stands around a source, for models of CTranslate2 (default: what follows from"
         " the checkpoint)",
+    )
+    p.add_argument(
+        "--pooling",
+        choices=POOLINGS,
+        help="how the rows of a text become its embedding: their mean, the row of the first token"
+        " (cls), or the row of the last token (default: the checkpoint's own, or else mean)",
     )
     p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
     p.add_argument(

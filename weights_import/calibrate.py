@@ -57,7 +57,7 @@ def calibration(
     positions: int = 512,
     tell: Tell = silent,
 ) -> Calibration:
-    """Translate the sentences greedily; a decoder alone takes the sentences themselves.
+    """Translate the sentences greedily; an encoder alone or a decoder alone takes them as they are.
 
     Sentences are texts, if the model has a tokenizer, or lists of ids in their frame.  A source is
     cut to `positions` tokens, or to the positions of the model.  A decoder alone reads the
@@ -75,7 +75,10 @@ def calibration(
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     most = min(positions, model.generation.max_positions or positions)
     drawn = few(tokenize(model, sentences), most)
-    if model.translates:
+    if model.encodes:
+        sources = [cut(ids, model.generation.frame, most) for ids in drawn]
+        targets: list[list[int]] = []
+    elif model.translates:
         sources, targets = translated(model, drawn, most, tell)
     else:
         sources, targets = in_pieces(drawn, most)

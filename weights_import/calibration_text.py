@@ -13,6 +13,7 @@ from weights_import.languages import primary
 
 FEW_TOKENS = 100
 """Fewer tokens than this show little of what a model computes."""
+USUAL, UNDETERMINED = "en", "und"
 ADVICE = "give a few hundred sentences like those to be translated"
 
 
@@ -33,6 +34,14 @@ def calibration_text(path: Path | None, language: str, warn: Warn) -> list[str]:
     if not sentences:
         raise UserError(f"{path}: no sentences to calibrate on; {ADVICE}")
     return sentences
+
+
+def usual(language: str) -> str:
+    """The language of the text that ships for an encoder alone: its own, or English.
+
+    Few checkpoints of encoders tell their language.
+    """
+    return USUAL if primary(language) == UNDETERMINED else language
 
 
 def shortage(model: FloatModel, sentences: list[str], positions: int) -> str:

@@ -26,6 +26,9 @@ from weights_import.operations.heads import Heads
 from weights_import.operations.linear import Linear
 from weights_import.operations.multiply import Multiply
 from weights_import.operations.norm import Norm, NormKind
+from weights_import.operations.normalize import Normalize
+from weights_import.operations.pool import Pool, Pooling
+from weights_import.operations.project import Project
 from weights_import.operations.soft_cap import SoftCap
 from weights_import.operations.ssru import Ssru
 from weights_import.tensors import Float32, Stored, Tensors
@@ -81,11 +84,14 @@ class Composer:
         self.tensors.put(name, tensor)
         return name
 
-    def finish(self, logits: str, unused: Iterable[str] = ()) -> tuple[FloatProgram, Tensors]:
+    def finish(
+        self, logits: str, unused: Iterable[str] = (), output: str = ""
+    ) -> tuple[FloatProgram, Tensors]:
         """The program and its tensors.
 
-        `unused` are tensors of the file that no operation reads.  Raises CheckpointError that lists
-        every missing, misshapen, unused and damaged tensor.
+        `output` is the output of an encoder alone.  `unused` are tensors of the file that no
+        operation reads.  Raises CheckpointError that lists every missing, misshapen, unused and
+        damaged tensor.
         """
         problems = [*self._missing, *self._misshapen, *(f"unused {name}" for name in unused)]
         for name in self.tensors:
@@ -98,7 +104,7 @@ class Composer:
         if problems:
             raise CheckpointError(f"{len(problems)} bad tensors: " + "; ".join(problems))
         encoder, decoder = (tuple(self._stacks[name]) for name in ("encoder", "decoder"))
-        return FloatProgram(encoder, decoder, logits), self.tensors
+        return FloatProgram(encoder, decoder, logits, output), self.tensors
 
     # Operations.
 
@@ -117,12 +123,22 @@ class Composer:
         return operation.out
 
     def embedding(
-        self, out: str, table: str, vocabulary: int, scale: float = 1.0, positions: str = ""
+        self,
+        out: str,
+        table: str,
+        vocabulary: int,
+        scale: float = 1.0,
+        positions: str = "",
+        width: int = 0,
     ) -> str:
-        """Rows of a table plus positions: rows of the table `positions`, sinusoids, or nothing."""
-        self.tensor(table, vocabulary, self.width)
+        """Rows of a table plus positions: rows of the table `positions`, sinusoids, or nothing.
+
+        Without `width`, the rows are as wide as the model.
+        """
+        width = width or self.width
+        self.tensor(table, vocabulary, width)
         made = Embedding(out=out, table=table, scale=scale, positions=positions)
-        return self.add(made, self.width)
+        return self.add(made, width)
 
     def sinusoids(self) -> str:
         """Positions that are sinusoids; raises CheckpointError for a width that has none."""
@@ -146,6 +162,18 @@ class Composer:
         self.tensor(f"{out}.bias", width, required=self._norm.bias)
         kind, epsilon = self._norm.kind, self._norm.epsilon
         return self.add(Norm(out=out, x=x, kind=kind, epsilon=epsilon), width)
+
+    def pool(self, out: str, x: str, rows: Pooling) -> str:
+        """One row for each sentence."""
+        return self.add(Pool(out=out, x=x, rows=rows), self._widths[x])
+
+    def normalize(self, out: str, x: str) -> str:
+        """Rows of the Euclidean length 1."""
+        return self.add(Normalize(out=out, x=x), self._widths[x])
+
+    def project(self, out: str, x: str, name: str) -> str:
+        """A product that is the residual stream itself, as wide as the model."""
+        return self.add(Project(out=out, x=self.linear(name, x, self.width)), self.width)
 
     def activation(self, out: str, x: str, function: Function) -> str:
         return self.add(Activation(out=out, x=x, function=function), self._widths[x])

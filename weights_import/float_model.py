@@ -129,6 +129,7 @@ class FloatModel:
     languages   codes of source and target language, if the checkpoint tells them
     frames      the possible frames of a source, by the names that a user asks for; empty if the
                 format leaves no choice
+    labels      names of the logits of an encoder alone
     doubt       why a user must ask for a frame; empty if the checkpoint tells the frame
     starts      the first id of the decoder by target language, if each language has its own; an
                 import has to choose one
@@ -144,6 +145,7 @@ class FloatModel:
     provenance: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, str] | None = None
     frames: dict[str, SourceFrame] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
     doubt: str = ""
     starts: dict[str, int] = field(default_factory=dict)
     wanted: str = ""
@@ -151,8 +153,13 @@ class FloatModel:
 
     @property
     def translates(self) -> bool:
-        """Whether it has an encoder; else it is a decoder alone, a language model."""
+        """Whether it reads a source; else it is a decoder alone, a language model."""
         return bool(self.program.encoder)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it is an encoder alone, which gives one row for each text."""
+        return bool(self.program.output)
 
     @cached_property
     def memory_values(self) -> frozenset[str]:

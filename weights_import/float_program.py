@@ -97,12 +97,15 @@ class FloatProgram:
 
     encoder     run once for the rows of the sources; empty for a decoder alone
     decoder     run for the rows of the targets; it reads values of the encoder by their names
-    logits      the value from which a search chooses tokens
+    logits      the value from which a search chooses tokens, or an encoder alone a label; empty for
+                an embedding
+    output      the value with one row for each sentence that an encoder alone gives; else empty
     """
 
     encoder: Operations
     decoder: Operations
     logits: str
+    output: str = ""
 
     @property
     def operations(self) -> Operations:

@@ -52,6 +52,15 @@ def encode(model: FloatModel, sources: Sequence[Ids], weights: Weights | None = 
     return Memory.of(values, batch.offsets)
 
 
+def outputs(model: FloatModel, sources: Sequence[Ids]) -> Float32:
+    """The output of an encoder alone, [sentences, features], for sources in their frame."""
+    check_sources(model, sources)
+    run = Run(Weights(model.tensors), Batch.of(sources))
+    with np.errstate(all="ignore"):
+        walk(run, model.program.encoder)
+    return run.values[model.program.output]
+
+
 def decode(
     model: FloatModel, memory: Memory, state: State, previous: Int64, weights: Weights
 ) -> Float32:

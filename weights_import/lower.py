@@ -82,6 +82,7 @@ def _floats(model: FloatModel, options: LoweringOptions) -> Floats:
         logits=last.x if isinstance(last, SoftCap) else program.logits,
         positions=min(options.positions, most or options.positions),
         tied={} if options.scales == "tensor" else proportions(program, model.tensors, model.grids),
+        encodes=model.encodes,
     )
 
 
@@ -125,6 +126,8 @@ def last_uses(program: FloatProgram) -> dict[str, list[str]]:
 
 
 def _program(model: FloatModel, emitter: Emitter) -> Program:
+    if model.encodes:
+        return _encoder(model, emitter)
     generation, logits = model.generation, emitter.scaled[model.program.logits]
     frame = generation.source_frame
     return Program(
@@ -146,7 +149,27 @@ def _program(model: FloatModel, emitter: Emitter) -> Program:
     )
 
 
-def log_softmax(logits: Scaled) -> LogSoftmax:
+def _encoder(model: FloatModel, emitter: Emitter) -> Program:
+    """The Program of an encoder alone."""
+    generation, program = model.generation, model.program
+    output = emitter.scaled[program.output]
+    return Program(
+        encoder=emitter.encoder,
+        decoder=[],
+        states=[],
+        logits=output.name if program.logits else "",
+        log_softmax=log_softmax(output, "encoder") if program.logits else msgspec.UNSET,
+        start=generation.start,
+        eos=generation.eos,
+        unk=generation.unk,
+        max_source_length=emitter.model.positions,
+        max_length_factor=0,
+        source_frame=generation.frame,
+        output=output.name,
+    )
+
+
+def log_softmax(logits: Scaled, stack: str = "decoder") -> LogSoftmax:
     """The instruction that makes log-probabilities of logits, which have one scale.
 
     If they have a soft cap, the instruction applies it first, and a unit is cap * 2^-30 behind it.
@@ -165,6 +188,6 @@ def log_softmax(logits: Scaled) -> LogSoftmax:
         x=logits.name,
         multiplier=max(whole(min(factor, MAX_MULTIPLIER), shift), 1),
         shift=shift,
-        out="decoder.log_softmax",
+        out=f"{stack}.log_softmax",
         **cap,
     )

@@ -1,10 +1,13 @@
-"""Scales of the channels of a matrix that makes both embeddings and logits.
+"""Scales of the channels of a matrix that makes both embeddings and logits, or of the embeddings of
+an encoder alone.
 
 An embedding may have a factor for each channel, and a norm has a gain for each channel.  Therefore
 one matrix in integers serves both, although each channel k has a scale of its own:
 
     matrix[n, k] = integer[n, k] * scale / proportion[k]
     logit[n]     = sum_k integer[n, k] * (norm[k] / proportion[k]) * scale
+
+The embeddings of an encoder alone make no logits, so that each channel uses all integers.
 """
 
 from __future__ import annotations
@@ -14,13 +17,18 @@ from collections.abc import Container
 import numpy as np
 
 from weights_import.arithmetic.column_sizes import column_sizes
+from weights_import.arithmetic.extremes import extremes
 from weights_import.float_program import FloatProgram, Operation
 from weights_import.lowering.channel_scales import NORM_SPREAD, channel_scales
+from weights_import.lowering.least_scales import SMALLEST
 from weights_import.operations.embedding import Embedding
 from weights_import.operations.linear import Linear
 from weights_import.operations.norm import Norm
 from weights_import.operations.soft_cap import SoftCap
-from weights_import.tensors import Float64, Tensors
+from weights_import.tensors import Float32, Float64, Tensors
+
+LARGEST = 64.0
+"""The largest proportion."""
 
 
 def proportions(
@@ -33,6 +41,8 @@ def proportions(
     largest values of the channels, because a norm gives all channels one size before the gain.
     A matrix on the grid of the checkpoint keeps it.
     """
+    if program.output:
+        return _full(program, tensors, grids)
     made = program.producers()
     logits = made[program.logits]
     if isinstance(logits, SoftCap):
@@ -50,6 +60,21 @@ def proportions(
     gain = np.abs(tensors[f"{norm.out}.gain"].astype(np.float64))
     found = channel_scales(gain, column_sizes(tensors[matrix]), NORM_SPREAD)
     return dict.fromkeys(names, found)
+
+
+def _full(program: FloatProgram, tensors: Tensors, grids: Container[str]) -> dict[str, Float64]:
+    """The proportions with which each channel of the embeddings uses all integers."""
+    embeddings = [one for one in program.operations if isinstance(one, Embedding)]
+    tables = {one.table for one in embeddings if one.table not in grids}
+    return {name: _of_columns(tensors[name]) for name in sorted(tables)}
+
+
+def _of_columns(table: Float32) -> Float64:
+    """The largest number of a table over the largest of each column, at most LARGEST."""
+    low, high = extremes(table)
+    largest = np.maximum(high, -low).astype(np.float64)
+    least = max(float(largest.max()) / LARGEST, SMALLEST)
+    return max(float(largest.max()), SMALLEST) / np.maximum(largest, least)
 
 
 def _serves(operation: Operation, logits: Linear) -> bool:

@@ -50,6 +50,9 @@ START_SHIFT = QUADS - 1
 PACKED = START_SHIFT - 1
 """Word of an embedding: 1 if its table is a packed weight."""
 
+WIDE_POSITIONS = PACKED - 1
+"""Word of an embedding: 1 if its table of positions has 16 bits."""
+
 
 _named_tuple: Any = namedtuple
 
@@ -61,7 +64,7 @@ def operand_places(cls: type[Instruction]) -> dict[str, int]:
     for field, kind in field_kinds(cls):
         places[field] = at
         at += OPERAND_WORDS[kind]
-    if at > PACKED:
+    if at > WIDE_POSITIONS:
         raise ValueError(f"{cls.__name__} has too many operands for a row of code")
     return places
 

@@ -22,6 +22,11 @@ def norm_bytes(width: int) -> int:
     return 4 * width
 
 
+def pool_bytes(width: int) -> int:
+    """For pooling: the sums of a sentence as int32 [width]."""
+    return 4 * width
+
+
 def unpacked_bytes(width: int) -> int:
     """For a row of a packed table: int8 [width], padded to whole steps."""
     return width + SPAN

@@ -36,6 +36,7 @@ TRANSLATION_MODEL = (
     "model file, or a name (default: en-pt; where that is not installed, one that comes with"
     " int8ref, which is told)"
 )
+ENCODER = "file of an encoder alone"
 LANGUAGE_MODEL = "file of a model without a source"
 
 
@@ -74,14 +75,13 @@ def command_parser(program: str, description: str, epilog: str) -> Parser:
     )
 
 
-def add_model(add: Callable[..., Any], language_model: bool = False) -> None:
+def add_model(add: Callable[..., Any], about: str = TRANSLATION_MODEL) -> None:
     """Add the options of the model.
 
-    `add`: method of a group of options.  `language_model`: there is no default, because no language
-    model has a name.
+    `add`: method of a group of options.  `about`: the kind of model.  Only the kind
+    TRANSLATION_MODEL has a default, because no other model has a name.
     """
-    about = LANGUAGE_MODEL if language_model else TRANSLATION_MODEL
-    add("-m", "--model", required=language_model, help=about)
+    add("-m", "--model", required=about != TRANSLATION_MODEL, help=about)
     add(
         "--sha256",
         type=sha256,

@@ -118,11 +118,16 @@ def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> LineWri
     """
     if path == STANDARD:
         return LineWriter(standard_output())
+    return open_output(path, taken_by(inputs, model))
+
+
+def taken_by(inputs: Sequence[InputFile], model: Path) -> dict[str, os.stat_result]:
+    """Return the files of a run that no output may replace: their use -> their status."""
     from int8ref.files.shortlist import beside
 
     taken = {file.what: file.status for file in inputs} | {"model": model.stat()}
     lists = beside(model)
-    return open_output(path, taken | ({"shortlist": lists.stat()} if lists.exists() else {}))
+    return taken | ({"shortlist": lists.stat()} if lists.exists() else {})
 
 
 def _progress(done: int, inputs: Sequence[InputFile], seconds: float) -> str:

@@ -29,7 +29,7 @@ from int8ref.program.program import Program, Tensors
 from int8ref.program.sizes import max_steps, vocabulary_size
 from int8ref.program.validate import Checked, validate
 from int8ref.reference.attention import MAX_KEYS
-from int8ref.search.checks import check_batch
+from int8ref.search.checks import check_batch, check_decodes, check_encodes
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
 from int8ref.search.length import penalties
 from int8ref.search.request import Path, Record, Request, check_no_candidates, check_records
@@ -96,6 +96,22 @@ class CompiledEngine:
         code = self.code(keep_values=observe is not None)
         return CompiledSession(self.program, code, self._target, batch, observe)
 
+    def outputs(self, batch: Batch) -> npt.NDArray[Any]:
+        """See `Engine.outputs`."""
+        check_batch(batch)
+        check_encodes(self.program)
+        self._source.check_sources(batch)
+        return np.concatenate([self._outputs(part) for part in self._footprint.parts(batch)])
+
+    def _outputs(self, batch: Batch) -> npt.NDArray[Any]:
+        code = self.code()
+        with self._memory() as memory:
+            arena = Arena(code, memory, batch, target_rows=1, max_steps=0)
+            call = Call(RUN, memory, arena.address)
+            call.set(code=code.encoder.ctypes.data, code_rows=len(code.encoder))
+            call.run()
+            return arena.value(str(self.program.output)).copy()
+
     def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
         """See `Engine.greedy`."""
         return self._decode(GREEDY, Request, requests, Call.follow)
@@ -124,6 +140,7 @@ class CompiledEngine:
     ) -> list[Found]:
         """Decode the records in parts (see `split`), one call for each part.  Returns one result
         for each record."""
+        check_decodes(self.program)
         check_records(kind, records, self._vocabulary)
         found: list[Found] = []
         for part in self._footprint.split(records, beam_size):
@@ -139,7 +156,7 @@ class CompiledEngine:
         random = random_numbers(sampling.seed, numbers, call.steps)
         call.room("random", random.shape)[...] = random
         call.room("weights", (self._vocabulary,), np.int64)
-        multiplier, shift = scaled(self.program.log_softmax, sampling.temperature)
+        multiplier, shift = scaled(self.program.softmax, sampling.temperature)
         call.set(multiplier=multiplier, shift=shift, top_k=sampling.top_k, top_p=sampling.top_p)
         return call.follow(requests)
 
@@ -201,7 +218,7 @@ class CompiledEngine:
             code = self.code(plain_head=candidates, coarse_head=fused)
             decoder, softmax = (
                 code.greedy_decoder if fused else code.decoder,
-                self.program.log_softmax,
+                self.program.softmax,
             )
             fields = {
                 "code": code.encoder.ctypes.data,
@@ -311,6 +328,7 @@ class CompiledSession:
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
+        check_decodes(self._program)
         ids = ids_of_rows(ids, len(self._sentence))
         self._bounds.check_ids(ids)
         self._bounds.check_length(self._position + 1, "a translation")

@@ -7,7 +7,9 @@ compiled    Numba kernels under one interpreter loop, without Python between the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from int8ref.program.inputs import Batch, Observer
 from int8ref.program.program import Program
@@ -20,6 +22,7 @@ class Engine(Protocol):
     """The interface of all backends.  Engines are immutable, and several threads may use one
     engine.
 
+    The methods of searches raise ValueError for an encoder alone, because it writes no tokens.
     Methods raise TypeError for arguments of a wrong type.  They raise ValueError for numbers that
     `Request.check` or `Path.check` refuses.  They raise IndexError if the Program has no such token
     id, or not enough positions for the tokens.
@@ -32,6 +35,14 @@ class Engine(Protocol):
 
         A decoder alone (see `program.takes_source`) takes a batch of empty sentences, one for each
         row.
+        """
+        ...
+
+    def outputs(self, batch: Batch) -> npt.NDArray[Any]:
+        """The output of an encoder alone, [sentences, width], for a batch as for `session`.
+
+        The row of a sentence depends on this sentence only.  Raises ValueError if the Program has a
+        decoder.
         """
         ...
 

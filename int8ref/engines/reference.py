@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from int8ref.program.sizes import max_steps, vocabulary_size
 from int8ref.reference import operation
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.beam import beam
-from int8ref.search.checks import check_batch
+from int8ref.search.checks import check_batch, check_decodes, check_encodes
 from int8ref.search.forced import log_probabilities
 from int8ref.search.greedy import greedy
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
@@ -50,6 +51,16 @@ class ReferenceEngine:
         self._source.check_sources(batch)
         return ReferenceSession(self.program, self.tensors, batch, observe, self._target)
 
+    def outputs(self, batch: Batch) -> npt.NDArray[Any]:
+        """See `Engine.outputs`."""
+        check_batch(batch)
+        check_encodes(self.program)
+        self._source.check_sources(batch)
+        values = source_inputs(batch, taken=True)
+        for instruction in self.program.encoder:
+            values |= run_instruction(instruction, values, self.tensors)
+        return values[str(self.program.output)]
+
     def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
         """See `Engine.greedy`."""
         return greedy(self, self._checked(Request, requests))
@@ -72,6 +83,7 @@ class ReferenceEngine:
 
     def _checked(self, kind: type[Record], records: Sequence[Record]) -> Sequence[Record]:
         """Return the records if all checks pass."""
+        check_decodes(self.program)
         check_records(kind, records, vocabulary_size(self.program, self.tensors))
         self._target.check_length(max((record.steps for record in records), default=0))
         return records
@@ -100,6 +112,7 @@ class ReferenceSession:
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
+        check_decodes(self._program)
         ids = ids_of_rows(ids, len(self._sentence))
         self._bounds.check_ids(ids)
         self._bounds.check_length(self._position + 1, "a translation")

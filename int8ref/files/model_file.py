@@ -17,7 +17,7 @@ import hashlib
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -53,6 +53,8 @@ UNPACKED = "unpacked"
 NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
 """Characters of names and languages in a header, as in a regular expression, and maximum length."""
 
+MAX_LABEL = 1 << 10
+"""Maximum length of a label, in characters."""
 TokenizerKind = Literal["sentencepiece", "tokenizers", "subword-nmt"]
 BEGINNINGS: dict[bytes, TokenizerKind] = {b'{"size"': "tokenizers", b'{"subword"': "subword-nmt"}
 """The first bytes of tokenizers in JSON, with which no SentencePiece model begins."""
@@ -64,6 +66,8 @@ CHECKS: dict[TokenizerKind, tuple[str, Callable[[bytes], None]]] = {
 """The name of each kind of tokenizer, and what checks that it can be read safely."""
 
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
+
+_Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL)]
 
 __all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save", "serialize"]
 
@@ -102,6 +106,7 @@ class Model:
     provenance      origin of the weights, as text by key: source, source_sha256,
                     calibration_sha256, licence, origin, importer options
     shortlist       lexical shortlist, or None.  A shortlist has its own file.
+    labels          names of the logits of an encoder that classifies; else empty
     """
 
     name: str
@@ -112,6 +117,7 @@ class Model:
     target: Tokenizer
     provenance: dict[str, str]
     shortlist: Shortlist | None = None
+    labels: tuple[str, ...] = ()
     _read: _Read | None = field(default=None, init=False, repr=False)
 
     def __repr__(self) -> str:
@@ -174,6 +180,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     target: _TokenizerEntry
     deflated: dict[str, _Deflated]
     provenance: dict[str, str]
+    labels: tuple[_Label, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 def serialize(model: Model, compact: bool = False) -> bytes:
@@ -182,7 +189,7 @@ def serialize(model: Model, compact: bool = False) -> bytes:
     `compact`: deflate also the weights, see `container.deflate`.  Raises `ProgramError` for an
     invalid program, and `ModelFileError` for a header that `load` would reject.
     """
-    validate(model.program, model.tensors)
+    check_labels(model.labels, model.program, validate(model.program, model.tensors))
     reserved = sorted({SOURCE_TOKENIZER, TARGET_TOKENIZER, DIGEST} & model.tensors.keys())
     if reserved:
         raise ModelFileError(f"reserved tensor names: {', '.join(reserved)}")
@@ -199,6 +206,7 @@ def serialize(model: Model, compact: bool = False) -> bytes:
         target=_TokenizerEntry(model.target.kind, target),
         deflated=deflated,
         provenance=dict(sorted(model.provenance.items())),
+        labels=model.labels or msgspec.UNSET,
     )
     tensors[SOURCE_TOKENIZER] = container.compress(model.source.model)
     if not shared:
@@ -250,6 +258,7 @@ def load(
             unpacked = unpack()
         tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
         types = validate(header.program, tensors)
+        check_labels(header.labels or (), header.program, types)
     except (ModelFileError, ProgramError) as error:
         raise ModelFileError(f"{os.fspath(path)}: {foreign.told(path, str(error))}") from None
     model = Model(
@@ -261,6 +270,7 @@ def load(
         target=Tokenizer(header.target.kind, unpacked[header.target.tensor].tobytes()),
         provenance=header.provenance,
         shortlist=shortlist.load(lists) if (lists := shortlist.beside(path)).exists() else None,
+        labels=header.labels or (),
     )
     object.__setattr__(model, "_read", _Read(contents.digest, dict(tensors), types))
     return model
@@ -321,6 +331,14 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
     for name, entry in header.deflated.items():
         unpacked[name] = container.inflate(name, packed[name], entry.dtype, entry.shape)
     return unpacked
+
+
+def check_labels(labels: Sequence[str], program: Program, types: Checked) -> None:
+    """Raise `ModelFileError` unless there is a label for each logit of an encoder."""
+    classifies = program.encodes and bool(program.logits)
+    wanted = types.encoder[program.logits].width if classifies else 0
+    if len(labels) != wanted:
+        raise ModelFileError(f"header: {len(labels)} labels for {wanted} logits of an encoder")
 
 
 def _check_tokenizer(name: str, kind: TokenizerKind, model: bytes) -> None:

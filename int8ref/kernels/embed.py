@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from int8ref.abi.frame import ADDRESS, ITEM, PACKED, WIDTH, operands_at
+from int8ref.abi.frame import ADDRESS, ITEM, PACKED, WIDE_POSITIONS, WIDTH, operands_at
 from int8ref.kernels.gemm.packed_row import unpack_row
 from int8ref.kernels.ir.arithmetic import shift_right
 from int8ref.kernels.ir.compile import kernel
@@ -53,8 +53,20 @@ def step(frame, code):
     for r in range(len(ids)):
         token = _table_row(frame, code, max(np.int64(ids[r]), np.int64(0)))
         factor = token_factor if ids[r] >= np.int32(0) else np.int32(0)
-        position = _position_row(frame, code, r) if there else token
-        _add_rows(code, token, factor, position, position_factor, out[r], wide[r])
+        if word(code, WIDE_POSITIONS) != 0:
+            position = _wide_position_row(frame, code, r)
+            _add_rows(code, token, factor, position, position_factor, out[r], wide[r])
+        else:
+            short = _position_row(frame, code, r) if there else token
+            _add_rows(code, token, factor, short, position_factor, out[r], wide[r])
+
+
+@kernel
+def _wide_position_row(frame, code, r):
+    """The row of the position of row r in a table of 16 bits."""
+    width, positions = word(code, AT.out + WIDTH), column(frame, code, AT.positions, np.int32)
+    place = word(code, AT.position_table + ADDRESS) + np.int64(2) * np.int64(positions[r]) * width
+    return array(place, (width,), np.int16)
 
 
 @kernel

@@ -172,6 +172,12 @@ frame_at = record_at(FRAME)
 
 
 @kernel
+def offsets_at(frame, code, at):
+    """The input `source.offsets` as an array, int32 [sentences + 1]."""
+    return array(address_of(frame, code, at), (rows_of(frame, code, at) + np.int64(1),), np.int32)
+
+
+@kernel
 def workspace(frame, code):
     """Address of the scratch memory."""
     return frame_at(frame).workspace

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from int8ref.errors import OutOfRangeError, WrongValueError
 from int8ref.program.program import Program
+from int8ref.spec.operands import OFFSETS
 
 Batch = Sequence[Sequence[int]]
 
@@ -79,5 +80,5 @@ def source_inputs(batch: Batch, taken: bool) -> Values:
         "source.ids": np.array(list(chain.from_iterable(batch)), np.int32),
         "source.positions": np.arange(len(sentence), dtype=np.int32) - offsets[sentence],
         "source.sentence": sentence,
-        "source.offsets": offsets,
+        OFFSETS: offsets,
     }

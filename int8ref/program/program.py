@@ -3,7 +3,10 @@
     source ids ─► encoder ─► memory ─┐
     target ids, states ─► decoder step ─► logits, next states
 
-A decoder alone is a Program too.  It has no encoder and reads no input of the source.
+A decoder alone is a Program too.  It has no encoder and reads no input of the source.  An encoder
+alone is a Program too.  It gives one row for each sentence:
+
+    source ids ─► encoder ─► output [sentences, width]
 
 A Program holds names and constants.  The model file holds the tensors with these names.  A Program
 can execute only the operations of `int8ref.reference`.  Before the first run, `validate` proves
@@ -84,8 +87,13 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     target_prefix      tokens that begin every translation the model was trained on; unset: none
     more_eos           more token ids that end a sentence; unset: none
     languages          languages that a run chooses, with their tokens; unset: one pair of languages
+    output             name of the value that an encoder alone gives, with one row for each
+                       sentence; unset: the Program has a decoder
 
     A Program without a source (see `takes_source`) has max_source_length = max_length_factor = 0.
+    An encoder alone has no decoder, no states, start = -1 and max_length_factor = 0.  If its output
+    is int8, the output is an embedding, `logits` is empty and `log_softmax` is unset.  If its
+    output is int32, the output is the logits of labels, and `logits` names it too.
     A search produces the tokens of `target_prefix` itself.  Scoring adds them before a given
     translation.
     """
@@ -94,7 +102,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     decoder: list[AnyInstruction]
     states: list[State]
     logits: str
-    log_softmax: LogSoftmax
+    log_softmax: LogSoftmax | msgspec.UnsetType = msgspec.UNSET
     start: int
     eos: int
     unk: int
@@ -105,10 +113,22 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     more_eos: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     languages: Languages | msgspec.UnsetType = msgspec.UNSET
+    output: str | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         counts = f"{len(self.encoder)} of the encoder, {len(self.decoder)} of the decoder"
         return f"<Program, instructions: {counts}; states: {len(self.states)}>"
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it is an encoder alone."""
+        return isinstance(self.output, str)
+
+    @property
+    def softmax(self) -> LogSoftmax:
+        """The instruction of the log-probabilities, which every Program with logits has."""
+        assert isinstance(self.log_softmax, LogSoftmax)
+        return self.log_softmax
 
     @property
     def prefix(self) -> tuple[int, ...]:

@@ -66,5 +66,10 @@ def longest_translation(source_length: int, factor: int, most: int) -> int:
 
 
 def vocabulary_size(program: Program, tensors: Tensors) -> int:
-    """The number of logits, from the last instruction of the decoder."""
+    """The number of logits, from the last instruction of the decoder.
+
+    For an encoder alone, the number of token ids of the source.
+    """
+    if program.encodes:
+        return min(embedding_sizes(program, tensors, "source"))
     return len(tensors[program.decoder[-1].names("tensor")[0]])

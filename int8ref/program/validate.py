@@ -14,6 +14,7 @@ from int8ref.reference import instructions
 from int8ref.reference.append import Append
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.linear import Linear
+from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.limits import MAX_ALPHA
 from int8ref.spec.scope import MAX_WIDTH, Facts, ProgramError, Scope, ValueType
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     AnyInstruction = Instruction
 else:
     AnyInstruction = Union[tuple(instructions().values())]  # noqa: UP007 - known at run time only
+from int8ref.program.encoder import check_encoder, check_frame, normalizes
+from int8ref.program.encoder import require as _require
 from int8ref.program.program import SOURCE_INPUTS, TARGET_INPUTS, Program, takes_source
 from int8ref.program.sizes import Side, embedding_sizes, max_steps, position_limits
 
@@ -54,9 +57,13 @@ def validate(program: Program, tensors: Tensors) -> Checked:
     used |= _walk("decoder", program.decoder, target, facts, cost)
     unused = sorted(set(tensors) - used)
     _require(not unused, f"unused tensors: {_listed(unused)}")
-    _check_states(program, target)
-    _check_generation(program, target, tensors)
-    _walk("log_softmax", [program.log_softmax], dict(target), facts, cost)
+    if program.encodes:
+        check_encoder(program, source, tensors)
+    else:
+        _check_states(program, target)
+        _check_generation(program, target, tensors)
+    if isinstance(program.log_softmax, LogSoftmax):
+        _walk("log_softmax", [program.log_softmax], dict(target), facts, cost)
     for name, sequence, rows in (
         ("encoder", program.encoder, 1),
         ("decoder", program.decoder, program.max_source_length),
@@ -64,11 +71,6 @@ def validate(program: Program, tensors: Tensors) -> Checked:
         cost.check_work(name, sequence, target, rows)
     cost.check_sentence(program.max_source_length, max_steps(program, tensors))
     return Checked(source, target)
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ProgramError(message)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -183,7 +185,7 @@ def _check_head(program: Program, target: dict[str, ValueType]) -> int:
         isinstance(head, Linear) and head.out == program.logits,
         "the last instruction of the decoder is not the linear that gives the logits",
     )
-    _require(program.log_softmax.x == program.logits, "log_softmax is not of the logits")
+    _require(normalizes(program), "log_softmax is not of the logits")
     return logits.width
 
 
@@ -233,10 +235,7 @@ def _check_embeddings(program: Program, tensors: Tensors, vocabulary: int) -> No
             )
     for size in embedding_sizes(program, tensors, "target"):
         _require(size >= vocabulary, f"{vocabulary} logits but {size} embeddings")
-    framing = [*program.frame.before, *program.frame.after]
-    for size in embedding_sizes(program, tensors, "source"):
-        outside = [token for token in framing if not 0 <= token < size]
-        _require(not outside, f"source_frame: {outside} of {size} tokens")
+    check_frame(program, tensors)
 
 
 def _check_languages(program: Program, tensors: Tensors, vocabulary: int) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from int8ref.spec.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
 from int8ref.spec.instruction import Instruction
-from int8ref.spec.operands import Constant, Input, Rows, Sizes, Tensor, limited, size
+from int8ref.spec.operands import Constant, Input, Offsets, Rows, Sizes, Tensor, limited, size
 from int8ref.spec.scope import MAX_WIDTH, Domain, Scope, Tensors, ValueType
 
 MAX_KEYS = 1024
@@ -46,7 +46,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
     key: Annotated[str, Rows("int8", None, "keys_of")]
     value: Annotated[str, Rows("int8", None, "keys_of")]
     sentence: Annotated[str, Input("sentence")] | None = None
-    key_offsets: Annotated[str, Rows("int32", 0, "sentence")] | None = None
+    key_offsets: Annotated[str, Offsets()] | None = None
     heads: Annotated[int, Constant(1, 256)]
     head_width: Annotated[int, Constant(1, 512)]
     query_column: Annotated[int, Constant(0, MAX_WIDTH)]

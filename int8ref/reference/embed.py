@@ -25,7 +25,7 @@ class Embed(Instruction, frozen=True, kw_only=True, omit_defaults=True):
     ids: Annotated[str, Input("ids")]
     positions: Annotated[str, Input("positions")] | None = None
     table: Annotated[str, Tensor("int8", (None, WIDTH))]
-    position_table: Annotated[str, Tensor("int8", (None, WIDTH))] | None = None
+    position_table: Annotated[str, Tensor("int8 int16", (None, WIDTH))] | None = None
     frequencies: Annotated[str, Tensor("int32", (None,), 0)] | None = None
     wave: Annotated[str, Tensor("int8", (QUARTER,), -DATA_MAX)] | None = None
     max_positions: Annotated[int, Constant(0, MAX_POSITIONS)] = 0
@@ -72,7 +72,7 @@ def embed(
     ids: npt.NDArray[np.int32],
     positions: npt.NDArray[np.int32] | None,
     table: npt.NDArray[np.int8],
-    position_table: npt.NDArray[np.int8] | None,
+    position_table: npt.NDArray[np.int8] | npt.NDArray[np.int16] | None,
     frequencies: npt.NDArray[np.int32] | None,
     wave: npt.NDArray[np.int8] | None,
     max_positions: int,
@@ -98,7 +98,7 @@ def embed(
         ids                  int32 [rows], in [-1, vocabulary)
         positions            int32 [rows], in [0, rows of position_table) or [0, max_positions)
         table                int8 [vocabulary, width]
-        position_table       int8 [any, width], or None
+        position_table       int8 or int16 [any, width], or None
         frequencies          int32 [width / 2], in [0, 2^31), or None
         wave                 int8 [256], in [-127, 127], or None
         max_positions        0; with a wave 1 to 2^20

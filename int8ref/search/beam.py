@@ -67,10 +67,7 @@ def beam(
             parents = [0]
             if step >= len(request.prefix):
                 parents = search.advance(
-                    [
-                        choices(logits[r], request.candidates, program.log_softmax, options)
-                        for r in here
-                    ]
+                    [choices(logits[r], request.candidates, program.softmax, options) for r in here]
                 )
             rows += [here[parent] for parent in parents]
         going = [index for index in going if searches[index].live]

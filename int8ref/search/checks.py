@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numbers import Integral
 
 from int8ref.errors import WrongTypeError, WrongValueError
+from int8ref.program.program import Program
 
 
 def check_range(name: str, value: int, low: int, high: int) -> None:
@@ -35,6 +36,18 @@ def check_tokens(name: str, tokens: Sequence[int], vocabulary: int) -> None:
     for token in tokens:
         if not is_integer(token) or not 0 <= token < vocabulary:
             raise WrongValueError(f"{name} has the token id {token}")
+
+
+def check_decodes(program: Program) -> None:
+    """Raises ValueError for an encoder alone, because it writes no tokens."""
+    if program.encodes:
+        raise WrongValueError("the program is an encoder alone: it writes no tokens")
+
+
+def check_encodes(program: Program) -> None:
+    """Raises ValueError for a Program with a decoder, because it has no output."""
+    if not program.encodes:
+        raise WrongValueError("the program has a decoder: it gives no row for each sentence")
 
 
 def check_batch(batch: object) -> None:

@@ -33,7 +33,7 @@ def score(scorer: Scorer, paths: Sequence[Path], options: BeamOptions) -> list[H
 
 def log_probabilities(decoder: Decoder, paths: Sequence[Path]) -> list[list[int]]:
     """See `engines.engine.Engine.log_probabilities`."""
-    step = decoder.program.log_softmax
+    step = decoder.program.softmax
     session = decoder.session([path.ids for path in paths])
     given = [[*path.prefix, *path.tokens] for path in paths]
     gains: list[list[int]] = [[] for _ in paths]

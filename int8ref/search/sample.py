@@ -28,7 +28,7 @@ def sample(decoder: Decoder, requests: Sequence[Request], sampling: Sampling) ->
     out: list[list[int]] = [[] for _ in requests]
     step = 0
     while len(sentence):
-        weight = weights(session.step(ids), decoder.program.log_softmax, sampling)
+        weight = weights(session.step(ids), decoder.program.softmax, sampling)
         going = []
         for row, index in enumerate(sentence.tolist()):
             request = requests[index]

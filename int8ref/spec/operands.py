@@ -31,6 +31,8 @@ from int8ref.spec.arithmetic import DATA_MAX
 from int8ref.spec.scope import Domain, DType, Scope, ValueType
 
 DOMAINS: tuple[Domain, ...] = get_args(Domain)
+OFFSETS = "source.offsets"
+"""The input with one number more than there are sentences."""
 
 
 class Size:
@@ -188,6 +190,20 @@ class Input(Operand, frozen=True):
         scope.require(
             found.domain == sizes.rows, f"{field} is of {found.domain} rows, not {sizes.rows} rows"
         )
+
+
+class Offsets(Operand, frozen=True):
+    """The input `source.offsets`, int32 [sentences + 1]: the first row of each sentence.
+
+    Kernels use these numbers as indices and do not check them.  Therefore no computed value can
+    replace this input.
+    """
+
+    kind = "value"
+
+    def check(self, scope: Scope, sizes: Sizes, field: str, content: Any) -> None:
+        scope.value(content, "int32", 0, "sentence")
+        scope.require(content == OFFSETS, f"value {content!r} is not {OFFSETS}")
 
 
 class Tensor(Operand, frozen=True):

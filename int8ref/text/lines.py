@@ -155,7 +155,12 @@ class LineWriter:
 
 
 def open_output(path: str, taken: dict[str, os.stat_result]) -> LineWriter:
-    """Truncate the file `path` and return a writer.  Raises `UserError` if the file is in use.
+    """Truncate the file `path` and return a writer: see `open_file`."""
+    return LineWriter(open_file(path, taken), own=True)
+
+
+def open_file(path: str, taken: dict[str, os.stat_result]) -> RawFile:
+    """Truncate the file `path`, and return it.  Raises `UserError` if the file is in use.
 
     `taken`: use of a file -> status of the file.
     """
@@ -167,4 +172,4 @@ def open_output(path: str, taken: dict[str, os.stat_result]) -> LineWriter:
                 file.close()
                 raise UserError(f"{path}: the output is the {what} file")
         os.ftruncate(file.fileno(), 0)
-    return LineWriter(file, own=True)
+    return file

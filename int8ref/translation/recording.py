@@ -101,7 +101,7 @@ def record(
     backend: Backend = "reference",
     languages: tuple[str | None, str | None] = (None, None),
 ) -> Vectors:
-    """Record the greedy translation of a text.
+    """Record the greedy translation of a text, or for an encoder alone its output.
 
     A model without a source reads the text instead, token by token.  The backend changes no array.
 
@@ -134,6 +134,9 @@ def record(
     recorder = _Recorder(model, text, ops, backend)
     recorder.found.unknown = tuple(tokenizer.unknown(text, tokens))
     text_ids = frame.around(tokens)
+    if program.encodes:
+        recorder.encode(text_ids)
+        return recorder.found
     if not translates:
         recorder.decode([], text_ids[:steps])
         return recorder.found
@@ -146,8 +149,11 @@ def record(
 
 
 def search_operations(program: Program) -> list[Instruction]:
-    """Return the operations of a search on the logits of a step: argmax and log_softmax."""
-    return [Argmax(x=program.logits, out="search.argmax"), program.log_softmax]
+    """Return the operations on the logits: of a step, argmax and log_softmax; of labels,
+    log_softmax."""
+    if program.encodes:
+        return [program.softmax] if program.logits else []
+    return [Argmax(x=program.logits, out="search.argmax"), program.softmax]
 
 
 class _Recorder:
@@ -161,6 +167,18 @@ class _Recorder:
         self._engine = load_engine(model.program, model.tensors, backend, model.types)
         self._places: dict[str, str] = {}
         self.found = Vectors(text)
+
+    def encode(self, source: list[int]) -> None:
+        """Run an encoder alone, with the operations on its logits."""
+        program = self._model.program
+        self.found.source = source
+        values: Values = {}
+        self._engine.session([source], values.__setitem__)
+        values |= source_inputs([source], taken=True)
+        for instruction in search_operations(program):
+            values |= run_instruction(instruction, values, self._model.tensors)
+        sequence = [*program.encoder, *search_operations(program)]
+        self._keep("encoder", None, sequence, values, values)
 
     def decode(self, source: list[int], path: Sequence[int | None]) -> None:
         """Run one step for each token of the path.

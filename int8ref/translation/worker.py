@@ -101,6 +101,8 @@ class Worker:
 
     def __init__(self, model: Model, backend: Backend) -> None:
         program, tensors = model.program, model.tensors
+        if program.encodes:
+            raise UserError(f"model {model.name}: an encoder alone, which translates nothing")
         if not program.encoder:
             raise UserError(f"model {model.name}: a decoder alone, which translates nothing")
         self._source, self._target = tokenizers(model)

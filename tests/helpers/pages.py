@@ -23,6 +23,7 @@ from int8ref.spec.operands import (
     Constant,
     Input,
     Number,
+    Offsets,
     Operand,
     PerChannel,
     Result,
@@ -84,6 +85,8 @@ def described(operand: Operand) -> str:
             return f"value, {_types(dtypes)} {_shape(['rows', *_width(width)])}{where}"
         case Input(input=name):
             return f"value, int32 [rows]: the {name} of the rows"
+        case Offsets():
+            return "value, int32 [sentences + 1]: `source.offsets`"
         case Tensor(dtypes=dtypes, shape=shape, low=low, high=high):
             return f"tensor, {_types(dtypes)} {_shape(map(_text, shape))}{_range(low, high)}"
         case PerChannel(dtypes=dtypes, low=low, high=high, width=width):

@@ -28,6 +28,7 @@ from int8ref.program.program import SOURCE_INPUTS, Tensors
 from int8ref.reference.append import Append
 from int8ref.reference.linear import Linear
 from int8ref.spec.instruction import Instruction
+from int8ref.spec.operands import OFFSETS
 from int8ref.spec.scope import Domain, Facts, Scope, ValueType
 from tests.helpers.machine_text import machine_text
 from tests.helpers.memory import WatchedMemory
@@ -62,6 +63,8 @@ class Case:
         """Return (field, shape, dtype) of every result of the instruction."""
         types = self.types()
         shapes = {types[name].domain: array.shape for name, array in self.values.items()}
+        if OFFSETS in self.values:
+            shapes["sentence"] = (len(self.values[OFFSETS]) - 1,)
         found: list[tuple[str, tuple[int, ...], str]] = []
         for place, kind, name in self.instruction.operands():
             if kind == "result" and name is not None:

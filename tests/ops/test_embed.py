@@ -26,7 +26,8 @@ def cases(draw: st.DrawFn) -> Case:
     rows, width = draw(st.integers(1, 6)), draw(st.integers(1, 40))
     width += width % 2 if form == "wave" else 0
     table = draw(integers("int8", (draw(st.integers(1, 9)), width)))
-    position_table = draw(integers("int8", (draw(st.integers(1, 9)), width)))
+    bits = draw(st.sampled_from(["int8", "int8", "int16"]))
+    position_table = draw(integers(bits, (draw(st.integers(1, 9)), width)))
     shift = draw(st.integers(1, 30))
     room = 2**31 - 1 - 2 ** (shift - 1)
     multiplier = draw(st.sampled_from([0, room // 128]) | st.integers(0, room // 128))

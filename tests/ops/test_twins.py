@@ -55,7 +55,7 @@ def test_same_bits(op: str, data: st.DataObject) -> None:
         np.testing.assert_array_equal(found[place], array, place)
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", sorted({*OPS} - {"pool"}))  # it makes one row of several rows
 @given(data=st.data())
 def test_rows_do_not_see_each_other(op: str, data: st.DataObject) -> None:
     """A row alone gives the bits of the row among others, so the batch changes no bit."""

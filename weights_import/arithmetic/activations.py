@@ -13,9 +13,9 @@ from weights_import.arithmetic.error_function import erf_of
 from weights_import.arithmetic.exponential import sigmoid_of, tanh_of
 from weights_import.arithmetic.kernel import kernel
 
-Activation = Literal["relu", "swish", "gelu", "gelu_tanh"]
+Activation = Literal["relu", "swish", "gelu", "gelu_tanh", "tanh"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
-RELU, SWISH, GELU, GELU_TANH = range(4)
+RELU, SWISH, GELU, GELU_TANH, TANH = range(5)
 Real = TypeVar("Real", np.float32, np.float64)
 
 ROOT_HALF = nearest(square_root(ONE // 2))
@@ -34,8 +34,10 @@ def activate(name: Activation, x: NDArray[Real]) -> NDArray[Real]:
                 section 2)
     gelu_tanh   x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (the same section)
 
-    Error of the value before it is rounded: for swish a few units in its last place, for gelu and
-    gelu_tanh 2^-52 |x|.
+    tanh        (e^x - e^-x) / (e^x + e^-x)
+
+    Error of the value before it is rounded: for swish and tanh a few units in its last place, for
+    gelu and gelu_tanh 2^-52 |x|.
     """
     return elementwise(_activate, ACTIVATIONS.index(name), x, dtype=x.dtype)
 
@@ -53,6 +55,9 @@ def _activate(code, x, y):
         for i in range(len(x)):
             v = LEAST if x[i] < LEAST else x[i]
             y[i] = 0.5 * v * (1.0 + erf_of(v * ROOT_HALF))
+    elif code == TANH:
+        for i in range(len(x)):
+            y[i] = tanh_of(x[i])
     else:
         for i in range(len(x)):
             v = LEAST if x[i] < LEAST else x[i]

@@ -26,6 +26,8 @@ SAMPLED = 1 << 14
 """The number of values on which intervals are tried."""
 SHARES = exp2(-np.arange(33) / 4)
 """Ends of intervals to try, as shares of the least and of the largest value."""
+BEYOND = 1.25
+"""The interval of a block reaches this factor beyond the largest value of the block."""
 DEEPER = 4
 """The number of times that smaller shares are tried if the smallest share is the best, as for a
 value with one very large channel."""
@@ -74,15 +76,18 @@ class ActivationTable:
 
 
 def activation_table(
-    function: Function, sample: Float32, least: float = SMALLEST
+    function: Function, sample: Float32, least: float = SMALLEST, share: int = 0
 ) -> ActivationTable:
     """The table of `function` with the least squared error on a sample of its inputs.
 
     One end of the interval is chosen after the other, twice.  The scale of the inputs is at least
-    `least`.
+    `least`.  With a `share`, the sample is one of so many blocks of channels: its error is measured
+    on fewer values, and its largest value is not cut, because a block has no room for outliers of
+    other channels, and its own outliers count.
     """
     values = sample.ravel()
-    tried = values[:: max(1, values.size // SAMPLED)].astype(np.float64)
+    count = SAMPLED // max(share, 1)
+    tried = values[:: max(1, values.size // count)].astype(np.float64)
     exact = function(tried)
 
     def error(low: float, high: float) -> float:
@@ -90,11 +95,11 @@ def activation_table(
         return squared_distance(table.apply(tried), exact)
 
     lows = min(float(values.min()), 0.0) * SHARES
-    highs = max(float(values.max()), 0.0) * SHARES
+    highs = max(float(values.max()), 0.0) * (BEYOND if share else 1.0) * SHARES
     low, high = float(lows[0]), float(highs[0])
-    for _ in range(2):
+    for _ in range(1 if share else 2):
         low = best_end(lows, partial(error, high=high))
-        high = best_end(highs, partial(error, low))
+        high = high if share else best_end(highs, partial(error, low))
     return tabulate(function, Interval.of(low, high, least))
 
 

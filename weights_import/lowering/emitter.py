@@ -71,6 +71,7 @@ class Floats:
     positions  the number of positions that the Program has
     tied       the proportions of the scales of the channels, for matrices that make both
                embeddings and logits (`weights_import.tied_channels`)
+    encodes    whether it is an encoder alone, whose output shows every rounding
     """
 
     tensors: Tensors
@@ -81,6 +82,7 @@ class Floats:
     logits: str
     positions: int
     tied: Mapping[str, Float64]
+    encodes: bool = False
 
 
 class Emitter:

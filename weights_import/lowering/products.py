@@ -86,7 +86,7 @@ def linear(
     names: Sequence[str],
     x: Scaled,
     scale: Float64,
-    zero: int = 0,
+    zero: int | NDArray[np.int64] = 0,
     group: int = 1,
 ) -> Scaled:
     """x times one or more weights side by side, requantised to 8 bits.
@@ -120,6 +120,8 @@ def logits(emitter: Emitter, out: str, name: str, x: Scaled) -> Scaled:
     least = percentile(np.abs(bias), 50) * LEAST_LOGIT
     tied = emitter.model.tied.get(f"{name}.weight")
     weight = emitter.weights.product_table(f"{name}.weight", x.scale, tied, least)
+    if np.any(x.zero):
+        bias = bias - _of_zeros(weight, x) * weight.scale
     start = logit_bias(bias, weight.scale, weight.x)
     kept = emitter.table(f"{name}.weight", weight)
     return _emit(emitter, out, kept, weight, start, x)
@@ -128,7 +130,13 @@ def logits(emitter: Emitter, out: str, name: str, x: Scaled) -> Scaled:
 def _start(weight: Quantized, bias: Real, x: Scaled) -> Start:
     """The integers with which the accumulators of x times a weight begin, and their shift."""
     sums = weight.x.sum(axis=1, dtype=np.int64)
-    return integer_bias(bias - x.zero * sums * weight.scale, weight.scale, sums=sums)
+    return integer_bias(bias - _of_zeros(weight, x) * weight.scale, weight.scale, sums=sums)
+
+
+def _of_zeros(weight: Quantized, x: Scaled) -> NDArray[np.int64]:
+    """The products of a weight with the integers that stand for 0."""
+    found: NDArray[np.int64] = (weight.x * np.asarray(x.zero, np.int64)).sum(axis=1)
+    return found
 
 
 def _emit(

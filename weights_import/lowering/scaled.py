@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from weights_import.lowering.scale_propagation import Float64, Real
 
 WIDE_BITS = 7
@@ -15,15 +18,15 @@ class Scaled:
     """A value of the Program and the scale of its integers: [1], or one a feature.
 
     `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual; `zero`
-    is the integer that stands for 0.  Where the value `exponent` holds a shift for each row, the
-    scale of a row is 2^exponent times as large; products then lack their bias, which is `bias`.
-    With a `cap`, the real number is cap * tanh(x / cap) instead of x.
+    is the integer that stands for 0, or one a feature.  Where the value `exponent` holds a shift
+    for each row, the scale of a row is 2^exponent times as large; products then lack their bias,
+    which is `bias`.  With a `cap`, the real number is cap * tanh(x / cap) instead of x.
     """
 
     name: str
     scale: Float64
     wide: str = ""
-    zero: int = 0
+    zero: int | NDArray[np.int64] = 0
     exponent: str = ""
     bias: Real | None = None
     cap: float = 0.0

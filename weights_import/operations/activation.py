@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from int8ref.reference.interpolate import Interpolate
 from int8ref.reference.linear import MIN_FACTOR_SHIFT
@@ -13,17 +15,19 @@ from int8ref.reference.lookup import Lookup
 from weights_import.arithmetic.activations import Activation as Name
 from weights_import.arithmetic.activations import activate
 from weights_import.float_program import Operation
-from weights_import.lowering.activation_table import activation_table, wide_table
+from weights_import.lowering.activation_table import Interval, activation_table, wide_table
 from weights_import.lowering.channel_scales import SPREAD
 from weights_import.lowering.emitter import Emitter
 from weights_import.lowering.least_scales import least_result
 from weights_import.lowering.products import linear, rows_of, wide
 from weights_import.lowering.scale_propagation import DATA_MAX
 from weights_import.lowering.scaled import WIDE_BITS, Scaled
-from weights_import.operations.linear import product_of
+from weights_import.operations.linear import Linear, product_of
 from weights_import.run import Run
-from weights_import.tensors import Float32
+from weights_import.tensors import Float32, Float64
 
+MOST_BLOCKS, LEAST_BLOCK = 64, 16
+"""The most blocks of channels, and the least channels of a block."""
 RELU_ZERO = -DATA_MAX
 """The integer that stands for 0 if nothing is negative: 255 integers instead of 128."""
 
@@ -62,15 +66,55 @@ class Activation(Operation):
         return emitter.rescale(self.out, before, low=0)
 
     def _table(self, emitter: Emitter, name: str, x: Scaled) -> Scaled:
-        """A table for the 255 integers of the product."""
-        least = least_result(rows_of(emitter, [name], x).scale.max(), MIN_FACTOR_SHIFT)
+        """A table for the 255 integers of the product, or one for each block of its channels."""
+        rows, observed = rows_of(emitter, [name], x), emitter.observed.rows[self.x]
+        blocks, width = self._blocks(emitter), observed.shape[1]
         function = partial(activate, self.function)
-        made = activation_table(function, emitter.observed.rows[self.x], float(least))
-        scale, after = np.array([made.before.scale]), made.after
-        before = linear(emitter, self.x, [name], x, scale, made.before.zero)
-        table = emitter.tensor(f"{self.out}.table", made.table)
-        emitter.add(Lookup(x=before.name, table=table, out=self.out))
-        return Scaled(self.out, np.array([after.scale]), zero=after.zero)
+        parts = zip(np.split(observed, blocks, 1), np.split(rows.scale, blocks), strict=True)
+        made = [
+            activation_table(function, part, least_table(scale), blocks if blocks > 1 else 0)
+            for part, scale in parts
+        ]
+        before = linear(emitter, self.x, [name], x, *channels([t.before for t in made], width))
+        table = emitter.tensor(f"{self.out}.table", np.concatenate([t.table for t in made]))
+        fields = {"blocks": blocks} if blocks > 1 else {}
+        emitter.add(Lookup(x=before.name, table=table, out=self.out, **fields))
+        scale, zero = channels([t.after for t in made], width)
+        return Scaled(self.out, scale, zero=zero)
+
+    def _blocks(self, emitter: Emitter) -> int:
+        """The number of blocks of channels that have a table each.
+
+        An encoder alone has several, because the channels of its hidden layers differ much in size.
+        """
+        width = emitter.observed.rows[self.x].shape[1]
+        if not self._sorts(emitter):
+            return 1
+        fitting = (n for n in range(MOST_BLOCKS, 0, -1) if width % n == 0)
+        return next((n for n in fitting if width // n >= LEAST_BLOCK), 1)
+
+    def _sorts(self, emitter: Emitter) -> bool:
+        """Whether channels may have another order: products alone read them."""
+        users = emitter.consumers[self.out]
+        return emitter.model.encodes and all(isinstance(user, Linear) for user in users)
+
+    def prepare(self, emitter: Emitter) -> None:
+        """Sort the channels by their largest results, so that those of a block are alike."""
+        if not self._sorts(emitter):
+            return
+        low, high = (activate(self.function, end) for end in emitter.observed.extremes(self.x))
+        order = np.argsort(np.maximum(np.abs(low), np.abs(high)), kind="stable")
+        emitter.observed.rows[self.x] = emitter.observed.rows[self.x][:, order]
+        product, tensors = product_of(emitter, self.x), emitter.model.tensors
+        for name in product.weights:
+            if name in tensors:
+                stored = tensors.stored(name)
+                tensors.put(name, stored.changed(stored.shape, lambda x: x[order]))
+        for user in emitter.consumers[self.out]:
+            assert isinstance(user, Linear)
+            name = user.weights[0]
+            stored = tensors.stored(name)
+            tensors.put(name, stored.changed(stored.shape, lambda x: x[:, order]))
 
     def _opened(self, emitter: Emitter, name: str, x: Scaled) -> Scaled:
         """A gate, all in 16 bits."""
@@ -80,3 +124,17 @@ class Activation(Operation):
         kept = emitter.tensor(f"{self.out}.table", table)
         emitter.add(Interpolate(x=before.name, table=kept, out=self.out))
         return Scaled(self.out, np.array([unit]))
+
+
+def least_table(scale: Float64) -> float:
+    """The least scale of the inputs of a table, for the scales of the products of its channels."""
+    return float(least_result(scale.max(), MIN_FACTOR_SHIFT))
+
+
+def channels(intervals: Sequence[Interval], width: int) -> tuple[Float64, int | NDArray[np.int64]]:
+    """Scale and zero of `width` channels in equal blocks: one number, or one for each channel."""
+    if len(intervals) == 1:
+        return np.array([intervals[0].scale]), intervals[0].zero
+    each = width // len(intervals)
+    scales, zeros = ([getattr(i, name) for i in intervals] for name in ("scale", "zero"))
+    return np.repeat(scales, each), np.repeat(np.array(zeros, np.int64), each)

@@ -15,7 +15,12 @@ from weights_import.lowering.emitter import Emitter, whole
 from weights_import.lowering.integer_weights import in_one_scale
 from weights_import.lowering.least_scales import SMALLEST, at_least
 from weights_import.lowering.oscillator import frequencies, wave, waves
-from weights_import.lowering.scale_propagation import DATA_MAX, fixed_point, largest_shift
+from weights_import.lowering.scale_propagation import (
+    DATA_MAX,
+    WIDE_MAX,
+    fixed_point,
+    largest_shift,
+)
 from weights_import.lowering.scaled import WIDE_BITS, Scaled
 from weights_import.operations.norm import least_stream
 from weights_import.run import ZERO_VECTOR, Run
@@ -87,7 +92,9 @@ class Embedding(Operation):
         factors = np.array([factor]) if tied is None else factor / tied
         added, position_scale = self._added(emitter, full, table.x.shape[1])
         position_factor = position_scale / scale
-        shift = largest_shift(128 * (float(factors.max()) + position_factor), 2**30, 30)
+        reach = 2.0**15 if emitter.model.encodes and "position_table" in added else 128
+        largest = 128 * float(factors.max()) + reach * position_factor
+        shift = largest_shift(largest, 2**30, 30)
         kept = emitter.table(self.table, table)
         if added:
             added["position_multiplier"] = whole(position_factor, shift)
@@ -108,7 +115,8 @@ class Embedding(Operation):
     def _added(self, emitter: Emitter, most: float, width: int) -> tuple[dict[str, Any], float]:
         """The fields of the instruction for positions, and their scale.
 
-        Sinusoids become a wave and frequencies.  Another table becomes a table `in_one_scale`.
+        Sinusoids become a wave and frequencies.  Another table becomes a table `in_one_scale`.  An
+        encoder alone has this table in 16 bits, because its positions differ much in size.
         """
         if not self.positions:
             return {}, 0.0
@@ -120,6 +128,10 @@ class Embedding(Operation):
             fields["frequencies"] = emitter.tensor(f"{name}.frequencies", found)
             fields["wave"] = emitter.tensor("wave", wave())
             return fields | {"max_positions": len(exact)}, 1 / DATA_MAX
+        if emitter.model.encodes:
+            unit = max(float(np.abs(exact).max()), SMALLEST) / WIDE_MAX
+            wide = np.rint(exact / np.float64(unit)).astype(np.int16)
+            return fields | {"position_table": emitter.tensor(name, wide)}, unit
         table = in_one_scale(exact, most=most)
         return fields | {"position_table": emitter.tensor(name, table.x)}, float(table.scale[0])
 

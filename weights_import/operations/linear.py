@@ -44,7 +44,8 @@ class Linear(Operation):
     def lower(self, emitter: Emitter) -> None:
         if self.out == emitter.model.logits:
             x = emitter.scaled[self.x]
-            emitter.scaled[self.out] = products.logits(emitter, "decoder.logits", self.name, x)
+            stack = "encoder" if self.out in emitter.model.encoder else "decoder"
+            emitter.scaled[self.out] = products.logits(emitter, f"{stack}.logits", self.name, x)
 
     def branch(self, emitter: Emitter) -> Scaled:
         return products.accumulate(emitter, self.name, emitter.scaled[self.x])

@@ -72,20 +72,23 @@ def configuration(path: Path) -> dict[str, Any]:
     return _object(config_file(path))
 
 
-def read_config(path: Path, kind: type[Kind], code: bool = False) -> Kind:
+def read_config(
+    path: Path, kind: type[Kind], code: bool = False, tasks: tuple[str, ...] = ()
+) -> Kind:
     """The configuration of a checkpoint, with the fields of the configuration of the generation.
 
-    With `code`, the configuration may name code of its own, which is not run.  A null counts for
-    the fields that are `nullable` in the kind.  A kind may have a table `older` of names that some
-    configurations use for its fields.  Raises CheckpointError for a configuration of another kind,
-    and for models that no reader reads.
+    With `code`, the configuration may name code of its own, which is not run.  `tasks` are endings
+    of architectures that label texts and are read.  A null counts for the fields that are
+    `nullable` in the kind.  A kind may have a table `older` of names that some configurations use
+    for its fields.  Raises CheckpointError for a configuration of another kind, and for models that
+    no reader reads.
     """
     told = configuration(path)
     file = config_file(path)
     for older, name in getattr(kind, "older", {}).items():
         if older in told:
             told.setdefault(name, told.pop(older))
-    if problem := unread(told, code):
+    if problem := unread(told, code, tasks):
         raise CheckpointError(f"{file.name}: {problem}")
     generation = path.with_name(GENERATION)
     if file.name == CONFIG and generation.is_file():
@@ -118,10 +121,10 @@ def _code(told: Mapping[str, Any]) -> bool:
     return isinstance(code, dict) and any(str(name).startswith("AutoModel") for name in code)
 
 
-def unread(told: Mapping[str, Any], code: bool = False) -> str:
+def unread(told: Mapping[str, Any], code: bool = False, tasks: tuple[str, ...] = ()) -> str:
     """What a configuration of any kind says that no reader reads, or nothing.
 
-    With `code`, the configuration may name code of its own.
+    `code` and `tasks` as in `read_config`.
     """
     for name in ("quantization_config", "quantization"):
         if isinstance(found := told.get(name), dict):
@@ -137,7 +140,9 @@ def unread(told: Mapping[str, Any], code: bool = False) -> str:
         )
     listed = told.get("architectures")
     for name in listed if isinstance(listed, list) else []:
-        if isinstance(name, str) and TASKS.fullmatch(name):
+        if isinstance(name, str) and TASKS.fullmatch(name) and not name.endswith(tasks):
+            if tasks:
+                return f"{name:.60} is not read; embeddings and labels of whole texts are read"
             return f"{name:.60} labels texts; models that write texts are read"
     return ""
 

@@ -4,6 +4,7 @@ A kernel has a parameter for each field of its instruction.  The declaration of 
 the argument (`spec.operands`):
 
     a value or a result   an array [rows, width], or [rows] where its width is 0
+    the offsets           an array [sentences + 1]
     a tensor              an array of its shape; `PerChannel`: one element for each channel
     a constant            int64
     an absent value       None; an absent result is an array that must not be written
@@ -36,6 +37,7 @@ from int8ref.spec.operands import (
     Constant,
     Input,
     Number,
+    Offsets,
     Operand,
     PerChannel,
     Result,
@@ -123,6 +125,8 @@ class _Marshal:
         operand, at = self._operands[name], self._at[name]
         if name in variant and variant[name] is None:
             return "None"
+        if isinstance(operand, Offsets):
+            return f"offsets_at(frame, code, {at})"
         if isinstance(operand, Constant):
             return f"word(code, {at})"
         dtype = f"np.{variant.get(name) or getattr(operand, 'dtypes', 'int32')}"

@@ -45,7 +45,7 @@ are read."""
 @kernel
 def sentences_of(frame):
     """Number of sentences."""
-    return frame_at(frame).sentence_rows - 1
+    return frame_at(frame).sentence_rows
 
 
 @part

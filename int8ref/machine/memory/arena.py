@@ -11,6 +11,7 @@ from int8ref.abi.frame import FRAME
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.model.assemble import Code
 from int8ref.program.inputs import Batch, source_inputs
+from int8ref.spec.operands import OFFSETS
 from int8ref.spec.scope import Domain
 
 ROW_ALIGNMENT = 16
@@ -35,7 +36,8 @@ class Arena:
         inputs = source_inputs(batch, code.takes_source)
         tokens = len(inputs["source.ids"])
         self._reserve("source", tokens)
-        self._reserve("sentence", len(batch) + 1)
+        self._reserve("sentence", len(batch) + 1)  # the offsets have one number more
+        self.set_rows("sentence", len(batch))
         self._reserve("target", target_rows)
         self._reserve_history(max_steps)
         for name, array in inputs.items():
@@ -76,7 +78,7 @@ class Arena:
         place = self._code.places[name]
         history = place.domain == "history"
         capacity = int(self._frame[f"{place.domain}_capacity"])
-        current = int(self._frame[f"{place.domain}_rows"])
+        current = int(self._frame[f"{place.domain}_rows"]) + (name == OFFSETS)
         per_row, steps = (int(self._frame["max_steps"]), current) if history else (1, 1)
         count = int(self._frame["target_rows"] if history else current) if rows is None else rows
         start = place.prefix * capacity

@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.abi import scratch
-from int8ref.abi.frame import CODE_WORDS, OPERAND_WORDS, PACKED, QUADS, START_SHIFT, operand_places
+from int8ref.abi.frame import (
+    CODE_WORDS,
+    OPERAND_WORDS,
+    PACKED,
+    QUADS,
+    START_SHIFT,
+    WIDE_POSITIONS,
+    operand_places,
+)
 from int8ref.abi.fused import LinearArgmax, LinearCoarseArgmax
 from int8ref.abi.opcodes import OPCODES
 from int8ref.kernels.gemm.coarse_layout import coarse_workspace
@@ -22,6 +30,7 @@ from int8ref.reference.attention import Attention
 from int8ref.reference.embed import Embed
 from int8ref.reference.layer_norm import LayerNorm
 from int8ref.reference.linear import Linear
+from int8ref.reference.pool import Pool
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import DOMAINS
 from int8ref.spec.scope import Domain, ValueType
@@ -85,14 +94,15 @@ def assemble(
     stored twice.
     """
     last = head(program)
-    coarse = prepared.coarse(last) if coarse_head else None
-    plain = [last] if plain_head or coarse is not None else []
+    coarse = prepared.coarse(last) if last is not None and coarse_head else None
+    plain = [last] if last is not None and (plain_head or coarse is not None) else []
     places = places_of(program, types, keep_values)
     encoder = Assembler(places, prepared, plain, linears(program))
     decoder = encoder.code(program.decoder)
     greedy_decoder = decoder.copy()
-    fused = encoder.fused_head if coarse is None else encoder.coarse_head
-    greedy_decoder[-1] = fused(last)
+    if last is not None:
+        fused = encoder.fused_head if coarse is None else encoder.coarse_head
+        greedy_decoder[-1] = fused(last)
     return Code(
         encoder=encoder.code(program.encoder),
         decoder=decoder,
@@ -103,7 +113,7 @@ def assemble(
         ).reshape(-1, OPERAND_WORDS["value"]),
         places=places.by_name,
         row_bytes=places.row_bytes,
-        depth=max(types[product.x].width for product in linears(program)),
+        depth=max((types[product.x].width for product in linears(program)), default=1),
         scratch_bytes=max(
             coarse_workspace(coarse) if coarse else 0,
             *(scratch_bytes(i, types) for i in (*program.encoder, *program.decoder)),
@@ -120,6 +130,8 @@ def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
     width = types[instruction.names("result")[0]].width
     if isinstance(instruction, LayerNorm):
         return scratch.norm_bytes(width)
+    if isinstance(instruction, Pool):
+        return scratch.pool_bytes(width)
     return scratch.embed_bytes(width) if isinstance(instruction, Embed) else 0
 
 
@@ -190,6 +202,8 @@ class Assembler:
         if isinstance(instruction, Embed) and instruction.table in self._packed:
             row[PACKED] = 1
             tensors = {**tensors, "table": self._prepared.packed(instruction.table)}
+        if isinstance(instruction, Embed) and "position_table" in tensors:
+            row[WIDE_POSITIONS] = tensors["position_table"].dtype == np.int16
         self._write(instruction, tensors, row)
 
     def _write_product(self, product: Linear, tensors: dict[str, Array], row: Int64) -> None:

@@ -70,7 +70,10 @@ def _pack(program: Program, tensors: Tensors) -> Tensors:
             found[packed_key(product.weight)] = pack(tensors[product.weight])
         quads = usable(tensors[product.weight])
         found[start_key(product, quads)] = start(product, tensors, quads)
-    last = head(program)  # its weight is also used unpacked
+    last = head(program)
+    if last is None:
+        return found
+    # The weight of the head is also used unpacked.
     found[start_key(last, plain=True)] = start(last, tensors, plain=True)
     return found | coarse(last, tensors)
 
@@ -89,7 +92,9 @@ def _holds(program: Program, tensors: Tensors, found: Tensors) -> bool:
     )
 
 
-def _holds_coarse(head: Linear, tensors: Tensors, found: Tensors) -> bool:
+def _holds_coarse(head: Linear | None, tensors: Tensors, found: Tensors) -> bool:
+    if head is None:
+        return True
     n, k = tensors[head.weight].shape
     if not useful(k, shifted_bias(head, tensors)):
         return True

@@ -54,7 +54,8 @@ def lifetimes(program: Program, keep_values: bool) -> Spans:
     """The first and the last use of each value.  Time counts instructions, the encoder before the
     decoder.
 
-    Inputs, states and the encoder values that the decoder reads live through every step.
+    Inputs, states, the output and the encoder values that the decoder reads live through every
+    step.
     """
     spans: Spans = {}
     sequence = [*program.encoder, *program.decoder]
@@ -77,7 +78,7 @@ def _permanent(program: Program) -> Iterable[str]:
     for state in program.states:
         yield state.value
         yield state.next_value
-    yield program.logits
+    yield str(program.output) if program.encodes else program.logits
 
 
 def allocate(types: dict[str, ValueType], spans: Spans, shared: dict[str, str]) -> Places:

@@ -149,8 +149,10 @@ def linears(program: Program) -> list[Linear]:
     return [i for i in (*program.encoder, *program.decoder) if isinstance(i, Linear)]
 
 
-def head(program: Program) -> Linear:
-    """The product that gives the logits."""
+def head(program: Program) -> Linear | None:
+    """The product that gives the logits of a decoder; None for an encoder alone."""
+    if not program.decoder:
+        return None
     found = program.decoder[-1]
     assert isinstance(found, Linear)
     return found

@@ -75,6 +75,16 @@ class Footprint(msgspec.Struct, frozen=True):
         size = max(1, min(size, MOST_BYTES // self._sentence_bytes(records, beam_size)))
         return (records[at : at + size] for at in range(0, max(len(records), 1), size))
 
+    def parts(self, batch: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:
+        """Yield the parts of a batch for an encoder alone.
+
+        The values of a part take at most MOST_BYTES, or the part is one sentence.
+        """
+        longest = max(map(len, batch), default=0)
+        of_sentence = 1 + longest * self.row_bytes.get("source", 0)
+        size = max(1, MOST_BYTES // of_sentence)
+        return (batch[at : at + size] for at in range(0, max(len(batch), 1), size))
+
     def _sentence_bytes(self, records: Sequence[Record], beam_size: int) -> int:
         """Largest size of all values of a sentence."""
         rows: dict[Domain, int] = {

@@ -1,0 +1,29 @@
+"""The signature of a run: one line that identifies it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from int8ref.host import installed
+
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
+    from int8ref.files.model_file import Model
+
+
+def signature(path: Path, model: Model, told: dict[str, object]) -> str:
+    """Return one line: versions, model hash, and what else is `told`, options and the backend.
+
+    Two runs whose signatures differ only in the backend give the same bytes.
+    """
+    from int8ref.files.model_file import model_hash
+    from int8ref.spec import arithmetic
+
+    parts = {
+        "int8ref": installed.ours(),
+        "arithmetic": arithmetic.VERSION,
+        "model": model.name,
+        "sha256": model_hash(path),
+        **told,
+    }
+    return "|".join(f"{name}:{value}" for name, value in parts.items())
