@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from int8ref import score, translate
 from int8ref.files import embedded
 from int8ref.files.model_file import model_hash, save
 from tests.helpers.commands import PARSERS
+from tests.helpers.encoders import build_encoder
 from tests.helpers.models import build_tiny_model
 from tests.helpers.pages import BLOCK as GENERATED
 from tests.helpers.processes import TIMEOUT
@@ -223,9 +225,26 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
     assert "encoder.norm int8 (4, 16)" in run.stdout
 
 
+def program_of(word: str) -> str:
+    """Return the program of the page about Python that contains a word."""
+    programs = [b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b]
+    (found,) = (program for program in programs if word in program)
+    return found
+
+
+def test_the_encoders_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save("minilm.safetensors", build_encoder())
+    save("sentiment.safetensors", build_encoder("labels"))
+    names: dict[str, Any] = {}
+    exec(program_of("dot_products"), names)
+    assert names["vectors"].shape == (2, 16)
+    assert 0.5 < names["cosines"][0, 0] < 1.5
+    assert names["found"].label in names["classifier"].labels
+
+
 def test_the_language_model_of_the_page_runs(tmp_path: Path) -> None:
-    (program,) = (b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b)
-    assert "perplexity" in program
+    program = program_of("perplexity")
     save(tmp_path / "stories.safetensors", build_tiny_model(4, "decoder"))
     command = [sys.executable, "-W", "error", "-c", program]
     told = subprocess.check_output(
