@@ -97,6 +97,9 @@ class Options:
     target_prefix      Text with which every translation begins.  max_length and max_length_factor
                        count its tokens.  Scores do not count its tokens: a score is the
                        log-probability of the following tokens, given the prefix.  Default: "".
+    source_language    Language of the sources, for a model of many languages: a code of
+                       `Translator.languages`.  None means the default of the model.  Default: None.
+    target_language    Language of the translations, likewise.  Default: None.
 
     Raises `OptionError` for a value out of range.  Also raises it for these combinations, because
     one of the options would have no effect:
@@ -124,6 +127,8 @@ class Options:
     seed: int = 0
     distinct: bool = False
     target_prefix: str = ""
+    source_language: str | None = None
+    target_language: str | None = None
 
     def __post_init__(self) -> None:
         _require_range("beam_size", self.beam_size, MAX_BEAM)
@@ -134,6 +139,9 @@ class Options:
             _require(name, getattr(self, name), (False, True))
         if not isinstance(self.target_prefix, str):
             raise OptionError(f"target_prefix is {self.target_prefix!r}, not a str")
+        for name in ("source_language", "target_language"):
+            if not isinstance(getattr(self, name), str | None):
+                raise OptionError(f"{name} is {getattr(self, name)!r}, not a str")
         if self.sampling and (self.beam_size > 1 or self.shortlist):
             raise OptionError("temperature excludes beam_size and shortlist: it draws, from all")
         if not self.sampling:

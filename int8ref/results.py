@@ -33,6 +33,24 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Languages:
+    """Codes of the languages of a model.
+
+    sources  languages that a run may choose for its sources; empty if it chooses none
+    targets  languages that a run may choose for its translations; empty if it chooses none
+    source   default language of the sources, or None if a run has to choose it
+    target   default language of the translations, or None if a run has to choose it
+
+    A model of one pair of languages lets a run choose none: `source` and `target` are its pair.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    source: str | None
+    target: str | None
+
+
+@dataclass(frozen=True)
 class Alignment:
     """Pairs of aligned tokens, from the attention of the decoder to the source.
 

@@ -30,6 +30,7 @@ EXAMPLES = f"""examples:
   {PROGRAM} --beam-size 4 --scores=token --output-format json -i lines.txt
   {PROGRAM} --temperature 0.8 --seed 7 --n-best 4 -i lines.txt
   {PROGRAM} --beam-size 4 --target-prefix "Bom dia" "Good morning, how are you?"
+  {PROGRAM} -m nllb.safetensors --source-language eng_Latn --target-language por_Latn "Good day."
 
 One line in is one line out, in the same order; a blank line stays blank.  A line is answered as
 soon as it is read, so a program may wait for an answer before it sends the next line.
@@ -148,10 +149,20 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         told["distinct"] = "yes"
     if options.target_prefix:
         told["target-prefix"] = options.target_prefix
+    told |= _languages(model, options)
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed")
         told |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
     return run_signature(path, model, told)
+
+
+def _languages(model: Model, options: Options) -> dict[str, str]:
+    """Return the languages of a run, for a model of many languages."""
+    from int8ref.translation.direction import pair_of
+
+    pair = pair_of(model, options.source_language, options.target_language)
+    named = zip(("source-language", "target-language"), pair, strict=True)
+    return {name: language for name, language in named if language is not None}
 
 
 def _shortlist_hash(path: Path) -> str:

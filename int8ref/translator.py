@@ -17,12 +17,13 @@ from int8ref.files.models import load_model
 from int8ref.files.wanted import WantedModel
 from int8ref.options import DEFAULT_OPTIONS, Options
 from int8ref.program.program import takes_source
-from int8ref.results import Result
+from int8ref.results import Languages, Result
 from int8ref.text.batching import in_order
 from int8ref.text.lines import Warn
 from int8ref.text.streams import described
 from int8ref.translation import expect
 from int8ref.translation.alignment import aligning_attention
+from int8ref.translation.direction import direction, languages_of
 from int8ref.translation.ready import (
     DEFAULT_SPEED,
     MAX_BATCH_TOKENS,
@@ -150,6 +151,11 @@ class Translator(ReadyModel):
         super().__init__(model, backend, speed, path)
         self._worker = Worker(model, backend)
 
+    @property
+    def languages(self) -> Languages:
+        """The languages that the options `source_language` and `target_language` may name."""
+        return languages_of(self.model)
+
     @overload
     def translate(self, text: str, options: Options = ...) -> Result: ...
 
@@ -172,15 +178,16 @@ class Translator(ReadyModel):
         TextError       a text contains half a surrogate pair
         AlignmentError  the option alignment is set, and the decoder has no attention to the source
         OptionError     normalization is "length" or "gnmt", and the exponent of the model is 0
+        OptionError     the model lacks a language, or needs one that the options lack
         UserError       the option shortlist is set, and the model has no shortlist
         """
         if not isinstance(text, str):
             lines = expect.lines("text", text, "a str or a list of str")
             return list(itertools.chain.from_iterable(self._batches(lines, options)))
-        _check(self.model, options)
+        worker = self._chosen(options)
         text = expect.text("text", text)
-        sentence = self._worker.encode_source(text, "the text", None, prefix=options.target_prefix)
-        return self._worker.translate([sentence], options)[0]
+        sentence = worker.encode_source(text, "the text", None, prefix=options.target_prefix)
+        return worker.translate([sentence], options)[0]
 
     def stream(self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
         """Translate each line, in constant memory.
@@ -212,14 +219,13 @@ class Translator(ReadyModel):
         self, lines: Iterator[Line], options: Options, warn: Warn | None = None
     ) -> Iterator[list[Result]]:
         """Implement `batches` for lines whose types are checked."""
-        _check(self.model, options)
-        usual = options.target_prefix
+        worker, usual = self._chosen(options), options.target_prefix
         pairs = (line if isinstance(line, tuple) else (line, usual) for line in lines)
         sentences = (
-            self._worker.encode_source(text, f"line {number + 1}", warn, number, prefix)
+            worker.encode_source(text, f"line {number + 1}", warn, number, prefix)
             for number, (text, prefix) in enumerate(pairs)
         )
-        work = partial(self._worker.translate, options=options)
+        work = partial(worker.translate, options=options)
         limits = self.speed.limits(MAX_BATCH_TOKENS // options.rows)
         return in_order(sentences, work, _size, limits)
 
@@ -227,8 +233,8 @@ class Translator(ReadyModel):
         """Score a given translation.
 
         Returns a `Result` with one translation and its `Scores`.  Only the options normalization,
-        alpha and alignment have an effect.  A text that is too long for the model is cut: see
-        `Result.truncated`.
+        alpha, alignment, source_language and target_language have an effect.  A text that is too
+        long for the model is cut: see `Result.truncated`.
 
         Raises these errors, all of which are `UserError`:
 
@@ -236,13 +242,14 @@ class Translator(ReadyModel):
         TextError       a text contains half a surrogate pair
         AlignmentError  the option alignment is set, and the decoder has no attention to the source
         OptionError     normalization is "length" or "gnmt", and the exponent of the model is 0
+        OptionError     the model lacks a language, or needs one that the options lack
         UserError       the source has no token and the model adds none, or the option shortlist is
                         set and the model has no shortlist
         """
-        _check(self.model, options)
+        worker = self._chosen(options)
         texts = expect.text("source", source), expect.text("translation", translation)
-        pair = self._worker.pair(*texts, "the text", None)
-        return self._worker.score([pair], options)[0]
+        pair = worker.pair(*texts, "the text", None)
+        return worker.score([pair], options)[0]
 
     def stream_scores(
         self, pairs: Iterable[Pair], options: Options = DEFAULT_OPTIONS
@@ -262,13 +269,19 @@ class Translator(ReadyModel):
         The results are in the order of the pairs.  `warn`: see `batches`.  Raises the errors of
         `stream_scores`.
         """
-        _check(self.model, options)
+        worker = self._chosen(options)
         sentences = (
-            self._worker.pair(*pair, f"line {number}", warn)
+            worker.pair(*pair, f"line {number}", warn)
             for number, pair in enumerate(expect.pairs("pairs", pairs), start=1)
         )
-        work = partial(self._worker.score, options=options)
+        work = partial(worker.score, options=options)
         return in_order(sentences, work, _size_of_pair, self.speed.limits(MAX_BATCH_TOKENS))
+
+    def _chosen(self, options: Options) -> Worker:
+        """Return the worker for the languages of the options, which are checked."""
+        _check(self.model, options)
+        chosen = options.source_language, options.target_language
+        return self._worker.into(direction(self.model, *chosen))
 
 
 def _check(model: Model, options: Options) -> None:

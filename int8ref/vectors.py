@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made = shared.command_parser(PROGRAM, "Write golden vectors of one sentence.", EXAMPLES)
     add = made.add_argument_group("model, input, output").add_argument
     shared.add_model(add)
+    shared.add_languages(add)
     add("-o", "--output", metavar="FILE", required=True, help="the archive (.npz); -: stdout")
     add("text", metavar="TEXT", help="a sentence; a model without a source reads it as its own")
     add = made.add_argument_group("what is written").add_argument
@@ -66,7 +67,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     if len(lines) > 1:
         raise UserError(f"the text has {len(lines)} lines: vectors are of one sentence")
     path, model = command.load_model(given, console)
-    found = record(model, lines[0], given.steps, given.op, given.backend)
+    languages = given.source_language, given.target_language
+    found = record(model, lines[0], given.steps, given.op, given.backend, languages)
     content = found.archive(model.name, model_hash(path))
     for what, used in (("model", path), ("shortlist", beside(path))):
         if all(map(os.path.exists, (given.output, used))) and os.path.samefile(given.output, used):

@@ -156,7 +156,7 @@ def test_exp2_negative_of_every_input() -> None:
         room = np.zeros(1008, np.int32)
         scores = room[: len(z[part]) + 1]
         scores[1:] = -z[part]
-        total = softmax_weights(scores, 0, (one, limit, 1))
+        total = softmax_weights(scores, 0, 0, (one, limit, 1))
         assert scores[1:].tolist() == found[part].tolist()
         assert total == a.EXP2_ONE + found[part].sum()
 
@@ -237,6 +237,36 @@ def test_exp2_precise_is_its_formula() -> None:
         assert int(k.exp2_precise(z)) == 2 * t >> i
 
 
+@given(near_powers(-(2**30), 2**30))
+@example(0)
+@example(2**30)
+def test_tanh(z: int) -> None:
+    """Evaluates (A7) in Python's integers, and compares it with the exact tangent."""
+    p = one(a.exp2_precise(np.array(abs(z))))
+    wanted = ((2**32 - p) << 30) // (2**32 + p) * (1 if z >= 0 else -1)
+    assert one(a.tanh(np.array(z))) == wanted
+    power = Decimal(2) ** (-Decimal(abs(z)) / UNITS) if abs(z) < 64 * UNITS else Decimal(0)
+    exact = (1 - power) / (1 + power) * 2**30
+    assert abs(abs(wanted) - exact) < 49
+
+
+@given(st.integers(-(2**25), 2**25), st.integers(1, 2000))
+def test_tanh_never_falls(z: int, more: int) -> None:
+    found = a.tanh(np.arange(z, z + more))
+    assert (np.diff(found) >= 0).all()
+    assert np.array_equal(a.tanh(-np.arange(z, z + more)), -found)
+
+
+@given(int32, st.integers(0, 2**31 - 1), st.integers(0, 62))
+@example(-(2**31), 2**31 - 1, 0)
+def test_soft_cap(x: int, multiplier: int, shift: int) -> None:
+    """Evaluates (A8), and compares the compiled twin."""
+    z = math.floor(Fraction(x * multiplier, 2**shift) + Fraction(1, 2))
+    wanted = one(a.tanh(np.array(max(-(2**30), min(2**30, z)))))
+    assert one(a.soft_cap(np.array(x), multiplier, shift)) == wanted
+    assert int(k.soft_cap(x, multiplier, shift)) == wanted
+
+
 def test_log2_of_every_mantissa() -> None:
     """Checks the mantissas at which the result changes.
 
@@ -305,6 +335,10 @@ REFUSALS: list[Refusal] = [
     (a.exp2_negative, (np.int64(16385),), "exp2_negative: 16385 is outside [0, 16384]"),
     (a.exp2_precise, (np.int64(-1),), "exp2_precise: -1 is outside [0, 1073741824]"),
     (a.exp2_precise, (np.int64(2**30 + 1),), "exp2_precise: 1073741825 is outside"),
+    (a.tanh, (np.int64(2**30 + 1),), "tanh: 1073741825 is outside [-1073741824, 1073741824]"),
+    (a.soft_cap, (np.int64(2**31), 1, 1), "soft_cap: number: 2147483648 is outside"),
+    (a.soft_cap, (np.int32(1), -1, 1), "soft_cap: multiplier: -1 is outside [0, 2147483647]"),
+    (a.soft_cap, (np.int32(1), 1, 63), "shift: 63 is outside [0, 62]"),
     (a.log2, (np.array([1, 0]),), "log2: 0 is outside [1, 4611686018427387903]"),
     (a.log2, (np.int64(2**62),), "log2: 4611686018427387904 is outside"),
 ]
@@ -320,7 +354,7 @@ def test_refuses_what_it_could_not_answer(
 
 def test_empty_arrays_pass() -> None:
     empty = np.zeros((0, 3), np.int32)
-    functions = a.bit_length, a.isqrt, a.exp2_negative, a.exp2_precise, a.log2
+    functions = a.bit_length, a.isqrt, a.exp2_negative, a.exp2_precise, a.log2, a.tanh
     for function in (*functions, lambda x: a.requantize(x, 1, 1)):
         assert function(empty).shape == (0, 3)
 

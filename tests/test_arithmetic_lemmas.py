@@ -296,6 +296,18 @@ def test_weights_are_14_bits_of_the_largest() -> None:
     assert fewest + 20 - attention.MULTIPLIER_BITS >= 33, "the high word has the result"
 
 
+def test_scores_with_addends_stay_within_32_bits() -> None:
+    """The Program proves both bounds of `most`; p is the largest magnitude of a product."""
+    a, b, x, y, low, high, p = (z3.Int(name) for name in ("a", "b", "x", "y", "low", "high", "p"))
+    most = 2**31 - 1
+    prove(
+        z3.And(a + x <= most, a + x >= -most, a + x - (b + y) <= most),
+        *(z3.And(-p <= product, product <= p) for product in (a, b)),
+        *(z3.And(low <= addend, addend <= high) for addend in (x, y)),
+        p - low <= most, p + high <= most, 2 * p + high - low <= most,
+    )  # fmt: skip
+
+
 def test_attention_scales_within_64_bits() -> None:
     """acc * m + half < 2^63 for every number of keys, and the shift is valid."""
     keys, one = attention.MAX_KEYS, arithmetic.EXP2_ONE

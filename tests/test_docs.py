@@ -23,6 +23,7 @@ from int8ref.files import embedded
 from int8ref.files.model_file import model_hash, save
 from tests.helpers.commands import PARSERS
 from tests.helpers.encoders import build_encoder
+from tests.helpers.many_languages import speaking
 from tests.helpers.models import build_tiny_model
 from tests.helpers.pages import BLOCK as GENERATED
 from tests.helpers.processes import TIMEOUT
@@ -82,6 +83,14 @@ def test_commands_parse(page: str, module: str, arguments: list[str]) -> None:
     PARSERS[module]().parse_args(arguments)
 
 
+def chosen_model(folder: Path, tiny_file: Path, arguments: list[str]) -> Path:
+    """Return the file of a tiny model, of many languages if the arguments choose a language."""
+    if "--target-language" not in arguments:
+        return tiny_file
+    save(folder / "many.safetensors", speaking())
+    return folder / "many.safetensors"
+
+
 TRANSLATIONS = [arguments for _, module, arguments in OURS if module == "int8ref.translate"]
 
 
@@ -89,6 +98,7 @@ TRANSLATIONS = [arguments for _, module, arguments in OURS if module == "int8ref
 def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> None:
     """The tiny model replaces the real models."""
     options = translate.parser().parse_args(arguments)
+    tiny_file = chosen_model(tmp_path, tiny_file, arguments)
     text = "The cat sat on the mat.\n\nO sol nasceu.\n"
     if options.input:
         (tmp_path / options.input).write_text(text)
@@ -130,6 +140,7 @@ SCORES = [arguments for _, module, arguments in OURS if module == "int8ref.score
 
 @pytest.mark.parametrize("arguments", SCORES)
 def test_scores_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> None:
+    tiny_file = chosen_model(tmp_path, tiny_file, arguments)
     for name in score.parser().parse_args(arguments).files:
         (tmp_path / name).write_text("The cat\n\nO sol\n")
     command = [sys.executable, "-m", "int8ref.score", *arguments, "-m", str(tiny_file)]
@@ -225,11 +236,9 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
     assert "encoder.norm int8 (4, 16)" in run.stdout
 
 
-def program_of(word: str) -> str:
-    """Return the program of the page about Python that contains a word."""
-    programs = [b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b]
-    (found,) = (program for program in programs if word in program)
-    return found
+def programs() -> list[str]:
+    """Return the programs of the page that have no results."""
+    return [b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b]
 
 
 def test_the_encoders_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,14 +246,30 @@ def test_the_encoders_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     save("minilm.safetensors", build_encoder())
     save("sentiment.safetensors", build_encoder("labels"))
     names: dict[str, Any] = {}
-    exec(program_of("dot_products"), names)
+    (program,) = (b for b in programs() if "dot_products" in b)
+    exec(program, names)
     assert names["vectors"].shape == (2, 16)
     assert 0.5 < names["cosines"][0, 0] < 1.5
     assert names["found"].label in names["classifier"].labels
 
 
+def test_many_languages_of_the_page_run(tmp_path: Path) -> None:
+    (program,) = (b for b in programs() if "target_language" in b)
+    save(tmp_path / "nllb.safetensors", speaking())
+    told = subprocess.check_output(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        timeout=TIMEOUT,
+    )
+    first, *_, last = told.splitlines()
+    assert first == "('eng_Latn', 'por_Latn', 'zho_Hans') None"
+    assert float(last) < 0
+
+
 def test_the_language_model_of_the_page_runs(tmp_path: Path) -> None:
-    program = program_of("perplexity")
+    (program,) = (b for b in programs() if "perplexity" in b)
     save(tmp_path / "stories.safetensors", build_tiny_model(4, "decoder"))
     command = [sys.executable, "-W", "error", "-c", program]
     told = subprocess.check_output(

@@ -143,11 +143,12 @@ def test_what_is_not_of_this_package(translator: Translator) -> None:
 VALUES = [b"x", NAN, decimal.Decimal("sNaN"), [], {}, np.array([1, 2]), object(), "much", -1]
 
 
+TEXTS = "target_prefix", "source_language", "target_language"
 WRONG = [
     (name, value)
     for name in Options.__dataclass_fields__
     for value in VALUES
-    if name != "target_prefix" or not isinstance(value, str)
+    if name not in TEXTS or not isinstance(value, str)
 ]
 
 

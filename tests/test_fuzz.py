@@ -12,8 +12,8 @@ import pytest
 from tests.helpers.machine_text import machine_text
 from tests.helpers.processes import start
 
-PROGRAMS, FILES = 200, 300
-MANY_PROGRAMS, MANY_FILES = 10_000, 2_000
+PROGRAMS, FILES, TOKENIZERS = 200, 300, 120
+MANY_PROGRAMS, MANY_FILES, MANY_TOKENIZERS = 10_000, 2_000, 4_000
 FAR = 1_000_000
 """A seed beyond the seeds of the first process."""
 
@@ -44,6 +44,19 @@ def test_random_programs_are_equal_on_both_backends() -> None:
 @needs_pages
 def test_changed_files_work_or_are_refused() -> None:
     assert all("'works'" in out and "'refused'" in out for out in fuzz("files", FILES))
+
+
+@needs_pages
+def test_changed_tokenizers_work_or_are_refused() -> None:
+    pytest.importorskip("tokenizers", reason="it reads them")
+    assert all("'works'" in out and "'refused'" in out for out in fuzz("tokenizers", TOKENIZERS))
+
+
+@needs_pages
+@pytest.mark.slow
+def test_many_changed_tokenizers() -> None:
+    pytest.importorskip("tokenizers", reason="it reads them")
+    fuzz("tokenizers", MANY_TOKENIZERS)
 
 
 @needs_pages

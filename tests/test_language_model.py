@@ -124,6 +124,7 @@ USED = {
     "temperature": 0.5, "top_k": 3, "top_p": 0.5, "seed": 3, "max_length": 4, "beam_size": 2,
     "n_best": 2, "normalization": "gnmt", "alpha": 0.6, "scores": True, "alignment": "hard",
     "shortlist": True, "max_length_factor": 2, "distinct": True, "target_prefix": "a",
+    "source_language": "en", "target_language": "pt",
 }  # fmt: skip
 """A value of each option that differs from its default."""
 NEEDED = {"top_k": "temperature", "top_p": "temperature", "seed": "temperature"}

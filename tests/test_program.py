@@ -44,7 +44,8 @@ def changed(op: str, nth: int = 0, side: str = "", **fields: Any) -> Program:
 
 def test_the_tiny_programs_are_valid_and_have_every_operation() -> None:
     types = validate(PROGRAM, TENSORS)
-    others = build_tiny_model(6, "translation"), build_tiny_model(1, "rotary"), build_encoder()
+    kinds = ("translation", "rotary", "capped")
+    others = *(build_tiny_model(6, kind) for kind in kinds), build_encoder()
     for model in others:
         validate(model.program, model.tensors)
     programs = PROGRAM, *(model.program for model in others)

@@ -24,6 +24,7 @@ from weights_import.calibrate import calibration, own_text
 from weights_import.calibration_text import ADVICE, calibration_text, shortage, usual
 from weights_import.errors import CheckpointError, LoweringError
 from weights_import.float_model import FloatModel
+from weights_import.language_choice import chosen, spoken
 from weights_import.languages import pair_in
 from weights_import.lower import lower
 from weights_import.lowering.options import LoweringOptions
@@ -95,6 +96,7 @@ def choices_of(options: argparse.Namespace, encodes: bool = False) -> dict[str, 
 def read_model(options: argparse.Namespace, checkpoint: Path, console: Console) -> FloatModel:
     """The float model of a checkpoint, with the frame that the options ask for."""
     model = framed(sources.read(checkpoint), checkpoint, options.source_frame)
+    model = spoken(model, checkpoint, options.source_language, options.target_language)
     model = pooled(model, options.pooling)
     console.info(f"read {checkpoint.name}: {model.provenance.get('format', '')}")
     longest = model.generation.max_positions
@@ -178,7 +180,7 @@ def languages_of(model: FloatModel, given: tuple[str, ...] | None, name: str) ->
             f"--languages {given[0]}: a model that translates has two, source and target, such as"
             " en-pt"
         )
-    codes = given or model.languages or pair_in(name) or ("und",)
+    codes = given or model.languages or chosen(model) or pair_in(name) or ("und",)
     return codes[0], codes[-1]
 
 
@@ -191,9 +193,10 @@ def tokenizers(model: FloatModel, folder: Path = Path()) -> tuple[Tokenizer, Tok
     sides = ("source" if model.translates else "target", "source" if model.encodes else "target")
     missing = sorted(set(sides) - model.tokenizers.keys())
     if missing:
+        wanted = model.wanted or names_of_models(missing)
         raise CheckpointError(
             f"no tokenizer of the {' and the '.join(missing)} in {folder}: looked for"
-            f" {model.wanted or names_of_models(missing)}{unread_tokenizers(folder)}"
+            f" {wanted}{unread_tokenizers(folder, wanted)}"
         )
     source, target = (model.tokenizers[side] for side in sides)
     for content in {source, target}:

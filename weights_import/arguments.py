@@ -16,8 +16,8 @@ from weights_import.sources.ctranslate2_frame import NAMES as FRAMES
 
 DESCRIPTION = """\
 Import a Transformer as one int8 model file: a checkpoint of Marian, of Hugging Face's transformers,
-of sentence-transformers, of llama2.c, of CTranslate2 or of the training recipe, in floats or
-quantised.  --list prints all
+of sentence-transformers, of CTranslate2, of fairseq, OpenNMT-py, JoeyNMT or Sockeye, of llama2.c, a
+GGUF file, a package of Argos Translate, or a checkpoint of the training recipe.  --list prints all
 kinds.
 
 The activations' scales come from running the float model on a text in the source language: a few
@@ -106,6 +106,13 @@ def parser() -> argparse.ArgumentParser:
         help="source and target, such as en-pt or en-pt_BR, or the one of a language model, such as"
         " en (default: the checkpoint's own, or from the name)",
     )
+    for side, what in (("source", "the sources"), ("target", "the translations")):
+        p.add_argument(
+            f"--{side}-language",
+            metavar="CODE",
+            help=f"default language of {what}, for a model of many languages, such as eng_Latn"
+            " of NLLB, en of M2M100 or en_XX of mBART-50",
+        )
     p.add_argument(
         "--source-frame",
         choices=FRAMES,

@@ -6,13 +6,13 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 
 import numpy as np
 
 from int8ref.errors import UserError
-from int8ref.program.program import SourceFrame
+from int8ref.program.source_frame import SourceFrame
 from int8ref.search.sampling import random_numbers
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
@@ -24,6 +24,8 @@ from weights_import.progress import Tell, silent
 _log = logging.getLogger("int8ref.weights_import")
 
 DATA = Path(__file__).parent / "data"
+SHORT = {"eng": "en", "por": "pt"}
+"""Languages of the texts that come with the project, by their longer codes (ISO 639-3)."""
 MOST_TOKENS = 8192
 """The most tokens of a calibration text.  From a longer text, sentences are drawn."""
 OWN_TEXTS, OWN_TOKENS = 32, 128
@@ -101,17 +103,25 @@ def few(sentences: list[list[int]], most: int) -> list[list[int]]:
 def translated(
     model: FloatModel, sentences: Sequence[Ids], most: int, tell: Tell = silent
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Sources of at most `most` tokens, and their translations."""
+    """Sources of at most `most` tokens, and their translations.
+
+    For a model of many languages without a default, the translations are in each language in turn.
+    """
     generation = model.generation
-    sources = [cut(ids, generation.frame, most) for ids in sentences]
+    ways = [way for way, _ in zip(cycle(generation.directions), sentences, strict=False)]
+    sources = [
+        cut(ids, generation.frame, most, way.frame)
+        for ids, way in zip(sentences, ways, strict=True)
+    ]
+    begun = [way.forced for way in ways]
     room = generation.max_positions or None
-    targets = [ids[: room and room - 1] for ids in greedy(model, sources, tell=tell)]
-    if not any(targets):
+    targets = [ids[: room and room - 1] for ids in greedy(model, sources, begun=begun, tell=tell)]
+    if not any(len(target) > len(first) for target, first in zip(targets, begun, strict=True)):
         _log.warning(
             "every calibration sentence is translated into nothing; calibrating on translations"
             " that do not end before the length of their source"
         )
-        targets = greedy(model, sources, max_length_factor=1, ends=False, tell=tell)
+        targets = greedy(model, sources, max_length_factor=1, ends=False, begun=begun, tell=tell)
         targets = [ids[: room and room - 1] for ids in targets]
     return sources, targets
 
@@ -123,10 +133,12 @@ def in_pieces(sentences: Sequence[Ids], most: int) -> tuple[list[list[int]], lis
     return [[] for _ in pieces], pieces
 
 
-def cut(ids: Ids, frame: SourceFrame, most: int) -> list[int]:
-    """A source in its frame, without its last tokens if it is longer than `most`."""
+def cut(ids: Ids, frame: SourceFrame, most: int, wanted: SourceFrame | None = None) -> list[int]:
+    """A source in the `wanted` frame instead of its own frame, which is the default, without its
+    last tokens if it is longer than `most`."""
     own = ids[len(frame.before) : len(ids) - len(frame.after)]
-    return frame.around(own[: most - frame.size])
+    wanted = wanted or frame
+    return wanted.around(own[: most - wanted.size])
 
 
 def tokenize(model: FloatModel, sentences: Sequence[str] | Sequence[Ids]) -> list[list[int]]:
@@ -178,7 +190,7 @@ def shipped_text(language: str) -> list[str]:
 
     Raises CalibrationError for a language that has none.
     """
-    path = DATA / f"calibration.{language}.txt"
+    path = DATA / f"calibration.{SHORT.get(language, language)}.txt"
     if not path.is_file():
         known = sorted(file.name.split(".")[1] for file in DATA.glob("calibration.*.txt"))
         raise CalibrationError(

@@ -19,7 +19,9 @@ from weights_import.operations.add import Add
 from weights_import.operations.attended import Over
 from weights_import.operations.attention import Attention
 from weights_import.operations.attention_scores import Polynomial, Softmax
+from weights_import.operations.branch_norm import BranchNorm
 from weights_import.operations.embedding import SINUSOIDS, Embedding
+from weights_import.operations.head_norm import HeadNorm
 from weights_import.operations.heads import Heads
 from weights_import.operations.linear import Linear
 from weights_import.operations.multiply import Multiply
@@ -27,12 +29,17 @@ from weights_import.operations.norm import Norm, NormKind
 from weights_import.operations.normalize import Normalize
 from weights_import.operations.pool import Pool, Pooling
 from weights_import.operations.project import Project
+from weights_import.operations.soft_cap import SoftCap
 from weights_import.operations.ssru import Ssru
 from weights_import.tensors import Float32, Stored, Tensors
 
 Find = Callable[[str], "Stored | Float32 | None"]
 Branch = Callable[[str], str]
 SOFTMAX = Softmax()
+QUANTISED = (
+    " (weights that are quantised already are not read; import the checkpoint in floats that they"
+    " were made of)"
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ class Composer:
         for name in self.tensors:
             values = self.tensors[name]
             if values.dtype != np.float32:
-                problems.append(f"wrong type {name} {values.dtype}, expected float32")
+                told = QUANTISED if values.dtype.kind in "iu" else ""
+                problems.append(f"wrong type {name} {values.dtype}, expected float32{told}")
             elif not np.isfinite(values).all():
                 problems.append(f"not finite {name}")
         if problems:
@@ -170,9 +178,15 @@ class Composer:
     def activation(self, out: str, x: str, function: Function) -> str:
         return self.add(Activation(out=out, x=x, function=function), self._widths[x])
 
-    def logits(self, x: str, vocabulary: int) -> str:
-        """The product that the tokens are chosen by; its bias may be absent."""
-        return self.linear("output", x, vocabulary, bias=False)
+    def logits(self, x: str, vocabulary: int, cap: float = 0.0) -> str:
+        """The product that the tokens are chosen by; its bias may be absent.
+
+        A `cap` limits the logits.
+        """
+        product = self.linear("output", x, vocabulary, bias=False)
+        if not cap:
+            return product
+        return self.add(SoftCap(out="output.capped", x=product, cap=cap), vocabulary)
 
     # Blocks.
 
@@ -183,6 +197,21 @@ class Composer:
     def pre_norm(self, at: str, x: str, branch: Branch) -> str:
         """x + branch(norm(x))"""
         return self.plus(at, x, branch(self.norm(f"{at}.norm", x)))
+
+    def branch_norm(self, at: str, x: str, branch: Branch) -> str:
+        """x + norm(branch(x))"""
+        return self.plus(at, x, self._of_branch(at, branch(x)))
+
+    def both_norms(self, at: str, x: str, branch: Branch) -> str:
+        """x + norm(branch(norm(x)))"""
+        y = branch(self.norm(f"{at}.norm", x))
+        return self.plus(at, x, self._of_branch(at, y))
+
+    def _of_branch(self, at: str, x: str) -> str:
+        """The norm of the result of a sublayer, by the root of the mean square."""
+        width, out = self._widths[x], f"{at}.branch_norm"
+        self.tensor(f"{out}.gain", width)
+        return self.add(BranchNorm(out=out, x=x, epsilon=self._norm.epsilon), width)
 
     def plus(self, at: str, x: str, y: str) -> str:
         """x + y, for the result y of a sublayer"""
@@ -198,8 +227,17 @@ class Composer:
         query = self.linear(f"{at}.query", x, heads.width)
         key = self.linear(f"{at}.key", x, heads.key_width)
         value = self.linear(f"{at}.value", x, heads.key_width)
+        if heads.norms:
+            query = self._head_norm(f"{at}.query_norm", query, heads)
+            key = self._head_norm(f"{at}.key_norm", key, heads)
         over: Over = "source" if self._stack is self._stacks["encoder"] else "target"
         return self._attended(at, (query, key, value), heads, scores, over)
+
+    def _head_norm(self, out: str, x: str, heads: Heads) -> str:
+        width = self._widths[x]
+        size = heads.size if heads.norms == "head" else width
+        self.tensor(f"{out}.gain", size)
+        return self.add(HeadNorm(out=out, x=x, size=size, epsilon=self._norm.epsilon), width)
 
     def memory(self, at: str, x: str, heads: Heads) -> tuple[str, str]:
         """Keys and values of the source, for attention in the decoder."""
@@ -223,8 +261,8 @@ class Composer:
         over: Over,
     ) -> str:
         query, key, value = operands
-        for name in scores.tensors:
-            self.tensor(name, heads.count)
+        for name, shape in scores.shapes(heads.count).items():
+            self.tensor(name, *shape)
         attention = Attention(
             out=f"{at}.context", query=query, key=key, value=value, heads=heads, over=over,
             scores=scores,

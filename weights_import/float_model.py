@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from int8ref.program.program import SourceFrame
+from msgspec import UNSET
+
+from int8ref.program.languages import Direction, Languages
+from int8ref.program.source_frame import SourceFrame
 from weights_import.errors import CheckpointError
 from weights_import.float_program import FloatProgram
 from weights_import.tensors import Tensors
@@ -25,6 +28,8 @@ class Generation:
     max_positions      the number of positions that the model knows; 0 without a limit
     source_frame       the tokens around a source; None for `eos` after it
     target_prefix      the tokens with which every target began in training
+    more_eos           more tokens that end a target
+    languages          the languages of a model of many, with their tokens; None for one pair
 
     Raises CheckpointError that lists all inconsistent fields.
     """
@@ -40,6 +45,8 @@ class Generation:
     source_frame: SourceFrame | None = None
     source_special: tuple[int, int] | None = None
     target_prefix: tuple[int, ...] = ()
+    more_eos: tuple[int, ...] = ()
+    languages: Languages | None = None
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -47,8 +54,40 @@ class Generation:
 
     @property
     def frame(self) -> SourceFrame:
-        """What stands around the tokens of a source."""
-        return SourceFrame(after=(self.eos,)) if self.source_frame is None else self.source_frame
+        """What stands around the tokens of a source, in the default language of sources."""
+        usual = SourceFrame(after=(self.eos,)) if self.source_frame is None else self.source_frame
+        languages = self.languages
+        if languages is None or languages.source is UNSET:
+            return usual
+        return languages.sources[languages.source]
+
+    @property
+    def frames(self) -> list[SourceFrame]:
+        """Every frame that a source may have, in each of its languages and into each target."""
+        languages = self.languages
+        if languages is None:
+            return [self.frame]
+        own = [*languages.sources.values()] or [self.frame]
+        first = dict.fromkeys([(), *(one.source for one in languages.targets.values())])
+        return [SourceFrame((*b, *frame.before), frame.after) for b in first for frame in own]
+
+    @property
+    def directions(self) -> list[Direction]:
+        """The tokens of a calibration: into the default language, or into each language in turn.
+
+        A text may itself hold the token of its target, if that stands before the source.  Without a
+        default, such a text stays as it is.
+        """
+        languages = self.languages
+        if languages is None or (languages.target is UNSET and languages.target_is_optional):
+            return [Direction(self.frame)]
+        targets = languages.targets if languages.target is UNSET else [languages.target]
+        return [languages.into(target, self.frame) for target in targets]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """All tokens that end a target."""
+        return (self.eos, *self.more_eos)
 
     def _problems(self) -> Iterator[str]:
         values = asdict(self)
@@ -68,6 +107,11 @@ class Generation:
             yield f"source tokens {around} are outside a vocabulary of {self.source_vocabulary}"
         if not all(0 <= token < self.target_vocabulary for token in self.target_prefix):
             yield f"target_prefix={self.target_prefix} is outside the vocabulary"
+        if not all(0 <= token < self.target_vocabulary for token in self.more_eos):
+            yield f"more_eos={self.more_eos} is outside the vocabulary"
+        if self.languages is not None:
+            sizes = (self.source_vocabulary,)
+            yield from self.languages.problems(self.target_vocabulary, sizes, self.eos)
         if not -1 <= self.start < self.target_vocabulary:
             yield f"start={self.start} is outside a vocabulary of {self.target_vocabulary}"
 
@@ -87,6 +131,8 @@ class FloatModel:
                 format leaves no choice
     labels      names of the logits of an encoder alone
     doubt       why a user must ask for a frame; empty if the checkpoint tells the frame
+    starts      the first id of the decoder by target language, if each language has its own; an
+                import has to choose one
     wanted      names of its tokenizer files; empty for the names of `sources.tokenizers`
     warnings    a sentence for each difference between the model and its checkpoint
     """
@@ -101,6 +147,7 @@ class FloatModel:
     frames: dict[str, SourceFrame] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     doubt: str = ""
+    starts: dict[str, int] = field(default_factory=dict)
     wanted: str = ""
     warnings: list[str] = field(default_factory=list)
 

@@ -33,25 +33,30 @@ def greedy(
     max_length_factor: float | None = None,
     batch_size: int = 128,
     ends: bool = True,
+    begun: Sequence[Ids] = (),
     tell: Tell = silent,
 ) -> list[list[int]]:
-    """The likeliest token at every step, until `eos`; ties go to the smallest id.
+    """The likeliest token at every step, until an end mark; ties go to the smallest id.
 
-    Sources are in their frame.  Translations come in the order of the sources, without `eos`.  A
-    source of n tokens takes at most max(1, floor(max_length_factor * n)) steps, the prediction of
-    `eos` counted.  The default is the factor of the model.  Marian multiplies by the longest source
-    of the batch instead, so its limit depends on the other sentences.  Without `ends`, `eos` is
-    never chosen, and only the greatest length ends a translation.  `tell` takes the number of
-    sentences that are done, and the number of all.
+    Sources are in their frame.  Translations come in the order of the sources, without end marks.
+    A source of n tokens takes at most max(1, floor(max_length_factor * n)) steps, the prediction of
+    the end mark counted.  The default is the factor of the model.  Marian multiplies by the longest
+    source of the batch instead, so its limit depends on the other sentences.  Without `ends`, no
+    end mark is chosen, and only the greatest length ends a translation.  `begun` are tokens with
+    which the translation of each source begins; they do not count for its length.  `tell` takes the
+    number of sentences that are done, and the number of all.
     """
     check_sources(model, sources)
     translations: list[list[int]] = [[] for _ in sources]
-    choose = _likeliest if ends else partial(_likeliest, but=model.generation.eos)
+    likeliest = _likeliest if ends else partial(_likeliest, but=model.generation.ends)
+    first = begun or [()] * len(sources)
     weights = Weights(model.tensors, keep=True)
     done = 0
     for batch in batches([len(source) for source in sources], batch_size):
         chosen = [sources[i] for i in batch]
-        limits = _limits(model, chosen, max_length_factor)
+        given = [first[i] for i in batch]
+        limits = _limits(model, chosen, max_length_factor, given)
+        choose = partial(_given, given, likeliest)
         stepped = partial(_ended, tell, done, len(sources))
         memory = encode(model, chosen, weights)
         found = _follow(model, weights, memory, limits, choose, stepped)
@@ -91,11 +96,10 @@ def _ended(tell: Tell, before: int, total: int, step: int, ended: int) -> None:
 
 
 def _likeliest(
-    logits: Float32, sentences: NDArray[np.intp], step: int, but: int | None = None
+    logits: Float32, sentences: NDArray[np.intp], step: int, but: Sequence[int] = ()
 ) -> NDArray[np.int64]:
-    """The token of the largest logit of each row, `but` for one."""
-    if but is not None:
-        logits[:, but] = -np.inf
+    """The token of the largest logit of each row, `but` for some."""
+    logits[:, list(but)] = -np.inf
     found: NDArray[np.int64] = logits.argmax(axis=-1)
     return found
 
@@ -130,9 +134,28 @@ def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
         yield order[first : first + size]
 
 
-def _limits(model: FloatModel, sources: Sequence[Ids], factor: float | None) -> NDArray[np.int64]:
+def _given(
+    first: Sequence[Ids],
+    choose: Choose,
+    logits: Float32,
+    sentences: NDArray[np.intp],
+    step: int,
+) -> NDArray[np.int64]:
+    """The `first` tokens of each sentence, and then what `choose` takes."""
+    found = choose(logits, sentences, step)
+    for row, sentence in enumerate(sentences.tolist()):
+        if step < len(first[sentence]):
+            found[row] = first[sentence][step]
+    return found
+
+
+def _limits(
+    model: FloatModel, sources: Sequence[Ids], factor: float | None, first: Sequence[Ids] = ()
+) -> NDArray[np.int64]:
     factor = model.generation.max_length_factor if factor is None else factor
     limits = np.array([max(1, int(factor * len(source))) for source in sources])
+    if first:
+        limits = limits + np.array([len(ids) for ids in first])
     most = model.generation.max_positions
     return limits.clip(max=most) if most else limits
 
@@ -152,7 +175,7 @@ def _follow(
     previous = np.full(len(limits), model.generation.start, np.int64)
     while alive.size:
         best = choose(decode(model, memory, state, previous, weights), alive, state.position - 1)
-        going = best != model.generation.eos
+        going = (best[:, None] != model.generation.ends).all(axis=1)
         for i, token in zip(alive[going], best[going], strict=True):
             translations[i].append(int(token))
         going &= state.position < limits[alive]
@@ -173,7 +196,7 @@ def _beam_batch(
 ) -> list[list[Hypothesis]]:
     """One batch, a row a live hypothesis."""
     state = State()
-    searches = [SentenceSearch(model.generation.eos, int(n), options) for n in limits]
+    searches = [SentenceSearch(model.generation.ends, int(n), options) for n in limits]
     sentence = np.arange(len(limits))
     seen = memory
     previous = np.full(len(limits), model.generation.start, np.int64)

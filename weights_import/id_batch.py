@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from int8ref.program.source_frame import SourceFrame
 from weights_import.float_model import FloatModel
 
 Ids = Sequence[int]
@@ -14,13 +15,19 @@ def check_sources(model: FloatModel, sources: Sequence[Ids]) -> None:
 
     The sources of a decoder alone must be empty.
     """
-    frame = model.generation.frame
-    check_ids("source", sources, model.generation.source_vocabulary)
-    before, after = list(frame.before), list(frame.after)
+    generation = model.generation
+    check_ids("source", sources, generation.source_vocabulary)
+    frames = generation.frames
     for i, source in enumerate(sources) if model.translates else ():
-        inner = list(source)[len(before) : len(source) - len(after)]
-        if not source or list(source) != [*before, *inner, *after]:
+        if not source or not any(_framed(source, frame) for frame in frames):
+            before, after = (list(ids) for ids in (generation.frame.before, generation.frame.after))
             raise ValueError(f"source {i} is not framed by {before} and {after}")
+
+
+def _framed(source: Ids, frame: SourceFrame) -> bool:
+    """Whether a source stands in a frame."""
+    inner = source[len(frame.before) : len(source) - len(frame.after)]
+    return list(source) == frame.around(inner)
 
 
 def check_ids(what: str, sequences: Sequence[Ids], vocabulary: int) -> None:

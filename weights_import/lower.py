@@ -12,7 +12,7 @@ import msgspec
 
 from int8ref.program.program import Program, Tensors
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
-from int8ref.spec.arithmetic import LOG_BITS
+from int8ref.spec.arithmetic import LOG_BITS, TANH_BITS
 from weights_import.finite import quietly
 from weights_import.float_model import FloatModel
 from weights_import.float_program import FloatProgram, Operation
@@ -21,13 +21,17 @@ from weights_import.id_batch import Ids
 from weights_import.lowering.emitter import Emitter, Floats, whole
 from weights_import.lowering.observed import Observed
 from weights_import.lowering.options import LoweringOptions
-from weights_import.lowering.scale_propagation import largest_shift, told_where
+from weights_import.lowering.scale_propagation import (
+    LOG2_E,
+    cap_factors,
+    largest_shift,
+    told_where,
+)
 from weights_import.lowering.scaled import Scaled
+from weights_import.operations.soft_cap import SoftCap
 from weights_import.progress import Tell, silent
 from weights_import.run import Batch, Memory, Run, Weights
 from weights_import.tied_channels import proportions
-
-LOG2_E = 1.4426950408889634
 
 
 @quietly
@@ -52,7 +56,7 @@ def lower(
     weights = Weights(emitter.model.tensors)
     for i, (operation, run) in enumerate(_runs(model, weights, observed, sources, targets)):
         operation.prepare(emitter)
-        if operation.out != model.program.logits:
+        if operation.out not in (model.program.logits, emitter.model.logits):
             observed.know(operation.out, step(run, operation, model.tensors))
         observed.rows |= run.notes
         with told_where(operation.out), emitter.emitting(operation):
@@ -68,13 +72,14 @@ def lower(
 def _floats(model: FloatModel, options: LoweringOptions) -> Floats:
     """The model as an emitter sees it; changes of basis leave `model` alone."""
     program, most = model.program, model.generation.max_positions
+    last = program.producers()[program.logits]
     return Floats(
         tensors=model.tensors.copy(),
         grids=dict(model.grids),
         producers=program.producers(),
         consumers=program.consumers(),
         encoder=frozenset(operation.out for operation in program.encoder),
-        logits=program.logits,
+        logits=last.x if isinstance(last, SoftCap) else program.logits,
         positions=min(options.positions, most or options.positions),
         tied={} if options.scales == "tensor" else proportions(program, model.tensors, model.grids),
         encodes=model.encodes,
@@ -139,6 +144,8 @@ def _program(model: FloatModel, emitter: Emitter) -> Program:
         alpha=round(100 * generation.alpha),
         source_frame=msgspec.UNSET if frame is None else frame,
         target_prefix=generation.target_prefix or msgspec.UNSET,
+        more_eos=generation.more_eos or msgspec.UNSET,
+        languages=generation.languages or msgspec.UNSET,
     )
 
 
@@ -165,10 +172,16 @@ def _encoder(model: FloatModel, emitter: Emitter) -> Program:
 def log_softmax(logits: Scaled, stack: str = "decoder") -> LogSoftmax:
     """The instruction that makes log-probabilities of logits, which have one scale.
 
+    If they have a soft cap, the instruction applies it first, and a unit is cap * 2^-30 behind it.
     At the largest multiplier, a unit of the logits is 1,024 octaves, and smaller probabilities are
     0 in any case.  At the smallest multiplier, it is 2^-36 of a unit of the result.
     """
     (scale,) = logits.scale
+    cap: dict[str, int] = {}
+    if logits.cap:
+        turn, bits = cap_factors(logits.scale, logits.cap)
+        cap = {"cap_multiplier": int(turn[0]), "cap_shift": bits}
+        scale = logits.cap * 2.0**-TANH_BITS
     factor = float(scale) * LOG2_E * 2**LOG_BITS
     shift = max(largest_shift(factor, MAX_MULTIPLIER, MAX_SHIFT), 0)
     return LogSoftmax(
@@ -176,4 +189,5 @@ def log_softmax(logits: Scaled, stack: str = "decoder") -> LogSoftmax:
         multiplier=max(whole(min(factor, MAX_MULTIPLIER), shift), 1),
         shift=shift,
         out=f"{stack}.log_softmax",
+        **cap,
     )

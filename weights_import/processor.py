@@ -8,8 +8,7 @@ import sentencepiece
 
 from int8ref.files.model_file import Tokenizer
 from int8ref.files.sentencepiece_file import UnsafeModelError, check
-from int8ref.text.tokenizer_json import TokenizerJson
-from int8ref.text.tokenizers import SentencePiece, TextTokenizer, TokenizerError
+from int8ref.text.tokenizers import KINDS, TextTokenizer, TokenizerError
 from weights_import.errors import CheckpointError
 
 
@@ -28,11 +27,11 @@ def processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
 @lru_cache(maxsize=4)
 def reader(model: bytes) -> TextTokenizer:
     """The reader of a tokenizer of any kind.  Raises CheckpointError for a damaged one."""
-    if Tokenizer.of(model).kind == "sentencepiece":
+    kind = Tokenizer.of(model).kind
+    if kind == "sentencepiece":
         processor(model)
-        return SentencePiece(model)
     try:
-        return TokenizerJson(model)
+        return KINDS[kind](model)
     except TokenizerError as error:
         raise CheckpointError(str(error)) from None
 
@@ -40,7 +39,7 @@ def reader(model: bytes) -> TextTokenizer:
 def told(model: bytes) -> tuple[int, ...]:
     """What a tokenizer tells of its tokens: their number; a SentencePiece model also the ids of
     the end mark and of unknown text.  Raises CheckpointError for a damaged one."""
-    if Tokenizer.of(model).kind == "tokenizers":
+    if Tokenizer.of(model).kind != "sentencepiece":
         return (reader(model).size,)
     found = processor(model)
     return found.vocab_size(), found.eos_id(), found.unk_id()

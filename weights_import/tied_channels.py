@@ -24,6 +24,7 @@ from weights_import.lowering.least_scales import SMALLEST
 from weights_import.operations.embedding import Embedding
 from weights_import.operations.linear import Linear
 from weights_import.operations.norm import Norm
+from weights_import.operations.soft_cap import SoftCap
 from weights_import.tensors import Float32, Float64, Tensors
 
 LARGEST = 64.0
@@ -44,6 +45,8 @@ def proportions(
         return _full(program, tensors, grids)
     made = program.producers()
     logits = made[program.logits]
+    if isinstance(logits, SoftCap):
+        logits = made[logits.x]
     if not isinstance(logits, Linear) or not isinstance(norm := made[logits.x], Norm):
         return {}
     matrix = f"{logits.name}.weight"

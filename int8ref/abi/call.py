@@ -18,9 +18,12 @@ FIELDS = (
     "states",  # address and number of the operands of the states
     "state_rows",
     "targets",  # address of the operands of target.ids, target.positions, target.sentence
-    "eos",  # token id
+    "ends",  # address and number of int32: the token ids that end a sentence
+    "end_count",
     "multiplier",  # with `shift`: factor of the log-softmax; in SAMPLE divided by the temperature
     "shift",
+    "cap_multiplier",  # with `cap_shift`: the soft cap of the logits; a shift of 0 is no cap
+    "cap_shift",
     "starts",  # address of int32 [sentences]: the tokens before the first
     "limits",  # address of int32 [sentences]: largest number of tokens of each translation
     "out",  # address of int32 [sentences, pitch]: the translations, or log-probabilities

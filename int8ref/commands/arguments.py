@@ -96,6 +96,17 @@ def wanted_model(given: argparse.Namespace) -> WantedModel:
     return WantedModel(given.model, given.sha256)
 
 
+def add_languages(add: Callable[..., Any]) -> None:
+    """Add the options of the languages of a run.  `add`: method of a group of options."""
+    for side, what in (("source", "sources"), ("target", "translations")):
+        add(
+            f"--{side}-language",
+            metavar="CODE",
+            help=f"language of the {what}, for a model of many languages, such as NLLB"
+            " (default: the model's own)",
+        )
+
+
 def add_streams(
     parser: argparse.ArgumentParser, content: str, formats: Sequence[str], usual: str
 ) -> None:
@@ -105,6 +116,7 @@ def add_streams(
     """
     add = parser.add_argument_group("model, input, output").add_argument
     add_model(add)
+    add_languages(add)
     add("-i", "--input", metavar="FILE", help=f"{content} (default: -, stdin)")
     add("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     add("--output-format", choices=formats, help=f"form of a line (default: {usual})")

@@ -196,6 +196,8 @@ class CompiledEngine:
         starts = [getattr(record, "start", self.program.start) for record in records]
         self._target.check_ids(starts)
         call.give("starts", starts)
+        call.give("ends", self.program.ends)
+        call.set(end_count=len(self.program.ends))
         call.room("head", (FRAME.itemsize + CODE_BYTES,), np.uint8)
         if candidates:
             call.give("candidates", np.concatenate(candidates))
@@ -226,10 +228,11 @@ class CompiledEngine:
                 "states": code.states.ctypes.data,
                 "state_rows": len(code.states),
                 "targets": code.targets.ctypes.data,
-                "eos": self.program.eos,
                 "multiplier": softmax.multiplier,
                 "shift": softmax.shift,
             }
+            if softmax.cap is not None:
+                fields |= zip(("cap_multiplier", "cap_shift"), softmax.cap, strict=True)
             self._decodings[candidates, fused] = code, fields
         return self._decodings[candidates, fused]
 

@@ -17,7 +17,7 @@ import hashlib
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -25,7 +25,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from int8ref.files import cached, container, foreign, sentencepiece_file, shortlist, tokenizer_file
+from int8ref.files import (
+    cached,
+    container,
+    foreign,
+    sentencepiece_file,
+    shortlist,
+    subword_file,
+    tokenizer_file,
+)
 from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError, OtherFileError
 from int8ref.files.shortlist import Shortlist
 from int8ref.host.storage import write_whole
@@ -47,7 +55,15 @@ NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
 
 MAX_LABEL = 1 << 10
 """Maximum length of a label, in characters."""
-TokenizerKind = Literal["sentencepiece", "tokenizers"]
+TokenizerKind = Literal["sentencepiece", "tokenizers", "subword-nmt"]
+BEGINNINGS: dict[bytes, TokenizerKind] = {b'{"size"': "tokenizers", b'{"subword"': "subword-nmt"}
+"""The first bytes of tokenizers in JSON, with which no SentencePiece model begins."""
+CHECKS: dict[TokenizerKind, tuple[str, Callable[[bytes], None]]] = {
+    "sentencepiece": ("SentencePiece model", sentencepiece_file.check),
+    "tokenizers": ("tokenizer.json", tokenizer_file.check),
+    "subword-nmt": ("list of merges", subword_file.check),
+}
+"""The name of each kind of tokenizer, and what checks that it can be read safely."""
 
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
@@ -62,6 +78,7 @@ class Tokenizer:
 
     sentencepiece  a SentencePiece model
     tokenizers     a tokenizer.json for the library `tokenizers`, see `tokenizer_file`
+    subword-nmt    merges and a vocabulary, see `subword_file`
     """
 
     kind: TokenizerKind
@@ -69,9 +86,9 @@ class Tokenizer:
 
     @staticmethod
     def of(model: bytes) -> Tokenizer:
-        """Return the tokenizer of these bytes.  JSON begins with a brace, which no SentencePiece
-        model begins with."""
-        return Tokenizer("tokenizers" if model.startswith(b"{") else "sentencepiece", model)
+        """Return the tokenizer of these bytes.  Their beginning tells the kind."""
+        kinds = (kind for start, kind in BEGINNINGS.items() if model.startswith(start))
+        return Tokenizer(next(kinds, "sentencepiece"), model)
 
     def __repr__(self) -> str:
         return f"<Tokenizer {self.kind}, {len(self.model)} bytes>"
@@ -326,13 +343,10 @@ def check_labels(labels: Sequence[str], program: Program, types: Checked) -> Non
 
 def _check_tokenizer(name: str, kind: TokenizerKind, model: bytes) -> None:
     """Raise `ModelFileError` for a tokenizer that its library cannot read safely."""
+    what, check = CHECKS[kind]
     try:
-        if kind == "tokenizers":
-            tokenizer_file.check(model)
-        else:
-            sentencepiece_file.check(model)
+        check(model)
     except (sentencepiece_file.UnsafeModelError, tokenizer_file.UnsafeTokenizerError) as error:
-        what = "tokenizer.json" if kind == "tokenizers" else "SentencePiece model"
         raise ModelFileError(f"tensor {name!r} is a damaged {what}: {error}") from None
 
 

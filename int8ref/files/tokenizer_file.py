@@ -102,6 +102,12 @@ def tokens(model: parts.Model) -> dict[str, int]:
     return model.vocab
 
 
+def all_tokens(document: Document) -> dict[str, int]:
+    """The tokens of a tokenizer and their ids, the added tokens included."""
+    library = document.tokenizer
+    return tokens(library.model) | {token.content: token.id for token in library.added_tokens}
+
+
 def unknown(model: parts.Model) -> int | None:
     """The id of unknown text, if the model has one."""
     if isinstance(model, parts.Unigram):
@@ -171,7 +177,7 @@ def _check_model(model: parts.Model) -> None:
     """Check the tokens of a model, and its statements about them."""
     listed = tokens(model)
     most = MOST_TRIE if isinstance(model, parts.Unigram) else MOST_TEXT
-    _check_texts(listed, most)
+    check_texts(listed, most)
     match model:
         case parts.Unigram():
             if len(listed) < len(model.vocab) or "" in listed:
@@ -203,7 +209,7 @@ def _check_merges(model: parts.BPE) -> None:
             raise UnsafeTokenizerError(f"the merge {left!r:.40} {right!r:.40} is not of its tokens")
 
 
-def _check_texts(texts: Iterable[str], most: int) -> None:
+def check_texts(texts: Iterable[str], most: int) -> None:
     """Check that texts are not longer than a limit, and are UTF-8."""
     total = 0
     for text in texts:
@@ -225,7 +231,7 @@ def _check_ids(size: int, found: Library) -> None:
     listed = tokens(found.model)
     if len(set(listed.values())) < len(listed):
         raise UnsafeTokenizerError("two tokens have one id")
-    _check_texts((token.content for token in found.added_tokens), MOST_ADDED)
+    check_texts((token.content for token in found.added_tokens), MOST_ADDED)
     ids = [token.id for token in found.added_tokens]
     if any(a >= b for a, b in pairwise(ids)):
         raise UnsafeTokenizerError("added tokens are not in the order of their ids")

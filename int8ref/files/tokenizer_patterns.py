@@ -2,8 +2,9 @@
 
 The library searches by backtracking (Oniguruma).  Some expressions take exponential time on a short
 text.  This check accepts a part of the syntax whose time is bounded: no group repeats, a sequence
-repeats at most MOST_LOOPS of its characters without a limit, and no reference leads back.  A match
-that begins at one place of a text of n characters then takes O(n^MOST_LOOPS) steps.
+repeats at most MOST_LOOPS of its characters without a limit, only optional parts follow the last of
+these, and no reference leads back.  Then the last repetition never fails after its first character,
+and a match that begins at one place of a text of n characters takes O(n) steps.
 
     alternatives = sequence ("|" sequence)*
     sequence     = (atom quantifier?)*
@@ -40,25 +41,29 @@ class UnsafePatternError(ValueError):
 
 @dataclass(frozen=True)
 class _Cost:
-    """What a part of an expression can cost: unlimited repetitions, and ways of limited ones."""
+    """What a part of an expression can cost: unlimited repetitions, and ways of limited ones.
+
+    single: whether it is one character.  optional: whether it may be absent.
+    """
 
     loops: int = 0
     ways: int = 1
     single: bool = False
+    optional: bool = False
 
     def then(self, other: _Cost) -> _Cost:
         """The cost of both, one after the other."""
         return _Cost(self.loops + other.loops, self.ways * other.ways)
 
-    def repeated(self, most: int | None) -> _Cost:
+    def repeated(self, most: int | None, optional: bool) -> _Cost:
         """The cost of at most `most` repetitions; None: without a limit."""
         if most is None and self.single:
-            return _Cost(1, self.ways)
+            return _Cost(1, self.ways, optional=optional)
         if most is None or (most > 1 and not self.single):
             raise UnsafePatternError("a group repeats")
         if most > MOST_TIMES:
             raise UnsafePatternError(f"{most} repetitions (at most {MOST_TIMES})")
-        return _Cost(self.loops, self.ways * (most + 1))
+        return _Cost(self.loops, self.ways * (most + 1), optional=optional)
 
 
 def check(pattern: str) -> None:
@@ -93,7 +98,10 @@ class _Parser:
     def _sequence(self, depth: int) -> _Cost:
         cost = _Cost()
         while self._next() not in ("", "|", ")"):
-            cost = cost.then(self._item(depth))
+            item = self._item(depth)
+            if cost.loops == MOST_LOOPS and not item.optional:
+                raise UnsafePatternError(f"what follows {MOST_LOOPS} repetitions is not optional")
+            cost = cost.then(item)
             if cost.loops > MOST_LOOPS:
                 raise UnsafePatternError(f"more than {MOST_LOOPS} repetitions without a limit")
             if cost.ways > MOST_WAYS:
@@ -110,7 +118,7 @@ class _Parser:
         self.at = found.end()
         if self._next() in ("?", "*", "+", "{") and self._next():
             raise UnsafePatternError(f"a repetition repeats at character {self.at}")
-        return cost.repeated(_most(found))
+        return cost.repeated(_most(found), _may_be_absent(found))
 
     def _atom(self, depth: int) -> _Cost:
         character = self._next()
@@ -165,6 +173,11 @@ class _Parser:
         if found is None:
             raise UnsafePatternError(f"the escape {self._pattern[self.at : self.at + 2]!r}")
         self.at = found.end()
+
+
+def _may_be_absent(found: re.Match[str]) -> bool:
+    """Whether a quantifier allows no repetition."""
+    return found[0][0] in "?*" or (found[0][0] == "{" and int(found[1] or 0) == 0)
 
 
 def _most(found: re.Match[str]) -> int | None:

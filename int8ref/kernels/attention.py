@@ -25,7 +25,8 @@ class Shared(NamedTuple):
 
     `query`, `key` and `value` are addresses of the first used column.  Their rows lie
     `query_pitch`, `key_pitch` and `value_pitch` bytes apart.  `sentence` is 0 for histories; a
-    history has room for `max_steps` steps and contains `steps` steps.  Each `group` of heads of
+    history has room for `max_steps` steps and contains `steps` steps, and a row sees the steps from
+    `first_step` on.  Each `group` of heads of
     queries shares one head of keys and values.  `rows` is the number of rows of `out`, an address.
     `workspace` is the address of `abi.scratch.attention_bytes` bytes.
     """
@@ -39,6 +40,7 @@ class Shared(NamedTuple):
     sentence: Any
     key_offsets: Any
     max_steps: Any
+    first_step: Any
     steps: Any
     heads: Any
     head_width: Any
@@ -55,6 +57,8 @@ class Shared(NamedTuple):
 def shared(frame, code):
     """The operands that an instruction shares with every attention."""
     heads, head_width = word(code, AT.heads), word(code, AT.head_width)
+    steps, window = frame_at(frame).history_rows, word(code, AT.window)
+    first_step = max(steps - window, 0) if window != 0 else 0
     sentence = address_of(frame, code, AT.sentence)
     if word(code, AT.sentence + ITEM) == 0:
         sentence = 0
@@ -68,7 +72,8 @@ def shared(frame, code):
         sentence=sentence,
         key_offsets=address_of(frame, code, AT.key_offsets),
         max_steps=frame_at(frame).max_steps,
-        steps=frame_at(frame).history_rows,
+        first_step=first_step,
+        steps=steps,
         heads=heads,
         head_width=head_width,
         group=max(word(code, AT.group), 1),
@@ -85,7 +90,7 @@ def shared(frame, code):
 def seen(row, given):
     """(first, count) of the keys that a row sees."""
     if given.sentence == 0:
-        return row * given.max_steps, given.steps
+        return row * given.max_steps + given.first_step, given.steps - given.first_step
     b = int32_at(given.sentence, row)
     first = int32_at(given.key_offsets, b)
     return first, int32_at(given.key_offsets, b + 1) - first
@@ -95,9 +100,9 @@ def seen(row, given):
 def attend(weigh, operands, given):
     """Twin of `reference.attention.attend`; `given` is a `Shared`.
 
-    weigh(scores, h, operands) turns the scores of head h into weights, in place, and returns their
-    sum (`attention_scores`).  This sum is at least 2^13, and context_shift at least 20, because
-    `scale_sums` needs a shift of at least 33.
+    weigh(scores, h, place, operands) turns the scores of head h into weights, in place, and returns
+    their sum (`attention_scores`).  `place` is the place of the row among its keys.  The sum is at
+    least 2^13, and context_shift at least 20, because `scale_sums` needs a shift of at least 33.
     """
     heads, head_width, group = given.heads, given.head_width, given.group
     key_pitch, value_pitch = given.key_pitch, given.value_pitch
@@ -109,6 +114,7 @@ def attend(weigh, operands, given):
         if r + 1 < given.rows:
             following, more = seen(r + 1, given)
         fetched = more if following != first else 0
+        place = r - first if given.sentence != 0 else count - 1
         weights = array(given.workspace, (np.int64(count),), np.int32)
         at = address(weights, np.int32)
         queries, keys = given.query + r * given.query_pitch, given.key + first * key_pitch
@@ -119,7 +125,7 @@ def attend(weigh, operands, given):
             fetch_rows(given.key + following * key_pitch + g, key_pitch, fetched)
             fetch_rows(given.value + following * value_pitch + g, value_pitch, fetched)
             dot_products(queries + c, keys + g, key_pitch, count, head_width, at)
-            inverse, bits = reciprocal(weigh(weights, h, operands))
+            inverse, bits = reciprocal(weigh(weights, h, place, operands))
             weighted_sum(at, values + g, value_pitch, count, head_width, sums)
             factor = (inverse * np.int64(given.context_multiplier[h])) >> MULTIPLIER_BITS
             shift = bits + np.int64(given.context_shift[h]) - MULTIPLIER_BITS

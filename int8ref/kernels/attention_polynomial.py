@@ -43,7 +43,7 @@ def attention_polynomial(shared, degree, score_bias, score_shift, delta_multipli
 
 
 @kernel
-def polynomial_weights(scores, h, operands):
+def polynomial_weights(scores, h, place, operands):
     """Turn scores into weights, in place, and return their sum.
 
     The row's shifts come from the largest score, because it has the largest weight.

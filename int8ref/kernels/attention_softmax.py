@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from llvmlite import ir
 
+from int8ref.abi.frame import ADDRESS, operands_at
 from int8ref.kernels.attention import attend
 from int8ref.kernels.attention import shared as shared
 from int8ref.kernels.attention_scores import (
@@ -14,6 +17,7 @@ from int8ref.kernels.attention_scores import (
     largest_score_ir,
     rounded,
 )
+from int8ref.kernels.ir.arithmetic import rounding_shift_right, soft_cap
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
 from int8ref.kernels.ir.vector import (
@@ -25,21 +29,100 @@ from int8ref.kernels.ir.vector import (
     sum_lanes,
     variable,
 )
+from int8ref.kernels.views import array, word
+from int8ref.reference import attention_softmax as meaning
 from int8ref.spec import arithmetic
-from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS
+from int8ref.spec.arithmetic import EXP2_COEFFICIENTS, EXP2_FRACTION_BITS, TANH_BITS
+
+CAP_SHIFT = np.int64(TANH_BITS - meaning.CAP_BITS)
+
+AT = operands_at(meaning.AttentionSoftmax)
+
+
+class Addends(NamedTuple):
+    """The addends of scores: the address of a table [heads, distances], 0 without one."""
+
+    table: Any
+    before: Any
+    distances: Any
 
 
 @kernel
-def attention_softmax(shared, score_multiplier, score_limit, score_shift):
+def addends(frame, code):
+    """The addends of an instruction."""
+    before = word(code, AT.before)
+    return Addends(word(code, AT.addend + ADDRESS), before, before + 1 + word(code, AT.after))
+
+
+@kernel
+def attention_softmax(
+    shared, score_multiplier, score_limit, score_shift, addends, cap_multiplier, cap_shift
+):
     """Softmax attention of every row over the keys that it sees."""
-    attend(softmax_weights, (score_multiplier, score_limit, score_shift), shared)
+    operands = score_multiplier, score_limit, score_shift
+    if addends.table != 0:
+        attend(softmax_weights_of_sums, (operands, addends), shared)
+    elif cap_shift != 0:
+        attend(softmax_weights_of_caps, (operands, cap_multiplier, cap_shift), shared)
+    else:
+        attend(softmax_weights, operands, shared)
 
 
 @kernel
-def softmax_weights(scores, h, operands):
+def softmax_weights(scores, h, place, operands):
     """Turn scores into weights (A4), in place, and return their sum."""
     multiplier, limit, shift = operands
     return weigh(address(scores, np.int32), len(scores), multiplier[h], limit[h], shift)
+
+
+@kernel
+def softmax_weights_of_caps(scores, h, place, operands):
+    """As `softmax_weights`, for scores with a soft cap."""
+    softmax, multiplier, shift = operands
+    for j in range(len(scores)):
+        capped = soft_cap(scores[j], multiplier[h], shift)
+        scores[j] = np.int32(rounding_shift_right(capped, CAP_SHIFT))
+    return softmax_weights(scores, h, place, softmax)
+
+
+@kernel
+def softmax_weights_of_sums(scores, h, place, operands):
+    """As `softmax_weights`, for the sums of scores and their addends."""
+    softmax, addends = operands
+    row = addends.table + h * addends.distances * 4
+    add_by_distance(scores, row, place - addends.before, addends.distances)
+    return softmax_weights(scores, h, place, softmax)
+
+
+@kernel
+def add_by_distance(scores, row, first, distances):
+    """Add int32 addends to scores, in place.
+
+    `row` is the address of the addends.  Key `first` and the next keys have one each.  The keys
+    before them have the first addend, and the keys behind them have the last addend.
+    """
+    count = len(scores)
+    low = min(max(first, 0), count)
+    high = min(max(first + distances, 0), count)
+    add(scores, 0, low, row, 0)
+    add(scores, low, high, row + (low - first) * 4, 1)
+    add(scores, high, count, row + (distances - 1) * 4, 0)
+
+
+@kernel
+def add(scores, start, stop, source, step):
+    """Add one number to the scores from `start` to `stop`; with a `step` of 1, one number each."""
+    if stop <= start:
+        return
+    part = array(address(scores, np.int32) + start * 4, (stop - start,), np.int32)
+    if step == 0:
+        number = array(source, (np.int64(1),), np.int32)[0]
+        for j in range(len(part)):
+            part[j] = np.int32(part[j] + number)
+    else:
+        numbers = array(source, (stop - start,), np.int32)
+        for j in range(len(part)):
+            part[j] = np.int32(part[j] + numbers[j])
 
 
 def weigh(scores: int, count: int, multiplier: int, limit: int, shift: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from int8ref.kernels.ir.arithmetic import log2, rounding_shift_right
+from int8ref.kernels.ir.arithmetic import log2, rounding_shift_right, soft_cap
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I32, I64, address, lowers, view
 from int8ref.kernels.ir.vector import constant, load, loop, offset, pieces, splat, vector
@@ -20,14 +20,24 @@ LANES = 8
 
 
 @kernel
-def log_softmax(x, multiplier, shift, out):
+def log_softmax(x, multiplier, shift, cap_multiplier, cap_shift, out):
     """Binary logarithm of the softmax of each row."""
     for r in range(x.shape[0]):
-        row = x[r]
+        row = out[r]
+        for n in range(x.shape[1]):
+            row[n] = x[r, n]
+        cap_logits(row, cap_multiplier, cap_shift)
         top = largest(row)
         norm = normalizer(row, top, multiplier, shift)
         for n in range(x.shape[1]):
-            out[r, n] = log_probability(row[n], top, norm, multiplier, shift)
+            row[n] = log_probability(row[n], top, norm, multiplier, shift)
+
+
+@kernel
+def cap_logits(row, multiplier, shift):
+    """Cap the logits of a row in place; a shift of 0 leaves them alone."""
+    for n in range(len(row) if shift != 0 else 0):
+        row[n] = np.int32(soft_cap(row[n], multiplier, shift))
 
 
 @kernel

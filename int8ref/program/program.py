@@ -15,11 +15,12 @@ that every operand exists, that its type and shape are right, and that no accumu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Union
 
 import msgspec
 
+from int8ref.program.languages import Languages
+from int8ref.program.source_frame import SourceFrame as SourceFrame
 from int8ref.reference import instructions
 from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.spec.instruction import Instruction
@@ -68,22 +69,6 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: Literal["target", "history"] = "target"
 
 
-class SourceFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Token ids before and after the ids of every source."""
-
-    before: tuple[int, ...] = ()
-    after: tuple[int, ...] = ()
-
-    def around(self, ids: Sequence[int]) -> list[int]:
-        """The ids of a source, with the frame around them."""
-        return [*self.before, *ids, *self.after]
-
-    @property
-    def size(self) -> int:
-        """Number of tokens of the frame."""
-        return len(self.before) + len(self.after)
-
-
 class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Encoder, decoder step, and the constants of generation.
 
@@ -93,13 +78,15 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     logits             name of the value of the logits
     log_softmax        turns the logits into log-probabilities, for searches that need them
     start              token id before the first target token; -1 is the zero vector
-    eos                token id that ends a sentence
+    eos                token id that ends a sentence; scores of a given text have this one
     unk                token id of text outside the vocabulary
     max_source_length  largest number of source tokens, with their frame
     max_length_factor  a translation has at most max_length_factor / 100 tokens per source token
     alpha              default exponent of the length penalty, in hundredths (`search.length`)
     source_frame       tokens around every source; unset: eos after them
     target_prefix      tokens that begin every translation the model was trained on; unset: none
+    more_eos           more token ids that end a sentence; unset: none
+    languages          languages that a run chooses, with their tokens; unset: one pair of languages
     output             name of the value that an encoder alone gives, with one row for each
                        sentence; unset: the Program has a decoder
 
@@ -124,6 +111,8 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     alpha: int = 100
     source_frame: SourceFrame | msgspec.UnsetType = msgspec.UNSET
     target_prefix: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    more_eos: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    languages: Languages | msgspec.UnsetType = msgspec.UNSET
     output: str | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
@@ -145,6 +134,11 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def prefix(self) -> tuple[int, ...]:
         """The tokens that scoring adds before a given translation."""
         return self.target_prefix if isinstance(self.target_prefix, tuple) else ()
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """All token ids that end a sentence, `eos` first."""
+        return (self.eos, *self.more_eos) if isinstance(self.more_eos, tuple) else (self.eos,)
 
     @property
     def frame(self) -> SourceFrame:

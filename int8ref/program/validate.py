@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Union
 import msgspec
 
 from int8ref.program.cost import MAX_INSTRUCTIONS, MAX_STATES, Cost
+from int8ref.program.languages import Languages
 from int8ref.reference import instructions
 from int8ref.reference.append import Append
 from int8ref.reference.attention import MAX_KEYS
@@ -28,6 +29,8 @@ from int8ref.program.encoder import require as _require
 from int8ref.program.program import SOURCE_INPUTS, TARGET_INPUTS, Program, takes_source
 from int8ref.program.sizes import Side, embedding_sizes, max_steps, position_limits
 
+MOST_ENDS = 63
+"""Largest number of tokens that end a sentence, besides eos."""
 MOST_NAMES = 20
 """Largest number of names that an error lists."""
 
@@ -168,6 +171,7 @@ def _check_generation(program: Program, target: dict[str, ValueType], tensors: T
     _check_tokens(program, vocabulary)
     _check_lengths(program)
     _check_embeddings(program, tensors, vocabulary)
+    _check_languages(program, tensors, vocabulary)
 
 
 def _check_head(program: Program, target: dict[str, ValueType]) -> int:
@@ -191,7 +195,12 @@ def _check_tokens(program: Program, vocabulary: int) -> None:
         token = getattr(program, name)
         _require(0 <= token < vocabulary, f"{name} {token} is outside the vocabulary")
     _require(-1 <= program.start < vocabulary, f"start {program.start} is outside the vocabulary")
-    outside = [t for t in program.prefix if not 0 <= t < vocabulary or t == program.eos]
+    more = program.ends[1:]
+    _require(len(more) <= MOST_ENDS, f"more_eos: {len(more)} tokens, more than {MOST_ENDS}")
+    outside = [t for t in more if not 0 <= t < vocabulary]
+    _require(not outside, f"more_eos: {outside} are outside the vocabulary")
+    _require(len(set(program.ends)) == 1 + len(more), "more_eos: a token is there twice")
+    outside = [t for t in program.prefix if not 0 <= t < vocabulary or t in program.ends]
     _require(not outside, f"target_prefix: {outside} are no tokens of a translation")
     _require(0 <= program.alpha <= MAX_ALPHA, f"alpha must lie in [0, {MAX_ALPHA}]")
 
@@ -227,3 +236,19 @@ def _check_embeddings(program: Program, tensors: Tensors, vocabulary: int) -> No
     for size in embedding_sizes(program, tensors, "target"):
         _require(size >= vocabulary, f"{vocabulary} logits but {size} embeddings")
     check_frame(program, tensors)
+
+
+def _check_languages(program: Program, tensors: Tensors, vocabulary: int) -> None:
+    """The tokens of languages exist, and leave room for a source and for a translation."""
+    languages = program.languages
+    if not isinstance(languages, Languages):
+        return
+    _require(takes_source(program), "languages where there is no source")
+    sizes = embedding_sizes(program, tensors, "source")
+    problem = next(languages.problems(vocabulary, sizes, program.eos), "")
+    _require(not problem, f"languages: {problem}")
+    around, before = languages.longest
+    around += 0 if languages.sources else program.frame.size
+    room = program.max_source_length, max_steps(program, tensors)
+    _require(around < room[0], f"languages: {around} tokens around {room[0]} of a source")
+    _require(before < room[1], f"languages: {before} tokens before {room[1]} of a translation")

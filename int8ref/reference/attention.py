@@ -24,10 +24,12 @@ HEADS = size("heads")
 Int8 = npt.NDArray[np.int8]
 Data = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
-Weigh = Callable[[Int64, Int64, int], Int64]
-"""(queries [rows, head_width], keys [keys, head_width], index of a head) -> weights [rows, keys].
+Weigh = Callable[[Int64, Int64, int, Int64], Int64]
+"""(queries [rows, head_width], keys [keys, head_width], index of a head, places [rows]) -> weights
+[rows, keys].
 
-The weights lie in [0, 2^14], and the largest weight of a row is at least 2^13.
+The place of a row is the number of keys before its own key, if it sees its own key.  The weights
+lie in [0, 2^14], and the largest weight of a row is at least 2^13.
 """
 
 
@@ -37,7 +39,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
     Each `group` of heads of queries shares one head of keys and values; the default is a group of
     one.  With `sentence` and `key_offsets`, keys and values are source rows, and a row sees the
     source rows of its sentence.  Without them, keys and values are histories, and a row sees its
-    own history.
+    own history: all of it, or with `window` only its last steps.
     """
 
     query: Annotated[str, Rows("int8", None)]
@@ -54,6 +56,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
     context_shift: Annotated[str, Tensor("int8", (HEADS,), 20, 38)]
     limit: Annotated[int, Constant(1, WIDE_MAX)] = DATA_MAX
     group: Annotated[int, Constant(1, HEADS)] | msgspec.UnsetType = msgspec.UNSET
+    window: Annotated[int, Constant(1, MAX_WIDTH)] | msgspec.UnsetType = msgspec.UNSET
     out: Annotated[str, limited(size("width"))]
 
     @property
@@ -91,6 +94,7 @@ class Attention(Instruction, frozen=True, kw_only=True):
             scope.value(self.query, "int8", domain="target")
         else:
             scope.require(self.key_offsets is not None, "a sentence needs key_offsets")
+            scope.require(self.window is msgspec.UNSET, "a window is of a history")
 
     def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
         return 2 * MAX_KEYS * self.heads * self.head_width
@@ -112,6 +116,7 @@ def attend(
     context_shift: npt.NDArray[np.int8],
     limit: int,
     group: int | None = None,
+    window: int | None = None,
 ) -> Data:
     """Mix the values that a row sees, by weights that are normalised to sum 1.
 
@@ -133,7 +138,8 @@ def attend(
     With `sentence` and `key_offsets`, `key` and `value` are int8 [source rows, width], and a row of
     sentence b = sentence[r] sees the source rows key_offsets[b] to key_offsets[b + 1] - 1.  Without
     them, `key` and `value` are histories, int8 [rows, steps, width], and row r sees key[r], which
-    ends with its own step.  Therefore no mask is needed.
+    ends with its own step.  Therefore no mask is needed.  With `window`, row r sees only the last
+    `window` steps of key[r].
 
         sentence            int32 [rows], in [0, sentences)
         key_offsets         int32 [sentences + 1], never falling; a row sees 1 to 1024 keys
@@ -146,6 +152,7 @@ def attend(
         context_shift       int8 [heads], 20 to 38
         limit               1 to 32767
         group               1 to heads, a divisor of heads; None is 1
+        window              1 to 2^20, for histories; None is all steps
         out                 [rows, heads * head_width] in [-limit, limit];
                             int8 for limit <= 127, else int16
 
@@ -155,21 +162,25 @@ def attend(
 
     Raises `OverflowError` if a row sees no key or more than 1024 keys.
 
-    Source: Lin et al. 2020, Eq. 12; Ainslie et al. 2023 (grouped-query attention).
+    Source: Lin et al. 2020, Eq. 12; Ainslie et al. 2023 (grouped-query attention); Beltagy et al.
+    2020, section 3.1 (sliding window).
     """
     width, shared = heads * head_width, group or 1
     out = np.zeros((len(query), width), np.int8 if limit <= DATA_MAX else np.int16)
     q = query[:, query_column : query_column + width].astype(np.int64)
     k = key[..., key_column : key_column + width // shared].astype(np.int64)
     v = value[..., value_column : value_column + width // shared].astype(np.int64)
-    for rows, keys in _seen(len(query), sentence, key_offsets):
+    last = 0 if window is None else -window
+    if sentence is None:
+        k, v = k[:, last:], v[:, last:]
+    for rows, keys, places in _seen(len(query), k.shape[1], sentence, key_offsets):
         if not 0 < len(k[keys]) <= MAX_KEYS:
             raise OverflowError(f"a row sees {len(k[keys])} keys, not 1 to {MAX_KEYS}")
         for h in range(heads):
             columns, seen = (
                 slice(head * head_width, (head + 1) * head_width) for head in (h, h // shared)
             )
-            weight = weigh(q[rows, columns], k[keys][:, seen], h)
+            weight = weigh(q[rows, columns], k[keys][:, seen], h, places)
             inverse, bits = reciprocal(weight.sum(axis=1, keepdims=True))
             multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
             shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
@@ -179,15 +190,22 @@ def attend(
 
 
 def _seen(
-    rows: int, sentence: npt.NDArray[np.int32] | None, key_offsets: npt.NDArray[np.int32] | None
-) -> Iterator[tuple[slice | npt.NDArray[np.intp], slice | int]]:
-    """(rows, keys that these rows see)."""
+    rows: int,
+    steps: int,
+    sentence: npt.NDArray[np.int32] | None,
+    key_offsets: npt.NDArray[np.int32] | None,
+) -> Iterator[tuple[slice | npt.NDArray[np.intp], slice | int, Int64]]:
+    """(rows, keys that these rows see, places of the rows; see `Weigh`).
+
+    `steps` is the length of each history.
+    """
     if sentence is None or key_offsets is None:
         for r in range(rows):
-            yield slice(r, r + 1), r
+            yield slice(r, r + 1), r, np.array([steps - 1])
     else:
         for b in np.unique(sentence):
-            yield np.flatnonzero(sentence == b), slice(key_offsets[b], key_offsets[b + 1])
+            own = np.flatnonzero(sentence == b)
+            yield own, slice(key_offsets[b], key_offsets[b + 1]), own - np.int64(key_offsets[b])
 
 
 assert MAX_KEYS * 2**WEIGHT_BITS * 127 <= INT32_MAX

@@ -117,7 +117,7 @@ def polynomial_weigher(
     """The `Weigh` of `polynomial_weights`; `per_head` are its last four operands, one for each
     head."""
 
-    def weigh(q: Int64, k: Int64, h: int) -> Int64:
+    def weigh(q: Int64, k: Int64, h: int, places: Int64) -> Int64:
         return polynomial_weights(q, k, degree, *(int(operand[h]) for operand in per_head))
 
     return weigh

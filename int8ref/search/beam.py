@@ -7,7 +7,8 @@ places hold live hypotheses.  Each step does this:
    log-probabilities.  Equal sums rank by the rank of the hypothesis, then by the larger
    logit, then by the lower id.
 2. Fill the places that no complete hypothesis has with the first candidates.  A candidate that
-   ends with eos is complete.  The others are the live hypotheses of the next step, in this order.
+   ends with an end mark is complete.  The others are the live hypotheses of the next step, in this
+   order.
 
 The search ends when no hypothesis lives.  It also ends at the limit, and then the live hypotheses
 are cut.  The result is the `n_best` best hypotheses.  Complete hypotheses come before cut ones;
@@ -30,12 +31,12 @@ With a beam of one, beam search is greedy search: the likeliest token lives on u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.log_softmax import LogSoftmax, log_softmax
+from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.search.decoder import Decoder
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from int8ref.search.length import normalized, penalties
@@ -51,7 +52,7 @@ def beam(
     """The best hypotheses of each sentence, best first; see `engines.engine.Engine.beam`."""
     program = decoder.program
     session = decoder.session([request.ids for request in requests])
-    searches = [SentenceSearch(program.eos, request.limit, options) for request in requests]
+    searches = [SentenceSearch(program.ends, request.limit, options) for request in requests]
     ids = np.full(len(requests), program.start, np.int32)
     going = list(range(len(requests)))
     step = 0
@@ -98,7 +99,7 @@ def choices(
     if tokens is None:
         tokens = np.arange(len(logits), dtype=np.int32)
     row = logits[tokens]
-    found = log_softmax(row[np.newaxis], step.multiplier, step.shift)[0]
+    found = step.of(row[np.newaxis])[0]
     order = np.argsort(-row.astype(np.int64), kind="stable")[: options.beam_size]
     return [(int(tokens[at]), int(found[at])) for at in order]
 
@@ -107,9 +108,9 @@ class SentenceSearch:
     """The search of one sentence: its live hypotheses in order of rank, and its ended
     hypotheses."""
 
-    def __init__(self, eos: int, limit: int, options: BeamOptions) -> None:
+    def __init__(self, ends: Collection[int], limit: int, options: BeamOptions) -> None:
         self.live = [Hypothesis((), (), 0, False)]
-        self._eos = eos
+        self._ends = ends
         self._limit = limit
         self._options = options
         self._penalties = penalties(options, limit)
@@ -129,8 +130,8 @@ class SentenceSearch:
         ]
         candidates.sort(key=lambda candidate: (-candidate[0], candidate[1]))
         placed = candidates[: self._options.beam_size - len(self._complete)]
-        ends = [c for c in placed if c[2] == self._eos]
-        goes = [c for c in placed if c[2] != self._eos]
+        ends = [c for c in placed if c[2] in self._ends]
+        goes = [c for c in placed if c[2] not in self._ends]
         length = len(self.live[0].ids) + 1
         for total, rank, _, gain in ends:
             path = self.live[rank]

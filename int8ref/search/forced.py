@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from int8ref.errors import WrongValueError
-from int8ref.reference.log_softmax import log_softmax
 from int8ref.search.decoder import Decoder, Scorer
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from int8ref.search.length import normalized, penalty
@@ -41,7 +40,7 @@ def log_probabilities(decoder: Decoder, paths: Sequence[Path]) -> list[list[int]
     sentence = np.arange(len(paths))
     ids = np.array([path.start for path in paths], np.int32)
     while len(sentence):
-        found = log_softmax(session.step(ids), step.multiplier, step.shift)
+        found = step.of(session.step(ids))
         length = len(gains[sentence[0]])
         ids = np.array([given[int(s)][length] for s in sentence], np.int32)
         for row, s in enumerate(sentence):

@@ -12,14 +12,14 @@ from int8ref.search.request import Request
 
 
 def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
-    """Take the token with the largest logit (of equal logits, the lowest id) until eos or the
-    limit.
+    """Take the token with the largest logit (of equal logits, the lowest id) until an
+    end mark or the limit.
 
     If a sentence has candidates, only their logits count.  The tokens of a prefix come first,
     whatever the logits are.  A limit counts the tokens after the prefix.  Finished rows leave the
     batch.  The result of a row does not depend on other rows.
 
-    Returns the ids of the translations, without prefix and eos.
+    Returns the ids of the translations, without prefix and end mark.
     """
     session = decoder.session([request.ids for request in requests])
     sentence = np.arange(len(requests))
@@ -36,7 +36,7 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
                 going.append(row)
                 continue
             ids[row] = likeliest(logits[row], request.candidates)
-            if ids[row] != decoder.program.eos:
+            if ids[row] not in decoder.program.ends:
                 out[index].append(int(ids[row]))
                 if step + 1 < request.steps:
                     going.append(row)

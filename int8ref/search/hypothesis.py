@@ -23,12 +23,12 @@ Normalization = Literal["length", "gnmt", "none"]
 class Hypothesis(msgspec.Struct, frozen=True):
     """A translation with the log-probabilities that the model gives it.
 
-    ids       tokens of the translation, without eos
-    tokens    log2 P(token | source, earlier tokens) of each token, and of the final eos;
+    ids       tokens of the translation, without the end mark
+    tokens    log2 P(token | source, earlier tokens) of each token, and of the end mark;
               in units of 2^-20 (`arithmetic.LOG_BITS`), never positive
     score     the sum of `tokens`, divided by the length penalty (`length.normalized`); same units
-    complete  whether the translation ended with eos; otherwise the limit cut it, and `tokens` has
-              no eos
+    complete  whether the translation ended with an end mark; otherwise the limit cut it, and
+              `tokens` has no end mark
     """
 
     ids: tuple[int, ...]

@@ -38,7 +38,7 @@ def sample(decoder: Decoder, requests: Sequence[Request], sampling: Sampling) ->
                 going.append(row)
                 continue
             ids[row] = drawn(weight[row], int(random[index, at]))
-            if ids[row] != decoder.program.eos:
+            if ids[row] not in decoder.program.ends:
                 out[index].append(int(ids[row]))
                 if at + 1 < request.limit:
                     going.append(row)

@@ -73,11 +73,12 @@ def weights(logits: npt.NDArray[np.int32], softmax: LogSoftmax, sampling: Sampli
         z[r, n] = min(rounding_shift_right((max(x[r]) - x[r, n]) * multiplier, shift), 2^30)
         w[r, n] = exp2_precise(z[r, n])                                                         (A5)
 
-    `multiplier` and `shift` come from `scaled`.  With `top_k` = k, w is 0 for each x below the k-th
-    largest of its row.  Then, with `top_p` = p, w is 0 for each w below v.  Here v is the largest
-    number such that the sum of the w >= v is at least p / 100 of the sum of all w.
+    x are the logits, capped if `softmax` has a cap.  `multiplier` and `shift` come from `scaled`.
+    With `top_k` = k, w is 0 for each x below the k-th largest of its row.  Then, with `top_p` = p,
+    w is 0 for each w below v.  Here v is the largest number such that the sum of the w >= v is at
+    least p / 100 of the sum of all w.
     """
-    x = logits.astype(np.int64)
+    x = softmax.capped(logits).astype(np.int64)
     multiplier, shift = scaled(softmax, sampling.temperature)
     distance = x.max(axis=1, keepdims=True) - x
     z = np.minimum(rounding_shift_right(distance * multiplier, shift), POWER_MAX_INPUT)

@@ -49,6 +49,8 @@ POWER_COEFFICIENTS = (2147483648, 1488514807, 515782930, 118750173, 19769302, 20
 """Coefficients c0, c1, ... of c0 - f (c1 - f (c2 - ...)), which approximates 2^-f on [0, 1).  They
 are in units of 2^-31."""
 POWER_MAX_INPUT = 1 << 30
+TANH_BITS = 30
+"""Fraction bits of a hyperbolic tangent."""
 
 
 def require_range(x: Integers | int, low: int, high: int, what: str) -> Int64:
@@ -191,6 +193,42 @@ def exp2_precise(z: Integers) -> Int64:
         t = coefficient - ((t * fraction) >> LOG_BITS)
     power: Int64 = (2 * t) >> np.minimum(wide >> LOG_BITS, 62)
     return power
+
+
+def tanh(z: Integers) -> Int64:
+    """2^30 * tanh(z * ln(2) / 2^21), that is (1 - 2^-d) / (1 + 2^-d) for d = z / 2^20.  (A7)
+
+    `z` lies in [-2^30, 2^30] and has 20 fraction bits.  With p = exp2_precise(|z|):
+
+        result = sign(z) * floor((2^32 - p) * 2^30 / (2^32 + p))
+
+    The dividend is at most 2^62.  The result lies in [-2^30, 2^30], and never falls as z rises.
+    tanh(-z) is -tanh(z).  The error is below 49 units, because a relative error e of p changes the
+    quotient by at most e / 2, and both p and the quotient are rounded towards zero.
+
+    Raises `OverflowError` outside this range.
+    """
+    wide = require_range(z, -POWER_MAX_INPUT, POWER_MAX_INPUT, "tanh")
+    one, power = np.int64(1) << POWER_BITS, exp2_precise(np.abs(wide))
+    return np.sign(wide) * (((one - power) << TANH_BITS) // (one + power))
+
+
+def soft_cap(x: Integers, multiplier: Integers | int, shift: int) -> Int64:
+    """tanh(min(max(rounding_shift_right(x * multiplier, shift), -2^30), 2^30)).  (A8)
+
+    The function limits a number smoothly: it is nearly linear for small x, and reaches +-2^30 for
+    large x.  `x` lies in int32, `multiplier` in [0, 2^31), `shift` in [0, 62].  The product is
+    exact in int64 and is rounded once, half up.
+
+    multiplier * 2^-shift is 2 * log2(e) / cap times the real value of a unit of x, in units of
+    2^-20.  A unit of the result is cap * 2^-30.
+
+    Raises `OverflowError` outside these ranges.
+    """
+    wide = require_range(x, -INT32_MAX - 1, INT32_MAX, "soft_cap: number")
+    m = require_range(multiplier, 0, INT32_MAX, "soft_cap: multiplier")
+    z = rounding_shift_right(wide * m, shift)
+    return tanh(saturate(z, -POWER_MAX_INPUT, POWER_MAX_INPUT))
 
 
 def log2(x: Integers) -> Int64:

@@ -11,10 +11,31 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from int8ref.files import tokenizer_file
 from int8ref.text.text_tokenizer import TokenizerError, check_text, in_one_line
 
 Result = TypeVar("Result")
+PANIC, FAULT = "PanicException", "a fault of the package tokenizers"
+MOST_MESSAGE = 200
+
+
+class _Unknown(msgspec.Struct):
+    """The name or the id of unknown text."""
+
+    unk_token: str | None = None
+    unk_id: int | None = None
+
+
+class _Special(msgspec.Struct):
+    """What is read here of a tokenizer, because the library does not tell it."""
+
+    model: _Unknown
+
+
+class _Told(msgspec.Struct):
+    """The number of token ids, and what the library reads."""
+
+    size: int
+    tokenizer: msgspec.Raw
 
 
 class TokenizerJson:
@@ -26,12 +47,14 @@ class TokenizerJson:
 
     def __init__(self, model: bytes) -> None:
         try:
-            told = tokenizer_file.decode(model)
-            self._library = _built(msgspec.json.encode(told.tokenizer).decode())
-        except tokenizer_file.UnsafeTokenizerError as error:
+            told = msgspec.json.decode(model, type=_Told)
+            special = msgspec.json.decode(told.tokenizer, type=_Special).model
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             raise TokenizerError(f"not a tokenizer: {error}") from None
-        self.size: int = told.size
-        self._unknown = tokenizer_file.unknown(told.tokenizer.model)
+        self.size = told.size
+        self._library = _built(bytes(told.tokenizer).decode())
+        unknown = special.unk_token
+        self._unknown = special.unk_id if unknown is None else self._library.token_to_id(unknown)
 
     def encode(self, line: str) -> list[int]:
         """Implement `TextTokenizer.encode`."""
@@ -79,11 +102,13 @@ def _built(text: str) -> Any:
 def _guarded(function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
     """Call a function of the library.  Raises `TokenizerError` for its errors.
 
-    A panic of the library is no `Exception`.
+    The library reports a fault of its own by a `PanicException`, which is no `Exception`.
     """
     try:
         return function(*arguments, **named)
+    except Exception as error:
+        raise TokenizerError(f"the package tokenizers: {error}"[:MOST_MESSAGE]) from None
     except BaseException as error:
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise TokenizerError(f"the package tokenizers: {error}"[:200]) from None
-        raise
+        if type(error).__name__ != PANIC:
+            raise
+        raise TokenizerError(f"{FAULT}: {error}"[:MOST_MESSAGE]) from None

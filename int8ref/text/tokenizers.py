@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import sentencepiece
 
 from int8ref.files.model_file import Tokenizer
+from int8ref.text.subword_pairs import SubwordPairs
 from int8ref.text.text_tokenizer import TextTokenizer, TokenizerError, check_text, in_one_line
 from int8ref.text.tokenizer_json import TokenizerJson
 
@@ -55,6 +56,7 @@ class SentencePiece:
 KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {
     "sentencepiece": SentencePiece,
     "tokenizers": TokenizerJson,
+    "subword-nmt": SubwordPairs,
 }
 
 

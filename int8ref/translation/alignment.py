@@ -94,11 +94,14 @@ def _head_weights(
     query: npt.NDArray[np.int8],
     keys: npt.NDArray[np.int8],
 ) -> Int64:
-    """Return the weights of one head for one row of queries: int64 [keys]."""
+    """Return the weights of one head for one row of queries: int64 [keys].
+
+    The attention is over the source, where a row has no place among its keys.
+    """
     width, shared = attention.head_width, head // (attention.group or 1)
     q, k = attention.query_column + head * width, attention.key_column + shared * width
     columns = query[None, q : q + width].astype(np.int64), keys[:, k : k + width].astype(np.int64)
-    weights: Int64 = attention.weigher(tensors)(*columns, head)[0]
+    weights: Int64 = attention.weigher(tensors)(*columns, head, np.zeros(1, np.int64))[0]
     return weights
 
 

@@ -25,6 +25,7 @@ from int8ref.reference.argmax import Argmax
 from int8ref.results import Unknown
 from int8ref.spec import arithmetic
 from int8ref.spec.instruction import Instruction
+from int8ref.translation.direction import direction
 from int8ref.translation.worker import tokenizers
 
 INDEX = "vectors.json"
@@ -40,7 +41,8 @@ class Vectors:
 
     text      the recorded text
     source    token ids of the source with its frame.  Empty for a model without a source.
-    target    token ids of the translation with eos.  For a model without a source: of the text.
+    target    token ids of the translation with eos, after the token of its language if the model
+              has such tokens.  For a model without a source: of the text.
     records   for each operation: `op`, `sequence` ("encoder" or "decoder"), `step` of the decoder
               from 0 (else None), `constants` by field (None for an absent operand), and
               `operands` and `results` by field: names in `arrays`
@@ -97,16 +99,19 @@ def record(
     steps: int | None = None,
     ops: Sequence[str] | None = None,
     backend: Backend = "reference",
+    languages: tuple[str | None, str | None] = (None, None),
 ) -> Vectors:
     """Record the greedy translation of a text, or for an encoder alone its output.
 
     A model without a source reads the text instead, token by token.  The backend changes no array.
 
-    steps  largest number of steps of the decoder.  None: no limit.
-    ops    names of the operations that are recorded.  None: all operations.
+    steps      largest number of steps of the decoder.  None: no limit.
+    ops        names of the operations that are recorded.  None: all operations.
+    languages  languages of the text and of its translation.  None: the default of the model.
 
-    Raises `UserError` if int8ref or the model lacks an operation of `ops`, if the text has no
-    tokens, or if the text has more tokens than the model accepts.
+    Raises `OptionError` if the model lacks a language, or needs one.  Raises `UserError` if int8ref
+    or the model lacks an operation of `ops`, if the text has no tokens, or if the text has more
+    tokens than the model accepts.
     """
     unknown = sorted(set(ops or ()) - set(instructions()))
     if unknown:
@@ -121,7 +126,8 @@ def record(
     if not tokens:
         raise UserError("the text has no tokens")
     translates = takes_source(program)
-    frame = program.frame  # a model without a source also reads eos after the text
+    chosen = direction(model, *languages)
+    frame = chosen.frame  # a model without a source also reads eos after the text
     limit = program.max_source_length if translates else max_steps(program, tensors)
     if len(tokens) > limit - frame.size:
         raise UserError(f"the text has {len(tokens)} tokens: the model takes {limit - frame.size}")
@@ -137,7 +143,8 @@ def record(
     most = longest_translation(
         len(text_ids), program.max_length_factor, max_steps(program, tensors)
     )
-    recorder.decode(text_ids, [None] * min(most, steps or most))
+    path = [*chosen.forced, *[None] * most]
+    recorder.decode(text_ids, path[: min(max_steps(program, tensors), steps or len(path))])
     return recorder.found
 
 
@@ -176,7 +183,8 @@ class _Recorder:
     def decode(self, source: list[int], path: Sequence[int | None]) -> None:
         """Run one step for each token of the path.
 
-        A token that is None is the most likely token.  The run ends after such a token that is eos.
+        A token that is None is the most likely token.  The run ends after such a token that is an
+        end mark.
         """
         program = self._model.program
         self.found.source = source
@@ -199,7 +207,7 @@ class _Recorder:
             states = {state.value: seen[state.next_value] for state in program.states}
             token = int(new["search.argmax"][0]) if given is None else given
             self.found.target.append(token)
-            if given is None and token == program.eos:
+            if given is None and token in program.ends:
                 return
 
     def _keep(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.shortlist import Shortlist, tokenizers_hash
 from int8ref.options import Options, hundredths, normalization_of
+from int8ref.program.languages import Direction
 from int8ref.program.program import Program
 from int8ref.program.sizes import (
     embedding_sizes,
@@ -107,9 +109,17 @@ class Worker:
         self._shortlist = model.shortlist
         if model.shortlist and not _own(model.shortlist, model):
             raise UserError(f"model {model.name}: the shortlist beside it is not its own")
-        self._program, self._frame, self._tensors = program, program.frame, tensors
+        self._program, self._tensors = program, tensors
+        self._frame, self._forced = program.frame, tuple[int, ...]()
         self._max_steps = max_steps(program, tensors)
         self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
+
+    def into(self, direction: Direction) -> Worker:
+        """Return a worker of the same engine for other tokens around sources and translations."""
+        worker = copy(self)
+        worker._frame, worker._forced = direction.frame, direction.forced
+        worker._max_steps = self._max_steps - len(direction.forced)
+        return worker
 
     def encode_source(
         self, text: str, where: str, warn: Warn | None, number: int = 0, prefix: str = ""
@@ -177,7 +187,7 @@ class Worker:
         sources = [self._frame.around(source.ids) for source, _ in full]
         start, eos = self._program.start, self._program.eos
         paths = [
-            Path(source, start, (*target.ids, eos))
+            Path(source, start, (*target.ids, eos), self._forced)
             for source, (_, target) in zip(sources, full, strict=True)
         ]
         scored = score(self._engine, paths, _beam(self._program, options)) if full else []
@@ -202,7 +212,8 @@ class Worker:
         candidates = None
         if options.shortlist and self._shortlist is not None:
             candidates = self._shortlist.candidates(ids, self._program.eos)
-        return Request(ids, limit, sentence.prefix, candidates, sentence.number)
+        prefix = (*self._forced, *sentence.prefix)
+        return Request(ids, limit, prefix, candidates, sentence.number)
 
     def _search(self, requests: Sequence[Request], options: Options) -> list[list[Found]]:
         """Return the translations of a search, best first, without their prefixes."""
@@ -255,9 +266,12 @@ class Worker:
         alignments: list[Alignment | None] = [None] * len(flat)
         if options.alignment is not None and flat:
             owners = [index for index, some in enumerate(found) for _ in some]
-            targets = [translation.ids for translation in flat]
+            first = self._forced
+            targets = [[*first, *translation.ids] for translation in flat]
             weights = alignment_weights(self._engine, self._tensors, sources, owners, targets)
-            alignments = [describe(w, options.alignment, self._frame) for w in weights]
+            alignments = [
+                describe(w[len(first) :], options.alignment, self._frame) for w in weights
+            ]
         each = iter(alignments)
         pieces = self._target.pieces
         return [

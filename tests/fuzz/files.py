@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import os
-import resource
-import signal
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ import numpy as np
 from int8ref import generate, perplexity, score, translate, vectors
 from int8ref.files.model_file import serialize
 from int8ref.machine.toolchain.native import machine
+from tests.fuzz.children import in_a_child
 from tests.fuzz.mutations import mutated
 from tests.helpers.models import Kind, build_tiny_model
 
@@ -65,37 +64,22 @@ def main() -> int:
         check = partial(_check, Path(folder), _originals())
         seeds = range(options.first, options.first + options.count)
         for at in range(0, len(seeds), BLOCK):
-            ends += _in_a_child(check, seeds[at : at + BLOCK])
+            ends += in_a_child(check, seeds[at : at + BLOCK], SECONDS, MEMORY)
     print(f"{options.count} files in {time.monotonic() - began:.0f} s: {dict(ends)}")
     return 0
 
 
 def _originals() -> list[tuple[bytes, bool]]:
     """Return the bytes of the files, and whether their models translate."""
-    seeds: dict[Kind, int] = {"recurrent": 2, "translation": 6, "decoder": 0, "rotary": 1}
+    seeds: dict[Kind, int] = {
+        "recurrent": 2,
+        "translation": 6,
+        "decoder": 0,
+        "rotary": 1,
+        "capped": 3,
+    }
     models = [build_tiny_model(seed, kind) for kind, seed in seeds.items()]
     return [(serialize(model), bool(model.program.encoder)) for model in models]
-
-
-def _in_a_child(check: Callable[[int], str], seeds: range) -> Counter[str]:
-    """Count the outcomes of the files of these seeds.  A child process runs them and may crash."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-        for seed in seeds:
-            os.write(write, f"{seed} ".encode())
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            os.write(write, f"{check(seed)}\n".encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        lines = pipe.read().splitlines()
-    _, status = os.waitpid(child, 0)
-    if status or len(lines) != len(seeds):
-        raise SystemExit(f"{lines[-1:]}: the process ended with the status {status}")
-    return Counter(line.split()[1] for line in lines)
 
 
 def _check(folder: Path, originals: list[tuple[bytes, bool]], seed: int) -> str:

@@ -52,7 +52,7 @@ def _header(content: bytes, random: Random) -> bytes:
         raw = bytearray(json.dumps(header).encode())
         raw[int(random.integers(len(raw)))] = int(random.integers(256))
         return write_plainly(bytes(raw), body)
-    _change_somewhere(header, random)
+    change_somewhere(header, random)
     return write_plainly(header, body)
 
 
@@ -60,7 +60,7 @@ def _document(content: bytes, random: Random) -> bytes:
     """Change fields of the Program or of the rest of the document."""
     document, tensors = read_plainly(content)
     for _ in range(random.integers(1, 4)):
-        _change_somewhere(document, random)
+        change_somewhere(document, random)
     return _written(document, tensors)
 
 
@@ -146,7 +146,7 @@ KINDS: list[Callable[[bytes, Random], bytes]] = [
 ]  # fmt: skip
 
 
-def _change_somewhere(document: Any, random: Random) -> None:
+def change_somewhere(document: Any, random: Random) -> None:
     """Replace, remove or duplicate a value at a random place of a JSON document."""
     places: list[tuple[Any, Any]] = []
     waiting = [document]

@@ -211,6 +211,44 @@ class RandomOperands:
     def rms_norm(self) -> dict[str, Any]:
         return self._norm(l2_bound, 2**60)
 
+    def rms_norm_heads(self) -> dict[str, Any]:
+        x, shift = self.value("int16"), self.number(1, 30)
+        width = self.values[x].width
+        head_width = self.number(1, width)
+        heads = self.number(1, width // head_width)
+        gain = min(32767, (INT32_MAX - 2 ** (shift - 1)) // l2_bound(head_width))
+        return {
+            "x": x,
+            "gain": self.tensor("int16", (heads * head_width,), -gain, gain),
+            "column": self.number(0, width - heads * head_width),
+            "heads": heads,
+            "head_width": head_width,
+            "shift": shift,
+            "epsilon": self.number(0, 2**60),
+        }
+
+    def rms_norm_branch(self) -> dict[str, Any]:
+        x, shift = self.value("int32"), self.number(1, 30)
+        kind = self.values[x]
+        gain = min(32767, (INT32_MAX - 2 ** (shift - 1)) // l2_bound(kind.width))
+        fields: dict[str, Any] = {
+            "x": x,
+            "multiplier": self.tensor("int16", (self.one_of([1, kind.width]),), 0),
+            "gain": self.tensor("int16", (kind.width,), -gain, gain),
+            "shift": shift,
+            "epsilon": self.number(0, 2**30),
+            "epsilon_shift": self.number(0, 255),
+        }
+        if self.chance(0.4):
+            fields["exponent"] = self.value("int8", 0, kind.domain)
+            fields["bias"] = self.tensor("int16", (kind.width,))
+            fields["bias_shift"] = self.number(0, 40)
+        return fields
+
+    def narrow(self) -> dict[str, Any]:
+        x = self.value("int16")
+        return {"x": x, **self.factors(self.values[x].width, 1, 62)}
+
     def lookup(self) -> dict[str, Any]:
         dtype = self.one_of(["int8", "int16"])
         return {"x": self.value("int8"), "table": self.tensor(dtype, (256,))}
@@ -226,7 +264,13 @@ class RandomOperands:
 
     def log_softmax(self) -> dict[str, Any]:
         factor = {"multiplier": self.number(1, MAX_MULTIPLIER), "shift": self.number(0, MAX_SHIFT)}
-        return {"x": self.value("int32"), **factor}
+        return {"x": self.value("int32"), **factor, **self.cap()}
+
+    def cap(self) -> dict[str, int]:
+        """The cap of logits, or none."""
+        if self.chance(0.5):
+            return {}
+        return {"cap_multiplier": self.number(1, INT32_MAX), "cap_shift": self.number(1, 62)}
 
     def rotary(self) -> dict[str, Any]:
         x = self.value("int16", least=2)
@@ -285,6 +329,8 @@ class RandomOperands:
         fields["limit"] = self.number(1, 32767 if self.chance(0.5) else 127)
         if group > 1 or self.chance(0.5):
             fields["group"] = group
+        if own and self.chance(0.5):
+            fields["window"] = self.number(1, POSITIONS)
         if not own:
             fields["sentence"] = f"{self.values[query].domain}.sentence"
             fields["key_offsets"] = "source.offsets"
@@ -297,6 +343,14 @@ class RandomOperands:
         limit = self.number(1, min(max(room, 1), 2**20))
         fields["score_limit"] = self.tensor("int32", shape, 1, limit)
         fields["score_multiplier"] = self.tensor("int32", shape, 1, max(room // limit, 1))
+        if not fields.get("sentence", "").startswith("target") and self.chance(0.3):
+            fields["before"], fields["after"] = self.number(0, 9), self.number(0, 9)
+            distances = fields["before"] + 1 + fields["after"]
+            most = INT32_MAX // 2 - 2**14 * fields["head_width"]
+            fields["addend"] = self.tensor("int32", (*shape, distances), -most, most)
+        elif self.chance(0.4):
+            fields["cap_multiplier"] = self.tensor("int32", shape, 1)
+            fields["cap_shift"] = self.number(1, 62)
         return {**fields, "score_shift": shift}
 
     def attention_polynomial(self) -> dict[str, Any]:

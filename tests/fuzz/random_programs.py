@@ -25,7 +25,8 @@ from tests.fuzz.random_operands import POSITIONS, RandomOperands
 
 WIDTHS = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 96, 130, 260]
 MOST_INSTRUCTIONS = 14
-ADVANCING = ["ssru", "match_add", "multiply", "lookup", "interpolate", "linear", "embed"]
+ADVANCING = ["ssru", "match_add", "multiply", "lookup", "interpolate", "linear", "embed",
+             "rms_norm_heads"]  # fmt: skip
 
 
 class UnfinishedError(Exception):
@@ -133,7 +134,7 @@ class RandomProgram(RandomOperands):
             decoder=self.sequence,
             states=self.states,
             logits=logits,
-            log_softmax=LogSoftmax(x=logits, out="log_softmax", **factor),
+            log_softmax=LogSoftmax(x=logits, out="log_softmax", **factor, **self.cap()),
             start=self.number(-1, self.vocabulary - 1),
             eos=self.number(0, self.vocabulary - 1),
             unk=self.number(0, self.vocabulary - 1),

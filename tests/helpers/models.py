@@ -14,11 +14,12 @@ from int8ref.files.model_file import Model, Tokenizer
 from int8ref.program.program import Program, Tensors
 from tests.helpers.programs import TinyPrograms
 
-Kind = Literal["recurrent", "translation", "decoder", "rotary"]
+Kind = Literal["recurrent", "translation", "decoder", "rotary", "capped"]
 """recurrent    an encoder, and a decoder with an SSRU, as in Marian's small models
 translation  an Integer Transformer: pre-norm, L1 norm, polynomial attention
 decoder      a decoder alone
-rotary       a decoder alone of Llama's kind"""
+rotary       a decoder alone of Llama's kind
+capped       a decoder alone with norms of heads, windows, and soft caps, as Gemma 2 and OLMo 2"""
 
 KINDS = get_args(Kind)
 NAMES: dict[Kind, str] = {
@@ -26,6 +27,7 @@ NAMES: dict[Kind, str] = {
     "translation": "tiny-translation",
     "decoder": "tiny-decoder-only",
     "rotary": "tiny-rotary",
+    "capped": "tiny-capped",
 }
 DECODER_BATCH: list[list[int]] = [[]] * 5
 """A batch for a decoder alone."""
@@ -79,6 +81,13 @@ def build_tiny_model(seed: int = 0, kind: Kind = "recurrent") -> Model:
         target=spm,
         provenance={"origin": "random numbers", "licence": "Apache-2.0"},
     )
+
+
+def model_with(tokenizer: bytes, size: int) -> Model:
+    """Return a language model of random weights with a tokenizer of `size` ids."""
+    builder, both = TinyPrograms(0), Tokenizer.of(tokenizer)
+    program = builder.rotary(size)
+    return Model("tiny", ("en", "en"), program, builder.tensors, both, both, {})
 
 
 def _make_some_end(program: Program, tensors: Tensors, batch: list[list[int]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from int8ref.program.program import Program, State
 from int8ref.reference.log_softmax import LogSoftmax
@@ -169,6 +170,65 @@ class TinyPrograms(ProgramBuilder):
         self.feed_forward(self.residual(output, x, "norm"), "ffn")
         header = {"max_source_length": 0, "max_length_factor": 0}
         return self.finish("ffn.norm.wide", vocabulary, encoder=[], start=2, **header)
+
+    def capped(self, vocabulary: int) -> Program:
+        """Return a layer that reads the stream itself, with norms of its queries and keys.
+
+        It sees three steps alone, and its scores and its logits have soft caps.
+        """
+        self.weight("embeddings", vocabulary, WIDTH)
+        fields: dict[str, Any] = {"multiplier": 140, "shift": 8, "wide_bits": 5}
+        fields |= {"ids": "target.ids", "table": "embeddings", "wide": "stream"}
+        self.add("embed", "embedding", **fields)
+        x = self.narrow("stream", "narrowed", [1 << 14] * WIDTH, 19)
+        wide = self.wide(self.linear(x, "qkv.accumulator", 3 * WIDTH, raw=True), "qkv.wide", 20)
+        for name, column, heads in (("query", 0, HEADS), ("key", WIDTH, 1)):
+            gain = self.random.integers(3000, 9000, WIDTH)
+            wide = self.add(
+                "rms_norm_heads",
+                f"{name}.norm",
+                x=wide,
+                gain=self.tensor(f"{name}.gain", gain, "int16"),
+                column=column,
+                heads=heads,
+                head_width=WIDTH // heads,
+                shift=10,
+                epsilon=5,
+            )
+        qkv = self.narrow(wide, "qkv", [1 << 14, 1 << 13] * (3 * WIDTH // 2), 21)
+        seen = self.append(qkv, "history")
+        operands = {"key": seen, "value": seen, "key_column": 0, "value_column": WIDTH}
+        mixed = self.attention(
+            "mix", "target", query=qkv, query_column=0, **operands, sentence=None,
+            key_offsets=None, window=3, cap_shift=6,
+            cap_multiplier=self.tensor("mix.cap_multiplier", [20_000, 9_000], "int32"),
+        )  # fmt: skip
+        output = self.linear(mixed, "output", WIDTH, raw=True)
+        branch = self.add(
+            "rms_norm_branch",
+            "branch",
+            x=output,
+            multiplier=self.tensor("branch.multiplier", [1 << 13, 1 << 14] * (WIDTH // 2), "int16"),
+            gain=self.tensor("branch.gain", self.random.integers(3000, 9000, WIDTH), "int16"),
+            shift=10,
+            epsilon=3,
+            epsilon_shift=20,
+        )
+        y = self.hidden(self.join(branch, "stream", "sum"), "ffn")
+        header = {"max_source_length": 0, "max_length_factor": 0}
+        program = self.finish(y, vocabulary, encoder=[], start=0, **header)
+        step = program.log_softmax
+        capped = replace(step, multiplier=710, shift=14, cap_multiplier=13 << 16, cap_shift=16)
+        return replace(program, log_softmax=capped)
+
+    def narrow(self, x: str, out: str, multiplier: list[int], shift: int) -> str:
+        return self.add(
+            "narrow",
+            out,
+            x=x,
+            multiplier=self.tensor(f"{out}.multiplier", multiplier, "int16"),
+            shift=self.tensor(f"{out}.shift", [shift], "int8"),
+        )
 
     def rotary(self, vocabulary: int) -> Program:
         """Return a layer of Llama's kind.

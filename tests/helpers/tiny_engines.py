@@ -12,7 +12,7 @@ from int8ref.files.model_file import Model
 from tests.helpers.engines import Batch, engines
 from tests.helpers.models import Kind, build_tiny_model
 
-SEEDS: dict[Kind, int] = {"recurrent": 2, "translation": 6, "decoder": 4, "rotary": 9}
+SEEDS: dict[Kind, int] = {"recurrent": 2, "translation": 6, "decoder": 4, "rotary": 9, "capped": 52}
 """Seeds of models whose translations differ from each other."""
 MODELS: dict[Kind, Model] = {kind: build_tiny_model(seed, kind) for kind, seed in SEEDS.items()}
 MODEL = MODELS["recurrent"]

@@ -44,6 +44,8 @@ def operands(draw: st.DrawFn, kind: str | None = None) -> tuple[dict[str, Any], 
     columns = {part: fields[f"{part}_column"] + width for part, width in used.items()}
     if group is not None:
         fields["group"] = group
+    if kind == "history" and draw(st.booleans()):
+        fields["window"] = draw(st.integers(1, 8))
     lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
     if kind == "self":
         sentence = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
@@ -114,14 +116,38 @@ def seen(case: Case, row: int) -> tuple[Array, Array]:
     width = (shared[-1] + 1) * op.head_width
     order = [head * op.head_width + column for head in shared for column in range(op.head_width)]
     if op.sentence is None:
-        rows: Any = row
+        window = op.window or case.values[op.key].shape[1]
+        keys, values = (case.values[name][row][-window:] for name in (op.key, op.value))
     else:
         offsets, b = case.values["source.offsets"], case.values[op.sentence][row]
         rows = slice(offsets[b], offsets[b + 1])
+        keys, values = (case.values[name][rows] for name in (op.key, op.value))
     return (
-        case.values[op.key][rows][:, op.key_column : op.key_column + width][:, order],
-        case.values[op.value][rows][:, op.value_column : op.value_column + width][:, order],
+        keys[:, op.key_column : op.key_column + width][:, order],
+        values[:, op.value_column : op.value_column + width][:, order],
     )
+
+
+def place(case: Case, row: int) -> int:
+    """Return the number of keys before the own key of a row."""
+    op: Attention = case.instruction  # type: ignore[assignment]
+    if op.sentence is None:
+        return int(case.values[op.key].shape[1]) - 1
+    return row - int(case.values["source.offsets"][case.values[op.sentence][row]])
+
+
+def added(case: Case, row: int, h: int, keys: int) -> list[int]:
+    """Return the addend of each score of a row, one distance after another."""
+    op: Any = case.instruction
+    name = getattr(op, "addend", None)
+    if not isinstance(name, str):
+        return [0] * keys
+    table, found = case.tensors[name][h].tolist(), []
+    for key in range(keys):
+        distance = key - place(case, row)
+        nearest = -op.before if distance < -op.before else min(distance, op.after)
+        found.append(table[nearest + op.before])
+    return found
 
 
 def float_attention(
@@ -145,6 +171,7 @@ def float_attention(
         for h in range(op.heads):
             columns = slice(h * op.head_width, (h + 1) * op.head_width)
             score, v = keys[:, columns] @ query[row, columns], values[:, columns]
+            score = score + added(case, row, h, len(keys))
             weight = weights(case, score, h)
             weight = weight / weight.max()
             off = moved(case, score, weight, h)

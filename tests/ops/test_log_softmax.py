@@ -27,9 +27,12 @@ def cases(draw: st.DrawFn) -> Case:
     else:
         x = integers("int32", shape, -(2**17), 2**17)
         multiplier = st.integers(1, min(MAX_MULTIPLIER, 2 ** min(shift + 9, 30)))
-    return Case(
-        LogSoftmax(x="x", multiplier=draw(multiplier), shift=shift, out="out"), {"x": draw(x)}
-    )
+    cap = {}
+    if draw(st.booleans()):
+        cap = {"cap_multiplier": draw(st.integers(1, 2**31 - 1))}
+        cap["cap_shift"] = draw(st.integers(1, 62))
+    op = LogSoftmax(x="x", multiplier=draw(multiplier), shift=shift, out="out", **cap)
+    return Case(op, {"x": draw(x)})
 
 
 def exact(row: list[int], multiplier: int, shift: int) -> list[Decimal]:
@@ -59,7 +62,7 @@ def test_is_within_its_bound(case: Case) -> None:
     assert found.dtype == np.int32
     assert found.min() >= -POWER_MAX_INPUT
     assert found.max() <= 0
-    assert_within_bound(found, case.values["x"], op.multiplier, op.shift)
+    assert_within_bound(found, op.capped(case.values["x"]), op.multiplier, op.shift)
 
 
 @given(cases())
@@ -119,3 +122,24 @@ def test_refuses(fields: dict[str, int], message: str) -> None:
         case.types()
     with pytest.raises(OverflowError, match="log_softmax"):
         log_softmax(case.values["x"], **given)
+
+
+def test_refuses_half_a_cap() -> None:
+    for fields in ({"cap_multiplier": 3}, {"cap_shift": 3}):
+        op = LogSoftmax(x="x", multiplier=1, shift=0, out="out", **fields)
+        with pytest.raises(ProgramError, match="cap_multiplier and cap_shift need each other"):
+            Case(op, {"x": np.zeros((1, 2), np.int32)}).types()
+
+
+@given(st.floats(0.5, 100), st.floats(1e-6, 1e-2), st.integers(0, 2**32 - 1))
+def test_a_cap_is_the_tangent_of_the_paper(cap: float, unit: float, seed: int) -> None:
+    """cap * tanh(x / cap) before the softmax: both factors as the importer chooses them."""
+    x = np.random.default_rng(seed).integers(-(2**20), 2**20, (2, 50)).astype(np.int32)
+    exact = cap * np.tanh(x * unit / cap) * np.log2(np.e)
+    exact -= np.log2(np.exp2(exact - exact.max(1, keepdims=True)).sum(1, keepdims=True))
+    exact -= (cap * np.tanh(x * unit / cap) * np.log2(np.e)).max(1, keepdims=True)
+    before, after = 2 * np.log2(np.e) * unit / cap * 2**20, cap * np.log2(np.e) * 2.0**-10
+    shift = 30 - max(int(np.ceil(np.log2(before))), 0)
+    found = log_softmax(x, round(after * 2**30), 30, round(before * 2**shift), shift)
+    # The logits move by at most 4 units of 2^-20, and the cap adds the error of its factors.
+    np.testing.assert_allclose(found / 2**20, exact, atol=1e-5 * cap + 2e-5)

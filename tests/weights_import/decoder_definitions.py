@@ -36,13 +36,27 @@ def layer_norm(x: Rows, epsilon: float) -> Rows:
     return x / np.sqrt((x**2).mean(-1, keepdims=True) + epsilon)
 
 
-def attended(q: Rows, k: Rows, v: Rows, factor: float | None = None) -> Rows:
-    """Causal attention of heads [positions, heads, size], of which groups share keys."""
+def slopes(heads: int) -> list[float]:
+    """Press et al. 2022, and its extension to other numbers of heads."""
+    whole = 2 ** math.floor(math.log2(heads))
+    found = [2 ** (-8 * (i + 1) / whole) for i in range(whole)]
+    return found + [2 ** (-8 * (i + 0.5) / whole) for i in range(heads - whole)]
+
+
+def attended(
+    q: Rows, k: Rows, v: Rows, factor: float | None = None, biases: list[float] | None = None
+) -> Rows:
+    """Causal attention of heads [positions, heads, size], of which groups share keys.
+
+    `biases` are what the score of a key loses for each position between it and the row.
+    """
     factor = q.shape[-1] ** -0.5 if factor is None else factor
     group = q.shape[1] // k.shape[1]
     out = np.empty_like(q)
     for h in range(q.shape[1]):
         scores = factor * q[:, h] @ k[:, h // group].T
+        if biases:
+            scores = scores - biases[h] * np.subtract.outer(np.arange(len(q)), np.arange(len(q)))
         weights = np.exp(scores - scores.max(1, keepdims=True)) * np.tri(len(q))
         out[:, h] = weights / weights.sum(1, keepdims=True) @ v[:, h // group]
     return out.reshape(len(q), -1)
@@ -66,8 +80,9 @@ class Decoder:
     def __init__(self, stored: dict[str, Float32], c: Config, body: str) -> None:
         self.w = {n.removeprefix(body): x.astype(np.float64) for n, x in stored.items()}
         self.c = c
-        self.heads = c.get("num_attention_heads", c.get("n_head"))
-        self.size = c.get("head_dim", c.get("hidden_size", c.get("n_embd")) // self.heads)
+        self.heads = c.get("num_attention_heads", c.get("n_head", c.get("n_heads")))
+        width = c.get("hidden_size", c.get("n_embd", c.get("d_model")))
+        self.size = c.get("head_dim", width // self.heads)
 
     def product(self, x: Rows, name: str) -> Rows:
         return x @ self.w[f"{name}.weight"].T + self.w.get(f"{name}.bias", 0.0)
@@ -208,6 +223,9 @@ class Falcon(Decoder):
         fused = self.product(y, f"{at}.query_key_value").reshape(len(y), keys, -1, self.size)
         q = fused[:, :, :-2].reshape(len(y), self.heads, self.size)
         k, v = fused[:, :, -2], fused[:, :, -1]
+        if c["alibi"]:
+            biases = [slope / self.size**0.5 for slope in slopes(self.heads)]
+            return self.product(attended(q, k, v, biases=biases), f"{at}.dense")
         return self.product(attended(self.turn(q), self.turn(k), v), f"{at}.dense")
 
     def hidden(self, y: Rows, i: int) -> Rows:
@@ -241,6 +259,36 @@ class Opt(Decoder):
         return self.norm(x, "final_layer_norm") @ self.w["embed_tokens.weight"].T
 
 
+class Bloom(Decoder):
+    def logits(self, ids: list[int]) -> Rows:
+        table = self.w["word_embeddings.weight"]
+        x = self.norm(table[ids], "word_embeddings_layernorm")
+        for i in range(self.c["n_layer"]):
+            y, at = self.norm(x, f"h.{i}.input_layernorm"), f"h.{i}.self_attention"
+            fused = self.product(y, f"{at}.query_key_value")
+            q, k, v = np.moveaxis(fused.reshape(len(ids), self.heads, 3, self.size), 2, 0)
+            mixed = attended(q, k, v, biases=slopes(self.heads))
+            x = x + self.product(mixed, f"{at}.dense")
+            y = self.norm(x, f"h.{i}.post_attention_layernorm")
+            opened = activated("gelu_tanh", self.product(y, f"h.{i}.mlp.dense_h_to_4h"))
+            x = x + self.product(opened, f"h.{i}.mlp.dense_4h_to_h")
+        return self.norm(x, "ln_f") @ self.w.get("lm_head.weight", table).T
+
+
+class Mpt(Decoder):
+    def logits(self, ids: list[int]) -> Rows:
+        x, told = self.w["wte.weight"][ids], self.c["attn_config"]
+        biases = slopes(self.heads)
+        for i in range(self.c["n_layers"]):
+            y, at = self.norm(x, f"blocks.{i}.norm_1"), f"blocks.{i}"
+            q, k, v = map(self.split, np.split(self.product(y, f"{at}.attn.Wqkv"), 3, axis=1))
+            mixed = attended(q, k, v, told.get("softmax_scale"), biases)
+            x = x + self.product(mixed, f"{at}.attn.out_proj")
+            y = self.product(self.norm(x, f"{at}.norm_2"), f"{at}.ffn.up_proj")
+            x = x + self.product(activated("gelu", y), f"{at}.ffn.down_proj")
+        return self.norm(x, "norm_f") @ self.w["wte.weight"].T
+
+
 KINDS: dict[str, tuple[type[Any], str]] = {
     "phi": (Code, "model."),
     "starcoder2": (Code, "model."),
@@ -249,10 +297,12 @@ KINDS: dict[str, tuple[type[Any], str]] = {
     "gpt_neo": (Neo, "transformer."),
     "falcon": (Falcon, "transformer."),
     "opt": (Opt, "model.decoder."),
+    "bloom": (Bloom, "transformer."),
+    "mpt": (Mpt, "transformer."),
 }
 
 
-def defined(stored: dict[str, Float32], c: Config, ids: list[int]) -> Rows:
+def defined_by(stored: dict[str, Float32], c: Config, ids: list[int]) -> Rows:
     """Return the logits [positions, vocabulary] of a text."""
     kind, body = KINDS.get(c["model_type"], (Llama, "model."))
     found: Rows = kind(stored, c, body).logits(ids)

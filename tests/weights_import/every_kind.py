@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from weights_import.composer import Normed
 from weights_import.float_model import FloatModel
+from weights_import.operations.addend import Addend
 from weights_import.operations.heads import Heads
 from weights_import.operations.norm import NormKind
 from weights_import.sources import decoder_only, encoder_decoder
@@ -41,13 +42,33 @@ TRANSFORMERS: dict[str, dict[str, Any]] = {
     "integer, degree 4": {"pre_norm": True, "degree": 4},
     "decoder, degree 1": ALONE | {"degree": 1},
     "decoder, tanh": ALONE | TABLES | {"activation": "gelu_tanh"},
+    "relative": {
+        "pre_norm": True,
+        "gated": True,
+        "head_size": 5,
+        "activation": "gelu_tanh",
+        "addends": {
+            f"{stack}.{i}.self": Addend(f"{stack}.{i}.self.addend", 4, after)
+            for stack, after in (("encoder", 3), ("decoder", 0))
+            for i in range(2)
+        },
+    },
 }
 LLAMAS: dict[str, dict[str, Any]] = {
     "llama": {"key_heads": 1, "rotary": (1.0, 0.1)},
     "llama, biases, relu": {"activation": "relu", "rotary": (1.0,)},
+    "llama, norms of heads": {
+        "rotary": (1.0, 0.1),
+        "head_norms": "head",
+        "window": 4,
+        "norms": "both",
+        "score_cap": 3.0,
+        "logit_cap": 6.0,
+    },
+    "llama, norms of rows": {"key_heads": 1, "head_norms": "row", "norms": "behind"},
 }
 KINDS = (*TRANSFORMERS, *LLAMAS)
-NORMS: dict[str, NormKind] = {"pre-norm": "l1", "integer": "l1"}
+NORMS: dict[str, NormKind] = {"pre-norm": "l1", "integer": "l1", "relative": "rms"}
 NEVER = -9
 """Of the bias of the token that ends a text, so that texts do not end at once."""
 
@@ -97,12 +118,11 @@ def shape_of(kind: str, sizes: Sizes = TINY) -> encoder_decoder.Shape | decoder_
     """Return the shape of a model of a kind."""
     if kind in LLAMAS:
         told = {"key_heads": sizes.heads, "activation": "swish"} | LLAMAS[kind]
-        size = sizes.width // sizes.heads
-        heads = Heads(sizes.heads, size, told["key_heads"], told["rotary"])
-        layers, activation = 2, told["activation"]
-        return decoder_only.Shape(
-            sizes.width, sizes.hidden, layers, sizes.vocabulary, heads, activation
-        )
+        heads = Heads(
+            sizes.heads, sizes.width // sizes.heads, told.pop("key_heads"),
+            told.pop("rotary", ()), told.pop("head_norms", ""), told.pop("window", 0),
+        )  # fmt: skip
+        return decoder_only.Shape(sizes.width, sizes.hidden, 2, sizes.vocabulary, heads, **told)
     given: dict[str, Any] = {
         "encoder_layers": 2, "decoder_layers": 2, "activation": "relu", "d_model": sizes.width,
         "heads": sizes.heads, "d_ffn": sizes.hidden, "source_vocabulary": sizes.vocabulary,

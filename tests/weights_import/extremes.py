@@ -68,7 +68,8 @@ def agreement(model: FloatModel, program: Program, tensors: Tensors) -> Agreemen
     real = np.arange(STEPS + 1) <= np.array([[len(path)] for path in paths])
     exact = log_softmax(np.stack(forced(model, batch, padded)))[real]
     unit = program.log_softmax.multiplier * 2.0 ** -(program.log_softmax.shift + 20) * np.log(2)
-    found = log_softmax(logits(program, tensors, batch, padded, ["compiled"]) * unit)[real]
+    found = program.log_softmax.capped(logits(program, tensors, batch, padded, ["compiled"]))
+    found = log_softmax(found * unit)[real]
     lost = (np.exp(exact) * (exact - found)).sum(axis=-1)
     same = exact.argmax(axis=-1) == found.argmax(axis=-1)
     return Agreement(float(lost.mean()), float(same.mean()))

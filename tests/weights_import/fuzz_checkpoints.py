@@ -9,6 +9,7 @@ memory than MEMORY.  The last line is {"done": COUNT}.  It is missing if a signa
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import resource
@@ -16,7 +17,9 @@ import shutil
 import signal
 import struct
 import sys
+import tempfile
 import traceback
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,11 +27,18 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
+import real_ctranslate2_decoder
+import tiny_argos
 import tiny_ctranslate2
+import tiny_decoders
+import tiny_frameworks
+import tiny_gguf
 import tiny_hugging_face
 import tiny_llama
 import tiny_marian
 import tiny_training
+import torch_writer
+from safetensors.numpy import load_file, save_file
 
 from int8ref.errors import UserError
 from weights_import import sources
@@ -132,6 +142,72 @@ def ctranslate2_2(folder: Path) -> None:
     tiny_ctranslate2.write(folder, older, **packing)
 
 
+def decoder_of_ctranslate2(folder: Path) -> None:
+    real_ctranslate2_decoder.write(folder, "Llama, longer")
+
+
+def torch_zip(folder: Path) -> None:
+    content = tiny_llama.write(folder)
+    saved = torch_writer.saved(dict(load_file(content)))
+    content.unlink()
+    (folder / "pytorch_model.bin").write_bytes(saved)
+
+
+def torch_legacy(folder: Path) -> None:
+    torch_zip(folder)
+    tensors = tiny_decoders.tensors(tiny_decoders.CASES["gpt_neox"])
+    (folder / "config.json").write_text(json.dumps(tiny_decoders.CASES["gpt_neox"]))
+    (folder / "pytorch_model.bin").write_bytes(torch_writer.saved(tensors, legacy=True))
+
+
+def parts(folder: Path) -> None:
+    """A checkpoint of two parts and their index."""
+    content = load_file(tiny_llama.write(folder))
+    (folder / "model.safetensors").unlink()
+    names = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    told = {name: names[i % 2] for i, name in enumerate(content)}
+    for name in names:
+        save_file({n: x for n, x in content.items() if told[n] == name}, folder / name)
+    index = json.dumps({"weight_map": told})
+    (folder / "model.safetensors.index.json").write_text(index)
+
+
+def gguf(folder: Path) -> None:
+    tokens = ["<unk>", "<s>", "</s>", *"abcdefghij"]
+    keys = {
+        "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [-float(i) for i in range(13)],
+        "tokenizer.ggml.token_type": [2, 3, 3, *[1] * 10],
+    }  # fmt: skip
+    tiny_gguf.write(folder, "llama, llama3", keys=keys)
+
+
+def gguf_2(folder: Path) -> None:
+    keys = {
+        "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": [*"abcdefghij", "ab", "cd", "<e>"],
+        "tokenizer.ggml.token_type": [*[1] * 12, 3], "tokenizer.ggml.merges": ["a b", "c d"],
+        "tokenizer.ggml.pre": "llama-bpe",
+    }  # fmt: skip
+    tiny_gguf.write(folder, "gpt2", keys=keys, kind="F16", version=2)
+
+
+def argos(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        tiny_argos.write(folder / "x.argosmodel", tiny_argos.files(Path(made)))
+
+
+def kind_of_transformers(folder: Path) -> None:
+    tiny_decoders.write(folder, "phi3, longrope")
+    pieces(folder, "tokenizer.model", 10)
+
+
+def of_framework(case: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        tiny_frameworks.write(folder, case)
+
+    return write
+
+
 def training(folder: Path) -> None:
     tiny_training.write(folder)
 
@@ -155,6 +231,18 @@ FORMATS: tuple[Callable[[Path], None], ...] = (
     ctranslate2_2,
     training,
     shortlist,
+    decoder_of_ctranslate2,
+    torch_zip,
+    torch_legacy,
+    parts,
+    gguf,
+    gguf_2,
+    argos,
+    kind_of_transformers,
+    of_framework("fairseq, post-norm"),
+    of_framework("OpenNMT-py, version 2"),
+    of_framework("JoeyNMT, pre-norm"),
+    of_framework("Sockeye, post-norm"),
 )
 
 
@@ -240,6 +328,23 @@ def replace_yaml(content: bytes, draw: random.Random) -> bytes:
     return content[:at] + made + content[at + len(options) :]
 
 
+def replace_member(content: bytes, draw: random.Random) -> bytes:
+    """Damage a member of a zip, and write the zip anew, so that its sums are right."""
+    if not content.startswith(b"PK"):
+        return flip(content, draw)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {one.filename: archive.read(one) for one in archive.infolist()}
+    victim = draw.choice(sorted(members))
+    if draw.random() < 0.6:  # what tells of the others is small
+        victim = min(members, key=lambda name: (not name.endswith(("pkl", "json")), len(name)))
+    members[victim] = draw.choice((flip, resize, cut, replace_json))(members[victim], draw)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as made:
+        for name, one in members.items():
+            made.writestr(name, one)
+    return out.getvalue()
+
+
 MUTATORS = flip, flip, resize, resize, cut, replace_json, replace_json, replace_yaml
 
 
@@ -248,6 +353,8 @@ def mutate(folder: Path, draw: random.Random) -> str:
     victim = draw.choice(sorted(folder.iterdir()))
     content = victim.read_bytes()
     kind = draw.choice(MUTATORS)
+    if content.startswith(b"PK") and draw.random() < 0.6:
+        kind = replace_member
     if victim.suffix == ".json":
         kind = draw.choice((flip, cut, replace_json, replace_json, replace_json))
     victim.write_bytes(kind(content, draw))

@@ -39,6 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "integer, degree 4": {"scales": "tensor"},
     "decoder, degree 1": {"residual": 8, "rescaling": "static"},
     "decoder, tanh": {"clip": "max"},
+    "relative": {"rescaling": "dynamic"},
     "llama": {},
     "llama, biases, relu": {"rescaling": "dynamic", "scales": "tensor"},
 }

@@ -39,9 +39,14 @@ def norms(model: FloatModel, factor: float, random: Generator) -> None:
 
 
 def keys(model: FloatModel, factor: float, random: Generator) -> None:
-    """Keys, and the queries that meet them.  Both columns of a rotary pair have one factor."""
+    """Keys, and the queries that meet them.  Both columns of a rotary pair have one factor.
+
+    Norms of queries and keys would undo the change.
+    """
     for attention in all_of(model, Attention):
         heads = attention.heads
+        if heads.norms:
+            continue
         pairs = len(heads.rotary)
         factors = some(random, heads.key_width, factor).reshape(-1, heads.size)
         factors[0, 0] = factor  # one channel at least

@@ -243,7 +243,7 @@ def test_forms_of_a_vocabulary(tmp_path: Path) -> None:
         ("config.json", '{"eos_token": 3}', "config.json: "),
         ("config.json", '{"eos_token": "<end>"}', "vocabulary: no <end>"),
         ("config.json", '{"bos_token": "<b>", "add_source_bos": true}', "vocabulary: no <b>"),
-        ("config.json", '{"decoder_start_token": null}', "chosen for it, such as its language"),
+        ("config.json", '{"decoder_start_token": null}', "chosen for it, and the vocabulary"),
         ("config.json", '{"decoder_start_token": "de"}', "the decoder begins with 'de'"),
         ("config.json", '{"quantization_type": 1}', "quantization_type 1"),
         ("source.spm", "x", "source tokenizer: SentencePiece model"),
@@ -270,7 +270,7 @@ ONE = np.ones(1, np.float32)
 LAYER = "encoder/layer_0"
 PARTS = {
     f"{LAYER}/ffn/linear_0_noact/weight": "linear_0_noact/weight: a gated hidden layer, which is",
-    f"{LAYER}/self_attention/relative_attention_bias": "relative positions as biases of attention",
+    f"{LAYER}/self_attention/relative_attention_bias": "1 buckets of relative positions",
     f"{LAYER}/self_attention/num_heads_kv": "num_heads_kv: heads of queries that share keys and v",
     f"{LAYER}/self_attention/rotary_dim": "rotary_dim: rotary positions, which",
     "decoder/layer_1/attention/queries_scale": "queries_scale: another scale of the scores",

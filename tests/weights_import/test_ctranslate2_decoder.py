@@ -75,7 +75,8 @@ def test_what_a_model_says_of_itself(tmp_path: Path) -> None:
     found = model.generation
     assert (found.start, found.eos, found.unk) == (1, 2, 0)
     assert (found.target_vocabulary, found.max_positions) == (len(TOKENS), 0)
-    assert (model.tokenizers, model.wanted, model.translates) == ({}, "tokenizer.model", False)
+    wanted = "tokenizer.model or tokenizer.json"
+    assert (model.tokenizers, model.wanted, model.translates) == ({}, wanted, False)
     assert model.provenance["format"] == "CTranslate2"
     names = ["model.bin", "config.json", "vocabulary.json"]
     assert [path.name for path in sources.files(folder)] == names
@@ -102,6 +103,22 @@ def test_tokens_of_other_names(tmp_path: Path) -> None:
 def tokenizer(tokens: list[str]) -> bytes:
     pieces = {token: Piece(-float(i)) for i, token in enumerate(tokens)}
     return byte_pairs(pieces, unk="<unk>", bos="<s>", eos="</s>")
+
+
+def test_a_tokenizer_of_the_library(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="it reads the file")
+    folder = real.write(tmp_path, "Llama")
+    vocabulary = {token: i for i, token in enumerate(TOKENS)}
+    words = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}
+    told = {"model": words, "pre_tokenizer": {"type": "WhitespaceSplit"}}
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    model = sources.read(folder)
+    assert tokenize(model, [" ".join(TOKENS[3:6])]) == [[3, 4, 5, 2]]
+    assert folder / "tokenizer.json" in sources.files(folder)
+    words["vocab"] = {token: i for i, token in enumerate(TOKENS[::-1])}
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    with pytest.raises(CheckpointError, match=r"tokenizer.json: \d+ of its tokens have other ids"):
+        sources.read(folder)
 
 
 def test_texts(tmp_path: Path) -> None:

@@ -11,17 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import real_ctranslate2 as real
+import sentencepiece
 import tiny_training
 from log_probabilities import log_probabilities
 from real_ctranslate2 import SHARED
 
 from int8ref.files.model_file import load
+from int8ref.program.languages import Direction, LanguageError
 from int8ref.program.program import SourceFrame
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
-from weights_import.sources import ctranslate2_transformer
+from weights_import.language_choice import spoken
 
 SOURCE, TARGET = list("abcha"), list("bcdab")
 AROUND = {
@@ -73,74 +75,81 @@ def test_without_the_frame_the_scores_are_others(kind: str, tmp_path: Path) -> N
 CODES = ["eng_Latn por_Latn", "__en__ __pt__", "en_XX pt_XX"]
 
 
+def direction(model: FloatModel, source: str | None, target: str | None) -> Direction:
+    languages = model.generation.languages
+    assert languages is not None
+    return languages.direction(languages.pair(source, target), model.generation.frame)
+
+
 @pytest.mark.parametrize("codes", CODES)
-def test_models_of_many_languages_are_refused(codes: str, tmp_path: Path) -> None:
-    vocabulary = [*SHARED, *codes.split()]
-    folder = real.write(tmp_path, "M2M100", vocabulary=vocabulary)
-    with pytest.raises(CheckpointError) as caught:
-        sources.read(folder)
-    told = f"of many languages (its vocabulary has {', '.join(codes.split())})"
-    assert told in str(caught.value)
-    assert "needs the tokens" in str(caught.value)
-
-
-def spoken(folder: Path, pair: tuple[str, str]) -> FloatModel:
-    return ctranslate2_transformer.read(folder / "model.bin", pair)
-
-
-@pytest.mark.parametrize("bare", [False, True])
-@pytest.mark.parametrize("codes", CODES)
-def test_a_pair_of_many_languages(codes: str, bare: bool, tmp_path: Path) -> None:
+def test_the_tokens_of_both_languages(codes: str, tmp_path: Path) -> None:
+    """log P of CTranslate2 with the tokens of its callers, the end marks among them."""
     source, target = codes.split()
-    folder = real.write(tmp_path, "M2M100", vocabulary=[*SHARED, source, target])
-    pair = (source.strip("_"), target.strip("_")) if bare else (source, target)
-    model = spoken(folder, pair)
-    prefix = [len(SHARED) + 1]
-    assert model.generation.target_prefix == tuple(prefix)
-    around = model.generation.frame.around(ids(SOURCE))
+    vocabulary = [*SHARED, source, target]
+    folder = real.write(tmp_path, "M2M100", vocabulary=vocabulary)
+    model = sources.read(folder)
+    way = direction(model, source.strip("_"), target.strip("_"))
+    assert way.forced == (vocabulary.index(target),)
     wanted = real.scores(folder, [source, *SOURCE, "</s>"], [target, *TARGET])
-    found = log_probabilities(model, around, [*prefix, *ids(TARGET)])
+    found = log_probabilities(model, way.frame.around(ids(SOURCE)), [*way.forced, *ids(TARGET)])
     np.testing.assert_allclose(found, wanted, atol=2e-5)
-    assert (model.frames, model.doubt) == ({}, "")
+    assert (model.frames, model.doubt, model.starts) == ({}, "", {})
 
 
 def test_a_decoder_that_begins_with_its_language(tmp_path: Path) -> None:
+    """mBART-cc25, whose decoder begins with the token of a language that the import chooses."""
+    vocabulary = [*SHARED, "en_XX", "ro_RO"]
+    folder = real.write(tmp_path, "mBART", vocabulary=vocabulary)
+    model = sources.read(folder)
+    with pytest.raises(CheckpointError, match="name the language by --target-language, one of en_"):
+        spoken(model, folder, "en_XX", None)
+    model = spoken(model, folder, "en", "ro")
+    assert model.generation.start == vocabulary.index("ro_RO")
+    way = direction(model, None, None)
+    assert way.forced == ()
+    wanted = real.scores(folder, [*SOURCE, "</s>", "en_XX"], ["ro_RO", *TARGET])
+    found = log_probabilities(model, way.frame.around(ids(SOURCE)), ids(TARGET))
+    np.testing.assert_allclose(found, wanted[-len(TARGET) - 1 :], atol=2e-5)
+    with pytest.raises(LanguageError, match="no language 'en_XX' of the target"):
+        direction(model, None, "en_XX")
+
+
+def test_mbart_50_without_a_start_token(tmp_path: Path) -> None:
     folder = real.write(tmp_path, "mBART", vocabulary=[*SHARED, "en_XX", "pt_XX"])
-    model = spoken(folder, ("en_XX", "pt_XX"))
-    assert (model.generation.start, model.generation.target_prefix) == (len(SHARED) + 1, ())
-    wanted = real.scores(folder, [*SOURCE, "</s>", "en_XX"], ["pt_XX", *TARGET])
-    np.testing.assert_allclose(found(model), wanted[-len(TARGET) - 1 :], atol=2e-5)
+    model = sources.read(folder)
+    way = direction(model, "en_XX", "pt_XX")
+    wanted = real.scores(folder, ["en_XX", *SOURCE, "</s>"], ["</s>", "pt_XX", *TARGET])
+    found = log_probabilities(model, way.frame.around(ids(SOURCE)), [*way.forced, *ids(TARGET)])
+    np.testing.assert_allclose(found, wanted[-len(found) :], atol=2e-5)
 
 
 def test_a_model_with_tokens_of_target_languages(tmp_path: Path) -> None:
     vocabulary = [*SHARED, ">>por<<", ">>fra<<"]
     folder = real.write(tmp_path, "Marian of transformers", vocabulary=vocabulary)
-    assert sources.read(folder).generation.frame == SourceFrame((), tuple(ids(["</s>"])))
-    model = spoken(folder, ("en", "fra"))
+    model = sources.read(folder)
+    assert model.generation.frame == SourceFrame((), tuple(ids(["</s>"])))
+    way = direction(model, None, "fra")
     wanted = real.scores(folder, [">>fra<<", *SOURCE, "</s>"], TARGET)
-    np.testing.assert_allclose(found(model), wanted, atol=2e-5)
+    found = log_probabilities(model, way.frame.around(ids(SOURCE)), ids(TARGET))
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
+    assert direction(model, None, None).frame == model.generation.frame
 
 
-@pytest.mark.parametrize(
-    ("kind", "more", "message"),
-    [
-        ("M2M100", ["__en__", "__pt__"], "no token of the language 'fr': the tokens of its"),
-        ("Marian", [">>en<<"], "no token of the language 'fr': the tokens of its languages are >>"),
-        ("OpenNMT", [], "no token of the language 'fr': it has no such token"),
-        ("mBART", [], "no token of the language 'en': it has no such token"),
-    ],
-)
-def test_a_language_without_a_token(
-    kind: str, more: list[str], message: str, tmp_path: Path
-) -> None:
-    folder = real.write(tmp_path, kind, vocabulary=[*SHARED, *more])
-    with pytest.raises(CheckpointError, match=message):
-        spoken(folder, ("en", "fr"))
+def test_no_text_has_the_tokens_of_languages(tmp_path: Path) -> None:
+    vocabulary = [*SHARED, "eng_Latn", "por_Latn"]
+    folder = real.write(tmp_path, "M2M100", vocabulary=vocabulary)
+    tokenizer = sources.read(folder).tokenizers["target"]
+    read = sentencepiece.SentencePieceProcessor(model_proto=tokenizer)
+    assert not {len(SHARED), len(SHARED) + 1} & set(read.encode("eng_Latnab por_Latn"))
+    assert read.decode([len(SHARED), SHARED.index("a"), len(SHARED) + 1]) == "a"
 
 
 def test_a_start_that_is_chosen_is_refused(tmp_path: Path) -> None:
     folder = real.write(tmp_path, "mBART")
-    with pytest.raises(CheckpointError, match="begins with a token that is chosen for it"):
+    with pytest.raises(
+        CheckpointError,
+        match="begins with a token that is chosen for it, and the vocabulary has no tokens",
+    ):
         sources.read(folder)
 
 

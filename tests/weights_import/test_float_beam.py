@@ -29,7 +29,7 @@ def choices(model: FloatModel, source: list[int], prefix: tuple[int, ...]) -> Ch
 def slow_beam(
     model: FloatModel, source: list[int], limit: int, options: BeamOptions
 ) -> list[Hypothesis]:
-    search = SentenceSearch(0, limit, options)
+    search = SentenceSearch((0,), limit, options)
     while search.live:
         search.advance([choices(model, source, path.ids) for path in search.live])
     return search.best()

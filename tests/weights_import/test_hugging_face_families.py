@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tiny_decoders as tiny
 from damage import FUZZ, damage
-from decoder_definitions import defined
 from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
+from normed_definitions import defined
 from safetensors.numpy import load_file
 
 from int8ref.engines.backends import load_engine
@@ -52,6 +52,25 @@ SCORES = {
     "stablelm, parallel": [
         -3.0081, -3.01217, -2.47711, -4.55081, -6.95601, -5.02633, -2.25091, -4.11541,
     ],
+    "mistral, window": [
+        -2.45871, -4.43706, -0.41943, -6.22365, -5.94764, -1.521, -4.09981, -2.50968,
+    ],
+    "smollm3, window": [
+        -2.45871, -4.38749, -0.41115, -5.41062, -3.05028, -0.58145, -5.85944, -7.13337,
+    ],
+    "qwen2, window": [
+        -2.82267, -8.00306, -4.88569, -2.90194, -3.90803, -8.50023, -3.20913, -1.72063,
+    ],
+    "qwen3": [-5.00865, -8.5166, -5.47739, -5.02857, -2.00838, -9.92318, -3.70129, -1.33563],
+    "qwen3, window and yarn": [
+        -3.97571, -5.15121, -5.34431, -6.41177, -2.09213, -6.40354, -4.10756, -0.42718,
+    ],
+    "olmo2": [-0.55218, -3.61096, -7.18337, -3.62989, -4.26293, -1.98554, -5.49656, -5.76777],
+    "gemma2": [-3.44323, -4.68614, -2.6201, -6.7424, -4.23194, -5.50196, -6.27236, -1.90489],
+    "gemma3": [-1.7464, -4.61078, -5.46212, -9.68094, -9.6198, -6.07907, -14.82131, -3.30943],
+    "gemma3, rope_parameters": [
+        -1.65149, -3.97618, -3.93141, -8.38636, -8.41459, -2.60061, -8.70193, -1.36642,
+    ],
     "phi3": [-2.45871, -4.43706, -0.41943, -6.47985, -3.13101, -1.2535, -4.3613, -9.03353],
     "phi3, longrope": [
         -2.45871, -4.4831, -0.41353, -5.54509, -3.05011, -1.2905, -5.63488, -9.49755,
@@ -76,6 +95,17 @@ SCORES = {
     ],
     "opt": [-3.98073, -5.15406, -2.70943, -1.99371, -2.32747, -5.87524, -4.75771, -5.08962],
     "opt, plain": [-7.02237, -2.66366, -4.35242, -3.42518, -5.40592, -2.93156, -3.7176, -4.61408],
+    "falcon, linear biases": [
+        -5.17046, -1.61403, -3.76253, -0.61203, -4.49589, -3.17133, -4.06917, -6.14482,
+    ],
+    "bloom": [-4.61429, -0.485, -5.56656, -3.13495, -6.63989, -6.05447, -3.12352, -0.48712],
+    "bloom, six heads": [
+        -5.3051, -0.965, -2.55869, -2.12262, -4.46807, -5.32651, -4.98858, -4.06153,
+    ],
+    "mpt": [-3.99694, -2.9262, -4.96973, -2.76357, -4.73869, -1.75426, -4.99317, -2.70382],
+    "mpt, six heads": [
+        -3.99694, -3.76195, -5.71505, -4.29953, -7.0949, -1.40763, -5.5634, -4.93595,
+    ],
 }  # fmt: skip
 
 
@@ -111,7 +141,10 @@ def test_logits_are_those_of_an_installed_transformers(case: str, tmp_path: Path
 
 INTEGERS = ("llama, yarn", "mistral, own size of heads", "smollm3", "gemma", "granite", "olmo",
             "stablelm, parallel", "phi3, longrope", "gpt_neox", "gptj", "gpt_neo", "falcon",
-            "falcon, two norms", "opt", "phi")  # fmt: skip
+            "falcon, two norms", "opt", "phi", "falcon, linear biases", "bloom", "mpt, six heads",
+            "mistral, window", "smollm3, window", "qwen2, window", "qwen3",
+            "qwen3, window and yarn", "olmo2", "gemma2", "gemma3", "gemma3, rope_parameters",
+            )  # fmt: skip
 
 
 @pytest.mark.parametrize("case", INTEGERS)
@@ -134,9 +167,10 @@ TITLES = {
     "llama": "Llama", "mistral": "Mistral", "smollm3": "SmolLM3", "gemma": "Gemma",
     "granite": "Granite", "olmo": "OLMo", "stablelm": "StableLM", "phi3": "Phi-3", "phi": "Phi",
     "starcoder2": "StarCoder2", "gpt_neox": "GPT-NeoX", "gptj": "GPT-J", "gpt_neo": "GPT-Neo",
-    "falcon": "Falcon", "opt": "OPT",
+    "falcon": "Falcon", "opt": "OPT", "bloom": "BLOOM", "mpt": "MPT", "qwen2": "Qwen2",
+    "qwen3": "Qwen3", "olmo2": "OLMo 2", "gemma2": "Gemma 2", "gemma3_text": "Gemma 3",
 }  # fmt: skip
-SHORTER = {"phi3": 20, "phi3, longrope": 32, "gpt_neo": 12}
+SHORTER = {"phi3, longrope": 32}
 
 
 @pytest.mark.parametrize("case", tiny.CASES)
@@ -153,10 +187,8 @@ def test_what_the_configuration_tells(case: str, tmp_path: Path) -> None:
 def test_without_a_mark_of_the_beginning(tmp_path: Path) -> None:
     model = sources.read(tiny.write(tmp_path, "olmo", eos_token_id=[5, 2]))
     assert model.generation.start == model.generation.eos == 5
-    assert model.warnings == [
-        "eos_token_id lists 5, 2: token 5 alone ends a text",
-        "no bos_token_id: texts begin with token 5, which ends texts",
-    ]
+    assert model.generation.more_eos == (2,)
+    assert model.warnings == ["no bos_token_id: texts begin with token 5, which ends texts"]
 
 
 def test_a_tokenizer_with_other_names(tmp_path: Path) -> None:
@@ -170,14 +202,16 @@ def test_a_tokenizer_with_other_names(tmp_path: Path) -> None:
     assert tokenize(model, ["cab"]) == [[4, 7, 5, 6, 1]]
 
 
-@pytest.mark.parametrize("case", ["gemma", "granite", "gpt_neox, in turn", "falcon", "opt"])
+@pytest.mark.parametrize(
+    "case", ["gemma", "granite", "gpt_neox, in turn", "falcon", "opt", "bloom", "mpt"]
+)
 def test_the_body_alone_is_a_model_where_the_head_is_tied(case: str, tmp_path: Path) -> None:
     content = tiny.tensors(tiny.CASES[case])
     (wanted,) = forced(sources.read(tiny.write(tmp_path, case)), [[]], [TARGET])
     bodies = [""] + ["decoder."] * (case == "opt")
     for body in bodies:
-        whole = next(name for name in content if "embed" in name).rpartition("embed")[0]
-        whole = whole.removesuffix("word_")
+        whole = "transformer." if case == "mpt" else next(n for n in content if "embed" in n)
+        whole = whole.rpartition("embed")[0].removesuffix("word_") or whole
         short = {body + name.removeprefix(whole): x for name, x in content.items()}
         (found,) = forced(sources.read(tiny.write(tmp_path, case, short)), [[]], [TARGET])
         np.testing.assert_array_equal(found, wanted)

@@ -28,6 +28,7 @@ from weights_import.forward import forced
 from weights_import.lower import lower
 from weights_import.lowering.options import LoweringOptions
 from weights_import.sources import hugging_face_gpt2, llama2c
+from weights_import.sources.hugging_face_tokenizer import WANTED
 from weights_import.sources.vocabulary import Piece, byte_pairs
 from weights_import.tensors import Float32, Float64
 
@@ -183,20 +184,18 @@ def test_weights_in_16_bits(tmp_path: Path) -> None:
 
 
 def test_ids_need_no_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Byte pairs in JSON are not read: texts are refused."""
+    """Merges without their vocabulary are not read: texts are refused."""
     tiny.write(tmp_path, eos_token_id=[2, 5])
-    for name in ("tokenizer.json", "vocab.json"):
-        (tmp_path / name).write_text("{}")
     (tmp_path / "merges.txt").write_text("a b\n")
     model = sources.read(tmp_path)
     assert model.tokenizers == {}
-    assert model.warnings == ["eos_token_id lists 2, 5: token 2 alone ends a text"]
+    assert model.generation.ends == (2, 5)
     assert tokenize(model, [[4, 5]]) == [[4, 5]]
     with pytest.raises(CheckpointError, match="no target tokenizer"):
         tokenize(model, ["a"])
     assert main([str(tmp_path), "-o", str(tmp_path / "x.safetensors"), "-q"]) == 1
     told = capsys.readouterr().err
-    assert "looked for tokenizer.model; tokenizer.json and merges.txt there cannot be used" in told
+    assert f"looked for {WANTED}\n" in told
 
 
 def test_a_sentencepiece_model_beside_it_is_its_tokenizer(tmp_path: Path) -> None:
@@ -223,7 +222,6 @@ def test_a_sentencepiece_model_beside_it_is_its_tokenizer(tmp_path: Path) -> Non
         ({"layer_norm_epsilon": -1}, "layer_norm_epsilon"),
         ({"eos_token_id": 13}, "eos=13 is outside a vocabulary of 13"),
         ({"architectures": ["GPT2ForSequenceClassification"]}, "labels texts"),
-        ({"auto_map": {"AutoModelForCausalLM": "x.Y"}}, "code of its own (auto_map)"),
         ({"model_type": "bloom"}, "a model of kind 'bloom', which is not read; the kinds"),
     ],
 )

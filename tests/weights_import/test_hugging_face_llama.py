@@ -25,6 +25,7 @@ from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
 from weights_import.operations.attention import Attention
 from weights_import.sources import hugging_face_llama, llama2c
+from weights_import.sources.hugging_face_tokenizer import WANTED
 from weights_import.sources.vocabulary import Piece, byte_pairs, padded
 
 TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
@@ -62,12 +63,6 @@ def test_the_base_of_positions_may_be_told_in_either_way(tmp_path: Path) -> None
     one = sources.read(tiny.write(tmp_path, **newer))
     assert one.program == sources.read(tiny.write(tmp_path, rope_theta=100.0)).program
     assert rotary(one) == pytest.approx([1, 100 ** (-1 / 3), 100 ** (-2 / 3)])
-
-
-def test_a_window_limits_the_positions(tmp_path: Path) -> None:
-    model = sources.read(tiny.write(tmp_path, **tiny.CHANGES["mistral"]))
-    assert model.generation.max_positions == 32
-    assert sources.read(tiny.write(tmp_path)).generation.max_positions == tiny.POSITIONS
 
 
 def test_its_tokenizer_is_beside_it(tmp_path: Path) -> None:
@@ -157,12 +152,11 @@ def test_several_end_marks(tmp_path: Path) -> None:
     assert sources.read(path).generation.eos == 5
     write_tokenizer(tmp_path, 13)
     model = sources.read(path)
-    assert model.generation.eos == 2
-    assert model.warnings == ["eos_token_id lists 5, 2: token 2 alone ends a text"]
+    assert (model.generation.eos, model.generation.more_eos) == (2, (5,))
     with pytest.raises(CheckpointError, match=r"its end mark is token 2, that of the model 5"):
         sources.read(tiny.write(tmp_path, eos_token_id=5))
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
-    assert sources.read(path).warnings == ["eos_token_id lists 2, 7: token 2 alone ends a text"]
+    assert sources.read(path).generation.ends == (2, 7)
 
 
 def write_tokenizer(folder: Path, count: int) -> None:
@@ -181,15 +175,16 @@ ADDED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ADDED)
-def test_tokens_that_were_added_are_no_text(name: str, tmp_path: Path) -> None:
+def test_tokens_that_were_added_are_never_cut(name: str, tmp_path: Path) -> None:
     path = tiny.write(tmp_path)
     write_tokenizer(tmp_path, 11)
     harmless = [{"id": i, "content": t} for i, t in enumerate(["<unk>", "<s>", "</s>", "[PAD]"])]
     (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": harmless}))
-    sources.read(path)
+    assert tokenize(sources.read(path), ["a"]) == [[3, 4, 2]]
     (tmp_path / name).write_text(json.dumps(ADDED[name]))
-    with pytest.raises(CheckpointError, match=r"tokens were added .*'<\|im_start\|>'.*copy of the"):
-        sources.read(path)
+    model = sources.read(path)
+    assert tokenize(model, ["a<|im_start|>a"]) == [[3, 4, 11, 4, 2]]
+    assert tokenize(model, ["<|im_start|>"]) == [[3, 11, 2]]
     (tmp_path / name).write_text("[]")
     with pytest.raises(CheckpointError, match=f"{name}: not a JSON object"):
         sources.read(path)
@@ -210,11 +205,11 @@ def test_special_pieces_and_a_text_without_a_begin_are_told(tmp_path: Path) -> N
 def test_without_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tiny.write(tmp_path)
     (tmp_path / "target.spm").write_bytes(tokenizer())
-    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "bpe.codes").write_text("{}")
     arguments = [str(tmp_path), "-o", str(tmp_path / "x.safetensors"), "-q"]
     assert main(arguments) == 1
     told = capsys.readouterr().err
-    assert "looked for tokenizer.model; tokenizer.json there cannot be used" in told
+    assert f"looked for {WANTED}; bpe.codes there cannot be used" in told
     assert ".spm" not in told
 
 
@@ -225,7 +220,6 @@ def test_without_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
         ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "partial_rotary_factor"),
         ({"architectures": ["LlamaForSequenceClassification"]}, "labels texts"),
-        ({"auto_map": {"AutoModelForCausalLM": "x.Y"}}, "code of its own (auto_map)"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised by gptq"),
         ({"hidden_act": "relu6"}, "hidden_act"),
         ({"rope_scaling": {"type": "linear", "factor": -2.0}}, "rope_scaling.factor"),

@@ -29,7 +29,7 @@ from weights_import.float_search import greedy
 from weights_import.forward import forced
 from weights_import.lower import lower
 from weights_import.lowering.options import LoweringOptions
-from weights_import.sources import hugging_face_marian
+from weights_import.sources import hugging_face_marian, hugging_face_sinusoids
 
 SOURCE, TARGET = [*range(2, 12), 0], [2, 3, 4, 5, 6]
 # log P of each token of TARGET and of the end, by transformers 4.57.6 in float32.
@@ -109,7 +109,7 @@ def _parts(path: Path) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "mbart"}, "a model of kind 'mbart', which is not read; the kinds"),
+        ({"model_type": "led"}, "a model of kind 'led', which is not read; the kinds"),
         ({"activation_function": "tanh"}, "activation_function"),
         ({"normalize_before": True}, "normalize_before"),
         ({"normalize_embedding": True}, "normalize_embedding"),
@@ -228,6 +228,25 @@ def test_a_trained_padding_token_is_no_text(tmp_path: Path) -> None:
     assert 12 not in ids
 
 
+def test_marks_of_target_languages(tmp_path: Path) -> None:
+    """A mark is one piece of a text, and a language that a run may choose instead."""
+    pieces = ["</s>", "<unk>", "▁the", "▁cat", "s", "a", "t", "▁", "o", "n", ">>fra<<", ">>por<<"]
+    numbers = {piece: number for number, piece in enumerate([*pieces, "<pad>"])}
+    (tmp_path / "vocab.json").write_text(json.dumps(numbers))
+    for side in ("source", "target"):
+        (tmp_path / f"{side}.spm").write_bytes(tiny_training.tokenizer())
+    model = sources.read(tiny.write(tmp_path))
+    languages = model.generation.languages
+    assert languages is not None
+    assert (languages.sources, list(languages.targets)) == ({}, ["fra", "por"])
+    (plain,) = tokenize(model, ["the cat"])
+    assert tokenize(model, [">>por<< the cat"]) == [[11, *plain]]
+    way = languages.direction(languages.pair(None, "por"), model.generation.frame)
+    assert (way.frame.around(plain[:-1]), way.forced) == ([11, *plain], ())
+    program, _ = lowered(model, ["the cat", ">>fra<< a cat", "the cat sat"] * 10)
+    assert program.languages == languages
+
+
 @pytest.mark.parametrize(
     "name",
     ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight"],
@@ -284,7 +303,7 @@ def test_shapes_that_no_array_has(tmp_path: Path) -> None:
 
 def test_a_stored_table_of_positions_counts_where_it_differs(tmp_path: Path) -> None:
     content = tiny.tensors()
-    table = hugging_face_marian.sinusoids(64, tiny.WIDTH)
+    table = hugging_face_sinusoids.sinusoids(64, tiny.WIDTH)
     content["model.encoder.embed_positions.weight"] = table + 1e-3
     content["model.decoder.embed_positions.weight"] = table
     assert "target_positions" not in sources.read(tiny.write(tmp_path, content)).tensors
@@ -311,7 +330,7 @@ def test_several_end_marks(tmp_path: Path) -> None:
     assert (one.generation.eos, one.warnings) == (0, [])
     several = sources.read(tiny.write(tmp_path, eos_token_id=[3, 0]))
     assert several.generation.eos == 3
-    assert several.warnings == ["eos_token_id lists 3, 0: token 3 alone ends a text"]
+    assert several.generation.more_eos == (0,)
     pieces = ["</s>", "<unk>", *"abcdefghij", "<pad>"]
     (tmp_path / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
     assert sources.read(tmp_path).generation.eos == 0

@@ -198,7 +198,7 @@ def test_logits_of_llamas(kind: str, tmp_path: Path) -> None:
     groups = {i.group for i in program.decoder if isinstance(i, AttentionSoftmax)}
     assert groups == ({msgspec.UNSET} if own_heads else {2})
     assert {state.width for state in program.states} == ({48} if own_heads else {24})
-    assert max_steps(program, tensors) == (32 if kind == "mistral" else 64)
+    assert max_steps(program, tensors) == 64
 
 
 @pytest.mark.parametrize(

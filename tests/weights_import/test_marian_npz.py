@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weights_import.errors import CheckpointError
-from weights_import.sources import marian_bin, marian_npz
+from weights_import.sources import marian_bin, marian_npz, zip_members
 
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -103,7 +103,7 @@ def test_a_header_that_promises_more_than_there_is(tmp_path: Path, shape: tuple[
 
 
 def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marian_npz, "MAXIMUM_ITEMS", 3)
+    monkeypatch.setattr(zip_members, "MAXIMUM_MEMBERS", 3)
     assert "at most 3" in refusal(write(tmp_path, arrays()))
 
 
@@ -111,7 +111,7 @@ def test_two_arrays_of_one_name(tmp_path: Path) -> None:
     path = write(tmp_path, arrays())
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("Wemb.npy", b"")
-    assert "two arrays named Wemb" in refusal(path)
+    assert "two members named Wemb" in refusal(path)
 
 
 def test_foreign_compression(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def result(model: FloatModel) -> Result:
     exact = log_softmax(np.stack(forced(model, *text)))
     program, tensors = lowered(model)
     unit = program.log_softmax.multiplier * 2.0 ** -(program.log_softmax.shift + 20) * np.log(2)
-    found = log_softmax(integer_logits(program, tensors, text) * unit)
+    found = program.log_softmax.capped(integer_logits(program, tensors, text))
+    found = log_softmax(found * unit)
     return Result(exact, float(np.sqrt(np.square(found - exact).mean(axis=-1)).mean()))
 
 

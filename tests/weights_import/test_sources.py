@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sentencepiece
+import tiny_llama
 import tiny_marian as tiny
 
 from weights_import import sources
@@ -17,6 +18,7 @@ from weights_import.errors import CheckpointError
 from weights_import.float_search import greedy
 from weights_import.forward import walk
 from weights_import.run import Batch, Run, Weights
+from weights_import.sources import containers
 
 
 def checkpoints() -> dict[str, Path]:
@@ -55,6 +57,18 @@ def test_a_folder_with_one_checkpoint_and_its_tokenizers(tmp_path: Path) -> None
     (tmp_path / "vocab.spm").rename(tmp_path / "srcvocab.spm")
     (tmp_path / "trgvocab.spm").write_bytes(b"target")
     assert sources.read(tmp_path).tokenizers == {"source": b"both", "target": b"target"}
+
+
+def test_all_readers_share_one_look_at_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    look = containers._outline
+    monkeypatch.setattr(containers, "_outline", lambda p: (looked.append(p.name), look(p))[1])
+    path = tiny_llama.write(tmp_path)
+    assert sources.files(tmp_path)[0] == path
+    assert sorted(looked) == sorted(one.name for one in tmp_path.iterdir())
+    assert containers.outline(path) == look(path)  # no look is kept after the search
 
 
 def test_several_checkpoints_are_not_chosen_from(tmp_path: Path) -> None:

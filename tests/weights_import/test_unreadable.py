@@ -10,7 +10,6 @@ import lzma
 import os
 import pickle
 import re
-import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -85,13 +84,22 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "7-Zip": ("model.7z", b"7z\xbc\xaf\x27\x1c" + bytes(20), "packed by 7-Zip"),
     "tar": ("model.tar", tarred(), "a tar archive; unpack it"),
     "zip": ("model.zip", zipped("model/model.bin"), "a zip archive; unpack it"),
-    "Argos": ("en_de.argosmodel", zipped("en_de/metadata.json", "en_de/model/model.bin"), "Argos"),
     "half a zip": ("model.zip", zipped("a")[:20], "a damaged zip archive"),
     "npz": ("params.npz", arrays(), r"without the options of a Marian model \(special:model.yml\)"),
     "npy": ("weight.npy", b"\x93NUMPY\x01\x00" + bytes(90), "one array of NumPy"),
-    "GGUF": ("model.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "llama.cpp .*quantised"),
     "GGML": ("ggml-model.bin", b"lmgg" + bytes(99), "llama.cpp"),
     "ONNX": ("model.onnx", b"\x08\x0a\x12\x07pytorch" + bytes(20), "an ONNX model, which is not"),
+    "Core ML": ("model.mlmodel", b"\x08\x07\x12\x40com.github.apple.coremltools", "of Core ML, wh"),
+    "MXNet": ("params.best", b"\x12\1\0\0\0\0\0\0" + bytes(90), "of MXNet, as Sockeye 1 and 2"),
+    "MXNet, npz": ("params.npz", zipped("arg:encoder.npy"), "arrays of MXNet, .* that Sockeye 3"),
+    "RWKV": (
+        "model.pth", torch_writer.saved({"blocks.0.att.time_mix_k": np.zeros(3, np.float32)}),
+        "a model of RWKV or Mamba, which is not read, because it is no Transformer",
+    ),
+    "Whisper": (
+        "tiny.pt", torch_writer.saved({"decoder.blocks.0.cross_attn.key.weight": np.zeros(3)}),
+        "Whisper in the form of its own program, .* because it takes sound",
+    ),
     "Keras": ("tf_model.h5", b"\x89HDF\r\n\x1a\n" + bytes(90), "TensorFlow, which is not read"),
     "a saved model": ("saved_model.pb", b"\x08\x01\x12\xff\x01" + bytes(90), "of TensorFlow, wh"),
     "TensorFlow": (
@@ -240,9 +248,9 @@ def other_tensors(folder: Path) -> None:
 
 
 FOLDERS: dict[Callable[[Path], Any], str] = {
-    gemma: "config.json tells of a model of kind 'gemma3', which is not read; the kinds that are"
-    " read are bart, ",
-    whisper: "a model of kind 'whisper', which is not read, because it takes sound",
+    gemma: "config.json tells of a model of kind 'gemma3', which is not read, because it takes or"
+    " makes pictures",
+    whisper: "a model of kind 'whisper', which is not read, because it takes or makes sound",
     without_config: "a safetensors without the config.json that tells which model",
     damaged_config: "its configuration is damaged: config.json: ",
     config_alone: "a configuration alone; no weights are beside it",

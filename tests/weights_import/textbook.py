@@ -7,12 +7,13 @@ of the float program.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.composer import Normed
+from weights_import.operations.addend import Addend
 from weights_import.operations.heads import Heads
 from weights_import.sources import decoder_only, encoder_decoder
 from weights_import.tensors import Tensors
@@ -46,6 +47,7 @@ class Textbook:
         self._tensors = tensors
         self._norm = norm
         self.values: dict[str, Rows] = {}
+        self.addends: Mapping[str, Addend] = {}
 
     def tensor(self, name: str) -> Rows:
         return self._tensors[name].astype(np.float64)
@@ -83,12 +85,27 @@ class Textbook:
     def keys(self, at: str, x: Rows) -> tuple[Rows, Rows]:
         return self.linear(f"{at}.key", x), self.linear(f"{at}.value", x)
 
+    def root_norm(self, name: str, x: Rows, size: int) -> Rows:
+        """The norm of every `size` columns by the root of the mean square."""
+        y, gain = np.empty_like(x), self.tensor(f"{name}.gain")
+        for first in range(0, x.shape[1], size):
+            part = x[:, first : first + size]
+            root = np.sqrt(np.mean(part**2, axis=1, keepdims=True) + self._norm.epsilon)
+            y[:, first : first + size] = part / root * gain
+        return self.note(name, y)
+
     def attention(
         self, at: str, x: Rows, memory: tuple[Rows, Rows], heads: Heads, seen: list[int],
-        degree: int = 0,
+        degree: int = 0, cap: float = 0.0,
     ) -> Rows:  # fmt: skip
-        """Row i sees the first `seen[i]` keys."""
+        """Row i sees the first `seen[i]` keys, or the last keys of these in a window."""
         query, (key, value) = self.linear(f"{at}.query", x), memory
+        if heads.norms:
+            whole = heads.norms == "row"
+            query = self.root_norm(
+                f"{at}.query_norm", query, query.shape[1] if whole else heads.size
+            )
+            key = self.root_norm(f"{at}.key_norm", key, key.shape[1] if whole else heads.size)
         query, key = turned(query, heads), turned(key, heads)
         context = np.zeros((len(x), heads.count * heads.size))
         for h in range(heads.count):
@@ -96,10 +113,20 @@ class Textbook:
             shared = h // (heads.count // heads.key_heads) * heads.size
             theirs = slice(shared, shared + heads.size)
             for i, count in enumerate(seen):
-                scores = key[:count, theirs] @ query[i, own] / math.sqrt(heads.size)
+                rows = slice(max(count - heads.window, 0) if heads.window else 0, count)
+                scores = key[rows, theirs] @ query[i, own] / math.sqrt(heads.size)
+                scores = scores + [self._addend(at, h, j - i) for j in range(rows.start, count)]
+                scores = cap * np.tanh(scores / cap) if cap else scores
                 weights = self._weights(at, h, scores, degree)
-                context[i, own] = weights @ value[:count, theirs] / weights.sum()
+                context[i, own] = weights @ value[rows, theirs] / weights.sum()
         return self.linear(f"{at}.output", self.note(f"{at}.context", context))
+
+    def _addend(self, at: str, head: int, distance: int) -> float:
+        if at not in self.addends:
+            return 0.0
+        own = self.addends[at]
+        nearest = min(max(distance, -own.before), own.after)
+        return float(self.tensor(own.table)[head, own.before + nearest])
 
     def _weights(self, at: str, head: int, scores: Rows, degree: int) -> Rows:
         if not degree:
@@ -107,9 +134,11 @@ class Textbook:
         bias, delta = self.tensor(f"{at}.score_bias")[head], self.tensor(f"{at}.delta")[head]
         return np.maximum(scores + bias, 0) ** degree + abs(delta)
 
-    def self_attention(self, at: str, x: Rows, heads: Heads, causal: bool, degree: int) -> Rows:
+    def self_attention(
+        self, at: str, x: Rows, heads: Heads, causal: bool, degree: int, cap: float = 0.0
+    ) -> Rows:
         seen = [i + 1 if causal else len(x) for i in range(len(x))]
-        return self.attention(at, x, self.keys(at, x), heads, seen, degree)
+        return self.attention(at, x, self.keys(at, x), heads, seen, degree, cap)
 
     def feed_forward(self, at: str, x: Rows, function: str) -> Rows:
         hidden = activated(function, self.linear(f"{at}.inner", x))
@@ -150,7 +179,8 @@ class EncoderDecoder(Textbook):
     def __init__(self, tensors: Tensors, norm: Normed, shape: encoder_decoder.Shape) -> None:
         super().__init__(tensors, norm)
         self.shape = shape
-        self.heads = Heads(shape.heads, shape.d_model // shape.heads, shape.heads)
+        size = shape.head_size or shape.d_model // shape.heads
+        self.heads, self.addends = Heads(shape.heads, size, shape.heads), shape.addends
 
     def logits(self, source: Sequence[int], previous: Sequence[int]) -> Rows:
         memory: Memory = []
@@ -194,7 +224,8 @@ class EncoderDecoder(Textbook):
 
     def hidden(self, at: str, x: Rows) -> Rows:
         y = self.before(at, x)
-        return self.after(at, x, self.feed_forward(at, y, self.shape.activation))
+        hidden = self.gated_feed_forward if self.shape.gated else self.feed_forward
+        return self.after(at, x, hidden(at, y, self.shape.activation))
 
     def before(self, at: str, x: Rows) -> Rows:
         return self.norm(f"{at}.norm", x) if self.shape.pre_norm else x
@@ -212,7 +243,9 @@ class EncoderDecoder(Textbook):
         x = self.note(name, x + self.positions(side, len(ids)))
         return self.norm(f"{name}_norm", x) if self.shape.embedding_norm else x
 
-    def positions(self, side: str, count: int) -> Rows:
+    def positions(self, side: str, count: int) -> Rows | float:
+        if self.shape.addends:
+            return 0.0
         if self.shape.max_positions:
             own = side == "target" and self.shape.target_positions
             return self.tensor("target_positions" if own else "positions")[:count]
@@ -233,14 +266,22 @@ class Llama(Textbook):
         name = "decoder.embedding"
         x = self.note(name, self.embedding(name, "target_embedding", previous, 1.0))
         for i in range(self.shape.layers):
-            at = f"decoder.{i}.self"
-            y = self.norm(f"{at}.norm", x)
-            branch = self.self_attention(at, y, self.shape.heads, causal=True, degree=0)
-            x = self.add(f"{at}.sum", x, branch)
+            at, cap = f"decoder.{i}.self", self.shape.score_cap
+            branch = self.self_attention(at, self.before(at, x), self.shape.heads, True, 0, cap)
+            x = self.add(f"{at}.sum", x, self.behind(at, branch))
             at = f"decoder.{i}.ffn"
-            y = self.norm(f"{at}.norm", x)
-            x = self.add(f"{at}.sum", x, self.gated_feed_forward(at, y, self.shape.activation))
-        return self.linear("output", self.norm("decoder.norm", x))
+            branch = self.gated_feed_forward(at, self.before(at, x), self.shape.activation)
+            x = self.add(f"{at}.sum", x, self.behind(at, branch))
+        logits, cap = self.linear("output", self.norm("decoder.norm", x)), self.shape.logit_cap
+        return self.note("output.capped", cap * np.tanh(logits / cap)) if cap else logits
+
+    def before(self, at: str, x: Rows) -> Rows:
+        return x if self.shape.norms == "behind" else self.norm(f"{at}.norm", x)
+
+    def behind(self, at: str, x: Rows) -> Rows:
+        if self.shape.norms == "before":
+            return x
+        return self.root_norm(f"{at}.branch_norm", x, x.shape[1])
 
 
 def textbook(

@@ -37,7 +37,21 @@ FALCON: Config = NAMED | {
     "layer_norm_epsilon": 1e-5, "multi_query": True, "new_decoder_architecture": False,
     "parallel_attn": True, "rope_theta": 500.0, "tie_word_embeddings": True,
 }  # fmt: skip
+BLOOM: Config = COMMON | {
+    "model_type": "bloom", "hidden_size": WIDTH, "layer_norm_epsilon": 1e-5, "n_head": HEADS,
+    "n_layer": LAYERS, "seq_length": POSITIONS, "tie_word_embeddings": True,
+}  # fmt: skip
+MPT: Config = COMMON | {
+    "model_type": "mpt", "attn_config": {"alibi": True}, "d_model": WIDTH,
+    "layer_norm_epsilon": 1e-5, "max_seq_len": POSITIONS, "n_heads": HEADS, "n_layers": LAYERS,
+    "tie_word_embeddings": True,
+}  # fmt: skip
 FACTORS = {"short_factor": [1.0, 1.25, 1.75], "long_factor": [1.0, 3.0, 9.0]}
+GEMMA: Config = LLAMA | {
+    "head_dim": 8, "hidden_act": None, "hidden_activation": "gelu_pytorch_tanh",
+    "num_key_value_heads": 1, "query_pre_attn_scalar": 12, "sliding_window": 3,
+    "tie_word_embeddings": True,
+}  # fmt: skip
 CASES: dict[str, Config] = {
     "llama, linear": LLAMA | {
         "model_type": "llama", "rope_scaling": {"type": "linear", "factor": 4.0},
@@ -84,6 +98,39 @@ CASES: dict[str, Config] = {
         "use_parallel_residual": True, "use_qkv_bias": True,
         "rope_parameters": {
             "rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 0.7,
+        },
+    },
+    "mistral, window": LLAMA | {"model_type": "mistral", "sliding_window": 3},
+    "smollm3, window": LLAMA | {
+        "model_type": "smollm3", "no_rope_layers": [1, 0], "sliding_window": 4,
+        "use_sliding_window": True,
+    },
+    "qwen2, window": LLAMA | {
+        "model_type": "qwen2", "max_window_layers": 1, "sliding_window": 3,
+        "use_sliding_window": True,
+    },
+    "qwen3": LLAMA | {"model_type": "qwen3", "head_dim": 8, "tie_word_embeddings": True},
+    "qwen3, window and yarn": LLAMA | {
+        "model_type": "qwen3", "attention_bias": True, "head_dim": 4, "sliding_window": 4,
+        "layer_types": ["sliding_attention", "full_attention"], "use_sliding_window": True,
+        "rope_scaling": {
+            "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16,
+        },
+    },
+    "olmo2": LLAMA | {"model_type": "olmo2"},
+    "gemma2": GEMMA | {
+        "model_type": "gemma2", "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0,
+    },
+    "gemma3": GEMMA | {
+        "model_type": "gemma3_text", "rope_local_base_freq": 100.0, "sliding_window_pattern": 2,
+        "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+    },
+    "gemma3, rope_parameters": GEMMA | {
+        "model_type": "gemma3_text", "final_logit_softcapping": 7.0, "rope_theta": None,
+        "layer_types": ["full_attention", "sliding_attention"],
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 900.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
         },
     },
     "phi3": LLAMA | {"model_type": "phi3", "sliding_window": 20},
@@ -136,6 +183,13 @@ CASES: dict[str, Config] = {
         "model_type": "opt", "activation_function": "gelu", "enable_bias": False, "ffn_dim": FFN,
         "layer_norm_elementwise_affine": False, "tie_word_embeddings": True,
     },
+    "falcon, linear biases": FALCON | {"alibi": True, "multi_query": False, "bias": True},
+    "bloom": BLOOM,
+    "bloom, six heads": BLOOM | {"n_head": 6, "tie_word_embeddings": False},
+    "mpt": MPT,
+    "mpt, six heads": MPT | {
+        "n_heads": 6, "attn_config": {"alibi": True, "alibi_bias_max": 8, "softmax_scale": 0.3},
+    },
 }  # fmt: skip
 
 
@@ -153,7 +207,7 @@ def norms(*names: str, bias: bool = True) -> Shapes:
 def llama_layer(c: Config) -> Shapes:
     kind, size = c["model_type"], c.get("head_dim", SIZE)
     keys = c["num_key_value_heads"] * size
-    joined = c.get("attention_bias", False) or c.get("use_qkv_bias", False)
+    joined = c.get("attention_bias", False) or c.get("use_qkv_bias", False) or kind == "qwen2"
     found: Shapes = {}
     if kind == "phi3":
         found |= linear("self_attn.qkv_proj", HEADS * size + 2 * keys, WIDTH, False)
@@ -167,6 +221,13 @@ def llama_layer(c: Config) -> Shapes:
     found |= linear("mlp.down_proj", WIDTH, FFN, c.get("mlp_bias", False))
     both = () if c.get("use_parallel_residual") else ("post_attention_layernorm",)
     normed = norms("input_layernorm", *both, bias=kind == "stablelm")
+    if kind in ("olmo2", "gemma2", "gemma3_text"):
+        normed |= norms("pre_feedforward_layernorm", "post_feedforward_layernorm", bias=False)
+    if kind == "olmo2":
+        del normed["input_layernorm.weight"], normed["pre_feedforward_layernorm.weight"]
+    rows = {"olmo2": (HEADS * size, keys), "qwen3": (size, size), "gemma3_text": (size, size)}
+    heads = zip(("q_norm", "k_norm"), rows.get(kind, ()), strict=False)
+    found |= {f"self_attn.{name}.weight": (own,) for name, own in heads}
     return found | ({} if kind == "olmo" else normed)
 
 
@@ -236,6 +297,26 @@ def opt_layer(c: Config) -> Shapes:
     return found | (norms("self_attn_layer_norm", "final_layer_norm") if has else {})
 
 
+def bloom_layer(c: Config) -> Shapes:
+    return {
+        **linear("self_attention.query_key_value", 3 * WIDTH, WIDTH, True),
+        **linear("self_attention.dense", WIDTH, WIDTH, True),
+        **linear("mlp.dense_h_to_4h", 4 * WIDTH, WIDTH, True),
+        **linear("mlp.dense_4h_to_h", WIDTH, 4 * WIDTH, True),
+        **norms("input_layernorm", "post_attention_layernorm"),
+    }
+
+
+def mpt_layer(c: Config) -> Shapes:
+    return {
+        **linear("attn.Wqkv", 3 * WIDTH, WIDTH, False),
+        **linear("attn.out_proj", WIDTH, WIDTH, False),
+        **linear("ffn.up_proj", 4 * WIDTH, WIDTH, False),
+        **linear("ffn.down_proj", WIDTH, 4 * WIDTH, False),
+        **norms("norm_1", "norm_2", bias=False),
+    }
+
+
 Layer = Callable[[Config], Shapes]
 FORMS: dict[str, tuple[str, str, str, Layer, str]] = {
     "phi": ("model.", "embed_tokens", "layers", code_layer, "final_layernorm"),
@@ -245,6 +326,8 @@ FORMS: dict[str, tuple[str, str, str, Layer, str]] = {
     "gpt_neo": ("transformer.", "wte", "h", neo_layer, "ln_f"),
     "falcon": ("transformer.", "word_embeddings", "h", falcon_layer, "ln_f"),
     "opt": ("model.decoder.", "embed_tokens", "layers", opt_layer, "final_layer_norm"),
+    "bloom": ("transformer.", "word_embeddings", "h", bloom_layer, "ln_f"),
+    "mpt": ("transformer.", "wte", "blocks", mpt_layer, "norm_f"),
 }
 """For each kind that is not Llama's: body, table, layers, layer, last norm."""
 LIKE_LLAMA = ("model.", "embed_tokens", "layers", llama_layer, "norm")
@@ -259,11 +342,13 @@ def shapes(c: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     if kind in TABLES:
         name, rows = TABLES[kind]
         yield f"{body}{name}.weight", (rows, WIDTH)
+    if kind == "bloom":
+        yield from norms(f"{body}word_embeddings_layernorm").items()
     for i in range(LAYERS):
         for name, shape in layer(c).items():
             yield f"{body}{layers}.{i}.{name}", shape
     if kind != "olmo" and c.get("layer_norm_elementwise_affine", True):
-        for name, shape in norms(last, bias=kind in (*FORMS, "stablelm")).items():
+        for name, shape in norms(last, bias=kind in (*FORMS, "stablelm") and kind != "mpt").items():
             yield body + name, shape
     if not c["tie_word_embeddings"]:
         head = "embed_out" if kind == "gpt_neox" else "lm_head"
@@ -275,7 +360,8 @@ def tensors(c: Config, seed: int = 0) -> dict[str, Float32]:
     random = np.random.default_rng(seed)
     found = {}
     for name, shape in shapes(c):
-        gain = len(shape) == 1 and name.endswith("weight") and c["model_type"] != "gemma"
+        plus = not c["model_type"].startswith("gemma")
+        gain = len(shape) == 1 and name.endswith("weight") and plus
         found[name] = (random.normal(0, 0.4, shape) + gain).astype(np.float32)
     return found
 

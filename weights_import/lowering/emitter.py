@@ -131,6 +131,14 @@ class Emitter:
         assert np.array_equal(kept, content), name
         return name
 
+    def shared(self, name: str, content: NDArray[Any]) -> str:
+        """Keep a tensor that several operations may share; its name, with a number if needed."""
+        found, number = name, 1
+        while not np.array_equal(self.tensors.setdefault(found, content), content):
+            number += 1
+            found = f"{name}.{number}"
+        return found
+
     def table(self, name: str, table: Quantized) -> str:
         """Keep an embedding or output matrix; the name of an equal matrix, if there is one."""
         for known, array in self.tensors.items():

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from int8ref.reference.linear import MAX_FACTOR_SHIFT
+from int8ref.spec.arithmetic import LOG_BITS, MAX_SHIFT
 from int8ref.spec.pair_sums import LARGEST_SUM, OFFSET
 from weights_import.arithmetic.row_sizes import row_sizes
 from weights_import.errors import LoweringError
@@ -26,6 +27,9 @@ Real = NDArray[np.floating[Any]]
 
 DATA_MAX = 127
 WIDE_MAX = 32767
+LOG2_E = 1.4426950408889634
+LARGEST_TURN = 1 << 29
+"""The largest unit of a number on its way to a soft cap, in units of 2^-20."""
 START_BITS = OFFSET.bit_length() - 1
 """Largest shift of a bias with which start values are whole numbers of its unit."""
 
@@ -94,6 +98,16 @@ def whole_factors(scales: Real, wanted: Real, most: int = MAX_FACTOR_SHIFT) -> F
 def _shift_of(ratio: Real, most: int) -> int:
     """The largest shift <= most with which these factors have 15 bits."""
     return largest_shift(float(np.max(ratio)), WIDE_MAX, most)
+
+
+def cap_factors(scale: Float64, cap: float) -> tuple[NDArray[np.int32], int]:
+    """(multiplier, shift) of `spec.arithmetic.soft_cap` for each scale of the numbers.
+
+    A unit of more than LARGEST_TURN reaches the cap in any case.
+    """
+    turns = np.minimum(scale * (2 * LOG2_E / cap) * 2**LOG_BITS, LARGEST_TURN)
+    shift = max(largest_shift(float(turns.max()), LARGEST_TURN, MAX_SHIFT), 1)
+    return np.maximum(fixed_point(turns, shift), 1), shift
 
 
 def fixed_point(ratio: Real, shift: int) -> NDArray[np.int32]:

@@ -18,9 +18,9 @@ class Scaled:
     """A value of the Program and the scale of its integers: [1], or one a feature.
 
     `wide` is the same value in int16, with WIDE_BITS more fraction bits, for the residual; `zero`
-    is the integer that stands for 0, or one a feature.  Where the value `exponent` has a shift for
-    each row, the scale of a row is 2^exponent times as large; products then lack their bias, which
-    is `bias`.
+    is the integer that stands for 0, or one a feature.  Where the value `exponent` holds a shift
+    for each row, the scale of a row is 2^exponent times as large; products then lack their bias,
+    which is `bias`.  With a `cap`, the real number is cap * tanh(x / cap) instead of x.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Scaled:
     zero: int | NDArray[np.int64] = 0
     exponent: str = ""
     bias: Real | None = None
+    cap: float = 0.0
 
 
 def wide_form(x: Scaled) -> Scaled:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from int8ref.reference.match_add import MAX_RAISE, MatchAdd
+from int8ref.reference.narrow import Narrow
 from weights_import.float_program import Operation
+from weights_import.lowering.channel_scales import SPREAD
 from weights_import.lowering.emitter import HEADROOM, Emitter
-from weights_import.lowering.least_scales import BRANCH_BIAS_BITS, least_sum
+from weights_import.lowering.least_scales import BRANCH_BIAS_BITS, at_least, least_sum
 from weights_import.lowering.scale_propagation import (
     DATA_MAX,
     WIDE_MAX,
@@ -18,7 +20,7 @@ from weights_import.lowering.scale_propagation import (
     integer_bias,
     largest_shift,
 )
-from weights_import.lowering.scaled import Scaled
+from weights_import.lowering.scaled import WIDE_BITS, Scaled
 from weights_import.operations.linear import Linear, product_of
 from weights_import.operations.norm import least_stream
 from weights_import.run import Run
@@ -55,23 +57,41 @@ class Add(Operation):
 
     def lower(self, emitter: Emitter) -> None:
         branch, stream = emitter.producers[self.a].branch(emitter), emitter.stream(self.b)
-        limit = WIDE_MAX if emitter.wide_residual else DATA_MAX
+        narrows = self._read_by_products(emitter)
+        limit = WIDE_MAX if emitter.wide_residual or narrows else DATA_MAX
         scale = self._scale(emitter, branch, stream, limit)
-        emitter.scaled[self.out] = Scaled(self.out, scale)
+        made = Scaled(f"{self.out}.wide" if narrows else self.out, scale)
         emitter.add(MatchAdd(
             a=branch.name,
             b=stream.name,
             limit=limit,
-            out=self.out,
+            out=made.name,
             **_factors(emitter, self.out, branch, stream, scale),
         ))  # fmt: skip
+        emitter.scaled[self.out] = self._narrowed(emitter, made) if narrows else made
+
+    def _read_by_products(self, emitter: Emitter) -> bool:
+        """Whether products read the sum itself, and not a norm of it."""
+        users = emitter.consumers[self.out]
+        return any(user.column_sizes(emitter, self.out) is not None for user in users)
+
+    def _narrowed(self, emitter: Emitter, x: Scaled) -> Scaled:
+        """The sum in 8 bits beside its 16 bits."""
+        scale = x.scale * 2.0**WIDE_BITS
+        fields = emitter.factors(self.out, x.scale / scale, 1)
+        emitter.add(Narrow(x=x.name, out=self.out, **fields))
+        return Scaled(self.out, scale, wide=x.name)
 
     def _scale(self, emitter: Emitter, branch: Scaled, stream: Scaled, limit: int) -> Float64:
-        """The scale of the sum, which a norm reads."""
+        """The scale of the sum, which a norm reads; products read it with a scale a channel."""
+        least = max(
+            least_sum(branch.scale, stream.scale, branch.bias), least_stream(emitter, self.out)
+        )
+        if self._read_by_products(emitter):
+            return at_least(emitter.input_scale(self.out, SPREAD) * 2.0**-WIDE_BITS, least)
         headroom = HEADROOM if emitter.wide_residual else 1.0
         wanted = emitter.observed.maximum(self.out) * headroom / limit
-        sums = least_sum(branch.scale, stream.scale, branch.bias)
-        return np.array([max(wanted, sums, least_stream(emitter, self.out))])
+        return np.array([max(wanted, least)])
 
 
 def _factors(
@@ -85,7 +105,7 @@ def _factors(
         largest_shift(largest_b, WIDE_MAX << MAX_RAISE, 61),
     )
     if branch.bias is not None:
-        largest_bias = float(np.abs(branch.bias).max()) / float(scale[0])
+        largest_bias = float((np.abs(branch.bias) / scale).max())
         shift = min(shift, largest_shift(largest_bias, WIDE_MAX << BRANCH_BIAS_BITS, 61))
     b_shift = max(0, shift - largest_shift(largest_b, WIDE_MAX, 61))
     a, b = (

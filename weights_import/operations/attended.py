@@ -17,7 +17,7 @@ Over = Literal["source", "target"]
 class Attended(Operation):
     """The operands of an attention.
 
-    query, key, value   products
+    query, key, value   products; queries and keys may have norms (`head_norm.HeadNorm`)
     scores              the function from scores to weights: `Softmax` or `Polynomial`
     """
 
@@ -34,4 +34,4 @@ class Attended(Operation):
 
     @property
     def weights(self) -> tuple[str, ...]:
-        return self.scores.tensors
+        return tuple(self.scores.shapes(self.heads.count))

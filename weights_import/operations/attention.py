@@ -35,13 +35,15 @@ class Attention(Attended):
             run.notes |= {self.query: query, self.key: key}
         keys, values, spans = self._keys(run, key, value)
         out = np.empty((len(query), self.heads.width), np.float32)
-        shape = self.heads.count, self.heads.group, self.heads.size
+        shape = self.heads.count, self.heads.group, self.heads.size, self.heads.window
         factor = np.float32(1 / np.sqrt(self.heads.size))
         constants = self.scores.constants(run.tensors, self.heads.count)
+        added = self.scores.addends(run.tensors, self.heads.count)
         query = np.ascontiguousarray(query)
         chunks = [spans[i : i + CHUNK] for i in range(0, len(spans), CHUNK)]
         in_threads(
-            lambda chunk: attend(query, keys, values, chunk, shape, factor, constants, out), chunks
+            lambda chunk: attend(query, keys, values, chunk, shape, factor, constants, *added, out),
+            chunks,
         )
         return out
 
@@ -90,10 +92,10 @@ class Attention(Attended):
     def prepare(self, emitter: Emitter) -> None:
         """Find a better basis for queries and keys, and move keys to the middle around zero.
 
-        Rotary positions have a basis of their own, which stays.  The basis of keys that several
-        heads of queries share stays too.
+        Rotary positions and norms have a basis of their own, which stays.  The basis of keys that
+        several heads of queries share stays too.
         """
-        if self.heads.rotary:
+        if self.heads.rotary or self.heads.norms:
             return
         if self.heads.group == 1:
             balance(emitter, self.query, self.key, self.heads.size)

@@ -1,6 +1,8 @@
 """Attention of one head after another, in float32.
 
-    score[j]    = ((q[0] * k[j, 0]) + q[1] * k[j, 1]) + ..., times the scale of the scores
+    score[j]    = ((q[0] * k[j, 0]) + q[1] * k[j, 1]) + ..., times the scale of the scores, plus
+                  the addend of the distance if there is one, and cap * tanh(score[j] / cap) of it
+                  in float64 if there is a cap
     weight[j]   = a softmax in float64, or a polynomial in float32 over its sum
     context[c]  = ((0 + weight[0] * v[0, c]) + weight[1] * v[1, c]) + ...
 
@@ -11,12 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from weights_import.arithmetic.functions import exp_of
+from weights_import.arithmetic.functions import exp_of, tanh_of
 from weights_import.arithmetic.kernel import kernel
 
 
 @kernel
-def attend(query, keys, values, spans, shape, factor, polynomial, out):
+def attend(query, keys, values, spans, shape, factor, polynomial, addends, before, out):
     """The context [rows, heads * size] of every row of some sentences.
 
     query       [rows, heads * size]
@@ -25,11 +27,15 @@ def attend(query, keys, values, spans, shape, factor, polynomial, out):
     spans       a row a sentence: first row, last row, where its keys begin, the length of its
                 block, its first value, keys that the first row sees, and how many more each next
                 row sees
-    shape       heads, group (heads of queries that share one of keys), size
+    shape       heads, group (heads of queries that share one of keys), size, and the number of
+                the last keys that a row sees, or 0 for all
     factor      what products of queries and keys are multiplied by
-    polynomial  [3, heads]: bias, |delta| and degree; a degree of 0 is a softmax
+    polynomial  [4, heads]: bias, |delta|, degree and cap; a degree of 0 is a softmax, and a cap of
+                0 is none
+    addends     [heads, distances]: see `addend.Addend`; [heads, 0] for none
+    before      the column of `addends` for the row's own key
     """
-    heads, group, size = shape
+    heads, group, size, window = shape
     longest = spans[:, 3].max()
     buffer = np.empty(longest, np.float32)
     powers = np.empty(longest, np.float64)
@@ -39,16 +45,23 @@ def attend(query, keys, values, spans, shape, factor, polynomial, out):
             column, key_column = h * size, (h // group) * size
             for i in range(first, last):
                 count = seen + (i - first) * more
+                past = max(count - window, 0) if window > 0 else 0
+                count -= past
                 scores = buffer[:count]
                 scores[:] = np.float32(0)
                 for c in range(size):
                     q = query[i, column + c]
-                    at = start + (key_column + c) * length
+                    at = start + (key_column + c) * length + past
                     line = keys[at : at + count]
                     for j in range(count):
                         scores[j] += q * line[j]
                 for j in range(count):
                     scores[j] *= factor
+                if addends.shape[1] > 0:
+                    place = count - 1 if more > 0 else i - first
+                    _add(scores, addends[h], before - place)
+                if polynomial[3, h] > 0:
+                    _cap(scores, np.float64(polynomial[3, h]))
                 if polynomial[2, h] == 0:
                     _softmax(scores, powers)
                 else:
@@ -57,9 +70,24 @@ def attend(query, keys, values, spans, shape, factor, polynomial, out):
                 context[:] = np.float32(0)
                 for j in range(count):
                     w = scores[j]
-                    row = values[value + j, key_column : key_column + size]
+                    row = values[value + past + j, key_column : key_column + size]
                     for c in range(size):
                         context[c] += w * row[c]
+
+
+@kernel
+def _add(scores, addends, first):
+    """Add to score j the addend first + j, or the nearest one, in place."""
+    last = len(addends) - 1
+    for j in range(len(scores)):
+        scores[j] += addends[min(max(first + j, 0), last)]
+
+
+@kernel
+def _cap(scores, cap):
+    """cap * tanh(score / cap), in place."""
+    for j in range(len(scores)):
+        scores[j] = np.float32(cap * tanh_of(np.float64(scores[j]) / cap))
 
 
 @kernel

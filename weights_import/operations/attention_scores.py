@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from int8ref.reference.attention_polynomial import BASE_BITS, AttentionPolynomial
-from int8ref.reference.attention_softmax import AttentionSoftmax
+from int8ref.reference.attention_softmax import CAP_BITS, AttentionSoftmax
 from int8ref.spec.instruction import Instruction
 from weights_import.arithmetic.functions import log2, power
 from weights_import.lowering.emitter import Emitter
 from weights_import.lowering.least_scales import SMALLEST
-from weights_import.lowering.scale_propagation import dyadic, fixed_point
+from weights_import.lowering.scale_propagation import LOG2_E, cap_factors, dyadic, fixed_point
+from weights_import.operations.addend import Addend
 from weights_import.tensors import Float32, Float64
 
 SCORE_SHIFT = 16
 SCORE_RANGE = 2**14
 """Range of exp2_negative: 16 octaves of 2^10."""
-LOG2_E = 1.4426950408889634
 LARGEST_DELTA = 2.0**28
 """The largest |delta| of a polynomial, in its units."""
 LEAST_UNIT = 2.0**-28
@@ -29,19 +29,42 @@ LEAST_UNIT = 2.0**-28
 
 @dataclass(frozen=True)
 class Softmax:
-    """exp(score - max) over the sum (Vaswani et al. 2017, Eq. 1)."""
+    """exp(score - max) over the sum (Vaswani et al. 2017, Eq. 1).
 
+    Scores may have an addend by distance, or a `cap`: cap * tanh(score / cap) replaces the score
+    (Gemma Team 2024b, section 2).
+    """
+
+    addend: Addend | None = None
+    cap: float = 0.0
     instruction: type[Instruction] = AttentionSoftmax
-    tensors: tuple[str, ...] = ()
-    ignores_constants: bool = True
+
+    @property
+    def ignores_constants(self) -> bool:
+        """Whether a constant that is added to all scores changes nothing."""
+        return not self.cap
+
+    def shapes(self, heads: int) -> dict[str, tuple[int, ...]]:
+        """The names and the shapes of its tensors."""
+        return {self.addend.table: (heads, self.addend.distances)} if self.addend else {}
+
+    def addends(self, tensors: Mapping[str, Float32], heads: int) -> tuple[Float32, int]:
+        """The table of addends and its `before`, as `attend` takes them."""
+        if self.addend is None:
+            return no_addends(heads)
+        return tensors[self.addend.table], self.addend.before
 
     def constants(self, tensors: Mapping[str, Float32], heads: int) -> Float32:
-        """Bias, |delta| and degree of each head, as `attend` takes them."""
-        return np.zeros((3, heads), np.float32)
+        """Bias, |delta|, degree and cap of each head, as `attend` takes them."""
+        found = np.zeros((4, heads), np.float32)
+        found[3] = self.cap
+        return found
 
     def least_score(self, tensors: Mapping[str, Float32], size: int) -> float:
         """The least product of the scales of queries and keys."""
-        return SMALLEST
+        if self.addend is None:
+            return SMALLEST
+        return max(self.addend.least_score(tensors) * float(np.sqrt(size)), SMALLEST)
 
     def operands(self, emitter: Emitter, name: str, score: Float64, size: int) -> dict[str, Any]:
         """The operands of the softmax, for the scale of query . key of each head.
@@ -50,13 +73,21 @@ class Softmax:
         They weigh nothing at SCORE_RANGE too, so SCORE_RANGE replaces this unit.
         """
         temperature = np.sqrt(size) / LOG2_E
-        unit = np.minimum(score / temperature * 2**10, SCORE_RANGE)
+        unit, capped = score / temperature * 2**10, dict[str, Any]()
+        if self.cap:
+            multiplier, shift = cap_factors(score / np.sqrt(size), self.cap)
+            kept = emitter.tensor(f"{name}.cap_multiplier", multiplier)
+            capped = {"cap_multiplier": kept, "cap_shift": shift}
+            unit = np.full_like(score, self.cap * LOG2_E * 2**10 * 2.0**-CAP_BITS)
+        unit = np.minimum(unit, SCORE_RANGE)
         multiplier = np.maximum(fixed_point(unit, SCORE_SHIFT), 1)
         limit = np.maximum(SCORE_RANGE * 2**SCORE_SHIFT // multiplier, 1)
-        return {
+        added = self.addend.operands(emitter, name, score / np.sqrt(size)) if self.addend else {}
+        return added | {
             "score_multiplier": emitter.tensor(f"{name}.score_multiplier", multiplier),
             "score_limit": emitter.tensor(f"{name}.score_limit", limit.astype(np.int32)),
             "score_shift": SCORE_SHIFT,
+            **capped,
         }
 
 
@@ -73,14 +104,19 @@ class Polynomial:
     instruction: type[Instruction] = AttentionPolynomial
     ignores_constants: bool = False
 
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        return self.bias, self.delta
+    def shapes(self, heads: int) -> dict[str, tuple[int, ...]]:
+        """The names and the shapes of its tensors."""
+        return dict.fromkeys((self.bias, self.delta), (heads,))
+
+    def addends(self, tensors: Mapping[str, Float32], heads: int) -> tuple[Float32, int]:
+        """No addends, as `attend` takes them."""
+        return no_addends(heads)
 
     def constants(self, tensors: Mapping[str, Float32], heads: int) -> Float32:
-        """Bias, |delta| and degree of each head, as `attend` takes them."""
+        """Bias, |delta|, degree and cap of each head, as `attend` takes them."""
         degree = np.full(heads, self.degree, np.float32)
-        return np.stack([tensors[self.bias], np.abs(tensors[self.delta]), degree])
+        delta = np.abs(tensors[self.delta])
+        return np.stack([tensors[self.bias], delta, degree, np.zeros_like(degree)])
 
     def least_score(self, tensors: Mapping[str, Float32], size: int) -> float:
         """The least product of the scales of queries and keys.
@@ -112,3 +148,8 @@ class Polynomial:
             "delta_multiplier": emitter.tensor(f"{name}.delta_multiplier", multiplier),
             "delta_shift": emitter.tensor(f"{name}.delta_shift", bits),
         }
+
+
+def no_addends(heads: int) -> tuple[Float32, int]:
+    """What `attend` takes where scores have no addends."""
+    return np.zeros((heads, 0), np.float32), 0

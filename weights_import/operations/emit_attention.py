@@ -9,6 +9,7 @@ import numpy as np
 
 from int8ref.program.program import State
 from int8ref.reference.append import Append
+from int8ref.reference.narrow import Narrow
 from int8ref.reference.rotary import ANGLE_BITS, Rotary
 from weights_import.arithmetic.functions import cos, sin
 from weights_import.lowering.channel_scales import SPREAD
@@ -18,7 +19,8 @@ from weights_import.lowering.products import linear, rows_of, wide
 from weights_import.lowering.scale_propagation import DATA_MAX, Float64, dyadic
 from weights_import.lowering.scaled import WIDE_BITS, Scaled
 from weights_import.operations.attended import Attended
-from weights_import.operations.linear import Linear, product_of
+from weights_import.operations.head_norm import HeadNorm, projection_of
+from weights_import.operations.linear import Linear
 
 SCORE_HEADROOM = 1.1
 """8 bits reach this factor beyond the largest calibrated queries and keys, because the largest
@@ -63,7 +65,7 @@ class AttentionEmitter:
         return list(found.values())[::-1]
 
     def _projection(self, name: str) -> Linear:
-        return product_of(self.emitter, name)
+        return projection_of(self.emitter, name)
 
     def _operands(self, names: list[str]) -> dict[str, Operand]:
         """Emit a group of projections as one product.
@@ -75,11 +77,11 @@ class AttentionEmitter:
         out = f"{self.name}.{'_'.join(parts)}"
         first = self._projection(names[0])
         x = self.emitter.scaled[first.x]
-        products = [self._projection(name).name for name in names]
         with self.emitter.emitting(first):
-            if self.heads.rotary:
-                made = self._turned(out, products, x, scale)
+            if self.heads.rotary or self.heads.norms:
+                made = self._placed(out, names, x, scale)
             else:
+                products = [self._projection(name).name for name in names]
                 made = linear(self.emitter, out, products, x, scale, group=self.heads.size)
         widths = [self.emitter.observed.rows[name].shape[1] for name in names]
         columns = np.cumsum([0, *widths]).tolist()
@@ -89,19 +91,54 @@ class AttentionEmitter:
             for name, column, width in zip(names, columns, widths, strict=False)
         }
 
-    def _turned(self, out: str, products: list[str], x: Scaled, scale: Float64) -> Scaled:
-        """Queries, keys and values in one product, and queries and keys turned by their positions.
+    def _placed(self, out: str, names: list[str], x: Scaled, scale: Float64) -> Scaled:
+        """Queries, keys and values in one product, with norms and rotary positions.
 
-        They are rounded to 16 bits before the turn, with one scale for both columns of a pair, and
-        to 8 bits behind it.
+        They are rounded to 16 bits before the norms and the turn, with one scale for both columns
+        of a pair, and to 8 bits behind it.
         """
         emitter, heads = self.emitter, self.heads
-        rows = rows_of(emitter, products, x)
-        scale = at_least(scale, least_result(rows.scale, 1) * 2.0**WIDE_BITS, heads.size)
-        before = wide(emitter, f"{out}.wide", out, rows, x, heads.of_pairs(scale) * 2.0**-WIDE_BITS)
+        rows = rows_of(emitter, [self._projection(name).name for name in names], x)
+        blocks = self._blocks(names)
+        least = least_result(rows.scale, 1)
+        reached = least.copy()
+        for norm, columns in blocks:
+            reached[columns] = norm.least(emitter, heads.size)
+        scale = at_least(scale, reached * 2.0**WIDE_BITS, heads.size)
+        normed = heads.of_pairs(scale) * 2.0**-WIDE_BITS
+        product = normed.copy()
+        for norm, columns in blocks:
+            product[columns] = norm.before(emitter, least[columns])
+        before = wide(emitter, f"{out}.wide", out, rows, x, product)
+        for norm, columns in blocks:
+            made = norm.emit(emitter, before, columns.start, normed[columns])
+            before = replace(before, name=made)
+        before = replace(before, scale=normed)
+        finish = self._turned if heads.rotary else self._narrowed
+        return finish(out, before, scale)
+
+    def _blocks(self, names: list[str]) -> list[tuple[HeadNorm, slice]]:
+        """The norms of some values side by side, and their columns."""
+        found, first = [], 0
+        for name in names:
+            columns = slice(first, first + self.emitter.observed.rows[name].shape[1])
+            norm, first = self.emitter.producers[name], columns.stop
+            if isinstance(norm, HeadNorm):
+                found.append((norm, columns))
+        return found
+
+    def _narrowed(self, out: str, before: Scaled, scale: Float64) -> Scaled:
+        """Queries, keys and values in 8 bits."""
+        fields = self.emitter.factors(out, before.scale / scale, 1)
+        self.emitter.add(Narrow(x=before.name, out=out, **fields))
+        return Scaled(out, scale)
+
+    def _turned(self, out: str, before: Scaled, scale: Float64) -> Scaled:
+        """Queries and keys turned by their positions, and values beside them, in 8 bits."""
+        emitter, heads = self.emitter, self.heads
         angles = np.arange(emitter.model.positions)[:, None] * np.array(heads.rotary)
         fields: dict[str, Any] = {
-            name: emitter.tensor(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
+            name: emitter.shared(name, np.rint(f(angles) * 2**ANGLE_BITS).astype(np.int16))
             for name, f in (("cosine", cos), ("sine", sin))
         }
         fields |= emitter.factors(out, before.scale / scale * 2.0**-ANGLE_BITS, 1)
@@ -138,6 +175,8 @@ class AttentionEmitter:
         head = slice(None, None, heads.size)
         context = dyadic((shared / found.scale)[head], 20, 38)
         fields: dict[str, Any] = {"group": heads.group} if heads.group > 1 else {}
+        if 0 < heads.window < emitter.model.positions:
+            fields["window"] = heads.window
         of_source = attention.over == "source"
         domain = emitter.domain(attention)
         score = (query.scale * heads.shared(key.scale))[head]

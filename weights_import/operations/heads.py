@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from weights_import.tensors import Float64
+
+Norms = Literal["", "head", "row"]
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,17 @@ class Heads:
     A group of heads of queries may share one head of keys and values.  `rotary` has an angle in
     radians for each pair of columns (i, i + pairs) of queries and keys: one position turns the pair
     by this angle.
+
+    norms   whether queries and keys have a norm, of each head or of the whole row
+    window  the number of the last keys that a row sees in the decoder; 0 for all
     """
 
     count: int
     size: int
     key_heads: int
     rotary: tuple[float, ...] = ()
+    norms: Norms = ""
+    window: int = 0
 
     @property
     def group(self) -> int:

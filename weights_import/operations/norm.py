@@ -83,7 +83,7 @@ class Norm(Operation):
         x = run.values[self.x]
         y = np.empty_like(x)
         squared, centred = self.kind != "l1", self.kind != "rms"
-        _normalize(np.ascontiguousarray(x), self.epsilon, squared, centred, y)
+        normalize(np.ascontiguousarray(x), self.epsilon, squared, centred, y)
         tensors, bias = run.tensors, f"{self.out}.bias"
         y *= tensors[f"{self.out}.gain"]
         return y + tensors[bias] if bias in tensors else y
@@ -112,20 +112,17 @@ class Norm(Operation):
         least = least_norm(gain, bias, normalized, WIDE_BITS if wide else 1)
         scale = at_least(emitter.input_scale(self.out, NORM_SPREAD), least)
         gain, bias = gain / scale, bias / scale
-        shift = _shift(gain, bias, normalized)
+        shift = gain_shift(gain, bias, normalized)
         unit = 2.0**-FRACTION_BITS
         multiplier = fixed_point(gain * unit, shift).astype(np.int16)
         biases, bias_shift = integer_bias(bias, float(np.ldexp(1.0, -shift)), MAX_BIAS_SHIFT)
-        epsilon = self.epsilon
-        for _ in range(kind.power):
-            epsilon *= width / float(x.scale[0])
         emitter.add(kind.instruction(
             x=x.name,
             gain=emitter.tensor(f"{self.out}.gain", multiplier),
             bias=emitter.tensor(f"{self.out}.bias", biases),
             bias_shift=bias_shift,
             shift=shift,
-            epsilon=round(min(epsilon, kind.largest_epsilon)),
+            epsilon=integer_epsilon(kind, self.epsilon, width / float(x.scale[0])),
             wide_bits=WIDE_BITS if wide else 0,
             out=self.out,
             wide=f"{self.out}.wide" if wide else None,
@@ -133,7 +130,14 @@ class Norm(Operation):
         return Scaled(self.out, scale, f"{self.out}.wide" if wide else "")
 
 
-def _shift(gain: Float64, bias: Float64, normalized: int) -> int:
+def integer_epsilon(kind: Kind, epsilon: float, unit: float) -> int:
+    """The epsilon of an instruction; `unit` is the width divided by the scale of the residual."""
+    for _ in range(kind.power):
+        epsilon *= unit
+    return round(min(epsilon, kind.largest_epsilon))
+
+
+def gain_shift(gain: Float64, bias: Float64, normalized: int) -> int:
     """The largest shift of a norm at which its gain, its bias and its results fit."""
     unit = 2.0**-FRACTION_BITS
     bound = normalized * float(np.abs(gain).max()) * unit + float(np.abs(bias).max())
@@ -157,7 +161,7 @@ def least_stream(emitter: Emitter, value: str) -> float:
 
 
 @kernel
-def _normalize(x, epsilon, squared, centred, out):
+def normalize(x, epsilon, squared, centred, out):
     """(x - mean) / spread of every row."""
     rows, width = x.shape
     for i in range(rows):

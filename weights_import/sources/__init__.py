@@ -92,7 +92,9 @@ def _checkpoints(path: Path, known: list[Source]) -> list[tuple[Path, Source]]:
     """The checkpoints that a folder holds, or that a file is or is a part of, and their formats."""
     listed = sorted(path.iterdir())[:MAXIMUM_FILES] if path.is_dir() else [path]
     files = containers.whole(file for file in listed if file.is_file())
-    found = ((source, [file for file in files if source.recognises(file)]) for source in known)
+    with containers.one_look():
+        readers = {file: [one for one in known if one.recognises(file)] for file in files}
+    found = ((source, [file for file in files if source in readers[file]]) for source in known)
     return [(file, source) for source, its in found for file in containers.preferred(its)]
 
 

@@ -7,7 +7,9 @@ file tell which one it is.  A reader calls `contents`, and need not know the con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from weights_import.errors import CheckpointError
@@ -21,12 +23,37 @@ AFTER = rb'["qrhc(\x94]'
 """What follows a name in the text of JSON, and in a pickle."""
 TITLES = "an index", "a checkpoint of PyTorch", "a safetensors"
 
+_looks: ContextVar[dict[Path, bytes] | None] = ContextVar("_looks", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Within it, `outline` reads a file once, until it is asked for another file.
+
+    All readers are asked whether they recognise a file, and each of them looks at its outline.
+    """
+    before = _looks.set({})
+    try:
+        yield
+    finally:
+        _looks.reset(before)
+
 
 def outline(path: Path) -> bytes:
     """The part of a file that names its tensors; empty for what is no container.
 
     A look that never raises for a readable file.
     """
+    last = _looks.get()
+    if last is None:
+        return _outline(path)
+    if path not in last:
+        last.clear()
+        last[path] = _outline(path)
+    return last[path]
+
+
+def _outline(path: Path) -> bytes:
     return shards.outline(path) or torch_file.outline(path) or header_bytes(path)
 
 
@@ -92,7 +119,10 @@ def _parts(folder: Path) -> Iterable[tuple[Path, Path]]:
 def preferred(paths: Iterable[Path]) -> list[Path]:
     """Of the files of one model in several containers, those in the first one: a safetensors, its
     parts, a file of PyTorch, its parts."""
-    ranks = {path: _rank(path) for path in paths}
+    listed = list(paths)
+    if len(listed) < 2:
+        return listed
+    ranks = {path: _rank(path) for path in listed}
     first = min(ranks.values(), default=None)
     return [path for path, rank in ranks.items() if rank == first]
 

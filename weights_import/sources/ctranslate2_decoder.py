@@ -25,6 +25,7 @@ from weights_import.sources.ctranslate2_rotary import lacking
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
     ENDINGS,
+    LIBRARY,
     decoder_tokenizer,
     read_pieces,
     refuse_quantisation,
@@ -65,7 +66,8 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its configuration, vocabulary and tokenizer."""
-    named = [path.with_name(CONFIG), *vocabulary_files(path.parent), path.with_name(TOKENIZER)]
+    texts = [path.with_name(TOKENIZER), path.with_name(LIBRARY)]
+    named = [path.with_name(CONFIG), *vocabulary_files(path.parent), *texts]
     return [file for file in named if file.is_file()]
 
 
@@ -102,7 +104,7 @@ def _read(path: Path, content: Contents) -> FloatModel:
         how,
         tokenizers=tokenizers,
         provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
-        wanted=TOKENIZER,
+        wanted=f"{TOKENIZER} or {LIBRARY}",
         warnings=[*warnings, *lacking(variables)],
     )
 

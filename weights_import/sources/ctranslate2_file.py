@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
-from weights_import.sources.checkpoint_bytes import Cursor, whole
+from weights_import.sources.checkpoint_bytes import Cursor, Numbers, whole
 from weights_import.sources.unchanged_file import UnchangedFile
 from weights_import.tensors import from_bfloat16
 
@@ -48,7 +48,7 @@ class Variable:
 
     shape: tuple[int, ...]
     kind: np.dtype[Any]
-    file: UnchangedFile
+    file: Numbers
     offset: int
 
     @property
@@ -106,7 +106,11 @@ def contents(path: Path) -> Contents:
     Every length is compared with the size of the file before anything is allocated.
     """
     file = UnchangedFile.of(path)
-    content = whole(path)
+    return parsed(whole(path), file)
+
+
+def parsed(content: bytes, file: Numbers) -> Contents:
+    """The bytes of a file, from which variables are read by `file`; raises CheckpointError."""
     cursor = Cursor(content)
     (version,) = cursor.numbers(U32, "version")
     if version not in VERSIONS:
@@ -150,7 +154,7 @@ def _name(cursor: Cursor, what: str) -> str:
     return name
 
 
-def _variable(cursor: Cursor, name: str, version: int, file: UnchangedFile) -> Variable:
+def _variable(cursor: Cursor, name: str, version: int, file: Numbers) -> Variable:
     """The next variable, of which nothing is read but its shape and its type."""
     (rank,) = cursor.numbers(U8, f"{name}: rank")
     if rank > MAXIMUM_RANK:

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
+from int8ref.files import tokenizer_file
 from weights_import.errors import CheckpointError
 from weights_import.languages import code
 from weights_import.sources import json_file
+from weights_import.sources.ctranslate2_languages import controls
 from weights_import.sources.ctranslate2_variables import Variables
+from weights_import.sources.numbered_tokenizer import Beside, numbered_tokenizer
+from weights_import.sources.tokenizer_json import of_json
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
-from weights_import.sources.vocabulary import of_characters, pieces_of, renumbered
+from weights_import.sources.vocabulary import pieces_of, renumbered
 
 CONFIG = "config.json"
 CONFIGURED = 6
 """The version of a file from which on `config.json` says what variables said before."""
 MODELS = "*.spm", "*.model"
-ABOVE, METADATA = "sentencepiece.model", "metadata.json"
+LIBRARY = "tokenizer.json"
+ABOVE, CODES, METADATA = "sentencepiece.model", "bpe.model", "metadata.json"
 """Files in the folder above the folder of the model, in packages of Argos Translate."""
 ENDINGS = ".json", ".txt"
 EXTRA = re.compile(r"<extra_id_\d+>|madeupword\d+")
 """Tokens that the converters name after embeddings without a token."""
-WANTED = f"{names_of_models(SIDES)}, the same with .model, or {ABOVE} in the folder above"
+WANTED = (
+    f"{names_of_models(SIDES)}, the same with .model, {LIBRARY}, or {ABOVE} in the folder above"
+)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,10 +102,21 @@ def read_pieces(path: Path) -> dict[str, int]:
         pieces = msgspec.convert(told, list[str])
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise CheckpointError(f"{path.name}: {type(error).__name__}: {error}") from None
-    found = {piece: number for number, piece in enumerate(pieces)}
+    found = {piece: number for number, piece in enumerate(_distinct(pieces))}
     if len(found) != len(pieces):
         raise CheckpointError(f"{path.name}: a piece twice")
     return found
+
+
+def _distinct(pieces: Sequence[str]) -> Iterator[str]:
+    """The pieces, with another name for embeddings without a token that have the name of a token.
+
+    The converter names them <extra_id_0> and so on, and T5 has tokens of these names.
+    """
+    known: set[str] = set()
+    for number, piece in enumerate(pieces):
+        yield f"<unused{number}>" if piece in known and EXTRA.fullmatch(piece) else piece
+        known.add(piece)
 
 
 def _lines(text: str) -> list[str]:
@@ -111,19 +129,61 @@ def _lines(text: str) -> list[str]:
 def languages(folder: Path) -> tuple[str, str] | None:
     """Source and target language, where the folder above is a package of Argos Translate, which
     tells them; raises CheckpointError where what tells them is damaged."""
-    path = folder.parent / METADATA
-    if not path.is_file() or not (folder.parent / ABOVE).is_file():
-        return None
-    told = json_file.parse_file(path)
-    named = [told.get(key) for key in ("from_code", "to_code")] if isinstance(told, dict) else []
+    told = package(folder)
+    named = [told.get(key) for key in ("from_code", "to_code")]
     codes = [code(re.split("[-_]", name)) for name in named if isinstance(name, str)]
     return (codes[0], codes[1]) if len(codes) == 2 and all(codes) else None
+
+
+def target_prefix(folder: Path, vocabulary: Mapping[str, int]) -> tuple[int, ...]:
+    """The token with which every target begins, where the folder above is such a package.
+
+    Raises CheckpointError for a token that the vocabulary lacks.
+    """
+    token = package(folder).get("target_prefix") or ""
+    if token and (not isinstance(token, str) or token not in vocabulary):
+        raise CheckpointError(f"{METADATA}: the target_prefix {token!s:.40} is no token")
+    return (vocabulary[token],) if token else ()
+
+
+def package(folder: Path) -> dict[str, Any]:
+    """What the metadata of a package of Argos Translate tell, if the folder above is one.
+
+    Raises CheckpointError where they are damaged.
+    """
+    path = folder.parent / METADATA
+    if not path.is_file() or not any((folder.parent / name).is_file() for name in (ABOVE, CODES)):
+        return {}
+    told = json_file.parse_file(path)
+    return told if isinstance(told, dict) else {}
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
     """The SentencePiece models that `tokenizers` may read."""
     beside = [path for pattern in MODELS for path in folder.glob(pattern)]
     return beside or [folder.parent / ABOVE]
+
+
+def library_tokenizer(folder: Path, vocabulary: Mapping[str, int]) -> bytes | None:
+    """The tokenizer.json in a folder, for a model with this vocabulary; None without the file.
+
+    Raises CheckpointError for a damaged one, and for one of another model.
+    """
+    path = folder / LIBRARY
+    if not path.is_file():
+        return None
+    try:
+        content = of_json(read_limited(path), len(vocabulary))
+        own = tokenizer_file.all_tokens(tokenizer_file.decode(content))
+        foreign = [token for token, i in own.items() if vocabulary.get(token) != i]
+        if foreign:
+            raise CheckpointError(
+                f"{len(foreign)} of its tokens have other ids in the vocabulary ({shown(foreign)}),"
+                " so it is the tokenizer of another model"
+            )
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+    return content
 
 
 def tokenizers(
@@ -134,13 +194,16 @@ def tokenizers(
     Raises CheckpointError for damaged ones.
     """
     models, names = by_side(tokenizer_files(folder)), (config.eos_token, config.unk_token)
+    there = folder.parent / CODES
+    codes = there if there.is_file() and package(folder) else None
     found = {}
     for side, vocabulary in vocabularies.items():
         try:
-            if side in models:
-                found[side] = renumbered(read_limited(models[side]), vocabulary, *names)
-            elif content := of_characters(vocabulary, *names):
+            beside = Beside(models.get(side), codes, controls(vocabulary))
+            if content := numbered_tokenizer(vocabulary, *names, beside):
                 found[side] = content
+            elif library := library_tokenizer(folder, vocabulary):
+                found[side] = library
         except CheckpointError as error:
             raise CheckpointError(f"{side} tokenizer: {error}") from None
     return found
@@ -155,7 +218,8 @@ def decoder_tokenizer(
     Raises CheckpointError for a damaged one, and for one of another model.
     """
     if not path.is_file():
-        return {}, []
+        library = library_tokenizer(path.parent, vocabulary)
+        return ({"target": library} if library else {}), []
     if not unk:
         raise CheckpointError(f"{CONFIG} tells no unk_token, which {path.name} needs")
     content = read_limited(path)

@@ -11,6 +11,7 @@ folder above) whose pieces the vocabulary numbers, or a vocabulary of single cha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from weights_import.composer import Composer, Normed
@@ -19,27 +20,25 @@ from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import ctranslate2_decoder, encoder_decoder
 from weights_import.sources.ctranslate2_file import Contents, contents, specification
 from weights_import.sources.ctranslate2_frame import frame, frame_of, frames
-from weights_import.sources.ctranslate2_languages import (
-    Marks,
-    Pair,
-    marks_of,
-    refuse_languages,
-)
+from weights_import.sources.ctranslate2_languages import Spoken, spoken
 from weights_import.sources.ctranslate2_numbers import (
     LAYER_NORM_EPSILON,
     activation,
     embedding_scale,
 )
 from weights_import.sources.ctranslate2_parts import refuse_parts, unused
+from weights_import.sources.ctranslate2_relative import READ, has_relative, relative_positions
 from weights_import.sources.ctranslate2_tensors import embedding, finder, position_tables
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
+    LIBRARY,
     WANTED,
     Config,
     languages,
     read_config,
     read_vocabulary,
     refuse_quantisation,
+    target_prefix,
     tokenizer_files,
     tokenizers,
     vocabulary_files,
@@ -70,40 +69,47 @@ def companions(path: Path) -> list[Path]:
     """Its configuration, vocabularies and tokenizers."""
     folder = path.parent
     named = [folder / CONFIG, *vocabulary_files(folder).values(), *tokenizer_files(folder)]
+    named.append(folder / LIBRARY)
     return [file for file in dict.fromkeys(named) if file.is_file()]
 
 
-def read(path: Path, pair: Pair | None = None) -> FloatModel:
-    """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong.
-
-    A model of many languages needs the `pair` of languages that it translates.
-    """
+def read(path: Path) -> FloatModel:
+    """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
     try:
-        return _read(path, contents(path), pair)
+        return made(path, contents(path))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
+def made(path: Path, content: Contents) -> FloatModel:
+    """The model of the content of a file, with the files beside its `path`; raises likewise."""
     check_specification(content)
     variables = Variables(content.variables)
     config = read_config(path.parent, content.version, variables)
     refuse_quantisation(config.quantization_type)
-    refuse_parts(variables)
+    refuse_parts(variables, READ if has_relative(variables) else ())
     vocabularies = {
         side: read_vocabulary(file, config.unk_token)
         for side, file in vocabulary_files(path.parent).items()
     }
     words = embeddings(variables, vocabularies)
-    if pair is None:
-        refuse_languages(vocabularies["target"])
-    tables = position_tables(variables, words[1].shape[1])
+    relative = relative_positions(variables)
+    tables = {} if relative else position_tables(variables, words[1].shape[1])
     shape = shape_of(variables, HEADS[content.specification], words, tables)
-    how = generation(variables, config, vocabularies, shape, pair)
-    epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
-    c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
+    if relative:
+        shape = replace(shape, **relative.shape)
+    said = languages_of(variables, config, vocabularies)
+    how = generation(variables, config, vocabularies, shape, said)
+    if prefix := target_prefix(path.parent, vocabularies["target"]):
+        how = replace(how, target_prefix=prefix)
+    if relative:
+        c = relative.composer(shape.d_model, config.layer_norm_epsilon)
+    else:
+        epsilon = config.layer_norm_epsilon or LAYER_NORM_EPSILON
+        c = Composer(finder(variables, tables), shape.d_model, Normed("l2", epsilon))
     program, tensors = c.finish(encoder_decoder.compose(c, shape), unused(variables))
-    untold = pair is None and not frame_of(variables, config)
+    framed = how.languages is not None and bool(how.languages.sources)
+    untold = not framed and not frame_of(variables, config)
     return FloatModel(
         program,
         tensors,
@@ -111,8 +117,9 @@ def _read(path: Path, content: Contents, pair: Pair | None) -> FloatModel:
         tokenizers=tokenizers(path.parent, vocabularies, config),
         provenance={"file": path.name, "format": "CTranslate2", "sha256": content.sha256},
         languages=languages(path.parent),
-        frames=frames(vocabularies["source"], config) if pair is None else {},
+        frames={} if framed else frames(vocabularies["source"], config),
         doubt=DOUBT if untold else "",
+        starts=said.starts,
         wanted=WANTED,
         warnings=alignment(variables),
     )
@@ -163,7 +170,7 @@ def shape_of(
         embedding_scale=common_scale(variables, target[1]),
         pre_norm=bool(variables.shared("pre_norm", 1)),
         embedding_norm="encoder/layernorm_embedding/gamma" in variables,
-        max_positions=tables["positions"].shape[0],
+        max_positions=tables["positions"].shape[0] if tables else 0,
         target_positions="target_positions" in tables,
     )
 
@@ -173,28 +180,35 @@ def generation(
     config: Config,
     vocabularies: Mapping[str, Mapping[str, int]],
     shape: encoder_decoder.Shape,
-    pair: Pair | None,
+    said: Spoken,
 ) -> Generation:
     """How the model reads and writes."""
     source, target = (special(vocabularies[side], config) for side in ("source", "target"))
-    first = start(variables, config, vocabularies["target"])
-    if pair is None:
-        named = frame_of(variables, config) or UNTOLD
-        marks = Marks(required(first), frame(vocabularies["source"], config, named))
-    else:
-        marks = marks_of(pair, vocabularies["source"], vocabularies["target"], source[0], first)
+    around = None
+    if said.languages is None or not said.languages.sources:
+        around = frame(vocabularies["source"], config, frame_of(variables, config) or UNTOLD)
     return Generation(
-        start=marks.start,
+        start=required(said.start),
         eos=target[0],
         unk=target[1],
         source_vocabulary=shape.source_vocabulary,
         target_vocabulary=shape.target_vocabulary,
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=shape.max_positions,
-        source_frame=marks.frame,
+        source_frame=around,
         source_special=None if source == target else source,
-        target_prefix=marks.prefix,
+        languages=said.languages,
     )
+
+
+def languages_of(
+    variables: Variables, config: Config, vocabularies: Mapping[str, Mapping[str, int]]
+) -> Spoken:
+    """How the sentences of the model tell their languages; raises CheckpointError for a damaged
+    configuration."""
+    source, target = vocabularies["source"], vocabularies["target"]
+    ends = special(source, config)[0], special(target, config)[0]
+    return spoken(source, target, ends, start(variables, config, target))
 
 
 def special(vocabulary: Mapping[str, int], config: Config) -> tuple[int, int]:
@@ -221,8 +235,8 @@ def required(start: int | None) -> int:
     """The token that a decoder begins with; raises CheckpointError where it is to be chosen."""
     if start is None:
         raise CheckpointError(
-            "each translation begins with a token that is chosen for it, such as its language,"
-            " which is not supported; import a model of one pair of languages"
+            "each translation begins with a token that is chosen for it, and the vocabulary has no"
+            " tokens of languages; import a model whose configuration has a decoder_start_token"
         )
     return start
 

@@ -7,15 +7,19 @@ Komatsuzaki 2021).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer
+from weights_import.operations.addend import Addend
+from weights_import.operations.attention_scores import Softmax
 from weights_import.operations.heads import Heads
 
 Residual = Literal["in turn", "parallel", "parallel, one norm"]
+Norms = Literal["before", "behind", "both"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,13 @@ class Shape:
     residual         whether both sublayers of a layer read one sum, and whether they share its norm
     embedding_scale  the factor of the rows of the embedding
     positions        the rows of the table of learned positions; 0 without a table
-    unturned         the layers whose queries and keys are not turned by their positions
+    embedding_norm   a norm of the embeddings
+    addend           the addend of the scores of every attention
+    own_heads        the heads of the layers whose heads are not `heads`
+    norms            whether the norms of a layer read the stream, the results of its sublayers,
+                     or both; for sublayers in turn
+    score_cap        the soft cap of the scores of attention; 0 without a cap
+    logit_cap        the soft cap of the logits; 0 without a cap
     """
 
     d_model: int
@@ -39,11 +49,16 @@ class Shape:
     residual: Residual = "in turn"
     embedding_scale: float = 1.0
     positions: int = 0
-    unturned: frozenset[int] = frozenset()
+    embedding_norm: bool = False
+    addend: Addend | None = None
+    own_heads: Mapping[int, Heads] = field(default_factory=dict)
+    norms: Norms = "before"
+    score_cap: float = 0.0
+    logit_cap: float = 0.0
 
     def heads_of(self, layer: int) -> Heads:
         """The heads of one layer."""
-        return replace(self.heads, rotary=()) if layer in self.unturned else self.heads
+        return self.own_heads.get(layer, self.heads)
 
 
 def compose(c: Composer, shape: Shape) -> str:
@@ -53,18 +68,22 @@ def compose(c: Composer, shape: Shape) -> str:
     x = c.embedding(
         "decoder.embedding", "target_embedding", shape.vocabulary, shape.embedding_scale, positions
     )
+    if shape.embedding_norm:
+        x = c.norm("decoder.embedding_norm", x)
     for i in range(shape.layers):
         x = _layer(c, shape, i, x)
-    return c.logits(c.norm("decoder.norm", x), shape.vocabulary)
+    return c.logits(c.norm("decoder.norm", x), shape.vocabulary, shape.logit_cap)
 
 
 def _layer(c: Composer, shape: Shape, i: int, x: str) -> str:
     first, second = f"decoder.{i}.self", f"decoder.{i}.ffn"
-    attention = partial(c.self_attention, first, heads=shape.heads_of(i))
+    scores = Softmax(shape.addend, shape.score_cap)
+    attention = partial(c.self_attention, first, heads=shape.heads_of(i), scores=scores)
     hidden = c.gated_feed_forward if shape.gated else c.feed_forward
     feed_forward = partial(hidden, second, width=shape.d_ffn, function=shape.activation)
     if shape.residual == "in turn":
-        return c.pre_norm(second, c.pre_norm(first, x, attention), feed_forward)
+        block = {"before": c.pre_norm, "behind": c.branch_norm, "both": c.both_norms}[shape.norms]
+        return block(second, block(first, x, attention), feed_forward)
     y = c.norm(f"{first}.norm", x)
     z = y if shape.residual == "parallel, one norm" else c.norm(f"{second}.norm", x)
     return c.plus(second, c.plus(first, x, attention(y)), feed_forward(z))

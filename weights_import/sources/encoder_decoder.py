@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer
 from weights_import.errors import CheckpointError
+from weights_import.operations.addend import Addend
 from weights_import.operations.attention_scores import Polynomial, Softmax
 from weights_import.operations.heads import Heads
 
@@ -25,6 +26,10 @@ class Shape:
     max_positions     rows of the tables of positions; 0 for sinusoids
     target_positions  the target has its own table of positions
     degree            the degree of polynomial attention; 0 for a softmax
+    head_size         the columns of a head; 0 for d_model / heads
+    gated             whether an activated gate multiplies the hidden layer
+    addends           the addend of each self-attention, by the name of the sublayer; with addends,
+                      embeddings have no positions
     """
 
     d_model: int
@@ -42,6 +47,9 @@ class Shape:
     max_positions: int = 0
     target_positions: bool = False
     degree: int = 0
+    head_size: int = 0
+    gated: bool = False
+    addends: Mapping[str, Addend] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = ("d_model", "heads", "d_ffn", "decoder_layers")
@@ -50,7 +58,7 @@ class Shape:
             for name in sizes
             if getattr(self, name) < 1
         ]
-        if self.heads > 0 and self.d_model % self.heads:
+        if self.heads > 0 and not self.head_size and self.d_model % self.heads:
             problems.append(f"d_model={self.d_model} is not divisible by heads={self.heads}")
         if problems:
             raise CheckpointError("unsupported architecture: " + "; ".join(problems))
@@ -64,7 +72,8 @@ def compose(c: Composer, shape: Shape) -> str:
 class _Transformer:
     def __init__(self, c: Composer, shape: Shape) -> None:
         self.c, self.shape = c, shape
-        self.heads = Heads(shape.heads, shape.d_model // shape.heads, shape.heads)
+        size = shape.head_size or shape.d_model // shape.heads
+        self.heads = Heads(shape.heads, size, shape.heads)
         self.residual: Residual = c.pre_norm if shape.pre_norm else c.post_norm
 
     def compose(self) -> str:
@@ -107,21 +116,24 @@ class _Transformer:
 
     def feed_forward(self, at: str, x: str) -> str:
         width, function = self.shape.d_ffn, self.shape.activation
-        return self.residual(at, x, lambda y: self.c.feed_forward(at, y, width, function))
+        hidden = self.c.gated_feed_forward if self.shape.gated else self.c.feed_forward
+        return self.residual(at, x, lambda y: hidden(at, y, width, function))
 
     def scores(self, at: str) -> Softmax | Polynomial:
         if not self.shape.degree:
-            return Softmax()
+            return Softmax(self.shape.addends.get(at))
         return Polynomial(self.shape.degree, f"{at}.score_bias", f"{at}.delta")
 
     def embedded(self, stack: str, side: str, vocabulary: int) -> str:
         c, shape = self.c, self.shape
-        positions = c.sinusoids() if not shape.max_positions else self.table(side)
+        positions = "" if shape.addends else self.positions(side)
         out = f"{stack}.embedding"
         x = c.embedding(out, f"{side}_embedding", vocabulary, shape.embedding_scale, positions)
         return c.norm(f"{out}_norm", x) if shape.embedding_norm else x
 
-    def table(self, side: str) -> str:
+    def positions(self, side: str) -> str:
+        if not self.shape.max_positions:
+            return self.c.sinusoids()
         name = (
             "target_positions" if side == "target" and self.shape.target_positions else "positions"
         )

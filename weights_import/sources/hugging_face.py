@@ -34,7 +34,7 @@ TOLD = {SHARED, SOURCE, TARGET, HEAD, LOGITS_BIAS, *POSITIONS}
 """What is asked for by its own rules."""
 BODY, ROOTS = "model.", ("shared", "encoder", "decoder", "embed_tokens", "layers", "norm")
 """What stands before the names of a model with a head, and what they begin with without one."""
-FOLLOWS = re.compile(r"(.*\.)?(masked_bias|version|_float_tensor)")
+FOLLOWS = re.compile(r"(.*\.)?(masked_bias|version|_float_tensor|embed_positions\.weights)")
 """Floats that older versions of transformers store and that no model needs."""
 LAYER_NORM_EPSILON = 1e-5  # PyTorch's
 MAX_LENGTH_FACTOR = 3.0  # Marian's default
@@ -60,6 +60,7 @@ PARTS = {
     "outer": "fc2",
 }
 NORM_PARTS = {"gain": "weight", "bias": "bias"}
+STACK_NORMS = {"embedding_norm": "layernorm_embedding", "norm": "layer_norm"}
 
 
 def named(stored: Mapping[str, Stored]) -> dict[str, Stored]:
@@ -80,7 +81,7 @@ def one_matrix(stored: Mapping[str, Stored], names: Collection[str]) -> Stored |
     """
     there = [name for name in names if name in stored]
     for other in there[1:]:
-        if not _equal(stored[there[0]], stored[other]):
+        if not equal(stored[there[0]], stored[other]):
             raise CheckpointError(
                 f"{there[0]} and {other} differ, but the configuration says that they are one"
                 " matrix; where they are not, it must say tie_word_embeddings: false"
@@ -88,7 +89,8 @@ def one_matrix(stored: Mapping[str, Stored], names: Collection[str]) -> Stored |
     return stored[there[0]] if there else None
 
 
-def _equal(a: Stored, b: Stored) -> bool:
+def equal(a: Stored, b: Stored) -> bool:
+    """Whether two tensors have the same numbers."""
     return a is b or (a.shape == b.shape and np.array_equal(a.read(), b.read()))
 
 
@@ -117,6 +119,15 @@ def check_words(found: Mapping[str, Stored | None], sizes: Mapping[str, int], wi
             raise CheckpointError(f"missing {name} {expected}")
         if (shape := list(matrix.shape)) != expected:
             raise CheckpointError(f"wrong shape {name} {shape}, expected {expected}")
+
+
+def one_vocabulary(stored: Mapping[str, Stored], config: Shape) -> dict[str, Own]:
+    """The matrices of `embeddings` and the bias of the output, where both sides have one
+    vocabulary; raises CheckpointError as `check_words`."""
+    words = embeddings(stored, config.tie_word_embeddings)
+    sizes = dict.fromkeys(("source_embedding", "target_embedding"), config.vocab_size)
+    check_words(words, sizes, config.d_model)
+    return {**words, "output.bias": logits_bias(stored)}
 
 
 def logits_bias(stored: Mapping[str, Stored]) -> Stored | None:
@@ -185,9 +196,9 @@ def stored_name(canonical: str) -> str:
     stack, _, rest = canonical.partition(".")
     if stack not in ("encoder", "decoder"):
         return ""
-    if rest.startswith("embedding_norm"):
-        leaf = NORM_PARTS[rest.rpartition(".")[2]]
-        return f"model.{stack}.layernorm_embedding.{leaf}"
+    for name, named in STACK_NORMS.items():
+        if rest.startswith(f"{name}."):
+            return f"model.{stack}.{named}.{NORM_PARTS[rest.rpartition('.')[2]]}"
     layer, block, kind, leaf = rest.split(".")
     at = f"model.{stack}.layers.{layer}"
     if kind == "norm":

@@ -2,10 +2,10 @@
 `config.json` or `NAME_config.json`.
 
 Source and target stand between bos and eos; positions are learned, a table a side, of which the
-first two rows are not used; what is embedded is normed.  Texts need SentencePiece models beside the
-file, or a configuration that lists the characters of both sides, `grapheme_chars` and
-`phoneme_chars`, in the order of their ids, with `_` for what is none (as Misaki's models of
-pronunciation have it).
+first two rows are not used; what is embedded is normed.  Texts need SentencePiece models or a
+tokenizer of pairs of bytes beside the file, or a configuration that lists the characters of both
+sides, `grapheme_chars` and `phoneme_chars`, in the order of their ids, with `_` for what is none
+(as Misaki's models of pronunciation have it).
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from weights_import.sources.hugging_face import (
     MAX_LENGTH_FACTOR,
     POSITIONS,
     Shape,
-    check_words,
     composed,
-    embeddings,
-    logits_bias,
     named,
+    one_vocabulary,
 )
 from weights_import.sources.hugging_face_config import (
     Id,
@@ -38,6 +36,7 @@ from weights_import.sources.hugging_face_config import (
     read_config,
     refuse_added,
 )
+from weights_import.sources.hugging_face_tokenizer import files, tokenizer
 from weights_import.sources.tokenizers import tokenizer_files, tokenizers_in
 from weights_import.sources.vocabulary import of_characters, pieces_of
 from weights_import.tensors import Stored
@@ -78,7 +77,8 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its configurations and its tokenizers."""
-    return [*beside(path), *tokenizer_files(path.parent)]
+    folder = path.parent
+    return list(dict.fromkeys([*beside(path), *tokenizer_files(folder), *files(folder)]))
 
 
 def read(path: Path) -> FloatModel:
@@ -87,22 +87,17 @@ def read(path: Path) -> FloatModel:
         config = read_config(path, _Config)
         marks = Marks(config.eos_token_id)
         eos = marks.chosen(None)
-        how = generation(config, eos)
+        how = generation(config, marks)
         content = contents(path)
         stored = named(content.tensors)
-        words = embeddings(stored, config.tie_word_embeddings)
-        size = dict.fromkeys(("source_embedding", "target_embedding"), config.vocab_size)
-        check_words(words, size, config.d_model)
+        words = one_vocabulary(stored, config)
         shape = config.shape(
             (config.vocab_size, config.vocab_size),
             embedding_norm=True,
             target_positions=POSITIONS[1] in stored,
         )
-        own = {**words, **positions(stored), "output.bias": logits_bias(stored)}
-        program, tensors = composed(stored, shape, own)
-        found = characters(config, eos) or tokenizers_in(path.parent)
-        known = {name for model in found.values() for name in pieces_of(model)}
-        refuse_added(added_tokens(path.parent), known)
+        program, tensors = composed(stored, shape, words | positions(stored))
+        found = tokenizers(path.parent, config, eos)
         return FloatModel(
             program,
             tensors,
@@ -113,14 +108,25 @@ def read(path: Path) -> FloatModel:
                 "format": "Hugging Face BART",
                 "sha256": content.sha256,
             },
-            warnings=marks.warnings,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def generation(config: _Config, eos: int) -> Generation:
+def tokenizers(folder: Path, config: _Config, eos: int) -> dict[str, bytes]:
+    """The tokenizers of both sides: lists of characters, SentencePiece models, or one tokenizer for
+    both; raises CheckpointError."""
+    found = characters(config, eos) or tokenizers_in(folder)
+    if not found and (both := tokenizer(folder, config.vocab_size)):
+        return {"source": both.content, "target": both.content}
+    known = {name for model in found.values() for name in pieces_of(model)}
+    refuse_added(added_tokens(folder), known)
+    return found
+
+
+def generation(config: _Config, marks: Marks) -> Generation:
     """How the model reads and writes; raises CheckpointError for tokens that it has not."""
+    eos = marks.chosen(None)
     return Generation(
         start=config.decoder_start_token_id,
         eos=eos,
@@ -131,6 +137,7 @@ def generation(config: _Config, eos: int) -> Generation:
         max_positions=config.max_position_embeddings,
         source_frame=SourceFrame((config.bos_token_id,), (eos,)),
         target_prefix=(config.first,),
+        more_eos=marks.others(eos),
     )
 
 

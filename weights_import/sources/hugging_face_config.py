@@ -16,17 +16,23 @@ import msgspec
 
 from weights_import.errors import CheckpointError
 from weights_import.sources import containers, json_file
+from weights_import.sources.added_tokens import FILES, listed
 from weights_import.sources.json_file import Kind
 
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
-Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1 << 10)]
+Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=64)]
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 GENERATED = "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id"
 """Fields that the configuration of the generation overrides.  transformers 5 writes some fields
 only there."""
-ADDED = "added_tokens.json", "tokenizer.json", "tokenizer_config.json"
-"""The files in which a tokenizer lists its additional tokens."""
+PASSED = {
+    "_name_or_path", "architectures", "attention_dropout", "attn_implementation", "attn_pdrop",
+    "auto_map", "dtype", "embd_pdrop", "embedding_dropout", "hidden_dropout", "initializer_range",
+    "pad_token_id", "pretraining_tp", "resid_pdrop", "residual_dropout", "torch_dtype",
+    "transformers_version", "use_cache",
+}  # fmt: skip
+"""Fields that change no result of a model."""
 TASKS = re.compile(r".*(Classification|QuestionAnswering|MultipleChoice|RewardModel)")
 HARMLESS = re.compile(r"(?i)[<\[]/?(pad|s|unk|mask|bos|eos|cls|sep)[>\]]|\u2581*")
 """Tokens that stand in no text."""
@@ -41,7 +47,7 @@ def config_file(path: Path) -> Path:
 def beside(path: Path) -> list[Path]:
     """The configurations that `read_config` reads, what `added_tokens` looks at, and the parts of a
     checkpoint whose index `path` is."""
-    named = [path.with_name(name) for name in (GENERATION, *ADDED)]
+    named = [path.with_name(name) for name in (GENERATION, *FILES)]
     there = [file for file in (config_file(path), *named) if file.is_file()]
     return [*containers.files(path), *there]
 
@@ -66,27 +72,59 @@ def configuration(path: Path) -> dict[str, Any]:
     return _object(config_file(path))
 
 
-def read_config(path: Path, kind: type[Kind], tasks: tuple[str, ...] = ()) -> Kind:
+def read_config(
+    path: Path, kind: type[Kind], code: bool = False, tasks: tuple[str, ...] = ()
+) -> Kind:
     """The configuration of a checkpoint, with the fields of the configuration of the generation.
 
-    `tasks` are endings of architectures that label texts and are read.
-    Raises CheckpointError for a configuration of another kind, and for models that no reader reads.
+    With `code`, the configuration may name code of its own, which is not run.  `tasks` are endings
+    of architectures that label texts and are read.  A null counts for the fields that are
+    `nullable` in the kind.  A kind may have a table `older` of names that some configurations use
+    for its fields.  Raises CheckpointError for a configuration of another kind, and for models that
+    no reader reads.
     """
     told = configuration(path)
     file = config_file(path)
-    if problem := unread(told, tasks):
+    for older, name in getattr(kind, "older", {}).items():
+        if older in told:
+            told.setdefault(name, told.pop(older))
+    if problem := unread(told, code, tasks):
         raise CheckpointError(f"{file.name}: {problem}")
     generation = path.with_name(GENERATION)
     if file.name == CONFIG and generation.is_file():
         said = _object(generation)
         told |= {name: said[name] for name in GENERATED if name in said}
+    if nullable := getattr(kind, "nullable", ()):
+        whole = json_file.parse_file(file)
+        told |= {name: None for name in nullable if name in whole and whole[name] is None}
     return json_file.convert(told, kind, file.name)
 
 
-def unread(told: Mapping[str, Any], tasks: tuple[str, ...] = ()) -> str:
+def unknown_to(path: Path, kind: type[msgspec.Struct]) -> list[str]:
+    """What is to be said of a configuration that names code of its own and has unknown fields."""
+    told = configuration(path)
+    if not _code(told):
+        return []
+    known = {field.encode_name for field in msgspec.structs.fields(kind)} | PASSED
+    unknown = sorted(name for name, value in told.items() if value and name not in known)
+    if not unknown:
+        return []
+    return [
+        f"{config_file(path).name} names code of its own (auto_map), which is not run, and fields"
+        f" that are not read: {shown(unknown)}"
+    ]
+
+
+def _code(told: Mapping[str, Any]) -> bool:
+    """Whether a configuration names code that computes the model."""
+    code = told.get("auto_map")
+    return isinstance(code, dict) and any(str(name).startswith("AutoModel") for name in code)
+
+
+def unread(told: Mapping[str, Any], code: bool = False, tasks: tuple[str, ...] = ()) -> str:
     """What a configuration of any kind says that no reader reads, or nothing.
 
-    `tasks` as in `read_config`.
+    `code` and `tasks` as in `read_config`.
     """
     for name in ("quantization_config", "quantization"):
         if isinstance(found := told.get(name), dict):
@@ -95,8 +133,7 @@ def unread(told: Mapping[str, Any], tasks: tuple[str, ...] = ()) -> str:
                 f"the weights are quantised by {method!s:.40}, which is not read; import the"
                 " checkpoint in floats that they were made of"
             )
-    code = told.get("auto_map")
-    if isinstance(code, dict) and any(str(name).startswith("AutoModel") for name in code):
+    if _code(told) and not code:
         return (
             "the model is computed by code of its own (auto_map), which is not run; where it is"
             " one of the kinds that are read, remove auto_map"
@@ -111,20 +148,19 @@ def unread(told: Mapping[str, Any], tasks: tuple[str, ...] = ()) -> str:
 
 
 class Marks:
-    """The tokens that a configuration ends a text with, one or a list, of which a model has one."""
+    """The tokens that a configuration ends a text with, one or a list: each ends a text, and one of
+    them is the end of a text that is given."""
 
     def __init__(self, told: int | list[int]) -> None:
         self._told = list(dict.fromkeys([told] if isinstance(told, int) else told))
-        self.warnings: list[str] = []
 
     def chosen(self, own: int | None) -> int:
-        """Of several, the `own` one of the tokenizer, or else the first; that the others end no
-        text is a warning."""
-        found = own if own in self._told else self._told[0]
-        if len(self._told) > 1:
-            listed = ", ".join(map(str, self._told[:8]))
-            self.warnings.append(f"eos_token_id lists {listed}: token {found} alone ends a text")
-        return found
+        """Of several, the `own` one of the tokenizer, or else the first."""
+        return own if own is not None and own in self._told else self._told[0]
+
+    def others(self, chosen: int) -> tuple[int, ...]:
+        """The tokens besides the chosen one."""
+        return tuple(token for token in self._told if token != chosen)
 
 
 def begun(folder: Path) -> list[str]:
@@ -138,18 +174,7 @@ def begun(folder: Path) -> list[str]:
 def added_tokens(folder: Path) -> list[str]:
     """The texts of the tokens that a tokenizer has beside its vocabulary, and of the special ones
     in it, but for those that stand in no text; raises CheckpointError for damaged files."""
-    texts: list[object] = []
-    for name in ADDED:
-        if not (folder / name).is_file():
-            continue
-        told = _object(folder / name)
-        listed, decoder = told.get("added_tokens"), told.get("added_tokens_decoder")
-        if name == ADDED[0]:
-            texts += told
-        for one in (listed if isinstance(listed, list) else []) + _values(decoder):
-            texts.append(one.get("content") if isinstance(one, dict) else None)
-    found = dict.fromkeys(text for text in texts if isinstance(text, str))
-    return [text for text in found if not HARMLESS.fullmatch(text)]
+    return [text for text in listed(folder) if not HARMLESS.fullmatch(text)]
 
 
 def refuse_added(added: Collection[str], known: Collection[str]) -> None:
@@ -160,7 +185,7 @@ def refuse_added(added: Collection[str], known: Collection[str]) -> None:
         raise CheckpointError(
             f"{len(unknown)} tokens were added to the tokenizer ({shown(unknown)}), which is not"
             " supported, because its SentencePiece model cuts them like any text; if no text will"
-            f" hold them, import a copy of the folder without {', '.join(ADDED)}"
+            f" hold them, import a copy of the folder without {', '.join(FILES)}"
         )
 
 
@@ -178,7 +203,3 @@ def _object(path: Path) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise CheckpointError(f"{path.name}: not a JSON object")
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _values(told: object) -> list[Any]:
-    return list(told.values()) if isinstance(told, dict) else []

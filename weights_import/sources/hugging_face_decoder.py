@@ -1,8 +1,7 @@
 """The common parts of decoders alone of Hugging Face's transformers.
 
-They are the matrices of words, their configuration, and the SentencePiece model `tokenizer.model`
-beside the file.  Tokenizers in JSON alone, such as for Llama 3, Qwen2 and GPT-2, are not read.
-Such a model takes and writes ids.
+They are the matrices of words, their configuration, and the tokenizer beside the file.  Without a
+tokenizer such a model takes and writes ids.
 """
 
 from __future__ import annotations
@@ -15,27 +14,21 @@ import msgspec
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
-from weights_import.processor import processor
+from weights_import.sources import hugging_face_tokenizer
 from weights_import.sources.hugging_face import check_words, one_matrix
 from weights_import.sources.hugging_face_config import (
     Id,
     Ids,
     Marks,
-    added_tokens,
     begun,
     beside,
-    refuse_added,
-    shown,
 )
+from weights_import.sources.hugging_face_tokenizer import WANTED, Found
 from weights_import.sources.safetensors_file import Size
-from weights_import.sources.tokenizers import read_limited
-from weights_import.sources.vocabulary import CONTROL, padded, pieces_of
+from weights_import.sources.vocabulary import NO_PIECE
 from weights_import.tensors import Stored, Tensors
 
-TOKENIZER = "tokenizer.model"
 UNK = 0  # of SentencePiece's models, unless they say otherwise
-NO_PIECE = -1
-"""What SentencePiece tells of a special piece that a model lacks."""
 
 
 class Decoder(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +53,7 @@ class Decoder(msgspec.Struct, frozen=True, kw_only=True):
 
 def companions(path: Path) -> list[Path]:
     """Its configurations and its tokenizer."""
-    tokenizer = path.with_name(TOKENIZER)
-    return [*beside(path), *([tokenizer] if tokenizer.is_file() else [])]
+    return list(dict.fromkeys([*beside(path), *hugging_face_tokenizer.files(path.parent)]))
 
 
 def words(
@@ -104,7 +96,8 @@ def decoder_model(
     tokens, of another model.
     """
     marks = Marks(config.eos_token_id)
-    text, eos, unk = tokenizers(path.with_name(TOKENIZER), config.vocab_size, marks)
+    found = hugging_face_tokenizer.tokenizer(path.parent, config.vocab_size)
+    eos, unk = special_tokens(marks, found)
     start, said = begin(config.bos_token_id, eos)
     program, tensors = made
     return FloatModel(
@@ -116,11 +109,12 @@ def decoder_model(
             unk=unk,
             target_vocabulary=config.vocab_size,
             max_positions=config.positions,
+            more_eos=marks.others(eos),
         ),
-        tokenizers=text,
+        tokenizers={"target": found.content} if found else {},
         provenance={"file": path.name, **told},
-        wanted=TOKENIZER,
-        warnings=[*marks.warnings, *said, *begun(path.parent)],
+        wanted=WANTED,
+        warnings=[*(found.warnings if found else ()), *said, *begun(path.parent)],
     )
 
 
@@ -134,26 +128,14 @@ def begin(bos: int | None, eos: int) -> tuple[int, list[str]]:
     return eos, [f"no bos_token_id: texts begin with token {eos}, which ends texts"]
 
 
-def tokenizers(path: Path, vocabulary: int, eos: Marks) -> tuple[dict[str, bytes], int, int]:
-    """The tokenizer in a file, the token that ends a text, and the token for unknown text.
+def special_tokens(marks: Marks, found: Found | None) -> tuple[int, int]:
+    """The token that ends a text, and the token for unknown text, which a tokenizer of bytes lacks.
 
-    The tokenizer has a piece for each embedding.  Without the file, there is none.
+    Raises CheckpointError for a tokenizer with another end mark.
     """
-    if not path.is_file():
-        return {}, eos.chosen(None), UNK
-    try:
-        content = read_limited(path)
-        made = padded(content, vocabulary)
-        pieces = pieces_of(content)
-        added = added_tokens(path.parent)
-        refuse_added(added, pieces)
-        if special := [token for token in added if pieces[token].type == CONTROL]:
-            eos.warnings.append(f"texts that hold {shown(special)} are cut like any text")
-        read = processor(made)
-        own = read.eos_id()
-        chosen = eos.chosen(own)
-        if own not in (NO_PIECE, chosen):
-            raise CheckpointError(f"its end mark is token {own}, that of the model {chosen}")
-        return {"target": made}, chosen, read.unk_id()
-    except CheckpointError as error:
-        raise CheckpointError(f"{path.name}: {error}") from None
+    if found is None:
+        return marks.chosen(None), UNK
+    eos = marks.chosen(found.eos)
+    if found.eos not in (NO_PIECE, eos):
+        raise CheckpointError(f"its end mark is token {found.eos}, that of the model {eos}")
+    return eos, eos if found.unk == NO_PIECE else found.unk

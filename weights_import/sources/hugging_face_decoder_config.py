@@ -7,6 +7,7 @@ Other keys do not change what a model computes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Normed
 from weights_import.operations.heads import Heads
-from weights_import.sources import decoder_only, rotary_heads
+from weights_import.sources import decoder_only, linear_biases, rotary_heads
 from weights_import.sources.hugging_face import Layers
 from weights_import.sources.hugging_face_decoder import Decoder, size_of_heads
 from weights_import.sources.rope_scaling import Rotary
@@ -80,15 +81,13 @@ class Config(Decoder, frozen=True, kw_only=True):
     def width(self) -> int:
         return self.hidden_size
 
-    @property
-    def window(self) -> int | None:
-        """The tokens that a layer sees, if it does not see all; raises CheckpointError."""
-        return None
+    def window_of(self, layer: int) -> int:
+        """The number of the last tokens that a layer sees, or 0 for all; raises CheckpointError."""
+        return 0
 
     @property
     def positions(self) -> int:
-        """A window that slides limits the positions, because within it, it hides nothing."""
-        return min(self.max_position_embeddings, self.window or self.max_position_embeddings)
+        return self.max_position_embeddings
 
     @property
     def inner(self) -> int:
@@ -112,16 +111,30 @@ class Config(Decoder, frozen=True, kw_only=True):
         keys, turned = self.num_key_value_heads or count, self.rotary.frequencies
         return rotary_heads.heads_of(count, keys, self.head_size, turned)
 
+    def heads_of(self, heads: Heads, layer: int) -> Heads:
+        """The heads of one layer; raises CheckpointError."""
+        window = self.window_of(layer)
+        return replace(heads, window=window if window < self.max_position_embeddings else 0)
+
+    @property
+    def addends(self) -> Stored | None:
+        """The table of the addends of scores, if there are any; raises CheckpointError."""
+        return None
+
     @property
     def shape(self) -> decoder_only.Shape:
         """The sizes of the model; raises CheckpointError."""
+        heads = self.heads
+        each = {i: self.heads_of(heads, i) for i in range(self.num_hidden_layers)}
         return decoder_only.Shape(
             d_model=self.hidden_size,
             d_ffn=self.inner,
             layers=self.num_hidden_layers,
             vocabulary=self.vocab_size,
-            heads=self.heads,
+            heads=heads,
+            own_heads={i: own for i, own in each.items() if own != heads},
             activation=ACTIVATIONS[self.hidden_act],
+            addend=None if self.addends is None else linear_biases.addend(),
         )
 
     def changed(self, part: str, tensor: Stored) -> Stored:

@@ -1,11 +1,14 @@
 """Falcon models of Hugging Face's transformers (Almazrouei et al. 2023, section 3.5).
 
 Attention and hidden layer mostly read one sum.  The rows of the queries that share a head of keys
-and values lie together, then come the rows of these keys, and of these values.
+and values lie together, then come the rows of these keys, and of these values.  Positions turn
+queries and keys, or are linear biases of the scores.  transformers rounds these biases to bfloat16;
+here they are exact.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -14,11 +17,13 @@ from msgspec import field
 
 from weights_import.composer import Normed
 from weights_import.operations.heads import Heads
+from weights_import.sources import linear_biases
 from weights_import.sources.decoder_only import Residual, Shape
 from weights_import.sources.hugging_face_decoder_config import Epsilon, Function, Positions
 from weights_import.sources.hugging_face_family import Family
 from weights_import.sources.hugging_face_names import Names
 from weights_import.sources.hugging_face_rope import RotaryConfig
+from weights_import.sources.rope_scaling import Rotary
 from weights_import.sources.safetensors_file import Size
 from weights_import.sources.stored_rows import part as block
 from weights_import.tensors import Stored
@@ -45,7 +50,7 @@ OWN_NORMS = {"self.norm": "ln_attn", "ffn.norm": "ln_mlp"}
 class FalconConfig(RotaryConfig, frozen=True, kw_only=True):
     """The fields of Falcon, with the defaults of transformers."""
 
-    alibi: Literal[False] = False
+    alibi: bool = False
     bias: bool = False
     hidden_act: Function = field(default="gelu", name="activation")
     intermediate_size: Size | None = field(default=None, name="ffn_hidden_size")
@@ -70,6 +75,17 @@ class FalconConfig(RotaryConfig, frozen=True, kw_only=True):
     def own_norms(self) -> bool:
         """Whether each sublayer has its own norm of one sum."""
         return self.new_decoder_architecture and self.num_ln_in_parallel_attn == 2
+
+    @property
+    def rotary(self) -> Rotary:
+        return Rotary() if self.alibi else super().rotary
+
+    @property
+    def addends(self) -> Stored | None:
+        """Falcon divides scores with their addends by the root of the size of a head."""
+        if not self.alibi:
+            return None
+        return linear_biases.table(self.num_attention_heads, factor=1 / math.sqrt(self.head_size))
 
     @property
     def heads(self) -> Heads:

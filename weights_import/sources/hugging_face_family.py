@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,13 @@ from weights_import.composer import Composer
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
 from weights_import.operations.heads import Heads
-from weights_import.sources import decoder_only
+from weights_import.sources import decoder_only, json_file, linear_biases
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import FOLLOWS, unused
-from weights_import.sources.hugging_face_config import model_type, read_config
+from weights_import.sources.hugging_face_config import model_type, read_config, unknown_to
 from weights_import.sources.hugging_face_decoder import companions, decoder_model, words
 from weights_import.sources.hugging_face_decoder_config import Config
-from weights_import.sources.hugging_face_names import NORMS, QUERY, Names, placed
+from weights_import.sources.hugging_face_names import NORMS, QUERY, QUERY_NORM, Names, placed
 from weights_import.sources.lookup import Lookup, Own
 from weights_import.sources.safetensors_file import Contents
 from weights_import.sources.stored_rows import turned_scaled
@@ -67,18 +68,27 @@ class Family:
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
         try:
-            config = read_config(path, self.config)
+            config = read_config(path, self.config, code=True)
             if config.model_type not in self.titles:
                 raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
-            return self._model(path, config, contents(path))
+            model = self._model(path, config, contents(path))
+            model.warnings.extend(unknown_to(path, self.config))
+            return model
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
+
+    def made(self, path: Path, told: Mapping[str, Any], content: Contents) -> FloatModel:
+        """The model of a configuration and of tensors that another container has.
+
+        Its tokenizer lies beside `path`.  Raises CheckpointError.
+        """
+        return self._model(path, json_file.convert(told, self.config, path.name), content)
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:
         stored = {n: x for n, x in content.tensors.items() if not FOLLOWS.fullmatch(n)}
         names = replace(self.names, parts={**self.names.parts, **config.own_names}).within(stored)
         own = words(config, stored, names.body + names.embedding, names.heads)
-        own["output.bias"] = head_bias(stored, names)
+        own |= {"output.bias": head_bias(stored, names), linear_biases.TABLE: config.addends}
         check_biases(stored, config.biases)
         shape = config.shape
         found = Lookup(stored, names.stored, own)
@@ -105,8 +115,12 @@ def tensor(config: Config, found: Lookup, heads: Heads, canonical: str) -> Own:
     if there is None:
         return None
     there = config.changed(part or canonical, there)
-    magnitude = config.rotary.magnitude if part == QUERY else 1.0
-    return turned_scaled(there, heads, magnitude * magnitude)
+    if part != (QUERY_NORM if heads.norms else QUERY):
+        return there
+    magnitude = config.rotary.magnitude
+    single = there.shape[:1] == (heads.size,)
+    turned = replace(heads, count=1, key_heads=1) if single else heads
+    return turned_scaled(there, turned, magnitude * magnitude)
 
 
 def head_bias(stored: Mapping[str, Stored], names: Names) -> Stored | None:

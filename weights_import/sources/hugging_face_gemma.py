@@ -13,15 +13,16 @@ from typing import Literal
 from weights_import.sources.decoder_only import Shape
 from weights_import.sources.hugging_face_decoder_config import Function
 from weights_import.sources.hugging_face_family import Family
-from weights_import.sources.hugging_face_llama_kind import NAMES, LlamaConfig
+from weights_import.sources.hugging_face_llama_kind import NAMES
 from weights_import.sources.hugging_face_names import NORMS
+from weights_import.sources.hugging_face_sliding import SlidingConfig
 from weights_import.sources.stored_rows import one_more
 from weights_import.tensors import Stored
 
 Gelu = Literal["gelu", "gelu_new", "gelu_pytorch_tanh"]
 
 
-class Config(LlamaConfig, frozen=True, kw_only=True):
+class GemmaConfig(SlidingConfig, frozen=True, kw_only=True):
     """The fields of Gemma, with the defaults of transformers."""
 
     hidden_act: Function = "gelu_pytorch_tanh"
@@ -38,6 +39,6 @@ class Config(LlamaConfig, frozen=True, kw_only=True):
         return one_more(tensor) if part in NORMS else tensor
 
 
-FAMILY = Family({"gemma": "Gemma"}, Config, NAMES)
+FAMILY = Family({"gemma": "Gemma"}, GemmaConfig, NAMES)
 FORMAT, KINDS = FAMILY.format, FAMILY.kinds
 recognises, read, companions = FAMILY.recognises, FAMILY.read, FAMILY.companions

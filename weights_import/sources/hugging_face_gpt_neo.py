@@ -1,7 +1,7 @@
 """GPT-Neo models of Hugging Face's transformers (Black et al. 2021).
 
 They are of GPT-2's kind.  Scores are not divided by the root of the size of a head, so queries are
-multiplied by it.  Some layers see a window alone, which limits the positions.
+multiplied by it.  Some layers see a window alone.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import field
+from msgspec import Meta, field
 
+from weights_import.errors import CheckpointError
 from weights_import.sources.decoder_only import Shape
 from weights_import.sources.hugging_face import Layers
 from weights_import.sources.hugging_face_family import Family
@@ -22,6 +23,7 @@ from weights_import.sources.safetensors_file import Size
 from weights_import.sources.stored_rows import scaled
 from weights_import.tensors import Stored
 
+Times = Annotated[int, Meta(ge=0, le=1 << 10)]
 Reach = Literal["global", "local"]
 UNBIASED = ("q_proj", "k_proj", "v_proj")
 NAMES = Names(
@@ -49,7 +51,7 @@ class GptNeoConfig(GptConfig, frozen=True, kw_only=True):
     `attention_types` lists the reaches of layers, and how often each list is repeated.
     """
 
-    attention_types: tuple[tuple[tuple[Reach, ...], int], ...] = ((("global", "local"), 12),)
+    attention_types: tuple[tuple[tuple[Reach, ...], Times], ...] = ((("global", "local"), 12),)
     num_attention_heads: Size = field(name="num_heads")
     num_hidden_layers: Layers = field(name="num_layers")
     tie_word_embeddings: bool = True
@@ -59,10 +61,12 @@ class GptNeoConfig(GptConfig, frozen=True, kw_only=True):
     def biases(self) -> Mapping[str, bool]:
         return dict.fromkeys(UNBIASED, False) | {"out_proj": True, "mlp": True}
 
-    @property
-    def window(self) -> int | None:
-        local = any("local" in reaches for reaches, _ in self.attention_types)
-        return self.window_size if local else None
+    def window_of(self, layer: int) -> int:
+        for reaches, times in self.attention_types:
+            if layer < len(reaches) * times:
+                return self.window_size if reaches[layer % len(reaches)] == "local" else 0
+            layer -= len(reaches) * times
+        raise CheckpointError("attention_types lists fewer layers than the model has")
 
     @property
     def shape(self) -> Shape:

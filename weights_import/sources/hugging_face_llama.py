@@ -15,9 +15,8 @@ class Config(LlamaConfig, frozen=True, kw_only=True):
 
     sliding_window: Size | None = None
 
-    @property
-    def window(self) -> int | None:
-        return self.sliding_window
+    def window_of(self, layer: int) -> int:
+        return self.sliding_window or 0
 
 
 FAMILY = Family({"llama": "Llama", "mistral": "Mistral"}, Config, NAMES)

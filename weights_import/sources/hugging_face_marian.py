@@ -11,21 +11,17 @@ embedding; then it stays, and the bias of the output keeps it below the end mark
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from weights_import.arithmetic.functions import cos, sin
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
-from weights_import.operations.embedding import powers
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import (
     LAYER,
     MAX_LENGTH_FACTOR,
-    POSITIONS,
     Shape,
     check_words,
     composed,
@@ -48,17 +44,17 @@ from weights_import.sources.hugging_face_padding import (
     padding,
     without_last,
 )
+from weights_import.sources.hugging_face_sinusoids import positions
+from weights_import.sources.language_tokens import of_marks
 from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
 from weights_import.sources.tokenizers import read_vocabulary, tokenizer_files, tokenizers_in
-from weights_import.tensors import Float32, Stored, Tensors
+from weights_import.tensors import Stored, Tensors
 
 FORMAT = "Hugging Face Marian (.safetensors or .bin, and config.json)"
 KINDS = ("marian",)
 PAD, UNK = "<pad>", "<unk>"
 SIDES = ("source_embedding", "target_embedding")
-CLOSE = 1e-2
-"""What a stored table may differ from sinusoids by: more than 16 bits round off."""
 
 
 class _Config(Shape, frozen=True, kw_only=True):
@@ -110,18 +106,19 @@ def read(path: Path) -> FloatModel:
         pad = padding(config.told_padding, config.vocabularies, words["target_embedding"])
         unused, controls = ((PAD,), ()) if pad < 0 else ((), (PAD,))
         how = generation(config, pad, eos, known.get(UNK, 1))
+        how = replace(how, more_eos=marks.others(eos))
         program, tensors = program_of(config, how, words, stored)
+        tokenizers = tokenizers_in(path.parent, unused, controls)
         return FloatModel(
             program,
             tensors,
-            how,
-            tokenizers=tokenizers_in(path.parent, unused, controls),
+            replace(how, languages=of_marks(tokenizers)),
+            tokenizers=tokenizers,
             provenance={
                 "file": path.name,
                 "format": "Hugging Face Marian",
                 "sha256": content.sha256,
             },
-            warnings=marks.warnings,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -131,7 +128,7 @@ def program_of(
     config: _Config, how: Generation, words: dict[str, Own], stored: Mapping[str, Stored]
 ) -> tuple[FloatProgram, Tensors]:
     """The program of the model and its tensors; `words` are the tensors of `embeddings`."""
-    tables = positions(config, stored)
+    tables = positions(stored, config.max_position_embeddings, config.d_model)
     words |= {"output.bias": logits_bias(stored)}
     if how.start < 0:
         words = without_last(words)
@@ -167,37 +164,3 @@ def generation(config: _Config, pad: int, eos: int, unk: int) -> Generation:
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=config.max_position_embeddings,
     )
-
-
-def positions(config: _Config, stored: Mapping[str, Stored]) -> dict[str, Own]:
-    """The tables of positions by their canonical names.
-
-    A table is the stored table if it differs from sinusoids, and sinusoids otherwise.  The target
-    has its own table only if it is another one.
-    """
-    made = Stored.of(sinusoids(config.max_position_embeddings, config.d_model), "positions")
-    source, target = (_stored_or_made(stored.get(name), made) for name in POSITIONS)
-    tables: dict[str, Own] = {"positions": source}
-    return tables if target is source else tables | {"target_positions": target}
-
-
-def _stored_or_made(table: Stored | None, made: Stored) -> Stored:
-    if table is None or (table.shape == made.shape and _near(table.read(), made.read())):
-        return made
-    return table
-
-
-def _near(a: Float32, b: Float32) -> bool:
-    return bool(np.all(np.abs(a - b) <= CLOSE))
-
-
-def sinusoids(length: int, width: int) -> Float32:
-    """The sine of every frequency, then the cosine of every frequency: [length, width].
-
-    frequency_i = 10000^(-2 i / width), i = 0 .. width/2 - 1.  This is the table of transformers,
-    which differs a little from the table of Marian.
-    """
-    frequencies = powers(10000.0, -2 * np.arange((width + 1) // 2) / width)
-    angles = np.arange(length)[:, None] * frequencies
-    table = np.concatenate([sin(angles), cos(angles)[:, : width // 2]], axis=1)
-    return table.astype(np.float32)

@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from weights_import.sources.hugging_face import HEAD
 from weights_import.tensors import Stored
 
-QUERY, NORMS = "self.query", ("norm", "self.norm", "ffn.norm")
+QUERY, QUERY_NORM = "self.query", "self.query_norm"
+BRANCH_NORMS = {
+    "self.branch_norm": "post_attention_layernorm",
+    "ffn.branch_norm": "post_feedforward_layernorm",
+}
+"""The norms of the results of sublayers."""
+HEAD_NORMS = {QUERY_NORM: "self_attn.q_norm", "self.key_norm": "self_attn.k_norm"}
+"""The norms of queries and keys."""
+NORMS = ("norm", "self.norm", "ffn.norm", *BRANCH_NORMS, *HEAD_NORMS)
 LEAVES = {"weight": "weight", "gain": "weight", "bias": "bias"}
 
 
@@ -24,6 +32,7 @@ class Names:
     positions  the table of learned positions
     heads      the possible names of the matrix of the logits
     head_bias  the bias of the logits; empty where no file has one
+    embedding_norm  the norm of the embeddings, without its leaf
     """
 
     body: str
@@ -34,6 +43,7 @@ class Names:
     positions: str = ""
     heads: tuple[str, ...] = (HEAD,)
     head_bias: str = ""
+    embedding_norm: str = ""
 
     @property
     def always(self) -> str:
@@ -63,6 +73,8 @@ class Names:
         layer, part, leaf = placed(canonical)
         if part == "norm":
             return f"{self.body}{self.last_norm}.{LEAVES[leaf]}"
+        if part == "embedding_norm":
+            return f"{self.body}{self.embedding_norm}.{LEAVES[leaf]}"
         if part not in self.parts:
             return ""
         return f"{self.body}{self.layer.format(layer)}{self.parts[part]}.{LEAVES[leaf]}"

@@ -36,9 +36,8 @@ class Starcoder2Config(RotaryConfig, frozen=True, kw_only=True):
     def biases(self) -> Mapping[str, bool]:
         return {"self_attn": self.use_bias, "mlp": self.use_bias}
 
-    @property
-    def window(self) -> int | None:
-        return self.sliding_window
+    def window_of(self, layer: int) -> int:
+        return self.sliding_window or 0
 
     @property
     def shape(self) -> Shape:

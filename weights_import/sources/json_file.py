@@ -35,10 +35,13 @@ def read(path: Path, kind: type[Kind]) -> Kind:
     return convert(parse_file(path), kind, path.name)
 
 
-def convert(told: Any, kind: type[Kind], name: str) -> Kind:
-    """What is of a kind in the JSON of a file of this name; raises CheckpointError likewise."""
+def convert(told: Any, kind: type[Kind], name: str, strict: bool = True) -> Kind:
+    """What is of a kind in the JSON of a file of this name; raises CheckpointError likewise.
+
+    Without `strict`, texts become numbers and truth values where the kind has such.
+    """
     try:
-        return msgspec.convert(told, kind)
+        return msgspec.convert(told, kind, strict=strict)
     except (msgspec.ValidationError, UnicodeEncodeError, OverflowError) as error:
         raise CheckpointError(f"{name}: {said(error)}") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +22,7 @@ from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import encoder_decoder
 from weights_import.sources.checkpoint_bytes import one_line
+from weights_import.sources.language_tokens import of_marks
 from weights_import.sources.lookup import Lookup, described
 from weights_import.sources.marian_names import is_embedding, names_of
 from weights_import.sources.tokenizers import tokenizers_in
@@ -221,12 +222,13 @@ def assemble(
     unused = found.unasked(others=[name for name in stored if name.endswith(MULTIPLIER)])
     program, tensors = c.finish(logits, described(unused))
     steps = {name: stored[name_of(name)].step for name in tensors}
+    tokenizers = tokenizers_in(folder)
     return FloatModel(
         program,
         tensors,
-        how,
+        replace(how, languages=of_marks(tokenizers)),
         grids={name: step for name, step in steps.items() if step is not None},
-        tokenizers=tokenizers_in(folder),
+        tokenizers=tokenizers,
         provenance=provenance,
         warnings=alignment(options, shape.decoder_layers),
     )

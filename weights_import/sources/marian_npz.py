@@ -10,8 +10,6 @@ import hashlib
 import math
 import re
 import struct
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +18,8 @@ from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
-from weights_import.sources.checkpoint_bytes import MAXIMUM_BYTES, checked_size, one_line
+from weights_import.sources import zip_members
 from weights_import.sources.marian import (
-    MAXIMUM_ITEMS,
     OPTIONS,
     MarianTensor,
     assemble,
@@ -31,24 +28,17 @@ from weights_import.sources.tokenizers import tokenizer_files
 from weights_import.tensors import Stored
 
 FORMAT = "Marian NumPy (.npz, float32)"
-# Trained weights hardly compress; a member that expands more than this is a zip bomb.
-MAXIMUM_EXPANSION = 64
 MAGIC = b"\x93NUMPY\x01\x00"
 HEADER = re.compile(
     rb"\{'descr': '([<|][a-z][0-9])', 'fortran_order': False, "
     rb"'shape': \(([0-9]{1,10}(?:, ?[0-9]{1,10}){0,3}),?\),? ?\} *\n"
 )
 Number = TypeVar("Number", np.float32, np.int8)
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, struct.error, ValueError)
 
 
 def recognises(path: Path) -> bool:
     """Whether the file is a zip that names the options of a Marian model."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return f"{OPTIONS}.npy" in archive.namelist()
-    except DAMAGE:
-        return False
+    return f"{OPTIONS}.npy" in zip_members.names(path)
 
 
 def companions(path: Path) -> list[Path]:
@@ -62,7 +52,7 @@ def read(path: Path) -> FloatModel:
     The sizes of all members are checked before the first one is expanded.
     """
     try:
-        members = _members(path, checked_size(path))
+        members = {n.removesuffix(".npy"): x for n, x in zip_members.members(path).items()}
         if OPTIONS not in members:
             raise CheckpointError(f"no array named {OPTIONS}")
         text = _array(OPTIONS, members.pop(OPTIONS), np.int8)
@@ -78,42 +68,6 @@ def read(path: Path) -> FloatModel:
         return assemble(stored, text.tobytes(), provenance, path.parent)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-
-
-def _members(path: Path, size: int) -> dict[str, bytes]:
-    """The expanded members by array name."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            _check(members, size)
-            return {
-                member.filename.removesuffix(".npy"): archive.read(member) for member in members
-            }
-    except CheckpointError:
-        raise
-    except DAMAGE as error:
-        raise CheckpointError(f"damaged zip: {one_line(error)}") from error
-
-
-def _check(members: list[zipfile.ZipInfo], size: int) -> None:
-    """Refuses repeated names, foreign compression and members that expand beyond reason."""
-    if len(members) > MAXIMUM_ITEMS:
-        raise CheckpointError(f"{len(members)} members, at most {MAXIMUM_ITEMS} are read")
-    seen: set[str] = set()
-    for member in members:
-        if member.filename in seen:
-            raise CheckpointError(f"two arrays named {member.filename}")
-        seen.add(member.filename)
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise CheckpointError(
-                f"{member.filename}: compression {member.compress_type}, "
-                "expected stored or deflated"
-            )
-    if sum(member.compress_size for member in members) > size:
-        raise CheckpointError(f"damaged zip: its members are longer than its {size} bytes")
-    expanded = sum(member.file_size for member in members)
-    if expanded > min(MAXIMUM_BYTES, MAXIMUM_EXPANSION * size):
-        raise CheckpointError(f"{size} bytes would expand to {expanded}")
 
 
 def _array(name: str, content: bytes, dtype: type[Number]) -> NDArray[Number]:

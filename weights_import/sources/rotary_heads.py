@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from weights_import.errors import CheckpointError
@@ -9,6 +11,7 @@ from weights_import.operations.embedding import powers
 from weights_import.operations.heads import Heads
 
 
+@lru_cache(maxsize=4)
 def frequencies(base: float, columns: int) -> tuple[float, ...]:
     """The angle, in radians, that a position turns pair i by: base^(-2 i / columns).
 

@@ -68,12 +68,22 @@ EVERYWHERE = (
 SIGNS = (
     *EVERYWHERE,
     _sign(
-        rb"GGUF|GGML|lmgg|fmgg|tjgg|algg",
-        "a model of llama.cpp (GGUF or GGML), which is not read, because its weights are quantised"
-        " already; import the checkpoint in floats that it was made of",
+        rb"GGML|lmgg|fmgg|tjgg|algg",
+        "a model of llama.cpp in GGML, the format before GGUF, which is not read; import a GGUF"
+        " file, or the checkpoint that it was made of",
     ),
     _sign(rb"\x89HDF\r\n\x1a\n", TENSORFLOW),
     _sign(rb".{4}TFL3", "a model of TensorFlow Lite, which is not read; import its source"),
+    _sign(
+        rb"\x08[\x01-\x0f]\x12.*(coreml|com\.apple)",
+        "a model of Core ML, which is not read, because it holds a graph and not an architecture;"
+        " import the checkpoint that it was converted from",
+    ),
+    _sign(
+        rb"\x12\x01\0\0\0\0\0\0",
+        "parameters of MXNet, as Sockeye 1 and 2 have them, which are not read; convert them by"
+        " `python -m sockeye.mx_to_pt` of Sockeye 3.0",
+    ),
     _sign(rb"\x08\x01\x12", TENSORFLOW),
     _sign(
         rb"\x08[\x02-\x1f][\x12\x1a\x22\x2a\x30\x3a]",
@@ -92,8 +102,12 @@ SIGNS = (
 MEMBERS = (
     (re.compile(r"(.*/)?constants\.pkl"), SCRIPT),
     (re.compile(r"(.*/)?data\.pkl"), PICKLE),
-    (re.compile(r"[^/]+/model/model\.bin"), f"a package of Argos Translate, a zip archive{UNPACK}"),
     (re.compile(r"(.*/)?model\.weights\.h5"), TENSORFLOW),
+    (
+        re.compile(r"(arg|aux):.*\.npy"),
+        "arrays of MXNet, as Sockeye 1 and 2 have them, which are not read; import the params.best"
+        " that Sockeye 3 makes of them",
+    ),
     (
         re.compile(r".*\.npy"),
         "arrays of NumPy without the options of a Marian model (special:model.yml), so nothing"
@@ -116,6 +130,16 @@ HEADERS = (
         re.compile(rb'\.(qweight|qzeros|absmax|weight_packed|weight_scale_inv|SCB)["qrhc(\x94]'),
         "weights that are quantised already (such as GPTQ, AWQ, bitsandbytes), which are not read;"
         " import the checkpoint in floats that they were made of",
+    ),
+    (
+        re.compile(rb"\.att\.time_(mix|decay|maa)|\.mixer\.A_log"),
+        "a model of RWKV or Mamba, which is not read, because it is no Transformer; import a"
+        " Transformer of that size",
+    ),
+    (
+        re.compile(rb"(?<![\w.])(encoder\.conv1\.weight|decoder\.blocks\.0\.cross_attn)"),
+        "Whisper in the form of its own program, which is not read, because it takes sound and"
+        " int8ref computes texts alone; import a model that takes texts",
     ),
     (
         re.compile(rb"(?<![\w.])(tok_embeddings|layers\.0\.attention\.wq)\.weight"),

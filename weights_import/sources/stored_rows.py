@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
 from weights_import.operations.heads import Heads
@@ -82,6 +83,17 @@ def one_more(tensor: Stored) -> Stored:
     return _revalued(tensor, lambda x: x + np.float32(1))
 
 
+def one_less(tensor: Stored) -> Stored:
+    """The tensor minus one."""
+    return _revalued(tensor, lambda x: x - np.float32(1))
+
+
+def regrouped(tensor: Stored, order: NDArray[np.int64]) -> Stored:
+    """The rows in another order; raises CheckpointError for another number of rows."""
+    _rest(tensor, len(order))
+    return tensor.changed(tensor.shape, lambda x: x[order])
+
+
 def transposed(tensor: Stored) -> Stored:
     """The transposed matrix."""
     return tensor.changed(tensor.shape[::-1], lambda x: np.ascontiguousarray(x.T))
@@ -92,6 +104,13 @@ def later(tensor: Stored, first: int) -> Stored:
     if not tensor.shape or tensor.shape[0] <= first:
         raise CheckpointError(f"{tensor.name}: {list(tensor.shape)} has no row {first}")
     return tensor.changed((tensor.shape[0] - first, *tensor.shape[1:]), lambda x: x[first:])
+
+
+def first_rows(tensor: Stored, most: int) -> Stored:
+    """At most the first rows of a tensor."""
+    if tensor.shape[0] <= most:
+        return tensor
+    return tensor.changed((most, *tensor.shape[1:]), lambda x: x[:most])
 
 
 def _rest(tensor: Stored, rows: int) -> tuple[int, ...]:

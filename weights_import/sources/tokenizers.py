@@ -74,9 +74,9 @@ def tokenizer_files(folder: Path) -> list[Path]:
     return [path for pattern in (MODELS, *VOCABULARIES) for path in folder.glob(pattern)]
 
 
-def unread_tokenizers(folder: Path) -> str:
-    """A sentence about the tokenizers in a folder that are not read."""
-    found = [name for name in UNREAD if (folder / name).is_file()]
+def unread_tokenizers(folder: Path, wanted: str) -> str:
+    """A sentence about the tokenizers in a folder that are not `wanted`."""
+    found = [name for name in UNREAD if (folder / name).is_file() and name not in wanted]
     return f"; {' and '.join(found)} there cannot be used, because only that is read" * bool(found)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from weights_import.errors import CheckpointError
-from weights_import.sources import containers, json_file, shards
+from weights_import.sources import containers, json_file, shards, unread_kinds
 from weights_import.sources.hugging_face_config import CONFIG, config_file, unread
 from weights_import.sources.signatures import (
     ADAPTER,
@@ -126,13 +127,16 @@ def _of_config(file: Path, kinds: Sequence[str]) -> str:
     if not isinstance(found, str):
         return ""
     if found not in kinds:
-        speech = ", because it takes sound and not text" if "whisper" in found else ""
-        return (
-            f"{file.name} tells of a model of kind {found!r:.60}, which is not read{speech}; the"
-            f" kinds that are read are {', '.join(kinds)}"
-        )
+        return f"{file.name} tells of a model of kind {found!r:.60}, {_unread_kind(told, kinds)}"
     problem = unread(told)
     return f"{file.name}: {problem}" if problem else ""
+
+
+def _unread_kind(told: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    """Why a kind is not read, and the way round."""
+    found = unread_kinds.reason(told) or unread_kinds.Reason("")
+    way = found.way or f"the kinds that are read are {', '.join(kinds)}"
+    return f"which is not read{', ' * bool(found.why)}{found.why}; {way}"
 
 
 def _of_bytes(path: Path) -> str:

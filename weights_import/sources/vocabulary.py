@@ -9,7 +9,8 @@ are numbered by their places, so it is written anew, in the order of the list:
     a piece of the model alone    is left out: texts are cut into other pieces instead of `unk`
     a language mark, >>fra<<      is one piece at the beginning of a text
 
-A model may have more embeddings than its tokenizer pieces: the rest is `padded`.
+Added tokens are pieces that the user defines.  A model may have more embeddings than its tokenizer
+pieces: the rest is `padded`.
 
 A list of single characters needs no model: it is written as one of SentencePiece's kind `char`; a
 list of pieces with scores, as one of the kind `bpe`.
@@ -32,9 +33,14 @@ PIECES, TRAINER, NORMALIZER = 1, 2, 3
 PIECE, SCORE, TYPE = 1, 2, 3
 KIND, BYTE_PAIRS, CHARACTERS = 3, b"\x02", b"\x04"
 BYTE_FALLBACK, UNK_PIECE, BOS_PIECE, EOS_PIECE = 35, 45, 46, 47
-DUMMY_PREFIX, EXTRA_SPACES = 3, 4
+DUMMY_PREFIX, EXTRA_SPACES, MARKED_SPACES = 3, 4, 5
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
+NO_PIECE = -1
+"""What SentencePiece tells of a special piece that a model lacks."""
+
+MOST_MORE = 1 << 16
+"""The ids that added tokens may leave out, besides as many as there are pieces."""
 FLOAT = struct.Struct("<f")
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 NAMED = re.compile(r"<.+>")
@@ -73,15 +79,19 @@ def renumbered(
 
 
 def of_characters(
-    vocabulary: Mapping[str, int], eos: str = "</s>", unk: str = "<unk>"
+    vocabulary: Mapping[str, int],
+    eos: str = "</s>",
+    unk: str = "<unk>",
+    controls: Collection[str] = (),
 ) -> bytes | None:
     """A SentencePiece model whose pieces are single characters, with the ids of `vocabulary`; None
-    where one of them is longer, and not a name in angle brackets.
+    where one of them is longer, and neither a name in angle brackets nor one of the `controls`.
 
     A text is what its characters are: nothing is normalised, no space is added or removed.
     Raises CheckpointError as `renumbered`.
     """
-    if any(len(piece) != 1 and not NAMED.fullmatch(piece) for piece in vocabulary):
+    texts = vocabulary.keys() - set(controls)
+    if any(len(piece) != 1 and not NAMED.fullmatch(piece) for piece in texts):
         return None
     order = _ordered(vocabulary, (eos, unk))
     known = {name: Piece(type=CONTROL if len(name) > 1 else NORMAL) for name in order}
@@ -102,14 +112,30 @@ def byte_pairs(pieces: Mapping[str, Piece], unk: str, bos: str, eos: str) -> byt
     """
     require(dict.fromkeys(pieces, 0), (unk, bos, eos))
     kinds = dict.fromkeys(filter(NAMED_BYTE.fullmatch, pieces), BYTE)
-    fallback = field(BYTE_FALLBACK, VARINT, b"\1") if kinds else b""
     kinds |= dict.fromkeys(filter(CONTROLS.__contains__, pieces), CONTROL)
     kinds |= {bos: CONTROL, eos: CONTROL, unk: UNKNOWN}
-    listed = [_written(n, Piece(p.score, kinds.get(n, NORMAL))) for n, p in pieces.items()]
+    typed = {n: Piece(p.score, kinds.get(n, NORMAL)) for n, p in pieces.items()}
+    return scored(typed, (unk, bos, eos))
+
+
+def scored(
+    pieces: Mapping[str, Piece], marks: tuple[str, str, str], space_before: bool = True
+) -> bytes:
+    """A SentencePiece model as `byte_pairs`, of pieces that have their types.
+
+    `marks` are the pieces of what is unknown, and of the beginning and the end of a text, of which
+    the last two may be empty.  `space_before` tells whether a text begins with a space.
+    """
+    unk, bos, eos = marks
+    require(dict.fromkeys(pieces, 0), [unk, *filter(None, (bos, eos))])
+    fallback = any(piece.type == BYTE for piece in pieces.values())
+    listed = [_written(name, piece) for name, piece in pieces.items()]
     names = {UNK_PIECE: unk, BOS_PIECE: bos, EOS_PIECE: eos}
-    written = _model(listed, BYTE_PAIRS, {EXTRA_SPACES: False}, names, fallback)
+    spaces = {EXTRA_SPACES: False} | ({} if space_before else {DUMMY_PREFIX: False})
+    more = field(BYTE_FALLBACK, VARINT, b"\1") if fallback else b""
+    written = _model(listed, BYTE_PAIRS, spaces, names, more)
     order = list(pieces)
-    _check(written, order.index(eos), order.index(unk), len(order))
+    _check(written, order.index(eos) if eos else NO_PIECE, order.index(unk), len(order))
     return written
 
 
@@ -122,8 +148,50 @@ def padded(content: bytes, size: int) -> bytes:
     pieces, _ = _parsed(content)
     if len(pieces) > size:
         raise CheckpointError(f"SentencePiece model: {len(pieces)} pieces for {size} embeddings")
-    more = (f"<unused{i}>" for i in range(len(pieces), size))
-    return content + b"".join(_written(name, Piece(type=CONTROL)) for name in more)
+    return extended(content, [f"<unused{i}>" for i in range(len(pieces), size)], CONTROL)
+
+
+def extended(content: bytes, names: Sequence[str], kind: int) -> bytes:
+    """The SentencePiece model `content` with more pieces of a kind behind its own."""
+    return content + b"".join(_written(name, Piece(type=kind)) for name in names)
+
+
+def of_bytes(special: tuple[str, str, str], more: Sequence[str]) -> bytes:
+    """A SentencePiece model of the bytes of a text.
+
+    The first pieces are padding, eos and unk of `special`, then the 256 bytes, then `more`, which
+    are pieces of texts.  A text is what its bytes are: nothing is normalised, and no space is
+    changed.
+    """
+    _, eos, unk = special
+    pieces = [_written(name, Piece(type=UNKNOWN if name == unk else CONTROL)) for name in special]
+    pieces += [_written(f"<0x{byte:02X}>", Piece(type=BYTE)) for byte in range(256)]
+    pieces += [_written(name, Piece(type=USER_DEFINED)) for name in more]
+    spaces = dict.fromkeys((DUMMY_PREFIX, EXTRA_SPACES, MARKED_SPACES), False)
+    names = {UNK_PIECE: unk, EOS_PIECE: eos}
+    fallback = field(BYTE_FALLBACK, VARINT, b"\1")
+    written = _model(pieces, CHARACTERS, spaces, names, fallback)
+    _check(written, special.index(eos), special.index(unk), len(pieces))
+    return written
+
+
+def with_added(content: bytes, added: Mapping[str, int]) -> bytes:
+    """The SentencePiece model `content` with tokens `added` behind its pieces, which are found in a
+    text before it is cut.  Ids between that no token has are pieces of no text.
+
+    Raises CheckpointError where it is damaged, or where an id is the id of another piece.
+    """
+    if not added:
+        return content
+    count, names = len(_parsed(content)[0]), {i: token for token, i in added.items()}
+    if len(names) < len(added) or min(names) < count or max(names) > 2 * count + MOST_MORE:
+        raise CheckpointError(f"{len(added)} tokens were added with ids of other pieces")
+    more = [
+        _written(names[i].replace(" ", SPACE), Piece(type=USER_DEFINED)) if i in names
+        else _written(f"<unused{i}>", Piece(type=CONTROL))
+        for i in range(count, max(names) + 1)
+    ]  # fmt: skip
+    return content + b"".join(more)
 
 
 def pieces_of(content: bytes) -> dict[str, Piece]:

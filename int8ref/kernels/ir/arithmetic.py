@@ -16,12 +16,17 @@ from int8ref.kernels.ir.lowering import I64, lowers
 from int8ref.kernels.ir.vector import call
 from int8ref.spec.arithmetic import (
     LOG_BITS,
+    POWER_BITS,
     POWER_COEFFICIENTS,
+    POWER_MAX_INPUT,
     RECIPROCAL_BITS,
+    TANH_BITS,
 )
 
 ONE = np.int64(1)
 POWERS = tuple(np.int64(c) for c in POWER_COEFFICIENTS)
+POWER_ONE, POWER_END = np.int64(1 << POWER_BITS), np.int64(POWER_MAX_INPUT)
+TANH_SHIFT = np.int64(TANH_BITS)
 LOG_SHIFT = np.int64(LOG_BITS)
 LOG_MASK = np.int64((1 << LOG_BITS) - 1)
 
@@ -113,6 +118,15 @@ def exp2_precise(z):
     t = POWERS[1] - ((t * f) >> LOG_SHIFT)
     t = POWERS[0] - ((t * f) >> LOG_SHIFT)
     return (t + t) >> min(np.int64(z) >> LOG_SHIFT, np.int64(62))
+
+
+@kernel
+def soft_cap(x, multiplier, shift):
+    """Twin of `arithmetic.soft_cap`."""
+    z = rounding_shift_right(np.int64(x) * np.int64(multiplier), shift)
+    power = exp2_precise(min(abs(z), POWER_END))
+    found = ((POWER_ONE - power) << TANH_SHIFT) // (POWER_ONE + power)
+    return found if z >= np.int64(0) else -found
 
 
 @kernel

@@ -6,9 +6,10 @@ import numpy as np
 
 from int8ref.abi.hypotheses import BLOCK
 from int8ref.kernels.gemm.epilogue import largest
+from int8ref.kernels.ir.arithmetic import soft_cap
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
-from int8ref.kernels.log_softmax import log_probability, normalizer
+from int8ref.kernels.log_softmax import cap_logits, log_probability, normalizer
 from int8ref.kernels.views import array
 from int8ref.machine.loop.hypotheses import choices_of, search_of
 from int8ref.machine.loop.part import part
@@ -80,10 +81,21 @@ def _weigh(call: int, logits: int, width: int, row: int) -> None:
     values, chosen = array(logits, (width,), np.int32), choices_of(call, row)
     maxima = array(search_of(call).maxima, ((width + BLOCK - 1) // BLOCK,), np.int64)
     likeliest(values, maxima, chosen)
+    if call_at(call).cap_shift != 0:
+        _cap(call, values, chosen)
     top = chosen[0].gain
     norm = normalizer(values, top, multiplier, shift)
     for c in range(min(len(chosen), width)):
         chosen[c].gain = log_probability(chosen[c].gain, top, norm, multiplier, shift)
+
+
+@kernel
+def _cap(call, row, chosen):
+    """Cap the logits of a row, and of its choices, which stay in the order of the logits."""
+    multiplier, shift = call_at(call).cap_multiplier, call_at(call).cap_shift
+    cap_logits(row, multiplier, shift)
+    for c in range(min(len(chosen), len(row))):
+        chosen[c].gain = soft_cap(chosen[c].gain, multiplier, shift)
 
 
 @part

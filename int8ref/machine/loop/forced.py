@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.log_softmax import largest, log_probability, normalizer
+from int8ref.kernels.log_softmax import cap_logits, largest, log_probability, normalizer
 from int8ref.kernels.views import array
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import call_at, ids_of, sentence_of, table, vector
@@ -52,6 +52,7 @@ def _score(frame, call, sentences, first, count, length):
     for r in range(count):
         row, index = logits[r], sentence[first + r]
         token = given[index, length]
+        cap_logits(row, c.cap_multiplier, c.cap_shift)
         top = largest(row)
         norm = normalizer(row, top, c.multiplier, c.shift)
         out[index, length] = log_probability(row[token], top, norm, c.multiplier, c.shift)

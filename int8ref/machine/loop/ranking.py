@@ -17,7 +17,7 @@ from int8ref.machine.loop.hypotheses import (
     successors_of,
 )
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import call_at, vector
+from int8ref.machine.loop.rows import call_at, ends, vector
 from int8ref.search.length import PENALTY_BITS
 
 HALVES = np.int64(PENALTY_BITS + 1)
@@ -78,10 +78,10 @@ def rank(call: int, sentences: int, s: int, length: int) -> None:
     """Merge the sorted choices of the live hypotheses of a sentence.
 
     The likeliest successors take the places that no complete hypothesis has.  A successor that ends
-    with eos is complete.  The others replace the live hypotheses.  The `row` of a new live
+    with an end mark is complete.  The others replace the live hypotheses.  The `row` of a new live
     hypothesis is still the row of its parent.
     """
-    size, eos = call_at(call).beam_size, call_at(call).eos
+    size = call_at(call).beam_size
     live, counts, successors = live_of(call, s), counts_of(call, sentences), successors_of(call)
     cursors = array(search_of(call).cursors, (size,), np.int64)
     alive = counts[s].alive
@@ -95,7 +95,7 @@ def rank(call: int, sentences: int, s: int, length: int) -> None:
         choice = choices_of(call, live[best].row)[cursors[best]]
         cursors[best] += 1
         node = _add_node(call, choice, live[best].node)
-        if choice.token == eos:
+        if ends(call, choice.token):
             _add_ended(call, counts, s, COMPLETE, node, _score(call, total, length))
         else:
             new = successors[going]

@@ -42,6 +42,15 @@ def vector(address, sentences):
 
 
 @kernel
+def ends(call, token):
+    """Whether a token ends a sentence."""
+    found = False
+    for end in vector(call_at(call).ends, call_at(call).end_count):
+        found = found or end == token
+    return found
+
+
+@kernel
 def table(call, address, sentences):
     """int32 [sentences, pitch] at an address."""
     return array(address, (np.int64(sentences), call_at(call).pitch), np.int32)

@@ -6,7 +6,7 @@ import numpy as np
 
 from int8ref.kernels.ir.arithmetic import exp2_precise, rounding_shift_right
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.log_softmax import FARTHEST, largest
+from int8ref.kernels.log_softmax import FARTHEST, cap_logits, largest
 from int8ref.kernels.views import array
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import call_at, ids_of, sentence_of, table, vector
@@ -55,6 +55,7 @@ def sample(frame: int, call: int) -> None:
 @kernel
 def draw(call, row, number):
     """Draw the token of a row of logits with a random number."""
+    cap_logits(row, call_at(call).cap_multiplier, call_at(call).cap_shift)
     top, multiplier, shift = largest(row), call_at(call).multiplier, call_at(call).shift
     weights = array(call_at(call).weights, (len(row),), np.int64)
     least = kth_largest(row, top, call_at(call).top_k)

@@ -24,6 +24,7 @@ from int8ref.machine.loop.rows import (
     begin_step,
     call_at,
     clear_states,
+    ends,
     ids_of,
     move_states,
     sentence_of,
@@ -93,7 +94,7 @@ def follow(frame: int, call: int, rows: int, step: int) -> int:
     """Finish a step: process the ids of the rows.  Returns the number of rows that continue.
 
     During a prefix, the next token of the prefix replaces the id.  After it, an id is stored in
-    `out`, unless it is eos.
+    `out`, unless it ends the sentence.
     """
     sentences: int = sentences_of(frame)
     c = call_at(call)
@@ -101,7 +102,6 @@ def follow(frame: int, call: int, rows: int, step: int) -> int:
     given, given_lengths = table(call, c.given, sentences), vector(c.given_lengths, sentences)
     out = table(call, c.out, sentences)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
-    eos = np.int32(c.eos)
     going = 0
     for row in range(rows):
         token, index = ids[row], sentence[row]
@@ -111,7 +111,7 @@ def follow(frame: int, call: int, rows: int, step: int) -> int:
         else:
             at = step - given_lengths[index]
             lengths[index] = np.int32(at)
-            if token != eos:
+            if not ends(call, token):
                 out[index, at] = token
                 lengths[index] = np.int32(at + 1)
                 goes_on = lengths[index] < limits[index]

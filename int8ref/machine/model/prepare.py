@@ -103,10 +103,10 @@ class Prepared:
         width = self._types[instruction.names("result")[0]].width
         own = ("weight", "bias") if isinstance(instruction, Linear) else ()
         found = {}
-        for field, operand in operands_of(type(instruction)):
-            name = getattr(instruction, field)
-            if operand.kind == "tensor" and name is not None and field not in own:
-                repeated = isinstance(operand, PerChannel)
+        declared = dict(operands_of(type(instruction)))
+        for field, kind, name in instruction.operands():
+            if kind == "tensor" and name is not None and field not in own:
+                repeated = isinstance(declared[field], PerChannel)
                 found[field] = self._per_channel(name, width) if repeated else self._plain(name)
         return found
 

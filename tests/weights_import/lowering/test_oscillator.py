@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from int8ref.reference.sinusoids import sinusoids as in_integers
 from weights_import.lowering.oscillator import frequencies, wave
 from weights_import.operations import embedding
-from weights_import.sources import hugging_face_marian
+from weights_import.sources import hugging_face_sinusoids
 from weights_import.tensors import Float32
 
 
 def transformers(length: int, width: int) -> Float32:
-    return hugging_face_marian.sinusoids(length, width)
+    return hugging_face_sinusoids.sinusoids(length, width)
 
 
 def marian(length: int, width: int) -> Float32:
