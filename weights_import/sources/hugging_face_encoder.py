@@ -17,14 +17,14 @@ from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
-from weights_import.sources import encoder_only, sentence_transformers
+from weights_import.sources import encoder_only, hugging_face_tokenizer, sentence_transformers
 from weights_import.sources.containers import contents
 from weights_import.sources.encoder_only import Dense, Shape
 from weights_import.sources.hugging_face import FOLLOWS, unused
 from weights_import.sources.hugging_face_config import beside, model_type, read_config
 from weights_import.sources.hugging_face_decoder import size_of_heads
 from weights_import.sources.hugging_face_encoder_config import CLASSIFIER, Config
-from weights_import.sources.hugging_face_encoder_text import text_files, text_of
+from weights_import.sources.hugging_face_encoder_text import text_of
 from weights_import.sources.lookup import Lookup
 from weights_import.sources.safetensors_file import Contents
 from weights_import.sources.sentence_transformers import Modules
@@ -111,7 +111,8 @@ class Family:
 
     def companions(self, path: Path) -> list[Path]:
         """The files beside it that `read` reads."""
-        return [*beside(path), *text_files(path.parent), *sentence_transformers.files(path)]
+        own = hugging_face_tokenizer.files(path.parent), sentence_transformers.files(path)
+        return list(dict.fromkeys([*beside(path), *own[0], *own[1]]))
 
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
