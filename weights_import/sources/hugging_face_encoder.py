@@ -38,6 +38,7 @@ NEW = {"gamma": "weight", "beta": "bias"}
 WORDS, POSITIONS, TYPES = (f"embeddings.{name}_embeddings.weight" for name in (
     "word", "position", "token_type",
 ))  # fmt: skip
+BIASES = "encoder.relative_attention_bias.weight"
 PASSED = re.compile(r"(cls|lm_head|vocab_\w+|(discriminator|generator)_\w+)\..*|(.*\.)?pooler\..*")
 """Heads of other tasks."""
 
@@ -132,6 +133,7 @@ class Family:
         table, words = positions(stored, names, config), stored.get(names.body + WORDS)
         shape = shape_of(config, modules, names, (table, words))
         own = {"positions": table, "source_embedding": words, **modules.tensors}
+        own |= biases(stored, names, config)
         program, tensors, passed = composed(config, shape, Lookup(stored, names.stored, own), names)
         text = text_of(path.parent, config)
         origin = {"format": f"Hugging Face {self.titles[config.model_type]}"}
@@ -183,6 +185,23 @@ def positions(stored: Mapping[str, Stored], names: Names, config: Config) -> Sto
     return Stored(table.name, table.shape, added)
 
 
+def attentions(config: Config) -> list[str]:
+    """The names of the attention of each layer."""
+    return [f"encoder.{i}.self" for i in range(config.num_hidden_layers)]
+
+
+def biases(stored: Mapping[str, Stored], names: Names, config: Config) -> dict[str, Stored]:
+    """The addend of each attention, which all layers share; raises CheckpointError."""
+    buckets, name = config.buckets, names.body + BIASES
+    if buckets is None:
+        return {}
+    buckets.check()
+    if name not in stored:
+        raise CheckpointError(f"missing {name} [{buckets.count}, {config.num_attention_heads}]")
+    table = buckets.spread(stored[name], config.num_attention_heads)
+    return dict.fromkeys((f"{at}.addend" for at in attentions(config)), table)
+
+
 def shape_of(
     config: Config, modules: Modules, names: Names, tables: tuple[Stored, Stored | None]
 ) -> Shape:
@@ -193,7 +212,7 @@ def shape_of(
         found = "missing" if words is None else f"wrong shape {list(words.shape)} of"
         expected = f"expected {[config.vocab_size, width]}"
         raise CheckpointError(f"{found} {names.body}{WORDS}, {expected}")
-    labels, dense = len(config.labels), modules.dense
+    labels, dense, buckets = len(config.labels), modules.dense, config.buckets
     if labels:
         dense = (Dense(config.hidden_size, names.activation),)
     size_of_heads(config.hidden_size, config.num_attention_heads)
@@ -207,6 +226,9 @@ def shape_of(
         activation=config.activation,
         embedding_width=width,
         pooling="cls" if labels else modules.pooling,
+        addends={}
+        if buckets is None
+        else {at: buckets.addend(f"{at}.addend") for at in attentions(config)},
         dense=dense,
         labels=labels,
     )
@@ -218,7 +240,7 @@ def composed(
     """The program, its tensors, and a warning about heads of other tasks that are passed over."""
     c = Composer(found, config.hidden_size, Normed("l2", config.layer_norm_eps))
     logits, output = encoder_only.compose(c, shape)
-    own = {names.body + name for name in (WORDS, POSITIONS, TYPES)}
+    own = {names.body + name for name in (WORDS, POSITIONS, TYPES, BIASES)}
     left = found.unasked(own)
     passed = {name for name in left if PASSED.fullmatch(name)}
     program, tensors = c.finish(logits, unused(found, own | passed), output)
