@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from int8ref import score, translate
 from int8ref.files import embedded
 from int8ref.files.model_file import model_hash, save
 from tests.helpers.commands import PARSERS
+from tests.helpers.encoders import build_encoder
 from tests.helpers.many_languages import speaking
 from tests.helpers.models import build_tiny_model
 from tests.helpers.pages import BLOCK as GENERATED
@@ -237,6 +239,18 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
 def programs() -> list[str]:
     """Return the programs of the page that have no results."""
     return [b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b]
+
+
+def test_the_encoders_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save("minilm.safetensors", build_encoder())
+    save("sentiment.safetensors", build_encoder("labels"))
+    names: dict[str, Any] = {}
+    (program,) = (b for b in programs() if "dot_products" in b)
+    exec(program, names)
+    assert names["vectors"].shape == (2, 16)
+    assert 0.5 < names["cosines"][0, 0] < 1.5
+    assert names["found"].label in names["classifier"].labels
 
 
 def test_many_languages_of_the_page_run(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from int8ref.engines.backends import load_engine
 from int8ref.errors import OutOfRangeError, WrongTypeError, WrongValueError
 from int8ref.files.model_file import Model, ModelFileError, load, save, serialize
 from int8ref.program.program import State, decode, encode
@@ -219,3 +220,37 @@ def test_a_long_label_is_refused() -> None:
     parts = {n: getattr(model, n) for n in Model.__dataclass_fields__ if n != "_read"}
     with pytest.raises(ModelFileError, match="labels"):
         serialize(Model(**parts | {"labels": ("a", "", "c")}))
+
+
+# Programs of strangers
+
+NEAR = [0, 1, -1, 2, 31, 63, 127, 128, 1024, 1 << 31, 10**30]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@given(data=st.data())
+def test_a_changed_program_is_refused_or_runs_equally(output: Output, data: st.DataObject) -> None:
+    model = build_encoder(output)
+    plain = msgspec.json.decode(encode(model.program))
+    names = [name for i in model.program.encoder for name in i.names("result")]
+    names += ["source.ids", "source.sentence", "source.offsets", "target.ids", "new"]
+    for _ in range(data.draw(st.integers(1, 2))):
+        instruction = data.draw(st.sampled_from(plain["encoder"]))
+        field = data.draw(st.sampled_from([name for name in instruction if name != "op"]))
+        if isinstance(instruction[field], int):
+            change = [instruction[field] - 1, instruction[field] + 1, *NEAR]
+            instruction[field] = data.draw(st.sampled_from(change))
+        else:
+            change = [*names, *model.tensors]
+            instruction[field] = data.draw(st.sampled_from(change))
+        plain["output"] = data.draw(st.sampled_from([plain["output"]] * 4 + names))
+    try:
+        program = decode(msgspec.json.encode(plain))
+        used = {name for i in program.encoder for name in i.names("tensor")}
+        tensors = {name: array for name, array in model.tensors.items() if name in used}
+        validate(program, tensors)
+    except ProgramError:
+        return
+    batch = random_batch(3, 4)
+    wanted = load_engine(program, tensors, "reference").outputs(batch)
+    np.testing.assert_array_equal(load_engine(program, tensors).outputs(batch), wanted)

@@ -72,7 +72,7 @@ def lower(
 def _floats(model: FloatModel, options: LoweringOptions) -> Floats:
     """The model as an emitter sees it; changes of basis leave `model` alone."""
     program, most = model.program, model.generation.max_positions
-    last = program.producers()[program.logits]
+    last = program.producers().get(program.logits)  # an embedding has no logits
     return Floats(
         tensors=model.tensors.copy(),
         grids=dict(model.grids),

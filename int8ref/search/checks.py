@@ -5,9 +5,12 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 from int8ref.errors import WrongTypeError, WrongValueError
-from int8ref.program.program import Program
+
+if TYPE_CHECKING:  # options need these checks, and must load without NumPy
+    from int8ref.program.program import Program
 
 
 def check_range(name: str, value: int, low: int, high: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,11 @@ BERT = {
     "query": "attention.self.query", "key": "attention.self.key", "value": "attention.self.value",
     "output": "attention.output.dense", "norm": "attention.output.LayerNorm",
     "inner": "intermediate.dense", "outer": "output.dense", "last": "output.LayerNorm",
+}  # fmt: skip
+
+MPNET = {
+    "query": "attention.attn.q", "key": "attention.attn.k", "value": "attention.attn.v",
+    "output": "attention.attn.o", "norm": "attention.LayerNorm",
 }  # fmt: skip
 
 
@@ -44,20 +50,34 @@ class Model:
         first = 0 if bert else self.config["pad_token_id"] + 1
         x = self.tensors[f"{e}word_embeddings.weight"][list(ids)]
         x = x + self.tensors[f"{e}position_embeddings.weight"][first : first + len(ids)]
-        if kind != "distilbert":
+        if kind not in ("distilbert", "mpnet"):
             x = x + self.tensors[f"{e}token_type_embeddings.weight"][0]
         x = self.norm(f"{e}LayerNorm", x)
         if f"{self.at}embeddings_project.weight" in self.tensors:
             x = self.linear(f"{self.at}embeddings_project", x)
         stack, names = ("transformer", DISTIL) if kind == "distilbert" else ("encoder", BERT)
+        names, bias = (names | MPNET, self.bias(len(ids))) if kind == "mpnet" else (names, None)
         act = self.config.get("hidden_act", "gelu")
         for i in range(LAYERS):
             n = {part: f"{self.at}{stack}.layer.{i}.{name}" for part, name in names.items()}
             q, k, v = (self.linear(n[p], x) for p in ("query", "key", "value"))
-            x = self.norm(n["norm"], x + self.linear(n["output"], seen(q, k, v)))
+            x = self.norm(n["norm"], x + self.linear(n["output"], seen(q, k, v, bias)))
             hidden = activated(act, self.linear(n["inner"], x))
             x = self.norm(n["last"], x + self.linear(n["outer"], hidden))
         return x
+
+    def bias(self, length: int) -> Rows:
+        """The addends of scores [heads, rows, keys] by buckets of distances."""
+        table = self.tensors[f"{self.at}encoder.relative_attention_bias.weight"]
+        side = len(table) // 2
+        found = np.zeros((HEADS, length, length))
+        for i in range(length):
+            for j in range(length):
+                n, exact = abs(j - i), side // 2
+                grown = exact + math.log(max(n, 1) / exact) / math.log(128 / exact) * (side - exact)
+                bucket = n if n < exact else min(int(grown), side - 1)
+                found[:, i, j] = table[bucket + side * (j > i)]
+        return found
 
     def logits(self, ids: Sequence[int]) -> Rows:
         """The logits of the labels."""
@@ -71,12 +91,13 @@ class Model:
         return self.linear("classifier.out_proj", x)
 
 
-def seen(q: Rows, k: Rows, v: Rows) -> Rows:
+def seen(q: Rows, k: Rows, v: Rows, bias: Rows | None = None) -> Rows:
     """Attention of all tokens to all tokens."""
     heads = [np.split(x, HEADS, axis=1) for x in (q, k, v)]
     out = []
-    for a, b, c in zip(*heads, strict=True):
+    for h, (a, b, c) in enumerate(zip(*heads, strict=True)):
         scores = a @ b.T / np.sqrt(a.shape[1])
+        scores = scores if bias is None else scores + bias[h]
         weights = np.exp(scores - scores.max(1, keepdims=True))
         out.append(weights / weights.sum(1, keepdims=True) @ c)
     return np.concatenate(out, axis=1)

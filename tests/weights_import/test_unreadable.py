@@ -171,8 +171,8 @@ def tokenizer_alone(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
 
 
-def pickled_bert(folder: Path) -> None:
-    (folder / "config.json").write_text('{"model_type": "bert"}')
+def pickled_deberta(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "deberta"}')
     (folder / "pytorch_model.bin").write_bytes(zipped("archive/data.pkl"))
 
 
@@ -255,7 +255,7 @@ FOLDERS: dict[Callable[[Path], Any], str] = {
     damaged_config: "its configuration is damaged: config.json: ",
     config_alone: "a configuration alone; no weights are beside it",
     tokenizer_alone: "a tokenizer alone; no weights are beside it",
-    pickled_bert: "a model of kind 'bert', which is not read",
+    pickled_deberta: "a model of kind 'deberta', which is not read",
     pickled_marian: "its tensors are not those of the model that config.json tells of",
     quantised_pickle: "weights that are quantised already (such as GPTQ, AWQ, bitsandbytes)",
     consolidated_pickle: "the names of Meta's and Mistral's own programs",

@@ -38,6 +38,10 @@ DISTIL: Config = {
 ELECTRA: Config = BERT | {
     "model_type": "electra", "architectures": ["ElectraModel"], "embedding_size": NARROW,
 }  # fmt: skip
+MPNET: Config = ROBERTA | {
+    "model_type": "mpnet", "architectures": ["MPNetModel"], "type_vocab_size": 0,
+    "relative_attention_num_buckets": 32,
+}  # fmt: skip
 NAMED: Config = {"id2label": {"0": "joy", "1": "anger", "2": "no label"}}
 CASES: dict[str, Config] = {
     "bert": BERT,
@@ -51,6 +55,8 @@ CASES: dict[str, Config] = {
         "model_type": "xlm-roberta", "architectures": ["XLMRobertaForMaskedLM"],
     },
     "camembert": ROBERTA | {"model_type": "camembert", "architectures": ["CamembertModel"]},
+    "mpnet": MPNET,
+    "mpnet, labels": MPNET | NAMED | {"architectures": ["MPNetForSequenceClassification"]},
     "distilbert": DISTIL,
     "distilbert, labels": DISTIL | NAMED | {
         "architectures": ["DistilBertForSequenceClassification"],
@@ -60,7 +66,7 @@ CASES: dict[str, Config] = {
         "architectures": ["ElectraForSequenceClassification"], "embedding_size": WIDTH,
     },
 }  # fmt: skip
-BODIES = {"bert": "bert.", "distilbert": "distilbert.", "electra": "electra."}
+BODIES = {"mpnet": "mpnet.", "bert": "bert.", "distilbert": "distilbert.", "electra": "electra."}
 
 
 def norm(name: str, width: int = WIDTH) -> Shapes:
@@ -76,6 +82,12 @@ def layer(c: Config, at: str) -> Shapes:
         found |= linear(f"{at}ffn.lin2", WIDTH, FFN, True)
         return found | norm(f"{at}sa_layer_norm") | norm(f"{at}output_layer_norm")
     found = {}
+    if c["model_type"] == "mpnet":
+        for part in "qkvo":
+            found |= linear(f"{at}attention.attn.{part}", WIDTH, WIDTH, True)
+        found |= linear(f"{at}intermediate.dense", FFN, WIDTH, True)
+        found |= linear(f"{at}output.dense", WIDTH, FFN, True)
+        return found | norm(f"{at}attention.LayerNorm") | norm(f"{at}output.LayerNorm")
     for part in ("self.query", "self.key", "self.value", "output.dense"):
         found |= linear(f"{at}attention.{part}", WIDTH, WIDTH, True)
     found |= linear(f"{at}intermediate.dense", FFN, WIDTH, True)
@@ -95,7 +107,9 @@ def shapes(c: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     width = c.get("embedding_size", WIDTH)
     yield f"{at}embeddings.word_embeddings.weight", (VOCABULARY, width)
     yield f"{at}embeddings.position_embeddings.weight", (POSITIONS, width)
-    if kind != "distilbert":
+    if kind == "mpnet":
+        yield f"{at}encoder.relative_attention_bias.weight", (32, HEADS)
+    elif kind != "distilbert":
         yield f"{at}embeddings.token_type_embeddings.weight", (c["type_vocab_size"], width)
     yield from norm(f"{at}embeddings.LayerNorm", width).items()
     if width != WIDTH:

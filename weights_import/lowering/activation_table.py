@@ -81,9 +81,11 @@ def activation_table(
     """The table of `function` with the least squared error on a sample of its inputs.
 
     One end of the interval is chosen after the other, twice.  The scale of the inputs is at least
-    `least`.  With a `share`, the sample is one of so many blocks of channels: its error is measured
-    on fewer values, and its largest value is not cut, because a block has no room for outliers of
-    other channels, and its own outliers count.
+    `least`.
+
+    `share` is the number of blocks of channels, if the sample is one block.  Then the error is
+    measured on fewer values.  The interval contains the largest value, because a block needs no
+    room for the outliers of other channels, and its own outliers matter.
     """
     values = sample.ravel()
     count = SAMPLED // max(share, 1)

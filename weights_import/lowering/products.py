@@ -135,7 +135,8 @@ def _start(weight: Quantized, bias: Real, x: Scaled) -> Start:
 
 def _of_zeros(weight: Quantized, x: Scaled) -> NDArray[np.int64]:
     """The products of a weight with the integers that stand for 0."""
-    found: NDArray[np.int64] = (weight.x * np.asarray(x.zero, np.int64)).sum(axis=1)
+    products = weight.x * np.asarray(x.zero, np.int64)
+    found: NDArray[np.int64] = products.sum(axis=1, dtype=np.int64)
     return found
 
 

@@ -99,7 +99,7 @@ class Activation(Operation):
         return emitter.model.encodes and all(isinstance(user, Linear) for user in users)
 
     def prepare(self, emitter: Emitter) -> None:
-        """Sort the channels by their largest results, so that those of a block are alike."""
+        """Sort the channels by their largest results, so that a block has channels of one size."""
         if not self._sorts(emitter):
             return
         low, high = (activate(self.function, end) for end in emitter.observed.extremes(self.x))

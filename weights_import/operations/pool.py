@@ -63,8 +63,7 @@ class Pool(Operation):
         else:
             scale, limit = emitter.wide_scale(self.out), WIDE_MAX
         scale = at_least(scale, least_result(x.scale, 1))
-        ratio = one_if_equal(np.broadcast_to(x.scale / scale, np.broadcast(x.scale, scale).shape))
-        multiplier, shift = factors(ratio, 1, MAX_SHIFT)
+        multiplier, shift = factors(one_if_equal(x.scale / scale), 1, MAX_SHIFT)
         emitter.add(Instruction(
             x=x.name,
             offsets=OFFSETS,

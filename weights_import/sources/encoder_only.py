@@ -7,11 +7,14 @@ length 1.  Logits are two products of the pooled row, with an activation between
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer
+from weights_import.operations.addend import Addend
+from weights_import.operations.attention_scores import Softmax
 from weights_import.operations.heads import Heads
 from weights_import.operations.pool import Pooling
 
@@ -33,6 +36,7 @@ class Shape:
     embedding_width  the width of the embedded tokens, which a matrix widens if it is not `d_model`
     positions        rows of the table of positions
     pooling          the rows of a sentence that make its row
+    addends          the addend of each attention, by the name of the sublayer
     dense            products of the pooled row, in their order
     labels           the number of labels; 0 for an embedding
     """
@@ -46,6 +50,7 @@ class Shape:
     activation: Activation
     embedding_width: int
     pooling: Pooling
+    addends: Mapping[str, Addend] = field(default_factory=dict)
     dense: tuple[Dense, ...] = ()
     labels: int = 0
 
@@ -57,7 +62,8 @@ def compose(c: Composer, shape: Shape) -> tuple[str, str]:
     heads = Heads(shape.heads, shape.d_model // shape.heads, shape.heads)
     for i in range(shape.layers):
         first, second = f"encoder.{i}.self", f"encoder.{i}.ffn"
-        x = c.post_norm(first, x, partial(c.self_attention, first, heads=heads))
+        scores = Softmax(shape.addends.get(first))
+        x = c.post_norm(first, x, partial(c.self_attention, first, heads=heads, scores=scores))
         hidden = partial(c.feed_forward, second, width=shape.d_ffn, function=shape.activation)
         x = c.post_norm(second, x, hidden)
     x = c.pool("pooled", x, shape.pooling)

@@ -17,14 +17,14 @@ from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
-from weights_import.sources import encoder_only, sentence_transformers
+from weights_import.sources import encoder_only, hugging_face_tokenizer, sentence_transformers
 from weights_import.sources.containers import contents
 from weights_import.sources.encoder_only import Dense, Shape
 from weights_import.sources.hugging_face import FOLLOWS, unused
 from weights_import.sources.hugging_face_config import beside, model_type, read_config
 from weights_import.sources.hugging_face_decoder import size_of_heads
 from weights_import.sources.hugging_face_encoder_config import CLASSIFIER, Config
-from weights_import.sources.hugging_face_encoder_text import text_files, text_of
+from weights_import.sources.hugging_face_encoder_text import text_of
 from weights_import.sources.lookup import Lookup
 from weights_import.sources.safetensors_file import Contents
 from weights_import.sources.sentence_transformers import Modules
@@ -38,6 +38,7 @@ NEW = {"gamma": "weight", "beta": "bias"}
 WORDS, POSITIONS, TYPES = (f"embeddings.{name}_embeddings.weight" for name in (
     "word", "position", "token_type",
 ))  # fmt: skip
+BIASES = "encoder.relative_attention_bias.weight"
 PASSED = re.compile(r"(cls|lm_head|vocab_\w+|(discriminator|generator)_\w+)\..*|(.*\.)?pooler\..*")
 """Heads of other tasks."""
 
@@ -111,7 +112,8 @@ class Family:
 
     def companions(self, path: Path) -> list[Path]:
         """The files beside it that `read` reads."""
-        return [*beside(path), *text_files(path.parent), *sentence_transformers.files(path)]
+        own = hugging_face_tokenizer.files(path.parent), sentence_transformers.files(path)
+        return list(dict.fromkeys([*beside(path), *own[0], *own[1]]))
 
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
@@ -131,6 +133,7 @@ class Family:
         table, words = positions(stored, names, config), stored.get(names.body + WORDS)
         shape = shape_of(config, modules, names, (table, words))
         own = {"positions": table, "source_embedding": words, **modules.tensors}
+        own |= biases(stored, names, config)
         program, tensors, passed = composed(config, shape, Lookup(stored, names.stored, own), names)
         text = text_of(path.parent, config)
         origin = {"format": f"Hugging Face {self.titles[config.model_type]}"}
@@ -182,6 +185,23 @@ def positions(stored: Mapping[str, Stored], names: Names, config: Config) -> Sto
     return Stored(table.name, table.shape, added)
 
 
+def attentions(config: Config) -> list[str]:
+    """The names of the attention of each layer."""
+    return [f"encoder.{i}.self" for i in range(config.num_hidden_layers)]
+
+
+def biases(stored: Mapping[str, Stored], names: Names, config: Config) -> dict[str, Stored]:
+    """The addend of each attention, which all layers share; raises CheckpointError."""
+    buckets, name = config.buckets, names.body + BIASES
+    if buckets is None:
+        return {}
+    buckets.check()
+    if name not in stored:
+        raise CheckpointError(f"missing {name} [{buckets.count}, {config.num_attention_heads}]")
+    table = buckets.spread(stored[name], config.num_attention_heads)
+    return dict.fromkeys((f"{at}.addend" for at in attentions(config)), table)
+
+
 def shape_of(
     config: Config, modules: Modules, names: Names, tables: tuple[Stored, Stored | None]
 ) -> Shape:
@@ -192,7 +212,7 @@ def shape_of(
         found = "missing" if words is None else f"wrong shape {list(words.shape)} of"
         expected = f"expected {[config.vocab_size, width]}"
         raise CheckpointError(f"{found} {names.body}{WORDS}, {expected}")
-    labels, dense = len(config.labels), modules.dense
+    labels, dense, buckets = len(config.labels), modules.dense, config.buckets
     if labels:
         dense = (Dense(config.hidden_size, names.activation),)
     size_of_heads(config.hidden_size, config.num_attention_heads)
@@ -206,6 +226,9 @@ def shape_of(
         activation=config.activation,
         embedding_width=width,
         pooling="cls" if labels else modules.pooling,
+        addends={}
+        if buckets is None
+        else {at: buckets.addend(f"{at}.addend") for at in attentions(config)},
         dense=dense,
         labels=labels,
     )
@@ -217,7 +240,7 @@ def composed(
     """The program, its tensors, and a warning about heads of other tasks that are passed over."""
     c = Composer(found, config.hidden_size, Normed("l2", config.layer_norm_eps))
     logits, output = encoder_only.compose(c, shape)
-    own = {names.body + name for name in (WORDS, POSITIONS, TYPES)}
+    own = {names.body + name for name in (WORDS, POSITIONS, TYPES, BIASES)}
     left = found.unasked(own)
     passed = {name for name in left if PASSED.fullmatch(name)}
     program, tensors = c.finish(logits, unused(found, own | passed), output)

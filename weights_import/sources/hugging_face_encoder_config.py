@@ -14,6 +14,7 @@ from weights_import.errors import CheckpointError
 from weights_import.sources.hugging_face import Layers
 from weights_import.sources.hugging_face_config import Id
 from weights_import.sources.hugging_face_decoder_config import ACTIVATIONS, Epsilon, Function
+from weights_import.sources.relative_buckets import Buckets
 from weights_import.sources.safetensors_file import Size
 
 CLASSIFIER = "ForSequenceClassification"
@@ -57,6 +58,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def unused_positions(self) -> int:
         """The rows of the table of positions before the row of the first token."""
         return 0
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The buckets of relative positions, which all layers share; None without them."""
+        return None
 
     @property
     def labels(self) -> tuple[str, ...]:

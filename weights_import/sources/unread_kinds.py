@@ -111,7 +111,7 @@ KINDS: dict[Reason, str] = {
     MOLECULES: "esmc esmfold2 evolla",
     ENCODERS: """
         albert bert-generation convbert data2vec-text ernie eurobert flaubert gte ibert
-        jina_embeddings_v3 luke mobilebert modernbert mpnet neomme nomic_bert openai_privacy_filter
+        jina_embeddings_v3 luke mobilebert modernbert neomme nomic_bert openai_privacy_filter
         rembert roberta-prelayernorm roc_bert splinter squeezebert xlm xlm-roberta-xl xmod""",
     OTHER_DECODERS: """
         apertus arcee biogpt bitnet codegen cohere cohere2 cpmant ctrl cwm diffllama dory doge
