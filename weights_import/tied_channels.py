@@ -39,7 +39,8 @@ def proportions(
 
     Embeddings are lowered before calibration reaches the norm.  Therefore the gain stands for the
     largest values of the channels, because a norm gives all channels one size before the gain.
-    A matrix on the grid of the checkpoint keeps it.
+    No channel of the embeddings has a coarser step than with one scale for all channels.  A matrix
+    on the grid of the checkpoint keeps it.
     """
     if program.output:
         return _full(program, tensors, grids)
@@ -59,7 +60,7 @@ def proportions(
         return {}
     gain = np.abs(tensors[f"{norm.out}.gain"].astype(np.float64))
     found = channel_scales(gain, column_sizes(tensors[matrix]), NORM_SPREAD)
-    return dict.fromkeys(names, found)
+    return dict.fromkeys(names, _at_least_as_fine(found, _largest(tensors[matrix])))
 
 
 def _full(program: FloatProgram, tensors: Tensors, grids: Container[str]) -> dict[str, Float64]:
@@ -71,10 +72,24 @@ def _full(program: FloatProgram, tensors: Tensors, grids: Container[str]) -> dic
 
 def _of_columns(table: Float32) -> Float64:
     """The largest number of a table over the largest of each column, at most LARGEST."""
-    low, high = extremes(table)
-    largest = np.maximum(high, -low).astype(np.float64)
+    largest = _largest(table)
     least = max(float(largest.max()) / LARGEST, SMALLEST)
     return max(float(largest.max()), SMALLEST) / np.maximum(largest, least)
+
+
+def _largest(table: Float32) -> Float64:
+    """The largest magnitude of each column."""
+    low, high = extremes(table)
+    return np.maximum(high, -low).astype(np.float64)
+
+
+def _at_least_as_fine(found: Float64, largest: Float64) -> Float64:
+    """max(proportion[k], max_j(proportion[j] * largest[j]) / max_j(largest[j]))
+
+    The step of channel k is max_j(proportion[j] * largest[j]) / (127 * proportion[k]).
+    """
+    step = float((found * largest).max()) / max(float(largest.max()), SMALLEST)
+    return np.maximum(found, max(step, SMALLEST))
 
 
 def _serves(operation: Operation, logits: Linear) -> bool:

@@ -12,9 +12,11 @@ from numpy.random import Generator
 
 from weights_import.composer import Normed
 from weights_import.float_model import FloatModel
+from weights_import.float_program import FloatProgram
 from weights_import.operations.addend import Addend
 from weights_import.operations.heads import Heads
 from weights_import.operations.norm import NormKind
+from weights_import.operations.soft_cap import SoftCap
 from weights_import.sources import decoder_only, encoder_decoder
 
 Fill = Callable[[Generator, str, tuple[int, ...]], Any]
@@ -153,3 +155,9 @@ def sentences(model: FloatModel, count: int, seed: int, longest: int = 8) -> lis
     size, around = generation.target_vocabulary, generation.frame.around
     lengths = random.integers(1, longest + 1, count)
     return [around(random.integers(2, size, length).tolist()) for length in lengths]
+
+
+def logits(program: FloatProgram) -> list[str]:
+    """The values that calibration does not compute: the logits, before and behind a soft cap."""
+    last = program.producers()[program.logits]
+    return [last.out, last.x] if isinstance(last, SoftCap) else [last.out]

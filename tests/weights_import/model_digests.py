@@ -42,6 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "relative": {"rescaling": "dynamic"},
     "llama": {},
     "llama, biases, relu": {"rescaling": "dynamic", "scales": "tensor"},
+    "llama, norms of heads": {},
+    "llama, norms of rows": {"weights": "full"},
 }
 
 Digests = dict[str, str]

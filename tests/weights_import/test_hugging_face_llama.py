@@ -216,7 +216,7 @@ def test_without_its_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "gemma3"}, "a model of kind 'gemma3', which is not read; the kinds"),
+        ({"model_type": "gemma3"}, "a model of kind 'gemma3', which is not read, because"),
         ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
         ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "partial_rotary_factor"),
         ({"architectures": ["LlamaForSequenceClassification"]}, "labels texts"),

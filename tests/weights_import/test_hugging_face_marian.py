@@ -109,7 +109,7 @@ def _parts(path: Path) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "led"}, "a model of kind 'led', which is not read; the kinds"),
+        ({"model_type": "led"}, "a model of kind 'led', which is not read, because"),
         ({"activation_function": "tanh"}, "activation_function"),
         ({"normalize_before": True}, "normalize_before"),
         ({"normalize_embedding": True}, "normalize_embedding"),

@@ -180,7 +180,7 @@ def test_ids_need_no_tokenizer(tmp_path: Path) -> None:
         ({"bos_token_id": 13}, "start=13 is outside a vocabulary of 13"),
         ({"architectures": ["Qwen2ForSequenceClassification"]}, "labels texts"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised by gptq"),
-        ({"model_type": "qwen3_moe"}, "a model of kind 'qwen3_moe', which is not read; the kinds"),
+        ({"model_type": "qwen3_moe"}, "a model of kind 'qwen3_moe', which is not read, because"),
     ],
 )
 def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:

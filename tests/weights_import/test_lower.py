@@ -255,13 +255,16 @@ def test_recurrent_decoders_still_lower(requantize: Requantization) -> None:
 @pytest.mark.parametrize("delta", [1e-6, 100.0])
 def test_any_delta_fits(degree: int, delta: float, tmp_path: Path) -> None:
     """delta may be far smaller or far larger than the scores."""
-    model = sources.read(tiny.write(tmp_path, degree=degree))
-    for name in [name for name in model.tensors if name.endswith(".delta")]:
-        model.tensors[name] = np.full_like(model.tensors[name], delta)
-    program, tensors = lowered(model)
-    shifts = {name: t for name, t in tensors.items() if name.endswith(".score_shift")}
-    assert any(t.any() for t in shifts.values()) == (delta == 100.0)
-    assert relative_error(model, program, tensors) < 0.07
+    errors = []
+    for seed in range(4):
+        model = sources.read(tiny.write(tmp_path, seed, degree=degree))
+        for name in [name for name in model.tensors if name.endswith(".delta")]:
+            model.tensors[name] = np.full_like(model.tensors[name], delta)
+        program, tensors = lowered(model)
+        shifts = {name: t for name, t in tensors.items() if name.endswith(".score_shift")}
+        assert any(t.any() for t in shifts.values()) == (delta == 100.0)
+        errors.append(relative_error(model, program, tensors))
+    assert np.mean(errors) < 0.07
 
 
 @pytest.mark.parametrize("kind", every_kind.KINDS)
