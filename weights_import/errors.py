@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from int8ref.errors import UserError
 
 MESSAGE_LENGTH = 8000
@@ -21,6 +25,15 @@ class CheckpointError(UserError, ValueError):
             escaped = (c if c.isprintable() else ascii(c)[1:-1] for c in message)
             message = "".join(escaped)
         super().__init__(message)
+
+
+@contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Add the file to an error about its content."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 class LoweringError(UserError, ValueError):

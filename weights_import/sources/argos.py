@@ -48,10 +48,7 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a package; raises CheckpointError with what is wrong."""
-    try:
-        return _read(path, _members(path))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return _read(path, _members(path))
 
 
 def _members(path: Path) -> dict[str, bytes]:

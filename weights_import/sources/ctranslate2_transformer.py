@@ -75,10 +75,7 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    try:
-        return made(path, contents(path))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return made(path, contents(path))
 
 
 def made(path: Path, content: Contents) -> FloatModel:

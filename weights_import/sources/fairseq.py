@@ -128,13 +128,6 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    try:
-        return _read(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> FloatModel:
     file, value = framework.saved(path)
     model, task = told_options(value)
     stored = renamed(framework.tensors(file, value.get("model")))

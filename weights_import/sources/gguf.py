@@ -47,10 +47,7 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a file; raises CheckpointError with what is wrong."""
-    try:
-        return _read(path, contents(path))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return _read(path, contents(path))
 
 
 def _read(path: Path, content: Contents) -> FloatModel:

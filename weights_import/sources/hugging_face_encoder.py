@@ -117,13 +117,10 @@ class Family:
 
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
-        try:
-            config = read_config(path, self.config, tasks=(CLASSIFIER,))
-            if config.model_type not in self.titles:
-                raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
-            return self._model(path, config, contents(path))
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from error
+        config = read_config(path, self.config, tasks=(CLASSIFIER,))
+        if config.model_type not in self.titles:
+            raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
+        return self._model(path, config, contents(path))
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:
         stored, names = renamed(content.tensors), self.names

@@ -67,15 +67,12 @@ class Family:
 
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
-        try:
-            config = read_config(path, self.config, code=True)
-            if config.model_type not in self.titles:
-                raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
-            model = self._model(path, config, contents(path))
-            model.warnings.extend(unknown_to(path, self.config))
-            return model
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from error
+        config = read_config(path, self.config, code=True)
+        if config.model_type not in self.titles:
+            raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
+        model = self._model(path, config, contents(path))
+        model.warnings.extend(unknown_to(path, self.config))
+        return model
 
     def made(self, path: Path, told: Mapping[str, Any], content: Contents) -> FloatModel:
         """The model of a configuration and of tensors that another container has.

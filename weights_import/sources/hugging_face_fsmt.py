@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
 from weights_import.operations.embedding import sinusoids
 from weights_import.sources.containers import contents
@@ -71,13 +70,6 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    try:
-        return _read(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> FloatModel:
     config = read_config(path, _Config)
     marks = Marks(config.eos_token_id)
     content = contents(path)

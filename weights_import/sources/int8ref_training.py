@@ -93,10 +93,7 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its tokenizer; raises CheckpointError for a header that does not tell it."""
-    try:
-        return [path.parent / _told(metadata(path)).tokenizer]
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+    return [path.parent / _told(metadata(path)).tokenizer]
 
 
 def read(path: Path) -> FloatModel:
@@ -104,30 +101,27 @@ def read(path: Path) -> FloatModel:
 
     Every length is compared with the size of the file before anything is allocated.
     """
-    try:
-        content = contents(path)
-        described = _told(content.metadata)
-        shape, how = shape_of(described), generation(described)
-        found = Lookup(content.tensors, stored_name)
-        c = Composer(found, shape.d_model, Normed(described.norm, described.norm_epsilon))
-        logits = encoder_decoder.compose(c, shape)
-        program, tensors = c.finish(logits, described_tensors(found.unasked()))
-        return FloatModel(
-            program,
-            tensors,
-            how,
-            tokenizers=_tokenizers(path.parent / described.tokenizer, described),
-            provenance={
-                "file": path.name,
-                "format": "int8ref training float32",
-                "sha256": content.sha256,
-                "origin": described.origin,
-                "licence": described.licence,
-            },
-            languages=_languages(described),
-        )
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    content = contents(path)
+    described = _told(content.metadata)
+    shape, how = shape_of(described), generation(described)
+    found = Lookup(content.tensors, stored_name)
+    c = Composer(found, shape.d_model, Normed(described.norm, described.norm_epsilon))
+    logits = encoder_decoder.compose(c, shape)
+    program, tensors = c.finish(logits, described_tensors(found.unasked()))
+    return FloatModel(
+        program,
+        tensors,
+        how,
+        tokenizers=_tokenizers(path.parent / described.tokenizer, described),
+        provenance={
+            "file": path.name,
+            "format": "int8ref training float32",
+            "sha256": content.sha256,
+            "origin": described.origin,
+            "licence": described.licence,
+        },
+        languages=_languages(described),
+    )
 
 
 def shape_of(described: _Described) -> encoder_decoder.Shape:

@@ -152,35 +152,30 @@ def tokenizer_file(path: Path) -> Path | None:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint and its tokenizer; raises CheckpointError with what is wrong and where."""
-    try:
-        file = UnchangedFile.of(path)
-        told = header(file.numbers(0, min(HEADER_BYTES, file.size), BYTE).tobytes())
-        if told.size != file.size:
-            raise CheckpointError(f"{file.size} bytes, but its sizes make {told.size}")
-        c = Composer(
-            tensors(file, told).get, told.d_model, Normed("rms", NORM_EPSILON, False), False
-        )
-        program, found = c.finish(decoder_only.compose(c, shape(told)))
-        return FloatModel(
-            program,
-            found,
-            Generation(
-                start=BOS,
-                eos=BOS,
-                unk=UNK,
-                target_vocabulary=told.vocabulary,
-                max_positions=told.positions,
-            ),
-            tokenizers=tokenizers(path, told.vocabulary),
-            wanted=" or ".join(TOKENIZERS),
-            provenance={
-                "file": path.name,
-                "format": "llama2.c float32",
-                "sha256": file.sha256(),
-            },
-        )
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    file = UnchangedFile.of(path)
+    told = header(file.numbers(0, min(HEADER_BYTES, file.size), BYTE).tobytes())
+    if told.size != file.size:
+        raise CheckpointError(f"{file.size} bytes, but its sizes make {told.size}")
+    c = Composer(tensors(file, told).get, told.d_model, Normed("rms", NORM_EPSILON, False), False)
+    program, found = c.finish(decoder_only.compose(c, shape(told)))
+    return FloatModel(
+        program,
+        found,
+        Generation(
+            start=BOS,
+            eos=BOS,
+            unk=UNK,
+            target_vocabulary=told.vocabulary,
+            max_positions=told.positions,
+        ),
+        tokenizers=tokenizers(path, told.vocabulary),
+        wanted=" or ".join(TOKENIZERS),
+        provenance={
+            "file": path.name,
+            "format": "llama2.c float32",
+            "sha256": file.sha256(),
+        },
+    )
 
 
 def shape(told: Header) -> decoder_only.Shape:

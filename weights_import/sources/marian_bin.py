@@ -65,21 +65,18 @@ def read(path: Path) -> FloatModel:
 
     Every count and length is compared with the size of the file before anything is allocated.
     """
-    try:
-        content = whole(path)
-        items = _items(content)
-        text = items.pop(OPTIONS, None)
-        if text is None or text.type != TEXT:
-            raise CheckpointError(f"no text named {OPTIONS}")
-        stored = {name: _tensor(name, item, content) for name, item in items.items()}
-        provenance = {
-            "file": path.name,
-            "format": "Marian intgemm8" if _quantised(items) else "Marian float32",
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-        return assemble(stored, content[text.start : text.stop], provenance, path.parent)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    content = whole(path)
+    items = _items(content)
+    text = items.pop(OPTIONS, None)
+    if text is None or text.type != TEXT:
+        raise CheckpointError(f"no text named {OPTIONS}")
+    stored = {name: _tensor(name, item, content) for name, item in items.items()}
+    provenance = {
+        "file": path.name,
+        "format": "Marian intgemm8" if _quantised(items) else "Marian float32",
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    return assemble(stored, content[text.start : text.stop], provenance, path.parent)
 
 
 @dataclass(frozen=True)

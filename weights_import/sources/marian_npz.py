@@ -51,23 +51,20 @@ def read(path: Path) -> FloatModel:
 
     The sizes of all members are checked before the first one is expanded.
     """
-    try:
-        members = {n.removesuffix(".npy"): x for n, x in zip_members.members(path).items()}
-        if OPTIONS not in members:
-            raise CheckpointError(f"no array named {OPTIONS}")
-        text = _array(OPTIONS, members.pop(OPTIONS), np.int8)
-        stored = {
-            name: MarianTensor(Stored.of(_array(name, content, np.float32), name))
-            for name, content in members.items()
-        }
-        provenance = {
-            "file": path.name,
-            "format": "Marian float32",
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        return assemble(stored, text.tobytes(), provenance, path.parent)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    members = {n.removesuffix(".npy"): x for n, x in zip_members.members(path).items()}
+    if OPTIONS not in members:
+        raise CheckpointError(f"no array named {OPTIONS}")
+    text = _array(OPTIONS, members.pop(OPTIONS), np.int8)
+    stored = {
+        name: MarianTensor(Stored.of(_array(name, content, np.float32), name))
+        for name, content in members.items()
+    }
+    provenance = {
+        "file": path.name,
+        "format": "Marian float32",
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    return assemble(stored, text.tobytes(), provenance, path.parent)
 
 
 def _array(name: str, content: bytes, dtype: type[Number]) -> NDArray[Number]:

@@ -89,13 +89,6 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the tokenizers beside it; raises CheckpointError."""
-    try:
-        return _read(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> FloatModel:
     file, value = framework.saved(path)
     model = framework.options(value.get("opt"), Options, "its options")
     stored = framework.tensors(file, value.get("model"))

@@ -117,13 +117,6 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    try:
-        return _read(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> FloatModel:
     file = TorchFile.of(path)
     for name in (CONFIG, *VOCABULARIES.values()):
         if not path.with_name(name).is_file():
