@@ -250,8 +250,26 @@ class RandomOperands:
         return {"x": x, **self.factors(self.values[x].width, 1, 62)}
 
     def lookup(self) -> dict[str, Any]:
-        dtype = self.one_of(["int8", "int16"])
-        return {"x": self.value("int8"), "table": self.tensor(dtype, (256,))}
+        dtype, x = self.one_of(["int8", "int16"]), self.value("int8")
+        if self.chance(0.7):
+            return {"x": x, "table": self.tensor(dtype, (256,))}
+        blocks = self.number(1, self.values[x].width)
+        return {"x": x, "table": self.tensor(dtype, (256 * blocks,)), "blocks": blocks}
+
+    def pool(self) -> dict[str, Any]:
+        if self.side != "source":
+            raise LookupError("only the encoder pools")
+        x = self.value("int8 int16", domain="source")
+        return {
+            "x": x,
+            "offsets": "source.offsets",
+            "rows": self.number(0, 2),
+            "limit": self.number(1, 32767),
+            **self.factors(self.values[x].width, 1, 40),
+        }
+
+    def normalize(self) -> dict[str, Any]:
+        return {"x": self.value("int16"), "length": self.number(1, 32767)}
 
     def interpolate(self) -> dict[str, Any]:
         return {"x": self.value("int16"), "table": self.tensor("int16", (ENTRIES,))}
