@@ -13,7 +13,7 @@ import pkgutil
 from pathlib import Path
 from typing import Protocol, cast
 
-from weights_import.errors import CheckpointError, located
+from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel
 from weights_import.sources import containers
 from weights_import.sources.unreadable import reason
@@ -48,8 +48,7 @@ def read(path: Path | str) -> FloatModel:
     unsupported.  No code of a file is run.
     """
     file, source = _find(Path(path))
-    with located(file):
-        return source.read(file)
+    return source.read(file)
 
 
 def files(path: Path) -> list[Path]:
@@ -58,8 +57,7 @@ def files(path: Path) -> list[Path]:
     Raises CheckpointError if there is not exactly one checkpoint of a known format.
     """
     file, source = _find(path)
-    with located(file):
-        return [file, *source.companions(file)]
+    return [file, *source.companions(file)]
 
 
 def _find(path: Path) -> tuple[Path, Source]:

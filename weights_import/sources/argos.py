@@ -15,7 +15,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.sources import ctranslate2_transformer, zip_members
 from weights_import.sources.checkpoint_bytes import HeldBytes
@@ -48,7 +48,8 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a package; raises CheckpointError with what is wrong."""
-    return _read(path, _members(path))
+    with located(path):
+        return _read(path, _members(path))
 
 
 def _members(path: Path) -> dict[str, bytes]:

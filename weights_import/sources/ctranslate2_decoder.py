@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 
 from weights_import.composer import Composer, Normed
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_decoder_shape import Shape, compose, finder, shape_of
@@ -73,7 +73,8 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    return _read(path, contents(path))
+    with located(path):
+        return _read(path, contents(path))
 
 
 def _read(path: Path, content: Contents) -> FloatModel:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from weights_import.composer import Composer, Normed
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import ctranslate2_decoder, encoder_decoder
 from weights_import.sources.ctranslate2_file import Contents, contents, specification
@@ -75,7 +75,8 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    return made(path, contents(path))
+    with located(path):
+        return made(path, contents(path))
 
 
 def made(path: Path, content: Contents) -> FloatModel:

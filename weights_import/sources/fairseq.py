@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from weights_import.arithmetic.activations import Activation
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.languages import code
 from weights_import.sources import encoder_decoder, framework
@@ -128,6 +128,11 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+    with located(path):
+        return _read(path)
+
+
+def _read(path: Path) -> FloatModel:
     file, value = framework.saved(path)
     model, task = told_options(value)
     stored = renamed(framework.tensors(file, value.get("model")))

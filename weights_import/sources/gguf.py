@@ -10,7 +10,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.sources.gguf_architectures import (
     ARCHITECTURES,
@@ -47,7 +47,8 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a file; raises CheckpointError with what is wrong."""
-    return _read(path, contents(path))
+    with located(path):
+        return _read(path, contents(path))
 
 
 def _read(path: Path, content: Contents) -> FloatModel:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from int8ref.program.program import SourceFrame
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import (
@@ -83,31 +83,32 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    config = read_config(path, _Config)
-    marks = Marks(config.eos_token_id)
-    eos = marks.chosen(None)
-    how = generation(config, marks)
-    content = contents(path)
-    stored = named(content.tensors)
-    words = one_vocabulary(stored, config)
-    shape = config.shape(
-        (config.vocab_size, config.vocab_size),
-        embedding_norm=True,
-        target_positions=POSITIONS[1] in stored,
-    )
-    program, tensors = composed(stored, shape, words | positions(stored))
-    found = tokenizers(path.parent, config, eos)
-    return FloatModel(
-        program,
-        tensors,
-        how,
-        tokenizers=found,
-        provenance={
-            "file": path.name,
-            "format": "Hugging Face BART",
-            "sha256": content.sha256,
-        },
-    )
+    with located(path):
+        config = read_config(path, _Config)
+        marks = Marks(config.eos_token_id)
+        eos = marks.chosen(None)
+        how = generation(config, marks)
+        content = contents(path)
+        stored = named(content.tensors)
+        words = one_vocabulary(stored, config)
+        shape = config.shape(
+            (config.vocab_size, config.vocab_size),
+            embedding_norm=True,
+            target_positions=POSITIONS[1] in stored,
+        )
+        program, tensors = composed(stored, shape, words | positions(stored))
+        found = tokenizers(path.parent, config, eos)
+        return FloatModel(
+            program,
+            tensors,
+            how,
+            tokenizers=found,
+            provenance={
+                "file": path.name,
+                "format": "Hugging Face BART",
+                "sha256": content.sha256,
+            },
+        )
 
 
 def tokenizers(folder: Path, config: _Config, eos: int) -> dict[str, bytes]:

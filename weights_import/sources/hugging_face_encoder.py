@@ -14,7 +14,7 @@ from pathlib import Path
 
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer, Normed
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
 from weights_import.sources import encoder_only, hugging_face_tokenizer, sentence_transformers
@@ -117,10 +117,11 @@ class Family:
 
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
-        config = read_config(path, self.config, tasks=(CLASSIFIER,))
-        if config.model_type not in self.titles:
-            raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
-        return self._model(path, config, contents(path))
+        with located(path):
+            config = read_config(path, self.config, tasks=(CLASSIFIER,))
+            if config.model_type not in self.titles:
+                raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
+            return self._model(path, config, contents(path))
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:
         stored, names = renamed(content.tensors), self.names

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from weights_import.composer import Composer
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.operations.heads import Heads
 from weights_import.sources import decoder_only, json_file, linear_biases
@@ -67,12 +67,13 @@ class Family:
 
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
-        config = read_config(path, self.config, code=True)
-        if config.model_type not in self.titles:
-            raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
-        model = self._model(path, config, contents(path))
-        model.warnings.extend(unknown_to(path, self.config))
-        return model
+        with located(path):
+            config = read_config(path, self.config, code=True)
+            if config.model_type not in self.titles:
+                raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
+            model = self._model(path, config, contents(path))
+            model.warnings.extend(unknown_to(path, self.config))
+            return model
 
     def made(self, path: Path, told: Mapping[str, Any], content: Contents) -> FloatModel:
         """The model of a configuration and of tensors that another container has.

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from weights_import.errors import located
 from weights_import.float_model import FloatModel
 from weights_import.operations.embedding import sinusoids
 from weights_import.sources.containers import contents
@@ -70,6 +71,11 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+    with located(path):
+        return _read(path)
+
+
+def _read(path: Path) -> FloatModel:
     config = read_config(path, _Config)
     marks = Marks(config.eos_token_id)
     content = contents(path)

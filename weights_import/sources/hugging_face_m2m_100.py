@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from int8ref.program.languages import Languages
+from weights_import.errors import located
 from weights_import.float_model import FloatModel
 from weights_import.operations.embedding import sinusoids
 from weights_import.sources import hugging_face_many_languages as many
@@ -51,6 +52,11 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+    with located(path):
+        return _read(path)
+
+
+def _read(path: Path) -> FloatModel:
     config = read_config(path, _Config)
     marks = Marks(config.eos_token_id)
     eos = marks.chosen(None)

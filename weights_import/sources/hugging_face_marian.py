@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from weights_import.errors import located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
 from weights_import.sources.containers import contents
@@ -90,32 +91,35 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    config = read_config(path, _Config)
-    known = vocabulary(path.parent)
-    refuse_added(added_tokens(path.parent), known)
-    marks = Marks(config.eos_token_id)
-    eos = marks.chosen(known.get("</s>"))
-    content = contents(path)
-    stored = named(content.tensors)
-    words = embeddings(stored, config.tie_word_embeddings, config.share_encoder_decoder_embeddings)
-    check_words(words, dict(zip(SIDES, config.vocabularies, strict=True)), config.d_model)
-    pad = padding(config.told_padding, config.vocabularies, words["target_embedding"])
-    unused, controls = ((PAD,), ()) if pad < 0 else ((), (PAD,))
-    how = generation(config, pad, eos, known.get(UNK, 1))
-    how = replace(how, more_eos=marks.others(eos))
-    program, tensors = program_of(config, how, words, stored)
-    tokenizers = tokenizers_in(path.parent, unused, controls)
-    return FloatModel(
-        program,
-        tensors,
-        replace(how, languages=of_marks(tokenizers)),
-        tokenizers=tokenizers,
-        provenance={
-            "file": path.name,
-            "format": "Hugging Face Marian",
-            "sha256": content.sha256,
-        },
-    )
+    with located(path):
+        config = read_config(path, _Config)
+        known = vocabulary(path.parent)
+        refuse_added(added_tokens(path.parent), known)
+        marks = Marks(config.eos_token_id)
+        eos = marks.chosen(known.get("</s>"))
+        content = contents(path)
+        stored = named(content.tensors)
+        words = embeddings(
+            stored, config.tie_word_embeddings, config.share_encoder_decoder_embeddings
+        )
+        check_words(words, dict(zip(SIDES, config.vocabularies, strict=True)), config.d_model)
+        pad = padding(config.told_padding, config.vocabularies, words["target_embedding"])
+        unused, controls = ((PAD,), ()) if pad < 0 else ((), (PAD,))
+        how = generation(config, pad, eos, known.get(UNK, 1))
+        how = replace(how, more_eos=marks.others(eos))
+        program, tensors = program_of(config, how, words, stored)
+        tokenizers = tokenizers_in(path.parent, unused, controls)
+        return FloatModel(
+            program,
+            tensors,
+            replace(how, languages=of_marks(tokenizers)),
+            tokenizers=tokenizers,
+            provenance={
+                "file": path.name,
+                "format": "Hugging Face Marian",
+                "sha256": content.sha256,
+            },
+        )
 
 
 def program_of(

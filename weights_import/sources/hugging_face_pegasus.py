@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.sources.containers import contents
 from weights_import.sources.fairseq_pieces import UNKNOWN, pegasus_ids, with_tokens
@@ -68,6 +68,11 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+    with located(path):
+        return _read(path)
+
+
+def _read(path: Path) -> FloatModel:
     config = read_config(path, _Config)
     marks = Marks(config.eos_token_id)
     ids, tokenizers = tokenizer_of(path.parent, config.vocab_size)

@@ -19,6 +19,7 @@ import msgspec
 
 from weights_import.arithmetic.activations import Activation
 from weights_import.composer import Composer, Normed
+from weights_import.errors import located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.operations.addend import Addend
 from weights_import.sources import encoder_decoder
@@ -170,33 +171,34 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
-    config = read_config(path, T5Config)
-    shape, content = config.shape, contents(path)
-    stored = {n: x for n, x in content.tensors.items() if not FOLLOWS.fullmatch(n)}
-    own = words(config, stored)
-    found = Lookup(stored, lambda name: stored_name(config, name), own)
-    c = Composer(
-        lambda name: tensor(config, found, name),
-        config.d_model,
-        Normed("rms", config.layer_norm_epsilon, bias=False),
-        biases=False,
-    )
-    logits = encoder_decoder.compose(c, shape)
-    others = {*TABLES, HEAD, *filter(WITHOUT_USE.fullmatch, stored)}
-    program, tensors = c.finish(logits, unused(found, others))
-    text, eos, unk = tokenizer(path.parent, config.vocab_size, Marks(config.eos_token_id))
-    return FloatModel(
-        program,
-        tensors,
-        generation(config, eos, unk),
-        tokenizers=dict.fromkeys(("source", "target"), text) if text else {},
-        provenance={
-            "file": path.name,
-            "format": f"Hugging Face {TITLES[config.model_type]}",
-            "sha256": content.sha256,
-        },
-        wanted=WANTED,
-    )
+    with located(path):
+        config = read_config(path, T5Config)
+        shape, content = config.shape, contents(path)
+        stored = {n: x for n, x in content.tensors.items() if not FOLLOWS.fullmatch(n)}
+        own = words(config, stored)
+        found = Lookup(stored, lambda name: stored_name(config, name), own)
+        c = Composer(
+            lambda name: tensor(config, found, name),
+            config.d_model,
+            Normed("rms", config.layer_norm_epsilon, bias=False),
+            biases=False,
+        )
+        logits = encoder_decoder.compose(c, shape)
+        others = {*TABLES, HEAD, *filter(WITHOUT_USE.fullmatch, stored)}
+        program, tensors = c.finish(logits, unused(found, others))
+        text, eos, unk = tokenizer(path.parent, config.vocab_size, Marks(config.eos_token_id))
+        return FloatModel(
+            program,
+            tensors,
+            generation(config, eos, unk),
+            tokenizers=dict.fromkeys(("source", "target"), text) if text else {},
+            provenance={
+                "file": path.name,
+                "format": f"Hugging Face {TITLES[config.model_type]}",
+                "sha256": content.sha256,
+            },
+            wanted=WANTED,
+        )
 
 
 def generation(config: T5Config, eos: int, unk: int) -> Generation:

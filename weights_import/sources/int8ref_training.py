@@ -15,7 +15,7 @@ import msgspec
 
 from int8ref.reference.attention_polynomial import MAX_DEGREE
 from weights_import.composer import Composer, Normed
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import encoder_decoder
 from weights_import.sources.json_file import parse
@@ -93,7 +93,8 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its tokenizer; raises CheckpointError for a header that does not tell it."""
-    return [path.parent / _told(metadata(path)).tokenizer]
+    with located(path):
+        return [path.parent / _told(metadata(path)).tokenizer]
 
 
 def read(path: Path) -> FloatModel:
@@ -101,27 +102,28 @@ def read(path: Path) -> FloatModel:
 
     Every length is compared with the size of the file before anything is allocated.
     """
-    content = contents(path)
-    described = _told(content.metadata)
-    shape, how = shape_of(described), generation(described)
-    found = Lookup(content.tensors, stored_name)
-    c = Composer(found, shape.d_model, Normed(described.norm, described.norm_epsilon))
-    logits = encoder_decoder.compose(c, shape)
-    program, tensors = c.finish(logits, described_tensors(found.unasked()))
-    return FloatModel(
-        program,
-        tensors,
-        how,
-        tokenizers=_tokenizers(path.parent / described.tokenizer, described),
-        provenance={
-            "file": path.name,
-            "format": "int8ref training float32",
-            "sha256": content.sha256,
-            "origin": described.origin,
-            "licence": described.licence,
-        },
-        languages=_languages(described),
-    )
+    with located(path):
+        content = contents(path)
+        described = _told(content.metadata)
+        shape, how = shape_of(described), generation(described)
+        found = Lookup(content.tensors, stored_name)
+        c = Composer(found, shape.d_model, Normed(described.norm, described.norm_epsilon))
+        logits = encoder_decoder.compose(c, shape)
+        program, tensors = c.finish(logits, described_tensors(found.unasked()))
+        return FloatModel(
+            program,
+            tensors,
+            how,
+            tokenizers=_tokenizers(path.parent / described.tokenizer, described),
+            provenance={
+                "file": path.name,
+                "format": "int8ref training float32",
+                "sha256": content.sha256,
+                "origin": described.origin,
+                "licence": described.licence,
+            },
+            languages=_languages(described),
+        )
 
 
 def shape_of(described: _Described) -> encoder_decoder.Shape:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from weights_import.arithmetic.activations import Activation
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.languages import code
 from weights_import.sources import encoder_decoder, framework, yaml_file
@@ -112,6 +112,11 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+    with located(path):
+        return _read(path)
+
+
+def _read(path: Path) -> FloatModel:
     file, value = framework.saved(path)
     for name in (CONFIG, *VOCABULARIES.values()):
         if not path.with_name(name).is_file():

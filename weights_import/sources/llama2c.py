@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from weights_import.composer import Composer, Normed
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
 from weights_import.sources import decoder_only, rotary_heads
 from weights_import.sources.checkpoint_bytes import Cursor
@@ -152,30 +152,33 @@ def tokenizer_file(path: Path) -> Path | None:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint and its tokenizer; raises CheckpointError with what is wrong and where."""
-    file = UnchangedFile.of(path)
-    told = header(file.numbers(0, min(HEADER_BYTES, file.size), BYTE).tobytes())
-    if told.size != file.size:
-        raise CheckpointError(f"{file.size} bytes, but its sizes make {told.size}")
-    c = Composer(tensors(file, told).get, told.d_model, Normed("rms", NORM_EPSILON, False), False)
-    program, found = c.finish(decoder_only.compose(c, shape(told)))
-    return FloatModel(
-        program,
-        found,
-        Generation(
-            start=BOS,
-            eos=BOS,
-            unk=UNK,
-            target_vocabulary=told.vocabulary,
-            max_positions=told.positions,
-        ),
-        tokenizers=tokenizers(path, told.vocabulary),
-        wanted=" or ".join(TOKENIZERS),
-        provenance={
-            "file": path.name,
-            "format": "llama2.c float32",
-            "sha256": file.sha256(),
-        },
-    )
+    with located(path):
+        file = UnchangedFile.of(path)
+        told = header(file.numbers(0, min(HEADER_BYTES, file.size), BYTE).tobytes())
+        if told.size != file.size:
+            raise CheckpointError(f"{file.size} bytes, but its sizes make {told.size}")
+        c = Composer(
+            tensors(file, told).get, told.d_model, Normed("rms", NORM_EPSILON, False), False
+        )
+        program, found = c.finish(decoder_only.compose(c, shape(told)))
+        return FloatModel(
+            program,
+            found,
+            Generation(
+                start=BOS,
+                eos=BOS,
+                unk=UNK,
+                target_vocabulary=told.vocabulary,
+                max_positions=told.positions,
+            ),
+            tokenizers=tokenizers(path, told.vocabulary),
+            wanted=" or ".join(TOKENIZERS),
+            provenance={
+                "file": path.name,
+                "format": "llama2.c float32",
+                "sha256": file.sha256(),
+            },
+        )
 
 
 def shape(told: Header) -> decoder_only.Shape:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.sources.checkpoint_bytes import Cursor, whole
 from weights_import.sources.marian import (
@@ -65,18 +65,19 @@ def read(path: Path) -> FloatModel:
 
     Every count and length is compared with the size of the file before anything is allocated.
     """
-    content = whole(path)
-    items = _items(content)
-    text = items.pop(OPTIONS, None)
-    if text is None or text.type != TEXT:
-        raise CheckpointError(f"no text named {OPTIONS}")
-    stored = {name: _tensor(name, item, content) for name, item in items.items()}
-    provenance = {
-        "file": path.name,
-        "format": "Marian intgemm8" if _quantised(items) else "Marian float32",
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    return assemble(stored, content[text.start : text.stop], provenance, path.parent)
+    with located(path):
+        content = whole(path)
+        items = _items(content)
+        text = items.pop(OPTIONS, None)
+        if text is None or text.type != TEXT:
+            raise CheckpointError(f"no text named {OPTIONS}")
+        stored = {name: _tensor(name, item, content) for name, item in items.items()}
+        provenance = {
+            "file": path.name,
+            "format": "Marian intgemm8" if _quantised(items) else "Marian float32",
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        return assemble(stored, content[text.start : text.stop], provenance, path.parent)
 
 
 @dataclass(frozen=True)

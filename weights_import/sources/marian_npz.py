@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.sources import zip_members
 from weights_import.sources.marian import (
@@ -51,20 +51,21 @@ def read(path: Path) -> FloatModel:
 
     The sizes of all members are checked before the first one is expanded.
     """
-    members = {n.removesuffix(".npy"): x for n, x in zip_members.members(path).items()}
-    if OPTIONS not in members:
-        raise CheckpointError(f"no array named {OPTIONS}")
-    text = _array(OPTIONS, members.pop(OPTIONS), np.int8)
-    stored = {
-        name: MarianTensor(Stored.of(_array(name, content, np.float32), name))
-        for name, content in members.items()
-    }
-    provenance = {
-        "file": path.name,
-        "format": "Marian float32",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-    return assemble(stored, text.tobytes(), provenance, path.parent)
+    with located(path):
+        members = {n.removesuffix(".npy"): x for n, x in zip_members.members(path).items()}
+        if OPTIONS not in members:
+            raise CheckpointError(f"no array named {OPTIONS}")
+        text = _array(OPTIONS, members.pop(OPTIONS), np.int8)
+        stored = {
+            name: MarianTensor(Stored.of(_array(name, content, np.float32), name))
+            for name, content in members.items()
+        }
+        provenance = {
+            "file": path.name,
+            "format": "Marian float32",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        return assemble(stored, text.tobytes(), provenance, path.parent)
 
 
 def _array(name: str, content: bytes, dtype: type[Number]) -> NDArray[Number]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from weights_import.arithmetic.activations import Activation
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.sources import encoder_decoder, framework
 from weights_import.sources.containers import names_tensor
@@ -89,6 +89,11 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the tokenizers beside it; raises CheckpointError."""
+    with located(path):
+        return _read(path)
+
+
+def _read(path: Path) -> FloatModel:
     file, value = framework.saved(path)
     model = framework.options(value.get("opt"), Options, "its options")
     stored = framework.tensors(file, value.get("model"))

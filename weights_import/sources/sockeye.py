@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from weights_import.arithmetic.activations import Activation
-from weights_import.errors import CheckpointError
+from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel
 from weights_import.sources import encoder_decoder, framework, json_file, yaml_file
 from weights_import.sources.containers import names_tensor
@@ -117,6 +117,11 @@ def companions(path: Path) -> list[Path]:
 
 def read(path: Path) -> FloatModel:
     """Reads a checkpoint with the files beside it; raises CheckpointError with what is wrong."""
+    with located(path):
+        return _read(path)
+
+
+def _read(path: Path) -> FloatModel:
     file = TorchFile.of(path)
     for name in (CONFIG, *VOCABULARIES.values()):
         if not path.with_name(name).is_file():
