@@ -1,9 +1,9 @@
 """FSMT models of Hugging Face's transformers (Ng et al. 2019, facebook/wmt19-*): a checkpoint, and
-beside it `config.json`.
+beside it `config.json` and the files of `fsmt_tokenizer`.
 
 Norms stand behind the sublayers.  Positions are sinusoids, the first of which is number 2.  Source
 and target have a vocabulary each.  The end mark stands behind a source, and the decoder begins with
-it.  Texts of such models are cut by Moses' tokenizer before their pieces, which is not done here.
+it.  Texts must be tokenised as Moses' tokenizer does it, because this is not done here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 from weights_import.errors import located
 from weights_import.float_model import FloatModel
 from weights_import.operations.embedding import sinusoids
+from weights_import.sources import fsmt_tokenizer
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import (
     LAYER,
@@ -65,8 +66,8 @@ def recognises(path: Path) -> bool:
 
 
 def companions(path: Path) -> list[Path]:
-    """Its configurations."""
-    return beside(path)
+    """Its configurations and its tokenizers."""
+    return [*beside(path), *fsmt_tokenizer.files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:
@@ -87,7 +88,9 @@ def _read(path: Path) -> FloatModel:
     made = composed(stored, config.shape(config.vocabularies), own)
     how = generation(config, marks, config.vocabularies, unk=UNKNOWN, alpha=config.length_penalty)
     title = "Hugging Face FSMT"
-    return float_model(path, title, content.sha256, made, how)
+    found = fsmt_tokenizer.tokenizers(path.parent, config.vocabularies)
+    wanted = fsmt_tokenizer.WANTED
+    return float_model(path, title, content.sha256, made, how, tokenizers=found, wanted=wanted)
 
 
 def words(stored: Mapping[str, Stored], config: _Config) -> dict[str, Own]:
