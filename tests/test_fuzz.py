@@ -13,7 +13,7 @@ from int8ref.reference import instructions
 from tests.helpers.machine_text import machine_text
 from tests.helpers.processes import start
 
-PROGRAMS, FILES, TOKENIZERS = 200, 300, 120
+PROGRAMS, FILES, TOKENIZERS = 200, 160, 120
 MANY_PROGRAMS, MANY_FILES, MANY_TOKENIZERS = 10_000, 2_000, 4_000
 FAR = 1_000_000
 """A seed beyond the seeds of the first process."""

@@ -15,7 +15,7 @@ import tiny_llama
 from weights_import import sources
 from weights_import.errors import CheckpointError
 
-MUTATIONS = 500
+MUTATIONS = 200
 MEMORY = 64 << 20
 """What the memory of the process may grow by, for files of 30 KB."""
 KINDS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
