@@ -31,8 +31,6 @@ from int8ref.files import (
     foreign,
     sentencepiece_file,
     shortlist,
-    subword_file,
-    tokenizer_file,
 )
 from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError, OtherFileError
 from int8ref.files.shortlist import Shortlist
@@ -55,15 +53,10 @@ NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
 
 MAX_LABEL = 1 << 10
 """Maximum length of a label, in characters."""
+
 TokenizerKind = Literal["sentencepiece", "tokenizers", "subword-nmt"]
 BEGINNINGS: dict[bytes, TokenizerKind] = {b'{"size"': "tokenizers", b'{"subword"': "subword-nmt"}
 """The first bytes of tokenizers in JSON, with which no SentencePiece model begins."""
-CHECKS: dict[TokenizerKind, tuple[str, Callable[[bytes], None]]] = {
-    "sentencepiece": ("SentencePiece model", sentencepiece_file.check),
-    "tokenizers": ("tokenizer.json", tokenizer_file.check),
-    "subword-nmt": ("list of merges", subword_file.check),
-}
-"""The name of each kind of tokenizer, and what checks that it can be read safely."""
 
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
@@ -341,12 +334,32 @@ def check_labels(labels: Sequence[str], program: Program, types: Checked) -> Non
         raise ModelFileError(f"header: {len(labels)} labels for {wanted} logits of an encoder")
 
 
+def _check_library(model: bytes) -> None:
+    from int8ref.files import tokenizer_file  # loaded on first use: most models do not need it
+
+    tokenizer_file.check(model)
+
+
+def _check_merges(model: bytes) -> None:
+    from int8ref.files import subword_file  # loaded on first use: most models do not need it
+
+    subword_file.check(model)
+
+
+CHECKS: dict[TokenizerKind, tuple[str, Callable[[bytes], None]]] = {
+    "sentencepiece": ("SentencePiece model", sentencepiece_file.check),
+    "tokenizers": ("tokenizer.json", _check_library),
+    "subword-nmt": ("list of merges", _check_merges),
+}
+"""The name of each kind of tokenizer, and what checks that it can be read safely."""
+
+
 def _check_tokenizer(name: str, kind: TokenizerKind, model: bytes) -> None:
     """Raise `ModelFileError` for a tokenizer that its library cannot read safely."""
     what, check = CHECKS[kind]
     try:
         check(model)
-    except (sentencepiece_file.UnsafeModelError, tokenizer_file.UnsafeTokenizerError) as error:
+    except sentencepiece_file.UnsafeModelError as error:
         raise ModelFileError(f"tensor {name!r} is a damaged {what}: {error}") from None
 
 

@@ -37,7 +37,7 @@ MOST_REPLACEMENT = 128
 """Bytes of a text that replaces a character by a character map."""
 
 
-class UnsafeTokenizerError(ValueError):
+class UnsafeTokenizerError(sentencepiece_file.UnsafeModelError):
     """The library cannot read this tokenizer safely.  The message says why."""
 
 

@@ -7,7 +7,6 @@ OPUS-MT               every source begins with the token of the target language
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator
 from typing import Annotated
 
@@ -147,6 +146,8 @@ def code_of(language: str, codes: Collection[str], side: str) -> str:
     for found in (same, begin):
         if len(found) == 1:
             return found[0]
+    import difflib  # loaded on first use: only this error needs it
+
     plain = {_plain(code): code for code in sorted(codes)}
     close = begin or [plain[c] for c in difflib.get_close_matches(wanted, plain, CLOSE, 0)]
     raise LanguageError(

@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 import sentencepiece
 
 from int8ref.files.model_file import Tokenizer
-from int8ref.text.subword_pairs import SubwordPairs
 from int8ref.text.text_tokenizer import TextTokenizer, TokenizerError, check_text, in_one_line
-from int8ref.text.tokenizer_json import TokenizerJson
 
 __all__ = ["SentencePiece", "TextTokenizer", "TokenizerError", "build_tokenizer", "in_one_line"]
 
@@ -53,10 +51,22 @@ class SentencePiece:
         return pieces
 
 
+def _tokenizer_json(model: bytes) -> TextTokenizer:
+    from int8ref.text.tokenizer_json import TokenizerJson  # loaded on first use
+
+    return TokenizerJson(model)
+
+
+def _subword_pairs(model: bytes) -> TextTokenizer:
+    from int8ref.text.subword_pairs import SubwordPairs  # loaded on first use
+
+    return SubwordPairs(model)
+
+
 KINDS: dict[str, Callable[[bytes], TextTokenizer]] = {
     "sentencepiece": SentencePiece,
-    "tokenizers": TokenizerJson,
-    "subword-nmt": SubwordPairs,
+    "tokenizers": _tokenizer_json,
+    "subword-nmt": _subword_pairs,
 }
 
 
