@@ -162,6 +162,19 @@ def _ids(vocabulary: Mapping[str, int], names: tuple[str, ...]) -> tuple[int, ..
 # The file.
 
 
+def present(path: Path, names: Collection[str]) -> list[Path]:
+    """The files of these names beside a checkpoint, as far as they are there."""
+    files = [path.with_name(name) for name in names]
+    return [file for file in files if file.is_file()]
+
+
+def require(path: Path, names: Collection[str]) -> None:
+    """Raises CheckpointError for the first of these names that no file beside a checkpoint has."""
+    for name in names:
+        if not path.with_name(name).is_file():
+            raise CheckpointError(f"no {name} beside it")
+
+
 def saved(path: Path) -> tuple[TorchFile, dict[str, Any]]:
     """A file of torch.save, and the dictionary in it; raises CheckpointError without one."""
     file = TorchFile.of(path)

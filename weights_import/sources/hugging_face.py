@@ -170,12 +170,19 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     tie_word_embeddings: bool = True
     vocab_size: Size
 
-    def shape(self, vocabularies: tuple[int, int], **own: Any) -> encoder_decoder.Shape:
-        """The shape of a model with these sizes of vocabularies, and what else is `own`; raises
-        CheckpointError unless encoder and decoder have layers of one shape."""
+    @property
+    def vocabularies(self) -> tuple[int, int]:
+        """The sizes of the vocabularies of source and target."""
+        return self.vocab_size, self.vocab_size
+
+    def shape(self, **own: Any) -> encoder_decoder.Shape:
+        """The shape of a model, and what else is `own`; raises CheckpointError unless encoder and
+        decoder have layers of one shape."""
         for one in ("attention_heads", "ffn_dim"):
             if getattr(self, f"encoder_{one}") != getattr(self, f"decoder_{one}"):
                 raise CheckpointError(f"encoder_{one} and decoder_{one} differ")
+        source, target = self.vocabularies
+        told: dict[str, Any] = {"source_vocabulary": source, "target_vocabulary": target}
         return encoder_decoder.Shape(
             d_model=self.d_model,
             heads=self.encoder_attention_heads,
@@ -183,11 +190,9 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
             encoder_layers=self.encoder_layers,
             decoder_layers=self.decoder_layers,
             activation=ACTIVATIONS[self.activation_function],
-            source_vocabulary=vocabularies[0],
-            target_vocabulary=vocabularies[1],
             embedding_scale=math.sqrt(self.d_model) if self.scale_embedding else 1.0,
             max_positions=self.max_position_embeddings,
-            **own,
+            **(told | own),
         )
 
 

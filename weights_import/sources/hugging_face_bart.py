@@ -16,11 +16,10 @@ from typing import Literal
 
 from int8ref.program.program import SourceFrame
 from weights_import.errors import CheckpointError, located
-from weights_import.float_model import FloatModel, Generation
+from weights_import.float_model import FloatModel
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import (
     LAYER,
-    MAX_LENGTH_FACTOR,
     POSITIONS,
     Shape,
     composed,
@@ -36,6 +35,7 @@ from weights_import.sources.hugging_face_config import (
     read_config,
     refuse_added,
 )
+from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.hugging_face_tokenizer import files, tokenizer
 from weights_import.sources.tokenizers import tokenizer_files, tokenizers_in
 from weights_import.sources.vocabulary import of_characters, pieces_of
@@ -87,28 +87,23 @@ def read(path: Path) -> FloatModel:
         config = read_config(path, _Config)
         marks = Marks(config.eos_token_id)
         eos = marks.chosen(None)
-        how = generation(config, marks)
+        how = generation(
+            config,
+            marks,
+            unk=config.unk_token_id,
+            source_frame=SourceFrame((config.bos_token_id,), (eos,)),
+            target_prefix=(config.first,),
+        )
         content = contents(path)
         stored = named(content.tensors)
         words = one_vocabulary(stored, config)
         shape = config.shape(
-            (config.vocab_size, config.vocab_size),
             embedding_norm=True,
             target_positions=POSITIONS[1] in stored,
         )
-        program, tensors = composed(stored, shape, words | positions(stored))
+        made = composed(stored, shape, words | positions(stored))
         found = tokenizers(path.parent, config, eos)
-        return FloatModel(
-            program,
-            tensors,
-            how,
-            tokenizers=found,
-            provenance={
-                "file": path.name,
-                "format": "Hugging Face BART",
-                "sha256": content.sha256,
-            },
-        )
+        return float_model(path, "Hugging Face BART", content.sha256, made, how, tokenizers=found)
 
 
 def tokenizers(folder: Path, config: _Config, eos: int) -> dict[str, bytes]:
@@ -120,23 +115,6 @@ def tokenizers(folder: Path, config: _Config, eos: int) -> dict[str, bytes]:
     known = {name for model in found.values() for name in pieces_of(model)}
     refuse_added(added_tokens(folder), known)
     return found
-
-
-def generation(config: _Config, marks: Marks) -> Generation:
-    """How the model reads and writes; raises CheckpointError for tokens that it has not."""
-    eos = marks.chosen(None)
-    return Generation(
-        start=config.decoder_start_token_id,
-        eos=eos,
-        unk=config.unk_token_id,
-        source_vocabulary=config.vocab_size,
-        target_vocabulary=config.vocab_size,
-        max_length_factor=MAX_LENGTH_FACTOR,
-        max_positions=config.max_position_embeddings,
-        source_frame=SourceFrame((config.bos_token_id,), (eos,)),
-        target_prefix=(config.first,),
-        more_eos=marks.others(eos),
-    )
 
 
 def characters(config: _Config, eos: int) -> dict[str, bytes]:

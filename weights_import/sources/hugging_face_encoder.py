@@ -21,10 +21,11 @@ from weights_import.sources import encoder_only, hugging_face_tokenizer, sentenc
 from weights_import.sources.containers import contents
 from weights_import.sources.encoder_only import Dense, Shape
 from weights_import.sources.hugging_face import FOLLOWS, unused
-from weights_import.sources.hugging_face_config import beside, model_type, read_config
+from weights_import.sources.hugging_face_config import beside, read_config
 from weights_import.sources.hugging_face_decoder import size_of_heads
 from weights_import.sources.hugging_face_encoder_config import CLASSIFIER, Config
 from weights_import.sources.hugging_face_encoder_text import text_of
+from weights_import.sources.hugging_face_kinds import Kinds
 from weights_import.sources.lookup import Lookup
 from weights_import.sources.safetensors_file import Contents
 from weights_import.sources.sentence_transformers import Modules
@@ -88,27 +89,22 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(Kinds):
     """One format: models of some kinds, each with its title, its fields and its names."""
 
-    titles: Mapping[str, str]
     config: type[Config]
     names: Names
 
     @property
     def format(self) -> str:
         """Its name for people."""
-        titles = " or ".join(dict.fromkeys(self.titles.values()))
-        return f"Hugging Face {titles}, embeddings and labels (.safetensors or .bin, config.json)"
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of models, as configurations name them."""
-        return tuple(self.titles)
+        return (
+            f"Hugging Face {self.title}, embeddings and labels (.safetensors or .bin, config.json)"
+        )
 
     def recognises(self, path: Path) -> bool:
         """Whether the file is a checkpoint of this family, with its configuration beside it."""
-        return model_type(path, self.names.always) in self.titles
+        return self.holds(path, self.names.always)
 
     def companions(self, path: Path) -> list[Path]:
         """The files beside it that `read` reads."""
@@ -119,8 +115,7 @@ class Family:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
         with located(path):
             config = read_config(path, self.config, tasks=(CLASSIFIER,))
-            if config.model_type not in self.titles:
-                raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
+            self.check(config.model_type)
             return self._model(path, config, contents(path))
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:

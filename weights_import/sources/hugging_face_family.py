@@ -22,9 +22,10 @@ from weights_import.operations.heads import Heads
 from weights_import.sources import decoder_only, json_file, linear_biases
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import FOLLOWS, unused
-from weights_import.sources.hugging_face_config import model_type, read_config, unknown_to
+from weights_import.sources.hugging_face_config import read_config, unknown_to
 from weights_import.sources.hugging_face_decoder import companions, decoder_model, words
 from weights_import.sources.hugging_face_decoder_config import Config
+from weights_import.sources.hugging_face_kinds import Kinds
 from weights_import.sources.hugging_face_names import NORMS, QUERY, QUERY_NORM, Names, placed
 from weights_import.sources.lookup import Lookup, Own
 from weights_import.sources.safetensors_file import Contents
@@ -39,27 +40,20 @@ ROUNDED = 1e-2
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(Kinds):
     """One format: models of some kinds, each with its title, its fields and its names."""
 
-    titles: Mapping[str, str]
     config: type[Config]
     names: Names
 
     @property
     def format(self) -> str:
         """Its name for people."""
-        titles = " or ".join(dict.fromkeys(self.titles.values()))
-        return f"Hugging Face {titles} (.safetensors or .bin, and config.json)"
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of models, as configurations name them."""
-        return tuple(self.titles)
+        return f"Hugging Face {self.title} (.safetensors or .bin, and config.json)"
 
     def recognises(self, path: Path) -> bool:
         """Whether the file is a checkpoint of this family, with its configuration beside it."""
-        return model_type(path, self.names.always) in self.titles
+        return self.holds(path, self.names.always)
 
     def companions(self, path: Path) -> list[Path]:
         """The files beside it that `read` reads."""
@@ -69,8 +63,7 @@ class Family:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
         with located(path):
             config = read_config(path, self.config, code=True)
-            if config.model_type not in self.titles:
-                raise CheckpointError(f"model_type={config.model_type!r:.60} is of another family")
+            self.check(config.model_type)
             model = self._model(path, config, contents(path))
             model.warnings.extend(unknown_to(path, self.config))
             return model

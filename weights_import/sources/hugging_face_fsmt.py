@@ -85,8 +85,8 @@ def _read(path: Path) -> FloatModel:
     table = sinusoids(FIRST_POSITION, config.max_position_embeddings, config.d_model)
     own["positions"] = Stored.of(table, "positions")
     stored = {name: tensor for name, tensor in stored.items() if name != OUTPUT}
-    made = composed(stored, config.shape(config.vocabularies), own)
-    how = generation(config, marks, config.vocabularies, unk=UNKNOWN, alpha=config.length_penalty)
+    made = composed(stored, config.shape(), own)
+    how = generation(config, marks, unk=UNKNOWN, alpha=config.length_penalty)
     title = "Hugging Face FSMT"
     found = fsmt_tokenizer.tokenizers(path.parent, config.vocabularies)
     wanted = fsmt_tokenizer.WANTED

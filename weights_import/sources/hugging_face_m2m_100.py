@@ -66,12 +66,11 @@ def _read(path: Path) -> FloatModel:
     own = one_vocabulary(stored, config)
     table = sinusoids(FIRST_POSITION, config.max_position_embeddings, config.d_model)
     own["positions"] = Stored.of(table, "positions")
-    shape = config.shape((config.vocab_size, config.vocab_size), pre_norm=True)
+    shape = config.shape(pre_norm=True)
     made = composed(stored, shape, own)
     languages = languages_of(path.parent, vocabulary.languages, eos)
     languages = with_default(languages, vocabulary.languages, config.forced_bos_token_id)
-    sizes = config.vocab_size, config.vocab_size
-    how = generation(config, marks, sizes, unk=vocabulary.unk, languages=languages)
+    how = generation(config, marks, unk=vocabulary.unk, languages=languages)
     return float_model(
         path,
         "Hugging Face M2M100 or NLLB",

@@ -137,7 +137,8 @@ def program_of(
         size = how.target_vocabulary, config.d_model
         words["output.bias"] = kept_below(output, size, how.start, how.eos)
     shape = config.shape(
-        (how.source_vocabulary, how.target_vocabulary),
+        source_vocabulary=how.source_vocabulary,
+        target_vocabulary=how.target_vocabulary,
         target_positions="target_positions" in tables,
     )
     return composed(stored, shape, words | tables)

@@ -69,7 +69,6 @@ def _read(path: Path) -> FloatModel:
     stored = named(content.tensors)
     words = one_vocabulary(stored, config)
     shape = config.shape(
-        (config.vocab_size, config.vocab_size),
         pre_norm=True,
         embedding_norm=True,
         target_positions=POSITIONS[1] in stored,
@@ -86,7 +85,6 @@ def _read(path: Path) -> FloatModel:
     how = generation(
         config,
         marks,
-        (config.vocab_size, config.vocab_size),
         start=tokens[told[0]] if older and told else eos,
         unk=vocabulary.unk,
         languages=languages,

@@ -12,8 +12,8 @@ from weights_import.sources.hugging_face_config import Marks
 from weights_import.tensors import Tensors
 
 
-def generation(config: Shape, marks: Marks, sizes: tuple[int, int], **own: Any) -> Generation:
-    """How a model with these sizes of vocabularies reads and writes; other fields are its `own`."""
+def generation(config: Shape, marks: Marks, **own: Any) -> Generation:
+    """How a model reads and writes; other fields are its `own`."""
     eos = marks.chosen(None)
     told: dict[str, Any] = {
         "start": config.decoder_start_token_id,
@@ -21,8 +21,8 @@ def generation(config: Shape, marks: Marks, sizes: tuple[int, int], **own: Any) 
         "more_eos": marks.others(eos),
     }
     return Generation(
-        source_vocabulary=sizes[0],
-        target_vocabulary=sizes[1],
+        source_vocabulary=config.vocabularies[0],
+        target_vocabulary=config.vocabularies[1],
         max_length_factor=MAX_LENGTH_FACTOR,
         max_positions=config.max_position_embeddings,
         **(told | own),

@@ -81,13 +81,12 @@ def _read(path: Path) -> FloatModel:
     own = one_vocabulary(stored, config)
     own |= positions(stored, config.max_position_embeddings, config.d_model)
     shape = config.shape(
-        (config.vocab_size, config.vocab_size),
         pre_norm=True,
         target_positions="target_positions" in own,
     )
     made = composed(stored, shape, own)
     unk = ids.get(UNKNOWN, min(OFFSET + 2, config.vocab_size - 1))
-    how = generation(config, marks, (config.vocab_size, config.vocab_size), unk=unk)
+    how = generation(config, marks, unk=unk)
     return float_model(
         path,
         "Hugging Face Pegasus",

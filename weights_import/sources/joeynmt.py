@@ -28,6 +28,7 @@ TITLE = "JoeyNMT"
 ALWAYS = "decoder.layers.0.src_trg_att.k_layer.weight"
 CONFIG = "config.yaml"
 VOCABULARIES = {"source": "src_vocab.txt", "target": "trg_vocab.txt"}
+FILES = CONFIG, *VOCABULARIES.values()
 SOURCE, TARGET, OUTPUT = (
     "src_embed.lut.weight",
     "trg_embed.lut.weight",
@@ -106,8 +107,7 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its configuration, vocabularies and tokenizers."""
-    named = [path.with_name(name) for name in (CONFIG, *VOCABULARIES.values())]
-    return [*(file for file in named if file.is_file()), *tokenizer_files(path.parent)]
+    return [*framework.present(path, FILES), *tokenizer_files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:
@@ -118,9 +118,7 @@ def read(path: Path) -> FloatModel:
 
 def _read(path: Path) -> FloatModel:
     file, value = framework.saved(path)
-    for name in (CONFIG, *VOCABULARIES.values()):
-        if not path.with_name(name).is_file():
-            raise CheckpointError(f"no {name} beside it")
+    framework.require(path, FILES)
     config = yaml_file.read(path.with_name(CONFIG), Config)
     stored = framework.tensors(file, value.get("model_state"))
     vocabularies = {

@@ -31,6 +31,7 @@ TITLE = "Sockeye"
 ALWAYS = "decoder.layers.0.enc_attention.ff_q.weight"
 CONFIG = "config"
 VOCABULARIES = {"source": "vocab.src.0.json", "target": "vocab.trg.0.json"}
+FILES = CONFIG, *VOCABULARIES.values()
 SOURCE, TARGET = "embedding_source.embedding.weight", "embedding_target.embedding.weight"
 OUTPUT = "output_layer.weight", "output_layer.bias"
 POSITIONS = "encoder.pos_embedding.weight", "decoder.pos_embedding.weight"
@@ -111,8 +112,7 @@ def recognises(path: Path) -> bool:
 
 def companions(path: Path) -> list[Path]:
     """Its configuration, vocabularies and tokenizers."""
-    named = [path.with_name(name) for name in (CONFIG, *VOCABULARIES.values())]
-    return [*(file for file in named if file.is_file()), *tokenizer_files(path.parent)]
+    return [*framework.present(path, FILES), *tokenizer_files(path.parent)]
 
 
 def read(path: Path) -> FloatModel:
@@ -123,9 +123,7 @@ def read(path: Path) -> FloatModel:
 
 def _read(path: Path) -> FloatModel:
     file = TorchFile.of(path)
-    for name in (CONFIG, *VOCABULARIES.values()):
-        if not path.with_name(name).is_file():
-            raise CheckpointError(f"no {name} beside it")
+    framework.require(path, FILES)
     config = yaml_file.read(path.with_name(CONFIG), Config)
     refuse(config)
     stored = framework.tensors(file, file.value)
