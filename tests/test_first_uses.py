@@ -108,12 +108,20 @@ def test_a_first_use_that_is_ended_leaves_no_process_and_no_file(
     assert [load(path).name for path in machine.cached()] == ["tiny"]
 
 
+def is_stopped(process: int) -> bool:
+    """Return whether every thread of a process has stopped.  A signal alone promises no moment."""
+    threads = Path(f"/proc/{process}/task").glob("*/stat")
+    return all(path.read_text().rpartition(")")[2].split()[0] == "T" for path in threads)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no processes in /proc")
 def test_the_next_import_removes_what_a_killed_group_of_processes_left(
     machine: Machine, slow_import: subprocess.Popen[bytes]
 ) -> None:
     children = descendants(slow_import.pid)
     for child in children:
         os.kill(child, signal.SIGSTOP)  # a stopped child cannot clean up
+    until(lambda: all(is_stopped(child) for child in children))
     slow_import.kill()
     for child in children:
         os.kill(child, signal.SIGKILL)
