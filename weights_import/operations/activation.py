@@ -63,6 +63,7 @@ class Activation(Operation):
             return linear(emitter, self.out, [name], x, scale, RELU_ZERO)
         scale = emitter.input_scale(self.out, SPREAD) * 2.0**-WIDE_BITS
         before = wide(emitter, f"{self.out}.wide", name, rows_of(emitter, [name], x), x, scale)
+        emitter.means(before, self.x)
         return emitter.rescale(self.out, before, low=0)
 
     def _table(self, emitter: Emitter, name: str, x: Scaled) -> Scaled:
@@ -76,6 +77,7 @@ class Activation(Operation):
             for part, scale in parts
         ]
         before = linear(emitter, self.x, [name], x, *channels([t.before for t in made], width))
+        emitter.means(before, self.x)
         table = emitter.tensor(f"{self.out}.table", np.concatenate([t.table for t in made]))
         fields = {"blocks": blocks} if blocks > 1 else {}
         emitter.add(Lookup(x=before.name, table=table, out=self.out, **fields))
@@ -120,6 +122,7 @@ class Activation(Operation):
         """A gate, all in 16 bits."""
         scale = emitter.wide_scale(self.x)
         before = wide(emitter, f"{self.x}.wide", name, rows_of(emitter, [name], x), x, scale)
+        emitter.means(before, self.x)
         table, unit = wide_table(partial(activate, self.function), float(before.scale[0]))
         kept = emitter.tensor(f"{self.out}.table", table)
         emitter.add(Interpolate(x=before.name, table=kept, out=self.out))
