@@ -16,7 +16,7 @@ from weights_import.id_batch import Ids
 from weights_import.run import Batch, Memory, Run, Weights
 from weights_import.tensors import Float32, Tensors
 
-KEPT_BYTES = 1 << 28
+KEPT_BYTES = 1 << 27
 """The most bytes of weights that stay in memory."""
 
 Values = dict[str, Float32]

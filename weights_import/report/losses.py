@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weights_import.tensors import Float32, Float64
-
-BLOCK = 1 << 20
-"""The most logits whose logarithms are in memory in float64."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss of each row, and whether its choice changed.
+    """The loss of each row, and what both models choose there.
 
-    of       [rows]: KL divergence in nats, or 1 - cosine
-    changed  [rows]: whether the most likely token or label is another; all false for an embedding
+    of      [rows]: KL divergence in nats, or 1 - cosine
+    exact   [rows]: the most likely token or label of the float model; all 0 for an embedding
+    found   [rows]: the most likely token or label of the other model
     """
 
     of: Float64
-    changed: np.ndarray
+    exact: NDArray[np.int64]
+    found: NDArray[np.int64]
+
+    @property
+    def changed(self) -> NDArray[np.bool_]:
+        """Whether the other model chooses otherwise."""
+        found: NDArray[np.bool_] = self.exact != self.found
+        return found
+
+    def split(self, ends: NDArray[np.int64]) -> list[Loss]:
+        """The losses of some rows after another."""
+        pieces = (np.split(x, ends) for x in (self.of, self.exact, self.found))
+        return [Loss(*piece) for piece in zip(*pieces, strict=True)]
 
 
-def divergence(exact: Float32, found: Float32) -> Loss:
-    """KL(P || Q) of each row, for the logits of P and of Q, [rows, tokens]."""
-    losses = [
-        np.einsum("ij,ij->i", np.exp(p), p - q) for p, q in _logarithms(exact, found)
-    ]
-    changed = exact.argmax(axis=1) != found.argmax(axis=1)
-    return Loss(np.maximum(np.concatenate(losses), 0) if losses else np.zeros(0), changed)
+@dataclass(frozen=True)
+class NextToken:
+    """The distributions P of the next token, with which others are compared.
+
+    result         its logits [rows, tokens]
+    probabilities  [rows, tokens]
+    """
+
+    result: Float32
+    probabilities: Float32
+
+    @classmethod
+    def of(cls, logits: Float32) -> NextToken:
+        found = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+        found /= found.sum(axis=1, keepdims=True)
+        return cls(logits, found)
+
+    def loss(self, found: Float32) -> Loss:
+        """KL(P || Q) of each row, for the logits of Q.
+
+        For d = logits of Q - logits of P - their mean under P, it is log(sum_i P_i exp(d_i)).
+        Nearly equal logits lose no digits in this form.
+        """
+        difference = found - self.result
+        difference -= self._mean(difference)[:, None]
+        loss = np.log1p(self._mean(np.expm1(difference, out=difference)).astype(np.float64))
+        return Loss(np.maximum(loss, 0), self.result.argmax(axis=1), found.argmax(axis=1))
+
+    def _mean(self, x: Float32) -> Float32:
+        """The mean of each row under P."""
+        found: Float32 = np.einsum("ij,ij->i", self.probabilities, x)
+        return found
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings, with which others are compared: [rows, features]."""
+
+    result: Float32
+
+    def loss(self, found: Float32) -> Loss:
+        """1 - cosine of each row."""
+        return distance(self.result, found)
 
 
 def distance(exact: Float32, found: Float32) -> Loss:
@@ -41,19 +87,5 @@ def distance(exact: Float32, found: Float32) -> Loss:
     product = lengths[0] * lengths[1]
     cosine = np.einsum("ij,ij->i", a, b) / np.where(product > 0, product, 1)
     both = (lengths[0] == 0) & (lengths[1] == 0)
-    return Loss(np.where(both, 0.0, np.maximum(1 - cosine, 0)), np.zeros(len(a), bool))
-
-
-def _logarithms(*logits: Float32) -> Iterator[tuple[Float64, ...]]:
-    """Log-probabilities of some rows at a time."""
-    rows, width = logits[0].shape
-    size = max(1, BLOCK // max(width, 1))
-    for first in range(0, rows, size):
-        yield tuple(_log_softmax(x[first : first + size]) for x in logits)
-
-
-def _log_softmax(x: Float32) -> Float64:
-    y = x.astype(np.float64)
-    y -= y.max(axis=1, keepdims=True)
-    found: Float64 = y - np.log(np.exp(y).sum(axis=1, keepdims=True))
-    return found
+    same = np.zeros(len(a), np.int64)
+    return Loss(np.where(both, 0.0, np.maximum(1 - cosine, 0)), same, same)

@@ -55,6 +55,4 @@ def _split(operations: Operations) -> Iterator[Operation]:
                 made.add(name)
                 yield Turn(out=turned_name(name), x=name, heads=one.heads)
         plain = replace(one.heads, rotary=())
-        yield replace(
-            one, query=turned_name(one.query), key=turned_name(one.key), heads=plain
-        )
+        yield replace(one, query=turned_name(one.query), key=turned_name(one.key), heads=plain)

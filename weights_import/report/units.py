@@ -94,9 +94,7 @@ def _names(meaning: Meaning, known: dict[str, Operation]) -> tuple[str, ...]:
     return tuple(turned_name(n) if turned_name(n) in known else n for n in meaning.floats)
 
 
-def _units(
-    lowered: Lowered, program: FloatProgram, meanings: dict[str, Meaning]
-) -> Iterator[Unit]:
+def _units(lowered: Lowered, program: FloatProgram, meanings: dict[str, Meaning]) -> Iterator[Unit]:
     """The units in the order of their last float operations."""
     order = {operation.out: i for i, operation in enumerate(program.operations)}
     found = [*_lowered_units(lowered, program, meanings)]
@@ -140,4 +138,3 @@ def _between(program: FloatProgram, inputs: set[str], made: set[str]) -> list[Op
             wanted.add(name)
             waiting += producers[name].inputs
     return [operation for operation in program.operations if operation.out in wanted]
-

@@ -15,14 +15,16 @@ from weights_import.lower import Lowered
 from weights_import.progress import Tell, silent
 from weights_import.report.floats import KeptTensors, Part, Values
 from weights_import.report.integers import Integers, reals
-from weights_import.report.losses import Loss, distance, divergence
+from weights_import.report.losses import Embeddings, Loss, NextToken, distance
 from weights_import.report.measures import Measures
 from weights_import.report.units import Twins, Unit
 from weights_import.run import Weights
 from weights_import.tensors import Float32, Float64
 
-ROWS = 320
+ROWS = 160
 """Rows of a part; more sentences come in more parts, and do not take more memory."""
+TAKEN_APART = 1024
+"""About the number of rows on which each unit is measured alone: parts, evenly spread."""
 
 Forms = dict[str, dict[str, Float32]]
 """A float value -> the forms of it that units read: a value of the Program -> its numbers."""
@@ -30,7 +32,7 @@ Forms = dict[str, dict[str, Float32]]
 
 @dataclass
 class Sums:
-    """The loss of an operation: its sum, the largest of a row, and the rows that choose otherwise."""
+    """The loss of an operation: its sum, and the number of rows that choose otherwise."""
 
     total: float = 0.0
     changed: int = 0
@@ -50,11 +52,12 @@ class Sums:
 class Findings:
     """What a walk found.
 
-    values  measures by the value of the Program
-    units   losses by the name of a unit
-    whole   the loss of the integer model
-    rows    for each sentence, the loss of its rows: tokens, or one row for a text
-    places  for each sentence of an embedding, the loss of the row of each token; else empty
+    values   measures by the value of the Program
+    units    losses by the name of a unit
+    whole    the loss of the integer model
+    rows     for each sentence, the loss of its rows: tokens, or one row for a text
+    places   for each sentence of an encoder alone, 1 - cosine of the row of each token
+    outputs  for each sentence of an encoder alone, its output in floats and in integers
     """
 
     values: dict[str, Measures] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class Findings:
     whole: Sums = field(default_factory=Sums)
     rows: dict[int, Loss] = field(default_factory=dict)
     places: dict[int, Float64] = field(default_factory=dict)
+    outputs: list[tuple[Float32, Float32]] = field(default_factory=list)
 
 
 class Walk:
@@ -75,14 +79,17 @@ class Walk:
         program = self.twins.program
         self.result = program.logits or program.output
 
-    def run(
-        self, sources: Sequence[Ids], targets: Sequence[Ids], tell: Tell = silent
-    ) -> Findings:
+    def run(self, sources: Sequence[Ids], targets: Sequence[Ids], tell: Tell = silent) -> Findings:
         """Compare on sentences; `targets` are the tokens that a decoder reads."""
         found, done = Findings(), 0
-        for numbers in parts(sources, targets):
+        every = list(parts(sources, targets))
+        step = max(1, len(every) * ROWS // TAKEN_APART)
+        for place, numbers in enumerate(every):
             part = self.part([sources[i] for i in numbers], [targets[i] for i in numbers])
-            self._compare(part, numbers, found)
+            floats, integers = self.floats(part), self.integers.accumulated(part)
+            self._compare(part, numbers, floats, integers, found)
+            if place % step == 0:
+                self._take_apart(part, floats, integers, found)
             done += len(numbers)
             tell(done, len(sources))
         return found
@@ -95,21 +102,41 @@ class Walk:
         """All float values of a part."""
         return part.compute(self.twins.program.operations, {})
 
-    def _compare(self, part: Part, numbers: Sequence[int], found: Findings) -> None:
-        floats, integers = self.floats(part), self.integers.accumulated(part)
+    def _compare(
+        self,
+        part: Part,
+        numbers: Sequence[int],
+        floats: Values,
+        integers: IntegerValues,
+        found: Findings,
+    ) -> None:
+        """The loss of the integer model, by sentence."""
+        exact, other = floats[self.result], self.whole(part, integers)
+        loss = self._compared(exact).loss(other)
+        if self.model.encodes:
+            found.outputs += zip(exact, other, strict=True)
+        found.whole.add(loss)
+        self._by_sentence(part, numbers, loss, found)
+        if self.model.encodes:
+            self._by_place(part, numbers, floats, integers, found)
+
+    def _take_apart(
+        self, part: Part, floats: Values, integers: IntegerValues, found: Findings
+    ) -> None:
+        """The loss of each unit alone, and the measures of its values."""
+        exact = self._compared(floats[self.result])
         for unit in self.twins.units:
             if not unit.instructions:
                 continue
             errors = self.errors(unit, part, floats)
             for name in unit.makes:
                 self._measure(found, name, floats, integers, errors[name])
-            loss = self._loss(floats, self._changed(unit, part, floats, errors))
-            found.units.setdefault(unit.name, Sums()).add(loss)
-        loss = self._loss(floats, self.whole(part, integers))
-        found.whole.add(loss)
-        self._by_sentence(part, numbers, loss, found)
-        if self.model.encodes:
-            self._by_place(part, numbers, floats, integers, found)
+            changed = self._changed(unit, part, floats, errors)
+            sums = found.units.setdefault(unit.name, Sums())
+            sums.add(exact.loss(exact.result if changed is None else changed))
+
+    def _compared(self, result: Float32) -> NextToken | Embeddings:
+        return NextToken.of(result) if self.twins.program.logits else Embeddings(result)
 
     def errors(self, unit: Unit, part: Part, floats: Values) -> Values:
         """The error that a unit adds by itself to each value that it makes.
@@ -153,10 +180,14 @@ class Walk:
         if name not in forms:
             return floats[name]
         found = forms[name]
-        return found[self.twins.form(operation, found)] if len(found) > 1 else next(iter(found.values()))
+        return (
+            found[self.twins.form(operation, found)]
+            if len(found) > 1
+            else next(iter(found.values()))
+        )
 
     def _changed(self, unit: Unit, part: Part, floats: Values, errors: Values) -> Float32 | None:
-        """The result of the float model if one unit has its own errors; None for the same result."""
+        """The result of the float model with the errors of one unit; None for an equal result."""
         forms: Forms = {}
         for name in unit.outputs:
             names = self.twins.meanings[name].floats
@@ -174,11 +205,11 @@ class Walk:
         """The result of the integer model in floats, behind a soft cap."""
         program = self.twins.program
         name = next(
-            one
-            for one in (self.integers.program.logits, self.integers.program.output)
-            if one
+            one for one in (self.integers.program.logits, self.integers.program.output) if one
         )
-        made = {self.twins.meanings[name].floats[0]: reals(integers, name, self.twins.meanings[name])}
+        made = {
+            self.twins.meanings[name].floats[0]: reals(integers, name, self.twins.meanings[name])
+        }
         last = program.producers()[self.result]
         return made[self.result] if self.result in made else part.run(last, made)
 
@@ -191,17 +222,11 @@ class Walk:
             found.values[name] = Measures(meaning, integers[name].dtype, x.shape[1])
         found.values[name].add(x, reals(integers, name, meaning), integers[name], error)
 
-    def _loss(self, floats: Values, result: Float32 | None) -> Loss:
-        exact = floats[self.result]
-        compare = divergence if self.twins.program.logits else distance
-        return compare(exact, exact if result is None else result)
-
     def _by_sentence(self, part: Part, numbers: Sequence[int], loss: Loss, found: Findings) -> None:
         """The losses of the rows of each sentence."""
         count = len(numbers)
         ends = np.arange(1, count) if self.model.encodes else part.target.offsets[1:-1]
-        pieces = zip(np.split(loss.of, ends), np.split(loss.changed, ends), strict=True)
-        found.rows |= {i: Loss(*piece) for i, piece in zip(numbers, pieces, strict=True)}
+        found.rows |= dict(zip(numbers, loss.split(ends), strict=True))
 
     def _by_place(
         self,
