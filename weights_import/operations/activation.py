@@ -28,6 +28,8 @@ from weights_import.tensors import Float32, Float64
 
 MOST_BLOCKS, LEAST_BLOCK = 64, 16
 """The most blocks of channels, and the least channels of a block."""
+ALIKE = 2.0
+"""Channels of one size: the largest is at most this factor larger than the others."""
 RELU_ZERO = -DATA_MAX
 """The integer that stands for 0 if nothing is negative: 255 integers instead of 128."""
 
@@ -105,7 +107,8 @@ class Activation(Operation):
         if not self._sorts(emitter):
             return
         low, high = (activate(self.function, end) for end in emitter.observed.extremes(self.x))
-        order = np.argsort(np.maximum(np.abs(low), np.abs(high)), kind="stable")
+        largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+        order = in_blocks(largest, emitter.column_sizes(self.out), self._blocks(emitter))
         emitter.observed.rows[self.x] = emitter.observed.rows[self.x][:, order]
         product, tensors = product_of(emitter, self.x), emitter.model.tensors
         for name in product.weights:
@@ -127,6 +130,29 @@ class Activation(Operation):
         kept = emitter.tensor(f"{self.out}.table", table)
         emitter.add(Interpolate(x=before.name, table=kept, out=self.out))
         return Scaled(self.out, np.array([unit]))
+
+
+def in_blocks(largest: Float64, weights: Float64 | None, blocks: int) -> NDArray[np.intp]:
+    """An order of channels in which every block has channels of one size, small ones first.
+
+    A few channels are often much larger than all others.  Channels that shared their block would
+    have their coarse scale, and weights that this scale makes the largest of their rows, so that
+    all other weights lose bits.  Therefore a block takes only channels within a factor of ALIKE of
+    its largest one, and is filled up with the channels whose `weights` are the smallest.  Without
+    weights, channels are in the order of their size.
+    """
+    order = np.argsort(largest, kind="stable")
+    if weights is None or blocks == 1:
+        return order
+    rest, each = order[::-1], len(order) // blocks
+    found: list[NDArray[np.intp]] = []
+    while len(rest):
+        alike = rest[:each][largest[rest[:each]] * ALIKE >= largest[rest[0]]]
+        others = rest[len(alike) :]
+        by_weight, free = np.argsort(weights[others], kind="stable"), each - len(alike)
+        found = [others[by_weight[:free]], alike, *found]
+        rest = others[np.sort(by_weight[free:])]
+    return np.concatenate(found)
 
 
 def least_table(scale: Float64) -> float:

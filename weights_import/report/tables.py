@@ -54,8 +54,10 @@ def operations(units: Sequence[Unit], found: Findings) -> Table:
 def _operation(unit: Unit, found: Findings, total: float) -> dict[str, Any]:
     loss = found.units[unit.name]
     result = min(unit.outputs, key=len)
-    finest = max(unit.outputs, key=lambda name: found.values[name].bits)
-    measures = found.values[finest]
+    measures = min(
+        (found.values[name] for name in unit.outputs),
+        key=lambda one: decibels(one.signal, one.alone) or 0.0,
+    )
     return {
         "operation": result.removesuffix(".wide"),
         "instructions": " ".join(dict.fromkeys(one.op for one in unit.instructions)),
