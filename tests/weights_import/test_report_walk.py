@@ -82,7 +82,9 @@ def test_every_instruction_belongs_to_one_unit(kind: str) -> None:
     assert set(operations) == set(walk.twins.program.producers())
 
 
-@pytest.mark.parametrize("kind", ["recurrent", "post-norm", "relative", "llama", "llama, norms of heads"])
+@pytest.mark.parametrize(
+    "kind", ["recurrent", "post-norm", "relative", "llama", "llama, norms of heads"]
+)
 def test_findings(kind: str) -> None:
     walk, sources, targets = walk_of(kind)
     found = walk.run(sources, targets)
@@ -136,7 +138,12 @@ def test_divergence(seed: int, size: float) -> None:
     p = random.normal(0, 4, (3, 40)).astype(np.float32)
     q = (p + random.normal(0, size, p.shape)).astype(np.float32)
     a, b = (x.astype(np.float64) for x in (p, q))
-    logs = [x - np.log(np.exp(x - x.max(1, keepdims=True)).sum(1, keepdims=True)) - x.max(1, keepdims=True) for x in (a, b)]
+    logs = [
+        x
+        - np.log(np.exp(x - x.max(1, keepdims=True)).sum(1, keepdims=True))
+        - x.max(1, keepdims=True)
+        for x in (a, b)
+    ]
     exact = (np.exp(logs[0]) * (logs[0] - logs[1])).sum(axis=1)
     loss = NextToken.of(p).loss(q)
     assert_allclose(loss.of, exact, rtol=1e-3, atol=1e-9 + 1e-5 * size * size)
