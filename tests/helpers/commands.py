@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from int8ref import classify, embed, generate, perplexity, score, translate, vectors
 from weights_import.arguments import parser as import_parser
+from weights_import.report.__main__ import parser as report_parser
 
 PARSERS = {
     "int8ref.classify": classify.parser,
@@ -14,4 +15,5 @@ PARSERS = {
     "int8ref.translate": translate.parser,
     "int8ref.vectors": vectors.parser,
     "weights_import": import_parser,
+    "weights_import.report": report_parser,
 }

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from weights_import.tensors import Float32, Float64
 
+FAR = 20.0
+"""Logits that differ by more need float64, because small probabilities matter."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -60,7 +63,10 @@ class NextToken:
         """
         difference = found - self.result
         difference -= self._mean(difference)[:, None]
+        far = difference.max(axis=1, initial=0) > FAR
+        difference[far] = 0
         loss = np.log1p(self._mean(np.expm1(difference, out=difference)).astype(np.float64))
+        loss[far] = divergence(self.result[far], found[far])
         return Loss(np.maximum(loss, 0), self.result.argmax(axis=1), found.argmax(axis=1))
 
     def _mean(self, x: Float32) -> Float32:
@@ -78,6 +84,19 @@ class Embeddings:
     def loss(self, found: Float32) -> Loss:
         """1 - cosine of each row."""
         return distance(self.result, found)
+
+
+def divergence(p: Float32, q: Float32) -> Float64:
+    """sum_i P_i (log P_i - log Q_i) of each row, for logits that differ much."""
+    exact, other = (_log_softmax(x.astype(np.float64)) for x in (p, q))
+    found: Float64 = np.einsum("ij,ij->i", np.exp(exact), exact - other)
+    return found
+
+
+def _log_softmax(x: Float64) -> Float64:
+    y = x - x.max(axis=1, keepdims=True, initial=-np.inf)
+    found: Float64 = y - np.log(np.exp(y).sum(axis=1, keepdims=True))
+    return found
 
 
 def distance(exact: Float32, found: Float32) -> Loss:

@@ -131,7 +131,7 @@ def histograms(found: Findings) -> Table:
     return Table.of(
         {"value": name, "from": low, "to": high, "count": count}
         for name, one in found.values.items()
-        if one.histogram.any()
+        if one.bits <= 16 and one.histogram.any()
         for low, high, count in _bins(one)
     )
 
