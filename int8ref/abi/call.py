@@ -15,6 +15,9 @@ FIELDS = (
     "code_rows",
     "decoder",  # address and number of rows of the decoder; in GREEDY its last row writes ids
     "decoder_rows",
+    "prefill",  # address and number of rows of the decoder's instructions that write histories
+    "prefill_rows",
+    "block",  # largest number of steps that run at once as rows; 0: the decoder runs step by step
     "states",  # address and number of the operands of the states
     "state_rows",
     "targets",  # address of the operands of target.ids, target.positions, target.sentence

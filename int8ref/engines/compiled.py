@@ -38,6 +38,8 @@ from int8ref.search.sampling import random_numbers, scaled
 Int64 = npt.NDArray[np.int64]
 Found = TypeVar("Found")
 
+BLOCK_ROWS = 128
+"""Largest number of steps that the decoder runs at once as rows, for tokens that are given."""
 KEPT_BYTES = 8 << 20
 """Largest memory that a call leaves for the next call."""
 
@@ -106,7 +108,7 @@ class CompiledEngine:
     def _outputs(self, batch: Batch) -> npt.NDArray[Any]:
         code = self.code()
         with self._memory() as memory:
-            arena = Arena(code, memory, batch, target_rows=1, max_steps=0)
+            arena = Arena(code, memory, batch, slots=1, max_steps=0)
             call = Call(RUN, memory, arena.address)
             call.set(code=code.encoder.ctypes.data, code_rows=len(code.encoder))
             call.run()
@@ -189,10 +191,12 @@ class CompiledEngine:
         self._target.check_length(steps)
         candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
         code, fields = self._decoding(bool(candidates), mode == GREEDY and not candidates)
-        rows = beam_size * len(batch)
-        arena = Arena(code, memory, batch, target_rows=rows, max_steps=max(1, steps))
+        slots, block = beam_size * len(batch), 0
+        if len(code.prefill):
+            block = min(BLOCK_ROWS, sum(len(record.given) for record in records))
+        arena = Arena(code, memory, batch, slots, max(1, steps), max(slots, block))
         call = Call(mode, memory, arena.address, steps)
-        call.set(**fields)
+        call.set(block=block, **fields)
         starts = [getattr(record, "start", self.program.start) for record in records]
         self._target.check_ids(starts)
         call.give("starts", starts)
@@ -225,6 +229,8 @@ class CompiledEngine:
                 "code_rows": len(code.encoder),
                 "decoder": decoder.ctypes.data,
                 "decoder_rows": len(decoder),
+                "prefill": code.prefill.ctypes.data,
+                "prefill_rows": len(code.prefill),
                 "states": code.states.ctypes.data,
                 "state_rows": len(code.states),
                 "targets": code.targets.ctypes.data,
@@ -267,7 +273,7 @@ class Call:
 
     def search(self, requests: Sequence[Request]) -> None:
         """Run the search: it begins after the prefixes and ends at the limits."""
-        self._give_rows([request.prefix for request in requests])
+        self._give_rows([request.given for request in requests])
         self.give("given_lengths", [len(request.prefix) for request in requests])
         self.give("limits", [request.limit for request in requests])
         self.run()
@@ -281,7 +287,8 @@ class Call:
 
     def score(self, paths: Sequence[Path]) -> list[list[int]]:
         """Follow the paths, and return the log-probabilities of their tokens."""
-        self._give_rows([[*path.prefix, *path.tokens] for path in paths])
+        self._give_rows([path.given for path in paths])
+        self.give("given_lengths", [len(path.prefix) for path in paths])
         self.give("lengths", [path.steps for path in paths])
         out = self.room("out", (len(paths), self.steps))
         self.run()
@@ -317,7 +324,7 @@ class CompiledSession:
         self._rows = len(batch)
         memory = Memory()
         rows = max(len(batch), 1)
-        self._arena = Arena(code, memory, batch, target_rows=rows, max_steps=0)
+        self._arena = Arena(code, memory, batch, slots=rows, max_steps=0)
         self._call = Call(RUN, memory, self._arena.address)
         self._sentence = np.arange(len(batch), dtype=np.int32)
         self._position = 0

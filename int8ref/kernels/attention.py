@@ -24,10 +24,10 @@ class Shared(NamedTuple):
     """The operands of every attention.
 
     `query`, `key` and `value` are addresses of the first used column.  Their rows lie
-    `query_pitch`, `key_pitch` and `value_pitch` bytes apart.  `sentence` is 0 for histories; a
-    history has room for `max_steps` steps and contains `steps` steps, and a row sees the steps from
-    `first_step` on.  Each `group` of heads of
-    queries shares one head of keys and values.  `rows` is the number of rows of `out`, an address.
+    `query_pitch`, `key_pitch` and `value_pitch` bytes apart.  `sentence` is 0 for histories: a slot
+    has room for `max_steps` steps, and a row sees its own step (`slots` and `steps`) and the steps
+    before it, with a `window` other than 0 only the last ones.  Each `group` of heads of queries
+    shares one head of keys and values.  `rows` is the number of rows of `out`, an address.
     `workspace` is the address of `abi.scratch.attention_bytes` bytes.
     """
 
@@ -40,8 +40,9 @@ class Shared(NamedTuple):
     sentence: Any
     key_offsets: Any
     max_steps: Any
-    first_step: Any
+    slots: Any
     steps: Any
+    window: Any
     heads: Any
     head_width: Any
     group: Any
@@ -57,8 +58,6 @@ class Shared(NamedTuple):
 def shared(frame, code):
     """The operands that an instruction shares with every attention."""
     heads, head_width = word(code, AT.heads), word(code, AT.head_width)
-    steps, window = frame_at(frame).history_rows, word(code, AT.window)
-    first_step = max(steps - window, 0) if window != 0 else 0
     sentence = address_of(frame, code, AT.sentence)
     if word(code, AT.sentence + ITEM) == 0:
         sentence = 0
@@ -72,8 +71,9 @@ def shared(frame, code):
         sentence=sentence,
         key_offsets=address_of(frame, code, AT.key_offsets),
         max_steps=frame_at(frame).max_steps,
-        first_step=first_step,
-        steps=steps,
+        slots=frame_at(frame).slots,
+        steps=frame_at(frame).steps,
+        window=word(code, AT.window),
         heads=heads,
         head_width=head_width,
         group=max(word(code, AT.group), 1),
@@ -90,7 +90,9 @@ def shared(frame, code):
 def seen(row, given):
     """(first, count) of the keys that a row sees."""
     if given.sentence == 0:
-        return row * given.max_steps + given.first_step, given.steps - given.first_step
+        steps = int32_at(given.steps, row) + 1
+        hidden = max(steps - given.window, 0) if given.window != 0 else 0
+        return int32_at(given.slots, row) * given.max_steps + hidden, steps - hidden
     b = int32_at(given.sentence, row)
     first = int32_at(given.key_offsets, b)
     return first, int32_at(given.key_offsets, b + 1) - first

@@ -18,13 +18,11 @@ def greedy(frame: int, call: int) -> None:
     instructions = call_at(call).decoder_rows - (1 if chosen else 0)
     sentences = begin(frame, call)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
-    step = 0
     rows = sentences
     while rows > 0:
-        advance(frame, call, rows, step, instructions)
+        advance(frame, call, rows, instructions)
         if chosen:
             for row in range(rows):
                 tokens = candidates(call, sentence[row])
                 ids[row] = tokens[first_largest(candidate_logits(frame, call, row))]
-        rows = follow(frame, call, rows, step)
-        step += 1
+        rows = follow(frame, call, rows)

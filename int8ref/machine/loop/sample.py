@@ -9,7 +9,14 @@ from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.log_softmax import FARTHEST, cap_logits, largest
 from int8ref.kernels.views import array
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import call_at, ids_of, sentence_of, table, vector
+from int8ref.machine.loop.rows import (
+    call_at,
+    ids_of,
+    positions_of,
+    sentence_of,
+    table,
+    vector,
+)
 from int8ref.machine.loop.steps import (
     HEAD_ROWS,
     advance_to_head,
@@ -34,22 +41,21 @@ def sample(frame: int, call: int) -> None:
     random = table(call, call_at(call).random, sentences)
     given_lengths = vector(call_at(call).given_lengths, sentences)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
+    positions = positions_of(frame, call)
     width = head_width(call)
-    step = 0
     rows = sentences
     while rows > 0:
-        advance_to_head(frame, call, rows, step)
+        advance_to_head(frame, call, rows)
         for first in range(0, rows, HEAD_ROWS):
             count = min(HEAD_ROWS, rows - first)
             logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
             for r in range(count):
                 index = sentence[first + r]
-                at = step - given_lengths[index]
+                at = positions[first + r] - given_lengths[index]
                 if at >= 0:
                     token = draw(call, logits[r], random[index, at])
                     ids[first + r] = np.int32(token)
-        rows = follow(frame, call, rows, step)
-        step += 1
+        rows = follow(frame, call, rows)
 
 
 @kernel

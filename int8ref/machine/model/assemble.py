@@ -44,6 +44,8 @@ class Code(msgspec.Struct, frozen=True):
     encoder, decoder  rows of code
     greedy_decoder    the decoder with another last instruction, which writes the likeliest tokens
                       to target.ids instead of the logits
+    prefill           the rows of the decoder that its histories depend on; no rows if the decoder
+                      has a state that is no history, because such a decoder runs step by step
     states, targets   operands of the states and of the inputs of a step, one row for each
     places            the place of every value
     row_bytes         bytes of a row of each domain
@@ -56,6 +58,7 @@ class Code(msgspec.Struct, frozen=True):
     encoder: Int64
     decoder: Int64
     greedy_decoder: Int64
+    prefill: Int64
     states: Int64
     targets: Int64
     places: dict[str, Place]
@@ -107,6 +110,7 @@ def assemble(
         encoder=encoder.code(program.encoder),
         decoder=decoder,
         greedy_decoder=greedy_decoder,
+        prefill=decoder[prefill(program)],
         targets=np.array([places.by_name[name].words() for name in TARGET_INPUTS], np.int64),
         states=np.array(
             [places.by_name[state.value].words() for state in program.states], np.int64
@@ -121,6 +125,23 @@ def assemble(
         takes_source=takes_source(program),
         kept=encoder.kept,
     )
+
+
+def prefill(program: Program) -> list[int]:
+    """The places of the instructions that the histories of later steps depend on, rising.
+
+    An empty list if a state is no history: its rows are not independent.
+    """
+    if any(state.domain != "history" for state in program.states):
+        return []
+    needed = {state.next_value for state in program.states}
+    found = []
+    for place in reversed(range(len(program.decoder))):
+        instruction = program.decoder[place]
+        if not needed.isdisjoint(instruction.names("result")):
+            found.append(place)
+            needed |= set(instruction.names("value"))
+    return found[::-1]
 
 
 def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
