@@ -30,6 +30,7 @@ from int8ref.machine.loop.rows import (
     positions_of,
     sentence_of,
     set_position,
+    slots_of,
     table,
     vector,
 )
@@ -58,6 +59,9 @@ def begin(frame: int, call: int) -> int:
     run(call_at(call).code, call_at(call).code_rows, frame)
     clear_states(frame, call, sentences)
     _read_prefixes(frame, call, sentences)
+    slots = slots_of(frame)
+    for row in range(len(slots)):
+        slots[row] = np.int32(row)
     for row in range(sentences):
         place_row(frame, call, row, row, first_position(call, row))
     return sentences

@@ -63,11 +63,12 @@ class Arena:
     def reserve_targets(self, rows: int) -> None:
         """Make room for `rows` target rows, each with a slot.  If the memory grows, the values of
         the rows are lost."""
+        if rows > self._target_capacity():
+            self._reserve_targets(rows)
+            self._reserve_workspace(self._target_capacity())
         if rows > self._slots:
             self._slots = rows
-            self._reserve_targets(rows)
             self._reserve_history(int(self._frame["max_steps"]))
-            self._reserve_workspace(self._target_capacity())
         self.set_rows("target", rows)
 
     def reserve_steps(self, steps: int) -> None:
