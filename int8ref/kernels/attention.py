@@ -99,8 +99,28 @@ def seen(row, given):
 
 
 @kernel
+def owner(row, given):
+    """The sentence or the slot to which the keys of a row belong."""
+    if given.sentence == 0:
+        return int32_at(given.slots, row)
+    return int32_at(given.sentence, row)
+
+
+@kernel
+def end_of_owner(row, given):
+    """The row behind the last of the next rows whose keys belong to the same owner."""
+    stop = row + 1
+    while stop < given.rows and owner(stop, given) == owner(row, given):
+        stop += 1
+    return stop
+
+
+@kernel
 def attend(weigh, operands, given):
     """Twin of `reference.attention.attend`; `given` is a `Shared`.
+
+    Rows with the same keys follow each other.  Each head is computed for all of them, because its
+    keys and values then stay in the first cache.
 
     weigh(scores, h, place, operands) turns the scores of head h into weights, in place, and returns
     their sum (`attention_scores`).  `place` is the place of the row among its keys.  The sum is at
@@ -110,26 +130,29 @@ def attend(weigh, operands, given):
     key_pitch, value_pitch = given.key_pitch, given.value_pitch
     sums = given.workspace + SCORES_BYTES
     size = 1 if given.limit <= 127 else 2
-    following, more = seen(0, given)
-    for r in range(given.rows):
-        first, count = following, more
-        if r + 1 < given.rows:
-            following, more = seen(r + 1, given)
-        fetched = more if following != first else 0
-        place = r - first if given.sentence != 0 else count - 1
-        weights = array(given.workspace, (np.int64(count),), np.int32)
-        at = address(weights, np.int32)
-        queries, keys = given.query + r * given.query_pitch, given.key + first * key_pitch
-        values = given.value + first * value_pitch
+    begin = np.int64(0)
+    while begin < given.rows:
+        stop = end_of_owner(begin, given)
+        following, more = seen(min(stop, given.rows - 1), given)
+        fetched = more if stop < given.rows else np.int64(0)
         for h in range(heads):
             c, g = h * head_width, h // group * head_width
             # Prefetch explicitly, because the CPU cannot predict the rows of another sentence.
             fetch_rows(given.key + following * key_pitch + g, key_pitch, fetched)
             fetch_rows(given.value + following * value_pitch + g, value_pitch, fetched)
-            dot_products(queries + c, keys + g, key_pitch, count, head_width, at)
-            inverse, bits = reciprocal(weigh(weights, h, place, operands))
-            weighted_sum(at, values + g, value_pitch, count, head_width, sums)
-            factor = (inverse * np.int64(given.context_multiplier[h])) >> MULTIPLIER_BITS
-            shift = bits + np.int64(given.context_shift[h]) - MULTIPLIER_BITS
-            mean = given.out + (r * heads * head_width + c) * size
-            scale_sums(sums, head_width, factor, shift, given.limit, mean)
+            for r in range(begin, stop):
+                first, count = seen(r, given)
+                place = r - first if given.sentence != 0 else count - 1
+                weights = array(given.workspace, (np.int64(count),), np.int32)
+                at = address(weights, np.int32)
+                query = given.query + r * given.query_pitch + c
+                keys = given.key + first * key_pitch + g
+                values = given.value + first * value_pitch + g
+                dot_products(query, keys, key_pitch, count, head_width, at)
+                inverse, bits = reciprocal(weigh(weights, h, place, operands))
+                weighted_sum(at, values, value_pitch, count, head_width, sums)
+                factor = (inverse * np.int64(given.context_multiplier[h])) >> MULTIPLIER_BITS
+                shift = bits + np.int64(given.context_shift[h]) - MULTIPLIER_BITS
+                mean = given.out + (r * heads * head_width + c) * size
+                scale_sums(sums, head_width, factor, shift, given.limit, mean)
+        begin = stop
