@@ -56,6 +56,7 @@ DTYPES: dict[Code, type[np.integer[Any]]] = {
 }
 
 Array = npt.NDArray[Any]
+Content = bytes | mmap.mmap | memoryview
 Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]], msgspec.Meta(max_length=4)]
 
 
@@ -138,13 +139,19 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
 
 
-def is_whole(content: bytes | mmap.mmap) -> bool:
+def is_whole(content: Content) -> bool:
     """Return whether a container ends with the SHA-256 of all bytes before it."""
     view = memoryview(content)
     return hashlib.sha256(view[:-DIGEST_BYTES]).digest() == view[-DIGEST_BYTES:]
 
 
-def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
+def release(content: Content) -> None:
+    """Give the pages of a mapped file back to the system, which reads them again when needed."""
+    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        content.madvise(mmap.MADV_DONTNEED)
+
+
+def unpack(content: Content, key: str) -> Contents:
     """Check a container.  Return views of its tensors, without a copy.  Raises `ModelFileError`."""
     view = memoryview(content)
     header, start = _header(view)
@@ -162,9 +169,7 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     _check_layout(entries, len(view) - start)
     if not is_whole(content):
         raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
-    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        # The checksum has read every page.  Release the pages, because most may stay unused.
-        content.madvise(mmap.MADV_DONTNEED)
+    release(content)  # the checksum has read every page, and most may stay unused
     tensors = {
         name: np.frombuffer(
             view[start + entry.data_offsets[0] : start + entry.data_offsets[1]],

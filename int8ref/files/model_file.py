@@ -252,6 +252,7 @@ def load(
         tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
         types = validate(header.program, tensors)
         check_labels(header.labels or (), header.program, types)
+        container.release(content)  # validation has read the weights
     except (ModelFileError, ProgramError) as error:
         raise ModelFileError(f"{os.fspath(path)}: {foreign.told(path, str(error))}") from None
     model = Model(

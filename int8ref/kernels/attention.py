@@ -130,11 +130,11 @@ def attend(weigh, operands, given):
     key_pitch, value_pitch = given.key_pitch, given.value_pitch
     sums = given.workspace + SCORES_BYTES
     size = 1 if given.limit <= 127 else 2
-    begin = np.int64(0)
+    begin = 0
     while begin < given.rows:
         stop = end_of_owner(begin, given)
         following, more = seen(min(stop, given.rows - 1), given)
-        fetched = more if stop < given.rows else np.int64(0)
+        fetched = more if stop < given.rows else 0
         for h in range(heads):
             c, g = h * head_width, h // group * head_width
             # Prefetch explicitly, because the CPU cannot predict the rows of another sentence.
