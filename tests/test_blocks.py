@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from int8ref.engines import compiled as compiled_engine
-from int8ref.machine.model.assemble import prefill
+from int8ref.machine.model.assemble import shared_rows
 from int8ref.search import BeamOptions, Sampling
 from int8ref.search.request import Path, Request
 from tests.helpers.models import Kind
@@ -17,7 +15,7 @@ from tests.helpers.tiny_engines import MODELS, VOCABULARY, both, sources_of
 
 SIZES = [1, 2, 3, 7, 16, 128]
 """Numbers of rows of a block: one step at a time, blocks that end inside a text, one block."""
-BLOCKED: list[Kind] = [kind for kind in MODELS if prefill(MODELS[kind].program)]
+BLOCKED: list[Kind] = [kind for kind in MODELS if shared_rows(MODELS[kind].program)]
 
 tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=30)
 
@@ -67,9 +65,10 @@ def test_searches(kind: Kind, size: int, data: st.DataObject) -> None:
     batch = data.draw(requests(kind))
     options = BeamOptions(data.draw(st.integers(1, 4)))
     sampling = Sampling(temperature=data.draw(st.sampled_from([50, 100])), seed=3)
-    assert compiled.greedy(batch) == reference.greedy(batch)
+    rows = data.draw(st.sampled_from([None, 1, 2, 3, 9]))
+    assert compiled.greedy(batch, rows) == reference.greedy(batch)
     assert compiled.beam(batch, options) == reference.beam(batch, options)
-    assert compiled.sample(batch, sampling) == reference.sample(batch, sampling)
+    assert compiled.sample(batch, sampling, rows) == reference.sample(batch, sampling)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -83,21 +82,13 @@ def test_scores(kind: Kind, size: int, data: st.DataObject) -> None:
     assert found == [compiled.log_probabilities([path])[0] for path in batch]
 
 
-def results(instructions: Sequence[object], places: Sequence[int]) -> set[str]:
-    return {name for place in places for name in instructions[place].names("result")}  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize("kind", BLOCKED)
-def test_a_prefix_runs_what_its_histories_need_and_nothing_else(kind: Kind) -> None:
-    """No logits, and nothing behind the last keys and values."""
+def test_a_prefix_needs_no_instruction_behind_the_last_history(kind: Kind) -> None:
+    """No logits, for example."""
     program = MODELS[kind].program
-    places = prefill(program)
-    assert places == sorted(places)
-    made = results(program.decoder, places)
-    assert {state.next_value for state in program.states} <= made
-    assert program.logits not in made
-    for place in places:
-        read = set(program.decoder[place].names("value"))
-        assert not read & (results(program.decoder, range(len(program.decoder))) - made)
-    last = program.decoder[places[-1]].names("result")
-    assert {state.next_value for state in program.states} & set(last)
+    count = shared_rows(program)
+    written = {state.next_value for state in program.states}
+    assert written & set(program.decoder[count - 1].names("result"))
+    rest = [name for i in program.decoder[count:] for name in i.names("result")]
+    assert not written & set(rest)
+    assert program.logits in rest

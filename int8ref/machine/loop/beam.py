@@ -23,6 +23,7 @@ from int8ref.machine.loop.rows import (
     move_states,
     sentence_of,
     set_position,
+    slots_of,
     table,
     vector,
 )
@@ -69,6 +70,7 @@ def settle(frame: int, call: int, sentences: int, step: int) -> int:
                     if moves == 0:
                         copy_states(frame, call, row, free, position)
                     else:
+                        _exchange_slots(frame, row, free)
                         move_states(frame, call, row, free)
                     live[h].row = free
     for s in range(sentences):
@@ -77,6 +79,13 @@ def settle(frame: int, call: int, sentences: int, step: int) -> int:
             position = first_position(call, s) + step
             _feed(frame, call, live[h].row, s, live[h].node, position)
     return rows
+
+
+@kernel
+def _exchange_slots(frame, row, other):
+    """Exchange the history slots of two rows, so that no history is copied."""
+    slots = slots_of(frame)
+    slots[row], slots[other] = slots[other], slots[row]
 
 
 @kernel

@@ -45,7 +45,7 @@ def _in_blocks(frame, call, sentences):
     count = 0
     for index in range(sentences):
         for position in range(first_position(call, index), lengths[index]):
-            place_row(frame, call, count, index, position)
+            place_row(frame, call, count, index, index, position)
             count += 1
             if count == block:
                 _score_rows(frame, call, sentences, count)

@@ -70,16 +70,15 @@ def set_position(frame, call, row, position):
 
 
 @kernel
-def place_row(frame, call, row, index, position):
-    """Make a row the step `position` of a sentence, whose tokens are given; its slot is the number
-    of the sentence."""
+def place_row(frame, call, row, slot, index, position):
+    """Make a row the step `position` of a sentence, whose tokens are given."""
     if position == 0:
         token = vector(call_at(call).starts, index + 1)[index]
     else:
         token = table(call, call_at(call).given, index + 1)[index, position - 1]
     ids_of(frame, call)[row] = token
     sentence_of(frame, call)[row] = np.int32(index)
-    slots_of(frame)[row] = np.int32(index)
+    slots_of(frame)[row] = np.int32(slot)
     set_position(frame, call, row, position)
 
 
@@ -111,10 +110,7 @@ def copy_states(frame, call, source, target, steps):
 
 @kernel
 def move_states(frame, call, source, target):
-    """Move the states of row `source` to row `target`.  The rows exchange their history slots, so
-    that no history is copied."""
-    slots = slots_of(frame)
-    slots[source], slots[target] = slots[target], slots[source]
+    """Copy the states of row `source` to row `target`, except histories, which have slots."""
     for s in range(call_at(call).state_rows):
         if not is_history(call, s):
             first, size = state(frame, call, s)

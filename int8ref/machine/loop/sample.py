@@ -17,14 +17,8 @@ from int8ref.machine.loop.rows import (
     table,
     vector,
 )
-from int8ref.machine.loop.steps import (
-    HEAD_ROWS,
-    advance_to_head,
-    begin,
-    follow,
-    head_logits,
-    head_width,
-)
+from int8ref.machine.loop.steps import HEAD_ROWS, head_logits, head_width, sentences_of
+from int8ref.machine.loop.texts import advance_texts, follow, open_texts, waits
 from int8ref.search import sampling as meaning
 from int8ref.spec import limits
 
@@ -36,18 +30,18 @@ BITS = np.int64(meaning.RANDOM_BITS)
 
 @part
 def sample(frame: int, call: int) -> None:
-    """Twin of `search.sample`: encode, then run steps until every row is finished."""
-    sentences = begin(frame, call)
+    """Twin of `search.sample`: encode, then run steps until every text is finished."""
+    sentences: int = sentences_of(frame)
+    live = open_texts(frame, call)
     random = table(call, call_at(call).random, sentences)
     given_lengths = vector(call_at(call).given_lengths, sentences)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
     positions = positions_of(frame, call)
     width = head_width(call)
-    rows = sentences
-    while rows > 0:
-        advance_to_head(frame, call, rows)
-        for first in range(0, rows, HEAD_ROWS):
-            count = min(HEAD_ROWS, rows - first)
+    while live > 0 or waits(frame, call):
+        live = advance_texts(frame, call, live)
+        for first in range(0, live, HEAD_ROWS):
+            count = min(HEAD_ROWS, live - first)
             logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
             for r in range(count):
                 index = sentence[first + r]
@@ -55,7 +49,7 @@ def sample(frame: int, call: int) -> None:
                 if at >= 0:
                     token = draw(call, logits[r], random[index, at])
                     ids[first + r] = np.int32(token)
-        rows = follow(frame, call, rows)
+        live = follow(frame, call, live)
 
 
 @kernel

@@ -23,15 +23,12 @@ from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import (
     call_at,
     clear_states,
-    ends,
     ids_of,
     move_states,
     place_row,
-    positions_of,
     sentence_of,
     set_position,
     slots_of,
-    table,
     vector,
 )
 from int8ref.reference.linear import Linear
@@ -52,18 +49,25 @@ def sentences_of(frame):
 
 
 @part
-def begin(frame: int, call: int) -> int:
-    """Encode, read the prefixes, and put each sentence into the row of its number at its first
-    position.  Returns the number of sentences."""
+def encode(frame: int, call: int) -> int:
+    """Encode, and make all states empty.  Returns the number of sentences."""
     sentences: int = sentences_of(frame)
     run(call_at(call).code, call_at(call).code_rows, frame)
     clear_states(frame, call, sentences)
+    return sentences
+
+
+@part
+def begin(frame: int, call: int) -> int:
+    """Encode, read the prefixes, and put each sentence into the row of its number at its first
+    position.  Returns the number of sentences."""
+    sentences: int = encode(frame, call)
     _read_prefixes(frame, call, sentences)
     slots = slots_of(frame)
     for row in range(len(slots)):
         slots[row] = np.int32(row)
     for row in range(sentences):
-        place_row(frame, call, row, row, first_position(call, row))
+        place_row(frame, call, row, row, row, first_position(call, row))
     return sentences
 
 
@@ -83,20 +87,19 @@ def _read_prefixes(frame, call, sentences):
     block, count = call_at(call).block, 0
     for index in range(sentences):
         for position in range(first_position(call, index)):
-            place_row(frame, call, count, index, position)
+            place_row(frame, call, count, index, index, position)
             count += 1
             if count == block:
-                _prefill(frame, call, count)
+                _read(frame, call, count)
                 count = 0
-    _prefill(frame, call, count)
+    _read(frame, call, count)
 
 
 @part
-def _prefill(frame: int, call: int, rows: int) -> None:
-    """Run the instructions that write histories."""
+def _read(frame: int, call: int, rows: int) -> None:
+    """Run the instructions on which histories depend."""
     if rows > 0:
-        frame_at(frame).target_rows = rows
-        run(call_at(call).prefill, call_at(call).prefill_rows, frame)
+        advance(frame, call, rows, call_at(call).shared_rows)
 
 
 @kernel
@@ -114,49 +117,14 @@ def advance_to_head(frame, call, rows):
 
 @kernel
 def move_row(frame, call, row, target, position):
-    """Move a row with its id, sentence and states to an earlier row, at its next position."""
+    """Move a row with its id, sentence, slot and states to an earlier row, at its next position."""
     if target < row:
-        ids, sentence = ids_of(frame, call), sentence_of(frame, call)
+        ids, sentence, slots = ids_of(frame, call), sentence_of(frame, call), slots_of(frame)
         ids[target] = ids[row]
         sentence[target] = sentence[row]
+        slots[target] = slots[row]
         move_states(frame, call, row, target)
     set_position(frame, call, target, position)
-
-
-@part
-def follow(frame: int, call: int, rows: int) -> int:
-    """Finish a step: process the ids of the rows.  Returns the number of rows that continue.
-
-    During a prefix, the next token of the prefix replaces the id.  After it, an id is stored in
-    `out`, unless it ends the sentence.
-    """
-    sentences: int = sentences_of(frame)
-    c = call_at(call)
-    limits, lengths = vector(c.limits, sentences), vector(c.lengths, sentences)
-    given, given_lengths = table(call, c.given, sentences), vector(c.given_lengths, sentences)
-    out = table(call, c.out, sentences)
-    ids, sentence, positions = (
-        ids_of(frame, call),
-        sentence_of(frame, call),
-        positions_of(frame, call),
-    )
-    going = 0
-    for row in range(rows):
-        token, index, step = ids[row], sentence[row], positions[row]
-        goes_on = step < given_lengths[index]
-        if goes_on:
-            ids[row] = given[index, step]
-        else:
-            at = step - given_lengths[index]
-            lengths[index] = np.int32(at)
-            if not ends(call, token):
-                out[index, at] = token
-                lengths[index] = np.int32(at + 1)
-                goes_on = lengths[index] < limits[index]
-        if goes_on:
-            move_row(frame, call, row, going, step + 1)
-            going += 1
-    return going
 
 
 @kernel

@@ -44,8 +44,7 @@ class Code(msgspec.Struct, frozen=True):
     encoder, decoder  rows of code
     greedy_decoder    the decoder with another last instruction, which writes the likeliest tokens
                       to target.ids instead of the logits
-    prefill           the rows of the decoder that its histories depend on; no rows if the decoder
-                      has a state that is no history, because such a decoder runs step by step
+    shared_rows       see `shared_rows`
     states, targets   operands of the states and of the inputs of a step, one row for each
     places            the place of every value
     row_bytes         bytes of a row of each domain
@@ -58,7 +57,6 @@ class Code(msgspec.Struct, frozen=True):
     encoder: Int64
     decoder: Int64
     greedy_decoder: Int64
-    prefill: Int64
     states: Int64
     targets: Int64
     places: dict[str, Place]
@@ -66,6 +64,7 @@ class Code(msgspec.Struct, frozen=True):
     depth: int
     scratch_bytes: int
     takes_source: bool
+    shared_rows: int
     kept: list[npt.NDArray[Any]]
 
     def workspace_bytes(self, rows: int) -> int:
@@ -110,7 +109,6 @@ def assemble(
         encoder=encoder.code(program.encoder),
         decoder=decoder,
         greedy_decoder=greedy_decoder,
-        prefill=decoder[prefill(program)],
         targets=np.array([places.by_name[name].words() for name in TARGET_INPUTS], np.int64),
         states=np.array(
             [places.by_name[state.value].words() for state in program.states], np.int64
@@ -123,25 +121,23 @@ def assemble(
             *(scratch_bytes(i, types) for i in (*program.encoder, *program.decoder)),
         ),
         takes_source=takes_source(program),
+        shared_rows=shared_rows(program),
         kept=encoder.kept,
     )
 
 
-def prefill(program: Program) -> list[int]:
-    """The places of the instructions that the histories of later steps depend on, rising.
+def shared_rows(program: Program) -> int:
+    """The number of the first instructions of the decoder on which histories depend.
 
-    An empty list if a state is no history: its rows are not independent.
+    Given tokens need no other instructions, and several of their steps may run at once, each as a
+    row.  The number is 0 if the decoder has no history, or a state of another kind, because such a
+    state passes from step to step.
     """
     if any(state.domain != "history" for state in program.states):
-        return []
-    needed = {state.next_value for state in program.states}
-    found = []
-    for place in reversed(range(len(program.decoder))):
-        instruction = program.decoder[place]
-        if not needed.isdisjoint(instruction.names("result")):
-            found.append(place)
-            needed |= set(instruction.names("value"))
-    return found[::-1]
+        return 0
+    written = {state.next_value for state in program.states}
+    places = enumerate(program.decoder, 1)
+    return max((n for n, i in places if not written.isdisjoint(i.names("result"))), default=0)
 
 
 def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
