@@ -32,6 +32,9 @@ from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_al
 from int8ref.translation.scores import scores_of
 from int8ref.translation.windows import TextTokens, TextWindow, windows
 
+CALL_BATCHES = 4
+"""Batches of texts that one call of the engine continues.  The texts of the first batch begin at
+once, and each of the others begins as soon as a text before it ends."""
 SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length")
 SCORED = ("normalization", "alpha")
 
@@ -206,7 +209,7 @@ class LanguageModel(ReadyModel):
         _check(options, SAMPLED)
         prompts = self._prompts(texts, warn)
         work = partial(self._continue, options.sampling, options.max_length or self._positions)
-        limits = self.speed.limits(self.speed.batch_size * self._positions)
+        limits = self.speed.limits(self.speed.batch_size * self._positions, CALL_BATCHES)
         return in_order(prompts, work, lambda prompt: len(prompt.ids) + 1, limits)
 
     def perplexity(
@@ -298,9 +301,9 @@ class LanguageModel(ReadyModel):
             for limit, prompt in zip(limits, batch, strict=True)
         ]
         if sampling is None:
-            found = self._engine.greedy(requests)
+            found = self._engine.greedy(requests, self.speed.batch_size)
         else:
-            found = self._engine.sample(requests, sampling)
+            found = self._engine.sample(requests, sampling, self.speed.batch_size)
         return [
             Continuation(
                 prompt=prompt.text,
