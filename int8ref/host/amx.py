@@ -30,7 +30,7 @@ def allowed() -> bool:
 
 
 def without(features: str) -> str:
-    """Return LLVM's features without those of the tiles."""
+    """Return LLVM's features, but refuse the features of the tiles."""
     wanted = {f"+{name}" for name in FEATURES}
     return ",".join(f"-{f[1:]}" if f in wanted else f for f in features.split(","))
 
