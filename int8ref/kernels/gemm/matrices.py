@@ -3,7 +3,7 @@
 A register has 16 rows of 64 bytes.  The instruction tdpbusd multiplies 16 rows of 64 unsigned bytes
 by the weights of 16 columns, and adds the sums of 64 products to 16 times 16 int32.  The packed
 layout has the weights of 16 columns in this order, with the rows of a register 256 bytes apart.
-The sums are exact modulo 2^32, as those of vpdpbusd.
+The sums are exact modulo 2^32, as the sums of vpdpbusd are.
 """
 
 from __future__ import annotations
