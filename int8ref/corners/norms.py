@@ -120,8 +120,9 @@ def _widest(op: str, root: bool) -> list[Case]:
         ("sum_most", np.concatenate([alone, -1 - alone]), "c is narrower than 30 bits"),
         ("squares_most", np.concatenate([least, signs]), "a sum of squares is too narrow"),
     )
-    few = full("int16", (2, 1025), -32768)
+    few = full("int16", (3, 1025), -32768)
     few[1, ::2] = 32767
+    few[2, :-1] = 0
     return [
         *(norm(op, name, reason, x, shift=20, **fields) for name, x, reason in rows),
         norm(op, "width_1025", "a sum over more than 1024 columns wraps", few, shift=16,

@@ -66,7 +66,11 @@ def _gains() -> list[Case]:
     small = [[1, -1, 3, -3], [-3, 3, -1, 1]]
     n = 8192
     signs = np.where(np.arange(n) % 2 == 0, LEAST, MOST).astype(np.int32)[None]
+    alone = full("int32", (2, 300), 0)
+    alone[0, 0], alone[1, 299] = MOST, -7
     return [
+        _branch("alone", "the normalised value of one number among zeros is too narrow", alone,
+                gain=full("int16", (300,), 32767), shift=15),
         _branch("ties_of_t", "ties of the normalised value round another way than up", small,
                 gain=[2] * 4, shift=1, epsilon=2**26 - 80),
         _branch("ties", "ties after the gain round another way than up", small, gain=[1] * 4,
