@@ -98,6 +98,8 @@ def _deltas() -> list[Case]:
              delta_shift=[2]),
         make("delta_31", "the largest shift of the delta", **FIVE, **FINE,
              delta_multiplier=[2**31 - 1], delta_shift=[31]),
+        make("delta_least", "the least delta is rounded down to 0", **FIVE, **FINE,
+             delta_multiplier=[2], delta_shift=[2]),
         make("delta_ties", "ties of the delta round another way than up", **FIVE, **FINE,
              delta_multiplier=[6], delta_shift=[2]),
         make("delta_cut", "the shift of the delta is not cut at 62", **FIVE, **FINE, degree=4,

@@ -116,6 +116,8 @@ def _caps() -> list[Case]:
              **small),
         make("cap_clamps", "the clamp before the tanh is left out", **many,
              cap_multiplier=[2**31 - 1], cap_shift=1, **small),
+        make("cap_least", "the least multiplier of the cap", **many, cap_multiplier=[1],
+             cap_shift=1, **small),
         make("cap_62", "the largest shift of the cap", **many, cap_multiplier=[2**31 - 1],
              cap_shift=62, **octave),
         make("cap_ties", "ties of the cap round another way than up", **many,

@@ -36,9 +36,9 @@ class Case:
     tensors: Tensors
     domains: dict[str, Domain]
 
-    def check(self) -> None:
-        """Raise `ProgramError` if the instruction is not valid."""
-        types = {
+    def types(self) -> dict[str, ValueType]:
+        """Return the types of the values by name."""
+        return {
             name: ValueType(
                 self.domains[name],
                 array.dtype.name,  # type: ignore[arg-type]
@@ -46,7 +46,10 @@ class Case:
             )
             for name, array in self.values.items()
         }
-        self.instruction.check(Scope(self.name, types, Facts(self.tensors)))
+
+    def check(self) -> None:
+        """Raise `ProgramError` if the instruction is not valid."""
+        self.instruction.check(Scope(self.name, self.types(), Facts(self.tensors)))
 
     def results(self) -> dict[str, Array]:
         """Return the results by name."""

@@ -38,6 +38,13 @@ def rounding_shift_right() -> Iterator[dict[str, Any]]:
         yield {"x": around([*ties, most, -most], -most, most), "shift": shift}
 
 
+def saturate() -> Iterator[dict[str, Any]]:
+    """Numbers at both ends and beside them, and ranges of one number."""
+    for low, high in ((-127, 127), (-32767, 32767), (0, 127), (5, 5)):
+        yield {"x": around([low, high, 0, -(2**31), 2**31, 2**62], -(2**62), 2**62), "low": low,
+               "high": high}  # fmt: skip
+
+
 def requantize() -> Iterator[dict[str, Any]]:
     """Ties of both signs, saturation, and the widest products."""
     yield {"acc": [1, 3, 5, -1, -3, -5, 2, -2, 0], "multiplier": 1, "shift": 1}
@@ -106,8 +113,8 @@ def log2() -> Iterator[dict[str, Any]]:
 
 
 PRIMITIVES: tuple[Callable[[], Iterator[dict[str, Any]]], ...] = (
-    rounding_shift_right, requantize, bit_length, isqrt, reciprocal, exp2_negative, exp2_precise,
-    tanh, soft_cap, log2,
+    rounding_shift_right, saturate, requantize, bit_length, isqrt, reciprocal, exp2_negative,
+    exp2_precise, tanh, soft_cap, log2,
 )  # fmt: skip
 RESULTS = {"reciprocal": ("r", "k")}
 """The names of the results, if there is more than one."""
