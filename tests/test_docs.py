@@ -30,12 +30,19 @@ from tests.helpers.processes import TIMEOUT
 from tests.helpers.prose import dialect
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/*/*.md"),
+        ROOT / "training" / "README.md",
+    ]
+)
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 CODE = re.compile(r"`([^`\n]+)`")
-FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
+FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", "examples", ".ci")
 PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z0-9-]*)")
 
