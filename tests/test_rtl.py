@@ -32,7 +32,7 @@ FAULTS = {
     "sum of 43 bits": ("rms_norm.v", "reg  [43:0] squares", "reg  [42:0] squares"),
     "root of 30 bits": ("isqrt.v", "bit_now == 62'd1", "bit_now == 62'd4"),
     "reciprocal rounded up": ("reciprocal.v", "{r[29:0], fits}", "{r[29:0], fits | left == 0}"),
-    "t of 18 bits": ("rms_norm.v", "$signed(t[18:0])", "$signed(t[16:0])"),
+    "t of 17 bits": ("rms_norm.v", "$signed(t[17:0])", "$signed(t[16:0])"),
     "wide as out": ("rms_norm.v", " - {2'b00, wide_bits}", ""),
 }
 """(file, text, text of the fault) by name."""

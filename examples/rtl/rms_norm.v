@@ -55,7 +55,7 @@ module rms_norm (
   wire signed [29:0] c = x * $signed({1'b0, n});
   wire signed [60:0] product = c * $signed({1'b0, r});
   wire signed [60:0] t;
-  wire signed [31:0] y = $signed(t[18:0]) * gain + (bias <<< bias_shift);
+  wire signed [31:0] y = $signed(t[17:0]) * gain + (bias <<< bias_shift);
   wire signed [31:0] y_out, y_wide;
   wire signed [ 7:0] saturated_out;
   wire signed [15:0] saturated_wide;
