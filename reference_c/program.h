@@ -1,0 +1,41 @@
+/* An exported folder: program.txt, a line for each fact, and arrays.bin, the arrays that it names. */
+#ifndef INT8REF_PROGRAM_H
+#define INT8REF_PROGRAM_H
+
+#include "memory.h"
+
+/* Lines of numbers, by their first word.  The numbers of all lines with one word form one list. */
+enum Word {
+    ARITHMETIC, START, END, BEFORE, AFTER, FORCED, MAX_SOURCE, MAX_STEPS, FACTOR, PENALTY, STATE,
+    LOGITS, CHOICE, LOG_PROBABILITY, OUTPUT, ARRAY, VALUE, WORDS
+};
+
+/* Lines of instructions, by their first word. */
+enum Sequence { ENCODER, DECODER, CHOOSE, SCORE, SEQUENCES };
+
+/* The values that a run provides.  The rest of the values are results of instructions. */
+enum Input {
+    SOURCE_IDS, SOURCE_POSITIONS, SOURCE_SENTENCE, SOURCE_OFFSETS, TARGET_IDS, TARGET_POSITIONS,
+    TARGET_SENTENCE, INPUTS
+};
+
+typedef struct {
+    int64_t count, capacity, *number;
+} List;
+
+typedef struct {
+    int64_t count, capacity;
+    Instruction *instruction;
+} Code;
+
+typedef struct {
+    List list[WORDS];
+    Code code[SEQUENCES];
+    Memory memory;
+} Program;
+
+void add_number(List *list, int64_t number);
+int64_t only(const Program *p, enum Word word);
+void read_program(Program *p, const char *folder);
+
+#endif
