@@ -11,11 +11,10 @@ static const Call *running;
 
 void fail(const char *format, ...)
 {
-    va_list arguments;
     fflush(stdout);
-    fputs("int8ref reference: ", stderr);
-    if (running != NULL)
-        fprintf(stderr, "%s: ", running->instruction->operation->name);
+    fprintf(stderr, "int8ref_c: error: %s", running ? running->instruction->operation->name : "");
+    fputs(running ? ": " : "", stderr);
+    va_list arguments;
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
@@ -31,11 +30,12 @@ void run(const Instruction *instruction, Memory *memory)
     running = NULL;
 }
 
+/* ---- Arrays --------------------------------------------------------------------------------- */
+
 void *allocate(int64_t count, int64_t size)
 {
-    void *made;
-    require(count >= 0 && size > 0 && count <= power_of_two(32) / size, "too much memory");
-    made = calloc((size_t)larger(count, 1), (size_t)size);
+    require(count >= 0 && count <= power(32) / size, "too much memory");
+    void *made = calloc((size_t)max(count, 1), (size_t)size);
     require(made != NULL, "no memory is left");
     return made;
 }
@@ -46,47 +46,45 @@ Array *value_at(Memory *memory, int64_t number)
     return &memory->values[number];
 }
 
-int64_t count(const Array *a) { return a->rows * a->steps * a->width; }
-
 int bits_of(int64_t bits)
 {
     require(bits == 8 || bits == 16 || bits == 32 || bits == 64, "elements of %ld bits", (long)bits);
     return (int)bits;
 }
 
-/* The number of elements of an array. */
 int64_t elements(int64_t rows, int64_t steps, int64_t width)
 {
-    const int64_t most = power_of_two(32);
-    require(rows >= 0 && steps >= 0 && width >= 1 && rows <= most && steps <= MAX_STEPS && width <= most
-                && (rows * steps == 0 || width <= most / rows / steps),
+    const int64_t most = power(32);
+    require(rows >= 1 && rows <= most && steps >= 0 && steps <= MAX_STEPS && width >= 1
+                && width <= most && (steps == 0 || width <= most / (rows * steps)),
             "an array of %ld x %ld x %ld", (long)rows, (long)steps, (long)width);
     return rows * steps * width;
 }
+
+int64_t count(const Array *a) { return a->rows * a->steps * a->width; }
 
 /* Gives an array its shape, and memory if it has too little.  The elements are not kept. */
 void shape(Array *a, int64_t rows, int64_t steps, int64_t width)
 {
     int64_t bytes = elements(rows, steps, width) * (a->bits / 8);
-    a->rows = rows, a->steps = steps, a->width = width;
     if (bytes > a->capacity || a->data == NULL) {
         free(a->data);
         a->data = allocate(bytes, 1);
         a->capacity = bytes;
     }
+    a->rows = rows, a->steps = steps, a->width = width;
 }
 
-/* Returns a field of the instruction, or NULL. */
+/* ---- Fields --------------------------------------------------------------------------------- */
+
 static const Field *find(const Call *c, const char *name)
 {
-    int i;
-    for (i = 0; i < c->instruction->fields; i++)
-        if (strcmp(c->instruction->field[i].name, name) == 0)
-            return &c->instruction->field[i];
+    const Field *field = c->instruction->field;
+    for (int i = 0; i < c->instruction->fields; i++)
+        if (strcmp(field[i].name, name) == 0)
+            return &field[i];
     return NULL;
 }
-
-int has(const Call *c, const char *name) { return find(c, name) != NULL; }
 
 int64_t constant(const Call *c, const char *name, int64_t low, int64_t high)
 {
@@ -96,47 +94,55 @@ int64_t constant(const Call *c, const char *name, int64_t low, int64_t high)
     return field->number;
 }
 
-/* Returns an operand of at most `bits` bits, or an array without data. */
-Array optional(const Call *c, const char *name, int bits)
+int64_t constant_or(int64_t absent, const Call *c, const char *name, int64_t low, int64_t high)
 {
-    static const Array absent;
+    return find(c, name) == NULL ? absent : constant(c, name, low, high);
+}
+
+const Array *optional(const Call *c, const char *name, int bits)
+{
     const Field *field = find(c, name);
-    Array found = absent;
     if (field == NULL)
-        return absent;
-    require(field->kind != '=', "%s is a constant", name);
+        return NULL;
+    const Array *found = NULL;
     if (field->kind == '$')
-        found = *value_at(c->memory, field->number);
-    else if (field->number >= 0 && field->number < c->memory->array_count)
-        found = c->memory->arrays[field->number];
-    require(found.data != NULL, "%s is not computed yet, or is not there", name);
-    require(found.bits <= bits, "%s has %d bits, not %d", name, found.bits, bits);
+        found = value_at(c->memory, field->number);
+    else if (field->kind == '@' && field->number >= 0 && field->number < c->memory->array_count)
+        found = &c->memory->arrays[field->number];
+    require(found != NULL && found->data != NULL, "there is no array for %s", name);
+    require(found->bits <= bits, "%s has %d bits, not %d", name, found->bits, bits);
     return found;
 }
 
-Array operand(const Call *c, const char *name, int bits)
+const Array *operand(const Call *c, const char *name, int bits)
 {
-    require(has(c, name), "the operand %s is absent", name);
+    require(find(c, name) != NULL, "the operand %s is absent", name);
     return optional(c, name, bits);
 }
 
-/* Returns the value of a result, in its shape, or NULL if no instruction needs the result. */
-Array *result(const Call *c, const char *name, int64_t rows, int64_t steps, int64_t width)
+/* The value of a result must be no operand, because it gets a new shape here. */
+Array *history(const Call *c, const char *name, int64_t rows, int64_t steps, int64_t width)
 {
     const Field *field = find(c, name), *other = c->instruction->field;
-    Array *made;
     if (field == NULL)
         return NULL;
     require(field->kind == '$', "the result %s is not a value", name);
-    for (; other < c->instruction->field + c->instruction->fields; other++)
+    for (int i = 0; i < c->instruction->fields; i++, other++)
         require(other == field || other->kind != '$' || other->number != field->number,
                 "the result %s is an operand or another result", name);
-    made = value_at(c->memory, field->number);
+    Array *made = value_at(c->memory, field->number);
     shape(made, rows, steps, width);
     return made;
 }
 
-/* The steps of a history count as rows here. */
+Array *result(const Call *c, const char *name, int64_t rows, int64_t width)
+{
+    return history(c, name, rows, 1, width);
+}
+
+/* ---- Elements ------------------------------------------------------------------------------- */
+
+/* The steps of a history count as rows. */
 static int64_t place(const Array *a, int64_t row, int64_t column)
 {
     require(row >= 0 && row < a->rows * a->steps, "there is no row %ld", (long)row);
@@ -155,27 +161,23 @@ int64_t at(const Array *a, int64_t row, int64_t column)
     }
 }
 
-/* The element of a column, in a vector with one element for all columns or one for each. */
-int64_t channel(const Array *a, int64_t column)
-{
-    return at(a, a->rows == 1 ? 0 : column, 0);
-}
+/* An element of a vector that has one element for all columns, or one for each column. */
+int64_t channel(const Array *a, int64_t column) { return at(a, a->rows == 1 ? 0 : column, 0); }
 
 const int8_t *row8(const Array *a, int64_t row, int64_t column, int64_t columns)
 {
-    require(a->bits == 8, "an operand of %d bits, not 8", a->bits);
-    place(a, row, column);
+    require(a->bits == 8, "elements of %d bits, not 8", a->bits);
     place(a, row, column + columns - 1);
     return (const int8_t *)a->data + place(a, row, column);
 }
 
+/* An absent array takes no elements. */
 void put(Array *a, int64_t row, int64_t column, int64_t x)
 {
-    int64_t i;
     if (a == NULL)
         return;
-    i = place(a, row, column);
-    require(a->bits == 64 || (x >= -power_of_two(a->bits - 1) && x < power_of_two(a->bits - 1)),
+    int64_t i = place(a, row, column);
+    require(a->bits == 64 || x == saturate(x, -power(a->bits - 1), power(a->bits - 1) - 1),
             "%ld has more than %d bits", (long)x, a->bits);
     switch (a->bits) {
     case 8: ((int8_t *)a->data)[i] = (int8_t)x; break;

@@ -1,146 +1,124 @@
-/* The operations that norm a row, as the specification defines them. */
+/* 6.12 to 6.17: norms of rows. */
 #include "operations.h"
 
+enum { MAX_NORM = 8192 };
 
-/* n times the deviation of a row: its sum, its sum of squares, its sum of |c|. */
+/* c divided by a deviation, with 10 fraction bits. */
+static int64_t normed(int64_t c, Reciprocal s) { return A1(c * s.r, s.k - 10); }
+
+/* The sums of a row of n columns: of x, of x^2, and of |n * x - sum|. */
 typedef struct {
-    int64_t n, sum, squares, magnitudes, epsilon;
-} Moments;
+    int64_t n, x, squares, magnitudes;
+} Sums;
 
-static int64_t deviation_l2(const Moments *a)
+static Sums sums_of(const Array *x, int64_t r)
 {
-    return integer_root(a->n * a->squares - a->sum * a->sum + a->epsilon);
+    Sums sum = {x->width, 0, 0, 0};
+    require(sum.n <= MAX_NORM, "a norm of %ld columns", (long)sum.n);
+    for (int64_t i = 0; i < sum.n; i++) {
+        sum.x += at(x, r, i);
+        sum.squares += at(x, r, i) * at(x, r, i);
+    }
+    for (int64_t i = 0; i < sum.n; i++)
+        sum.magnitudes += magnitude(sum.n * at(x, r, i) - sum.x);
+    return sum;
 }
 
-static int64_t deviation_l1(const Moments *a)
+static int64_t deviation_l1(Sums sum, int64_t epsilon)
 {
-    return (a->magnitudes + a->n - 1) / a->n + a->epsilon;
+    return (sum.magnitudes + sum.n - 1) / sum.n + epsilon;
 }
 
-static int64_t deviation_rms(const Moments *a)
+static int64_t deviation_l2(Sums sum, int64_t epsilon)
 {
-    return integer_root(a->n * a->squares + a->epsilon);
+    return isqrt(sum.n * sum.squares - sum.x * sum.x + epsilon);
 }
 
-/* 1 / max(deviation, 1) = r / 2^k. */
-typedef struct {
-    int64_t r, k;
-} Factor;
-
-static Factor factor_of(int64_t deviation)
+static int64_t deviation_rms(Sums sum, int64_t epsilon)
 {
-    Factor f;
-    reciprocal(larger(deviation, 1), &f.r, &f.k);
-    return f;
+    return isqrt(sum.n * sum.squares + epsilon);
 }
 
-/* c / deviation with 10 fraction bits. */
-static int64_t normed(int64_t c, Factor f) { return rounding_shift(c * f.r, f.k - 10); }
-
-static void norm(const Call *c, int centred, int64_t most_epsilon, int64_t (*deviation)(const Moments *))
+static void norm(const Call *c, int centred, int64_t largest, int64_t (*deviation)(Sums, int64_t))
 {
-    Array x = operand(c, "x", 16), gain = operand(c, "gain", 16), bias = operand(c, "bias", 16);
+    const Array *x = operand(c, "x", 16), *gain = operand(c, "gain", 16);
+    const Array *bias = operand(c, "bias", 16);
     int64_t bias_shift = constant(c, "bias_shift", 0, 15), shift = constant(c, "shift", 1, 30);
-    int64_t epsilon = constant(c, "epsilon", 0, most_epsilon), n = x.width, r, i;
-    int64_t bits = has(c, "wide_bits") ? constant(c, "wide_bits", 0, smaller(shift, 15)) : 0;
-    Array *out = result(c, "out", x.rows, 1, n), *wide = result(c, "wide", x.rows, 1, n);
-    require(n <= MAX_NORM, "a norm of %ld columns", (long)n);
-
-    for (r = 0; r < x.rows; r++) {
-        Moments a = {n, 0, 0, 0, epsilon};
-        Factor f;
-        for (i = 0; i < n; i++) {
-            a.sum += at(&x, r, i);
-            a.squares += at(&x, r, i) * at(&x, r, i);
-        }
-        for (i = 0; i < n; i++)
-            a.magnitudes += magnitude(n * at(&x, r, i) - a.sum);
-        f = factor_of(deviation(&a));
-        for (i = 0; i < n; i++) {
-            int64_t t = normed(n * at(&x, r, i) - (centred ? a.sum : 0), f);
-            int64_t y = t * at(&gain, i, 0) + at(&bias, i, 0) * power_of_two(bias_shift);
-            put(out, r, i, saturate(rounding_shift(y, shift), -DATA, DATA));
-            put(wide, r, i, saturate(rounding_shift(y, shift - bits), -WIDE, WIDE));
+    int64_t epsilon = constant(c, "epsilon", 0, largest);
+    int64_t wide_bits = constant_or(0, c, "wide_bits", 0, shift);
+    Array *out = result(c, "out", x->rows, x->width), *wide = result(c, "wide", x->rows, x->width);
+    for (int64_t r = 0; r < x->rows; r++) {
+        Sums sum = sums_of(x, r);
+        Reciprocal s = A3(max(deviation(sum, epsilon), 1));
+        for (int64_t i = 0; i < x->width; i++) {
+            int64_t t = normed(sum.n * at(x, r, i) - (centred ? sum.x : 0), s);
+            int64_t y = t * at(gain, i, 0) + at(bias, i, 0) * power(bias_shift);
+            put(out, r, i, saturate8(A1(y, shift)));
+            put(wide, r, i, saturate16(A1(y, shift - wide_bits)));
         }
     }
 }
 
-void layer_norm_l1(const Call *c) { norm(c, 1, power_of_two(30), deviation_l1); }
+void layer_norm_l1(const Call *c) { norm(c, 1, power(30), deviation_l1); }
 
-void layer_norm_l2(const Call *c) { norm(c, 1, power_of_two(60), deviation_l2); }
+void layer_norm_l2(const Call *c) { norm(c, 1, power(60), deviation_l2); }
 
-void rms_norm(const Call *c) { norm(c, 0, power_of_two(60), deviation_rms); }
+void rms_norm(const Call *c) { norm(c, 0, power(60), deviation_rms); }
 
 void rms_norm_heads(const Call *c)
 {
-    Array x = operand(c, "x", 16), gain = operand(c, "gain", 16);
+    const Array *x = operand(c, "x", 16), *gain = operand(c, "gain", 16);
     int64_t column = constant(c, "column", 0, MAX_WIDTH), heads = constant(c, "heads", 1, 512);
     int64_t d = constant(c, "head_width", 1, MAX_NORM), shift = constant(c, "shift", 1, 30);
-    int64_t epsilon = constant(c, "epsilon", 0, power_of_two(60)), r, n, i;
-    Array *out = result(c, "out", x.rows, 1, x.width);
-    for (r = 0; r < x.rows; r++) {
-        for (n = 0; n < x.width; n++)
-            put(out, r, n, at(&x, r, n));
-        for (n = 0; n < heads; n++) {
-            int64_t first = column + n * d;
-            Moments a = {d, 0, 0, 0, epsilon};
-            Factor f;
-            for (i = first; i < first + d; i++)
-                a.squares += at(&x, r, i) * at(&x, r, i);
-            f = factor_of(deviation_rms(&a));
-            for (i = first; i < first + d; i++) {
-                int64_t y = normed(d * at(&x, r, i), f) * at(&gain, i - column, 0);
-                put(out, r, i, saturate(rounding_shift(y, shift), -WIDE, WIDE));
+    int64_t epsilon = constant(c, "epsilon", 0, power(60));
+    Array *out = result(c, "out", x->rows, x->width);
+    EACH_ELEMENT(x, r, n)
+        put(out, r, n, at(x, r, n));
+    for (int64_t r = 0; r < x->rows; r++)
+        for (int64_t h = 0; h < heads; h++) {
+            int64_t first = column + h * d, squares = 0;
+            for (int64_t i = 0; i < d; i++)
+                squares += at(x, r, first + i) * at(x, r, first + i);
+            Reciprocal s = A3(max(isqrt(d * squares + epsilon), 1));
+            for (int64_t i = 0; i < d; i++) {
+                int64_t t = normed(d * at(x, r, first + i), s);
+                put(out, r, first + i, saturate16(A1(t * at(gain, h * d + i, 0), shift)));
             }
         }
-    }
 }
 
 void rms_norm_branch(const Call *c)
 {
-    Branch b = branch(c, "x", "multiplier");
-    Array gain = operand(c, "gain", 16);
-    int64_t shift = constant(c, "shift", 1, 30), epsilon = constant(c, "epsilon", 0, power_of_two(30));
-    int64_t epsilon_shift = constant(c, "epsilon_shift", 0, 255), n = b.x.width, r, i;
-    Array *out = result(c, "out", b.x.rows, 1, n);
+    Branch b = branch_of(c, "x", "multiplier");
+    const Array *gain = operand(c, "gain", 16);
+    int64_t shift = constant(c, "shift", 1, 30), epsilon = constant(c, "epsilon", 0, power(30));
+    int64_t epsilon_shift = constant(c, "epsilon_shift", 0, 255), n = b.x->width;
+    Array *out = result(c, "out", b.x->rows, n);
     require(n <= MAX_NORM, "a norm of %ld columns", (long)n);
-    for (r = 0; r < b.x.rows; r++) {
-        Moments a = {n, 0, 0, 0, epsilon};
-        int64_t most = 0, e, places;
-        Factor f;
-        for (i = 0; i < n; i++)
-            most = larger(most, magnitude(branch_value(&b, r, i)));
-        e = larger(bit_length(most) - 15, 0);
-        places = smaller(epsilon_shift - 2 * e, 30);
-        a.epsilon = places < 0 ? floor_shift(epsilon, smaller(-places, 62)) : epsilon * power_of_two(places);
-        for (i = 0; i < n; i++) {
-            int64_t u = saturate(rounding_shift(branch_value(&b, r, i), e), -WIDE, WIDE);
-            a.squares += u * u;
+    for (int64_t r = 0; r < b.x->rows; r++) {
+        int64_t most = 0, u[MAX_NORM], squares = 0;
+        for (int64_t i = 0; i < n; i++)
+            most = max(most, magnitude(branch_at(&b, r, i)));
+        int64_t e = max(bit_length(most) - 15, 0), d = epsilon_shift - 2 * e;
+        for (int64_t i = 0; i < n; i++) {
+            u[i] = saturate16(A1(branch_at(&b, r, i), e));
+            squares += u[i] * u[i];
         }
-        f = factor_of(deviation_rms(&a));
-        for (i = 0; i < n; i++) {
-            int64_t u = saturate(rounding_shift(branch_value(&b, r, i), e), -WIDE, WIDE);
-            int64_t y = normed(n * u, f) * at(&gain, i, 0);
-            put(out, r, i, saturate(rounding_shift(y, shift), -WIDE, WIDE));
-        }
+        int64_t scaled = d < 0 ? floor_shift(epsilon, min(-d, 62)) : epsilon * power(min(d, 30));
+        Reciprocal s = A3(max(isqrt(n * squares + scaled), 1));
+        for (int64_t i = 0; i < n; i++)
+            put(out, r, i, saturate16(A1(normed(n * u[i], s) * at(gain, i, 0), shift)));
     }
 }
 
 void normalize(const Call *c)
 {
-    Array x = operand(c, "x", 16);
-    int64_t length = constant(c, "length", 1, WIDE), r, i;
-    Array *out = result(c, "out", x.rows, 1, x.width);
-    for (r = 0; r < x.rows; r++) {
-        int64_t squares = 0;
-        Factor f;
-        for (i = 0; i < x.width; i++)
-            squares += at(&x, r, i) * at(&x, r, i);
-        require(squares < power_of_two(46), "a row of %ld columns", (long)x.width);
-        f = factor_of(integer_root(squares * power_of_two(16)));
-        for (i = 0; i < x.width; i++) {
-            int64_t y = rounding_shift(at(&x, r, i) * length * f.r, f.k - 8);
-            put(out, r, i, saturate(y, -DATA, DATA));
-        }
+    const Array *x = operand(c, "x", 16);
+    int64_t length = constant(c, "length", 1, WIDE);
+    Array *out = result(c, "out", x->rows, x->width);
+    for (int64_t r = 0; r < x->rows; r++) {
+        Reciprocal s = A3(max(isqrt(sums_of(x, r).squares * power(16)), 1));
+        for (int64_t i = 0; i < x->width; i++)
+            put(out, r, i, saturate8(A1(at(x, r, i) * length * s.r, s.k - 8)));
     }
 }

@@ -1,42 +1,33 @@
-/* The operations of the specification.  The table in operations_table.c has their names. */
+/* The operations of the specification: one function each. */
 #ifndef INT8REF_OPERATIONS_H
 #define INT8REF_OPERATIONS_H
 
 #include "memory.h"
 
-enum { DATA = 127, WIDE = 32767, MAX_WIDTH = 1048576, MAX_NORM = 8192, MAX_ROWS = 1024 };
+#define OPERATIONS(X) \
+    X(append) X(argmax) X(attention_polynomial) X(attention_softmax) X(embed) X(interpolate) \
+    X(layer_norm_l1) X(layer_norm_l2) X(linear) X(log_softmax) X(lookup) X(match_add) X(multiply) \
+    X(narrow) X(normalize) X(pool) X(requantize) X(rescale) X(rms_norm) X(rms_norm_branch) \
+    X(rms_norm_heads) X(rotary) X(ssru)
 
-/* x * m * 2^exponent + bias * 2^bias_shift: a branch of a sum, whose rows may have an exponent. */
+#define DECLARATION(name) void name(const Call *c);
+OPERATIONS(DECLARATION)
+
+/* For every row r and every column n of an array. */
+#define EACH_ELEMENT(a, r, n) \
+    for (int64_t r = 0; r < (a)->rows; r++) \
+        for (int64_t n = 0; n < (a)->width; n++)
+
+enum { WIDE = 32767, MAX_ROWS = 1024 };
+
+/* x * multiplier * 2^exponent + bias * 2^bias_shift: a matrix product whose rows may have been
+ * rescaled.  The last two are absent together. */
 typedef struct {
-    Array x, m, exponent, bias;
+    const Array *x, *multiplier, *exponent, *bias;
     int64_t bias_shift;
 } Branch;
 
-Branch branch(const Call *c, const char *x, const char *m);
-int64_t branch_value(const Branch *b, int64_t r, int64_t n);
-
-void append(const Call *c);
-void argmax(const Call *c);
-void attention_polynomial(const Call *c);
-void attention_softmax(const Call *c);
-void embed(const Call *c);
-void interpolate(const Call *c);
-void layer_norm_l1(const Call *c);
-void layer_norm_l2(const Call *c);
-void linear(const Call *c);
-void log_softmax(const Call *c);
-void lookup(const Call *c);
-void match_add(const Call *c);
-void multiply(const Call *c);
-void narrow(const Call *c);
-void normalize(const Call *c);
-void pool(const Call *c);
-void requantize_rows(const Call *c);
-void rescale(const Call *c);
-void rms_norm(const Call *c);
-void rms_norm_branch(const Call *c);
-void rms_norm_heads(const Call *c);
-void rotary(const Call *c);
-void ssru(const Call *c);
+Branch branch_of(const Call *c, const char *x, const char *multiplier);
+int64_t branch_at(const Branch *b, int64_t r, int64_t n);
 
 #endif

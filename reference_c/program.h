@@ -1,22 +1,22 @@
-/* An exported folder: program.txt, a line for each fact, and arrays.bin, the arrays that it names. */
+/* An exported model: program.txt, a line for each fact, and arrays.bin. */
 #ifndef INT8REF_PROGRAM_H
 #define INT8REF_PROGRAM_H
 
 #include "memory.h"
 
-/* Lines of numbers, by their first word.  The numbers of all lines with one word form one list. */
+/* The lines of numbers, by their first word.  The numbers of all lines of a word are one list. */
 enum Word {
     ARITHMETIC, START, END, BEFORE, AFTER, FORCED, MAX_SOURCE, MAX_STEPS, FACTOR, PENALTY, STATE,
     LOGITS, CHOICE, LOG_PROBABILITY, OUTPUT, ARRAY, VALUE, WORDS
 };
 
-/* Lines of instructions, by their first word. */
+/* The lines of instructions, by their first word. */
 enum Sequence { ENCODER, DECODER, CHOOSE, SCORE, SEQUENCES };
 
-/* The values that a run provides.  The rest of the values are results of instructions. */
+/* The first values: the inputs of a run.  All other values are states and results. */
 enum Input {
     SOURCE_IDS, SOURCE_POSITIONS, SOURCE_SENTENCE, SOURCE_OFFSETS, TARGET_IDS, TARGET_POSITIONS,
-    TARGET_SENTENCE, INPUTS
+    TARGET_SENTENCE
 };
 
 typedef struct {
@@ -35,6 +35,7 @@ typedef struct {
 } Program;
 
 void add_number(List *list, int64_t number);
+void add_numbers(List *list, const List *more, int64_t first, int64_t end);
 int64_t only(const Program *p, enum Word word);
 void read_program(Program *p, const char *folder);
 
