@@ -43,7 +43,7 @@ void embed(const Call *c)
 }
 
 /* sum_k x[k] * w[k], in blocks whose sums have at most 31 bits. */
-static int64_t dot(const int8_t *x, const int8_t *w, int64_t inputs)
+static int64_t products(const int8_t *x, const int8_t *w, int64_t inputs)
 {
     int64_t sum = 0;
     for (int64_t k = 0; k < inputs; ) {
@@ -66,7 +66,7 @@ void linear(const Call *c)
     require(weight->width == inputs, "weights of %ld inputs", (long)weight->width);
     for (int64_t n = 0; n < weight->rows; n++)
         for (int64_t r = 0; r < x->rows; r++) {
-            int64_t acc = dot(row8(x, r, 0, inputs), row8(weight, n, 0, inputs), inputs);
+            int64_t acc = products(row8(x, r, 0, inputs), row8(weight, n, 0, inputs), inputs);
             if (bias)
                 acc += at(bias, n, 0) * power(bias_shift);
             if (shift)

@@ -20,7 +20,7 @@ def header_of(layout: Layout) -> str:
         "",
         f"#define INT8REF_ARRAYS {len(layout.arrays)}",
         f"#define INT8REF_VALUES {len(layout.values)}",
-        f"#define INT8REF_BYTES {sum(_length(place) for place in layout.arrays)}UL",
+        f"#define INT8REF_BYTES {sum(p.array.nbytes + p.padding for p in layout.arrays)}UL",
         "",
         "/* The number of an array, as program.txt counts. */",
         "enum {",
@@ -42,12 +42,6 @@ def header_of(layout: Layout) -> str:
 
 def _numbers(place: Place) -> list[str]:
     return [f"{number}UL" for number in (place.bits, *place.shape, place.offset)]
-
-
-def _length(place: Place) -> int:
-    from int8ref.flat.layout import ALIGNMENT
-
-    return -(-place.array.nbytes // ALIGNMENT) * ALIGNMENT
 
 
 def _identifiers(names: list[str]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from int8ref.errors import UserError
@@ -39,6 +38,11 @@ class Place:
     def bits(self) -> int:
         """The bits of an element."""
         return 8 * self.array.itemsize
+
+    @property
+    def padding(self) -> int:
+        """The bytes between the array and the next array."""
+        return -self.array.nbytes % ALIGNMENT
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,23 +89,23 @@ def layout(model: Model, direction: Direction) -> Layout:
 
 
 def _places(tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[Place, ...]:
-    found, offset = [], 0
+    found: list[Place] = []
+    offset = 0
     for name, array in tensors.items():
         if array.ndim not in (1, 2):
             raise UserError(f"tensor {name!r} has {array.ndim} dimensions, not 1 or 2")
         found.append(Place(name, array, offset))
-        offset += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+        offset += array.nbytes + found[-1].padding
     return tuple(found)
 
 
 def _sequences(program: Program) -> dict[str, list[Instruction]]:
-    found: dict[str, list[Instruction]] = {
+    return {
         "encoder": list(program.encoder),
         "decoder": list(program.decoder),
         "choose": [] if program.encodes else [Argmax(x=program.logits, out=CHOICE)],
         "score": [program.softmax] if program.logits else [],
     }
-    return found
 
 
 def _values(model: Model) -> dict[str, ValueType]:
@@ -141,9 +145,3 @@ def _numbers(model: Model, direction: Direction, places: Mapping[str, int]) -> N
     }
     penalties = [penalty("length", program.alpha, n + 1) for n in range(longest)]
     return found | {"penalty": penalties}
-
-
-def padded(place: Place) -> bytes:
-    """The bytes of an array up to the next array: little endian, row by row."""
-    content = np.ascontiguousarray(place.array, place.array.dtype.newbyteorder("<")).tobytes()
-    return content + bytes(-len(content) % ALIGNMENT)

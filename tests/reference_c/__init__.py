@@ -1,1 +1,1 @@
-"""The reference in C: its compilation, its vectors, its token ids, and faults that are put into it."""
+"""The reference in C: its compilation, its results, and faults that are put into it."""

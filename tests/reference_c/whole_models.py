@@ -1,8 +1,8 @@
 """`python -m tests.reference_c.whole_models MODEL TEXT`: compares the reference in C on a text.
 
-The lines of the text become token ids, the compiled backend and the reference in C run them, and the
-command counts the lines whose token ids differ.  Of an encoder, it compares vectors.  A language
-model continues each line by at most 50 tokens.
+The lines of the text become token ids.  The compiled backend and the reference in C run them, and
+the command counts the lines whose results differ.  The results of an encoder are vectors.  A
+language model continues each line by at most 50 tokens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import int8ref
 from int8ref.encoder import Encoder
 from int8ref.files.model_file import Model, load
-from int8ref.flat.folder import write_folder
+from int8ref.flat.folder import write_model
 from int8ref.language_model import LanguageModel
 from int8ref.translation.direction import direction
 from int8ref.translation.worker import tokenizers
@@ -46,7 +46,7 @@ def computed(model: Model, lines: list[str], beam_size: int) -> list[list[int]]:
     text = "".join(" ".join(map(str, tokenizer.encode(line))) + "\n" for line in lines)
     with TemporaryDirectory() as folder:
         flat = Path(folder) / "flat"
-        write_folder(flat, model, "0" * 64, direction(model, None, None), False)
+        write_model(flat, model, "0" * 64, direction(model, None, None), False)
         limit = [] if model.program.max_source_length else ["-n", str(MOST)]
         done = run(program, flat, "-b", str(beam_size), *limit, text=text, timeout=None)
     if done.returncode:
