@@ -14,9 +14,12 @@ from tempfile import TemporaryDirectory
 
 import int8ref
 from int8ref.encoder import Encoder
+from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import Model, load
 from int8ref.flat.folder import write_model
 from int8ref.language_model import LanguageModel
+from int8ref.search import BeamOptions
+from int8ref.search.request import Request
 from int8ref.translation.direction import direction
 from int8ref.translation.worker import tokenizers
 from tests.reference_c.program import FAST, STRICT, compiled, compiler, run
@@ -30,11 +33,22 @@ def expected(model: Model, lines: list[str], beam_size: int) -> list[list[int]]:
     if model.program.encodes:
         return [list(map(int, vector)) for vector in Encoder(model).embed(lines)]
     if not model.program.max_source_length:
-        generated = LanguageModel(model).generate(lines, int8ref.Options(max_length=MOST))
-        return [list(found.ids) for found in generated]
+        return continued(model, lines, beam_size)
     options = int8ref.Options(beam_size=beam_size)
     found = int8ref.Translator(model).translate(lines, options)
     return [list(result.translations[0].ids) for result in found]
+
+
+def continued(model: Model, lines: list[str], beam_size: int) -> list[list[int]]:
+    """Return the token ids that continue the lines.  A beam search is no option of a command."""
+    if beam_size == 1:
+        generated = LanguageModel(model).generate(lines, int8ref.Options(max_length=MOST))
+        return [list(found.ids) for found in generated]
+    prompts = [list(tokenizers(model)[0].encode(line)) for line in lines]
+    asked = [Request([], MOST, prompt) for prompt in prompts]
+    options = BeamOptions(beam_size, alpha=model.program.alpha)
+    engine = load_engine(model.program, model.tensors, "compiled")
+    return [list(best[0].ids) for best in engine.beam(asked, options)]
 
 
 def computed(model: Model, lines: list[str], beam_size: int) -> list[list[int]]:
