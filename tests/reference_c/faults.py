@@ -68,7 +68,7 @@ class Bench:
     """Builds the reference with a fault, and runs it on folders of vectors."""
 
     def __init__(self, folder: Path, vectors: Sequence[Path]) -> None:
-        name = compiler()
+        name = compiler(FLAGS)
         assert name is not None, "no C compiler is installed"
         self._compile = (name, *FLAGS, f"-I{SOURCES}")
         self._folder, self._vectors = folder, vectors

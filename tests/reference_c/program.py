@@ -7,21 +7,40 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 
+from tests.helpers import processes
 from tests.helpers.processes import TIMEOUT
 
 SOURCES = Path(__file__).parents[2] / "reference_c"
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
-CHECKED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+CHECKED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FAST = ("-O3", "-march=native", "-flto=auto")
 COMPILERS = ("gcc", "clang")
 Ids = Sequence[int]
+NO_COMPILER = "no C compiler with sanitizers is installed"
 
 
-def compiler() -> str | None:
-    """Return the first compiler that is installed."""
-    return next((name for name in COMPILERS if shutil.which(name)), None)
+@cache
+def can(name: str, flags: tuple[str, ...]) -> bool:
+    """Return whether a compiler is installed and links a program with some flags.
+
+    A compiler can lack the library of the sanitizers.
+    """
+    if shutil.which(name) is None:
+        return False
+    with TemporaryDirectory() as folder:
+        command: processes.Command = [name, "-x", "c", *flags, "-o", f"{folder}/a", "-"]
+        text = b"int main(void) { return 0; }"
+        done = subprocess.run(
+            command, input=text, capture_output=True, timeout=TIMEOUT, check=False
+        )
+    return done.returncode == 0
+
+
+def compiler(flags: tuple[str, ...] = CHECKED) -> str | None:
+    """Return the first compiler that is installed and takes the flags."""
+    return next((name for name in COMPILERS if can(name, flags)), None)
 
 
 @cache

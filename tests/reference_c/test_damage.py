@@ -14,9 +14,9 @@ from int8ref.translation.direction import direction
 from int8ref.translation.recording import record
 from tests.helpers.models import SENTENCES
 from tests.helpers.tiny_engines import MODELS
-from tests.reference_c.program import compiled, compiler, run
+from tests.reference_c.program import NO_COMPILER, compiled, compiler, run
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler is installed")
+pytestmark = pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
 WORDS = ("-1", "0", "1", "255", "1025", "2147483648", "-9223372036854775808", "9223372036854775807")
 """Numbers that take the place of others."""
 TEXT = "4 5 6\n7 8\n"

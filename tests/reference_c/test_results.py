@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,18 @@ from tests.helpers.engines import requests
 from tests.helpers.many_languages import speaking
 from tests.helpers.models import SENTENCES, Kind
 from tests.helpers.tiny_engines import MODELS, SEEDS
-from tests.reference_c.program import COMPILERS, compiled, compiler, ids_of, run
+from tests.reference_c.program import (
+    CHECKED,
+    COMPILERS,
+    NO_COMPILER,
+    can,
+    compiled,
+    compiler,
+    ids_of,
+    run,
+)
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler is installed")
+pytestmark = pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
 TRANSLATORS: tuple[Kind, ...] = ("recurrent", "translation")
 ALONE: tuple[Kind, ...] = ("decoder", "rotary", "capped")
 ENCODERS = {
@@ -39,8 +47,8 @@ ENCODERS = {
 @pytest.fixture(params=COMPILERS)
 def program(request: pytest.FixtureRequest) -> Path:
     """The reference, with the sanitizers of a compiler."""
-    if shutil.which(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
+    if not can(request.param, CHECKED):
+        pytest.skip(f"{request.param} is not installed, or has no sanitizers")
     return compiled(request.param)
 
 
