@@ -38,6 +38,13 @@ def rounding_shift_right() -> Iterator[dict[str, Any]]:
         yield {"x": around([*ties, most, -most], -most, most), "shift": shift}
 
 
+def saturate() -> Iterator[dict[str, Any]]:
+    """Numbers at both ends and beside them, and ranges of one number."""
+    for low, high in ((-127, 127), (-32767, 32767), (0, 127), (5, 5)):
+        yield {"x": around([low, high, 0, -(2**31), 2**31, 2**62], -(2**62), 2**62), "low": low,
+               "high": high}  # fmt: skip
+
+
 def requantize() -> Iterator[dict[str, Any]]:
     """Ties of both signs, saturation, and the widest products."""
     yield {"acc": [1, 3, 5, -1, -3, -5, 2, -2, 0], "multiplier": 1, "shift": 1}
@@ -71,10 +78,8 @@ def reciprocal() -> Iterator[dict[str, Any]]:
 
 
 def exp2_negative() -> Iterator[dict[str, Any]]:
-    """Each octave: its ends, its middle, and the fractions with the largest error."""
-    places = [octave << 10 for octave in range(17)]
-    inner = [at + f for at in places for f in (7, 341, 512, 683, 1023)]
-    yield {"z": around([*places, *inner], 0, 2**14)}
+    """Every number, so that each bit of the coefficients and each inner rounding counts."""
+    yield {"z": list(range(2**14 + 1))}
 
 
 def exp2_precise() -> Iterator[dict[str, Any]]:
@@ -100,14 +105,16 @@ def soft_cap() -> Iterator[dict[str, Any]]:
 
 
 def log2() -> Iterator[dict[str, Any]]:
-    """Powers of two, their neighbours, and numbers above 2^31, whose last bits are dropped."""
+    """Powers of two, their neighbours, and numbers whose result depends on dropped bits."""
     more = [3, 5, 6, 7, 10, 1000, 3 << 40, 5 << 57, (1 << 61) + (1 << 30), 2**62 - 1]
+    more += [2040595106815731185, 2322456656889369651, 2578299666542098360, 1593581542284572329,
+             2133273467, 63965532, 133801422, 572703272]  # fmt: skip
     yield {"x": around([*POWERS[:62], *more], 1, 2**62 - 1)}
 
 
 PRIMITIVES: tuple[Callable[[], Iterator[dict[str, Any]]], ...] = (
-    rounding_shift_right, requantize, bit_length, isqrt, reciprocal, exp2_negative, exp2_precise,
-    tanh, soft_cap, log2,
+    rounding_shift_right, saturate, requantize, bit_length, isqrt, reciprocal, exp2_negative,
+    exp2_precise, tanh, soft_cap, log2,
 )  # fmt: skip
 RESULTS = {"reciprocal": ("r", "k")}
 """The names of the results, if there is more than one."""

@@ -33,6 +33,8 @@ def _shifts() -> list[Case]:
                 [[65535, 1, -1, 3, -3], [1 << 16, 2, -2, 6, -6], [65536, 1, -1, 65535, 5]]),
         _branch("row_shift_saturates", "a number that rounds to 2^15 wraps",
                 [[65535, -65535, 0], [-65536, 65535, 1], [MOST, LEAST, 0], [131071, -131071, 7]]),
+        _branch("row_shift_saturates_2", "a number that rounds to 2^15 stays 2^15",
+                [[65535, 1976], [1976, 65535]]),
         _branch("wide_products", "the product is narrower than 47 bits",
                 [[LEAST, MOST, 1 << 30], [MOST, 7, -7], [1 << 16, -1, 5]], multiplier=[32767]),
         _branch("zeros", "a row of zeros divides by 0", [[0, 0, 0], [1, 0, 0], [0, 0, 0]]),
@@ -53,6 +55,14 @@ def _epsilons() -> list[Case]:
                 rows, epsilon=99999, epsilon_shift=12),
         _branch("epsilon_vanishes", "a negative shift of epsilon rounds to the nearest",
                 rows, epsilon=(1 << 30) - 1, epsilon_shift=0),
+        _branch("epsilon_floor", "a falling epsilon rounds to the nearest",
+                [[60018, 63974], [63974, 60018]], epsilon=18590898),
+        _branch("epsilon_falls_far", "the falling shift of epsilon is cut at 30",
+                [[1076625408, 416808960], [416808960, 1076625408]], epsilon=1 << 30),
+        _branch("epsilon_rises", "the rising shift of epsilon is cut below 30",
+                [[3000, -7000, 9999], [30, -70, 99], [1, 2, -3]], epsilon=1, epsilon_shift=30),
+        _branch("epsilon_rises_far", "the rising shift of epsilon is cut above 30",
+                [[3000, -7000, 9999], [30, -70, 99], [1, 2, -3]], epsilon=1, epsilon_shift=31),
         _branch("epsilon_most", "the shift of epsilon is not cut at 30 bits", rows,
                 epsilon=1 << 30, epsilon_shift=255, gain=[32767] * 3, shift=1),
         _branch("epsilon_shift_30", "the shift of epsilon is cut below 30 bits", rows,
@@ -66,7 +76,11 @@ def _gains() -> list[Case]:
     small = [[1, -1, 3, -3], [-3, 3, -1, 1]]
     n = 8192
     signs = np.where(np.arange(n) % 2 == 0, LEAST, MOST).astype(np.int32)[None]
+    alone = full("int32", (2, 300), 0)
+    alone[0, 0], alone[1, 299] = MOST, -7
     return [
+        _branch("alone", "the normalised value of one number among zeros is too narrow", alone,
+                gain=full("int16", (300,), 32767), shift=15),
         _branch("ties_of_t", "ties of the normalised value round another way than up", small,
                 gain=[2] * 4, shift=1, epsilon=2**26 - 80),
         _branch("ties", "ties after the gain round another way than up", small, gain=[1] * 4,

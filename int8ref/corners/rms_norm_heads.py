@@ -28,7 +28,11 @@ def _values() -> list[Case]:
     rows = [SMALL, SMALL[::-1]]
     n = 8192
     signs = np.where(np.arange(n) % 2 == 0, -32768, 32767).astype(np.int16)[None]
+    alone = full("int16", (2, 300), 0)
+    alone[0, 0], alone[1, 299] = 32767, -7
     return [
+        _heads("alone", "the normalised value of one number among zeros is too narrow", alone,
+               gain=full("int16", (300,), 32767), shift=15),
         _heads("ties_of_t", "ties of the normalised value round another way than up", rows,
                gain=[2] * 4, shift=1, epsilon=epsilon_for(True, 2**13)),
         _heads("ties", "ties after the gain round another way than up", rows, gain=[1] * 4,
