@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from int8ref.reference import instructions
-from tests.helpers import specification
+from tests.helpers import schemas, specification, widths
+from tests.helpers.width_tables import WIDTHS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
@@ -56,6 +57,7 @@ CONTENT: dict[str, Callable[[], str]] = {
     "layers of lowering": lambda: layers("weights_import.lowering"),
     **specification.BLOCKS,
     **{f"operands of {op}": partial(specification.operands, op) for op in instructions()},
+    **{f"widths of {op}": partial(widths.table, WIDTHS.get(op)) for op in instructions()},
 }
 SPECIFICATION = ROOT / "docs" / "specification"
 PAGES = (ROOT / "docs" / "architecture.md", *sorted(SPECIFICATION.rglob("*.md")))
@@ -67,9 +69,11 @@ def made(page: str) -> str:
 
 
 def main() -> None:
-    """Write the blocks of all pages."""
+    """Write the blocks of all pages, and the schemas."""
     for path in PAGES:
         path.write_text(made(path.read_text("utf-8")), "utf-8")
+    for name in schemas.ROOTS:
+        (SPECIFICATION / name).write_text(schemas.schema(name), "utf-8")
 
 
 if __name__ == "__main__":

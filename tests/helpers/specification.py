@@ -77,10 +77,15 @@ def operands(op: str) -> str:
     cls = instructions()[op]
     fields = {field.name: field for field in msgspec.structs.fields(cls)}
     rows = [
-        f"`{name}` | {_numbers(described(operand), cls)} | {absent(fields[name])}"
-        for name, operand in operands_of(cls)
+        f"`{name}` | {operand(declared, cls)} | {absent(fields[name])}"
+        for name, declared in operands_of(cls)
     ]
     return table("operand | | absent", rows)
+
+
+def operand(declared: Operand, cls: type[Instruction]) -> str:
+    """Return the kind, type, shape and range of an operand."""
+    return _numbers(described(declared), cls)
 
 
 def absent(field: Any) -> str:
@@ -196,8 +201,7 @@ def costs() -> str:
             f"bytes of all values of a row, for each domain | {power(cost.MAX_ROW_BYTES)}",
             "bytes of all values of the longest sentence and one hypothesis, including histories"
             f" | {power(cost.MAX_SENTENCE_BYTES)}",
-            "tokens of a source; steps of a decoder with a history"
-            f" | {attention.MAX_KEYS:,} each",
+            f"tokens of a source; steps of a decoder with a history | {attention.MAX_KEYS:,} each",
         ],
     )
 

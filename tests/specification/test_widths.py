@@ -1,0 +1,103 @@
+"""The widths of the specification suffice, and operands exist that need them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from int8ref.engines import reference as engine
+from int8ref.program.program import takes_source
+from int8ref.reference import instructions, operation
+from tests.fuzz.random_programs import RandomProgram, UnfinishedError
+from tests.helpers.tracing import Seen, note, tracing
+from tests.helpers.width_cases import CASES, UNREACHED, parameters
+from tests.helpers.width_tables import WIDTHS
+from tests.helpers.widths import bits, evaluate
+
+SEEDS = range(60)
+COPIES = {"append", "argmax", "lookup"}
+"""Operations without an intermediate."""
+
+
+def exceeded(op: str, given: dict[str, Any], seen: Seen) -> list[str]:
+    """The intermediates that left their ranges."""
+    known = parameters(op, given)
+    ranges = {one.name: one.of(known) for one in WIDTHS[op].ranges}
+    return [
+        f"{op}: {name} is in [{low}, {high}], not in {list(ranges[name])}"
+        for name, (low, high) in seen.items()
+        if low < ranges[name][0] or high > ranges[name][1]
+    ]
+
+
+def test_every_operation_has_widths() -> None:
+    assert set(WIDTHS) | COPIES == set(instructions())
+    assert not set(WIDTHS) & COPIES
+    assert set(CASES) == set(WIDTHS)
+
+
+@pytest.mark.parametrize("op", sorted(WIDTHS))
+def test_the_cases_reach_the_widths(op: str) -> None:
+    """Every range has an operand that needs its bits, and no operand leaves a range."""
+    reached: set[str] = set()
+    for given in CASES[op]:
+        with tracing(WIDTHS[op].ranges) as seen:
+            operation(op)(**given)
+        assert exceeded(op, given, seen) == []
+        known = parameters(op, given)
+        for one in WIDTHS[op].ranges:
+            if one.name in seen and bits(*seen[one.name]) == bits(*one.of(known)):
+                reached.add(one.name)
+    assert {one.name for one in WIDTHS[op].ranges} - reached == UNREACHED.get(op, set()) & {
+        one.name for one in WIDTHS[op].ranges
+    }
+
+
+def test_random_programs_stay_within_the_widths(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen_of: dict[str, Seen] = {}
+    problems: list[str] = []
+
+    def observed(instruction: Any, values: Any, tensors: Any) -> Any:
+        if instruction.op not in WIDTHS:
+            return original(instruction, values, tensors)
+        with tracing(WIDTHS[instruction.op].ranges) as seen:
+            results = original(instruction, values, tensors)
+        sources = {"value": values, "tensor": tensors}
+        given = {
+            field: sources[kind][x] if kind in sources and x is not None else x
+            for field, kind, x in instruction.operands()
+        }
+        problems.extend(exceeded(instruction.op, given, seen))
+        for name, (low, high) in seen.items():
+            note(seen_of.setdefault(instruction.op, {}), name, low, high)
+        return results
+
+    original = engine.run_instruction
+    monkeypatch.setattr(engine, "run_instruction", observed)
+    for seed in SEEDS:
+        try:
+            run(RandomProgram(seed))
+        except UnfinishedError:
+            continue
+    assert problems == []
+    assert len(seen_of) >= 15
+
+
+def run(made: RandomProgram) -> None:
+    """Encode two sentences, and run two steps."""
+    program, random = made.program, np.random.default_rng(0)
+    most = program.max_source_length if takes_source(program) else 0
+    lengths = (most, max(most // 2, 1)) if most else (0, 0)
+    batch = [random.integers(0, max(made.source_vocabulary, 1), n).tolist() for n in lengths]
+    session = engine.ReferenceEngine(program, made.tensors).session(batch)
+    for _ in range(2):
+        logits = session.step(random.integers(0, made.vocabulary, 2).astype(np.int32))
+        program.softmax.of(logits)
+
+
+def test_bits() -> None:
+    assert [bits(0, 0), bits(0, 1), bits(0, 255), bits(-1, 0), bits(-128, 127)] == [0, 1, 8, 1, 8]
+    assert [bits(-128, 128), bits(-129, 0), bits(-(2**31), 2**31 - 1)] == [9, 9, 32]
+    assert evaluate("min(2^n, 100 / 3)", {"n": 10}) == 33
