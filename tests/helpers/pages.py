@@ -20,7 +20,6 @@ from typing import Any
 
 from int8ref.reference import instructions
 from tests.helpers import schemas, specification, widths
-from tests.helpers.width_tables import WIDTHS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
@@ -57,7 +56,7 @@ CONTENT: dict[str, Callable[[], str]] = {
     "layers of lowering": lambda: layers("weights_import.lowering"),
     **specification.BLOCKS,
     **{f"operands of {op}": partial(specification.operands, op) for op in instructions()},
-    **{f"widths of {op}": partial(widths.table, WIDTHS.get(op)) for op in instructions()},
+    **{f"widths of {op}": partial(widths.table, widths.WIDTHS.get(op)) for op in instructions()},
 }
 SPECIFICATION = ROOT / "docs" / "specification"
 PAGES = (ROOT / "docs" / "architecture.md", *sorted(SPECIFICATION.rglob("*.md")))

@@ -14,6 +14,7 @@ import msgspec
 from int8ref.files import model_file, shortlist, subword_file, tokenizer_file
 from int8ref.program.program import Program
 from int8ref.reference import instructions
+from int8ref.spec import arithmetic
 from int8ref.spec.instruction import Instruction, operands_of
 from int8ref.spec.operands import Constant
 from tests.helpers import specification
@@ -28,6 +29,10 @@ ROOTS: dict[str, tuple[str, Any]] = {
     "subword-nmt.schema.json": ("Tokenizer of the kind subword-nmt", subword_file.Document),
 }
 """The title and the class of each file."""
+VERSIONS = {
+    "document.schema.json": {"format": model_file.FORMAT, "arithmetic": arithmetic.VERSION},
+    "shortlist.schema.json": {"format": shortlist.FORMAT},
+}
 
 
 def schema(file: str) -> str:
@@ -42,8 +47,22 @@ def schema(file: str) -> str:
         definitions = _without_program(definitions)
     for definition in definitions.values():
         definition.pop("title", None)
+    for name, version in VERSIONS.get(file, {}).items():
+        definitions["_Header"]["properties"][name] = {"const": version}
     head = {"$schema": DIALECT, "title": title, "$ref": made["$ref"]}
-    return json.dumps(head | {"$defs": definitions}, indent=2) + "\n"
+    return json.dumps(_portable(head | {"$defs": definitions}), indent=2) + "\n"
+
+
+def _portable(content: Any) -> Any:
+    """Replace the anchors of Python's regular expressions by anchors that every dialect has."""
+    if isinstance(content, list):
+        return [_portable(one) for one in content]
+    if not isinstance(content, dict):
+        return content
+    found = {key: _portable(value) for key, value in content.items()}
+    if isinstance(found.get("pattern"), str):
+        found["pattern"] = found["pattern"].replace("\\A", "^").replace("\\Z", "$")
+    return found
 
 
 def _describe(definition: dict[str, Any], cls: type[Instruction]) -> None:

@@ -122,6 +122,11 @@ POLYNOMIAL = {
     "delta_multiplier": array("int32", 2**31 - 1),
     "delta_shift": array("int8", 2),
 }
+ROUNDED = {  # t is 2^30 - 1, and the weight 2^14
+    **POLYNOMIAL,
+    "score_bias": array("int32", 32767 - 2**14),
+    "delta_multiplier": array("int32", 4 * (2**16 - 2)),
+}
 LAST = array("int32", 2**31 - 1 - 2**15 - 2**14)
 WAVE = {"wave": np.full(256, 127, np.int8), "frequencies": array("int32", 2**31 - 1)}
 PLAIN = {"position_table": None, "frequencies": None, "wave": None, "max_positions": 0}
@@ -178,7 +183,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
          "bias": array("int16", *INT16 * 2), "bias_shift": 40},
         {"x": array("int32", [0, 0]), "multiplier": MOST, "gain": ONES[:2], "shift": 9,
          "epsilon": 2**30, "epsilon_shift": 255},
-        {"x": array("int32", [-32767]), "multiplier": array("int16", 1), "gain": ONES[:1],
+        {"x": array("int32", [-32767, 256, 0, 0]), "multiplier": array("int16", 1), "gain": ONES,
          "shift": 9, "epsilon": 0, "epsilon_shift": 0},
     ],
     "normalize": [
@@ -187,13 +192,15 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "attention_softmax": [
         {**SEEN, **KEYS, **SOFTMAX}, {**SEEN, **ALONE, **SOFTMAX}, {**SEEN, **FAR, **SOFTMAX},
-        {**SEEN, **FAR, "score_multiplier": array("int32", 2**14 - 1),
-         "score_limit": array("int32", 2**17), "score_shift": 17},
+        {**SEEN, **FAR, **SOFTMAX, "score_multiplier": array("int32", 65790)},
+        {**SEEN, **FAR, **SOFTMAX, "score_limit": array("int32", 2**14), "score_shift": 16},
     ],
     "attention_polynomial": [
         {**SEEN, **KEYS, **POLYNOMIAL}, {**SEEN, **ALONE, **POLYNOMIAL},
         {**SEEN, **FAR, **POLYNOMIAL, "score_bias": LAST},
+        {**SEEN, **KEYS, **POLYNOMIAL, "score_bias": -LAST},
         {**SEEN, **KEYS, **POLYNOMIAL, "score_bias": -LAST, "delta_multiplier": array("int32", 4)},
+        {**SEEN, **KEYS, **ROUNDED}, {**SEEN, **ALONE, **ROUNDED},
     ],
     "rotary": [
         {"x": array("int16", [-(2**15)] * 2, INT16), "positions": array("int32", 0, 1),
@@ -213,12 +220,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 UNREACHED = {
-    **dict.fromkeys(
-        ("layer_norm_l1", "layer_norm_l2"), {"c[i] * inv", "t[i]", "t[i] * gain[i]", "y[i]"}
-    ),
-    **dict.fromkeys(
-        ("rms_norm", "rms_norm_branch", "rms_norm_heads"),
-        {"t[i]", "t[i] * gain[i]", "y[i]"},
-    ),
+    "layer_norm_l1": {"t[i] * gain[i]", "y[i]"},
+    "layer_norm_l2": {"t[i]", "t[i] * gain[i]", "y[i]"},
+    "rms_norm": {"t[i]", "t[i] * gain[i]", "y[i]"},
+    "rms_norm_branch": {"t[i]", "t[i] * gain[i]"},
+    "rms_norm_heads": {"t[i]", "y[i]"},
 }
 """Ranges that the cases do not reach: bounds of quotients, and bounds that a Program proves."""
