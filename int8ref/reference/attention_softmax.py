@@ -160,9 +160,9 @@ def attention_softmax(
 
     The shift of z and the last shift of A4 round half up; the inner shifts of A4 round down.
 
-    Raises `OverflowError` if z exceeds 2^14.  Raises `ValueError` if only some of `addend`, `before`
-    and `after` are given, only one of `cap_multiplier` and `cap_shift`, or both an addend and a cap.
-    Raises the errors of `attend`.
+    Raises `OverflowError` if z exceeds 2^14.  Raises `ValueError` if only some of `addend`,
+    `before` and `after` are given, if only one of `cap_multiplier` and `cap_shift` is given, or if
+    both an addend and a cap are given.  Raises the errors of `attend`.
 
     Source: Vaswani et al. 2017, Eq. 1; for the addend Raffel et al. 2020, section 2.1, and Press et
     al. 2022, section 3; for the cap Gemma Team 2024b (Gemma 2), section 2.
