@@ -24,7 +24,8 @@ class Range:
     """An intermediate: its name on the page, its least and its greatest value.
 
     `function`, `local`: the expression of this value among the locals of a function of the
-    reference.
+    reference.  `recorded`: its name among the intermediate values of vectors; empty if there is
+    none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Range:
     high: str
     function: str
     local: str
+    recorded: str = ""
 
     def of(self, parameters: Parameters) -> tuple[int, int]:
         """The least and the greatest value for these parameters."""
@@ -70,13 +72,14 @@ def table(widths: Widths | None) -> str:
         return "There is no intermediate: the operation copies and compares."
     head = " | ".join(label for label, _ in widths.settings)
     lines = [
-        f"| intermediate | least | greatest | {head} |",
-        "|" + "---|" * (3 + len(widths.settings)),
+        f"| intermediate | least | greatest | {head} | recorded as |",
+        "|" + "---|" * (4 + len(widths.settings)),
     ]
     for one in widths.ranges:
         least = "-greatest" if one.low == NEGATIVE else one.low
         cells = [_bits(one, parameters) for _, parameters in widths.settings]
-        lines.append(f"| {one.name} | {least} | {one.high} | {' | '.join(cells)} |")
+        recorded = f"`{one.recorded}`" if one.recorded else ""
+        lines.append(f"| {one.name} | {least} | {one.high} | {' | '.join(cells)} | {recorded} |")
     return "\n".join([*([widths.where, ""] if widths.where else []), *lines])
 
 

@@ -7,32 +7,48 @@ from typing import Any
 import pytest
 
 from int8ref.reference import operation
-from tests.helpers.width_cases import CASES
+from tests.helpers.width_cases import corner_operands
 
-ONE = CASES["narrow"][0]["multiplier"]
-SOFTMAX, TABLE, WAVE = CASES["attention_softmax"][0], *CASES["embed"]
-ADDEND = {"addend": ONE[None], "before": 0, "after": 0}
-CAP = {"cap_multiplier": ONE, "cap_shift": 1}
+
+def corner(op: str, **wanted: bool) -> dict[str, Any]:
+    """The first corner case in which these operands are present (True) or absent (False)."""
+    return next(
+        given
+        for given in corner_operands(op)
+        if all((given[name] is not None) == present for name, present in wanted.items())
+    )
+
+
+SOFTMAX = corner("attention_softmax", sentence=True, addend=False, cap_shift=False, window=False)
+HEADS = SOFTMAX["score_multiplier"]
+ADDEND = {"addend": HEADS[:, None], "before": 0, "after": 0}
+CAP = {"cap_multiplier": HEADS, "cap_shift": 1}
+PLAIN = corner("embed", positions=False, channel_multiplier=False) | {"multiplier": 1}
+WAVE = corner("embed", wave=True)
+ADD, BRANCH = (corner(op, exponent=True) for op in ("match_add", "rms_norm_branch"))
+NO_BRANCH = corner("rms_norm_branch", exponent=False)
+LOGITS = corner("log_softmax", cap_shift=False)
+LINEAR = corner("linear", multiplier=True)
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("match_add", CASES["match_add"][0] | {"exponent": None}, "exponent and bias need each other"),
-    ("match_add", CASES["match_add"][0] | {"bias": None}, "exponent and bias need each other"),
-    ("rms_norm_branch", CASES["rms_norm_branch"][0] | {"bias": None}, "bias_shift need each other"),
-    ("rms_norm_branch", CASES["rms_norm_branch"][0] | {"exponent": None}, "need each other"),
-    ("rms_norm_branch", CASES["rms_norm_branch"][1] | {"bias_shift": 1}, "need each other"),
-    ("log_softmax", CASES["log_softmax"][0] | {"cap_shift": 1}, "cap_shift need each other"),
-    ("linear", CASES["linear"][0] | {"shift": None}, "a multiplier needs a shift"),
+    ("match_add", ADD | {"exponent": None}, "exponent and bias need each other"),
+    ("match_add", ADD | {"bias": None}, "exponent and bias need each other"),
+    ("rms_norm_branch", BRANCH | {"bias": None}, "bias_shift need each other"),
+    ("rms_norm_branch", BRANCH | {"exponent": None}, "need each other"),
+    ("rms_norm_branch", NO_BRANCH | {"bias_shift": 1}, "need each other"),
+    ("log_softmax", LOGITS | {"cap_shift": 1}, "cap_shift need each other"),
+    ("linear", LINEAR | {"shift": None}, "a multiplier needs a shift"),
     ("attention_softmax", SOFTMAX | {"sentence": None}, "sentence and key_offsets need each other"),
     ("attention_softmax", SOFTMAX | {"window": 1}, "a window is of a history"),
     ("attention_softmax", SOFTMAX | ADDEND | {"after": None}, "before and after need each other"),
     ("attention_softmax", SOFTMAX | {"before": 1}, "need each other"),
     ("attention_softmax", SOFTMAX | CAP | {"cap_shift": None}, "cap_shift need each other"),
     ("attention_softmax", SOFTMAX | ADDEND | CAP, "an addend beside a soft cap"),
-    ("embed", TABLE | {"wave": WAVE["wave"]}, "frequencies and wave need each other"),
-    ("embed", WAVE | {"position_table": TABLE["table"]}, "a table of positions beside a wave"),
+    ("embed", PLAIN | {"wave": WAVE["wave"]}, "frequencies and wave need each other"),
+    ("embed", WAVE | {"position_table": WAVE["table"]}, "a table of positions beside a wave"),
     ("embed", WAVE | {"positions": None}, "need each other"),
-    ("embed", TABLE | {"positions": WAVE["positions"]}, "need each other"),
-    ("embed", TABLE | {"channel_multiplier": ONE}, "a multiplier beside"),
+    ("embed", PLAIN | {"positions": WAVE["positions"]}, "need each other"),
+    ("embed", PLAIN | {"channel_multiplier": HEADS}, "a multiplier beside"),
 ]
 
 

@@ -10,9 +10,10 @@ import pytest
 from int8ref.engines import reference as engine
 from int8ref.program.program import takes_source
 from int8ref.reference import instructions, operation
+from int8ref.spec import trace
 from tests.fuzz.random_programs import RandomProgram, UnfinishedError
 from tests.helpers.tracing import Seen, note, tracing
-from tests.helpers.width_cases import CASES, UNREACHED, parameters
+from tests.helpers.width_cases import UNREACHED, corner_operands, operands, parameters
 from tests.helpers.widths import WIDTHS, Range, bits, evaluate
 
 SEEDS = range(30)
@@ -34,17 +35,25 @@ def exceeded(op: str, given: dict[str, Any], seen: Seen) -> list[str]:
 def test_every_operation_has_widths() -> None:
     assert set(WIDTHS) | COPIES == set(instructions())
     assert not set(WIDTHS) & COPIES
-    assert set(CASES) == set(WIDTHS)
 
 
 @pytest.mark.parametrize("op", sorted(WIDTHS))
-def test_the_cases_reach_the_widths(op: str) -> None:
-    """Every range has an operand that needs its bits, and no operand leaves a range."""
+def test_the_corner_cases_reach_the_widths(op: str) -> None:
+    """Every range has a corner case that needs its bits, and no corner case leaves a range.
+
+    The recorded intermediate values are in the ranges of their names too.
+    """
     reached: set[str] = set()
-    for given in CASES[op]:
-        with tracing(WIDTHS[op].ranges) as seen:
+    recorded = {one.recorded: one.name for one in WIDTHS[op].ranges if one.recorded}
+    unseen = set(recorded)
+    for given in corner_operands(op):
+        with tracing(WIDTHS[op].ranges) as seen, trace.tracing() as told:
             operation(op)(**given)
         assert exceeded(op, given, seen) == []
+        found = {n: x for n, x in told.arrays().items() if n in recorded}
+        unseen -= set(found)
+        limits = {recorded[n]: (int(x.min()), int(x.max())) for n, x in found.items() if x.size}
+        assert exceeded(op, given, limits) == []
         known = parameters(op, given)
         reached |= {
             one.name
@@ -52,6 +61,7 @@ def test_the_cases_reach_the_widths(op: str) -> None:
             if one.name in seen and needed(one, seen[one.name], known) == bits(*one.of(known))
         }
     assert {one.name for one in WIDTHS[op].ranges} - reached == UNREACHED.get(op, set())
+    assert unseen == set()
 
 
 def needed(one: Range, seen: tuple[int, int], known: dict[str, int]) -> int:
@@ -69,11 +79,7 @@ def test_random_programs_stay_within_the_widths(monkeypatch: pytest.MonkeyPatch)
             return original(instruction, values, tensors)
         with tracing(WIDTHS[instruction.op].ranges) as seen:
             results = original(instruction, values, tensors)
-        sources = {"value": values, "tensor": tensors}
-        given = {
-            field: sources[kind][x] if kind in sources and x is not None else x
-            for field, kind, x in instruction.operands()
-        }
+        given = operands(instruction, values, tensors)
         problems.extend(exceeded(instruction.op, given, seen))
         for name, (low, high) in seen.items():
             note(seen_of.setdefault(instruction.op, {}), name, low, high)
