@@ -6,6 +6,7 @@ Every block comes from a declaration in the code.  `tests.helpers.pages` writes 
 from __future__ import annotations
 
 import re
+from inspect import getdoc
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from int8ref.files import container, model_file, shortlist, tokenizer_file, tokenizer_patterns
 from int8ref.program import cost, validate
 from int8ref.program.program import SOURCE_INPUTS, TARGET_INPUTS
-from int8ref.reference import attention, instructions
+from int8ref.reference import attention, instructions, operation
 from int8ref.spec import arithmetic, scope
 from int8ref.spec.instruction import Instruction, operands_of
 from int8ref.spec.operands import (
@@ -61,8 +62,15 @@ def operations() -> str:
             cls = instructions()[name]
             results = [f for f, o in operands_of(cls) if o.kind == "result"]
             shown = ", ".join(f"`{one}`" for one in results)
-            rows.append(f"{found[1]} | [`{name}`]({page}.md{anchor}) | {shown}")
-    return table("section | operation | results", rows)
+            told = f"{found[1]} | [`{name}`]({page}.md{anchor}) | {shown} | {source(name)}"
+            rows.append(told)
+    return table("section | operation | results | source", rows)
+
+
+def source(op: str) -> str:
+    """Return the source of an operation, from the docstring of its function."""
+    found = re.search(r"^Source: (.+?)(?:\n\n|\Z)", getdoc(operation(op)) or "", re.DOTALL | re.M)
+    return "" if found is None else " ".join(found[1].split())
 
 
 def model_pages() -> Any:
