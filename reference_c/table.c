@@ -5,7 +5,7 @@
 
 static int64_t number(const Call *c, const char *name)
 {
-    return constant(c, name, INT32_MIN, INT32_MAX);
+    return constant(c, name, INT64_MIN, INT64_MAX);
 }
 
 static int64_t a1(const Call *c, int64_t x) { return A1(x, number(c, "shift")); }
@@ -29,6 +29,11 @@ static int64_t a7(const Call *c, int64_t x) { return (void)c, A7(x); }
 static int64_t a8(const Call *c, int64_t x)
 {
     return A8(x, number(c, "multiplier"), number(c, "shift"));
+}
+
+static int64_t clamp(const Call *c, int64_t x)
+{
+    return saturate(x, number(c, "low"), number(c, "high"));
 }
 
 static int64_t root(const Call *c, int64_t x) { return (void)c, isqrt(x); }
@@ -60,6 +65,7 @@ static const Operation TABLE[] = {
     {"arithmetic.exp2_precise", each, a5},         {"arithmetic.log2", each, a6},
     {"arithmetic.tanh", each, a7},                 {"arithmetic.soft_cap", each, a8},
     {"arithmetic.isqrt", each, root},              {"arithmetic.bit_length", each, length},
+    {"arithmetic.saturate", each, clamp},
 };
 
 const Operation *find_operation(const char *name)
