@@ -120,7 +120,7 @@ def _values(model: Model) -> dict[str, ValueType]:
 
 
 def _numbers(model: Model, direction: Direction, places: Mapping[str, int]) -> Numbers:
-    """The numbers of decoding.  A value is told by its place."""
+    """The numbers of decoding.  The number of a value is its place in `places`."""
     program, found = model.program, Numbers()
     if takes_source(program):
         found["max_source"] = [program.max_source_length]
