@@ -124,7 +124,7 @@ def test_translations(beam_size: int, kind: Kind, tie: bool, first: Path, tmp_pa
         found = engine.beam(asked, BeamOptions(beam_size, alpha=model.program.alpha))
         wanted = [list(best[0].ids) for best in found]
     assert ids_of(first, flat(model, tmp_path), given, "-b", str(beam_size)) == wanted
-    assert len({tuple(ids) for ids in wanted}) > 2
+    assert tie or len({tuple(ids) for ids in wanted}) > 2
 
 
 def without_ends(model: Model, ids: list[int]) -> list[int]:
