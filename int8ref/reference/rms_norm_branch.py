@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from int8ref.reference.layer_norm import FRACTION_BITS, MAX_WIDTH
 from int8ref.reference.layer_norm_l2 import normalized_bound
+from int8ref.reference.presence import need_each_other
 from int8ref.spec.arithmetic import (
     INT32_MAX,
     WIDE_MAX,
@@ -102,11 +103,12 @@ def rms_norm_branch(
     has |t * gain| + 2^(shift - 1) < 2^31.  The scale of x cancels, and the scale of the result is
     in gain and shift.  A row of zeros gives zeros.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `ValueError` if only some of `exponent`, `bias` and `bias_shift` are given, and
+    `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges causes.
 
     Source: Zhang and Sennrich 2019, Eq. 4, in integers.
     """
+    need_each_other("rms_norm_branch", exponent=exponent, bias=bias, bias_shift=bias_shift)
     y = x.astype(np.int64) * multiplier
     if exponent is not None and bias is not None and bias_shift is not None:
         y = (y << exponent[:, None].astype(np.int64)) + (bias.astype(np.int64) << bias_shift)
