@@ -1,9 +1,10 @@
-"""The reference refuses an operand without the operands that it needs, as `prove` does."""
+"""The reference refuses incomplete operands and operands out of range, as `prove` does."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from int8ref.reference import operation
@@ -55,4 +56,25 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("op", "given", "message"), REFUSED)
 def test_incomplete_operands_are_refused(op: str, given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
+        operation(op)(**given)
+
+
+OUTSIDE: list[tuple[str, dict[str, Any], str]] = [
+    *(
+        (op, corner(op) | {"x": np.zeros((1, width), np.int16)}, "norm: columns")
+        for op in ("layer_norm_l1", "layer_norm_l2", "rms_norm", "normalize")
+        for width in (0, 8193)
+    ),
+    ("rms_norm_branch", NO_BRANCH | {"x": np.zeros((1, 8193), np.int32)}, "norm: columns"),
+    ("match_add", ADD | {"exponent": ADD["exponent"] * 0 + 10}, "exponent: 10 is outside"),
+    ("match_add", ADD | {"exponent": ADD["exponent"] * 0 - 1}, "exponent: -1 is outside"),
+    ("rms_norm_branch", BRANCH | {"exponent": BRANCH["exponent"] * 0 + 10}, "exponent: 10 is"),
+]
+
+
+@pytest.mark.parametrize(("op", "given", "message"), OUTSIDE)
+def test_operands_outside_their_range_are_refused(
+    op: str, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OverflowError, match=message):
         operation(op)(**given)
