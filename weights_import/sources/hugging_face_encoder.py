@@ -21,7 +21,7 @@ from weights_import.sources import encoder_only, hugging_face_tokenizer, sentenc
 from weights_import.sources.containers import contents
 from weights_import.sources.encoder_only import Dense, Shape
 from weights_import.sources.hugging_face import FOLLOWS, unused
-from weights_import.sources.hugging_face_config import beside, read_config
+from weights_import.sources.hugging_face_config import beside, read_config, unknown_to
 from weights_import.sources.hugging_face_decoder import size_of_heads
 from weights_import.sources.hugging_face_encoder_config import CLASSIFIER, Config
 from weights_import.sources.hugging_face_encoder_text import text_of
@@ -116,7 +116,9 @@ class Family(Kinds):
         with located(path):
             config = read_config(path, self.config, tasks=(CLASSIFIER,))
             self.check(config.model_type)
-            return self._model(path, config, contents(path))
+            model = self._model(path, config, contents(path))
+            model.warnings.extend(unknown_to(path, self.config))
+            return model
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:
         stored, names = renamed(content.tensors), self.names

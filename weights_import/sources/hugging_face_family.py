@@ -62,7 +62,7 @@ class Family(Kinds):
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
         with located(path):
-            config = read_config(path, self.config, code=True)
+            config = read_config(path, self.config)
             self.check(config.model_type)
             model = self._model(path, config, contents(path))
             model.warnings.extend(unknown_to(path, self.config))
