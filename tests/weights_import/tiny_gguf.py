@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +69,27 @@ def pack(
     metadata: Mapping[str, Any], tensors: Mapping[str, Array], kind: str = "F32", version: int = 3
 ) -> bytes:
     """Return a file; `kind` is the type of its matrices, and vectors are F32."""
-    out = [b"GGUF", struct.pack("<IQQ", version, len(tensors), len(metadata))]
-    out += [text(key) + value(told) for key, told in metadata.items()]
-    data = b""
+    entries = []
     for name, x in tensors.items():
         code, packed = TYPES[kind if x.ndim == 2 else "F32"]
-        shape = x.shape[::-1]
-        out.append(text(name) + struct.pack(f"<I{x.ndim}QIQ", x.ndim, *shape, code, len(data)))
-        data += packed(x)
+        entries.append((name, x.shape, code, packed(x)))
+    return joined(metadata, entries, version)
+
+
+def joined(
+    metadata: Mapping[str, Any],
+    entries: Sequence[tuple[str, tuple[int, ...], int, bytes]],
+    version: int = 3,
+) -> bytes:
+    """Return a file of tensors with their names, shapes, types and bytes."""
+    out = [b"GGUF", struct.pack("<IQQ", version, len(entries), len(metadata))]
+    out += [text(key) + value(told) for key, told in metadata.items()]
+    data = b""
+    for name, shape, code, content in entries:
         data += bytes(-len(data) % ALIGNMENT)
+        dimensions = struct.pack(f"<I{len(shape)}Q", len(shape), *shape[::-1])
+        out.append(text(name) + dimensions + struct.pack("<IQ", code, len(data)))
+        data += content
     head = b"".join(out)
     return head + bytes(-len(head) % ALIGNMENT) + data
 
