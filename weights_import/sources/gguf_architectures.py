@@ -6,6 +6,7 @@ The converters are described in llama.cpp's repository (convert_hf_to_gguf.py, g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -82,6 +83,12 @@ def _columns(part: str, tensor: Stored, heads: Heads) -> Stored:
     return transposed(tensor) if is_matrix else tensor
 
 
+def _one_vector(part: str, tensor: Stored, heads: Heads) -> Stored:
+    """llama.cpp keeps the gains of the norms of heads as [heads, columns]."""
+    is_table = part in ("attn_q_norm", "attn_k_norm") and len(tensor.shape) == 2
+    return tensor.changed((math.prod(tensor.shape),), np.ravel) if is_table else tensor
+
+
 def _by_head(part: str, tensor: Stored, heads: Heads) -> Stored:
     """transformers keeps the rows of one head of keys together, with the queries that share it."""
     if part != "attn_qkv":
@@ -151,8 +158,8 @@ ARCHITECTURES = {
         hugging_face_smollm3.FAMILY, "smollm3", change=_paired, fixed=SILU, flags=LLAMA_BIASES
     ),
     "stablelm": Architecture(
-        hugging_face_stablelm.FAMILY, "stablelm", fixed=SILU,
-        flags={"use_qkv_bias": "attn_q.bias"},
+        hugging_face_stablelm.FAMILY, "stablelm", change=_one_vector, fixed=SILU,
+        flags={"use_qkv_bias": "attn_q.bias", "qk_layernorm": "attn_q_norm.weight"},
     ),
     "starcoder2": Architecture(
         hugging_face_starcoder2.FAMILY, "starcoder2", flags={"use_bias": "attn_q.bias"}
