@@ -15,7 +15,6 @@ from weights_import.errors import CheckpointError
 from weights_import.sources.stored_rows import transposed
 from weights_import.tensors import Float32, Stored
 
-
 MOST = 16
 """The largest ratio of the widths, because the tables are not in the file, but need memory."""
 
