@@ -388,8 +388,14 @@ def write(
     folder: Path, case: str, content: dict[str, Float32] | None = None, **changes: Any
 ) -> Path:
     """Write the checkpoint and its configuration.  A change to None removes a key."""
-    config = {key: value for key, value in (CASES[case] | changes).items() if value is not None}
+    told = CASES[case] | changes
+    return write_files(folder, told, tensors(CASES[case]) if content is None else content)
+
+
+def write_files(folder: Path, config: Config, content: dict[str, Float32]) -> Path:
+    """Write tensors and a configuration without the keys that are None."""
     path = folder / "model.safetensors"
-    save_file(tensors(CASES[case]) if content is None else content, path)
-    (folder / "config.json").write_text(json.dumps(config))
+    save_file(content, path)
+    kept = {key: value for key, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(kept))
     return path

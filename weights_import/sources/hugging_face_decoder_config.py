@@ -103,6 +103,11 @@ class Config(Decoder, frozen=True, kw_only=True):
         return self.max_position_embeddings
 
     @property
+    def activation(self) -> Activation:
+        """The activation of the hidden layer, or of its gate."""
+        return ACTIVATIONS[self.hidden_act]
+
+    @property
     def inner(self) -> int:
         """The columns of the hidden layer."""
         return self.intermediate_size or 4 * self.hidden_size
@@ -146,7 +151,7 @@ class Config(Decoder, frozen=True, kw_only=True):
             vocabulary=self.vocab_size,
             heads=heads,
             own_heads={i: own for i, own in each.items() if own != heads},
-            activation=ACTIVATIONS[self.hidden_act],
+            activation=self.activation,
             addend=None if self.addends is None else linear_biases.addend(),
         )
 

@@ -12,31 +12,22 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from weights_import.errors import CheckpointError
 from weights_import.operations.heads import Heads
-from weights_import.sources import rotary_heads
 from weights_import.sources.hugging_face_family import Family
 from weights_import.sources.hugging_face_gemma2 import GEMMA2_NAMES, Cap, Gemma2Config
 from weights_import.sources.hugging_face_names import HEAD_NORMS
-from weights_import.sources.hugging_face_rope import Base, Rope
+from weights_import.sources.hugging_face_rope import Base
+from weights_import.sources.hugging_face_two_ropes import TwoRopesConfig
 from weights_import.sources.stored_rows import scaled
 from weights_import.tensors import Stored
 
 
-class Ropes(Rope, frozen=True, kw_only=True):
-    """How positions turn in the layers that see all, and in the layers that see a window."""
-
-    full_attention: Rope | None = None
-    sliding_attention: Rope | None = None
-
-
-class Config(Gemma2Config, frozen=True, kw_only=True):
+class Config(Gemma2Config, TwoRopesConfig, frozen=True, kw_only=True):
     """The fields of Gemma 3, with the defaults of transformers."""
 
     attn_logit_softcapping: Literal[None] = None
     final_logit_softcapping: Cap | None = None
     rope_local_base_freq: Base = 10000.0
-    rope_parameters: Ropes = Ropes()
     rope_theta: Base = 1000000.0
     sliding_window_pattern: Annotated[int, msgspec.Meta(ge=1)] = 6
 
@@ -44,25 +35,12 @@ class Config(Gemma2Config, frozen=True, kw_only=True):
         return (layer + 1) % self.sliding_window_pattern != 0
 
     @property
-    def rope(self) -> Rope:
-        """The settings of positions in the layers that see all."""
-        return self.rope_parameters.full_attention or super().rope
+    def local_base(self) -> float:
+        return self.rope_local_base_freq
 
     @property
     def heads(self) -> Heads:
         return replace(super().heads, norms="head")
-
-    def heads_of(self, heads: Heads, layer: int) -> Heads:
-        found = super().heads_of(heads, layer)
-        if not self.is_sliding(layer):
-            return found
-        local = self.rope_parameters.sliding_attention or Rope()
-        if local.method != "default":
-            raise CheckpointError(
-                f"rope scaling {local.method!r} of sliding_attention (supported: default)"
-            )
-        base = local.rope_theta or self.rope_local_base_freq
-        return replace(found, rotary=rotary_heads.frequencies(base, self.columns))
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         if part == "self.query":
