@@ -29,7 +29,9 @@ from weights_import.tensors import Stored
 FORMAT = f"GGUF ({', '.join(sorted(ARCHITECTURES))}; {', '.join(TYPES)})"
 ARCHITECTURE, TYPE, SPLIT = "general.architecture", "general.type", "split.count"
 IN_LAYER = re.compile(r"blk\.(\d{1,5})\.([a-z_0-9]+)\.(weight|bias)")
-OUTSIDE = re.compile(r"(token_embd|position_embd|output_norm|output)\.(weight|bias)")
+OUTSIDE = re.compile(
+    r"(token_embd|token_embd_norm|position_embd|output_norm|output)\.(weight|bias)"
+)
 FOLLOW = re.compile(r"blk\.\d+\.attn_rot_embd\.weight")
 """Frequencies of positions, which follow from the configuration."""
 WHOLE = {"adapter": "an adapter, which is a change to another model; merge it into that one",
@@ -94,6 +96,7 @@ def _tensors(
     parts = {there: own[part] for part, there in {**PARTS, **one.parts}.items() if part in own}
     outside = {
         "token_embd": names.body + names.embedding.removesuffix(".weight"),
+        "token_embd_norm": names.body + names.embedding_norm,
         "position_embd": names.body + names.positions.removesuffix(".weight"),
         "output_norm": names.body + names.last_norm,
         "output": names.heads[0].removesuffix(".weight"),
