@@ -40,7 +40,10 @@ WORDS, POSITIONS, TYPES = (f"embeddings.{name}_embeddings.weight" for name in (
     "word", "position", "token_type",
 ))  # fmt: skip
 BIASES = "encoder.relative_attention_bias.weight"
-PASSED = re.compile(r"(cls|lm_head|vocab_\w+|(discriminator|generator)_\w+)\..*|(.*\.)?pooler\..*")
+PASSED = re.compile(
+    r"(cls|lm_head|vocab_\w+|predictions|sop_classifier|(discriminator|generator)_\w+)\..*"
+    r"|(.*\.)?pooler\..*"
+)
 """Heads of other tasks."""
 
 
@@ -54,6 +57,7 @@ class Names:
     dense       the product before the logits, by its whole name
     activation  the activation of this product
     logits      the product that gives the logits
+    projection  the product that widens the embedded tokens
     """
 
     body: str
@@ -62,6 +66,7 @@ class Names:
     dense: str
     activation: Activation
     logits: str
+    projection: str = "embeddings_project"
 
     @property
     def always(self) -> str:
@@ -82,7 +87,7 @@ class Names:
         """The names of products and norms outside the layers."""
         return {
             "encoder.embedding_norm": f"{self.body}embeddings.LayerNorm",
-            "encoder.embedding.projection": f"{self.body}embeddings_project",
+            "encoder.embedding.projection": f"{self.body}{self.projection}",
             "dense.0": self.dense.format(body=self.body),
             encoder_only.LOGITS: self.logits,
         }

@@ -110,7 +110,7 @@ KINDS: dict[Reason, str] = {
     LAYOUT: "bros layoutlm layoutlmv2 layoutlmv3 layoutxlm lilt markuplm",
     MOLECULES: "esm esmc esmfold2 evolla",
     ENCODERS: """
-        albert bert-generation convbert data2vec-text ernie eurobert flaubert gte ibert
+        bert-generation convbert data2vec-text ernie eurobert flaubert gte ibert
         jina_embeddings_v3 luke megatron-bert mobilebert modernbert neomme nomic_bert
         openai_privacy_filter rembert roberta-prelayernorm roc_bert roformer splinter
         squeezebert tapas xlm xlm-roberta-xl xmod""",
