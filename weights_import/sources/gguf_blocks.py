@@ -10,7 +10,7 @@ A block is some scales and then the numbers as small integers q, cut into groups
 
 In IQ4_NL and IQ4_XS, q is a number of a table.  The scales are float16 and every product of a
 scale, s and q has at most 25 bits, so that each x is rounded once to float32, in any order of the
-products.  The layouts are those of ggml (ggml-common.h and ggml-quants.c of its repository).
+products.  The repository of ggml defines the layouts (ggml-common.h, ggml-quants.c).
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def _one_group(name: str, blocks: Blocks) -> Small:
     if name == "IQ4_NL":
         return CURVE[q]
     if name.startswith("Q5"):
-        bits = np.unpackbits(blocks["high"], axis=1, bitorder="little")
-        q = q + (bits.astype(np.int16) << 4)
+        fifth = blocks["high"][:, :, None] >> np.arange(8).astype(np.uint8) & 1
+        q = q + (fifth.reshape(len(q), -1).astype(np.int16) << 4)
     return q - {"Q4_0": 8, "Q5_0": 16}.get(name, 0)
 
 
@@ -154,7 +154,8 @@ def _six_bits(packed: Bytes) -> tuple[Small, Small]:
     s, m, both = np.split(packed.astype(np.int16), 3, axis=1)
     later = both & 15 | s >> 6 << 4, both >> 4 | m >> 6 << 4
     first = s & 63, m & 63
-    return np.hstack([first[0], later[0]]), np.hstack([first[1], later[1]])
+    both_s, both_m = (np.concatenate(pair, axis=1) for pair in zip(first, later, strict=True))
+    return both_s, both_m
 
 
 GROUPED = {"Q2_K": _q2, "Q3_K": _q3, "Q4_K": _q4, "Q5_K": _q5, "Q6_K": _q6, "IQ4_XS": _iq4}

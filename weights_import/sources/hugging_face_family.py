@@ -103,7 +103,7 @@ class Family(Kinds):
 def with_joined_norms(stored: Mapping[str, Stored]) -> dict[str, Stored]:
     """The tensors of a file, with one tensor for the gains of norms that each head has.
 
-    Gains of some shape other than [columns], and gaps in their numbers, stay as they are.
+    Gains of several shapes, or of another rank, and gaps in their numbers stay as they are.
     """
     found, parts = dict(stored), dict[str, dict[int, str]]()
     for name in stored:
@@ -112,7 +112,8 @@ def with_joined_norms(stored: Mapping[str, Stored]) -> dict[str, Stored]:
     for place, names in parts.items():
         listed = [names[i] for i in sorted(names)]
         whole = sorted(names) == [*range(len(names))]
-        if whole and all(len(found[name].shape) == 1 for name in listed):
+        shapes = {found[name].shape for name in listed}
+        if whole and len(shapes) == 1 and len(shapes.pop()) == 1:
             found[f"{place}.weight"] = joined([found.pop(name) for name in listed])
     return found
 

@@ -108,8 +108,8 @@ def centred(tensor: Stored, count: int, size: int) -> Stored:
 
 
 def joined(tensors: Sequence[Stored]) -> Stored:
-    """Vectors one behind the other."""
-    rows = sum(tensor.shape[0] for tensor in tensors)
+    """Vectors of one length, one behind the other."""
+    rows = len(tensors) * tensors[0].shape[0]
     return Stored(
         tensors[0].name, (rows,), lambda: np.concatenate([tensor.read() for tensor in tensors])
     )
