@@ -199,6 +199,20 @@ def test_without_a_mark_of_the_beginning(tmp_path: Path) -> None:
     assert model.warnings == ["no bos_token_id: texts begin with token 5, which ends texts"]
 
 
+def test_the_end_of_a_text_that_the_tokenizer_names(tmp_path: Path) -> None:
+    """transformers 5 writes no end mark for a Qwen2 that is trained with another tokenizer."""
+    path = tiny.write(tmp_path, "qwen2, window", bos_token_id=None, eos_token_id=None)
+    told = "no eos_token_id, and no tokenizer beside it tells the id of the token that ends a text"
+    with pytest.raises(CheckpointError, match=told):
+        sources.read(path)
+    names = {"eos_token": "<end>", "added_tokens_decoder": {"12": {"content": "<end>"}}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(names))
+    model = sources.read(path)
+    assert (model.generation.eos, model.generation.start) == (12, 12)
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [5, 2]}')
+    assert sources.read(path).generation.ends == (5, 2)
+
+
 def test_a_tokenizer_with_other_names(tmp_path: Path) -> None:
     """Gemma's mark of the end has another name than Llama's."""
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "\u2581", *"abcdefg", "gg"]

@@ -16,13 +16,14 @@ import msgspec
 
 from weights_import.errors import CheckpointError
 from weights_import.sources import containers, json_file
-from weights_import.sources.added_tokens import FILES, listed
+from weights_import.sources.added_tokens import FILES, listed, named
 from weights_import.sources.json_file import Kind
 
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=64)]
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
+END = "eos_token_id"
 GENERATED = "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id"
 """Fields that the configuration of the generation overrides.  transformers 5 writes some fields
 only there."""
@@ -96,10 +97,32 @@ def read_config(path: Path, kind: type[Kind], tasks: tuple[str, ...] = ()) -> Ki
     if file.name == CONFIG and generation.is_file():
         said = _object(generation)
         told |= {name: said[name] for name in GENERATED if name in said}
+    if END not in told and _is_required(kind, END):
+        told[END] = _end(path.parent)
     if nullable := getattr(kind, "nullable", ()):
         whole = json_file.parse_file(file)
         told |= {name: None for name in nullable if name in whole and whole[name] is None}
     return json_file.convert(told, kind, file.name)
+
+
+def _is_required(kind: type[Any], name: str) -> bool:
+    """Whether a configuration of a kind has to tell a field."""
+    return any(f.encode_name == name and f.required for f in msgspec.structs.fields(kind))
+
+
+def _end(folder: Path) -> int:
+    """The token that the tokenizer in a folder names as the end of a text.
+
+    Raises CheckpointError without one.
+    """
+    name = named(folder, "eos_token")
+    token = listed(folder).get(name) if name is not None else None
+    if token is None or token.id is None:
+        raise CheckpointError(
+            f"{CONFIG}: no {END}, and no tokenizer beside it tells the id of the token that ends a"
+            f" text; add the id as {END}"
+        )
+    return token.id
 
 
 def unknown_to(path: Path, kind: type[msgspec.Struct]) -> list[str]:
