@@ -44,13 +44,14 @@ SCORES = {
     "glm": [-4.04199, -1.08277, -6.88538, -5.06321, -5.37957, -3.78107, -6.72442, -5.24263],
     "glm4": [-6.69903, -7.59808, -1.76481, -1.99804, -4.82746, -5.52252, -7.20531, -4.1105],
     "nemotron": [-3.10135, -3.27659, -2.03119, -4.13045, -3.91993, -4.83749, -2.49884, -6.84627],
+    "xglm": [-5.52249, -4.3433, -4.92197, -7.02204, -0.20806, -7.71181, -5.36641, -4.43604],
     "arcee": [-4.60632, -5.24342, -1.39664, -3.3423, -5.75148, -2.86516, -3.1754, -3.29972],
 }  # fmt: skip
 TITLES = {
     "gpt_bigcode": "GPT-BigCode", "codegen": "CodeGen", "cohere": "Cohere", "cohere2": "Cohere 2",
     "olmo3": "OLMo 3", "ministral": "Ministral", "seed_oss": "Seed-OSS", "helium": "Helium",
     "ernie4_5": "ERNIE 4.5", "glm": "GLM", "glm4": "GLM 4", "nemotron": "Nemotron",
-    "arcee": "Arcee",
+    "arcee": "Arcee", "xglm": "XGLM",
 }  # fmt: skip
 
 
@@ -110,6 +111,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("ernie4_5", {"use_bias": False}, "8 biases for 8 matrices of self_attn, where the configurat"),
     ("glm", {"head_dim": None}, "self_attn.q_proj.weight: the shape [32, 24] has not 512 rows"),
     ("nemotron", {"hidden_act": "gelu"}, "hidden_act"),
+    ("xglm", {"max_position_embeddings": 1 << 15}, "max_position_embeddings"),
+    ("xglm", {"attention_heads": 5}, "d_model=24 is not divisible by heads=5"),
     ("arcee", {"mlp_bias": True}, "0 biases for 4 matrices of mlp"),
 ]
 

@@ -12,6 +12,7 @@ from tiny_decoders import (
     HEADS,
     KEY_HEADS,
     LAYERS,
+    COMMON,
     LLAMA,
     OPENAI,
     POSITIONS,
@@ -22,6 +23,7 @@ from tiny_decoders import (
     Shapes,
     linear,
     norms,
+    opt_layer,
     write_files,
 )
 
@@ -64,6 +66,11 @@ CASES: dict[str, Config] = {
     "nemotron": LLAMA | {
         "model_type": "nemotron", "hidden_act": "relu2", "norm_eps": 1e-5,
         "partial_rotary_factor": 0.7, "rms_norm_eps": None,
+    },
+    "xglm": COMMON | {
+        "model_type": "xglm", "activation_function": "gelu", "attention_heads": HEADS,
+        "d_model": WIDTH, "decoder_start_token_id": 1, "ffn_dim": FFN,
+        "max_position_embeddings": POSITIONS, "num_layers": LAYERS, "tie_word_embeddings": True,
     },
     "arcee": LLAMA | {"model_type": "arcee", "hidden_act": "relu2"},
 }  # fmt: skip
@@ -129,9 +136,11 @@ def shapes(c: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     if kind == "gpt_bigcode":
         yield f"{body}wpe.weight", (POSITIONS, WIDTH)
     for i in range(LAYERS):
-        for name, shape in (gpt_layer if gpt else llama_layer)(c).items():
+        layer = opt_layer if kind == "xglm" else gpt_layer if gpt else llama_layer
+        for name, shape in layer(c).items():
             yield f"{body}{layers}.{i}.{name}", shape
-    last = norms("ln_f" if gpt else "norm", bias=gpt or kind == "nemotron")
+    name = "layer_norm" if kind == "xglm" else "ln_f" if gpt else "norm"
+    last = norms(name, bias=gpt or kind in ("nemotron", "xglm"))
     yield from ((body + name, shape) for name, shape in last.items())
     if not c["tie_word_embeddings"]:
         yield from linear("lm_head", VOCABULARY, WIDTH, kind == "codegen").items()

@@ -118,7 +118,7 @@ KINDS: dict[Reason, str] = {
         apertus biogpt bitnet cpmant ctrl cwm diffllama dory doge exaone exaone4 flint
         gpt_neox_japanese granite_swa hrm_text hunyuan_v1_dense hyperclovax internlm3 iquestcoder
         jais2 kolibri1 lara_mini mellum minicpm3 ministral3 modernbert-decoder nanochat openai-gpt
-        persimmon vaultgemma xglm""",
+        persimmon vaultgemma""",
     PAIRS: """
         blenderbot blenderbot-small encoder-decoder mvp plbart prophetnet t5_gemma_module t5gemma
         t5gemma2 t5gemma2_decoder t5gemma2_encoder t5gemma2_text""",
