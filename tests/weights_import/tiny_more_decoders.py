@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from tiny_decoders import (
+    COMMON,
     FFN,
     HEADS,
     KEY_HEADS,
     LAYERS,
-    COMMON,
     LLAMA,
     OPENAI,
     POSITIONS,
