@@ -95,7 +95,8 @@ KINDS: dict[Reason, str] = {
         lightglue mask2former minicpmv4_6 minicpmv4_7 mobilenet_v1 mobilenet_v2 modernvbert molmo2
         muse_glimmer muse_spark omdet-turbo oneformer pi0 pp_chart2table pp_formulanet pvt_v2
         qwen4_exp radio sapiens2 sapiens2_head seggpt slanet slanext superglue superpoint
-        swiftformer textnet timesformer tipsv2 udop upernet uvdoc uvdoc_backbone vipllava vjepa2
+        perceiver swiftformer textnet timesformer tipsv2 tipsv2_dpt udop upernet uvdoc
+        uvdoc_backbone vipllava vjepa2
         videomae vilt vision-encoder-decoder vision-text-dual-encoder visual_bert vit
         yolos zoedepth""",
     RECURRENT: """
@@ -106,7 +107,7 @@ KINDS: dict[Reason, str] = {
     RELATIVE: "deberta deberta-v2 funnel xlnet",
     SPARSE: """
         big_bird bigbird_pegasus blt canine fnet led longformer longt5 mra nystromformer pegasus_x
-        perceiver reformer yoso""",
+        reformer yoso""",
     LAYOUT: "bros layoutlm layoutlmv2 layoutlmv3 layoutxlm lilt markuplm",
     MOLECULES: "esm esmc esmfold2 evolla",
     ENCODERS: """
