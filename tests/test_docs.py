@@ -26,12 +26,15 @@ from tests.helpers.models import build_tiny_model
 from tests.helpers.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
+READMES = [ROOT / name / "README.md" for name in ("training", "reference_c", "examples/rtl")]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *READMES])
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 CODE = re.compile(r"`([^`\n]+)`")
-FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
+FOLDERS = (
+    "int8ref", "weights_import", "training", "tests", "docs", ".ci", "reference_c", "examples",
+)  # fmt: skip
 PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z0-9-]*)")
 

@@ -108,10 +108,10 @@ def _rows(op: str) -> list[Case]:
 
 
 def _widest(op: str, root: bool) -> list[Case]:
-    """The widest rows have the widest sums."""
+    """The widest rows have the widest sums, and one number alone has the widest t."""
     n = 8192
-    alone = full("int16", (1, n), 32767)
-    alone[0, n - 1] = -32768
+    alone = full("int16", (1, n), 0 if op == "rms_norm" else 32767)
+    alone[0, n - 1] = 1 if op == "rms_norm" else -32768
     signs = np.where(np.arange(n) % 2 == 0, -32768, 32767).astype(np.int16)[None]
     fields: dict[str, Any] = {"gain": full("int16", (n,), 9000 if root else 500), "wide": None,
                               "wide_bits": 0}  # fmt: skip
