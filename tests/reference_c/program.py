@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 
 from tests.helpers import processes
 from tests.helpers.processes import TIMEOUT
@@ -18,6 +18,8 @@ CHECKED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FAST = ("-O3", "-march=native", "-flto=auto")
 COMPILERS = ("gcc", "clang")
 Ids = Sequence[int]
+_FOLDERS: list[TemporaryDirectory[str]] = []
+"""Folders of programs, which the end of the process removes."""
 NO_COMPILER = "no C compiler with sanitizers is installed"
 
 
@@ -46,7 +48,8 @@ def compiler(flags: tuple[str, ...] = CHECKED) -> str | None:
 @cache
 def compiled(name: str, flags: tuple[str, ...] = CHECKED) -> Path:
     """Compile with a compiler.  Return the program."""
-    program = Path(mkdtemp(prefix="int8ref-c-")) / "int8ref_c"
+    _FOLDERS.append(TemporaryDirectory(prefix="int8ref-c-"))
+    program = Path(_FOLDERS[-1].name) / "int8ref_c"
     sources = sorted(SOURCES.glob("*.c"))
     subprocess.run([name, *STRICT, *flags, "-o", program, *sources], check=True, timeout=TIMEOUT)
     return program
