@@ -85,6 +85,7 @@ def sum_of_squares(x: npt.NDArray[np.int16]) -> Int64:
     check_width(x)
     wide = x.astype(np.int64)
     total: Int64 = (wide * wide).sum(axis=1, keepdims=True)
+    note("squares", total)
     return total
 
 

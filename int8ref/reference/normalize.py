@@ -57,7 +57,6 @@ def normalize(x: npt.NDArray[np.int16], length: int) -> npt.NDArray[np.int8]:
     wanted = require_range(length, 1, WIDE_MAX, "normalize: length")
     squares = sum_of_squares(x)
     root = np.maximum(isqrt(squares << (2 * ROOT_BITS)), 1)
-    note("sum", squares)
     note("s", root)
     inverse, bits = reciprocal(root)
     scaled = rounding_shift_right(x.astype(np.int64) * wanted * inverse, bits - ROOT_BITS)

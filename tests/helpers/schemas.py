@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from int8ref.files import model_file, shortlist, subword_file, tokenizer_file
+from int8ref.golden import description
 from int8ref.program.program import Program
 from int8ref.reference import instructions
 from int8ref.spec import arithmetic
@@ -26,6 +27,8 @@ ROOTS: dict[str, tuple[str, Any]] = {
     "document.schema.json": ("Document of a model file", model_file._Header),
     "shortlist.schema.json": ("Document of a shortlist", shortlist._Header),
     "tokenizers.schema.json": ("Tokenizer of the kind tokenizers", tokenizer_file.Document),
+    "vectors-index.schema.json": ("index.json of a folder of vectors", description.Index),
+    "vectors-desc.schema.json": ("desc.json of a folder of vectors", description.Description),
     "subword-nmt.schema.json": ("Tokenizer of the kind subword-nmt", subword_file.Document),
 }
 """The title and the class of each file."""
