@@ -102,7 +102,7 @@ static int is_end(const Program *p, int64_t token)
 
 /* ---- Greedy search -------------------------------------------------------------------------- */
 
-static void greedy(Program *p, const List *prefix, int64_t limit, List *out)
+static void greedy(Program *p, const List *prefix, int64_t limit, Result *result)
 {
     const int64_t same = 0;
     read_prefix(p, prefix);
@@ -111,7 +111,7 @@ static void greedy(Program *p, const List *prefix, int64_t limit, List *out)
         int64_t token = at(value_at(&p->memory, only(p, CHOICE)), 0, 0);
         if (is_end(p, token))
             return;
-        add_number(out, token);
+        add_number(&result->tokens, token);
         if (n == limit)
             return;
         advance_states(p, &same, 1);
@@ -181,7 +181,7 @@ static int64_t candidates_of(Program *p, const Hypothesis *live, int64_t beam_si
 }
 
 /* n_best is 1: only the best complete hypothesis is kept.  Of equal scores, it is the first. */
-static void beam(Program *p, const List *prefix, int64_t limit, int64_t beam_size, List *out)
+static void beam(Program *p, const List *prefix, int64_t limit, int64_t beam_size, Result *result)
 {
     Hypothesis *live = allocate(MAX_BEAM, sizeof *live), *next = allocate(MAX_BEAM, sizeof *next);
     Hypothesis *best = allocate(1, sizeof *best);
@@ -215,23 +215,28 @@ static void beam(Program *p, const List *prefix, int64_t limit, int64_t beam_siz
         advance_states(p, parent, rows);
         step(p, token, rows, prefix->count + n);
     }
-    const Hypothesis *found = complete > 0 ? best : &live[0];
-    for (int64_t i = 0; i < found->count; i++)
-        add_number(out, found->token[i]);
+    if (complete == 0) {
+        *best = live[0];
+        best->score = score(p, best->sum, best->count);
+    }
+    result->sum = best->sum;
+    result->score = best->score;
+    for (int64_t i = 0; i < best->count; i++)
+        add_number(&result->tokens, best->token[i]);
     free(live), free(next), free(best), free(all);
 }
 
-void search(Program *p, const List *prefix, int64_t limit, int64_t beam_size, List *out)
+void search(Program *p, const List *prefix, int64_t limit, int64_t beam_size, Result *result)
 {
     require(limit >= 1 && limit <= MAX_CHOICES, "a limit of %ld tokens", (long)limit);
-    require(beam_size >= 1 && beam_size <= MAX_BEAM, "a beam of %ld", (long)beam_size);
-    if (beam_size == 1) {
-        greedy(p, prefix, limit, out);
+    require(beam_size >= 0 && beam_size <= MAX_BEAM, "a beam of %ld", (long)beam_size);
+    if (beam_size == 0) {
+        greedy(p, prefix, limit, result);
         return;
     }
     require(p->list[PENALTY].count >= limit, "there are too few penalties");
     for (int64_t n = 0; n < limit; n++)
         require(p->list[PENALTY].number[n] >= 1 && p->list[PENALTY].number[n] <= power(60),
                 "a penalty is out of range");
-    beam(p, prefix, limit, beam_size, out);
+    beam(p, prefix, limit, beam_size, result);
 }

@@ -75,7 +75,7 @@ def expected(model: Model, texts: list[list[int]], beam_size: int) -> list[list[
     else:
         limits = [min(steps - len(ids), MOST) for ids in texts]
         asked = requests([[]] * len(texts), limits, prefixes=texts)
-    if beam_size == 1:
+    if beam_size == 0:
         return [[x for x in ids if x not in program.ends] for ids in engine.greedy(asked)]
     found = engine.beam(asked, BeamOptions(beam_size, alpha=program.alpha))
     return [list(best[0].ids) for best in found]
@@ -92,7 +92,7 @@ def check(seed: int, made: RandomProgram) -> bool:
     text = "".join(" ".join(map(str, ids)) + "\n" for ids in texts)
     with TemporaryDirectory() as folder:
         write_model(Path(folder) / "flat", model, "0" * 64, Direction(made.program.frame), False)
-        for beam_size in (1, BEAM):
+        for beam_size in (0, BEAM):
             options = ("-b", str(beam_size), "-n", str(MOST))
             done = run(compiled(name), Path(folder) / "flat", *options, text=text)
             if NO_EXPONENT in done.stderr:

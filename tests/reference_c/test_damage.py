@@ -137,7 +137,10 @@ def test_lines_that_are_no_token_ids(line: str, flat: Path) -> None:
     assert done.stderr.startswith("int8ref_c: error: ")
 
 
-@pytest.mark.parametrize("options", [["-b"], ["-b", "0"], ["-b", "65"], ["-n", "x"], ["-z", "1"]])
+@pytest.mark.parametrize(
+    "options",
+    [["-b"], ["-b", "-1"], ["-b", "65"], ["-n", "x"], ["-n", ""], ["-z", "1"], ["-s", "1"]],
+)
 def test_wrong_usage(options: list[str], flat: Path) -> None:
     assert run(compiled(str(compiler())), flat, *options).returncode == 2
 

@@ -120,20 +120,37 @@ def limits_of(model: Model, framed: list[list[int]], forced: int = 0) -> list[in
 
 @pytest.mark.parametrize("tie", [False, True])
 @pytest.mark.parametrize("kind", TRANSLATORS)
-@pytest.mark.parametrize("beam_size", [1, 4])
-def test_translations(beam_size: int, kind: Kind, tie: bool, first: Path, tmp_path: Path) -> None:
+def test_greedy_search(kind: Kind, tie: bool, first: Path, tmp_path: Path) -> None:
     model = tied(MODELS[kind]) if tie else MODELS[kind]
     given = random_ids(model, 1, 10, 10)
     framed = [model.program.frame.around(ids) for ids in given]
-    asked = requests(framed, limits_of(model, framed))
     engine = load_engine(model.program, model.tensors, "reference")
-    if beam_size == 1:
-        wanted = [without_ends(model, ids) for ids in engine.greedy(asked)]
-    else:
-        found = engine.beam(asked, BeamOptions(beam_size, alpha=model.program.alpha))
-        wanted = [list(best[0].ids) for best in found]
-    assert ids_of(first, flat(model, tmp_path), given, "-b", str(beam_size)) == wanted
+    found = engine.greedy(requests(framed, limits_of(model, framed)))
+    wanted = [without_ends(model, ids) for ids in found]
+    assert ids_of(first, flat(model, tmp_path), given) == wanted
     assert len({tuple(ids) for ids in wanted}) > 2
+
+
+@pytest.mark.parametrize("tie", [False, True])
+@pytest.mark.parametrize("kind", TRANSLATORS)
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_beam_search(beam_size: int, kind: Kind, tie: bool, first: Path, tmp_path: Path) -> None:
+    """The tokens, the sum of their log-probabilities and the score are equal."""
+    model = tied(MODELS[kind]) if tie else MODELS[kind]
+    given = random_ids(model, 1, 10, 10)
+    framed = [model.program.frame.around(ids) for ids in given]
+    engine = load_engine(model.program, model.tensors, "reference")
+    options = BeamOptions(beam_size, alpha=model.program.alpha)
+    found = engine.beam(requests(framed, limits_of(model, framed)), options)
+    wanted = [(list(best.ids), [sum(best.tokens), best.score]) for best, *_ in found]
+    folder = flat(model, tmp_path)
+    text = "".join(" ".join(map(str, ids)) + "\n" for ids in given)
+    done = run(first, folder, "-b", str(beam_size), "-s", "1", text=text)
+    lines = [line.split("|||") for line in done.stdout.splitlines()]
+    assert [
+        tuple([int(word) for word in part.split()] for part in line) for line in lines
+    ] == wanted
+    assert len({tuple(ids) for ids, _ in wanted}) > 2
 
 
 def without_ends(model: Model, ids: list[int]) -> list[int]:

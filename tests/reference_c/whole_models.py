@@ -62,7 +62,8 @@ def computed(model: Model, lines: list[str], beam_size: int) -> list[list[int]]:
         flat = Path(folder) / "flat"
         write_model(flat, model, "0" * 64, direction(model, None, None), False)
         limit = [] if model.program.max_source_length else ["-n", str(MOST)]
-        done = run(program, flat, "-b", str(beam_size), *limit, text=text, timeout=None)
+        beam = ["-b", str(beam_size)] if beam_size > 1 else []
+        done = run(program, flat, *beam, *limit, text=text, timeout=None)
     if done.returncode:
         raise SystemExit(done.stderr)
     return [[int(word) for word in line.split()] for line in done.stdout.split("\n")[:-1]]
