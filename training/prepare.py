@@ -66,6 +66,9 @@ def read_corpora(data: Data, root: Path) -> dict[str, dict[str, list[str]]]:
         for name in corpora:
             chosen = getattr(parts, name)
             corpora[name] = {"source": [s for s, _ in chosen], "target": [t for _, t in chosen]}
+    if data.reverse:
+        for corpus in corpora.values():
+            corpus["source"], corpus["target"] = corpus["target"], corpus["source"]
     return corpora
 
 

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="the training recipe needs torch (ex
 from toy import toy_config  # noqa: E402
 
 from training import checkpoint  # noqa: E402
+from training.batches import Ints  # noqa: E402
 from training.config import Config  # noqa: E402
 from training.train import Trainer  # noqa: E402
 
@@ -41,10 +42,10 @@ def test_resume_after_a_kill_is_bit_exact(kind: str, toy_data: Path, tmp_path: P
     victim = Trainer(config, toy_data, tmp_path / "cut")
     update = victim.update
 
-    def update_or_die(batch: object) -> float:
+    def update_or_die(parts: list[Ints]) -> tuple[float, int]:
         if victim.step == 5:
             raise KilledError
-        return update(batch)  # type: ignore[arg-type]
+        return update(parts)
 
     victim.update = update_or_die  # type: ignore[method-assign]
     with pytest.raises(KilledError):
