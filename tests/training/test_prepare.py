@@ -21,7 +21,8 @@ def test_all_text_is_lower_cased_where_that_is_asked(tmp_path: Path, lowercase: 
             name = f"{split}.{side}"
             (tmp_path / name).write_text(text, encoding="utf-8")
             files[f"{split}_{side}"] = (name,)
-    found = read_corpora(Data(**files, lowercase=lowercase), tmp_path)
+    corpora = read_corpora(Data(**files, lowercase=lowercase), tmp_path)
+    found = {name: {side: list(lines) for side, lines in c.items()} for name, c in corpora.items()}
     wanted = {side: text.splitlines() for side, text in texts.items()}
     if lowercase:
         wanted = {"source": ["a cat.", "the end"], "target": ["die straße.", "äpfel"]}
