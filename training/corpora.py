@@ -23,6 +23,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,28 +87,48 @@ def fault(row: list[str], table: dict[str, Any]) -> str:
     return ""
 
 
+def kept(
+    part: dict[str, Any], table: dict[str, Any], split: str, downloads: Downloads, counts: Counter[str]
+) -> Iterator[list[str]]:
+    """Yield the rows of a part that stay, and count all rows."""
+    for row in rows(part, table["languages"], downloads):
+        reason = fault(row, table) if split == "train" else ""
+        counts[reason or "lines"] += 1
+        if not reason:
+            yield row
+
+
+@contextmanager
+def whole_files(paths: list[Path]) -> Iterator[list[gzip.GzipFile]]:
+    """Open .gz files for writing.  They get their names at the end, and only without an error.
+
+    Equal text gives equal bytes, because the headers have no time and no name.
+    """
+    partial = [path.with_suffix(".partial") for path in paths]
+    try:
+        with ExitStack() as stack:
+            raw = [stack.enter_context(path.open("wb")) for path in partial]
+            yield [
+                stack.enter_context(gzip.GzipFile("", "wb", 6, stream, mtime=0)) for stream in raw
+            ]
+        for old, path in zip(partial, paths, strict=True):
+            old.replace(path)
+    finally:
+        for path in partial:
+            path.unlink(missing_ok=True)
+
+
 def convert(table: dict[str, Any], split: str, downloads: Downloads, out: Path) -> dict[str, Any]:
     """Write the files of a split.  Return the counts of each part."""
-    languages, found = table["languages"], {}
-    finished = [out / f"{split}.{language}.gz" for language in languages]
-    partial = [path.with_suffix(".partial") for path in finished]
-    # Equal text gives equal bytes: the header of gzip has no time and no name.
-    raw = [path.open("wb") for path in partial]
-    streams = [gzip.GzipFile("", "wb", 6, stream, mtime=0) for stream in raw]
-    for part in table[split]:
-        counts: Counter[str] = Counter()
-        for row in rows(part, languages, downloads):
-            reason = fault(row, table) if split == "train" else ""
-            counts[reason or "lines"] += 1
-            if not reason:
+    found: dict[str, Any] = {}
+    with whole_files([out / f"{split}.{name}.gz" for name in table["languages"]]) as streams:
+        for part in table[split]:
+            counts: Counter[str] = Counter()
+            for row in kept(part, table, split, downloads, counts):
                 for stream, line in zip(streams, row, strict=True):
                     stream.write(f"{line}\n".encode())
-        found[part["name"]] = dict(counts)
-        print(split, part["name"], dict(counts), flush=True)
-    for stream in (*streams, *raw):
-        stream.close()
-    for path, old in zip(finished, partial, strict=True):
-        old.replace(path)
+            found[part["name"]] = dict(counts)
+            print(split, part["name"], dict(counts), flush=True)
     return found
 
 
