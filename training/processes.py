@@ -4,7 +4,8 @@ Several processes compute the gradients of one step together.  The gradients are
 of the ranks, so the sum does not depend on timing, on buckets, or on the algorithm of the library.
 """
 
-from __future__ import annotations
+# DistributedDataParallel compares the annotations of `sum_in_order` with classes.  Therefore this
+# module does not import `annotations` from __future__, which would make strings of them.
 
 import os
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def sum_in_order(_: object, bucket: dist.GradBucket) -> torch.futures.Future[Ten
     mine, *others = received.view(count, -1)
     for other in others:
         mine.add_(other)
-    dist.all_gather_into_tensor(padded, mine.contiguous())
+    dist.all_gather(list(padded.view(count, -1)), mine.contiguous())
     gradients.copy_(padded[: len(gradients)])
     devices = [gradients.device] if gradients.is_cuda else None
     done: torch.futures.Future[Tensor] = torch.futures.Future(devices=devices)
