@@ -51,7 +51,8 @@ def open_member(path: Path, member: str, stack: ExitStack) -> IO[bytes]:
         return path.open("rb")
     if path.suffix == ".zip":
         return stack.enter_context(zipfile.ZipFile(path)).open(member)
-    stream = stack.enter_context(tarfile.open(path)).extractfile(member)
+    archive = stack.enter_context(tarfile.open(path))
+    stream = archive.extractfile(member)
     if stream is None:
         raise ValueError(f"{path}: {member} is no plain file")
     return stream

@@ -8,8 +8,9 @@ lines of each corpus and of the removed pairs.
 
 The file of a corpus has `languages`, and a list of [[train]], [[valid]] and [[test]] parts.  A part
 names a file for each language (several names: the first that exists), or one `tsv` file with the
-`columns` of the languages.  The name of the file decides the form: .sgm (the segments of a test set), .tsv, or
-plain lines.  Only training pairs are filtered, by `max_words` and `max_ratio`.
+`columns` of the languages.  The segments of .sgm files are the lines of a test
+set.  All other files have plain lines.  Only training pairs are filtered, by `max_words` and
+`max_ratio`.
 """
 
 from __future__ import annotations
@@ -88,7 +89,11 @@ def fault(row: list[str], table: dict[str, Any]) -> str:
 
 
 def kept(
-    part: dict[str, Any], table: dict[str, Any], split: str, downloads: Downloads, counts: Counter[str]
+    part: dict[str, Any],
+    table: dict[str, Any],
+    split: str,
+    downloads: Downloads,
+    counts: Counter[str],
 ) -> Iterator[list[str]]:
     """Yield the rows of a part that stay, and count all rows."""
     for row in rows(part, table["languages"], downloads):

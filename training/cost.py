@@ -78,7 +78,11 @@ def main(command: list[str] | None = None) -> None:
         optim, total = config.optim, weights(config.model, config.data.vocabulary).total
         tokens = optim.batch_tokens * optim.batches_per_step
         cells = path.stem, f"{total / 1e6:.1f}", f"{optim.steps:,}", f"{tokens:,}"
-        last = f"{work(config):.1e}", f"{work(config) / speed / 3600:.1f}", f"{disk(config) / 1e9:.1f}"
+        last = (
+            f"{work(config):.1e}",
+            f"{work(config) / speed / 3600:.1f}",
+            f"{disk(config) / 1e9:.1f}",
+        )
         print(f"| {' | '.join((*cells, *last))} |")
 
 

@@ -73,7 +73,9 @@ def read_corpora(data: Data, root: Path) -> dict[str, Corpus]:
         if data.train_source:
             lengths = sum(1 for _ in source), sum(1 for _ in target)
             if lengths[0] != lengths[1]:
-                raise ValueError(f"{name}: {lengths[0]} source lines, but {lengths[1]} target lines")
+                raise ValueError(
+                    f"{name}: {lengths[0]} source lines, but {lengths[1]} target lines"
+                )
         corpora[name] = {"source": source, "target": target}
     if data.held_out:
         valid, test = data.held_out

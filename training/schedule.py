@@ -18,10 +18,11 @@ def learning_rate(optim: Optim, step: int) -> float:
     the cycle.  With cooldown > 0, every cycle ends with a linear fall to zero.  The next cycle
     begins at the value of the inverse square root.
 
-    The schedule "cosine" falls along half a cosine to zero in every cycle.  With
-    place = (step - 1) mod steps + 1 it is
+    The schedule "cosine" falls along half a cosine to zero in every cycle:
 
-        peak * min(1, place / warmup) * (1 + cos(pi * max(0, place - warmup) / (steps - warmup))) / 2
+        peak * min(1, place / warmup) * (1 + cos(pi * passed)) / 2,
+
+    where place = (step - 1) mod steps + 1 and passed = max(0, place - warmup) / (steps - warmup).
     """
     if optim.schedule == "cosine":
         place = (step - 1) % optim.steps + 1

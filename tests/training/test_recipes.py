@@ -101,7 +101,11 @@ def test_a_recipe_of_the_papers_size_runs(name: str, tmp_path: Path) -> None:
 
     recipe, run = PACKAGE / "configs" / f"{name}.toml", tmp_path / "run"
     alone = load(recipe).model.encoder_layers == 0
-    small = (*SMALL, "data.max_length=32" if alone else "data.max_length=64", "optim.batch_tokens=64")
+    small = (
+        *SMALL,
+        "data.max_length=32" if alone else "data.max_length=64",
+        "optim.batch_tokens=64",
+    )
     changes = [part for change in small for part in ("--set", change)]
     command = [sys.executable, "-m", "training.train", str(recipe), "--out", str(run)]
     command += ["--root", str(tmp_path), *changes]

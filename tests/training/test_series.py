@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class Commands:
 
     def train(self, config: str, *options: str) -> None:
         folder = Path(options[options.index("--out") + 1])
-        changes = tuple(b for a, b in zip(options, options[1:], strict=False) if a == "--set")
+        changes = tuple(b for a, b in itertools.pairwise(options) if a == "--set")
         folder.mkdir(parents=True, exist_ok=True)
         found = load(Path(config), changes)
         data = {"train_target": [], "reverse": found.data.reverse}
