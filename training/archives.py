@@ -10,7 +10,7 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -35,9 +35,7 @@ class Place:
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines without their line feeds.  Only the line feed ends a line."""
-        with ExitStack() as stack:
-            stream: Any = stack.enter_context(open_member(self.path, self.member, stack))
-            stream = stack.enter_context(COMPRESSED[self.compression](stream))
+        with opened(self.path, self.member) as raw, COMPRESSED[self.compression](raw) as stream:
             for line in stream:
                 yield line.rstrip(b"\n")
 
@@ -45,17 +43,21 @@ class Place:
         return f"{self.path}:{self.member}" if self.member else str(self.path)
 
 
-def open_member(path: Path, member: str, stack: ExitStack) -> IO[bytes]:
+@contextmanager
+def opened(path: Path, member: str) -> Iterator[IO[bytes]]:
     """Open a file, or a member of the archive `path`."""
     if not member:
-        return path.open("rb")
-    if path.suffix == ".zip":
-        return stack.enter_context(zipfile.ZipFile(path)).open(member)
-    archive = stack.enter_context(tarfile.open(path))
-    stream = archive.extractfile(member)
-    if stream is None:
-        raise ValueError(f"{path}: {member} is no plain file")
-    return stream
+        with path.open("rb") as stream:
+            yield stream
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+            yield stream
+    else:
+        with tarfile.open(path) as tar:
+            found = tar.extractfile(member)
+            if found is None:
+                raise ValueError(f"{path}: {member} is no plain file")
+            yield found
 
 
 class Downloads:

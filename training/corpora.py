@@ -8,9 +8,8 @@ lines of each corpus and of the removed pairs.
 
 The file of a corpus has `languages`, and a list of [[train]], [[valid]] and [[test]] parts.  A part
 names a file for each language (several names: the first that exists), or one `tsv` file with the
-`columns` of the languages.  The segments of .sgm files are the lines of a test
-set.  All other files have plain lines.  Only training pairs are filtered, by `max_words` and
-`max_ratio`.
+`columns` of the languages.  The lines of an .sgm file are its segments.  All other files have plain
+lines.  Only training pairs are filtered, by `max_words` and `max_ratio`.
 """
 
 from __future__ import annotations
