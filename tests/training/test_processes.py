@@ -92,19 +92,19 @@ def test_two_processes_take_the_steps_of_one_bit_for_bit(toy_root: Path, tmp_pat
 
 @pytest.mark.slow
 def test_killed_processes_resume_bit_for_bit(toy_root: Path, tmp_path: Path) -> None:
-    assert train(toy_root, tmp_path / "whole", 2, "--set", "optim.steps=200") == ""
+    assert train(toy_root, tmp_path / "whole", 2, "--set", "optim.steps=80") == ""
     cut = tmp_path / "cut"
-    started = command(toy_root, cut, 2, "--set", "optim.steps=200")
+    started = command(toy_root, cut, 2, "--set", "optim.steps=80")
     victim = subprocess.Popen(started, start_new_session=True, stderr=subprocess.DEVNULL)
     while not (cut / checkpoint.RESUME).exists() and victim.poll() is None:
         time.sleep(0.01)
     os.killpg(victim.pid, signal.SIGKILL)
     victim.wait()
     step = checkpoint.load(cut / checkpoint.RESUME)["position"][0]
-    assert 0 < step < 200
-    assert train(toy_root, cut, 2, "--set", "optim.steps=200") == ""
+    assert 0 < step < 80
+    assert train(toy_root, cut, 2, "--set", "optim.steps=80") == ""
     assert torch.equal(weights(tmp_path / "whole"), weights(cut))
-    assert train(toy_root, tmp_path / "four", 4, "--set", "optim.steps=200") == ""
+    assert train(toy_root, tmp_path / "four", 4, "--set", "optim.steps=80") == ""
     torch.testing.assert_close(weights(tmp_path / "four"), weights(cut), rtol=0.02, atol=0.02)
 
 
