@@ -30,16 +30,17 @@ from training.run_files import INTEGER_SCORES, LOG, SCORES, integer_model
 
 PACKAGE = Path(corpora.__file__).parent
 ROOT = PACKAGE.parent
-LINES = {"train": 3000, "valid": 8, "test": 8}
+LINES = {"train": 3000, "valid": 4, "test": 4}
 STEPS = 100
 
 SMALL = (
     "data.vocabulary=1000",
     f"optim.steps={STEPS}",
-    "optim.batches_per_step=2",
+    "optim.batches_per_step=1",
+    "optim.warmup=40",
     "report.log_steps=5",
-    "report.valid_steps=50",
-    "report.valid_lines=8",
+    "report.valid_steps=100",
+    "report.valid_lines=4",
     "report.average_steps=100",
     "report.average_last=1",
 )
