@@ -9,11 +9,15 @@ of the ranks, so the sum does not depend on timing, on buckets, or on the algori
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+PATIENCE = timedelta(hours=12)
+"""The others wait for the first process, which prepares the text and validates alone."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Processes:
         """Return the module.  Its backward pass sums the gradients of all processes."""
         if self.count == 1:
             return module
-        wrapped = DistributedDataParallel(module)
+        wrapped = DistributedDataParallel(module, broadcast_buffers=False)
         wrapped.register_comm_hook(None, sum_in_order)
         return wrapped
 
@@ -71,7 +75,7 @@ def join(device: str) -> Processes:
         torch.use_deterministic_algorithms(True, warn_only=True)
     if "RANK" not in os.environ:
         return Processes(0, 1, chosen)
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     return Processes(dist.get_rank(), dist.get_world_size(), chosen)
 
 
