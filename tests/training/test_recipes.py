@@ -124,7 +124,7 @@ def test_a_recipe_of_the_papers_size_runs(name: str, tmp_path: Path) -> None:
     if alone:
         found, wanted = (scores["test"]["word_perplexity"] for scores in (integer, exact))
         assert abs(found / wanted - 1) < 0.05
-        assert "perplexity" in call("int8ref.perplexity", "-m", model, text)
+        assert "perplexity" in call("int8ref.perplexity", "-m", model, "-i", text)
     else:
         assert call("int8ref.translate", "-m", model, "a file and a model").endswith("\n")
         assert call("int8ref.score", "-m", model, run / "data" / "test.source.txt", text)
