@@ -20,9 +20,9 @@ from pathlib import Path
 
 os.environ["NUMBA_DISABLE_JIT"] = "1"  # before Numba is imported: see `runner`
 
+from tests.mutation.operators import Mutant, mutants
 from tests.mutation.results import Results, known, table
 from tests.mutation.runner import KILLED, ROOT, SURVIVED, preload, verdict
-from tests.mutation.operators import Mutant, mutants
 from tests.mutation.tested_by import AREAS, tests_of
 
 STORED = Path(__file__).with_name("results.jsonl")

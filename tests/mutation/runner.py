@@ -61,10 +61,9 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if name != self.name:
             return None
         inside = [str(self._path.parent)] if self._path.name == "__init__.py" else None
-        spec = importlib.util.spec_from_file_location(
+        return importlib.util.spec_from_file_location(
             name, self._path, loader=self, submodule_search_locations=inside
         )
-        return spec
 
     def exec_module(self, module: types.ModuleType) -> None:
         exec(compile(self._source, str(self._path), "exec"), module.__dict__)
