@@ -24,6 +24,9 @@ PARTS = {
 }
 """Files of the reference that several operations share: these operations."""
 
+PAGES = "tests/test_pages.py"
+"""Compares the declared ranges of all operands with the tables of the specification."""
+
 SEARCH = {
     "beam": ("beam", "prefixes", "ends", "arguments"),
     "checks": ("arguments", "beam"),
@@ -68,7 +71,7 @@ def tests_of(file: str) -> list[str]:
             ops = PARTS.get(name, (name,))
             alone = [f"tests/ops/test_{op}.py" for op in ops]
             twins = [f"tests/ops/test_twins.py::test_same_bits[{op}]" for op in ops]
-            return [*alone, *twins]
+            return [*alone, *twins, PAGES]
         case "search":
             return [f"tests/search/test_{test}.py" for test in SEARCH[name]]
         case _:
