@@ -57,13 +57,18 @@ def _card(value: str, name: str) -> str:
 
 
 def _table(table: Table) -> str:
-    heads = "".join(f'<th scope="col" tabindex="0">{escape(head)}</th>' for head in table.heads)
+    heads = "".join(map(_head, table.heads, zip(*table.rows, strict=True)))
     rows = "".join(f"<tr>{''.join(map(_cell, table.heads, row))}</tr>" for row in table.rows)
     return (
         f'<section id="{_id(table)}"><h2>{escape(table.title)}</h2><p>{escape(table.about)}</p>'
         f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
         "</div></section>"
     )
+
+
+def _head(head: str, column: tuple[Cell, ...]) -> str:
+    kind = "" if any(isinstance(cell, str) for cell in column) else ' class="numbers"'
+    return f'<th scope="col" tabindex="0"{kind}>{escape(head)}</th>'
 
 
 def _cell(head: str, cell: Cell) -> str:
