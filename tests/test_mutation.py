@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutation.operators import mutants
 from tests.mutation.results import Results, known, table
-from tests.mutation.tested_by import AREAS, tests_of
+from tests.mutation.tested_by import AREAS, selected
 
 ROOT = Path(__file__).parents[1]
 FILES = [
@@ -51,7 +51,10 @@ def test_each_fault_is_single_and_leaves_the_rest() -> None:
     source = "def f(a):\n    return a + 1\n\ndef g(a):\n    return a + 1\n"
     found = [changed for _, changed in mutants("f.py", source)]
     assert len(found) == len(set(found)) == 6
-    assert all(sum(a != b for a, b in zip(source.split("\n"), c.split("\n"))) == 1 for c in found)
+    assert all(
+        sum(a != b for a, b in zip(source.split("\n"), c.split("\n"), strict=True)) == 1
+        for c in found
+    )
 
 
 def test_keys_are_unique() -> None:
@@ -62,7 +65,7 @@ def test_keys_are_unique() -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_file_has_tests(file: str) -> None:
-    paths = [ROOT / test.split("::")[0] for test in tests_of(file)]
+    paths = [ROOT / test.split("::")[0] for test in selected(file)]
     assert paths
     assert all(path.exists() for path in paths)
 

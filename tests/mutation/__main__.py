@@ -23,7 +23,7 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"  # before Numba is imported: see `runner`
 from tests.mutation.operators import Mutant, mutants
 from tests.mutation.results import Results, known, table
 from tests.mutation.runner import KILLED, ROOT, SURVIVED, preload, verdict
-from tests.mutation.tested_by import AREAS, tests_of
+from tests.mutation.tested_by import AREAS, selected
 
 STORED = Path(__file__).with_name("results.jsonl")
 
@@ -76,11 +76,11 @@ def _try(file: str, found: list[tuple[Mutant, str]], results: Results, *, again:
     left = [each for each in left if each[0].key not in equivalent]
     if not left:
         return
-    unchanged, failed = verdict(file, (ROOT / file).read_text("utf-8"), tests_of(file))
+    unchanged, failed = verdict(file, (ROOT / file).read_text("utf-8"), selected(file))
     if unchanged != SURVIVED:
         raise SystemExit(f"{file}: its tests fail without a mutant: {failed}")
     for number, (mutant, source) in enumerate(left, 1):
-        result, test = verdict(file, source, tests_of(file))
+        result, test = verdict(file, source, selected(file))
         results.add(mutant, result, test)
         told = "" if result == KILLED else f"  {mutant.where}: {mutant.before} -> {mutant.after}"
         print(f"{file} {number}/{len(left)} {result}{told}", file=sys.stderr, flush=True)

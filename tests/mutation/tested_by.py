@@ -60,7 +60,7 @@ LOWERING = {
 whole models."""
 
 
-def tests_of(file: str) -> list[str]:
+def selected(file: str) -> list[str]:
     """The arguments for pytest that select the tests of a file."""
     path = PurePosixPath(file)
     name = path.stem
@@ -75,5 +75,5 @@ def tests_of(file: str) -> list[str]:
         case "search":
             return [f"tests/search/test_{test}.py" for test in SEARCH[name]]
         case _:
-            quick = [f"tests/weights_import/{test}" for test in LOWERING[name]]
+            quick = [f"tests/weights_import/{test}" for test in LOWERING.get(name, ())]
             return list(dict.fromkeys([*quick, "tests/weights_import/test_lower.py"]))
