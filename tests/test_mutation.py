@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_the_faults_of_a_statement(source: str, after: set[str]) -> None:
 
 
 def test_each_fault_is_single_and_leaves_the_rest() -> None:
-    source = "def f(a):\n    return a + 1\n\ndef g(a):\n    return a + 1\n"
+    source = ast.unparse(ast.parse("def f(a):\n    return a + 1\n\ndef g(a):\n    return a + 1"))
     found = [changed for _, changed in mutants("f.py", source)]
     assert len(found) == len(set(found)) == 6
     assert all(

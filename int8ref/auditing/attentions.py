@@ -100,5 +100,5 @@ def _mean(given: Given, largest: int) -> Results:
     bound = np.int64(max(-low, high, 0)) * context
     rounded = Interval(-bound, bound).shifted(given.tensor("context_shift"))
     ends = given.note("rounded", Interval.of(*rounded.ends)).clamped(-i.limit, i.limit)
-    least, most = ends.ends
-    return {"out": Interval.of(0 if low >= 0 else least, 0 if high <= 0 else most)}
+    first, last = ends.ends
+    return {"out": Interval.of(0 if low >= 0 else first, 0 if high <= 0 else last)}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-FORM = 1
+FORM: Literal[1] = 1
 """Version of the form of the document."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
