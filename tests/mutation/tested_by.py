@@ -66,7 +66,7 @@ def selected(file: str) -> list[str]:
     name = path.stem
     match path.parent.name:
         case "spec":
-            return ["tests/test_arithmetic.py"]
+            return ["tests/test_arithmetic_messages.py", "tests/test_arithmetic.py"]
         case "reference":
             ops = PARTS.get(name, (name,))
             alone = [f"tests/ops/test_{op}.py" for op in ops]
