@@ -13,6 +13,7 @@ COMMANDS = {
     "int8ref.classify": "labels texts, with probabilities",
     "int8ref.vectors": "writes golden vectors: what goes into every operation, and what comes out",
     "int8ref.export": "writes a model as flat files, for programs in C and for RTL",
+    "int8ref.audit": "tells the bits, multiplications and bytes that a model needs in hardware",
     "weights_import": "imports a checkpoint as a model file",
 }
 EXAMPLE = 'python -m int8ref.translate "Good morning."'

@@ -31,6 +31,7 @@ def record(
     backend: Backend = "reference",
     languages: tuple[str | None, str | None] = (None, None),
     intermediates: bool = False,
+    into: Vectors | None = None,
 ) -> Vectors:
     """Record the greedy translation of texts in one batch, or for an encoder alone its output.
 
@@ -43,6 +44,7 @@ def record(
     languages      languages of the texts and of their translations.  None: the default of the
                    model.
     intermediates  whether the intermediate values of the operations are recorded (`spec.trace`)
+    into           receives the records, instead of new vectors
 
     Raises `OptionError` if the model lacks a language, or needs one.  Raises `UserError` if int8ref
     or the model lacks an operation of `ops`, if a text has no tokens, or if a text has more tokens
@@ -58,7 +60,7 @@ def record(
     steps_of_model = 0 if program.encodes else max_steps(program, model.tensors)
     limit = program.max_source_length if takes_source(program) else steps_of_model
     _check_lengths(tokens, limit - chosen.frame.size)
-    recorder = _Recorder(model, given, ops, backend, intermediates)
+    recorder = _Recorder(model, given, ops, backend, intermediates, into)
     recorder.found.unknown = [
         tuple(tokenizer.unknown(text, found)) for text, found in zip(given, tokens, strict=True)
     ]
@@ -112,13 +114,15 @@ class _Recorder:
         ops: Sequence[str] | None,
         backend: Backend,
         intermediates: bool,
+        into: Vectors | None,
     ) -> None:
         self._model = model
         self._kept = set(ops or instructions())
         self._intermediates = intermediates
         self._engine = load_engine(model.program, model.tensors, backend, model.types)
         self._places: dict[str, str] = {}
-        self.found = Vectors([Sentence(text) for text in texts])
+        self.found = Vectors() if into is None else into
+        self.found.sentences = [Sentence(text) for text in texts]
 
     def encode(self, sources: list[list[int]]) -> None:
         """Run an encoder alone, with the operations on its logits."""
