@@ -27,7 +27,7 @@ from int8ref.options import (
     hundredths,
 )
 from int8ref.spec.limits import MAX_BEAM, MAX_SEED
-from int8ref.text.streams import described, standard_output, tell
+from int8ref.text.streams import STANDARD, described, standard_output, tell
 
 BATCH_SIZE = 32
 MAX_COUNT = 4096
@@ -120,6 +120,16 @@ def add_streams(
     add("-i", "--input", metavar="FILE", help=f"{content} (default: -, stdin)")
     add("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     add("--output-format", choices=formats, help=f"form of a line (default: {usual})")
+
+
+def add_receipt(add: Callable[..., Any]) -> None:
+    """Add the option of the receipt.  `add`: method of a group of options."""
+    add(
+        "--receipt",
+        type=receipt_file,
+        metavar="FILE",
+        help="write what was run and digests of all results, for int8ref.verify (default: none)",
+    )
 
 
 def add_scores(
@@ -361,6 +371,13 @@ def sha256(text: str) -> str:
         return hexadecimal(text)
     except OptionError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def receipt_file(text: str) -> str:
+    """Parse the name of a receipt."""
+    if text == STANDARD:
+        raise argparse.ArgumentTypeError("the name of a file is wanted")
+    return text
 
 
 def one_line(text: str) -> str:
