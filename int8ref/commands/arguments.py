@@ -38,6 +38,7 @@ TRANSLATION_MODEL = (
 )
 ENCODER = "file of an encoder alone"
 LANGUAGE_MODEL = "file of a model without a source"
+VERIFIED = "model file, or a name (default: the model whose name is in FILE)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,10 +79,10 @@ def command_parser(program: str, description: str, epilog: str) -> Parser:
 def add_model(add: Callable[..., Any], about: str = TRANSLATION_MODEL) -> None:
     """Add the options of the model.
 
-    `add`: method of a group of options.  `about`: the kind of model.  Only the kind
-    TRANSLATION_MODEL has a default, because no other model has a name.
+    `add`: method of a group of options.  `about`: the kind of model.  Only the kinds
+    TRANSLATION_MODEL and VERIFIED have a default, because no other model has a name.
     """
-    add("-m", "--model", required=about != TRANSLATION_MODEL, help=about)
+    add("-m", "--model", required=about not in (TRANSLATION_MODEL, VERIFIED), help=about)
     add(
         "--sha256",
         type=sha256,

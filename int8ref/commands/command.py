@@ -27,7 +27,7 @@ from int8ref.text.streams import (
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
-    from int8ref.commands.run_files import OpenOutputs
+    from int8ref.commands.outputs import OpenOutputs
     from int8ref.files.model_file import Model
     from int8ref.results import Result
     from int8ref.translator import Translator

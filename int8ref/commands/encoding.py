@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
-from int8ref.commands.run_files import Outputs, RunFiles
+from int8ref.commands.outputs import Outputs
+from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature
 from int8ref.text.lines import LineWriter, Warn
 from int8ref.text.streams import standard_output

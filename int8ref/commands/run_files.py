@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.npy import NpyWriter
+from int8ref.commands.outputs import OpenOutputs, Outputs
 from int8ref.errors import UserError
 from int8ref.text.lines import LineWriter, open_file, split_arguments
 from int8ref.text.streams import STANDARD
@@ -41,25 +42,6 @@ class Remembered:
         return self._waiting.popleft()
 
 
-class Outputs:
-    """Writes the lines of results, and their records if the run has a receipt."""
-
-    def __init__(self, writer: LineWriter, receipt: Receipt | None = None) -> None:
-        self._writer, self._receipt = writer, receipt
-        self.terminal = writer.terminal
-
-    def write(self, results: Sequence[Any], lines: Sequence[Sequence[str]]) -> None:
-        """Write results.  `lines`: the lines of each result."""
-        self._writer.write([line for some in lines for line in some])
-        if self._receipt is not None:
-            written = ["".join(f"{line}\n" for line in some).encode() for some in lines]
-            self._receipt.add(results, written)
-
-
-OpenOutputs = Callable[[Path], AbstractContextManager[Outputs]]
-"""Opens the outputs of a run with this model file."""
-
-
 @contextmanager
 def open_outputs(
     output: str, inputs: Sequence[command.InputFile], model: Path
@@ -83,13 +65,13 @@ class RunFiles:
     def __init__(self, given: argparse.Namespace, console: Console) -> None:
         self._output, self._receipt = given.output, given.receipt
         self.complain = command.complaints(given.strict, console)
-        self.inputs, self.lines = self._opened(given)
-
-    def _opened(self, given: argparse.Namespace) -> tuple[list[command.InputFile], Iterable[str]]:
-        """Open the input."""
-        inputs = [] if given.text else [command.InputFile("input", given.input, self.complain)]
-        lines: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
-        return inputs, Remembered(lines) if self.witnessed else lines
+        self.inputs: list[command.InputFile] = []
+        self.lines: Iterable[str] = split_arguments(given.text)
+        if not given.text:
+            self.inputs = [command.InputFile("input", given.input, self.complain)]
+            self.lines = self.inputs[0].lines
+        if self.witnessed:
+            self.lines = Remembered(self.lines)
 
     @property
     def witnessed(self) -> bool:
