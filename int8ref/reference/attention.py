@@ -12,6 +12,7 @@ from int8ref.spec.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, r
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Input, Offsets, Rows, Sizes, Tensor, limited, size
 from int8ref.spec.scope import MAX_WIDTH, Domain, Scope, Tensors, ValueType
+from int8ref.spec.trace import note, of_head
 
 MAX_KEYS = 1024
 """Largest number of keys that a row may see.  The sum of 1024 weights of 2^14 times data of 127
@@ -180,12 +181,16 @@ def attend(
             columns, seen = (
                 slice(head * head_width, (head + 1) * head_width) for head in (h, h // shared)
             )
-            weight = weigh(q[rows, columns], k[keys][:, seen], h, places)
-            inverse, bits = reciprocal(weight.sum(axis=1, keepdims=True))
-            multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
-            shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
-            mean = requantize(weight @ v[keys][:, seen], multiplier, shift, -limit, limit)
-            out[rows, columns] = mean
+            with of_head(rows, h):
+                weight = weigh(q[rows, columns], k[keys][:, seen], h, places)
+                total = weight.sum(axis=1, keepdims=True)
+                inverse, bits = reciprocal(total)
+                multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
+                shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
+                acc = weight @ v[keys][:, seen]
+                for name, x in (("w", weight), ("sum", total), ("m", multiplier), ("acc", acc)):
+                    note(name, x)
+                out[rows, columns] = requantize(acc, multiplier, shift, -limit, limit)
     return out
 
 

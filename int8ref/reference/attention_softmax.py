@@ -31,6 +31,7 @@ from int8ref.spec.arithmetic import (
 )
 from int8ref.spec.operands import Constant, Sizes, Tensor, size
 from int8ref.spec.scope import Scope, Tensors
+from int8ref.spec.trace import note
 
 Int32 = npt.NDArray[np.int32]
 Reach = Annotated[int, Constant(0, MAX_KEYS - 1)]
@@ -176,8 +177,10 @@ def softmax_weigher(
 
     def weigh(q: Int64, k: Int64, h: int, places: Int64) -> Int64:
         score = q @ k.T
+        note("s", score)
         if change is not None:
             score = change(score, h, places)
+            note("changed", score)
         return attention_weights(score, score_multiplier[h], score_limit[h], score_shift)
 
     return weigh
@@ -221,7 +224,9 @@ def attention_weights(
     out: int64 [rows, keys] in [0, 2^14]; the largest weight of a row is 2^14.
     """
     distance = np.minimum(score.max(axis=1, keepdims=True) - score, np.int64(limit))
-    return exp2_negative(rounding_shift_right(distance * np.int64(multiplier), shift))
+    z = rounding_shift_right(distance * np.int64(multiplier), shift)
+    note("z", z)
+    return exp2_negative(z)
 
 
 MAX_PRODUCT = 128 * 128

@@ -10,6 +10,7 @@ from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, rounding_shift_right, sa
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Input, Result, Sizes, Tensor, least, size
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 MAX_FACTOR = 2**30
 """The largest multiplier."""
@@ -132,6 +133,7 @@ def embed(
         elif frequencies is not None and wave is not None:
             rows = sinusoids(positions, frequencies, wave)
             total += rows.astype(np.int64) * position_multiplier
+    note("y", total)
     out = saturate(rounding_shift_right(total, shift), -DATA_MAX, DATA_MAX)
     wide = saturate(rounding_shift_right(total, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int8), wide.astype(np.int16)

@@ -17,6 +17,7 @@ from int8ref.spec.arithmetic import (
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Result, Rows, Sizes, Tensor, least, size
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 FRACTION_BITS = 10
 """Fraction bits of the normalised value, before gain and bias."""
@@ -92,8 +93,10 @@ def divide_and_scale(
     saturate8 clamps to [-127, 127], and saturate16 to [-32767, 32767].
     """
     r, k = reciprocal(deviation)
-    y = rounding_shift_right(centred * r, k - FRACTION_BITS) * gain
-    y = y + (bias.astype(np.int64) << bias_shift)
+    t = rounding_shift_right(centred * r, k - FRACTION_BITS)
+    y = t * gain + (bias.astype(np.int64) << bias_shift)
+    for name, value in (("c", centred), ("s", deviation), ("t", t), ("y", y)):
+        note(name, value)
     out = saturate(rounding_shift_right(y, shift), -DATA_MAX, DATA_MAX)
     wide = saturate(rounding_shift_right(y, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int8), wide.astype(np.int16)

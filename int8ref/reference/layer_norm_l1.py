@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm, centre, divide_and_scale
+from int8ref.spec.trace import note
 
 
 class LayerNormL1(LayerNorm, frozen=True):
@@ -67,5 +68,6 @@ def layer_norm_l1(
     """
     centred = centre(x)
     total = np.abs(centred).sum(axis=1, keepdims=True)
+    note("sum", total)
     deviation = np.maximum(-(-total // x.shape[1]) + epsilon, 1)
     return divide_and_scale(centred, deviation, gain, bias, bias_shift, shift, wide_bits)

@@ -13,6 +13,7 @@ from int8ref.reference.layer_norm import (
     sum_of_squares,
 )
 from int8ref.spec.arithmetic import isqrt
+from int8ref.spec.trace import note
 
 
 class LayerNormL2(LayerNorm, frozen=True):
@@ -79,5 +80,7 @@ def layer_norm_l2(
     centred = centre(x)
     total = x.sum(axis=1, keepdims=True, dtype=np.int64)
     variance = x.shape[1] * sum_of_squares(x) - total * total + epsilon
+    note("sum", total)
+    note("v", variance)
     deviation = np.maximum(isqrt(variance), 1)
     return divide_and_scale(centred, deviation, gain, bias, bias_shift, shift, wide_bits)

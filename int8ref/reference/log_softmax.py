@@ -21,6 +21,7 @@ from int8ref.spec.arithmetic import (
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Result, Rows, Sizes
 from int8ref.spec.scope import MAX_WIDTH, Scope
+from int8ref.spec.trace import note
 
 MAX_MULTIPLIER = (1 << 30) - 1
 MAX_SHIFT = 36
@@ -104,6 +105,7 @@ def log_softmax(
     """
     if cap_multiplier is not None and cap_shift is not None:
         x = soft_cap(x, cap_multiplier, cap_shift).astype(np.int32)
+        note("capped", x)
     wide = np.asarray(x).astype(np.int64)
     require_range(wide.shape[1], 1, MAX_WIDTH, "log_softmax: columns")
     m = require_range(multiplier, 1, MAX_MULTIPLIER, "log_softmax: multiplier")
@@ -112,4 +114,6 @@ def log_softmax(
     z = np.minimum(rounding_shift_right(distance * m, shift), POWER_MAX_INPUT)
     total = exp2_precise(z).sum(axis=1, keepdims=True, dtype=np.int64)
     norm = log2(total) - (POWER_BITS << LOG_BITS)
+    for name, value in (("z", z), ("sum", total), ("norm", norm)):
+        note(name, value)
     return np.maximum(-z - norm, -POWER_MAX_INPUT).astype(np.int32)

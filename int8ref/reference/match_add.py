@@ -10,6 +10,7 @@ from int8ref.spec.arithmetic import WIDE_MAX, rounding_shift_right, saturate
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Sizes, Tensor
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 MAX_RAISE = 30
 """Largest `b_shift`.  The products of `b` stay below 2^60."""
@@ -93,6 +94,7 @@ def match_add(
         products = products << exponent[:, None].astype(np.int64)
         other = other + (bias.astype(np.int64) << bias_shift)
     total = products + other
+    note("total", total)
     return saturate(rounding_shift_right(total, shift), -limit, limit).astype(np.int16)
 
 

@@ -20,6 +20,7 @@ from int8ref.spec.arithmetic import (
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Sizes, Tensor
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 __all__ = ["RmsNormBranch", "normalized_bound", "rms_norm_branch"]
 
@@ -114,8 +115,11 @@ def rms_norm_branch(
     u = saturate(rounding_shift_right(y, e), -WIDE_MAX, WIDE_MAX)
     d = np.minimum(epsilon_shift - 2 * e, EPSILON_BITS)
     raised = (np.int64(epsilon) << np.maximum(d, 0)) >> np.minimum(np.maximum(-d, 0), 62)
-    root = np.maximum(isqrt(n * (u * u).sum(axis=1, keepdims=True) + raised), 1)
+    v = n * (u * u).sum(axis=1, keepdims=True) + raised
+    root = np.maximum(isqrt(v), 1)
     inverse, k = reciprocal(root)
     t = rounding_shift_right(n * u * inverse, k - FRACTION_BITS)
+    for name, value in (("y", y), ("e", e), ("u", u), ("v", v), ("s", root), ("t", t)):
+        note(name, value)
     out = saturate(rounding_shift_right(t * gain, shift), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int16)

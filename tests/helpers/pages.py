@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from int8ref.corners import cases_of
+from int8ref.golden.vectors import intermediate_values
 from int8ref.reference import instructions
 from int8ref.spec.instruction import operands_of
 from int8ref.spec.operands import (
@@ -126,6 +128,26 @@ def _range(low: Number | None, high: Number | None) -> str:
     return f", {_text(low)} to {_text(high)}"
 
 
+def intermediates() -> str:
+    """Return the intermediate values of every operation, and their widths in the corner cases."""
+    rows = ["| operation | intermediate values, with bits |", "|---|---|"]
+    for op in sorted(instructions()):
+        widths: dict[str, int] = {}
+        for case in cases_of(op):
+            values = case.values | case.results()
+            for name, x in intermediate_values(case.instruction, values, case.tensors).items():
+                bits = max(_bits(int(x.min(initial=0))), _bits(int(x.max(initial=0))))
+                widths[name] = max(widths.get(name, 0), bits)
+        told = ", ".join(f"`{name}` {bits}" for name, bits in widths.items())
+        rows.append(f"| `{op}` | {told or 'none'} |")
+    return "\n".join(rows)
+
+
+def _bits(number: int) -> int:
+    """Return the width of a signed number."""
+    return (number if number >= 0 else -1 - number).bit_length() + 1
+
+
 CONTENT: dict[str, Callable[[], str]] = {
     "layers of int8ref": lambda: layers("int8ref"),
     "layers of machine": lambda: layers("int8ref.machine"),
@@ -133,8 +155,13 @@ CONTENT: dict[str, Callable[[], str]] = {
     "layers of operations": lambda: layers("weights_import.operations"),
     "layers of lowering": lambda: layers("weights_import.lowering"),
     "operands": operands,
+    "intermediates": intermediates,
 }
-PAGES = (ROOT / "docs" / "architecture.md", ROOT / "docs" / "arithmetic.md")
+PAGES = (
+    ROOT / "docs" / "architecture.md",
+    ROOT / "docs" / "arithmetic.md",
+    ROOT / "docs" / "vectors.md",
+)
 
 
 def made(page: str) -> str:
