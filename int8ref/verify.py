@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from functools import partial
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
-from int8ref.errors import UserError
+from int8ref.commands.named import named
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import open_input, standard_output
 
@@ -29,7 +30,9 @@ RECEIPT = b'{"receipt":'
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Verify models, dumps and receipts.", EXAMPLES)
-    made.add_argument("file", metavar="FILE", nargs="?", help="a receipt")
+    made.add_argument(
+        "file", metavar="FILE", nargs="?", help="a receipt, or a dump: an archive or a folder"
+    )
     add = made.add_argument_group("model").add_argument
     shared.add_model(add, shared.VERIFIED)
     shared.add_languages(add)
@@ -68,14 +71,34 @@ def _verified(given: argparse.Namespace, console: Console) -> Iterator[str]:
         if given.text is not None:
             texts = list(command.InputFile("text", given.text, console.warning).lines)
         yield from verify_model(path, model, texts, languages, console)
-        return
-    with open_input(given.file) as file:
-        begin = file.peek(len(RECEIPT))
-    if not begin.startswith(RECEIPT):
-        raise UserError(f"{given.file}: no receipt")
-    from int8ref.verification.replay import replay
+    elif _is_receipt(given.file):
+        from int8ref.verification.replay import replay
 
-    yield replay(given.file, given, console)
+        yield replay(given.file, given, console)
+    else:
+        yield from _dump(given, console)
+
+
+def _is_receipt(path: str) -> bool:
+    if os.path.isdir(path):
+        return False
+    with open_input(path) as file:
+        return file.peek(len(RECEIPT)).startswith(RECEIPT)
+
+
+def _dump(given: argparse.Namespace, console: Console) -> Iterator[str]:
+    """Compare a dump with the golden vectors of its model, or with the corner cases."""
+    from int8ref.verification.dumps import open_dump
+    from int8ref.verification.results import compare, golden_of
+
+    with open_dump(given.file) as dump:
+        told = dump.told
+        model = None
+        if told.sha256 is not None:
+            wanted = {"model": given.model or named(told.model, told.sha256), "sha256": told.sha256}
+            _, model = command.load_model(argparse.Namespace(**{**vars(given), **wanted}), console)
+        languages = given.source_language, given.target_language
+        yield from compare(dump, golden_of(dump, model, languages))
 
 
 if __name__ == "__main__":

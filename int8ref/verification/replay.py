@@ -20,6 +20,7 @@ import msgspec
 from int8ref import classify, embed, generate, translate
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.named import named
 from int8ref.commands.receipt import (
     FIELDS,
     CommandName,
@@ -33,9 +34,7 @@ from int8ref.commands.receipt import (
 from int8ref.commands.run_files import Remembered, RunFiles
 from int8ref.commands.settings import arguments_of
 from int8ref.errors import UserError
-from int8ref.files import embedded
 from int8ref.files.model_file import Model
-from int8ref.files.models import MODELS
 from int8ref.options import OptionError
 from int8ref.text.lines import MAX_LINE_BYTES
 from int8ref.text.streams import open_input
@@ -209,7 +208,7 @@ def replay(path: str, given: argparse.Namespace, console: Console) -> str:
     parser = module.parser()
     parser.error = _refuse
     own = {
-        "--model": given.model or _named_model(header),
+        "--model": given.model or named(header.model, header.sha256),
         "--sha256": header.sha256,
         "--backend": given.backend,
         "--batch-size": given.batch_size,
@@ -225,14 +224,6 @@ def replay(path: str, given: argparse.Namespace, console: Console) -> str:
     except OptionError as error:
         raise UserError(f"{path}: line 1: {error}") from None
     return _accepted(header, reader, files.comparison.seal)
-
-
-def _named_model(header: Header) -> str:
-    """Return the model of a receipt if it has a name, because a receipt must not choose a file."""
-    if header.model in (*MODELS, *embedded.names()):
-        return header.model
-    told = f"the receipt is of the model {header.model!r}, whose file has the SHA-256"
-    raise UserError(f"{told} {header.sha256}: give this file with --model")
 
 
 def _refuse(message: str) -> NoReturn:
