@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from int8ref.errors import UserError
+from int8ref.options import OptionError
 
 OTHERS = {
     "help", "version", "model", "sha256", "text", "input", "output", "receipt", "signature",
@@ -38,11 +38,11 @@ def settings_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> d
 
 
 def arguments_of(parser: argparse.ArgumentParser, settings: Mapping[str, Setting]) -> list[str]:
-    """Return the command line of options.  Raises `UserError` if the command lacks an option."""
+    """Return the command line of options.  Raises `OptionError` if the command lacks an option."""
     known = options(parser)
     for name in settings:
         if name not in known:
-            raise UserError(f"{parser.prog} has no option {name!r}")
+            raise OptionError(f"{parser.prog} has no option {name!r}")
     return [
         f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()
     ]

@@ -33,7 +33,7 @@ from int8ref.commands.receipt import (
 )
 from int8ref.commands.run_files import Remembered, RunFiles
 from int8ref.commands.settings import arguments_of
-from int8ref.errors import UserError
+from int8ref.errors import ModelError, UserError
 from int8ref.files.model_file import Model
 from int8ref.options import OptionError
 from int8ref.text.lines import MAX_LINE_BYTES
@@ -203,7 +203,16 @@ def replay(path: str, given: argparse.Namespace, console: Console) -> str:
     difference, and `UserError` for a file that is no receipt.
     """
     reader = ReceiptReader(path)
-    header = reader.header
+    files = Replay(reader, given, console)
+    try:
+        _run(reader.header, given, console, files)
+    except (OptionError, ModelError) as error:
+        raise UserError(f"{path}: line 1: {error}") from None
+    return _accepted(reader.header, reader, files.comparison.seal)
+
+
+def _run(header: Header, given: argparse.Namespace, console: Console, files: RunFiles) -> None:
+    """Run the command of a receipt."""
     module = COMMANDS[header.command]
     parser = module.parser()
     parser.error = _refuse
@@ -218,16 +227,11 @@ def replay(path: str, given: argparse.Namespace, console: Console) -> str:
     arguments = [f"{name}={value}" for name, value in own.items()]
     settings = parser.parse_args([*arguments, *arguments_of(parser, header.options)])
     module.check(parser, settings)
-    files = Replay(reader, given, console)
-    try:
-        module.run(settings, console, files)
-    except OptionError as error:
-        raise UserError(f"{path}: line 1: {error}") from None
-    return _accepted(header, reader, files.comparison.seal)
+    module.run(settings, console, files)
 
 
 def _refuse(message: str) -> NoReturn:
-    raise UserError(f"the options of the receipt: {message}")
+    raise OptionError(f"the options of the receipt: {message}")
 
 
 def _accepted(header: Header, reader: ReceiptReader, seal: str) -> str:
