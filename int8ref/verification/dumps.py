@@ -250,11 +250,19 @@ def _hexadecimal(path: str, like: Array) -> Array | str:
     words = COMMENT.sub("", content.decode("latin-1")).split()
     if len(words) != like.size:
         return f"{path} has {len(words)} numbers, expected {like.size}"
-    for at, word in enumerate(words):
-        if not re.fullmatch(f"[0-9a-fA-F]{{1,{digits}}}", word):
-            return f"{path}: number {at} is {word[:32]!r}, which has not 1 to {digits} digits"
-    numbers = bytes.fromhex("".join(word.rjust(digits, "0") for word in words))
+    try:
+        numbers = bytes.fromhex("".join(word.rjust(digits, "0") for word in words))
+    except ValueError:
+        numbers = b""
+    if len(numbers) != like.nbytes or max(map(len, words), default=0) > digits:
+        wrong = next(at for at, word in enumerate(words) if not _is_number(word, digits))
+        told = f"{words[wrong][:32]!r}, which has not 1 to {digits} hexadecimal digits"
+        return f"{path}: number {wrong} is {told}"
     return _as(numbers, ">", like)
+
+
+def _is_number(word: str, digits: int) -> bool:
+    return re.fullmatch(f"[0-9a-fA-F]{{1,{digits}}}", word) is not None
 
 
 def _as(content: bytes, order: Literal["<", ">"], like: Array) -> Array:

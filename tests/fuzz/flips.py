@@ -16,6 +16,7 @@ import random
 import re
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -67,7 +68,7 @@ def receipt_of(run: int) -> bytes:
     kind, options = RUNS[run]
     file = folder() / f"{run}.receipt"
     texts = [*SENTENCES[:3], "", "The cat"]
-    arguments = ["-m", str(folder() / f"{kind}.safetensors"), "--backend", "reference", "-q"]
+    arguments = ["-m", str(folder() / f"{kind}.safetensors"), "-q"]
     with contextlib.redirect_stdout(io.StringIO()):
         status = COMMANDS[kind]([*arguments, *options, "--receipt", str(file), *texts])
     assert status == 0
@@ -87,7 +88,7 @@ def verified(file: Path, kind: Kind) -> str:
     errors = io.StringIO()
     model = str(folder() / f"{kind}.safetensors")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
-        status = verify.main([str(file), "-m", model, "--backend", "reference", "-q"])
+        status = verify.main([str(file), "-m", model, "-q"])
     if status not in (0, 1) or bool(status) != bool(errors.getvalue()):
         raise MissedError(f"exit status {status}: {errors.getvalue()}")
     return errors.getvalue()
@@ -138,56 +139,79 @@ def sealed_again(lines: list[dict[str, Any]]) -> Iterator[bytes]:
 
 
 def damaged_value(chosen: random.Random) -> str:
-    """Flip a bit of a value of a dump: in an archive, or in a folder."""
-    source = chosen.randrange(2)
+    """Flip a bit of a value of a dump: in an archive, or in a file of a folder."""
+    source, as_folder = chosen.randrange(2), chosen.randrange(2) == 1
     vectors = vectors_of(source)
-    number, part, field, name = chosen.choice(
-        [
-            (number, part, field, name)
-            for number, told in enumerate(vectors.records)
-            for part in PARTS
-            for field, name in told[part].items()
-            if vectors.arrays[name].size
-        ]
-    )
-    first = next(
-        (n, p, f)
-        for n, told in enumerate(vectors.records)
-        for p in PARTS
-        for f, other in told[p].items()
-        if other == name
-    )
-    array = vectors.arrays[name].copy()
-    place = chosen.randrange(array.size)
-    raw = array.reshape(-1).view(f"u{array.itemsize}")
-    raw[place] ^= raw.dtype.type(1 << chosen.randrange(8 * array.itemsize))
-    changed = Vectors(vectors.sentences, vectors.records, {**vectors.arrays, name: array})
-    told = answer(changed, None if source else "0" * 64, chosen.randrange(2) == 1)
-    at = np.unravel_index(place, array.shape)
-    labels = ("row", "column") if len(at) == 2 else ("row", "step", "column")[: len(at)]
-    where = ", ".join(f"{label} {int(n)}" for label, n in zip(labels, at, strict=True))
-    number, part, field = first
-    wanted = f"{part[:-1]} {field}, {where}: got {array[at]}, expected {vectors.arrays[name][at]}"
+    named = [
+        (number, part, field, name)
+        for number, told in enumerate(vectors.records)
+        for part in PARTS
+        for field, name in told[part].items()
+        if vectors.arrays[name].size
+    ]
+    *where, name = chosen.choice(named)
+    if not as_folder or name.startswith("model/"):  # several operations share the array
+        *where, _ = next(place for place in named if place[-1] == name)
+    array = vectors.arrays[name]
+    place, bit = chosen.randrange(array.size), chosen.randrange(8 * array.itemsize)
+    dump = dump_of(source, as_folder)
+    file, start = position(dump, vectors, where, name)
+    content = file.read_bytes()
+    wrong = bytearray(content)
+    at = start + place * array.itemsize + bit // 8
+    wrong[at] ^= 1 << bit % 8
+    file.write_bytes(wrong)
+    told = answer(dump, source)
+    file.write_bytes(content)
+    number, part, field = where
+    index = np.unravel_index(place, array.shape)
+    labels = ("row", "column") if len(index) == 2 else ("row", "step", "column")[: len(index)]
+    axes = ", ".join(f"{label} {int(n)}" for label, n in zip(labels, index, strict=True))
+    size = array.itemsize
+    begin = start + place * size
+    got = int.from_bytes(wrong[begin : begin + size], "little", signed=True)
+    wanted = f"{part[:-1]} {field}, {axes}: got {got}, expected {array[index]}"
     right = told.startswith((f"record {number}, ", f"{number:05}-")) and told.endswith(wanted)
     return "" if right else f"record {number}, {wanted}: {told!r}"
 
 
-def answer(vectors: Vectors, sha256: str | None, as_folder: bool) -> str:
-    """Return the first difference of vectors, or nothing."""
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place, "dump")
-        if as_folder:
-            write_folder(path, vectors, "tiny" if sha256 else None, sha256)
-        else:
-            path.write_bytes(archive(vectors, "tiny" if sha256 else None, sha256))
-        model = None
-        if sha256:
-            model = build_tiny_model(MODELS["translation"], "translation")
-        with open_dump(str(path)) as dump:
-            try:
-                list(compare(dump, golden_of(dump, model, (None, None))))
-            except UserError as error:
-                return str(error)
+@cache
+def dump_of(source: int, as_folder: bool) -> Path:
+    """Return a dump of `vectors_of(source)`."""
+    path, vectors = folder() / f"dump{source}{as_folder}", vectors_of(source)
+    origin = (None, None) if source else ("tiny", "0" * 64)
+    if as_folder:
+        write_folder(path, vectors, *origin)
+    else:
+        path.write_bytes(archive(vectors, *origin))
+    return path
+
+
+def position(dump: Path, vectors: Vectors, where: list[Any], name: str) -> tuple[Path, int]:
+    """Return the file of an array in a dump, and the place of the first byte of its elements."""
+    number, part, field = where
+    if dump.is_dir():
+        case = dump / f"{number:05}-{vectors.records[number]['op']}"
+        told = json.loads((case / "desc.json").read_text())
+        return (case / told[part][field]["file"]).resolve(), 0
+    member = io.BytesIO()
+    np.lib.format.write_array(member, vectors.arrays[name], allow_pickle=False)
+    with zipfile.ZipFile(dump) as content:
+        begin = content.getinfo(f"{name}.npy").header_offset
+    at = dump.read_bytes().index(member.getvalue(), begin)
+    return dump, at + len(member.getvalue()) - vectors.arrays[name].nbytes
+
+
+def answer(path: Path, source: int) -> str:
+    """Return the first difference of a dump, or nothing."""
+    model = None
+    if source == 0:
+        model = build_tiny_model(MODELS["translation"], "translation")
+    with open_dump(str(path)) as dump:
+        try:
+            list(compare(dump, golden_of(dump, model, (None, None))))
+        except UserError as error:
+            return str(error)
     return ""
 
 
