@@ -50,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     argparse exits with the status 2 after an error of usage.
     """
-    given = parser().parse_args(arguments)
+    made = parser()
+    given = made.parse_args(arguments)
+    for name in ("against_input", "against_output") if given.file is None else ("text",):
+        if getattr(given, name) is not None:
+            without = "without FILE" if given.file is None else "with FILE"
+            made.error(f"--{name.replace('_', '-')} does nothing {without}")
     return command.run(partial(_run, given), given.log_level)
 
 

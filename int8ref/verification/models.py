@@ -23,7 +23,7 @@ from int8ref.host import child, temporary
 from int8ref.verification.difference import DifferenceError
 from int8ref.verification.engines import WORKS, Compared, Work, whole
 from int8ref.verification.sentences import TEXTS, Languages, requests_of
-from int8ref.verification.stored import DIGESTS
+from int8ref.files.digests import DIGESTS
 
 JOB = "job.json"
 

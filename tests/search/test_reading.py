@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.search import Sampling
@@ -45,6 +45,7 @@ def test_the_digest_is_of_the_logits_after_the_prefix() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_no_draft_changes_a_result(kind: Kind, data: st.DataObject) -> None:
     """Half of the drafts are the result itself, or the result with one change."""
@@ -73,6 +74,7 @@ def changed(ids: list[int]) -> st.SearchStrategy[list[int]]:
     return st.tuples(place, token).map(lambda pair: [*ids[: pair[0]], pair[1], *ids[pair[0] :]])
 
 
+@settings(max_examples=25)
 @given(data=st.data())
 def test_only_the_result_is_confirmed(data: st.DataObject) -> None:
     golden, compiled = both("translation")

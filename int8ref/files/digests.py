@@ -1,0 +1,13 @@
+"""Digests of all values that a model with a name computes, equal on every machine.
+
+`python -m int8ref.verify -m NAME` computes and compares them.
+"""
+
+from __future__ import annotations
+
+DIGESTS: dict[str, str] = {
+    "a4c5a34b16fd9c0cf5f28d9ac5b94d9f65a04642fc2c6d1cdcbd3521443815be": (
+        "ceeb43b56a041c2ea4b9b783dcd409c0cbbc27374acf7f59b8cfe4b91c1cd8eb"  # en-de-tatoeba
+    ),
+}
+"""SHA-256 of the model file -> digest on the sentences of `verification.sentences`."""
