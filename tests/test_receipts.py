@@ -234,7 +234,7 @@ OTHER = "0" * 64
         (2, {"line": 7}, "line 3 of the receipt, line: the receipt has 7, this run gives 2"),
         (0, {"arithmetic": 1}, "line 1 of the receipt, arithmetic: the receipt has 1"),
         (0, {"source_tokenizer": OTHER}, "line 1 of the receipt, source_tokenizer"),
-        (0, {"sha256": OTHER}, "line 1: model"),
+        (0, {"sha256": OTHER}, "line 1 of the receipt, sha256: the receipt has 000"),
         (0, {"shortlist": OTHER}, "line 1 of the receipt, shortlist"),
         (0, {"options": {"input": "/etc/passwd"}}, "line 1: python -m int8ref.translate has no"),
         (0, {"options": {"receipt": "/tmp/x"}}, "has no option 'receipt'"),

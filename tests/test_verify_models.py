@@ -11,6 +11,7 @@ import pytest
 
 from int8ref import verify
 from int8ref.errors import UserError
+from int8ref.files.digests import DIGESTS
 from int8ref.files.model_file import Model, model_hash, save
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.program.inputs import Observer
@@ -20,7 +21,6 @@ from int8ref.verification.engines import WORKS, Compared, Work, searches, whole
 from int8ref.verification.instruction_sets import FEATURES, others
 from int8ref.verification.models import Job, verify_model
 from int8ref.verification.sentences import TEXTS, requests_of
-from int8ref.files.digests import DIGESTS
 from tests.helpers.encoders import build_encoder
 from tests.helpers.machine_text import machine_text
 from tests.helpers.many_languages import speaking

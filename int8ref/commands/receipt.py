@@ -199,7 +199,6 @@ def header_of(
 ) -> Header:
     """Return the header of a run.  `model`: the file and its content."""
     from int8ref.files.container import file_hash
-    from int8ref.files.model_file import model_hash
     from int8ref.files.shortlist import beside
     from int8ref.spec import arithmetic
 
@@ -211,7 +210,7 @@ def header_of(
         int8ref=installed.ours(),
         arithmetic=arithmetic.VERSION,
         model=content.name,
-        sha256=model_hash(path),
+        sha256=content.sha256,
         source_tokenizer=hashlib.sha256(content.source.model).hexdigest(),
         target_tokenizer=hashlib.sha256(content.target.model).hexdigest(),
         shortlist=file_hash(beside(path)) if settings.get("shortlist") else None,

@@ -18,12 +18,12 @@ import msgspec
 from int8ref.commands.console import Console
 from int8ref.errors import UserError
 from int8ref.files import model_file
+from int8ref.files.digests import DIGESTS
 from int8ref.files.model_file import Model, model_hash
 from int8ref.host import child, temporary
 from int8ref.verification.difference import DifferenceError
 from int8ref.verification.engines import WORKS, Compared, Work, whole
 from int8ref.verification.sentences import TEXTS, Languages, requests_of
-from int8ref.files.digests import DIGESTS
 
 JOB = "job.json"
 

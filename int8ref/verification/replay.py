@@ -218,7 +218,6 @@ def _run(header: Header, given: argparse.Namespace, console: Console, files: Run
     parser.error = _refuse
     own = {
         "--model": given.model or named(header.model, header.sha256),
-        "--sha256": header.sha256,
         "--backend": given.backend,
         "--batch-size": given.batch_size,
         "--threads": given.threads,
