@@ -104,8 +104,7 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     options = shared.options_of(given, max_length=given.max_tokens, logits_digest=files.witnessed)
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     language_model = LanguageModel(model, given.backend, speed)
-    drafts = None if files.drafts is None else (some[0] if some else None for some in files.drafts)
-    found = language_model.batches(files.lines, options, files.complain, drafts)
+    found = language_model.batches(files.lines, options, files.complain, files.drafts)
     written = {"text": line, "json": document}[given.output_format]
     done, added, unknown, begun = 0, 0, UnknownCharacters(), time.monotonic()
     with files.opener("generate", (path, model), parser(), given)(path) as outputs:

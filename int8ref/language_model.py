@@ -21,7 +21,6 @@ from int8ref.program.program import takes_source
 from int8ref.program.sizes import max_steps, vocabulary_size
 from int8ref.results import Scores, Unknown
 from int8ref.search.forced import score
-from int8ref.search.reading import Choose, drawing, greedy_choice
 from int8ref.search.request import Path, Request, Tokens
 from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.batching import in_order
@@ -31,7 +30,7 @@ from int8ref.translation import expect
 from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
 from int8ref.translation.scores import scores_of
 from int8ref.translation.windows import TextTokens, TextWindow, windows
-from int8ref.translation.witness import Search, without_digests, witnessed
+from int8ref.translation.witness import drafted, searched
 
 SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length", "logits_digest")
 SCORED = ("normalization", "alpha")
@@ -317,17 +316,12 @@ class LanguageModel(ReadyModel):
             for limit, prompt in zip(limits, batch, strict=True)
         ]
         sampling = options.sampling
-        search: Search = self._engine.greedy
-        choose: Choose = greedy_choice
-        if sampling is not None:
-            search = partial(self._engine.sample, sampling=sampling)
-            choose = drawing(self._engine, sampling)
-        if options.logits_digest:
-            choice = choose, vocabulary_size(self._engine.program, self.model.tensors)
-            drafts = [prompt.draft for prompt in batch]
-            found = witnessed(self._engine, requests, search, choice, drafts)
+        drafts = [prompt.draft for prompt in batch]
+        if sampling or not options.logits_digest or all(draft is None for draft in drafts):
+            found = searched(self._engine, requests, sampling, options.logits_digest)
         else:
-            found = without_digests(search(requests))
+            vocabulary = vocabulary_size(self._engine.program, self.model.tensors)
+            found = drafted(self._engine, requests, drafts, vocabulary)
         return [
             Continuation(
                 prompt=prompt.text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -212,7 +212,7 @@ class Translator(ReadyModel):
         lines: Iterable[Line],
         options: Options = DEFAULT_OPTIONS,
         warn: Warn | None = None,
-        drafts: Iterable[Sequence[Tokens]] | None = None,
+        drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Result]]:
         """Translate each line, and yield lists of results as soon as they are ready.
 
@@ -220,9 +220,10 @@ class Translator(ReadyModel):
         The thread that iterates over `lines` calls `warn`.  An exception of `warn` has the effect
         of an exception of `lines`.  Default: no messages.
 
-        `drafts`: for each line, the ids that its translations are expected to have.  With the
-        option logits_digest, right drafts make greedy search and sampling faster.  Wrong drafts
-        change no result.  Raises ValueError for fewer drafts than lines.  Default: no drafts.
+        `drafts`: for each line, the ids that its translation is expected to have, or None.  With
+        the option logits_digest, greedy search reads a right draft instead of searching.  A wrong
+        draft changes no result.  Raises ValueError for fewer drafts than lines.  Default: no
+        drafts.
 
         Raises the errors of `stream`.
         """
@@ -233,7 +234,7 @@ class Translator(ReadyModel):
         lines: Iterator[Line],
         options: Options,
         warn: Warn | None = None,
-        drafts: Iterable[Sequence[Tokens]] | None = None,
+        drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Result]]:
         """Implement `batches` for lines whose types are checked."""
         worker, usual = self._chosen(options), options.target_prefix
@@ -244,8 +245,8 @@ class Translator(ReadyModel):
         )
         if drafts is not None:
             sentences = (
-                replace(sentence, drafts=some)
-                for sentence, some in zip(sentences, drafts, strict=True)
+                replace(sentence, expected=draft)
+                for sentence, draft in zip(sentences, drafts, strict=True)
             )
         work = partial(worker.translate, options=options)
         limits = self.speed.limits(MAX_BATCH_TOKENS // options.rows)

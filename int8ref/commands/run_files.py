@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from int8ref.commands import command
 from int8ref.commands.console import Console
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.commands.receipt import CommandName, Receipt, Sink
     from int8ref.files.model_file import Model
 
-    Drafts = Iterable[Any] | None
+    Drafts = Iterable[Sequence[int] | None] | None
 
 
 class Remembered:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,14 +24,14 @@ from int8ref.program.sizes import (
 from int8ref.results import Alignment, Result, Scores, Translation, Unknown
 from int8ref.search import BeamOptions, Hypothesis, Sampling
 from int8ref.search.forced import score
-from int8ref.search.reading import NOTHING, Choose, Given, digests, drawing, greedy_choice
+from int8ref.search.reading import NOTHING, Given, digests
 from int8ref.search.request import Path, Request, Tokens
 from int8ref.search.sampling import draw_number
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
 from int8ref.translation.alignment import alignment_weights, describe
 from int8ref.translation.scores import CERTAIN, scores_of
-from int8ref.translation.witness import Drafts, Search, Witnessed, without_digests, witnessed
+from int8ref.translation.witness import Witnessed, drafted, searched
 
 
 class Sentence(Struct, frozen=True):
@@ -43,7 +42,7 @@ class Sentence(Struct, frozen=True):
     number     selects the random numbers of the sentence
     prefix     token ids with which its translation begins
     lacking    text of the prefix that the vocabulary lacks
-    drafts     expected translations (`translation.witness`): token ids with the prefix
+    expected   token ids of a translation that somebody expects, with the prefix, or None
     """
 
     text: str
@@ -53,14 +52,15 @@ class Sentence(Struct, frozen=True):
     number: int = 0
     prefix: tuple[int, ...] = ()
     lacking: Unknown = ()
-    drafts: Sequence[Tokens] = ()
+    expected: Tokens | None = None
 
-    def draft(self, place: int) -> Tokens | None:
-        """Return an expected translation without the prefix, or None."""
+    @property
+    def draft(self) -> Tokens | None:
+        """The expected translation without the prefix, or None (`translation.witness`)."""
         size = len(self.prefix)
-        if place >= len(self.drafts) or tuple(self.drafts[place][:size]) != self.prefix:
+        if self.expected is None or tuple(self.expected[:size]) != self.prefix:
             return None
-        return self.drafts[place][size:]
+        return self.expected[size:]
 
 
 SentencePair = tuple[Sentence, Sentence]
@@ -182,7 +182,7 @@ class Worker:
             if sampling is None:
                 several = self._search(full, requests, options)
             else:
-                several = self._drawn(full, requests, sampling, options)
+                several = self._drawn(requests, sampling, options)
             found = [
                 _wanted([self._after(sentence, one) for one in some], options)
                 for sentence, some in zip(full, several, strict=True)
@@ -234,8 +234,7 @@ class Worker:
     ) -> list[list[Found]]:
         """Return the translations of a search, best first, without their prefixes."""
         if options.beam_size == 1 and not options.scores:
-            drafts = [sentence.draft(0) for sentence in sentences]
-            found = self._witnessed(requests, self._engine.greedy, greedy_choice, drafts, options)
+            found = self._greedy(sentences, requests, options.logits_digest)
             return [[Found("", ids, None, logits=logits)] for ids, logits in found]
         beams = self._engine.beam(requests, _beam(self._program, options))
         if not options.logits_digest:
@@ -248,26 +247,18 @@ class Worker:
         logits = iter(digests(self._engine, given))
         return [[_found(hypothesis, next(logits)) for hypothesis in some] for some in beams]
 
-    def _witnessed(
-        self,
-        requests: Sequence[Request],
-        search: Search,
-        choose: Choose,
-        drafts: Drafts,
-        options: Options,
+    def _greedy(
+        self, sentences: Sequence[Sentence], requests: Sequence[Request], witnessed: bool
     ) -> list[Witnessed]:
         """Return the ids of each translation, and the digest of its logits if it is wanted."""
-        if not options.logits_digest:
-            return without_digests(search(requests))
-        choice = choose, vocabulary_size(self._program, self._tensors)
-        return witnessed(self._engine, requests, search, choice, drafts)
+        drafts = [sentence.draft for sentence in sentences]
+        if not witnessed or all(draft is None for draft in drafts):
+            return searched(self._engine, requests, None, witnessed)
+        vocabulary = vocabulary_size(self._program, self._tensors)
+        return drafted(self._engine, requests, drafts, vocabulary)
 
     def _drawn(
-        self,
-        sentences: Sequence[Sentence],
-        requests: Sequence[Request],
-        sampling: Sampling,
-        options: Options,
+        self, requests: Sequence[Request], sampling: Sampling, options: Options
     ) -> list[list[Found]]:
         """Draw translations.  Each translation has its own random numbers."""
         count = options.n_best
@@ -276,10 +267,7 @@ class Worker:
             for request in requests
             for i in range(count)
         ]
-        drafts = [sentence.draft(i) for sentence in sentences for i in range(count)]
-        search = partial(self._engine.sample, sampling=sampling)
-        choose = drawing(self._engine, sampling)
-        drawn = self._witnessed(each, search, choose, drafts, options)
+        drawn = searched(self._engine, each, sampling, options.logits_digest)
         found = [Found("", ids, None, logits=logits) for ids, logits in drawn]
         if options.scores:
             start, eos = self._program.start, self._program.eos

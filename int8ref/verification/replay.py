@@ -61,14 +61,14 @@ class ReceiptReader:
 
     header   the first line
     waiting  lines that were read and not yet compared
-    drafts   token ids of the records that were read and not yet drafted
+    drafts   expected results of the records that were read: token ids, or None
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: BinaryIO = open_input(path)
         self.waiting: deque[bytes] = deque()
-        self.drafts: deque[list[list[int]]] = deque()
+        self.drafts: deque[list[int] | None] = deque()
         self.header = self._decoded(self._next(1), SealedHeader, 1)
         self.tokens = self.lines = 0
 
@@ -79,7 +79,7 @@ class ReceiptReader:
             if "\n" in record.input or len(record.input.encode()) > MAX_LINE_BYTES:
                 raise UserError(f"{self._path}: line {number}: the input is no line of text")
             results = record.results if isinstance(record.results, list) else []
-            self.drafts.append([result.tokens for result in results])
+            self.drafts.append(results[0].tokens if len(results) == 1 else None)
             self.tokens += sum(len(result.tokens) for result in results)
             self.lines += 1
             yield record.input
@@ -88,8 +88,8 @@ class ReceiptReader:
         if self._file.read(1):
             raise UserError(f"{self._path}: lines follow line {number}, which ends the receipt")
 
-    def drafted(self) -> Iterator[list[list[int]]]:
-        """Yield the token ids of each record, after its text was read."""
+    def drafted(self) -> Iterator[list[int] | None]:
+        """Yield the expected result of each record, after its text was read."""
         while self.drafts:
             yield self.drafts.popleft()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.search import Sampling
-from int8ref.search.reading import Given, confirmed, digests, drawing, greedy_choice
+from int8ref.search.reading import Given, confirmed, digests, greedy
 from int8ref.search.request import Request
-from int8ref.translation.witness import witnessed
+from int8ref.translation.witness import drafted, searched
 from tests.helpers.engines import requests
 from tests.helpers.models import Kind
 from tests.helpers.tiny_engines import VOCABULARY, both, reference, sources_of
@@ -41,7 +40,8 @@ def test_the_digest_is_of_the_logits_after_the_prefix() -> None:
     for engine in both():
         given = [Given.of(one, ids) for one, ids in zip(made, found, strict=True)]
         assert digests(engine, given) == wanted
-        assert confirmed(engine, given, greedy_choice, VOCABULARY) == wanted
+        assert confirmed(engine, given, VOCABULARY) == wanted
+        assert greedy(engine, made) == list(zip(found, wanted, strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -53,17 +53,23 @@ def test_no_draft_changes_a_result(kind: Kind, data: st.DataObject) -> None:
     batch = data.draw(st.lists(sources_of(kind), min_size=1, max_size=4))
     prefixes = [data.draw(st.lists(st.integers(1, VOCABULARY - 1), max_size=2)) for _ in batch]
     made = requests(batch, [LIMIT] * len(batch), prefixes=prefixes)
-    sampling = data.draw(st.sampled_from([None, Sampling(130, 5, 90, 3)]))
-
-    def search(some: Any) -> list[list[int]]:
-        return compiled.greedy(some) if sampling is None else compiled.sample(some, sampling)
-
-    choose = greedy_choice if sampling is None else drawing(compiled, sampling)
-    results = search(made)
+    results = compiled.greedy(made)
     drafts = [data.draw(st.one_of(st.none(), st.just(ids), changed(ids))) for ids in results]
-    found = witnessed(compiled, made, search, (choose, VOCABULARY), drafts)
+    found = drafted(compiled, made, drafts, VOCABULARY)
     assert [list(ids) for ids, _ in found] == results
     wanted = [Given.of(one, ids) for one, ids in zip(made, results, strict=True)]
+    assert [digest for _, digest in found] == digests(golden, wanted)
+
+
+@pytest.mark.parametrize("sampling", [None, Sampling(130, 5, 90, 3)])
+def test_searches_with_and_without_digests(sampling: Sampling | None) -> None:
+    golden, compiled = both("translation")
+    made = requests([[5, 9, 3, 0], [7, 0], [4, 4, 8, 0]], [LIMIT] * 3)
+    plain = searched(compiled, made, sampling, wanted=False)
+    found = searched(compiled, made, sampling, wanted=True)
+    assert [digest for _, digest in plain] == [None] * 3
+    assert [list(ids) for ids, _ in plain] == [list(ids) for ids, _ in found]
+    wanted = [Given.of(one, ids) for one, (ids, _) in zip(made, plain, strict=True)]
     assert [digest for _, digest in found] == digests(golden, wanted)
 
 
@@ -82,7 +88,7 @@ def test_only_the_result_is_confirmed(data: st.DataObject) -> None:
     (request,) = requests([source], [LIMIT])
     (right,) = golden.greedy([request])
     wrong = data.draw(st.lists(st.integers(0, VOCABULARY - 1), max_size=LIMIT + 1))
-    found = confirmed(compiled, [Given.of(request, wrong)], greedy_choice, VOCABULARY)
+    found = confirmed(compiled, [Given.of(request, wrong)], VOCABULARY)
     assert (found != [None]) == (wrong == right)
 
 
