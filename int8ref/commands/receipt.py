@@ -1,4 +1,4 @@
-"""Receipts: JSON lines that say what a run read, what it computed, and with which model.
+"""Receipts: JSON lines that describe a run: its model, its inputs, and all that was computed.
 
     header   the model, the tokenizers, the arithmetic, the options
     record   for each line: its text, token ids, digests of the logits and of the output

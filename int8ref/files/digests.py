@@ -9,5 +9,8 @@ DIGESTS: dict[str, str] = {
     "a4c5a34b16fd9c0cf5f28d9ac5b94d9f65a04642fc2c6d1cdcbd3521443815be": (
         "ceeb43b56a041c2ea4b9b783dcd409c0cbbc27374acf7f59b8cfe4b91c1cd8eb"  # en-de-tatoeba
     ),
+    "db94c42a88ba4cf748426059771d1ccd2ddf39f76ce1716500f746d55abebf94": (
+        "268ba04818d5153e21b9f7f86124b9dadb54dbb38c1a0531c2ecce039cc3270c"  # en-pt
+    ),
 }
 """SHA-256 of the model file -> digest on the sentences of `verification.sentences`."""
