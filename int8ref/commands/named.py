@@ -6,7 +6,10 @@ from int8ref.errors import ModelError
 
 
 def named(name: str | None, sha256: str) -> str:
-    """Return the name if it is the name of a model of int8ref.  Raises `ModelError` that asks for the file."""
+    """Return the name if it is the name of a model of int8ref.
+
+    Raises `ModelError` that asks for the file.
+    """
     from int8ref.files import embedded
     from int8ref.files.models import MODELS
 

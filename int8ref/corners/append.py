@@ -19,7 +19,7 @@ def cases() -> list[Case]:
              x=spread("int8", (3, 2), -128, 127), column=1,
              history=spread("int8", (3, 4, 1), -128, 127, 5)),
         case("append", "minus_128", "a number of -128 is read as -127",
-             x=[[-128, 127]], column=0, history=np.full((1, 2, 2), -128, np.int8)),
+             x=[[-128, 127]], column=0, history=np.array([[[-128, 127], [127, -128]]], np.int8)),
         case("append", "long", "a history of more than 63 steps",
              x=[[1, -1], [2, -2]], column=0, history=spread("int8", (2, 70, 2), -128, 127)),
     ]  # fmt: skip

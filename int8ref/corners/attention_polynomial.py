@@ -24,6 +24,8 @@ FIVE = {"query": [[1], [2], [-1]], "key": [[5], [4], [2], [0], [-3]],
         "value": [[100], [-100], [50], [-7], [127]]}  # fmt: skip
 FINE = {"limit": 32767, "context_multiplier": [2**31 - 1], "context_shift": [24]}
 """A result that shows small differences of weights."""
+MOST = {"score_bias": [32767], "delta_multiplier": [4 * (2**16 - 2)], "delta_shift": [2]}
+"""For a score of 0, p + delta is 2^30 - 1, and the weight is rounded up to 2^14."""
 
 
 def cases() -> list[Case]:
@@ -79,6 +81,11 @@ def _shifts() -> list[Case]:
              query=[[1]], key=[[127], [1], [2], [3], [5], [6], [7]],
              value=[[1], [100], [-100], [50], [-7], [127], [9]], score_bias=[140], degree=2,
              delta_multiplier=[8], delta_shift=[2], **FINE),
+        make("weight_most", "a weight is narrower than 15 bits", query=[[1]],
+             key=[[0], [0], [-1]], value=[[127], [100], [-7]], **MOST, **FINE),
+        make("mean_product_most", "the product of the mean is narrower than 53 bits",
+             query=[[1]], key=[[0]], value=[[-128]], **MOST,
+             context_multiplier=[2**31 - 1], context_shift=[38]),
         make("own_row_shift", "the shift of the first row serves all rows",
              query=[[1], [100], [-128]], key=key, value=values, score_bias=[9], **FINE),
         make("of_heads", "the operands of the first head serve all heads",
@@ -104,6 +111,11 @@ def _deltas() -> list[Case]:
              delta_multiplier=[6], delta_shift=[2]),
         make("delta_cut", "the shift of the delta is not cut at 62", **FIVE, **FINE, degree=4,
              score_bias=[2**31 - 1 - 2**15 - 2**14], delta_multiplier=[2**31 - 1],
+             delta_shift=[31]),
+        make("delta_cut_at_31", "the shift of the delta is cut at 31", **FINE, degree=3,
+             query=[[127, 127, 127, 127, 1]],
+             key=[[127, 127, 127, 15, 106], [0, 0, 0, 0, 0]],
+             value=[[0] * 5, [127] * 5], score_bias=[9602], delta_multiplier=[1 << 30],
              delta_shift=[31]),
         make("delta_of_least_shift", "the delta shrinks from a shift of 0 on", **FIVE, **FINE,
              score_shift=[4], score_bias=[1 << 20], delta_multiplier=[2**31 - 1],

@@ -22,6 +22,8 @@ def _own(heads: int) -> dict[str, Any]:
 make = attended("attention_softmax", _own)
 FIVE = {"query": [[1], [2], [-1]], "key": [[5], [4], [2], [0], [-3]],
         "value": [[100], [-100], [50], [-7], [127]]}  # fmt: skip
+FINE = {"limit": 32767, "context_multiplier": [2**31 - 1], "context_shift": [24]}
+"""A result that shows small differences of weights."""
 SOURCE = {
     "query": np.zeros((6, 2), np.int8),
     "key": spread("int8", (6, 2), -2, 2),
@@ -50,9 +52,11 @@ def _scores() -> list[Case]:
              score_multiplier=[1 << 19]),
         make("largest_z", "the weight of z = 2^14 is not 0", **FIVE, score_limit=[1],
              score_multiplier=[1 << 24], score_shift=10),
-        make("ties_of_z", "ties of z round another way than up", **FIVE,
+        make("ties_of_z", "ties of z round another way than up", **FIVE, **FINE,
              score_multiplier=[1], score_shift=1),
-        make("shift_1", "the least shift of the scores", **FIVE, score_multiplier=[2000],
+        make("ties_of_large_z", "ties of a large z round another way than up", **FIVE, **FINE,
+             score_multiplier=[3001], score_limit=[10], score_shift=1),
+        make("shift_1", "the least shift of the scores", **FIVE, **FINE, score_multiplier=[2000],
              score_shift=1),
         make("shift_30", "the rounding constant of the largest shift is lost", **FIVE,
              score_multiplier=[2**30 - 1], score_limit=[1], score_shift=30),
@@ -70,6 +74,10 @@ def _scores() -> list[Case]:
              query=[[3, 3, 3]], key=[[3, 3, 3], [1, 1, 1], [0, 0, 0]],
              value=[[127, 127, 127], [-50, -50, -50], [9, 9, 9]], heads=3,
              score_multiplier=[1 << 10, 1 << 14, 1 << 12], score_limit=[9, 700, 4]),
+        make("limit_of_heads", "the limit of the first head serves all heads",
+             query=[[3, 3, 3]], key=[[3, 3, 3], [1, 1, 1], [0, 0, 0]],
+             value=[[127, 127, 127], [-50, -50, -50], [9, 9, 9]], heads=3,
+             score_limit=[2, 16, 1]),
         make("negative_scores", "the search for the largest score begins with 0",
              query=[[-9]], key=[[5], [4], [7]], value=[[100], [-100], [50]]),
         make("fine", "z loses its fraction", **FIVE | {"query": [[100], [50], [-77]]}, **fine),
@@ -125,6 +133,12 @@ def _caps() -> list[Case]:
         make("cap_units", "the capped scores are not shifted by 10", **many,
              cap_multiplier=[40000], cap_shift=4, score_multiplier=[1 << 10], score_limit=[99999],
              score_shift=13),
+        make("cap_small", "a capped score below 1 is rounded down", query=[[1]],
+             key=[[0], [2]], value=[[0], [100]], cap_multiplier=[2], cap_shift=1,
+             score_multiplier=[1 << 14], score_limit=[2], score_shift=1),
+        make("cap_rounds", "the capped scores are rounded down", **FIVE, **FINE,
+             cap_multiplier=[738], cap_shift=1, score_multiplier=[2], score_limit=[1 << 14],
+             score_shift=1),
         make("cap_of_heads", "the cap of the first head serves all heads",
              query=[[9, 9]], key=[[5, 5], [1, 1], [-3, -3]],
              value=[[100, 100], [-100, -100], [9, 9]], heads=2, cap_multiplier=[900, 90000],

@@ -160,6 +160,11 @@ def _factors(make: Make) -> list[Case]:
              context_shift=[20], limit=32767),
         make("context_38", "the largest shift", **some, context_multiplier=[2**31 - 1],
              context_shift=[38], limit=32767),
+        make("context_floor", "the factor is rounded to the nearest, or up", query=[[1]],
+             key=[[2], [2], [2]], value=[[-63], [-63], [-63]], context_multiplier=[8323],
+             context_shift=[20]),
+        make("context_bits", "the factor loses its last bit", query=[[1, 1]], key=[[2, 2]],
+             value=[[3, -3]], context_multiplier=[174763], context_shift=[20]),
         make("context_fine", "the factor is narrower than 31 bits", **some,
              context_multiplier=[2**31 - 77], context_shift=[24], limit=32767),
     ]  # fmt: skip

@@ -128,13 +128,15 @@ def _array(operand: Operand, given: Numbers) -> Array:
 
 
 def spread(dtype: str, shape: tuple[int, ...], low: int, high: int, start: int = 0) -> Array:
-    """Return numbers that differ: element i is low + (start + i) * 7919 mod (high - low + 1).
+    """Return numbers that differ: with n = start + i and s = high - low + 1, element i is
+    low + (7919 n + floor(n^2 / 31)) mod s.
 
-    7919 is a prime, so that the numbers jump through the whole range.
+    The square makes rows, heads and tables differ, whatever their width is.
     """
     count = int(np.prod(shape, dtype=np.int64))
-    steps = (start + np.arange(count, dtype=np.int64)) * 7919 % (high - low + 1)
-    return (low + steps).reshape(shape).astype(dtype)
+    n = start + np.arange(count, dtype=np.int64)
+    steps = 7919 * n + n * n // 31
+    return (low + steps % (high - low + 1)).reshape(shape).astype(dtype)
 
 
 def full(dtype: str, shape: tuple[int, ...], number: int) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from int8ref.corners.case import Array, Case, case, full, spread
+from int8ref.corners.case import Case, case, full, spread
 
 SMALL = [1, -1, 3, -3]
 """A row of mean 0.  n * x is +-4 and +-12, the mean of the magnitudes is 8, and n * sum(x^2) is
@@ -108,23 +108,20 @@ def _rows(op: str) -> list[Case]:
 
 
 def _widest(op: str, root: bool) -> list[Case]:
-    """The widest rows have the widest sums."""
+    """The widest rows have the widest sums, and one number alone has the widest t."""
     n = 8192
-    alone = full("int16", (1, n), 32767)
-    alone[0, n - 1] = -32768
+    alone = full("int16", (1, n), 0 if op == "rms_norm" else 32767)
+    alone[0, n - 1] = 1 if op == "rms_norm" else -32768
     signs = np.where(np.arange(n) % 2 == 0, -32768, 32767).astype(np.int16)[None]
     fields: dict[str, Any] = {"gain": full("int16", (n,), 9000 if root else 500), "wide": None,
                               "wide_bits": 0}  # fmt: skip
-    least = full("int16", (1, n), -32768)
-    rows: tuple[tuple[str, Array, str], ...] = (
-        ("sum_most", np.concatenate([alone, -1 - alone]), "c is narrower than 30 bits"),
-        ("squares_most", np.concatenate([least, signs]), "a sum of squares is too narrow"),
-    )
+    rows = np.concatenate([alone, full("int16", (1, n), -32768), signs])
     few = full("int16", (3, 1025), -32768)
     few[1, ::2] = 32767
     few[2, :-1] = 0
     return [
-        *(norm(op, name, reason, x, shift=20, **fields) for name, x, reason in rows),
+        norm(op, "widest", "c, or a sum, or a sum of squares, is too narrow", rows, shift=20,
+             **fields),
         norm(op, "width_1025", "a sum over more than 1024 columns wraps", few, shift=16,
              gain=full("int16", (1025,), 900)),
     ]  # fmt: skip

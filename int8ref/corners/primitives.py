@@ -78,10 +78,8 @@ def reciprocal() -> Iterator[dict[str, Any]]:
 
 
 def exp2_negative() -> Iterator[dict[str, Any]]:
-    """Each octave: its ends, its middle, and the fractions with the largest error."""
-    places = [octave << 10 for octave in range(17)]
-    inner = [at + f for at in places for f in (7, 341, 512, 683, 1023)]
-    yield {"z": around([*places, *inner], 0, 2**14)}
+    """Every number, so that each bit of the coefficients and each inner rounding counts."""
+    yield {"z": list(range(2**14 + 1))}
 
 
 def exp2_precise() -> Iterator[dict[str, Any]]:
@@ -107,8 +105,10 @@ def soft_cap() -> Iterator[dict[str, Any]]:
 
 
 def log2() -> Iterator[dict[str, Any]]:
-    """Powers of two, their neighbours, and numbers above 2^31, whose last bits are dropped."""
+    """Powers of two, their neighbours, and numbers whose result depends on dropped bits."""
     more = [3, 5, 6, 7, 10, 1000, 3 << 40, 5 << 57, (1 << 61) + (1 << 30), 2**62 - 1]
+    more += [2040595106815731185, 2322456656889369651, 2578299666542098360, 1593581542284572329,
+             2133273467, 63965532, 133801422, 572703272]  # fmt: skip
     yield {"x": around([*POWERS[:62], *more], 1, 2**62 - 1)}
 
 

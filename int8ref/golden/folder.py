@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import binascii
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from int8ref.errors import UserError
 from int8ref.golden.description import Description, Index, Stored, lines, schemas
 from int8ref.golden.vectors import Array, Told, Vectors, little_endian, text_of
-from int8ref.host.storage import TEMPORARY
+from int8ref.host.new_folder import new_folder
 
 SHARED = "model/"
 """Arrays with such names are in the folder of this name."""
@@ -43,21 +40,8 @@ def write_folder(
     Raises `UserError` if `path` exists and is no empty folder, and `OSError` if the folder cannot
     be written.
     """
-    target = Path(os.path.abspath(path))
-    if target.is_dir() and any(target.iterdir()):
-        raise UserError(f"{path}: the folder is not empty: remove it, or choose another name")
-    if target.exists() and not target.is_dir():
-        raise UserError(f"{path}: is a file: choose another name for the folder")
-    temporary = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
-    try:
-        temporary.mkdir()
-        _Writer(temporary, vectors).write(vectors.index(model, sha256))
-        temporary.replace(target)
-    except OSError as error:
-        error.filename, error.filename2 = os.fspath(path), None
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with new_folder(path) as folder:
+        _Writer(folder, vectors).write(vectors.index(model, sha256))
 
 
 class _Writer:

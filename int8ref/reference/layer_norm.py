@@ -1,6 +1,6 @@
 """The shared part of all layer normalisation: gain, bias, and results of two widths."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from int8ref.spec.arithmetic import (
     WIDE_MAX,
     Integers,
     reciprocal,
+    require_range,
     rounding_shift_right,
     saturate,
 )
@@ -60,15 +61,28 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
         scope.require(largest <= INT32_MAX, f"gain and bias may reach {largest}, over 32 bits")
 
 
+def check_width(x: npt.NDArray[np.integer[Any]]) -> None:
+    """Raise `OverflowError` unless a row has 1 to 8192 columns."""
+    require_range(x.shape[1], 1, MAX_WIDTH, "norm: columns")
+
+
 def centre(x: npt.NDArray[np.int16]) -> Int64:
-    """c[i] = n * x[i] - sum(x), which is exactly n times x[i] - mean."""
+    """c[i] = n * x[i] - sum(x), which is exactly n times x[i] - mean.
+
+    Raises `OverflowError` unless a row has 1 to 8192 columns.
+    """
+    check_width(x)
     wide = x.astype(np.int64)
     centred: Int64 = wide.shape[1] * wide - wide.sum(axis=1, keepdims=True)
     return centred
 
 
 def sum_of_squares(x: npt.NDArray[np.int16]) -> Int64:
-    """sum(x^2) of each row: [rows, 1]."""
+    """sum(x^2) of each row: [rows, 1].
+
+    Raises `OverflowError` unless a row has 1 to 8192 columns.
+    """
+    check_width(x)
     wide = x.astype(np.int64)
     total: Int64 = (wide * wide).sum(axis=1, keepdims=True)
     return total

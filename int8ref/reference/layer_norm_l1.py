@@ -61,7 +61,8 @@ def layer_norm_l1(
     `out` is the input of matrix products.  `wide` is the same number with `wide_bits` more fraction
     bits, for the residual sum.
 
-    Raises `OverflowError` if s is 2^32 or more, which no operand in these ranges causes.
+    Raises `OverflowError` if n is outside its range.  No operand in these ranges makes s
+    2^32 or more.
 
     Source: Lin et al. 2020, Eq. 13, in integers.  The gain contains constant factors, such as
     sqrt(2 / pi).

@@ -72,8 +72,8 @@ def layer_norm_l2(
     `out` is the input of matrix products.  `wide` is the same number with `wide_bits` more fraction
     bits, for the residual sum.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `OverflowError` if n is outside its range.  No operand in these ranges makes v
+    negative, or 2^62 or more.
 
     Source: Ba et al. 2016, Eq. 4, in integers.
     """

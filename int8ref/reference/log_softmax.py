@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.reference.presence import need_each_other
 from int8ref.spec import arithmetic
 from int8ref.spec.arithmetic import (
     INT32_MAX,
@@ -98,11 +99,13 @@ def log_softmax(
                     second order)
         0.51        log2
 
-    Raises `OverflowError` if the number of columns, `multiplier` or `shift` lies outside its range.
+    Raises `OverflowError` if the number of columns, `multiplier` or `shift` lies outside its range,
+    and `ValueError` if only one of `cap_multiplier` and `cap_shift` is given.
 
     Source: the softmax of Vaswani et al. 2017, section 3.4, with the base 2; the error bound is
     proved here.  Gemma Team 2024b (Gemma 2), section 2 (soft caps).
     """
+    need_each_other("log_softmax", cap_multiplier=cap_multiplier, cap_shift=cap_shift)
     if cap_multiplier is not None and cap_shift is not None:
         x = soft_cap(x, cap_multiplier, cap_shift).astype(np.int32)
         note("capped", x)

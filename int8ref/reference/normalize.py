@@ -50,7 +50,7 @@ def normalize(x: npt.NDArray[np.int16], length: int) -> npt.NDArray[np.int8]:
     product of two rows, divided by length^2, is their cosine.  A row of zeros stays zero.  If
     `length` is above 127, a component above 127 / length of the whole row is cut to 127.
 
-    Raises `OverflowError` if `length` is outside its range.
+    Raises `OverflowError` if n or `length` is outside its range.
 
     Source: the normalisation of sentence embeddings, Reimers and Gurevych 2019, section 3.
     """

@@ -59,8 +59,8 @@ def rms_norm(
     `out` is the input of matrix products.  `wide` is the same number with `wide_bits` more fraction
     bits, for the residual sum.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `OverflowError` if n is outside its range.  No operand in these ranges makes v
+    negative, or 2^62 or more.
 
     Source: Zhang and Sennrich 2019, Eq. 4, in integers.
     """

@@ -91,8 +91,8 @@ def rms_norm_heads(
 
     Columns outside the heads, such as values beside queries and keys, are copied.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `OverflowError` if head_width is outside its range.  No operand in these ranges makes v
+    negative, or 2^62 or more.
 
     Source: Zhang and Sennrich 2019, Eq. 4, for each head as in Dehghani et al. 2023, section 2.
     """

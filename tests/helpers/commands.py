@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from int8ref import classify, embed, generate, perplexity, score, translate, vectors, verify
+from int8ref import (
+    classify,
+    embed,
+    export,
+    generate,
+    perplexity,
+    score,
+    translate,
+    vectors,
+    verify,
+)
 from weights_import.arguments import parser as import_parser
 
 PARSERS = {
     "int8ref.classify": classify.parser,
     "int8ref.embed": embed.parser,
+    "int8ref.export": export.parser,
     "int8ref.generate": generate.parser,
     "int8ref.perplexity": perplexity.parser,
     "int8ref.score": score.parser,
