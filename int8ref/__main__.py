@@ -12,11 +12,8 @@ COMMANDS = {
     "int8ref.embed": "turns texts into embeddings, vectors of int8",
     "int8ref.classify": "labels texts, with probabilities",
     "int8ref.vectors": "writes golden vectors: what goes into every operation, and what comes out",
-<<<<<<< HEAD
     "int8ref.verify": "verifies models, dumps of values, and receipts",
-=======
     "int8ref.export": "writes a model as flat files, for programs in C and for RTL",
->>>>>>> w-vec
     "weights_import": "imports a checkpoint as a model file",
 }
 EXAMPLE = 'python -m int8ref.translate "Good morning."'
