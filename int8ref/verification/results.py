@@ -60,7 +60,7 @@ def compare(dump: Dump, golden: Golden) -> Iterator[str]:
     first = next(dump.records(), None)
     inside = first is not None and any(r.intermediates for _, r in dump.records())
     wanted = golden(inside)
-    yield from _compare_sources(dump, wanted)
+    _compare_sources(dump, wanted)
     count = values = 0
     for count, (place, found) in enumerate(dump.records(), start=1):
         if count > len(wanted.records):
@@ -89,13 +89,12 @@ def compare(dump: Dump, golden: Golden) -> Iterator[str]:
     yield f"accepted: {count} operations, {values} values"
 
 
-def _compare_sources(dump: Dump, wanted: Vectors) -> Iterator[str]:
+def _compare_sources(dump: Dump, wanted: Vectors) -> None:
     pairs = zip(dump.told.sentences, wanted.sentences, strict=True)
     for number, (theirs, ours) in enumerate(pairs):
         if theirs.source != ours.source:
             told = f"got {theirs.source}, expected {ours.source}"
             raise DifferenceError(f"source of sentence {number}: {told}")
-    yield from ()
 
 
 def _compare_told(place: str, found: Record, right: dict[str, Any]) -> None:
@@ -127,8 +126,8 @@ def _row(golden: Golden, number: int, part: str, field: str, array: Array) -> It
 
 def _near(other: Array, place: tuple[int, ...], result: Array) -> str:
     """Show the elements of an array that belong to the place of an element of a result."""
-    if other.shape == result.shape:
-        return f" {list(place)}: {other[place]}"
+    if other.shape == result.shape and len(place) > 1:
+        return f" {list(place)}: {other[place]}; row {place[0]}: {_shown(other[place[0]])}"
     if other.size == 1:
         return f": {other.reshape(-1)[0]}"
     index = None
@@ -138,6 +137,10 @@ def _near(other: Array, place: tuple[int, ...], result: Array) -> str:
         index = place[-1]
     if index is None:
         return ""
-    row = other[index].reshape(-1).tolist()
-    rest = f" ... ({len(row)} numbers)" if len(row) > SHOWN else ""
-    return f" [{index}]: {' '.join(map(str, row[:SHOWN]))}{rest}"
+    return f" [{index}]: {_shown(other[index])}"
+
+
+def _shown(row: Array) -> str:
+    numbers = np.reshape(row, -1).tolist()
+    rest = f" ... ({len(numbers)} numbers)" if len(numbers) > SHOWN else ""
+    return " ".join(map(str, numbers[:SHOWN])) + rest
