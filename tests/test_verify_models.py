@@ -11,8 +11,11 @@ import pytest
 
 from int8ref import verify
 from int8ref.errors import UserError
+from int8ref.files import embedded
+from int8ref.files import models as known
+from int8ref.files.container import file_hash as plain_hash
 from int8ref.files.digests import DIGESTS
-from int8ref.files.model_file import Model, model_hash, save
+from int8ref.files.model_file import Model, load, model_hash, save
 from int8ref.kernels.gemm.target import TARGET
 from int8ref.program.inputs import Observer
 from int8ref.verification import models
@@ -180,6 +183,22 @@ def test_a_stored_digest_that_differs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert right != digest
     monkeypatch.setitem(DIGESTS, model_hash(path), right)
     assert "stored digest: equal" in verified(model, path, monkeypatch, None)
+
+
+def test_every_model_with_a_name_has_a_digest() -> None:
+    hashes = [model.sha256 for model in known.MODELS.values()]
+    hashes += [plain_hash(path) for name in embedded.names() if (path := embedded.path(name))]
+    assert set(DIGESTS) == set(hashes)
+
+
+def test_the_digest_of_the_model_of_the_package() -> None:
+    """The stored digest is the digest of the compiled engine, here."""
+    (name,) = embedded.names()
+    path = embedded.path(name)
+    assert path is not None
+    model = load(path)
+    compiled = Compared(model, requests_of(model, TEXTS, NONE), "compiled")
+    assert whole(compiled.digests(Work(8, 1))) == DIGESTS[model.sha256]
 
 
 def test_requests() -> None:
