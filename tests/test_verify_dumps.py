@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import shutil
 import sys
 import zipfile
@@ -218,6 +219,23 @@ def test_a_bomb_does_not_fill_the_memory(
             for _ in range(64):
                 member.write(bytes(1 << 20))
     assert "more than" in answer(path, files["translation"], capfd)[2]
+
+
+def test_damaged_archives_are_faults_of_the_user(tmp_path: Path, capfd: Any) -> None:
+    """Bits of a compressed archive are flipped: also in its structure and in headers."""
+    content = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(archive(record_corners(["pool"])))) as old,
+        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info))
+    for seed in range(60):
+        chosen, wrong = random.Random(seed), bytearray(content.getvalue())
+        for _ in range(chosen.choice([1, 2, 8])):
+            wrong[chosen.randrange(len(wrong))] ^= 1 << chosen.randrange(8)
+        (tmp_path / "dump.npz").write_bytes(wrong)
+        answer(tmp_path / "dump.npz", None, capfd)
 
 
 def test_compressed_archives_are_read(files: dict[str, Path], tmp_path: Path, capfd: Any) -> None:

@@ -7,10 +7,14 @@ shape are as expected, so that no dump fills the memory.
 from __future__ import annotations
 
 import contextlib
+import io
+import lzma
 import os
 import re
 import stat
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -34,6 +38,14 @@ MAX_HEADER = 1 << 12
 NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Flags that open a pipe without waiting for its writer."""
 COMMENT = re.compile(r"//.*")
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+    ValueError, OSError,
+)  # fmt: skip
+"""Errors of the libraries that read a damaged archive."""
+NO_HEADER = (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, RecursionError,
+             MemoryError)  # fmt: skip
+"""Errors of NumPy for a header that is none."""
 PARTS = ("operands", "intermediates", "results")
 
 
@@ -141,15 +153,16 @@ class Archive:
         except KeyError:
             return f"the archive has no {name}"
         del info.CRC
-        with self._content.open(info) as file:
-            content = file.read(limit + 1)
+        try:
+            with self._content.open(info) as file:
+                content = file.read(limit + 1)
+        except DAMAGE as error:
+            return f"{name} is damaged: {error}"
         return content if len(content) <= limit else f"{name} has more than {limit} bytes"
 
 
 def _array(content: bytes, like: Array) -> Array | str:
     """Parse an array of NumPy (.npy).  Return its fault if its type or shape differs."""
-    import io
-
     file = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(file)
@@ -158,7 +171,7 @@ def _array(content: bytes, like: Array) -> Array | str:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, turned, dtype = read(file, max_header_size=MAX_HEADER)
-    except (ValueError, KeyError, RecursionError, MemoryError) as error:
+    except NO_HEADER as error:
         return f"no array of NumPy: {error}"
     if shape != like.shape or dtype.newbyteorder("=") != like.dtype:
         return _other(f"{dtype} {list(shape)}", like)
