@@ -12,6 +12,7 @@ COMMANDS = {
     "int8ref.embed": "turns texts into embeddings, vectors of int8",
     "int8ref.classify": "labels texts, with probabilities",
     "int8ref.vectors": "writes golden vectors: what goes into every operation, and what comes out",
+    "int8ref.verify": "verifies models, dumps of values, and receipts",
     "int8ref.export": "writes a model as flat files, for programs in C and for RTL",
     "int8ref.audit": "tells the bits, multiplications and bytes that a model needs in hardware",
     "weights_import": "imports a checkpoint as a model file",

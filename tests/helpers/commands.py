@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from int8ref import classify, embed, export, generate, perplexity, score, translate, vectors
+from int8ref import (
+    classify,
+    embed,
+    export,
+    generate,
+    perplexity,
+    score,
+    translate,
+    vectors,
+    verify,
+)
 from weights_import.arguments import parser as import_parser
 
 PARSERS = {
@@ -14,5 +24,6 @@ PARSERS = {
     "int8ref.score": score.parser,
     "int8ref.translate": translate.parser,
     "int8ref.vectors": vectors.parser,
+    "int8ref.verify": verify.parser,
     "weights_import": import_parser,
 }
