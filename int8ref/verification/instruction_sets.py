@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from int8ref.host import amx
 from int8ref.kernels.gemm.target import InstructionSet, select
 
 Settings = dict[str, str]
 
+VNNI512 = "+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512cd,+avx512vnni"
 FEATURES = {
-    "vnni512": "+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512cd,+avx512vnni",
+    "amx": f"{VNNI512},+amx-int8,+amx-tile",
+    "vnni512": VNNI512,
     "vnni256": "+avx2,+fma,+avxvnni",
     "generic512": "+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512cd",
     "generic256": "+avx2,+fma",
@@ -26,6 +29,7 @@ def others(chosen: InstructionSet) -> dict[str, Settings]:
     found = {}
     for name, features in FEATURES.items():
         runs = all(has.get(feature[1:], False) for feature in features.split(","))
+        runs = runs and (not amx.wanted(features) or amx.allowed())
         selected = select(triple, features)
         if runs and selected.name == name != chosen.name:
             found[name] = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
