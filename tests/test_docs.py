@@ -160,12 +160,16 @@ def test_the_page_tells_every_option() -> None:
     assert options_of(score.parser()) <= told
 
 
+OTHERS = {"--strict", "--share"}
+"""Options of commands for developers, and of other programs."""
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page.parent.name != "training"], ids=lambda page: page.name
 )
 def test_options_exist(page: Path) -> None:
     """Every option in running text is an option of a command of this project."""
-    known = set().union(*(options_of(build()) for build in PARSERS.values())) | {"--strict"}
+    known = set().union(*(options_of(build()) for build in PARSERS.values())) | OTHERS
     told = {
         option
         for code in CODE.findall(BLOCK.sub("", page.read_text("utf-8")))

@@ -19,7 +19,7 @@ class Given:
 
     instruction  the instruction
     keys         the most keys that a row of an attention sees, and the most rows of a pool
-    registers    name -> range, in the order of `note`; the names are those of `spec.trace`
+    registers    name -> range, in the order of `note`; the names are the names of `spec.trace`
     """
 
     def __init__(

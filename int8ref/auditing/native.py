@@ -11,7 +11,7 @@ from int8ref.machine.toolchain import assembly, native
 
 
 class OtherCodeError(UserError):
-    """The assembly is not that of the code that runs."""
+    """The assembly belongs to other code than the code that runs."""
 
 
 def machine() -> Machine:

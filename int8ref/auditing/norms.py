@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isqrt
-
 import numpy as np
 
 from int8ref.auditing.given import Given, Results, reciprocal_of
@@ -13,6 +11,7 @@ from int8ref.reference import layer_norm_l2 as root_of_squares
 from int8ref.reference.layer_norm import FRACTION_BITS
 from int8ref.reference.normalize import ROOT_BITS
 from int8ref.reference.rms_norm_branch import EPSILON_BITS, WIDE_BITS
+from int8ref.spec import arithmetic
 from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX
 
 
@@ -21,6 +20,7 @@ def layer_norm_l2(given: Given) -> Results:
     low, high = x.ends
     total = _sum(x, n)
     given.note("sum", total)
+    given.note("squares", _sum(x.square, n))
     variance = n * n * (high - low) ** 2 // 4 + i.epsilon
     given.note("v", Interval.of(i.epsilon, variance))
     return _scaled(
@@ -39,7 +39,8 @@ def layer_norm_l1(given: Given) -> Results:
 
 def rms_norm(given: Given) -> Results:
     i, x, n = given.instruction, given.value("x"), given.width("x")
-    v = given.note("v", _sum(x.square, n) * n + i.epsilon)
+    squares = given.note("squares", _sum(x.square, n))
+    v = given.note("v", squares * n + i.epsilon)
     low, high = x.ends
     return _scaled(
         given,
@@ -53,7 +54,8 @@ def rms_norm_heads(given: Given) -> Results:
     i, d = given.instruction, given.instruction.head_width
     x, wide = given.value("x"), given.width("x")
     part = Interval.of(*x.columns(i.column, i.heads * d, wide).ends)
-    v = given.note("v", part.square * (d * d) + i.epsilon)
+    squares = given.note("squares", part.square * d)
+    v = given.note("v", squares * d + i.epsilon)
     s = given.note("s", Interval.of(1, max(isqrt(v.ends[1]), 1)))
     reciprocal_of(given, s)
     t = given.note("t", Interval.around(root_of_squares.normalized_bound(d)))
@@ -83,10 +85,15 @@ def rms_norm_branch(given: Given) -> Results:
 
 def normalize(given: Given) -> Results:
     x, n = given.value("x"), given.width("x")
-    squares = given.note("sum", _sum(x.square, n))
+    squares = given.note("squares", _sum(x.square, n))
     s = Interval.of(1, max(isqrt(squares.ends[1] << (2 * ROOT_BITS)), 1))
     reciprocal_of(given, given.note("s", s))
     return {"out": Interval.around(DATA_MAX)}
+
+
+def isqrt(x: int) -> int:
+    """floor(sqrt(x)).  In a valid Program, x is below 2^62."""
+    return int(arithmetic.isqrt(np.array([min(x, 2**62 - 1)]))[0])
 
 
 def _sum(x: Interval, n: int) -> Interval:

@@ -24,10 +24,10 @@ def page(audit: Audit) -> bytes:
     folder = Path(__file__).parent
     found = tables(audit)
     links = "".join(f'<a href="#{_id(table)}">{escape(table.title)}</a>' for table in found)
-    made = Template((folder / "page.html").read_text("utf-8")).substitute(
+    made = Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
         title=_safe(audit.model),
-        style=(folder / "page.css").read_text("utf-8"),
-        script=(folder / "page.js").read_text("utf-8"),
+        style=folder.joinpath("page.css").read_text("utf-8"),
+        script=folder.joinpath("page.js").read_text("utf-8"),
         facts="".join(f"<dt>{escape(n)}</dt><dd>{_safe(c)}</dd>" for n, c in facts(audit)),
         cards="".join(_card(value, name) for value, name in _cards(audit)),
         links=links,

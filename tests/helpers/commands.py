@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from int8ref import (
+    audit,
     classify,
     embed,
     export,
@@ -16,6 +17,7 @@ from int8ref import (
 from weights_import.arguments import parser as import_parser
 
 PARSERS = {
+    "int8ref.audit": audit.parser,
     "int8ref.classify": classify.parser,
     "int8ref.embed": embed.parser,
     "int8ref.export": export.parser,

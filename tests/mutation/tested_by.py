@@ -20,12 +20,16 @@ PARTS = {
     "attention": ("attention_softmax", "attention_polynomial"),
     "layer_norm": ("layer_norm_l1", "layer_norm_l2", "rms_norm"),
     "sinusoids": ("embed",),
+    "presence": ("rms_norm_branch", "attention_softmax"),
     "__init__": ("lookup", "embed"),
 }
 """Files of the reference that several operations share: these operations."""
 
 PAGES = "tests/test_pages.py"
 """Compares the declared ranges of all operands with the tables of the specification."""
+
+REFUSALS = "tests/ops/test_refusals.py"
+"""Operands that every operation refuses."""
 
 SEARCH = {
     "beam": ("beam", "prefixes", "ends", "arguments"),
@@ -35,6 +39,7 @@ SEARCH = {
     "greedy": ("beam", "ends", "prefixes", "candidates", "arguments"),
     "hypothesis": ("length", "sampling", "beam", "arguments"),
     "length": ("length", "beam", "arguments"),
+    "reading": ("reading",),
     "request": ("length", "prefixes", "beam", "arguments"),
     "sample": ("sample", "ends", "arguments"),
     "sampling": ("sampling", "sample", "arguments"),
@@ -71,7 +76,7 @@ def selected(file: str) -> list[str]:
             ops = PARTS.get(name, (name,))
             alone = [f"tests/ops/test_{op}.py" for op in ops]
             twins = [f"tests/ops/test_twins.py::test_same_bits[{op}]" for op in ops]
-            return [*alone, *twins, PAGES]
+            return [*alone, REFUSALS, *twins, PAGES]
         case "search":
             return [f"tests/search/test_{test}.py" for test in SEARCH[name]]
         case _:
