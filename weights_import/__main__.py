@@ -16,7 +16,6 @@ from int8ref.files.model_file import Model, Tokenizer
 from int8ref.files.models import MODELS
 from int8ref.files.shortlist import beside
 from int8ref.files.shortlist import save as save_shortlist
-from int8ref.program.program import Program, Tensors
 from weights_import import sources
 from weights_import.arguments import CHOICES, parser
 from weights_import.arithmetic import VERSION
@@ -26,7 +25,7 @@ from weights_import.errors import CheckpointError, LoweringError
 from weights_import.float_model import FloatModel
 from weights_import.language_choice import chosen, spoken
 from weights_import.languages import pair_in
-from weights_import.lower import lower
+from weights_import.lower import Lowered, lowered
 from weights_import.lowering.options import LoweringOptions
 from weights_import.outliers import outliers
 from weights_import.output import (
@@ -66,16 +65,15 @@ def run(options: argparse.Namespace, console: Console) -> None:
     choices = choices_of(options, model.encodes)
     lowering = LoweringOptions(positions=options.positions, **choices)
     text = Text(options.calibration, languages[0])
-    program, tensors, provenance = in_integers(model, text, lowering, console)
+    made, provenance = in_integers(model, text, lowering, console)
     provenance |= {choice: str(value) for choice, value in choices.items()}
     if name in MODELS:
         provenance |= {"licence": MODELS[name].licence, "origin": MODELS[name].origin}
     if shortlist is not None:
         save_shortlist(beside(options.output), shortlist)
-    lowered = Model(
-        name, languages, program, tensors, source, target, provenance, labels=model.labels
-    )
-    size = write(options.output, lowered, options.compact)
+    program, tensors, labels = made.program, made.tensors, model.labels
+    content = Model(name, languages, program, tensors, source, target, provenance, labels=labels)
+    size = write(options.output, content, options.compact)
     console.info(
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"
         f" {model.tensors.nbytes / size:.2f} times smaller than the weights in float32"
@@ -119,8 +117,8 @@ class Text(NamedTuple):
 
 def in_integers(
     model: FloatModel, text: Text, options: LoweringOptions, console: Console
-) -> tuple[Program, Tensors, dict[str, str]]:
-    """The Program of a model, its tensors, and their provenance.
+) -> tuple[Lowered, dict[str, str]]:
+    """A model in integers, and the provenance of these.
 
     A model that cannot be lowered because the calibration text lacks something has an error that
     says so.
@@ -137,16 +135,16 @@ def in_integers(
         console.warning(f"{text}: {lacking}; {ADVICE}")
     calibrating = stage(console, f"calibrating on {len(sentences)} sentences")
     found = calibration(model, sentences, options.positions, calibrating)
-    lowered = stage(console, "lowering")
+    lowering = stage(console, "lowering")
     try:
-        program, tensors = lower(model, found.sources, found.targets, options, lowered)
+        made = lowered(model, found.sources, found.targets, options, lowering)
     except LoweringError as error:
         if not lacking:
             raise
         told = f"{lacking}, on which it cannot be calibrated ({error}); {ADVICE}"
         raise UserError(f"{text}: {told}") from None
     importer = {"importer": "weights_import", "importer_arithmetic": str(VERSION)}
-    return program, tensors, model.provenance | found.provenance | importer
+    return made, model.provenance | found.provenance | importer
 
 
 def framed(model: FloatModel, path: Path, asked: str | None) -> FloatModel:

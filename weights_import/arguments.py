@@ -66,6 +66,30 @@ def parser() -> argparse.ArgumentParser:
     p = command_parser("python -m weights_import", DESCRIPTION, EXAMPLES)
     p.add_argument("source", type=Path, help="checkpoint: a file, or a folder that holds one")
     p.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
+    add_choices(p)
+    p.add_argument(
+        "--compact",
+        action="store_true",
+        help="deflate the weights too: a smaller file, which is unpacked at its first use",
+    )
+    p.add_argument(
+        "--shortlist",
+        type=Path,
+        help="lexical shortlist (default: *.s2t.bin beside the checkpoint)",
+    )
+    p.add_argument(
+        "--name", type=model_name, help="name of the model (default: the output file's name)"
+    )
+    add_reading(p)
+    p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
+    p.add_argument(
+        "--list", action=_List, nargs=0, help="print the kinds of checkpoints that are read"
+    )
+    return p
+
+
+def add_choices(p: argparse.ArgumentParser) -> None:
+    """Add the calibration text and the options of lowering."""
     p.add_argument(
         "--calibration",
         type=Path,
@@ -87,19 +111,10 @@ def parser() -> argparse.ArgumentParser:
         help="most tokens of a source with eos, or of the context of a language model, if the "
         "checkpoint has as many (default: %(default)s)",
     )
-    p.add_argument(
-        "--compact",
-        action="store_true",
-        help="deflate the weights too: a smaller file, which is unpacked at its first use",
-    )
-    p.add_argument(
-        "--shortlist",
-        type=Path,
-        help="lexical shortlist (default: *.s2t.bin beside the checkpoint)",
-    )
-    p.add_argument(
-        "--name", type=model_name, help="name of the model (default: the output file's name)"
-    )
+
+
+def add_reading(p: argparse.ArgumentParser) -> None:
+    """Add what a checkpoint may leave open: its languages, its frame, its pooling."""
     p.add_argument(
         "--languages",
         type=language_codes,
@@ -125,11 +140,6 @@ def parser() -> argparse.ArgumentParser:
         help="how the rows of a text become its embedding: their mean, the row of the first token"
         " (cls), or the row of the last token (default: the checkpoint's own, or else mean)",
     )
-    p.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
-    p.add_argument(
-        "--list", action=_List, nargs=0, help="print the kinds of checkpoints that are read"
-    )
-    return p
 
 
 class _List(argparse.Action):

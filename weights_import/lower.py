@@ -7,6 +7,7 @@ it emits integer instructions.  Rows that no later operation reads are dropped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -19,6 +20,7 @@ from weights_import.float_program import FloatProgram, Operation
 from weights_import.forward import step
 from weights_import.id_batch import Ids
 from weights_import.lowering.emitter import Emitter, Floats, whole
+from weights_import.lowering.meaning import Meanings
 from weights_import.lowering.observed import Observed
 from weights_import.lowering.options import LoweringOptions
 from weights_import.lowering.scale_propagation import (
@@ -34,7 +36,22 @@ from weights_import.run import Batch, Memory, Run, Weights
 from weights_import.tied_channels import proportions
 
 
-@quietly
+@dataclass(frozen=True)
+class Lowered:
+    """A lowered model.
+
+    program   the Program
+    tensors   its integer tensors
+    model     the float model, its tensors in the basis of the integers
+    meanings  the float values that the values of the Program stand for
+    """
+
+    program: Program
+    tensors: Tensors
+    model: FloatModel
+    meanings: Meanings
+
+
 def lower(
     model: FloatModel,
     sources: Sequence[Ids],
@@ -42,7 +59,20 @@ def lower(
     options: LoweringOptions,
     tell: Tell = silent,
 ) -> tuple[Program, Tensors]:
-    """The Program that computes what `model` computes, and its tensors.
+    """The Program that computes what `model` computes, and its tensors: see `lowered`."""
+    found = lowered(model, sources, targets, options, tell)
+    return found.program, found.tensors
+
+
+@quietly
+def lowered(
+    model: FloatModel,
+    sources: Sequence[Ids],
+    targets: Sequence[Ids],
+    options: LoweringOptions,
+    tell: Tell = silent,
+) -> Lowered:
+    """The Program that computes what `model` computes, with what its values stand for.
 
     sources, targets   the calibration text: sources in their frame, targets without `eos`
     tell               takes the number of operations that are done, and the number of all
@@ -61,12 +91,21 @@ def lower(
         observed.rows |= run.notes
         with told_where(operation.out), emitter.emitting(operation):
             operation.lower(emitter)
+        _note(emitter, operation)
         for name in (*last[operation.out], *(run.notes.keys() - last.keys())):
             observed.forget(name)
             emitter.weights.forget(name)
         run.notes.clear()
         tell(i + 1, len(model.program.operations))
-    return _program(model, emitter), emitter.tensors
+    twin = replace(model, tensors=emitter.model.tensors)
+    return Lowered(_program(model, emitter), emitter.tensors, twin, emitter.meanings)
+
+
+def _note(emitter: Emitter, operation: Operation) -> None:
+    """Note the meaning of the result of an operation; a soft cap has no integers of its own."""
+    found = emitter.scaled.get(operation.out)
+    if found is not None and not found.cap:
+        emitter.meanings.note(found, operation.out)
 
 
 def _floats(model: FloatModel, options: LoweringOptions) -> Floats:

@@ -18,6 +18,7 @@ from int8ref.spec.instruction import Instruction
 from weights_import.lowering.channel_scales import channel_scales, positive
 from weights_import.lowering.integer_weights import IntegerWeights
 from weights_import.lowering.least_scales import SMALLEST, at_least
+from weights_import.lowering.meaning import Meanings
 from weights_import.lowering.observed import Observed
 from weights_import.lowering.options import LoweringOptions
 from weights_import.lowering.scale_propagation import (
@@ -91,6 +92,7 @@ class Emitter:
     model     what is lowered
     observed  the rows of the float values on the calibration text
     scaled    the integer values by the names of the float values
+    meanings  what the values of the Program stand for
     """
 
     def __init__(self, model: Floats, observed: Observed, options: LoweringOptions) -> None:
@@ -103,16 +105,18 @@ class Emitter:
         self.encoder: list[Instruction] = []
         self.decoder: list[Instruction] = []
         self.states: list[State] = []
+        self.meanings = Meanings()
         self.weights = IntegerWeights(model.tensors, model.grids, observed, options)
-        self._sequence = self.encoder
+        self._sequence, self._operation = self.encoder, ""
 
     @contextmanager
     def emitting(self, operation: Neighbour) -> Iterator[None]:
         """Instructions go to the encoder or the decoder, where the operation runs."""
-        before = self._sequence
+        before = self._sequence, self._operation
         self._sequence = self.encoder if operation.out in self.model.encoder else self.decoder
+        self._operation = operation.out
         yield
-        self._sequence = before
+        self._sequence, self._operation = before
 
     def domain(self, operation: Neighbour) -> str:
         """Whether an operation computes rows of the "source" or of the "target"."""
@@ -124,6 +128,12 @@ class Emitter:
 
     def add(self, instruction: Instruction) -> None:
         self._sequence.append(instruction)
+        self.meanings.own(instruction, self._operation)
+
+    def means(self, x: Scaled, *floats: str, turned: bool = False) -> Scaled:
+        """Note the float values that are the columns of a value; the value."""
+        self.meanings.note(x, *floats, turned=turned)
+        return x
 
     def tensor(self, name: str, content: NDArray[Any]) -> str:
         """Keep a tensor under a name; the same name always has the same content."""
@@ -221,7 +231,8 @@ class Emitter:
         """
         if not dynamic:
             return Scaled(out, at_least(scale, least, group)), DATA_MAX
-        return Scaled(f"{out}.wide", at_least(scale * 2.0**-WIDE_BITS, least, group)), WIDE_MAX
+        found = Scaled(f"{out}.wide", at_least(scale * 2.0**-WIDE_BITS, least, group))
+        return self.means(found, out), WIDE_MAX
 
     def narrow(self, out: str, x: Scaled) -> Scaled:
         """A value from `before_products` in 8 bits."""

@@ -28,6 +28,8 @@ from weights_import.tensors import Float32, Float64
 
 MOST_BLOCKS, LEAST_BLOCK = 64, 16
 """The most blocks of channels, and the least channels of a block."""
+ALIKE = 2.0
+"""Channels of one size: the largest is at most this factor larger than the others."""
 RELU_ZERO = -DATA_MAX
 """The integer that stands for 0 if nothing is negative: 255 integers instead of 128."""
 
@@ -63,6 +65,7 @@ class Activation(Operation):
             return linear(emitter, self.out, [name], x, scale, RELU_ZERO)
         scale = emitter.input_scale(self.out, SPREAD) * 2.0**-WIDE_BITS
         before = wide(emitter, f"{self.out}.wide", name, rows_of(emitter, [name], x), x, scale)
+        emitter.means(before, self.x)
         return emitter.rescale(self.out, before, low=0)
 
     def _table(self, emitter: Emitter, name: str, x: Scaled) -> Scaled:
@@ -76,6 +79,7 @@ class Activation(Operation):
             for part, scale in parts
         ]
         before = linear(emitter, self.x, [name], x, *channels([t.before for t in made], width))
+        emitter.means(before, self.x)
         table = emitter.tensor(f"{self.out}.table", np.concatenate([t.table for t in made]))
         fields = {"blocks": blocks} if blocks > 1 else {}
         emitter.add(Lookup(x=before.name, table=table, out=self.out, **fields))
@@ -103,7 +107,8 @@ class Activation(Operation):
         if not self._sorts(emitter):
             return
         low, high = (activate(self.function, end) for end in emitter.observed.extremes(self.x))
-        order = np.argsort(np.maximum(np.abs(low), np.abs(high)), kind="stable")
+        largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+        order = in_blocks(largest, emitter.column_sizes(self.out), self._blocks(emitter))
         emitter.observed.rows[self.x] = emitter.observed.rows[self.x][:, order]
         product, tensors = product_of(emitter, self.x), emitter.model.tensors
         for name in product.weights:
@@ -120,10 +125,34 @@ class Activation(Operation):
         """A gate, all in 16 bits."""
         scale = emitter.wide_scale(self.x)
         before = wide(emitter, f"{self.x}.wide", name, rows_of(emitter, [name], x), x, scale)
+        emitter.means(before, self.x)
         table, unit = wide_table(partial(activate, self.function), float(before.scale[0]))
         kept = emitter.tensor(f"{self.out}.table", table)
         emitter.add(Interpolate(x=before.name, table=kept, out=self.out))
         return Scaled(self.out, np.array([unit]))
+
+
+def in_blocks(largest: Float64, weights: Float64 | None, blocks: int) -> NDArray[np.intp]:
+    """An order of channels in which every block has channels of one size, small ones first.
+
+    A few channels are often much larger than all others.  Channels that shared their block would
+    have their coarse scale, and weights that this scale makes the largest of their rows, so that
+    all other weights lose bits.  Therefore a block takes only channels within a factor of ALIKE of
+    its largest one, and is filled up with the channels whose `weights` are the smallest.  Without
+    weights, channels are in the order of their size.
+    """
+    order = np.argsort(largest, kind="stable")
+    if weights is None or blocks == 1:
+        return order
+    rest, each = order[::-1], len(order) // blocks
+    found: list[NDArray[np.intp]] = []
+    while len(rest):
+        alike = rest[:each][largest[rest[:each]] * ALIKE >= largest[rest[0]]]
+        others = rest[len(alike) :]
+        by_weight, free = np.argsort(weights[others], kind="stable"), each - len(alike)
+        found = [others[by_weight[:free]], alike, *found]
+        rest = others[np.sort(by_weight[free:])]
+    return np.concatenate(found)
 
 
 def least_table(scale: Float64) -> float:

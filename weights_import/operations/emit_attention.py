@@ -83,6 +83,7 @@ class AttentionEmitter:
             else:
                 products = [self._projection(name).name for name in names]
                 made = linear(self.emitter, out, products, x, scale, group=self.heads.size)
+        self.emitter.means(made, *names, turned=bool(self.heads.rotary))
         widths = [self.emitter.observed.rows[name].shape[1] for name in names]
         columns = np.cumsum([0, *widths]).tolist()
         every = np.broadcast_to(made.scale, (columns[-1],))
@@ -110,6 +111,7 @@ class AttentionEmitter:
         for norm, columns in blocks:
             product[columns] = norm.before(emitter, least[columns])
         before = wide(emitter, f"{out}.wide", out, rows, x, product)
+        emitter.means(before, *(self._projection(name).out for name in names))
         for norm, columns in blocks:
             made = norm.emit(emitter, before, columns.start, normed[columns])
             before = replace(before, name=made)

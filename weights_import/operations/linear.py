@@ -48,7 +48,8 @@ class Linear(Operation):
             emitter.scaled[self.out] = products.logits(emitter, f"{stack}.logits", self.name, x)
 
     def branch(self, emitter: Emitter) -> Scaled:
-        return products.accumulate(emitter, self.name, emitter.scaled[self.x])
+        made = products.accumulate(emitter, self.name, emitter.scaled[self.x])
+        return emitter.means(made, self.out)
 
     def column_sizes(self, emitter: Emitter, value: str) -> Float64 | None:
         name = f"{self.name}.weight"

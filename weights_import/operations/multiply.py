@@ -39,6 +39,7 @@ class Multiply(Operation):
         groups = 1 if emitter.options.scales == "tensor" else channels
         scale = emitter.data_scale(self.b, groups)
         b = linear(emitter, self.b, [inner.name], emitter.scaled[inner.x], scale)
+        emitter.means(b, self.b)
         product = opened.scale * b.scale
         wanted = emitter.input_scale(self.out, SPREAD)
         least, dynamic = least_result(product, 1), emitter.options.dynamic_gated

@@ -59,7 +59,8 @@ class Normalize(Operation):
         product = product_of(emitter, self.x)
         x = emitter.scaled[product.x]
         rows = rows_of(emitter, [product.name], x)
-        return wide(emitter, f"{self.x}.wide", product.name, rows, x, emitter.wide_scale(self.x))
+        made = wide(emitter, f"{self.x}.wide", product.name, rows, x, emitter.wide_scale(self.x))
+        return emitter.means(made, self.x)
 
 
 @kernel

@@ -58,6 +58,7 @@ class Ssru(Operation):
         scale = emitter.wide_scale(self.x, self.state)
         rows = rows_of(emitter, [cell.name], x)
         entered = wide(emitter, f"{self.out}.input", cell.name, rows, x, scale)
+        emitter.means(entered, self.x)
         width = emitter.observed.rows[self.x].shape[1]
         state = State(self.state, f"{self.out}.next_state", "int16", width)
         emitter.states.append(state)
@@ -73,6 +74,7 @@ class Ssru(Operation):
     def _opened(self, emitter: Emitter, gate: Linear) -> str:
         scale = emitter.data_scale(self.gate)
         x = linear(emitter, self.gate, [gate.name], emitter.scaled[gate.x], scale)
+        emitter.means(x, self.gate)
         codes = np.arange(-128, 128) * x.scale[0]
         table = np.minimum(np.rint(2**GATE_BITS * sigmoid(codes)), WIDE_MAX).astype(np.int16)
         name = f"{self.gate}.opened"
