@@ -15,6 +15,7 @@ from int8ref import (
     verify,
 )
 from weights_import.arguments import parser as import_parser
+from weights_import.report.__main__ import parser as report_parser
 
 PARSERS = {
     "int8ref.audit": audit.parser,
@@ -28,4 +29,5 @@ PARSERS = {
     "int8ref.vectors": vectors.parser,
     "int8ref.verify": verify.parser,
     "weights_import": import_parser,
+    "weights_import.report": report_parser,
 }

@@ -273,7 +273,7 @@ def test_a_text_on_which_nothing_can_be_lowered(
     def fail(*arguments: object) -> None:
         raise LoweringError("a ratio of 0")
 
-    monkeypatch.setattr(importer, "lower", fail)
+    monkeypatch.setattr(importer, "lowered", fail)
     assert "error: a ratio of 0" in refused([*training, "-o", tmp_path / "x"], capsys)
     Path(training[2]).write_text("The cat.\n")
     told = refused([*training, "-o", tmp_path / "x"], capsys)

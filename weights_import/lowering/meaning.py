@@ -14,7 +14,7 @@ class Meaning:
 
     floats  the names of float values, which are its columns side by side
     scaled  the scale of its integers
-    turned  whether rotary positions have turned those of the float values that are queries or keys
+    turned  whether rotary positions have turned the float values that are queries or keys
     """
 
     floats: tuple[str, ...]

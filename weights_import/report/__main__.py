@@ -86,7 +86,7 @@ def _lines(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command: 0 when the report is written, 1 for an error, 2 for wrong usage."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_intermixed_args(arguments)
     return command.run(partial(run, options), "error" if options.quiet else "info")
 
 

@@ -51,7 +51,7 @@ def reals(values: Values, name: str, meaning: Meaning) -> Float32:
 
 
 def run_quickly(instruction: Instruction, values: Values, tensors: Tensors) -> Values:
-    """The results of one instruction, which are those of the reference.
+    """The results of one instruction, equal to the results of the reference.
 
     A product of BLAS replaces the integer product, because its numbers are whole and below 2^24 in
     float32, or below 2^53 in float64: no addition rounds.
@@ -166,8 +166,8 @@ def steps(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64] | None]]:
     """The steps of a decoder over given targets.
 
-    Yields the rows of a step, their tokens, and the places of these sentences among those of the
-    step before, or None if all go on.
+    Yields the rows of a step, their tokens, and the places of these sentences among the sentences
+    of the step before, or None if all go on.
     """
     offsets = part.target.offsets
     lengths = np.diff(offsets)

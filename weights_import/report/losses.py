@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from weights_import.tensors import Float32, Float64
 
+LARGEST = 700.0
+"""Differences of logits beyond it count as this number, because exp overflows at 709."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -58,14 +61,15 @@ class NextToken:
         For d = logits of Q - logits of P - their mean under P, it is log(sum_i P_i exp(d_i)).
         Nearly equal logits lose no digits in this form.
         """
-        difference = found - self.result
+        difference = found.astype(np.float64) - self.result
         difference -= self._mean(difference)[:, None]
-        loss = np.log1p(self._mean(np.expm1(difference, out=difference)).astype(np.float64))
+        np.minimum(difference, LARGEST, out=difference)
+        loss = np.log1p(self._mean(np.expm1(difference, out=difference)))
         return Loss(np.maximum(loss, 0), self.result.argmax(axis=1), found.argmax(axis=1))
 
-    def _mean(self, x: Float32) -> Float32:
+    def _mean(self, x: Float64) -> Float64:
         """The mean of each row under P."""
-        found: Float32 = np.einsum("ij,ij->i", self.probabilities, x)
+        found: Float64 = np.einsum("ij,ij->i", self.probabilities, x)
         return found
 
 
