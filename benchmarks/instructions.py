@@ -39,7 +39,7 @@ def instructions(program: Program, tensors: Tensors, code: Code, batch: Batch) -
     The last instruction of `code()` computes every logit to find the largest.
     """
     rows = len(batch)
-    arena = Arena(code, Memory(), batch, target_rows=rows, max_steps=1)
+    arena = Arena(code, Memory(), batch, slots=rows, max_steps=1)
     arena.set_rows("history", 1)
     arena.value("target.ids", rows)[...] = program.start
     arena.value("target.positions", rows)[...] = 0

@@ -12,14 +12,18 @@ COMMANDS = {
     "int8ref.embed": "turns texts into embeddings, vectors of int8",
     "int8ref.classify": "labels texts, with probabilities",
     "int8ref.vectors": "writes golden vectors: what goes into every operation, and what comes out",
+    "int8ref.verify": "verifies models, dumps of values, and receipts",
+    "int8ref.export": "writes a model as flat files, for programs in C and for RTL",
+    "int8ref.audit": "tells the bits, multiplications and bytes that a model needs in hardware",
     "weights_import": "imports a checkpoint as a model file",
+    "weights_import.report": "shows where the integers of an imported model lose",
 }
 EXAMPLE = 'python -m int8ref.translate "Good morning."'
 
 
 def main(arguments: list[str]) -> int:
     """Print the list of commands.  Return the exit status: 0, or 2 for an unknown command."""
-    lines = [f"  python -m {name:20} {told}" for name, told in COMMANDS.items()]
+    lines = [f"  python -m {name:21} {told}" for name, told in COMMANDS.items()]
     text = "\n".join(["commands:", *lines, "", f"example: {EXAMPLE}", "Each has --help."])
     if not arguments or arguments[0] in ("-h", "--help"):
         print(text)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref.commands import arguments as shared
 from int8ref.commands import command, encoding
+from int8ref.commands.console import Console
+from int8ref.commands.run_files import RunFiles
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from pathlib import Path
-
     from int8ref.encoder import Classification, Encoder
 
 PROGRAM = "python -m int8ref.classify"
@@ -63,12 +66,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     made = parser()
     given = made.parse_args(arguments)
-    written = {"text": line, "json": document}[given.output_format or "text"]
+    check(made, given)
+    return command.run(partial(encoding.answer, given, run), given.log_level)
 
-    def opened(_: Encoder, inputs: Sequence[command.InputFile], model: Path) -> encoding.Writer:
-        return encoding.Lines(command.open_results(given.output, inputs, model), written)
 
-    return encoding.run(made, given, opened, lambda encoder, *rest: encoder.classifications(*rest))
+check = encoding.check
+
+
+def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
+    """Label the texts of `files`."""
+    given.output_format = given.output_format or "text"
+    written = {"text": line, "json": document}[given.output_format]
+
+    @contextmanager
+    def opened(_: Encoder, model: encoding.ModelFile) -> Iterator[encoding.Writer]:
+        with files.opener("classify", model, parser(), given)(model[0]) as outputs:
+            yield encoding.Lines(outputs, written)
+
+    encoding.encode(
+        given, console, files, opened, lambda encoder, *rest: encoder.classifications(*rest)
+    )
 
 
 if __name__ == "__main__":

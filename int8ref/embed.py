@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref.commands import arguments as shared
 from int8ref.commands import command, encoding
+from int8ref.commands.console import Console
 from int8ref.commands.npy import NpyWriter
-from int8ref.text.lines import open_file
+from int8ref.commands.run_files import RunFiles
 from int8ref.text.streams import STANDARD
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from pathlib import Path
-
+    from int8ref.commands.receipt import Receipt
     from int8ref.encoder import Embedding, Encoder
 
 PROGRAM = "python -m int8ref.embed"
@@ -34,20 +37,17 @@ npy is an array of NumPy, int8 [lines, width], which is complete after each batc
 
 
 class Rows:
-    """Writes vectors to an array of NumPy."""
+    """Writes vectors to an array of NumPy, and the records of a receipt if there is one."""
 
-    def __init__(self, writer: NpyWriter) -> None:
-        self._writer = writer
-
-    def __enter__(self) -> Rows:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.__exit__()
+    def __init__(self, writer: NpyWriter, receipt: Receipt | None) -> None:
+        self._writer, self._receipt = writer, receipt
 
     def write(self, results: Sequence[Embedding], first: int) -> None:
         """Implement `encoding.Writer.write`."""
-        self._writer.write(result.vector.tobytes() for result in results)
+        rows = [result.vector.tobytes() for result in results]
+        self._writer.write(rows)
+        if self._receipt is not None:
+            self._receipt.add(results, rows)
 
 
 def parser() -> shared.Parser:
@@ -63,22 +63,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     made = parser()
     given = made.parse_args(arguments)
-    kind = given.output_format or ("npy" if given.output.endswith(".npy") else "json")
-    if kind == "npy" and given.output == STANDARD:
+    check(made, given)
+    if _format(given) == "npy" and given.output == STANDARD:
         made.error(
             "--output-format npy needs --output FILE, because the array begins with its size"
         )
+    return command.run(partial(encoding.answer, given, run), given.log_level)
 
-    def opened(
-        encoder: Encoder, inputs: Sequence[command.InputFile], model: Path
-    ) -> encoding.Writer:
-        if kind == "npy":
-            file = open_file(given.output, command.taken_by(inputs, model))
-            return Rows(NpyWriter(file, encoder.width))
-        writer = command.open_results(given.output, inputs, model)
-        return encoding.Lines(writer, document(encoder))
 
-    return encoding.run(made, given, opened, lambda encoder, *rest: encoder.embeddings(*rest))
+check = encoding.check
+
+
+def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
+    """Embed the texts of `files`."""
+    given.output_format = _format(given)
+
+    @contextmanager
+    def opened(encoder: Encoder, model: encoding.ModelFile) -> Iterator[encoding.Writer]:
+        if given.output_format == "npy":
+            with (
+                files.rows_to(model[0], encoder.width) as rows,
+                files.receipt("embed", model, parser(), given) as receipt,
+            ):
+                yield Rows(rows, receipt)
+        else:
+            with files.opener("embed", model, parser(), given)(model[0]) as outputs:
+                yield encoding.Lines(outputs, document(encoder))
+
+    encoding.encode(given, console, files, opened, lambda encoder, *rest: encoder.embeddings(*rest))
+
+
+def _format(given: argparse.Namespace) -> str:
+    return given.output_format or ("npy" if given.output.endswith(".npy") else "json")
 
 
 def document(encoder: Encoder) -> Callable[[int, Embedding], str]:

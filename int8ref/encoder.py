@@ -16,7 +16,6 @@ from int8ref.engines.backends import Backend, load_engine
 from int8ref.errors import UserError, WrongTypeError
 from int8ref.files.model_file import Model
 from int8ref.program.sizes import vocabulary_size
-from int8ref.reference.log_softmax import log_softmax
 from int8ref.reference.normalize import Normalize
 from int8ref.results import Unknown
 from int8ref.text.batching import in_order
@@ -271,7 +270,7 @@ class Encoder(ReadyModel):
     def _labelled(self, batch: list[_Framed]) -> list[Classification]:
         step = self.model.program.softmax
         logits = self._engine.outputs([framed.ids for framed in batch])
-        found = log_softmax(logits, step.multiplier, step.shift).tolist()
+        found = step.of(logits).tolist()
         return [
             Classification(
                 one.text, self.labels, tuple(log2), len(one.ids), one.truncated, one.unknown

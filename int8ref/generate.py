@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.run_files import RunFiles
 from int8ref.options import MAX_LENGTH
-from int8ref.text.lines import split_arguments
 from int8ref.translation.unknown import UnknownCharacters
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     streams("-i", "--input", metavar="FILE", help="beginnings, one a line (default: -, stdin)")
     streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     streams("--output-format", choices=FORMATS, default="text", help="default: text")
+    shared.add_receipt(streams)
     add = made.add_argument_group("search").add_argument
     add(
         "--max-tokens",
@@ -79,30 +80,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     made = parser()
     given = made.parse_args(arguments)
-    shared.check_sampling(made, given)
-    if given.text and given.input is not None:
-        made.error("text as arguments and --input exclude each other")
+    check(made, given)
     return command.run(partial(_run, given), given.log_level)
 
 
-def _run(given: argparse.Namespace, console: Console) -> None:
-    complain = command.complaints(given.strict, console)
-    inputs = [] if given.text else [command.InputFile("input", given.input, complain)]
-    texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
+def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Report an error of usage for options that exclude each other, or that have no effect."""
+    shared.check_sampling(made, given)
+    if given.text and given.input is not None:
+        made.error("text as arguments and --input exclude each other")
 
+
+def _run(given: argparse.Namespace, console: Console) -> None:
+    run(given, console, RunFiles(given, console))
+
+
+def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
+    """Continue the texts of `files`."""
     from int8ref.language_model import LanguageModel
     from int8ref.translation.ready import Speed
 
     path, model = command.load_model(given, console)
-    options = shared.options_of(given, max_length=given.max_tokens)
+    options = shared.options_of(given, max_length=given.max_tokens, logits_digest=files.witnessed)
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
-    found = LanguageModel(model, given.backend, speed).batches(texts, options, complain)
+    language_model = LanguageModel(model, given.backend, speed)
+    found = language_model.batches(files.lines, options, files.complain, files.drafts)
     written = {"text": line, "json": document}[given.output_format]
     done, added, unknown, begun = 0, 0, UnknownCharacters(), time.monotonic()
-    with command.open_results(given.output, inputs, path) as writer:
-        command.invite(inputs, console)
+    with files.opener("generate", (path, model), parser(), given)(path) as outputs:
+        command.invite(files.inputs, console)
         for results in found:
-            writer.write([written(number, result) for number, result in enumerate(results, done)])
+            numbered = enumerate(results, done)
+            outputs.write(results, [[written(number, result)] for number, result in numbered])
             done += len(results)
             added += sum(len(result.ids) for result in results)
             for result in results:

@@ -20,9 +20,8 @@ from int8ref.options import DEFAULT_OPTIONS, OptionError, Options, normalization
 from int8ref.program.program import takes_source
 from int8ref.program.sizes import max_steps, vocabulary_size
 from int8ref.results import Scores, Unknown
-from int8ref.search import Sampling
 from int8ref.search.forced import score
-from int8ref.search.request import Path, Request
+from int8ref.search.request import Path, Request, Tokens
 from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.batching import in_order
 from int8ref.text.lines import Warn
@@ -31,8 +30,12 @@ from int8ref.translation import expect
 from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
 from int8ref.translation.scores import scores_of
 from int8ref.translation.windows import TextTokens, TextWindow, windows
+from int8ref.translation.witness import drafted, searched
 
-SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length")
+CALL_BATCHES = 4
+"""Batches of texts that one call of the engine continues.  The texts of the first batch begin at
+once, and each of the others begins as soon as a text before it ends."""
+SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length", "logits_digest")
 SCORED = ("normalization", "alpha")
 
 
@@ -48,6 +51,8 @@ class Continuation:
     complete   True if the model ended the text before the limit
     unknown    text of the prompt that the vocabulary lacks.  The places are places in the tokens
                of the whole prompt, from 0.
+    logits     SHA-256 of the logits of the added tokens (`search.reading`), in hexadecimal.  None
+               without the option logits_digest.
     """
 
     prompt: str
@@ -57,6 +62,7 @@ class Continuation:
     ids: tuple[int, ...]
     complete: bool
     unknown: Unknown = ()
+    logits: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class Prompt:
     ids        token ids that the model reads
     truncated  True if the text was too long and was cut
     unknown    text that the vocabulary lacks
+    draft      expected continuation (`translation.witness`), or None
     """
 
     number: int
@@ -112,6 +119,7 @@ class Prompt:
     ids: list[int]
     truncated: bool
     unknown: Unknown
+    draft: Tokens | None = None
 
 
 class LanguageModel(ReadyModel):
@@ -190,23 +198,37 @@ class LanguageModel(ReadyModel):
         return itertools.chain.from_iterable(self.batches(texts, options))
 
     def batches(
-        self, texts: Iterable[str], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
+        self,
+        texts: Iterable[str],
+        options: Options = DEFAULT_OPTIONS,
+        warn: Warn | None = None,
+        drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Continuation]]:
         """Continue each text, and yield lists of results as soon as they are ready.
 
-        The results are in the order of the texts.  `warn` gets a message for each text that is cut:
+        The results are in the order of the texts.  `warn` gets a message for each text that is cut,
+        and `drafts` has for each text the ids that its continuation is expected to have, or None:
         see `Translator.batches`.  Raises the errors of `stream`.
         """
-        return self._batches(expect.texts("texts", texts), options, warn)
+        return self._batches(expect.texts("texts", texts), options, warn, drafts)
 
     def _batches(
-        self, texts: Iterator[str], options: Options, warn: Warn | None = None
+        self,
+        texts: Iterator[str],
+        options: Options,
+        warn: Warn | None = None,
+        drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Continuation]]:
         """Implement `batches` for texts whose types are checked."""
         _check(options, SAMPLED)
         prompts = self._prompts(texts, warn)
-        work = partial(self._continue, options.sampling, options.max_length or self._positions)
-        limits = self.speed.limits(self.speed.batch_size * self._positions)
+        if drafts is not None:
+            prompts = (
+                dataclasses.replace(prompt, draft=draft)
+                for prompt, draft in zip(prompts, drafts, strict=True)
+            )
+        work = partial(self._continue, options)
+        limits = self.speed.limits(self.speed.batch_size * self._positions, CALL_BATCHES)
         return in_order(prompts, work, lambda prompt: len(prompt.ids) + 1, limits)
 
     def perplexity(
@@ -288,19 +310,22 @@ class LanguageModel(ReadyModel):
                 ids = ids[-kept:]
             yield Prompt(number, text, ids, truncated, unknown)
 
-    def _continue(
-        self, sampling: Sampling | None, max_tokens: int, batch: list[Prompt]
-    ) -> list[Continuation]:
+    def _continue(self, options: Options, batch: list[Prompt]) -> list[Continuation]:
         """Continue the texts of a batch."""
+        max_tokens = options.max_length or self._positions
         limits = [min(max_tokens, self._positions - len(prompt.ids)) for prompt in batch]
         requests = [
             Request((), limit, prompt.ids, number=prompt.number)
             for limit, prompt in zip(limits, batch, strict=True)
         ]
-        if sampling is None:
-            found = self._engine.greedy(requests)
+        sampling = options.sampling
+        drafts = [prompt.draft for prompt in batch]
+        if sampling or not options.logits_digest or all(draft is None for draft in drafts):
+            rows = self.speed.batch_size
+            found = searched(self._engine, requests, sampling, options.logits_digest, rows)
         else:
-            found = self._engine.sample(requests, sampling)
+            vocabulary = vocabulary_size(self._engine.program, self.model.tensors)
+            found = drafted(self._engine, requests, drafts, vocabulary)
         return [
             Continuation(
                 prompt=prompt.text,
@@ -310,8 +335,9 @@ class LanguageModel(ReadyModel):
                 ids=tuple(added),
                 complete=len(added) < limit,
                 unknown=prompt.unknown,
+                logits=logits,
             )
-            for prompt, added, limit in zip(batch, found, limits, strict=True)
+            for prompt, (added, logits), limit in zip(batch, found, limits, strict=True)
         ]
 
     def _log2(self, batch: list[TextWindow]) -> list[int]:

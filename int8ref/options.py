@@ -97,6 +97,8 @@ class Options:
     target_prefix      Text with which every translation begins.  max_length and max_length_factor
                        count its tokens.  Scores do not count its tokens: a score is the
                        log-probability of the following tokens, given the prefix.  Default: "".
+    logits_digest      Return the SHA-256 of the logits of each translation.  This reads each
+                       translation a second time.  Default: False.
     source_language    Language of the sources, for a model of many languages: a code of
                        `Translator.languages`.  None means the default of the model.  Default: None.
     target_language    Language of the translations, likewise.  Default: None.
@@ -129,13 +131,14 @@ class Options:
     target_prefix: str = ""
     source_language: str | None = None
     target_language: str | None = None
+    logits_digest: bool = False
 
     def __post_init__(self) -> None:
         _require_range("beam_size", self.beam_size, MAX_BEAM)
         _require_range("n_best", self.n_best, MAX_BEAM if self.sampling else self.beam_size)
         _require("normalization", self.normalization, (None, *NORMALIZATIONS))
         _require("alignment", self.alignment, (None, *ALIGNMENTS))
-        for name in ("scores", "shortlist", "distinct"):
+        for name in ("scores", "shortlist", "distinct", "logits_digest"):
             _require(name, getattr(self, name), (False, True))
         if not isinstance(self.target_prefix, str):
             raise OptionError(f"target_prefix is {self.target_prefix!r}, not a str")

@@ -90,6 +90,8 @@ class Translation:
     alignment  None without the option alignment
     unknown    text that the vocabulary lacks: of a translation that is scored, or of the target
                prefix.  The places are places in tokens.
+    logits     SHA-256 of the logits of the tokens after a target prefix (`search.reading`), in
+               hexadecimal.  None without the option logits_digest.
     """
 
     text: str
@@ -98,6 +100,7 @@ class Translation:
     scores: Scores | None = None
     alignment: Alignment | None = None
     unknown: Unknown = ()
+    logits: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.run_files import open_outputs
 from int8ref.text.lines import TextError
 
 PROGRAM = "python -m int8ref.score"
@@ -84,6 +85,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         model,
         lambda translator: translator.score_batches(pairs, options, complain),
         partial(lines_of, shown=output.Shown(given.scores, given.alignment)),
+        partial(open_outputs, given.output, inputs),
     )
 
 

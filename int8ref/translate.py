@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature as run_signature
-from int8ref.text.lines import LineWriter, TextError, split_arguments
+from int8ref.text.lines import LineWriter, TextError
 from int8ref.text.streams import standard_output
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     made = shared.command_parser(PROGRAM, "Translate text with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="text to translate, instead of --input")
     shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
+    shared.add_receipt(made.add_argument_group("receipt").add_argument)
     shared.add_search(made)
     shared.add_sampling(made, " (--n-best: so many translations of each line)")
     shared.add_scores(made, "length")
@@ -71,6 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     made = parser()
     given = made.parse_args(arguments)
+    check(made, given)
+    return command.run(partial(_run, given), given.log_level)
+
+
+def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Report an error of usage for options that exclude each other, or that have no effect."""
     if given.text and given.input is not None:
         made.error("text as arguments and --input exclude each other")
     if given.temperature and given.beam_size > 1:
@@ -85,38 +93,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
     if (given.n_best or 1) > 1 and given.output_format == "text":
         made.error(f"--n-best {given.n_best} needs another --output-format than text")
-    return command.run(partial(_run, given), given.log_level)
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
-    complain = command.complaints(given.strict, console)
-    inputs = (
-        [] if given.text or given.signature else [command.InputFile("input", given.input, complain)]
-    )
-    texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
-    lines = _with_prefixes(texts) if given.prefix_column else texts
-    several = given.n_best is not None
-    kind = given.output_format or ("nbest" if several else "text")
-    scores = several or kind == "nbest" or given.scores is not None
-    options = shared.options_of(given, n_best=given.n_best or 1, scores=scores)
-
-    path, model = command.load_model(given, console)
     if given.signature:
-        line = signature(path, model, options, given.backend)
+        path, model = command.load_model(given, console)
+        line = signature(path, model, _options(given, witnessed=False), given.backend)
         LineWriter(standard_output()).write([line])
-        return
+    else:
+        run(given, console, RunFiles(given, console))
+
+
+def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
+    """Translate the lines of `files`."""
+    lines = _with_prefixes(files.lines) if given.prefix_column else files.lines
+    given.output_format = _format(given)
+    options = _options(given, files.witnessed)
+    model = command.load_model(given, console)
 
     from int8ref.commands import output
 
-    lines_of = {"text": output.text, "nbest": output.n_best, "json": output.json}[kind]
-    shown = output.Shown(given.scores, given.alignment, several)
+    formats = {"text": output.text, "nbest": output.n_best, "json": output.json}
+    shown = output.Shown(given.scores, given.alignment, given.n_best is not None)
     command.deliver(
         given,
         console,
-        inputs,
-        (path, model),
-        lambda translator: translator.batches(lines, options, complain),
-        partial(lines_of, shown=shown),
+        files.inputs,
+        model,
+        lambda translator: translator.batches(lines, options, files.complain, files.drafts),
+        partial(formats[given.output_format], shown=shown),
+        files.opener("translate", model, parser(), given),
+    )
+
+
+def _format(given: argparse.Namespace) -> str:
+    return str(given.output_format or ("nbest" if given.n_best is not None else "text"))
+
+
+def _options(given: argparse.Namespace, witnessed: bool) -> Options:
+    """Return the options.  `witnessed`: the results need digests of their logits."""
+    several = given.n_best is not None
+    scores = several or _format(given) == "nbest" or given.scores is not None
+    return shared.options_of(
+        given, n_best=given.n_best or 1, scores=scores, logits_digest=witnessed
     )
 
 

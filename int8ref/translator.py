@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
+from msgspec.structs import replace
+
 from int8ref.engines.backends import Backend, check_backend, prepare_backend
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
@@ -18,6 +20,7 @@ from int8ref.files.wanted import WantedModel
 from int8ref.options import DEFAULT_OPTIONS, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Languages, Result
+from int8ref.search.request import Tokens
 from int8ref.text.batching import in_order
 from int8ref.text.lines import Warn
 from int8ref.text.streams import described
@@ -205,18 +208,33 @@ class Translator(ReadyModel):
         return itertools.chain.from_iterable(self.batches(lines, options))
 
     def batches(
-        self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
+        self,
+        lines: Iterable[Line],
+        options: Options = DEFAULT_OPTIONS,
+        warn: Warn | None = None,
+        drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Result]]:
         """Translate each line, and yield lists of results as soon as they are ready.
 
         The results are in the order of the lines.  `warn` gets a message for each line that is cut.
         The thread that iterates over `lines` calls `warn`.  An exception of `warn` has the effect
-        of an exception of `lines`.  Default: no messages.  Raises the errors of `stream`.
+        of an exception of `lines`.  Default: no messages.
+
+        `drafts`: for each line, the ids that its translation is expected to have, or None.  With
+        the option logits_digest, greedy search reads a right draft instead of searching.  A wrong
+        draft changes no result.  Raises ValueError for fewer drafts than lines.  Default: no
+        drafts.
+
+        Raises the errors of `stream`.
         """
-        return self._batches(expect.lines("lines", lines), options, warn)
+        return self._batches(expect.lines("lines", lines), options, warn, drafts)
 
     def _batches(
-        self, lines: Iterator[Line], options: Options, warn: Warn | None = None
+        self,
+        lines: Iterator[Line],
+        options: Options,
+        warn: Warn | None = None,
+        drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Result]]:
         """Implement `batches` for lines whose types are checked."""
         worker, usual = self._chosen(options), options.target_prefix
@@ -225,6 +243,11 @@ class Translator(ReadyModel):
             worker.encode_source(text, f"line {number + 1}", warn, number, prefix)
             for number, (text, prefix) in enumerate(pairs)
         )
+        if drafts is not None:
+            sentences = (
+                replace(sentence, expected=draft)
+                for sentence, draft in zip(sentences, drafts, strict=True)
+            )
         work = partial(worker.translate, options=options)
         limits = self.speed.limits(MAX_BATCH_TOKENS // options.rows)
         return in_order(sentences, work, _size, limits)

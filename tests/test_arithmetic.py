@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import operator
 import re
@@ -10,7 +9,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -357,10 +355,3 @@ def test_empty_arrays_pass() -> None:
     functions = a.bit_length, a.isqrt, a.exp2_negative, a.exp2_precise, a.log2, a.tanh
     for function in (*functions, lambda x: a.requantize(x, 1, 1)):
         assert function(empty).shape == (0, 3)
-
-
-def test_the_examples_of_the_documentation() -> None:
-    page = Path(__file__).parents[1] / "docs" / "arithmetic.md"
-    outcome = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
-    assert outcome.attempted > 20
-    assert outcome.failed == 0

@@ -11,7 +11,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from int8ref.errors import UserError
-from int8ref.host import arm, cpu
+from int8ref.host import amx, arm, cpu
 from int8ref.kernels.gemm.target import select
 from int8ref.machine.toolchain import native, objects
 from tests.helpers.processes import TIMEOUT, python
@@ -271,3 +271,30 @@ def test_the_cpu_is_the_one_that_numba_compiles_for(
     run = python(NUMBA_CPU)
     _, errors = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 0, errors
+
+
+TILES = "+avx2,+amx-int8,-amx-fp16,+amx-tile"
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_matrix_registers_need_a_permission(allowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, no code uses them, and the code of other processes is another code."""
+    monkeypatch.setenv("NUMBA_CPU_NAME", "sapphirerapids")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", TILES)
+    monkeypatch.setattr(amx, "allowed", lambda: allowed)
+    monkeypatch.setattr(cpu, "_described", lambda: ["flags : avx2 amx_tile amx_int8"])
+    assert cpu.cpu()[2] == (TILES if allowed else "+avx2,-amx-int8,-amx-fp16,-amx-tile")
+    assert ("tiles" in cpu.identity()) == allowed
+
+
+def test_nothing_asks_for_matrix_registers_on_another_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amx, "allowed", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(cpu, "_described", lambda: ["flags : avx2"])
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
+    assert cpu.cpu()[2] == "+avx2"
+    assert "tiles" not in cpu.identity()
+
+
+@pytest.mark.skipif(sys.platform == "linux", reason="Linux has the system call")
+def test_other_systems_have_no_permission() -> None:
+    assert not amx.allowed()

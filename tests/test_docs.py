@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import doctest
 import os
 import re
 import shlex
@@ -25,17 +23,18 @@ from tests.helpers.commands import PARSERS
 from tests.helpers.encoders import build_encoder
 from tests.helpers.many_languages import speaking
 from tests.helpers.models import build_tiny_model
-from tests.helpers.pages import BLOCK as GENERATED
 from tests.helpers.processes import TIMEOUT
-from tests.helpers.prose import dialect
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
+READMES = [ROOT / name / "README.md" for name in ("training", "reference_c", "examples/rtl")]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *READMES])
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 CODE = re.compile(r"`([^`\n]+)`")
-FOLDERS = ("int8ref", "weights_import", "training", "tests", "docs", ".ci")
+FOLDERS = (
+    "int8ref", "weights_import", "training", "tests", "docs", ".ci", "reference_c", "examples",
+)  # fmt: skip
 PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z0-9-]*)")
 
@@ -161,12 +160,16 @@ def test_the_page_tells_every_option() -> None:
     assert options_of(score.parser()) <= told
 
 
+OTHERS = {"--strict", "--share"}
+"""Options of commands for developers, and of other programs."""
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page.parent.name != "training"], ids=lambda page: page.name
 )
 def test_options_exist(page: Path) -> None:
     """Every option in running text is an option of a command of this project."""
-    known = set().union(*(options_of(build()) for build in PARSERS.values())) | {"--strict"}
+    known = set().union(*(options_of(build()) for build in PARSERS.values())) | OTHERS
     told = {
         option
         for code in CODE.findall(BLOCK.sub("", page.read_text("utf-8")))
@@ -283,79 +286,6 @@ def test_the_language_model_of_the_page_runs(tmp_path: Path) -> None:
     assert text.startswith("Once upon a time")
     assert float(words.split()[0]) > float(words.split()[1]) > 1
     assert float(score) < 0
-
-
-def test_the_examples_of_the_model_file(
-    tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copy(tiny_file, tmp_path / "model.safetensors")
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "model-file.md").read_text("utf-8").replace("```", "")
-    test = doctest.DocTestParser().get_doctest(page, {}, "model-file.md", None, None)
-    outcome = doctest.DocTestRunner().run(test)
-    assert outcome.attempted > 10
-    assert outcome.failed == 0
-
-
-def test_the_limits_of_the_model_file() -> None:
-    from int8ref.files import container
-
-    page = (ROOT / "docs" / "model-file.md").read_text("utf-8")
-    for told, limit in (
-        ("4 GiB (2^32 bytes)", container.MAX_FILE_BYTES),
-        ("header | 1 MiB", container.MAX_HEADER_BYTES),
-        ("unpacked | 32 MiB", container.MAX_UNPACKED_BYTES),
-        ("64 MiB of memory", container.MAX_XZ_MEMORY),
-        ("unpacked | 64 MiB", container.MAX_INFLATED_BYTES),
-    ):
-        assert told in page
-        size = re.search(r"(\d+) ([MG])iB", told)
-        assert size is not None
-        assert int(size[1]) << {"M": 20, "G": 30}[size[2]] == limit
-    assert f"and {container.MAX_INFLATION} times the size of their streams" in page
-
-
-def test_dialect_is_found() -> None:
-    for hard in (
-        "It draws so many tokens.",
-        "It says what it reads.",
-        "Its weights and those\nof the other model.",
-        "Its speed is that of the other model.",
-        "The reason is told.",
-        "As Marian has it, the end comes last.",
-        "Keys of a batch fit the cache not, and are read again.",
-    ):
-        assert len(dialect(hard)) == 1, hard
-    for plain in (
-        "The keys do not fit the cache.",
-        "The keys fit, and the values do not.",
-        "The order is fixed, so that of two equal scores the first wins.",
-        "The option `so many` and\n\n```sh\necho what it\n```\n",
-        "It prints:\n\n    those of\n\nThen it ends.",
-        ">>> those.of('that of')\nTrue",
-    ):
-        assert dialect(plain) == [], plain
-
-
-SOURCES = [
-    path for package in ("int8ref", "weights_import") for path in (ROOT / package).rglob("*.py")
-]
-
-
-@pytest.mark.parametrize("path", sorted(SOURCES), ids=lambda p: p.stem)
-def test_docstrings_are_in_plain_english(path: Path) -> None:
-    kinds = ast.Module | ast.ClassDef | ast.FunctionDef
-    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
-    found = {getattr(n, "name", "module"): dialect(ast.get_docstring(n) or "") for n in nodes}
-    assert {name: phrases for name, phrases in found.items() if phrases} == {}
-
-
-@pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "benchmarks" / "README.md"], ids=lambda page: page.name
-)
-def test_pages_are_in_plain_english(page: Path) -> None:
-    """Tables that are made of docstrings are left out: they are as plain as the docstrings."""
-    assert dialect(GENERATED.sub("", page.read_text("utf-8"))) == []
 
 
 def test_no_figure_is_missing() -> None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -62,6 +64,22 @@ def test_log_probabilities_are_those_of_the_logits() -> None:
     assert found.labels == LABELS == made.labels
     assert list(found.log2) == log_softmax(logits, softmax.multiplier, softmax.shift)[0].tolist()
     assert found.label == LABELS[int(logits[0].argmax())]
+
+
+def test_logits_of_labels_may_have_a_soft_cap() -> None:
+    model = MODELS["classify"]
+    cap = {"cap_multiplier": 1 << 20, "cap_shift": 12}
+    softmax = msgspec.structs.replace(model.program.softmax, **cap)
+    program = msgspec.structs.replace(model.program, log_softmax=softmax)
+    plain, capped = (
+        Encoder(model, "reference"),
+        Encoder(replace(model, program=program), "reference"),
+    )
+    ids = program.frame.around(plain._tokenizer.encode(TEXTS[0]))
+    logits = plain._engine.outputs([ids])
+    found = capped.classify(TEXTS[0])
+    assert found.log2 != plain.classify(TEXTS[0]).log2
+    assert list(found.log2) == softmax.of(logits)[0].tolist()
     total = sum(2 ** (Decimal(log2) / 2**20) for log2 in found.log2)
     assert abs(total - 1) < Decimal("1e-4")
     assert all(isinstance(x, Decimal) and x <= 0 for x in found.log_probabilities)

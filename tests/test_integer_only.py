@@ -13,7 +13,7 @@ import int8ref
 ROOT = Path(int8ref.__file__).parent
 ENGINE = (
     "spec", "reference", "program", "search", "abi", "kernels", "machine", "engines",
-    "translation/alignment.py",
+    "translation/alignment.py", "auditing",
 )  # fmt: skip
 NOT_SCANNED = {ROOT / "machine" / "toolchain" / name for name in ("native.py", "sources.py")}
 """Files that compile and load the machine.  They touch no data, and join paths with `/`."""

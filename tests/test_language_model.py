@@ -15,7 +15,16 @@ import msgspec
 import pytest
 
 import int8ref
-from int8ref import Continuation, LanguageModel, OptionError, Options, Speed, Translator, UserError
+from int8ref import (
+    Continuation,
+    LanguageModel,
+    OptionError,
+    Options,
+    Speed,
+    Translator,
+    UserError,
+    language_model,
+)
 from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import save
 from int8ref.search import Sampling
@@ -124,7 +133,7 @@ USED = {
     "temperature": 0.5, "top_k": 3, "top_p": 0.5, "seed": 3, "max_length": 4, "beam_size": 2,
     "n_best": 2, "normalization": "gnmt", "alpha": 0.6, "scores": True, "alignment": "hard",
     "shortlist": True, "max_length_factor": 2, "distinct": True, "target_prefix": "a",
-    "source_language": "en", "target_language": "pt",
+    "source_language": "en", "target_language": "pt", "logits_digest": True,
 }  # fmt: skip
 """A value of each option that differs from its default."""
 NEEDED = {"top_k": "temperature", "top_p": "temperature", "seed": "temperature"}
@@ -142,7 +151,7 @@ def test_options_that_do_nothing_are_refused(model: LanguageModel, name: str) ->
         "batches": lambda: model.batches(["a"], options),
         "score": lambda: model.score("a", options),
     }
-    sampled = name in ("temperature", "top_k", "top_p", "seed", "max_length")
+    sampled = name in language_model.SAMPLED
     for call, act in calls.items():
         if name in ("normalization", "alpha") if call == "score" else sampled:
             act()

@@ -225,11 +225,12 @@ def test_codes_of_another_form_are_refused(code: str) -> None:
 def test_vectors_begin_with_the_token_of_the_language() -> None:
     model = speaking(BOTH)
     found = record(model, SENTENCES[0], steps=3, languages=("eng", "por"))
-    assert found.source == [5, *tokens(model, SENTENCES[0]), EOS]
-    assert found.target[0] == 6
-    assert len(found.target) <= 3
+    (sentence,) = found.sentences
+    assert sentence.source == [5, *tokens(model, SENTENCES[0]), EOS]
+    assert sentence.target[0] == 6
+    assert len(sentence.target) <= 3
     best = Translator(model, "reference").translate(SENTENCES[0], Options(**PAIR)).best
-    whole = record(model, SENTENCES[0], languages=("eng_Latn", "por_Latn")).target
+    whole = record(model, SENTENCES[0], languages=("eng_Latn", "por_Latn")).sentences[0].target
     assert tuple(whole[1 : 1 + len(best.ids)]) == best.ids
 
 

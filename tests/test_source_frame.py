@@ -68,7 +68,7 @@ def test_the_engine_sees_the_tokens_in_their_frame(frame: SourceFrame, backend: 
         assert found.alignment.weights is not None
         assert {len(row) for row in found.alignment.weights} <= {len(source)}
         assert {point for point, _ in found.alignment.points} <= set(range(len(ids)))
-        assert record(model, text, steps=1).source == source
+        assert record(model, [text], steps=1).sentences[0].source == source
 
 
 @pytest.mark.parametrize("frame", FRAMES)

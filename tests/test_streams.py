@@ -22,7 +22,7 @@ from tests.helpers.processes import Command, run
 
 TEXT = b"The cat sat on the mat.\n\na\nO sol nasceu\n"
 COMMANDS = ("int8ref.translate", "int8ref.score", "int8ref.generate", "int8ref.perplexity",
-            "int8ref.vectors", "weights_import")  # fmt: skip
+            "int8ref.vectors", "int8ref.verify", "weights_import")  # fmt: skip
 FEW = 20
 """Seconds, more than any step of these tests takes."""
 

@@ -19,11 +19,13 @@ from int8ref.engines.backends import BACKENDS, Backend, load_engine
 from int8ref.errors import UserError
 from int8ref.files import shortlist
 from int8ref.files.model_file import Model, model_hash, save
+from int8ref.golden.archive import INDEX, archive
+from int8ref.golden.vectors import Vectors
 from int8ref.program.sizes import vocabulary_size
 from int8ref.reference import operation
 from int8ref.spec import arithmetic
 from int8ref.translation import worker
-from int8ref.translation.recording import INDEX, Vectors, record
+from int8ref.translation.recording import record
 from tests.helpers.engines import requests
 from tests.helpers.machine_text import machine_text
 from tests.helpers.models import SENTENCES, build_tiny_model
@@ -53,7 +55,7 @@ def opened(content: bytes) -> tuple[dict[str, Any], Any]:
 def test_every_record_is_true(kind: str) -> None:
     """Computes each recorded operation again.  The archive has every operation of every step."""
     model, found = MODELS[kind], recorded(kind)
-    index, arrays = opened(found.archive(model.name, "0" * 64))
+    index, arrays = opened(archive(found, model.name, "0" * 64))
     assert (index["arithmetic"], index["model"]) == (arithmetic.VERSION, model.name)
     used = set()
     for told in index["records"]:
@@ -65,7 +67,8 @@ def test_every_record_is_true(kind: str) -> None:
             np.testing.assert_array_equal(arrays[name], result)
         used |= {*told["operands"].values(), *told["results"].values()}
     assert {f"{name}.npy" for name in used} | {INDEX} == set(zipfile_names(found))
-    steps = len(index["target"])
+    (sentence,) = index["sentences"]
+    steps = len(sentence["target"])
     expected = [i.op for i in model.program.encoder]
     expected += [*(i.op for i in model.program.decoder), "argmax", "log_softmax"] * steps
     assert [told["op"] for told in index["records"]] == expected
@@ -73,34 +76,36 @@ def test_every_record_is_true(kind: str) -> None:
 
 
 def zipfile_names(found: Vectors) -> list[str]:
-    archive = zipfile.ZipFile(io.BytesIO(found.archive("", "")))
-    assert {member.create_system for member in archive.infolist()} == {3}
-    return archive.namelist()
+    opened = zipfile.ZipFile(io.BytesIO(archive(found, "", "")))
+    assert {member.create_system for member in opened.infolist()} == {3}
+    return opened.namelist()
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_the_backends_give_the_same_bytes(kind: str) -> None:
     machine_text()
     compiled = record(MODELS[kind], TEXT, backend="compiled")
-    assert compiled.archive("m", "") == recorded(kind).archive("m", "")
+    assert archive(compiled, "m", "") == archive(recorded(kind), "m", "")
 
 
 @pytest.mark.parametrize("kind", ["marian", "integer"])
 def test_the_target_is_the_greedy_translation(kind: str) -> None:
     model, found = MODELS[kind], recorded(kind)
     engine = load_engine(model.program, model.tensors, backend="reference")
-    (ids,) = engine.greedy(requests([found.source], [len(found.target)]))
-    assert found.target in ([*ids, model.program.eos], ids)
-    assert found.source[-1] == model.program.eos
+    (sentence,) = found.sentences
+    (ids,) = engine.greedy(requests([sentence.source], [len(sentence.target)]))
+    assert sentence.target in ([*ids, model.program.eos], ids)
+    assert sentence.source[-1] == model.program.eos
 
 
 def test_a_decoder_alone_reads_the_text() -> None:
     """The input of a step is the token before: first the start token, and never the last token."""
     model, found = MODELS["decoder"], recorded("decoder")
-    assert found.source == []
-    assert found.target[-1] == model.program.eos
-    given = [found.arrays[f"decoder/{step}/target.ids"][0] for step in range(len(found.target))]
-    assert given == [model.program.start, *found.target[:-1]]
+    (sentence,) = found.sentences
+    assert sentence.source == []
+    assert sentence.target[-1] == model.program.eos
+    given = [found.arrays[f"decoder/{step}/target.ids"][0] for step in range(len(sentence.target))]
+    assert given == [model.program.start, *sentence.target[:-1]]
 
 
 def test_some_operations_and_steps() -> None:
@@ -108,7 +113,7 @@ def test_some_operations_and_steps() -> None:
     every = recorded("integer")
     assert {told["op"] for told in found.records} == {"append", "layer_norm_l1"}
     assert {told["step"] for told in found.records} == {None, 0, 1}
-    assert found.target == every.target[:2]
+    assert found.sentences[0].target == every.sentences[0].target[:2]
     for told in found.records:
         assert told in every.records
     for name, array in found.arrays.items():
@@ -145,7 +150,7 @@ def renamed(model: Model, old: str, new: str) -> Model:
 def test_no_name_leads_out_of_a_folder(name: str) -> None:
     model = renamed(MODELS["integer"], "embeddings", name)
     with pytest.raises(UserError, match="a tensor or value of the name"):
-        record(model, TEXT, steps=1).archive("m", "")
+        archive(record(model, TEXT, steps=1), "m", "")
 
 
 @pytest.fixture
@@ -162,14 +167,14 @@ def test_command(command: Command, tmp_path: Path, backend: Backend) -> None:
     assert (status, out) == (0, b"")
     assert told.startswith(f"int8ref: {len(recorded('integer').records)} operations, ")
     digest = model_hash(tmp_path / "model.safetensors")
-    assert output.read_bytes() == recorded("integer").archive("tiny-translation", digest)
+    assert output.read_bytes() == archive(recorded("integer"), "tiny-translation", digest)
 
 
 def test_the_archive_on_stdout(command: Command, tmp_path: Path) -> None:
     """`-o -` means stdout, as for the other commands."""
     status, out, told = run([*command, "-o", "-", TEXT])
     digest = model_hash(tmp_path / "model.safetensors")
-    assert (status, out) == (0, recorded("integer").archive("tiny-translation", digest))
+    assert (status, out) == (0, archive(recorded("integer"), "tiny-translation", digest))
     assert told.startswith("int8ref: ")
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 

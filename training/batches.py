@@ -27,12 +27,16 @@ class Batch:
     inputs: Tensor
     labels: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        source = None if self.source is None else self.source.to(device)
+        return Batch(source, self.inputs.to(device), self.labels.to(device))
+
 
 class Lines:
     """The lines of one side of the prepared text."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.ids = np.load(folder / f"{name}.ids.npy")
+        self.ids = np.load(folder / f"{name}.ids.npy", mmap_mode="r")
         self.offsets: Ints = np.load(folder / f"{name}.offsets.npy")
         self.lengths: Ints = np.diff(self.offsets)
 
@@ -80,6 +84,10 @@ class ParallelBatches:
         parts = np.split(rows, starts[1:])
         return [parts[i] for i in rng.permutation(len(parts))]
 
+    def count(self, rows: Ints) -> int:
+        """Return the number of labels of a batch."""
+        return int(self.target.lengths[rows].sum())
+
     def batch(self, rows: Ints) -> Batch:
         labels = self.target.padded(rows)
         return Batch(
@@ -97,7 +105,7 @@ class StreamBatches:
     """
 
     def __init__(self, folder: Path, split: str, tokens: int, length: int, seed: int) -> None:
-        self.ids = np.load(folder / f"{split}.target.ids.npy")
+        self.ids = np.load(folder / f"{split}.target.ids.npy", mmap_mode="r")
         self.length, self.seed = length, seed
         self.rows = max(1, tokens // length)
 
@@ -107,6 +115,10 @@ class StreamBatches:
         starts = np.arange(shift, len(self.ids) - self.length, self.length)
         starts = rng.permutation(starts)
         return [starts[i : i + self.rows] for i in range(0, len(starts), self.rows)]
+
+    def count(self, starts: Ints) -> int:
+        """Return the number of labels of a batch."""
+        return len(starts) * self.length
 
     def batch(self, starts: Ints) -> Batch:
         window = self.ids[starts[:, None] + np.arange(self.length + 1)].astype(np.int64)
@@ -120,10 +132,10 @@ class StreamBatches:
 Batches = ParallelBatches | StreamBatches
 
 
-def from_position(batches: Batches, epoch: int, index: int) -> Iterator[tuple[int, int, Batch]]:
-    """Yield (epoch, index, batch) without end, from the given batch of the given epoch on."""
+def from_position(batches: Batches, epoch: int, index: int) -> Iterator[tuple[int, int, Ints]]:
+    """Yield (epoch, index, rows) without end, from the given batch of the given epoch on."""
     while True:
         plan = batches.plan(epoch)
         for place in range(index, len(plan)):
-            yield epoch, place, batches.batch(plan[place])
+            yield epoch, place, plan[place]
         epoch, index = epoch + 1, 0

@@ -22,8 +22,11 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Load tensors and plain values.  Any other pickle is rejected and never executed."""
-    content: dict[str, Any] = torch.load(path, weights_only=True)
+    """Load tensors, in the memory of the processor, and plain values.
+
+    Any other pickle is rejected and never executed.
+    """
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return content
 
 

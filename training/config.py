@@ -21,7 +21,13 @@ class Data:
     of these pairs is a training line in either language.  Without `held_out`, the files `valid_*`
     and `test_*` are read.
 
+    `tokenizer_lines` is the number of training lines a side, evenly spaced, that train the
+    tokenizer.  0: all lines.
+
     `max_length` is the largest length of a training line in ids, or the window of a language model.
+
+    `reverse` exchanges source and target of all text after the split.  Both directions of one
+    configuration then have the same held-out pairs.
 
     `lowercase` lower-cases all text after reading, including references.  The model then reads and
     writes lower-case text.
@@ -34,8 +40,10 @@ class Data:
     test_source: tuple[str, ...] = ()
     test_target: tuple[str, ...] = ()
     held_out: tuple[int, ...] = ()
+    reverse: bool = False
     vocabulary: int = 6000
     tokenizer: str = "unigram"
+    tokenizer_lines: int = 0
     normalization: str = "nmt_nfkc"
     user_symbols: tuple[str, ...] = ()
     lowercase: bool = False
@@ -77,15 +85,25 @@ class Model:
 
 @dataclass(frozen=True)
 class Optim:
-    """Adam with the inverse square root schedule, see `schedule.learning_rate`.
+    """The optimiser, and the schedule of the learning rate (see `schedule.learning_rate`).
 
     `steps` is the number of steps of a cycle.  A finished run continues from its end if the
     configuration asks for more cycles.
+
+    A step sums the gradients of `batches_per_step` batches of at most `batch_tokens` ids a side.
+    The processes of a run share these batches, so their number does not change the step.
+
+    `kind` is "adam", or "nesterov" for gradient descent with Nesterov's momentum.  `schedule` is
+    "inverse_sqrt" or "cosine".
     """
 
     steps: int
     cycles: int = 1
     batch_tokens: int = 3000
+    batches_per_step: int = 1
+    kind: str = "adam"
+    schedule: str = "inverse_sqrt"
+    momentum: float = 0.99
     learning_rate: float = 5e-3
     warmup: int = 1000
     cooldown: int = 0
@@ -95,6 +113,12 @@ class Optim:
     label_smoothing: float = 0.1
     clip_norm: float = 1.0
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        one_of("optim.kind", self.kind, ("adam", "nesterov"))
+        one_of("optim.schedule", self.schedule, ("inverse_sqrt", "cosine"))
+        if self.batches_per_step < 1:
+            raise ValueError(f"optim.batches_per_step = {self.batches_per_step}, but at least 1")
 
 
 @dataclass(frozen=True)

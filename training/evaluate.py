@@ -65,7 +65,7 @@ def language_model(
     lines = text(folder, split, "target")[:count]
     offsets = Lines(folder, f"{split}.target").offsets
     ids = np.load(folder / f"{split}.target.ids.npy")[: offsets[len(lines)]].astype(np.int64)
-    stream = torch.from_numpy(np.concatenate([[EOS], ids]))
+    stream = torch.from_numpy(np.concatenate([[EOS], ids])).to(model.embedding.weight.device)
     words = sum(len(line.split()) + 1 for line in lines)
     half, total = length // 2, 0.0
 

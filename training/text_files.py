@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,28 @@ def read_parallel(source: str, target: str, lowercase: bool = False) -> tuple[li
 
 
 def read_lines(root: Path, names: Iterable[str], lowercase: bool = False) -> list[str]:
-    """Return the lines of the files in order, without surrounding white space.
+    """Return the lines of the files in order, see `Text`."""
+    return list(Text(root, names, lowercase))
+
+
+@dataclass(frozen=True)
+class Text:
+    """The lines of files in order, without surrounding white space.  Each pass reads the files.
 
     `lowercase`: lower-case the lines.  Only the line feed ends a line.  Unicode line separators do
     not end a line, so that parallel files stay parallel.
     """
-    lines: list[str] = []
-    for name in names:
-        path = root / name
-        if not path.is_file():
-            raise FileNotFoundError(f"no text file {path}")
-        with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="\n") as stream:
-            lines += [line.strip() for line in stream]
-    return [line.lower() for line in lines] if lowercase else lines
+
+    root: Path
+    names: Iterable[str]
+    lowercase: bool = False
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self.names:
+            path = self.root / name
+            if not path.is_file():
+                raise FileNotFoundError(f"no text file {path}")
+            opener = OPENERS.get(path.suffix, open)
+            with opener(path, "rt", encoding="utf-8", newline="\n") as stream:
+                for line in stream:
+                    yield line.strip().lower() if self.lowercase else line.strip()

@@ -235,8 +235,8 @@ class Composer:
 
     def _head_norm(self, out: str, x: str, heads: Heads) -> str:
         width = self._widths[x]
-        size = heads.size if heads.norms == "head" else width
-        self.tensor(f"{out}.gain", size)
+        size = width if heads.norms == "row" else heads.size
+        self.tensor(f"{out}.gain", heads.size if heads.norms == "head" else width)
         return self.add(HeadNorm(out=out, x=x, size=size, epsilon=self._norm.epsilon), width)
 
     def memory(self, at: str, x: str, heads: Heads) -> tuple[str, str]:

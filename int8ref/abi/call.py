@@ -15,6 +15,13 @@ FIELDS = (
     "code_rows",
     "decoder",  # address and number of rows of the decoder; in GREEDY its last row writes ids
     "decoder_rows",
+    "shared_rows",  # number of the first rows of the decoder on which histories depend
+    "block",  # largest number of given steps that run at once; 0: the decoder runs step by step
+    "free",  # address and number of int32: the history slots that no text has (see `loop.texts`)
+    "free_count",
+    "slot_of",  # address of int32 [sentences]: the history slot of each text that is read
+    "waiting",  # the first text that is not read to the end of its prefix
+    "read",  # number of steps of this text that have run
     "states",  # address and number of the operands of the states
     "state_rows",
     "targets",  # address of the operands of target.ids, target.positions, target.sentence

@@ -6,9 +6,11 @@ room) belong to the domain.  `prefix` belongs to the value: it is the number of 
 values before it take in a row.  Therefore code does not depend on the batch, and a few words
 describe a batch.
 
-A history has one row for each step of each target row.  Step t of target row r is row
-r * max_steps + t of the history.  The capacity of the history is max_steps times the capacity of
-the target.  The word `rows` of the history is the number of steps so far, with the present one.
+A history has a slot for each text, and a row for each step of a slot.  Step t of slot s is row
+s * max_steps + t of the history.  The capacity of the history is max_steps times the number of
+slots.  A row of the target is one step of one slot.  Rows of one slot may be several steps, in
+ascending order: then an `append` writes all of them, and attention shows each row its own step and
+the steps before it.
 
 Code is an int64 matrix with one row for each instruction: the opcode, then the operands in the
 order of the instruction's fields.
@@ -31,7 +33,9 @@ FRAME = np.dtype(
     [(f"{domain}_{word}", "i8") for domain in DOMAINS for word in ("base", "capacity", "rows")]
     + [
         ("workspace", "i8"),  # address of the scratch memory
-        ("max_steps", "i8"),  # capacity of the history of a target row, in steps
+        ("max_steps", "i8"),  # capacity of a slot of a history, in steps
+        ("slots", "i8"),  # address of int32 [target_capacity]: the slot of each target row
+        ("steps", "i8"),  # address of int32 [target_capacity]: the step of each target row, from 0
     ]
 )
 

@@ -27,7 +27,7 @@ from int8ref.options import (
     hundredths,
 )
 from int8ref.spec.limits import MAX_BEAM, MAX_SEED
-from int8ref.text.streams import described, standard_output, tell
+from int8ref.text.streams import STANDARD, described, standard_output, tell
 
 BATCH_SIZE = 32
 MAX_COUNT = 4096
@@ -38,6 +38,7 @@ TRANSLATION_MODEL = (
 )
 ENCODER = "file of an encoder alone"
 LANGUAGE_MODEL = "file of a model without a source"
+VERIFIED = "model file, or a name (default: the model whose name is in FILE)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,10 +79,10 @@ def command_parser(program: str, description: str, epilog: str) -> Parser:
 def add_model(add: Callable[..., Any], about: str = TRANSLATION_MODEL) -> None:
     """Add the options of the model.
 
-    `add`: method of a group of options.  `about`: the kind of model.  Only the kind
-    TRANSLATION_MODEL has a default, because no other model has a name.
+    `add`: method of a group of options.  `about`: the kind of model.  Only the kinds
+    TRANSLATION_MODEL and VERIFIED have a default, because no other model has a name.
     """
-    add("-m", "--model", required=about != TRANSLATION_MODEL, help=about)
+    add("-m", "--model", required=about not in (TRANSLATION_MODEL, VERIFIED), help=about)
     add(
         "--sha256",
         type=sha256,
@@ -120,6 +121,16 @@ def add_streams(
     add("-i", "--input", metavar="FILE", help=f"{content} (default: -, stdin)")
     add("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     add("--output-format", choices=formats, help=f"form of a line (default: {usual})")
+
+
+def add_receipt(add: Callable[..., Any]) -> None:
+    """Add the option of the receipt.  `add`: method of a group of options."""
+    add(
+        "--receipt",
+        type=receipt_file,
+        metavar="FILE",
+        help="write what was run and digests of all results, for int8ref.verify (default: none)",
+    )
 
 
 def add_scores(
@@ -361,6 +372,13 @@ def sha256(text: str) -> str:
         return hexadecimal(text)
     except OptionError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def receipt_file(text: str) -> str:
+    """Parse the name of a receipt."""
+    if text == STANDARD:
+        raise argparse.ArgumentTypeError("the name of a file is wanted")
+    return text
 
 
 def one_line(text: str) -> str:

@@ -27,6 +27,7 @@ from int8ref.text.streams import (
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
+    from int8ref.commands.outputs import OpenOutputs
     from int8ref.files.model_file import Model
     from int8ref.results import Result
     from int8ref.translator import Translator
@@ -78,6 +79,7 @@ def deliver(
     model: tuple[Path, Model],
     results_of: Callable[[Translator], Iterator[list[Result]]],
     lines_of: Callable[[int, Result], list[str]],
+    open_: OpenOutputs,
 ) -> None:
     """Write the lines of all results as soon as they are ready."""
     from int8ref.translation.ready import Speed
@@ -89,13 +91,13 @@ def deliver(
     found = results_of(translator)  # may reject the options, so the output is not emptied yet
     console.debug(f"model {content.name} from {path}, {given.backend} backend, {speed}")
     counts = Counts()
-    with open_results(given.output, inputs, path) as writer:
+    with open_(path) as outputs:
         invite(inputs, console)
-        console.start_progress(not writer.terminal)
+        console.start_progress(not outputs.terminal)
         try:
             for results in found:
                 numbered = enumerate(results, counts.lines)
-                writer.write([line for n, result in numbered for line in lines_of(n, result)])
+                outputs.write(results, [lines_of(n, result) for n, result in numbered])
                 counts.add(results)
                 console.progress(partial(_progress, counts.lines, inputs))
         finally:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.outputs import Outputs
+from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature
-from int8ref.text.lines import LineWriter, Warn, split_arguments
+from int8ref.text.lines import LineWriter, Warn
 from int8ref.text.streams import standard_output
 from int8ref.translation.unknown import UnknownCharacters, counted
 
@@ -20,42 +22,38 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
     from int8ref.encoder import Classification, Embedding, Encoder
+    from int8ref.files.model_file import Model
 
     Result = Embedding | Classification
 
 
 class Writer(Protocol):
-    """Writes results.  It is a context that closes the output."""
+    """Writes results."""
 
     def write(self, results: Sequence[Any], first: int) -> None:
         """Write the results, which have the numbers from `first` on."""
         ...
 
-    def __enter__(self) -> Writer: ...
 
-    def __exit__(self, *_: object) -> None: ...
-
-
-Open = Callable[["Encoder", Sequence[command.InputFile], "Path"], Writer]
-"""Opens the output of a run with this encoder, these inputs and this model file."""
+ModelFile = tuple["Path", "Model"]
+"""The file of a model, and its content."""
+Open = Callable[["Encoder", ModelFile], AbstractContextManager[Writer]]
+"""Opens the outputs of a run with this encoder."""
 Compute = Callable[["Encoder", Iterable[str], Warn], Iterator[Sequence["Result"]]]
+Run = Callable[[argparse.Namespace, Console, RunFiles], None]
+"""Runs a command line on the lines of files."""
 
 
 class Lines:
     """Writes each result as one line.  `line` returns the line of a number and a result."""
 
-    def __init__(self, writer: LineWriter, line: Callable[[int, Any], str]) -> None:
-        self._writer, self._line = writer, line
-
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.__exit__()
+    def __init__(self, outputs: Outputs, line: Callable[[int, Any], str]) -> None:
+        self._outputs, self._line = outputs, line
 
     def write(self, results: Sequence[Any], first: int) -> None:
         """Implement `Writer.write`."""
-        self._writer.write([self._line(n, result) for n, result in enumerate(results, first)])
+        lines = [[self._line(n, result)] for n, result in enumerate(results, first)]
+        self._outputs.write(results, lines)
 
 
 def parser(
@@ -69,6 +67,7 @@ def parser(
     streams("-i", "--input", metavar="FILE", help="texts, one a line (default: -, stdin)")
     streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     streams("--output-format", choices=formats, help=f"default: {usual}")
+    shared.add_receipt(streams)
     shared.add_speed(made)
     shared.add_messages(made).add_argument(
         "--signature",
@@ -78,33 +77,37 @@ def parser(
     return made
 
 
-def run(made: shared.Parser, given: argparse.Namespace, open_: Open, compute: Compute) -> int:
-    """Run a command.  Return its exit status: see `command.run`."""
+def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Report an error of usage for options that exclude each other."""
     if given.text and given.input is not None:
         made.error("text as arguments and --input exclude each other")
-    return command.run(partial(_run, given, open_, compute), given.log_level)
 
 
-def _run(given: argparse.Namespace, open_: Open, compute: Compute, console: Console) -> None:
-    complain = command.complaints(given.strict, console)
-    read = not (given.text or given.signature)
-    inputs = [command.InputFile("input", given.input, complain)] if read else []
-    texts: Iterable[str] = inputs[0].lines if inputs else split_arguments(given.text)
+def answer(given: argparse.Namespace, run: Run, console: Console) -> None:
+    """Print the signature, or run the command."""
+    if given.signature:
+        path, model = command.load_model(given, console)
+        line = signature(path, model, {"backend": given.backend})
+        LineWriter(standard_output()).write([line])
+    else:
+        run(given, console, RunFiles(given, console))
 
+
+def encode(
+    given: argparse.Namespace, console: Console, files: RunFiles, open_: Open, compute: Compute
+) -> None:
+    """Compute and write the results of the lines of `files`."""
     from int8ref.encoder import Encoder
     from int8ref.translation.ready import Speed
 
     path, model = command.load_model(given, console)
-    if given.signature:
-        line = signature(path, model, {"backend": given.backend})
-        LineWriter(standard_output()).write([line])
-        return
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     encoder = Encoder(model, given.backend, speed)
-    found = compute(encoder, texts, complain)  # may reject the model, so the output stays as it is
+    # compute may reject the model, so that the output stays as it is
+    found = compute(encoder, files.lines, files.complain)
     done, tokens, cut, unknown, begun = 0, 0, 0, UnknownCharacters(), time.monotonic()
-    with open_(encoder, inputs, path) as writer:
-        command.invite(inputs, console)
+    with open_(encoder, (path, model)) as writer:
+        command.invite(files.inputs, console)
         try:
             for results in found:
                 writer.write(results, done)

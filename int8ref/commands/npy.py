@@ -26,7 +26,7 @@ class NpyWriter:
         self._width, self._rows = width, 0
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise UserError("an array of NumPy needs a plain file as --output, no pipe or device")
-        file.write_all(self._header())
+        file.write_all(header(0, width))
 
     def __enter__(self) -> NpyWriter:
         return self
@@ -42,11 +42,12 @@ class NpyWriter:
         descriptor = self._file.fileno()
         end = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        self._file.write_all(self._header())
+        self._file.write_all(header(self._rows, self._width))
         os.lseek(descriptor, end, os.SEEK_SET)
 
-    def _header(self) -> bytes:
-        shape = f"({self._rows}, {self._width})"
-        told = f"{{'descr': '|i1', 'fortran_order': False, 'shape': {shape}, }}"
-        room = HEADER_BYTES - len(MAGIC) - 2
-        return MAGIC + room.to_bytes(2, "little") + told.ljust(room - 1).encode() + b"\n"
+
+def header(rows: int, width: int) -> bytes:
+    """Return the header of an array int8 [rows, width]."""
+    told = f"{{'descr': '|i1', 'fortran_order': False, 'shape': ({rows}, {width}), }}"
+    room = HEADER_BYTES - len(MAGIC) - 2
+    return MAGIC + room.to_bytes(2, "little") + told.ljust(room - 1).encode() + b"\n"

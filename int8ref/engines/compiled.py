@@ -18,7 +18,7 @@ from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.memory.hypotheses import Hypotheses
 from int8ref.machine.model import packed
-from int8ref.machine.model.assemble import Code, assemble
+from int8ref.machine.model.assemble import Code, assemble, shared_rows
 from int8ref.machine.model.places import places_of
 from int8ref.machine.model.prepare import Prepared
 from int8ref.machine.model.split import Footprint
@@ -38,6 +38,8 @@ from int8ref.search.sampling import random_numbers, scaled
 Int64 = npt.NDArray[np.int64]
 Found = TypeVar("Found")
 
+BLOCK_ROWS = 128
+"""Largest number of steps that the decoder runs at once as rows, for tokens that are given."""
 KEPT_BYTES = 8 << 20
 """Largest memory that a call leaves for the next call."""
 
@@ -72,6 +74,7 @@ class CompiledEngine:
         self._decodings: dict[tuple[bool, bool], tuple[Code, dict[str, int]]] = {}
         self._memories: list[Memory] = []
         self._lock = threading.Lock()
+        self._shared_rows = shared_rows(program)
 
     def __repr__(self) -> str:
         return f"<CompiledEngine of {self.program}>"
@@ -106,20 +109,22 @@ class CompiledEngine:
     def _outputs(self, batch: Batch) -> npt.NDArray[Any]:
         code = self.code()
         with self._memory() as memory:
-            arena = Arena(code, memory, batch, target_rows=1, max_steps=0)
+            arena = Arena(code, memory, batch, slots=1, max_steps=0)
             call = Call(RUN, memory, arena.address)
             call.set(code=code.encoder.ctypes.data, code_rows=len(code.encoder))
             call.run()
             return arena.value(str(self.program.output)).copy()
 
-    def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
+    def greedy(self, requests: Sequence[Request], rows: int | None = None) -> list[list[int]]:
         """See `Engine.greedy`."""
-        return self._decode(GREEDY, Request, requests, Call.follow)
+        return self._decode(GREEDY, Request, requests, Call.follow, rows=rows)
 
-    def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
+    def sample(
+        self, requests: Sequence[Request], sampling: Sampling, rows: int | None = None
+    ) -> list[list[int]]:
         """See `Engine.sample`."""
         draw = partial(self._sample, sampling=sampling)
-        return self._decode(SAMPLE, Request, requests, draw)
+        return self._decode(SAMPLE, Request, requests, draw, rows=rows)
 
     def beam(self, requests: Sequence[Request], options: BeamOptions) -> list[list[Hypothesis]]:
         """See `Engine.beam`."""
@@ -137,15 +142,23 @@ class CompiledEngine:
         records: Sequence[Record],
         run: Callable[[Call, Sequence[Record]], list[Found]],
         beam_size: int = 1,
+        rows: int | None = None,
     ) -> list[Found]:
-        """Decode the records in parts (see `split`), one call for each part.  Returns one result
-        for each record."""
+        """Decode the records.  Returns one result for each record.
+
+        A call decodes a part of the records (see `split`).  With `rows`, one call decodes all of
+        them, at most `rows` at once, if the decoder can take them up one by one.
+        """
         check_decodes(self.program)
         check_records(kind, records, self._vocabulary)
         found: list[Found] = []
+        if rows is not None and self._shared_rows:
+            slots = min(rows, self._footprint.sentences(records), max(1, len(records)))
+            with self._memory() as memory:
+                return run(self._call(mode, memory, records, slots), records)
         for part in self._footprint.split(records, beam_size):
             with self._memory() as memory:
-                found += run(self._call(mode, memory, part, beam_size), part)
+                found += run(self._call(mode, memory, part, beam_size * len(part)), part)
         return found
 
     def _sample(
@@ -181,18 +194,23 @@ class CompiledEngine:
         memory.clear(KEPT_BYTES)
         self._memories.append(memory)
 
-    def _call(self, mode: int, memory: Memory, records: Sequence[Record], beam_size: int) -> Call:
-        """A call that decodes a batch with `beam_size` rows for each sentence."""
+    def _call(self, mode: int, memory: Memory, records: Sequence[Record], slots: int) -> Call:
+        """A call that decodes a batch, with room for the histories of `slots` rows."""
         batch = [record.ids for record in records]
         steps = max((record.steps for record in records), default=0)
         self._source.check_sources(batch)
         self._target.check_length(steps)
         candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
         code, fields = self._decoding(bool(candidates), mode == GREEDY and not candidates)
-        rows = beam_size * len(batch)
-        arena = Arena(code, memory, batch, target_rows=rows, max_steps=max(1, steps))
+        block = 0
+        if code.shared_rows:
+            given = sum(len(record.given) for record in records)
+            block = max(1, min(BLOCK_ROWS, given))
+        arena = Arena(code, memory, batch, slots, max(1, steps), slots + block)
         call = Call(mode, memory, arena.address, steps)
-        call.set(**fields)
+        call.set(block=block, free_count=slots, **fields)
+        call.give("free", range(slots)[::-1])
+        call.room("slot_of", (len(batch),))
         starts = [getattr(record, "start", self.program.start) for record in records]
         self._target.check_ids(starts)
         call.give("starts", starts)
@@ -225,6 +243,7 @@ class CompiledEngine:
                 "code_rows": len(code.encoder),
                 "decoder": decoder.ctypes.data,
                 "decoder_rows": len(decoder),
+                "shared_rows": code.shared_rows,
                 "states": code.states.ctypes.data,
                 "state_rows": len(code.states),
                 "targets": code.targets.ctypes.data,
@@ -267,7 +286,7 @@ class Call:
 
     def search(self, requests: Sequence[Request]) -> None:
         """Run the search: it begins after the prefixes and ends at the limits."""
-        self._give_rows([request.prefix for request in requests])
+        self._give_rows([request.given for request in requests])
         self.give("given_lengths", [len(request.prefix) for request in requests])
         self.give("limits", [request.limit for request in requests])
         self.run()
@@ -281,7 +300,8 @@ class Call:
 
     def score(self, paths: Sequence[Path]) -> list[list[int]]:
         """Follow the paths, and return the log-probabilities of their tokens."""
-        self._give_rows([[*path.prefix, *path.tokens] for path in paths])
+        self._give_rows([path.given for path in paths])
+        self.give("given_lengths", [len(path.prefix) for path in paths])
         self.give("lengths", [path.steps for path in paths])
         out = self.room("out", (len(paths), self.steps))
         self.run()
@@ -317,7 +337,7 @@ class CompiledSession:
         self._rows = len(batch)
         memory = Memory()
         rows = max(len(batch), 1)
-        self._arena = Arena(code, memory, batch, target_rows=rows, max_steps=0)
+        self._arena = Arena(code, memory, batch, slots=rows, max_steps=0)
         self._call = Call(RUN, memory, self._arena.address)
         self._sentence = np.arange(len(batch), dtype=np.int32)
         self._position = 0

@@ -46,15 +46,21 @@ class Engine(Protocol):
         """
         ...
 
-    def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
+    def greedy(self, requests: Sequence[Request], rows: int | None = None) -> list[list[int]]:
         """Translate by greedy search (`search.greedy`).
+
+        rows   largest number of sentences that are computed at once, at least 1.  The others wait,
+               and each begins as soon as another one ends.  None: the engine chooses.  The number
+               changes no result.
 
         Returns the ids of the translations, without prefix and eos.
         """
         ...
 
-    def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
-        """Translate by sampling (`search.sampling`).
+    def sample(
+        self, requests: Sequence[Request], sampling: Sampling, rows: int | None = None
+    ) -> list[list[int]]:
+        """Translate by sampling (`search.sampling`); `rows` as for `greedy`.
 
         All tokens can be drawn, so that a request with candidates raises ValueError.  Returns the
         ids of the translations, without prefix and eos.

@@ -61,11 +61,13 @@ class ReferenceEngine:
             values |= run_instruction(instruction, values, self.tensors)
         return values[str(self.program.output)]
 
-    def greedy(self, requests: Sequence[Request]) -> list[list[int]]:
+    def greedy(self, requests: Sequence[Request], rows: int | None = None) -> list[list[int]]:
         """See `Engine.greedy`."""
         return greedy(self, self._checked(Request, requests))
 
-    def sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[int]]:
+    def sample(
+        self, requests: Sequence[Request], sampling: Sampling, rows: int | None = None
+    ) -> list[list[int]]:
         """See `Engine.sample`."""
         checked = self._checked(Request, requests)
         check_no_candidates(checked)

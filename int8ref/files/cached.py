@@ -16,7 +16,7 @@ from pathlib import Path
 
 from int8ref.files import container
 from int8ref.files.container import ModelFileError
-from int8ref.host import storage
+from int8ref.host import large_pages, storage
 from int8ref.program.program import Tensors
 
 ALIGNMENT = 64
@@ -40,7 +40,8 @@ def kept(
     """Return the cached arrays of `kind` and `key`, or compute and cache them.
 
     The function calls `make` if the cache has no arrays, or if they are not `sound`.  The result is
-    views of a mapped file.  If the cache cannot store the file, the result is the arrays of `make`.
+    views of a mapped file, or of a copy of a large file in large pages.  If the cache cannot store
+    the file, the result is the arrays of `make`.
     `name`: name of the model.  Older files of this model are removed.
     """
     path = storage.cache_folder().joinpath(f"{kind}-{name}-{key[:32]}.safetensors")
@@ -61,7 +62,8 @@ def metadata(kind: str) -> str:
 def _read(path: Path, kind: str, key: str, sound: Callable[[Tensors], bool]) -> Tensors | None:
     """Return the content of a cache file, or None if it is missing or not the expected content."""
     try:
-        contents = container.unpack(container.map_file(path), metadata(kind))
+        content = large_pages.copied(container.map_file(path))
+        contents = container.unpack(content, metadata(kind))
     except ModelFileError as error:
         if os.access(path, os.R_OK):
             _log.info("%s: %s; making it again", path, error)

@@ -56,6 +56,7 @@ DTYPES: dict[Code, type[np.integer[Any]]] = {
 }
 
 Array = npt.NDArray[Any]
+Content = bytes | mmap.mmap | memoryview
 Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]], msgspec.Meta(max_length=4)]
 
 
@@ -76,11 +77,16 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """The content of a container: the decoded metadata document, the tensors, and the digest."""
+    """The content of a container: the decoded metadata document, and the tensors.
+
+    digest  the SHA-256 at the end
+    sha256  the SHA-256 of the whole file
+    """
 
     document: Any
     tensors: dict[str, Array]
     digest: str
+    sha256: str
 
 
 def pack(tensors: dict[str, Array], key: str, document: str, alignment: int = ALIGNMENT) -> bytes:
@@ -138,13 +144,31 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
 
 
-def is_whole(content: bytes | mmap.mmap) -> bool:
+def is_whole(content: Content) -> bool:
     """Return whether a container ends with the SHA-256 of all bytes before it."""
-    view = memoryview(content)
-    return hashlib.sha256(view[:-DIGEST_BYTES]).digest() == view[-DIGEST_BYTES:]
+    return _hash_of_whole(memoryview(content)) is not None
 
 
-def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
+def _hash_of_whole(view: memoryview) -> str | None:
+    """Return the SHA-256 of a container, or None if its last bytes are not its digest.
+
+    One pass gives both hashes.
+    """
+    end = view[-DIGEST_BYTES:]
+    made = hashlib.sha256(view[:-DIGEST_BYTES])
+    if made.digest() != end:
+        return None
+    made.update(end)
+    return made.hexdigest()
+
+
+def release(content: Content) -> None:
+    """Give the pages of a mapped file back to the system, which reads them again when needed."""
+    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        content.madvise(mmap.MADV_DONTNEED)
+
+
+def unpack(content: Content, key: str) -> Contents:
     """Check a container.  Return views of its tensors, without a copy.  Raises `ModelFileError`."""
     view = memoryview(content)
     header, start = _header(view)
@@ -160,11 +184,10 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
     except msgspec.ValidationError as error:
         raise ModelFileError(f"tensor entries: {error}") from None
     _check_layout(entries, len(view) - start)
-    if not is_whole(content):
+    sha256 = _hash_of_whole(view)
+    if sha256 is None:
         raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
-    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        # The checksum has read every page.  Release the pages, because most may stay unused.
-        content.madvise(mmap.MADV_DONTNEED)
+    release(content)  # the checksum has read every page, and most may stay unused
     tensors = {
         name: np.frombuffer(
             view[start + entry.data_offsets[0] : start + entry.data_offsets[1]],
@@ -173,7 +196,7 @@ def unpack(content: bytes | mmap.mmap, key: str) -> Contents:
         for name, entry in entries.items()
         if name != DIGEST
     }
-    return Contents(_json(metadata[key], "header"), tensors, view[-DIGEST_BYTES:].hex())
+    return Contents(_json(metadata[key], "header"), tensors, view[-DIGEST_BYTES:].hex(), sha256)
 
 
 def compress(data: bytes) -> Array:

@@ -129,6 +129,12 @@ class Model:
         known = self._as_read()
         return known.digest if known else None
 
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, or of the file that `save` would write."""
+        known = self._as_read()
+        return known.sha256 if known else model_hash(self)
+
     def _as_read(self) -> _Read | None:
         """Return the data of the reading, or None if a tensor has changed since then."""
         known, tensors = self._read, self.tensors
@@ -139,11 +145,13 @@ class Model:
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """Data of the reading of a file: its digest, its tensors, and the types of its program."""
+    """Data of the reading of a file: its digest, its tensors, the types of its program, and the
+    SHA-256 of the whole file."""
 
     digest: str
     tensors: Tensors
     types: Checked
+    sha256: str
 
 
 class _TokenizerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -252,6 +260,7 @@ def load(
         tensors = {n: t for n, t in {**contents.tensors, **unpacked}.items() if n not in sides}
         types = validate(header.program, tensors)
         check_labels(header.labels or (), header.program, types)
+        container.release(content)  # validation has read the weights
     except (ModelFileError, ProgramError) as error:
         raise ModelFileError(f"{os.fspath(path)}: {foreign.told(path, str(error))}") from None
     model = Model(
@@ -265,7 +274,8 @@ def load(
         shortlist=shortlist.load(lists) if (lists := shortlist.beside(path)).exists() else None,
         labels=header.labels or (),
     )
-    object.__setattr__(model, "_read", _Read(contents.digest, dict(tensors), types))
+    known = _Read(contents.digest, dict(tensors), types, contents.sha256)
+    object.__setattr__(model, "_read", known)
     return model
 
 

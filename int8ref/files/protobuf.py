@@ -14,22 +14,24 @@ def fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
     The value of a varint is its encoded bytes.  A value of another type is the content alone.
     Raises IndexError if a field is cut.
     """
-    at = 0
-    while at < len(content):
-        tag, at = _read_varint(content, at)
+    at, size = 0, len(content)
+    while at < size:
+        tag = content[at]  # most numbers have one byte
+        tag, at = (tag, at + 1) if tag < 0x80 else _read_varint(content, at)
         kind = tag & 7
         start = at
-        if kind == VARINT:
+        if kind == BYTES:
+            length = content[at]
+            length, start = (length, at + 1) if length < 0x80 else _read_varint(content, at)
+            end = start + length
+        elif kind == VARINT:
             _, end = _read_varint(content, at)
-        elif kind == BYTES:
-            size, start = _read_varint(content, at)
-            end = start + size
         elif kind in SIZES:
             end = at + SIZES[kind]
         else:
             raise IndexError(f"wire type {kind} at byte {at}")
-        if end > len(content):
-            raise IndexError(f"a field from byte {at} to {end} of {len(content)}")
+        if end > size:
+            raise IndexError(f"a field from byte {at} to {end} of {size}")
         yield tag >> 3, kind, content[start:end]
         at = end
 

@@ -7,7 +7,7 @@ beyond the end of the file, and the process crashes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 
 import numpy as np
@@ -40,23 +40,31 @@ class UnsafeModelError(ValueError):
 def check(model: bytes) -> None:
     """Check everything that the library does not check.  Raises `UnsafeModelError`."""
     try:
-        top = list(_values(model))
-        normalizers = (value for number, value in top if number in NORMALIZERS)
-        for number, table in chain.from_iterable(map(_values, normalizers)):
+        top = list(protobuf.fields(model))
+        normalizers = (value for number, _, value in top if number in NORMALIZERS)
+        for number, _, table in chain.from_iterable(map(protobuf.fields, normalizers)):
             if number == CHARACTER_MAP and table:
                 check_map(table)
-        pieces = [dict(_values(value)) for number, value in top if number == PIECES]
-        texts = [piece.get(PIECE, b"") for piece in pieces]
-        b"\n".join(texts).decode()
-        named = (text for text, p in zip(texts, pieces, strict=True) if p.get(TYPE) == USER_DEFINED)
-        _check_prefixes(named)
+        _check_pieces(value for number, _, value in top if number == PIECES)
     except (IndexError, UnicodeDecodeError) as error:
         raise UnsafeModelError(str(error)) from None
 
 
-def _values(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the number and the value of each field of a message."""
-    return ((number, value) for number, _, value in protobuf.fields(message))
+def _check_pieces(pieces: Iterable[bytes]) -> None:
+    """Check the texts of all pieces, and that few user-defined pieces begin alike."""
+    texts, named = list[bytes](), list[bytes]()
+    for piece in pieces:
+        text, kind = b"", b""
+        for number, _, value in protobuf.fields(piece):
+            if number == PIECE:
+                text = value
+            elif number == TYPE:
+                kind = value
+        texts.append(text)
+        if kind == USER_DEFINED:
+            named.append(text)
+    b"\n".join(texts).decode()
+    _check_prefixes(named)
 
 
 def _check_prefixes(pieces: Iterable[bytes]) -> None:

@@ -22,7 +22,7 @@ from int8ref.files import sentencepiece_file, tokenizer_patterns
 from int8ref.files import tokenizer_parts as parts
 
 MOST_PARTS = 64
-"""Parts of a tokenizer, those of its sequences included."""
+"""Parts of a tokenizer, with the parts of its sequences."""
 MOST_GROWTH = 64
 """Product of the factors by which the replacements of a tokenizer can lengthen a text."""
 MOST_TOKEN = 1024

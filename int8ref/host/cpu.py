@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from int8ref.errors import UserError
-from int8ref.host import arm, installed, storage
+from int8ref.host import amx, arm, installed, storage
 
 WITHOUT_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
 """CPUs on which Numba uses AVX only if NUMBA_ENABLE_AVX is set."""
@@ -40,7 +40,7 @@ def cpu() -> tuple[str, str, str]:
     """
     described = _described()
     if not described:
-        return _asked()
+        return _permitted(*_asked())
     state = json.dumps([FORMAT, *compilers(), *_settings(), *described]).encode()
     path = storage.cache_folder().joinpath(f"cpu-{hashlib.sha256(state).hexdigest()[:32]}")
     found = _read(path)
@@ -49,7 +49,14 @@ def cpu() -> tuple[str, str, str]:
         text = "\n".join(found).encode()
         content = hashlib.sha256(text).hexdigest().encode() + b"\n" + text
         storage.keep(path, content)
-    return found
+    return _permitted(*found)
+
+
+def _permitted(triple: str, name: str, features: str) -> tuple[str, str, str]:
+    """Remove the features that the operating system does not permit to this process."""
+    if amx.wanted(features) and not amx.allowed():
+        features = amx.without(features)
+    return triple, name, features
 
 
 @cache
@@ -119,7 +126,9 @@ def identity() -> list[str]:
     On Linux the texts are the kernel's description of the processor, because reading it needs no
     LLVM.  On other systems the texts are `cpu` itself.
     """
-    return [*_settings(), *(_described() or cpu())]
+    described = _described()
+    tiles = any("amx_tile" in line for line in described)
+    return [*_settings(), *(described or cpu()), *(["tiles"] if tiles and amx.allowed() else [])]
 
 
 def _settings() -> list[str]:

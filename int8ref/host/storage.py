@@ -8,9 +8,11 @@ import os
 import secrets
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from int8ref.host import locks
 
@@ -73,32 +75,68 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     file has the usual permissions of a new file.  Symbolic links are followed.  Devices and pipes
     are written directly.  Raises `OSError` that names `path`, not the temporary file.
     """
-    target = Path(os.path.realpath(path))
-    try:
+    with WholeFile(path) as file:
+        file.write(content)
+        file.commit()
+
+
+class WholeFile:
+    """A file that appears as a whole: see `write_whole`.  The content may have any size.
+
+    The content is written piece by piece.  The file appears at `commit`.  At the end of the context
+    without `commit`, nothing remains.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._temporary: Path | None = None
+        with self._named():
+            self._target = Path(os.path.realpath(path))
+            self._file = self._opened()
+
+    def _opened(self) -> BinaryIO:
+        target = self._target
         if target.exists() and not target.is_file():
-            target.write_bytes(content)
-        else:
-            _write_and_rename(target, content)
-    except OSError as error:
-        error.filename, error.filename2 = os.fspath(path), None
-        raise
+            return target.open("wb")
+        names = (target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}") for _ in itertools.count())
+        descriptor, self._temporary = locks.locked_file(names)
+        return os.fdopen(descriptor, "wb")
 
+    def __enter__(self) -> WholeFile:
+        return self
 
-def _write_and_rename(target: Path, content: bytes) -> None:
-    names = (target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}") for _ in itertools.count())
-    descriptor, temporary = locks.locked_file(names)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-            if sys.platform == "win32":
-                file.close()  # Windows renames no open file
-            os.replace(temporary, target)
-    except BaseException:
-        with suppress(FileNotFoundError):  # another process has removed the folder
-            os.unlink(temporary)
-        raise
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # the content is lost in any case
+            self._file.close()
+        if self._temporary is not None:
+            with suppress(FileNotFoundError):  # another process has removed the folder
+                os.unlink(self._temporary)
+
+    def write(self, content: bytes) -> None:
+        """Write a piece of the content."""
+        with self._named():
+            self._file.write(content)
+
+    def commit(self) -> None:
+        """Let the file appear, or replace the older file."""
+        with self._named():
+            self._file.flush()
+            if self._temporary is not None:
+                os.fsync(self._file.fileno())
+                if sys.platform == "win32":
+                    self._file.close()  # Windows renames no open file
+                os.replace(self._temporary, self._target)
+                self._temporary = None
+            self._file.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors name the file, not the temporary file."""
+        try:
+            yield
+        except OSError as error:
+            error.filename, error.filename2 = self._path, None
+            raise
 
 
 def keep(path: Path, content: bytes) -> bool:

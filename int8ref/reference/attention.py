@@ -8,10 +8,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.reference.presence import need_each_other
 from int8ref.spec.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Input, Offsets, Rows, Sizes, Tensor, limited, size
 from int8ref.spec.scope import MAX_WIDTH, Domain, Scope, Tensors, ValueType
+from int8ref.spec.trace import note, of_head
 
 MAX_KEYS = 1024
 """Largest number of keys that a row may see.  The sum of 1024 weights of 2^14 times data of 127
@@ -160,11 +162,15 @@ def attend(
     `inverse` and m are rounded down; out is rounded once, half up.  There is one division for each
     row and head.  The scale of the weights cancels, because sum(w) has the same scale.
 
-    Raises `OverflowError` if a row sees no key or more than 1024 keys.
+    Raises `OverflowError` if a row sees no key or more than 1024 keys, and `ValueError` if only one
+    of `sentence` and `key_offsets` is given, or a `window` with them.
 
     Source: Lin et al. 2020, Eq. 12; Ainslie et al. 2023 (grouped-query attention); Beltagy et al.
     2020, section 3.1 (sliding window).
     """
+    need_each_other("attention", sentence=sentence, key_offsets=key_offsets)
+    if sentence is not None and window is not None:
+        raise ValueError("attention: a window is of a history")
     width, shared = heads * head_width, group or 1
     out = np.zeros((len(query), width), np.int8 if limit <= DATA_MAX else np.int16)
     q = query[:, query_column : query_column + width].astype(np.int64)
@@ -180,12 +186,16 @@ def attend(
             columns, seen = (
                 slice(head * head_width, (head + 1) * head_width) for head in (h, h // shared)
             )
-            weight = weigh(q[rows, columns], k[keys][:, seen], h, places)
-            inverse, bits = reciprocal(weight.sum(axis=1, keepdims=True))
-            multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
-            shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
-            mean = requantize(weight @ v[keys][:, seen], multiplier, shift, -limit, limit)
-            out[rows, columns] = mean
+            with of_head(rows, h):
+                weight = weigh(q[rows, columns], k[keys][:, seen], h, places)
+                total = weight.sum(axis=1, keepdims=True)
+                inverse, bits = reciprocal(total)
+                multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
+                shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
+                acc = weight @ v[keys][:, seen]
+                for name, x in (("w", weight), ("sum", total), ("m", multiplier), ("acc", acc)):
+                    note(name, x)
+                out[rows, columns] = requantize(acc, multiplier, shift, -limit, limit)
     return out
 
 

@@ -18,6 +18,7 @@ from int8ref.reference.attention import (
 from int8ref.spec.arithmetic import INT32_MAX, bit_length, rounding_shift_right
 from int8ref.spec.operands import Constant, Sizes, Tensor
 from int8ref.spec.scope import Scope, Tensors
+from int8ref.spec.trace import note
 
 BASE_BITS = 15
 """Bits of the base of the power.  The square has 30 bits, and so has every higher power after
@@ -138,12 +139,24 @@ def polynomial_weights(
     next operands are the degree, and for this head score_bias, score_shift, delta_multiplier and
     delta_shift.  out: int64 [rows, keys] in [0, 2^14].
     """
-    x = np.maximum(query @ key.T + bias, 0)
+    score = query @ key.T
+    x = np.maximum(score + bias, 0)
     e = np.maximum(bit_length(x.max(axis=1, keepdims=True)) - BASE_BITS, least_shift)
     drop = np.minimum(shift + degree * (e - least_shift), MAX_SHIFT)
     delta = rounding_shift_right(np.array(multiplier), drop)
-    t = power(rounding_shift_right(x, e), degree) + delta
+    u = rounding_shift_right(x, e)
+    t = power(u, degree) + delta
     g = bit_length(t.max(axis=1, keepdims=True)) - WEIGHT_BITS
+    for name, value in (
+        ("s", score),
+        ("x", x),
+        ("e", e),
+        ("u", u),
+        ("d", delta),
+        ("t", t),
+        ("g", g),
+    ):
+        note(name, value)
     return rounding_shift_right(t << np.maximum(-g, 0), np.maximum(g, 0))
 
 

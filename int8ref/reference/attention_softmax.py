@@ -18,6 +18,7 @@ from int8ref.reference.attention import (
     Weigh,
     attend,
 )
+from int8ref.reference.presence import need_each_other
 from int8ref.spec.arithmetic import (
     EXP2_FRACTION_BITS,
     EXP2_MAX_INPUT,
@@ -31,6 +32,7 @@ from int8ref.spec.arithmetic import (
 )
 from int8ref.spec.operands import Constant, Sizes, Tensor, size
 from int8ref.spec.scope import Scope, Tensors
+from int8ref.spec.trace import note
 
 Int32 = npt.NDArray[np.int32]
 Reach = Annotated[int, Constant(0, MAX_KEYS - 1)]
@@ -159,11 +161,18 @@ def attention_softmax(
 
     The shift of z and the last shift of A4 round half up; the inner shifts of A4 round down.
 
-    Raises `OverflowError` if z exceeds 2^14, and raises the errors of `attend`.
+    Raises `OverflowError` if z exceeds 2^14.  Raises `ValueError` if only some of `addend`,
+    `before` and `after` are given, if only one of `cap_multiplier` and `cap_shift` is given, or if
+    both an addend and a cap are given.  Raises the errors of `attend`.
 
     Source: Vaswani et al. 2017, Eq. 1; for the addend Raffel et al. 2020, section 2.1, and Press et
     al. 2022, section 3; for the cap Gemma Team 2024b (Gemma 2), section 2.
     """
+    op = "attention_softmax"
+    need_each_other(op, addend=addend, before=before, after=after)
+    need_each_other(op, cap_multiplier=cap_multiplier, cap_shift=cap_shift)
+    if addend is not None and cap_multiplier is not None:
+        raise ValueError(f"{op}: an addend beside a soft cap")
     change = changes(addend, before or 0, cap_multiplier, cap_shift or 0)
     weigh = softmax_weigher(score_multiplier, score_limit, score_shift, change)
     return attend(weigh, query, key, value, **shared)
@@ -176,8 +185,10 @@ def softmax_weigher(
 
     def weigh(q: Int64, k: Int64, h: int, places: Int64) -> Int64:
         score = q @ k.T
+        note("s", score)
         if change is not None:
             score = change(score, h, places)
+            note("changed", score)
         return attention_weights(score, score_multiplier[h], score_limit[h], score_shift)
 
     return weigh
@@ -221,7 +232,9 @@ def attention_weights(
     out: int64 [rows, keys] in [0, 2^14]; the largest weight of a row is 2^14.
     """
     distance = np.minimum(score.max(axis=1, keepdims=True) - score, np.int64(limit))
-    return exp2_negative(rounding_shift_right(distance * np.int64(multiplier), shift))
+    z = rounding_shift_right(distance * np.int64(multiplier), shift)
+    note("z", z)
+    return exp2_negative(z)
 
 
 MAX_PRODUCT = 128 * 128

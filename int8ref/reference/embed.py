@@ -5,11 +5,13 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.reference.presence import need_each_other
 from int8ref.reference.sinusoids import MAX_POSITIONS, QUARTER, sinusoids
 from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, rounding_shift_right, saturate
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Input, Result, Sizes, Tensor, least, size
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 MAX_FACTOR = 2**30
 """The largest multiplier."""
@@ -115,10 +117,14 @@ def embed(
     input of matrix products.  `wide` is the same number with `wide_bits` more fraction bits, for
     the residual sum.
 
-    Raises `IndexError` if an id or a position lies outside its range.
+    Raises `IndexError` if an id or a position lies outside its range.  Raises `ValueError` if an
+    operand is given without the operands that it needs, or beside operands that exclude it.
 
     Source: Vaswani et al. 2017, sections 3.4 and 3.5; a sum of two scales: Lin et al. 2020, Eq. 8.
     """
+    _require_one_form(positions, position_table, frequencies, wave)
+    if channel_multiplier is not None and multiplier:
+        raise ValueError("embed: a multiplier beside the multipliers of the channels")
     if ids.size and (ids.min() < -1 or ids.max() >= len(table)):
         raise IndexError(f"token ids must lie in [-1, {len(table)})")
     total = np.where((ids >= 0)[:, None], table[ids], 0).astype(np.int64)
@@ -132,6 +138,16 @@ def embed(
         elif frequencies is not None and wave is not None:
             rows = sinusoids(positions, frequencies, wave)
             total += rows.astype(np.int64) * position_multiplier
+    note("y", total)
     out = saturate(rounding_shift_right(total, shift), -DATA_MAX, DATA_MAX)
     wide = saturate(rounding_shift_right(total, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int8), wide.astype(np.int16)
+
+
+def _require_one_form(positions: object, table: object, frequencies: object, wave: object) -> None:
+    """Positions come from a table, or from a wave with its frequencies, or are absent."""
+    need_each_other("embed", frequencies=frequencies, wave=wave)
+    if table is not None and wave is not None:
+        raise ValueError("embed: a table of positions beside a wave")
+    rows = wave if table is None else table
+    need_each_other("embed", positions=positions, position_table_or_wave=rows)

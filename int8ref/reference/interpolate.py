@@ -8,6 +8,7 @@ import numpy.typing as npt
 from int8ref.spec.arithmetic import rounding_shift_right
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Result, Rows, Tensor
+from int8ref.spec.trace import note
 
 STEP_BITS = 7
 """The table has one entry for every 2^7 integers."""
@@ -47,4 +48,5 @@ def interpolate(x: npt.NDArray[np.int16], table: npt.NDArray[np.int16]) -> npt.N
     distance = x.astype(np.int64) & ((1 << STEP_BITS) - 1)
     low, high = table[place].astype(np.int64), table[place + 1].astype(np.int64)
     total = (low << STEP_BITS) + (high - low) * distance
+    note("total", total)
     return rounding_shift_right(total, STEP_BITS).astype(np.int16)

@@ -1,6 +1,6 @@
 """The shared part of all layer normalisation: gain, bias, and results of two widths."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,14 @@ from int8ref.spec.arithmetic import (
     WIDE_MAX,
     Integers,
     reciprocal,
+    require_range,
     rounding_shift_right,
     saturate,
 )
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Result, Rows, Sizes, Tensor, least, size
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 FRACTION_BITS = 10
 """Fraction bits of the normalised value, before gain and bias."""
@@ -59,17 +61,31 @@ class LayerNorm(Instruction, frozen=True, kw_only=True):
         scope.require(largest <= INT32_MAX, f"gain and bias may reach {largest}, over 32 bits")
 
 
+def check_width(x: npt.NDArray[np.integer[Any]]) -> None:
+    """Raise `OverflowError` unless a row has 1 to 8192 columns."""
+    require_range(x.shape[1], 1, MAX_WIDTH, "norm: columns")
+
+
 def centre(x: npt.NDArray[np.int16]) -> Int64:
-    """c[i] = n * x[i] - sum(x), which is exactly n times x[i] - mean."""
+    """c[i] = n * x[i] - sum(x), which is exactly n times x[i] - mean.
+
+    Raises `OverflowError` unless a row has 1 to 8192 columns.
+    """
+    check_width(x)
     wide = x.astype(np.int64)
     centred: Int64 = wide.shape[1] * wide - wide.sum(axis=1, keepdims=True)
     return centred
 
 
 def sum_of_squares(x: npt.NDArray[np.int16]) -> Int64:
-    """sum(x^2) of each row: [rows, 1]."""
+    """sum(x^2) of each row: [rows, 1].
+
+    Raises `OverflowError` unless a row has 1 to 8192 columns.
+    """
+    check_width(x)
     wide = x.astype(np.int64)
     total: Int64 = (wide * wide).sum(axis=1, keepdims=True)
+    note("squares", total)
     return total
 
 
@@ -92,8 +108,10 @@ def divide_and_scale(
     saturate8 clamps to [-127, 127], and saturate16 to [-32767, 32767].
     """
     r, k = reciprocal(deviation)
-    y = rounding_shift_right(centred * r, k - FRACTION_BITS) * gain
-    y = y + (bias.astype(np.int64) << bias_shift)
+    t = rounding_shift_right(centred * r, k - FRACTION_BITS)
+    y = t * gain + (bias.astype(np.int64) << bias_shift)
+    for name, value in (("c", centred), ("s", deviation), ("t", t), ("y", y)):
+        note(name, value)
     out = saturate(rounding_shift_right(y, shift), -DATA_MAX, DATA_MAX)
     wide = saturate(rounding_shift_right(y, shift - wide_bits), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int8), wide.astype(np.int16)

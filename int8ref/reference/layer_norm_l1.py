@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.reference.layer_norm import FRACTION_BITS, LayerNorm, centre, divide_and_scale
+from int8ref.spec.trace import note
 
 
 class LayerNormL1(LayerNorm, frozen=True):
@@ -60,12 +61,14 @@ def layer_norm_l1(
     `out` is the input of matrix products.  `wide` is the same number with `wide_bits` more fraction
     bits, for the residual sum.
 
-    Raises `OverflowError` if s is 2^32 or more, which no operand in these ranges causes.
+    Raises `OverflowError` if n is outside its range.  No operand in these ranges makes s
+    2^32 or more.
 
     Source: Lin et al. 2020, Eq. 13, in integers.  The gain contains constant factors, such as
     sqrt(2 / pi).
     """
     centred = centre(x)
     total = np.abs(centred).sum(axis=1, keepdims=True)
+    note("sum", total)
     deviation = np.maximum(-(-total // x.shape[1]) + epsilon, 1)
     return divide_and_scale(centred, deviation, gain, bias, bias_shift, shift, wide_bits)

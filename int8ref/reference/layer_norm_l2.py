@@ -13,6 +13,7 @@ from int8ref.reference.layer_norm import (
     sum_of_squares,
 )
 from int8ref.spec.arithmetic import isqrt
+from int8ref.spec.trace import note
 
 
 class LayerNormL2(LayerNorm, frozen=True):
@@ -71,13 +72,15 @@ def layer_norm_l2(
     `out` is the input of matrix products.  `wide` is the same number with `wide_bits` more fraction
     bits, for the residual sum.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `OverflowError` if n is outside its range.  No operand in these ranges makes v
+    negative, or 2^62 or more.
 
     Source: Ba et al. 2016, Eq. 4, in integers.
     """
     centred = centre(x)
     total = x.sum(axis=1, keepdims=True, dtype=np.int64)
     variance = x.shape[1] * sum_of_squares(x) - total * total + epsilon
+    note("sum", total)
+    note("v", variance)
     deviation = np.maximum(isqrt(variance), 1)
     return divide_and_scale(centred, deviation, gain, bias, bias_shift, shift, wide_bits)

@@ -9,6 +9,7 @@ from int8ref.spec.arithmetic import INT32_MAX, WIDE_MAX, requantize, require_ran
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Sizes, Tensor, size
 from int8ref.spec.scope import DType, Facts, Scope, Tensors, ValueType
+from int8ref.spec.trace import note
 
 MIN_FACTOR_SHIFT, MAX_FACTOR_SHIFT = 16, 46
 """Range of the shift that multipliers need.  A multiplier times 2^16 has 31 bits, so that only the
@@ -109,13 +110,17 @@ def linear(
 
     A valid Program has |acc| < 2^31, and without a multiplier also |acc| + 2^(shift - 1) < 2^31.
 
-    Raises `OverflowError` if an accumulator leaves int32.
+    Raises `OverflowError` if an accumulator leaves int32.  Raises `ValueError` if a `multiplier` is
+    given without a `shift`.
 
     Source: Lin et al. 2020, Eq. 10 (shift-only re-scaling); Jacob et al. 2018, Eq. 6 (multipliers).
     """
+    if shift is None and multiplier is not None:
+        raise ValueError("linear: a multiplier needs a shift")
     product = np.matmul(x, weight.T, dtype=np.int32 if len(weight[0]) <= MAX_DEPTH else np.int64)
     acc: npt.NDArray[np.int64] = product + (bias.astype(np.int64) << bias_shift)
     require_range(acc, -INT32_MAX - 1, INT32_MAX, "linear: accumulator")
+    note("acc", acc)
     if shift is None:
         return acc.astype(np.int32)
     data = requantize(acc, 1 if multiplier is None else multiplier, shift, low, high)

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.reference.presence import need_each_other
 from int8ref.spec import arithmetic
 from int8ref.spec.arithmetic import (
     INT32_MAX,
@@ -21,6 +22,7 @@ from int8ref.spec.arithmetic import (
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Result, Rows, Sizes
 from int8ref.spec.scope import MAX_WIDTH, Scope
+from int8ref.spec.trace import note
 
 MAX_MULTIPLIER = (1 << 30) - 1
 MAX_SHIFT = 36
@@ -97,13 +99,16 @@ def log_softmax(
                     second order)
         0.51        log2
 
-    Raises `OverflowError` if the number of columns, `multiplier` or `shift` lies outside its range.
+    Raises `OverflowError` if the number of columns, `multiplier` or `shift` lies outside its range,
+    and `ValueError` if only one of `cap_multiplier` and `cap_shift` is given.
 
     Source: the softmax of Vaswani et al. 2017, section 3.4, with the base 2; the error bound is
     proved here.  Gemma Team 2024b (Gemma 2), section 2 (soft caps).
     """
+    need_each_other("log_softmax", cap_multiplier=cap_multiplier, cap_shift=cap_shift)
     if cap_multiplier is not None and cap_shift is not None:
         x = soft_cap(x, cap_multiplier, cap_shift).astype(np.int32)
+        note("capped", x)
     wide = np.asarray(x).astype(np.int64)
     require_range(wide.shape[1], 1, MAX_WIDTH, "log_softmax: columns")
     m = require_range(multiplier, 1, MAX_MULTIPLIER, "log_softmax: multiplier")
@@ -112,4 +117,6 @@ def log_softmax(
     z = np.minimum(rounding_shift_right(distance * m, shift), POWER_MAX_INPUT)
     total = exp2_precise(z).sum(axis=1, keepdims=True, dtype=np.int64)
     norm = log2(total) - (POWER_BITS << LOG_BITS)
+    for name, value in (("z", z), ("sum", total), ("norm", norm)):
+        note(name, value)
     return np.maximum(-z - norm, -POWER_MAX_INPUT).astype(np.int32)

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.reference.presence import need_each_other
 from int8ref.reference.rescale import MAX_EXPONENT
-from int8ref.spec.arithmetic import WIDE_MAX, rounding_shift_right, saturate
+from int8ref.spec.arithmetic import WIDE_MAX, require_range, rounding_shift_right, saturate
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Sizes, Tensor
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 MAX_RAISE = 30
 """Largest `b_shift`.  The products of `b` stay below 2^60."""
@@ -80,19 +82,21 @@ def match_add(
 
     The total is exact in int64, below 2^63, and is rounded once, half up.
 
-    Raises `ValueError` if only one of `exponent` and `bias` is given.
+    Raises `ValueError` if only one of `exponent` and `bias` is given, and `OverflowError` if an
+    exponent is outside its range.
 
     Source: Lin et al. 2020, Eq. 8 (scale matching).  The paper first re-scales the finer operand to
     the coarser scale; here neither operand is rounded before the sum.
     """
+    need_each_other("match_add", exponent=exponent, bias=bias)
     products = a.astype(np.int64) * a_multiplier
     other = (b.astype(np.int64) * b_multiplier) << b_shift
-    if (exponent is None) != (bias is None):
-        raise ValueError("match_add: exponent and bias need each other")
     if exponent is not None and bias is not None:
-        products = products << exponent[:, None].astype(np.int64)
+        raised = require_range(exponent, 0, MAX_EXPONENT, "match_add: exponent")
+        products = products << raised[:, None]
         other = other + (bias.astype(np.int64) << bias_shift)
     total = products + other
+    note("total", total)
     return saturate(rounding_shift_right(total, shift), -limit, limit).astype(np.int16)
 
 

@@ -18,6 +18,7 @@ from int8ref.spec.arithmetic import (
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Result, Rows, Sizes
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 ROOT_BITS = 8
 """Fraction bits of the root."""
@@ -49,12 +50,14 @@ def normalize(x: npt.NDArray[np.int16], length: int) -> npt.NDArray[np.int8]:
     product of two rows, divided by length^2, is their cosine.  A row of zeros stays zero.  If
     `length` is above 127, a component above 127 / length of the whole row is cut to 127.
 
-    Raises `OverflowError` if `length` is outside its range.
+    Raises `OverflowError` if n or `length` is outside its range.
 
     Source: the normalisation of sentence embeddings, Reimers and Gurevych 2019, section 3.
     """
     wanted = require_range(length, 1, WIDE_MAX, "normalize: length")
-    root = isqrt(sum_of_squares(x) << (2 * ROOT_BITS))
-    inverse, bits = reciprocal(np.maximum(root, 1))
+    squares = sum_of_squares(x)
+    root = np.maximum(isqrt(squares << (2 * ROOT_BITS)), 1)
+    note("s", root)
+    inverse, bits = reciprocal(root)
     scaled = rounding_shift_right(x.astype(np.int64) * wanted * inverse, bits - ROOT_BITS)
     return saturate(scaled, -DATA_MAX, DATA_MAX).astype(np.int8)

@@ -10,6 +10,7 @@ from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, require_range, saturate
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Offsets, PerChannel, Result, Rows, Tensor, narrow
 from int8ref.spec.scope import Tensors, ValueType
+from int8ref.spec.trace import note
 
 MEAN, FIRST, LAST = range(3)
 """The values of `rows`."""
@@ -83,6 +84,8 @@ def pool(
     else:
         sums = x[first if rows == FIRST else last - 1].astype(np.int64)
         counts = np.ones_like(counts)
+    note("s", sums)
+    note("n", counts)
     whole = counts[:, np.newaxis] << bits
     mean = (2 * sums * multiplier + whole) // (2 * whole)
     out = saturate(mean, -limit, limit)

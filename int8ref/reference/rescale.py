@@ -14,6 +14,7 @@ from int8ref.spec.arithmetic import (
 )
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Result, Rows
+from int8ref.spec.trace import note
 
 DATA_BITS = 7
 MAX_EXPONENT = 9
@@ -48,6 +49,7 @@ def rescale(
     Source: Lin et al. 2020, Eq. 10.
     """
     y = np.maximum(x.astype(np.int64), low)
+    note("y", y)
     exponent = np.maximum(bit_length(np.abs(y).max(axis=1, keepdims=True)) - DATA_BITS, 0)
     out = saturate(rounding_shift_right(y, exponent), -DATA_MAX, DATA_MAX)
     return out.astype(np.int8), exponent[:, 0].astype(np.int8)

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from int8ref.reference.layer_norm import LayerNorm, divide_and_scale, sum_of_squares
 from int8ref.reference.layer_norm_l2 import normalized_bound
 from int8ref.spec.arithmetic import isqrt
+from int8ref.spec.trace import note
 
 __all__ = ["RmsNorm", "normalized_bound", "rms_norm"]
 
@@ -58,11 +59,13 @@ def rms_norm(
     `out` is the input of matrix products.  `wide` is the same number with `wide_bits` more fraction
     bits, for the residual sum.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `OverflowError` if n is outside its range.  No operand in these ranges makes v
+    negative, or 2^62 or more.
 
     Source: Zhang and Sennrich 2019, Eq. 4, in integers.
     """
-    root = np.maximum(isqrt(x.shape[1] * sum_of_squares(x) + epsilon), 1)
+    mean_square = x.shape[1] * sum_of_squares(x) + epsilon
+    note("v", mean_square)
+    root = np.maximum(isqrt(mean_square), 1)
     scaled = x.shape[1] * x.astype(np.int64)
     return divide_and_scale(scaled, root, gain, bias, bias_shift, shift, wide_bits)

@@ -6,20 +6,24 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.layer_norm import FRACTION_BITS, MAX_WIDTH
+from int8ref.reference.layer_norm import FRACTION_BITS, MAX_WIDTH, check_width
 from int8ref.reference.layer_norm_l2 import normalized_bound
+from int8ref.reference.presence import need_each_other
+from int8ref.reference.rescale import MAX_EXPONENT
 from int8ref.spec.arithmetic import (
     INT32_MAX,
     WIDE_MAX,
     bit_length,
     isqrt,
     reciprocal,
+    require_range,
     rounding_shift_right,
     saturate,
 )
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, PerChannel, Result, Rows, Sizes, Tensor
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note
 
 __all__ = ["RmsNormBranch", "normalized_bound", "rms_norm_branch"]
 
@@ -101,21 +105,28 @@ def rms_norm_branch(
     has |t * gain| + 2^(shift - 1) < 2^31.  The scale of x cancels, and the scale of the result is
     in gain and shift.  A row of zeros gives zeros.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `ValueError` if only some of `exponent`, `bias` and `bias_shift` are given.  Raises
+    `OverflowError` if n or an exponent is outside its range.  No operand in these ranges makes v
+    negative, or 2^62 or more.
 
     Source: Zhang and Sennrich 2019, Eq. 4, in integers.
     """
+    need_each_other("rms_norm_branch", exponent=exponent, bias=bias, bias_shift=bias_shift)
+    check_width(x)
     y = x.astype(np.int64) * multiplier
     if exponent is not None and bias is not None and bias_shift is not None:
-        y = (y << exponent[:, None].astype(np.int64)) + (bias.astype(np.int64) << bias_shift)
+        raised = require_range(exponent, 0, MAX_EXPONENT, "rms_norm_branch: exponent")
+        y = (y << raised[:, None]) + (bias.astype(np.int64) << bias_shift)
     n = x.shape[1]
     e = np.maximum(bit_length(np.abs(y).max(axis=1, keepdims=True)) - WIDE_BITS, 0)
     u = saturate(rounding_shift_right(y, e), -WIDE_MAX, WIDE_MAX)
     d = np.minimum(epsilon_shift - 2 * e, EPSILON_BITS)
-    raised = (np.int64(epsilon) << np.maximum(d, 0)) >> np.minimum(np.maximum(-d, 0), 62)
-    root = np.maximum(isqrt(n * (u * u).sum(axis=1, keepdims=True) + raised), 1)
+    small = (np.int64(epsilon) << np.maximum(d, 0)) >> np.minimum(np.maximum(-d, 0), 62)
+    v = n * (u * u).sum(axis=1, keepdims=True) + small
+    root = np.maximum(isqrt(v), 1)
     inverse, k = reciprocal(root)
     t = rounding_shift_right(n * u * inverse, k - FRACTION_BITS)
+    for name, value in (("y", y), ("e", e), ("u", u), ("v", v), ("s", root), ("t", t)):
+        note(name, value)
     out = saturate(rounding_shift_right(t * gain, shift), -WIDE_MAX, WIDE_MAX)
     return out.astype(np.int16)

@@ -19,6 +19,7 @@ from int8ref.spec.arithmetic import (
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Result, Rows, Sizes, Tensor, size
 from int8ref.spec.scope import Scope
+from int8ref.spec.trace import note, of_head
 
 __all__ = ["RmsNormHeads", "normalized_bound", "rms_norm_heads"]
 
@@ -90,8 +91,8 @@ def rms_norm_heads(
 
     Columns outside the heads, such as values beside queries and keys, are copied.
 
-    Raises `OverflowError` if v is negative, or 2^62 or more, which no operand in these ranges
-    causes.
+    Raises `OverflowError` if head_width is outside its range.  No operand in these ranges makes v
+    negative, or 2^62 or more.
 
     Source: Zhang and Sennrich 2019, Eq. 4, for each head as in Dehghani et al. 2023, section 2.
     """
@@ -99,10 +100,14 @@ def rms_norm_heads(
     for h in range(heads):
         at = slice(column + h * head_width, column + (h + 1) * head_width)
         part = x[:, at]
-        root = np.maximum(isqrt(head_width * sum_of_squares(part) + epsilon), 1)
-        inverse, k = reciprocal(root)
-        scaled = head_width * part.astype(np.int64)
-        t = rounding_shift_right(scaled * inverse, k - FRACTION_BITS)
-        y = t * gain[h * head_width : (h + 1) * head_width]
+        with of_head(slice(None), h):
+            v = head_width * sum_of_squares(part) + epsilon
+            root = np.maximum(isqrt(v), 1)
+            inverse, k = reciprocal(root)
+            scaled = head_width * part.astype(np.int64)
+            t = rounding_shift_right(scaled * inverse, k - FRACTION_BITS)
+            y = t * gain[h * head_width : (h + 1) * head_width]
+            for name, value in (("v", v), ("s", root), ("t", t), ("y", y)):
+                note(name, value)
         out[:, at] = saturate(rounding_shift_right(y, shift), -WIDE_MAX, WIDE_MAX)
     return out

@@ -17,6 +17,7 @@ from int8ref.spec.operands import (
     Tensor,
     size,
 )
+from int8ref.spec.trace import note
 
 ANGLE_BITS = 14
 """Fraction bits of sines and cosines."""
@@ -93,5 +94,6 @@ def rotary(
         left, right = slice(first, first + pairs), slice(first + pairs, first + 2 * pairs)
         a, b = wide[:, left], wide[:, right]
         acc[:, left], acc[:, right] = a * c - b * s, a * s + b * c
+    note("acc", acc)
     out = requantize(acc, multiplier, shift, -DATA_MAX, DATA_MAX)
     return out.astype(np.int8)

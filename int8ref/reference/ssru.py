@@ -8,6 +8,7 @@ import numpy.typing as npt
 from int8ref.spec.arithmetic import rounding_shift_right
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Result, Rows
+from int8ref.spec.trace import note
 
 GATE_BITS = 15
 
@@ -45,5 +46,6 @@ def ssru(
     """
     f = np.maximum(gate.astype(np.int64), 0)
     mixed = f * state.astype(np.int64) + ((1 << GATE_BITS) - f) * x.astype(np.int64)
+    note("sum", mixed)
     following = rounding_shift_right(mixed, GATE_BITS).astype(np.int16)
     return following, np.maximum(following, np.int16(0))

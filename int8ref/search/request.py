@@ -40,6 +40,11 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         """Largest number of decoder steps: one for each token of the prefix, and the limit."""
         return len(self.prefix) + self.limit
 
+    @property
+    def given(self) -> Tokens:
+        """The tokens that are known before the search."""
+        return self.prefix
+
     def check(self, index: int, vocabulary: int) -> None:
         """Raises ValueError or TypeError that names the field; `index` is the place in the
         batch."""
@@ -71,6 +76,11 @@ class Path(msgspec.Struct, frozen=True):
     def steps(self) -> int:
         """Number of decoder steps."""
         return len(self.prefix) + len(self.tokens)
+
+    @property
+    def given(self) -> Tokens:
+        """All tokens of the path."""
+        return (*self.prefix, *self.tokens)
 
     def check(self, index: int, vocabulary: int) -> None:
         """Raises ValueError or TypeError that names the field; `index` is the place in the

@@ -19,6 +19,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.spec.trace import note
+
 VERSION = 3
 """Version of the arithmetic.  It rises when any operation gives another bit for any valid input."""
 
@@ -104,7 +106,11 @@ def requantize(
     """
     a = require_range(acc, -INT32_MAX - 1, INT32_MAX, "requantize: accumulator")
     m = require_range(multiplier, 0, INT32_MAX, "requantize: multiplier")
-    return saturate(rounding_shift_right(a * m, shift), low, high)
+    product = a * m
+    rounded = rounding_shift_right(product, shift)
+    note("product", product)
+    note("rounded", rounded)
+    return saturate(rounded, low, high)
 
 
 def bit_length(x: Integers) -> Int64:
@@ -147,7 +153,10 @@ def reciprocal(x: Integers) -> tuple[Int64, Int64]:
     """
     wide = require_range(x, 1, 2**32 - 1, "reciprocal")
     k = bit_length(wide) + RECIPROCAL_BITS
-    return (np.int64(1) << k) // wide, k
+    r = (np.int64(1) << k) // wide
+    note("r", r)
+    note("k", k)
+    return r, k
 
 
 def exp2_negative(z: Integers) -> Int64:

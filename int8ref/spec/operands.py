@@ -6,7 +6,7 @@ These parts of the project read the declarations:
     abi.frame               the layout of operands for native code
     machine.model.prepare   the tensors that are repeated for every channel
     machine.loop.marshal    the arguments of kernels
-    docs/arithmetic.md      the tables of operands
+    docs/specification      the tables of operands, and the schema of a Program
 
 A type hint declares a field, for example
 

@@ -47,11 +47,15 @@ class Speed:
             if not usual and (type(value) is not int or value < 1):
                 raise OptionError(f"{name} is {value!r}, not a positive integer")
 
-    def limits(self, batch_total: int) -> BatchLimits:
-        """Return the limits of a stream.  `batch_total`: largest number of tokens of a batch."""
+    def limits(self, batch_total: int, batches: int = 1) -> BatchLimits:
+        """Return the limits of a stream.
+
+        batch_total  largest number of tokens of a batch
+        batches      number of batches that are one piece of work
+        """
         return BatchLimits(
-            batch_size=self.batch_size,
-            batch_total=batch_total,
+            batch_size=batches * self.batch_size,
+            batch_total=batches * batch_total,
             read_ahead=self.buffer_size or self.batch_size * WINDOW_BATCHES,
             threads=self.threads,
         )

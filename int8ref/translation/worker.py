@@ -24,12 +24,14 @@ from int8ref.program.sizes import (
 from int8ref.results import Alignment, Result, Scores, Translation, Unknown
 from int8ref.search import BeamOptions, Hypothesis, Sampling
 from int8ref.search.forced import score
-from int8ref.search.request import Path, Request
+from int8ref.search.reading import NOTHING, Given, digests
+from int8ref.search.request import Path, Request, Tokens
 from int8ref.search.sampling import draw_number
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
 from int8ref.translation.alignment import alignment_weights, describe
 from int8ref.translation.scores import CERTAIN, scores_of
+from int8ref.translation.witness import Witnessed, drafted, searched
 
 
 class Sentence(Struct, frozen=True):
@@ -40,6 +42,7 @@ class Sentence(Struct, frozen=True):
     number     selects the random numbers of the sentence
     prefix     token ids with which its translation begins
     lacking    text of the prefix that the vocabulary lacks
+    expected   token ids of a translation that somebody expects, with the prefix, or None
     """
 
     text: str
@@ -49,6 +52,15 @@ class Sentence(Struct, frozen=True):
     number: int = 0
     prefix: tuple[int, ...] = ()
     lacking: Unknown = ()
+    expected: Tokens | None = None
+
+    @property
+    def draft(self) -> Tokens | None:
+        """The expected translation without the prefix, or None (`translation.witness`)."""
+        size = len(self.prefix)
+        if self.expected is None or tuple(self.expected[:size]) != self.prefix:
+            return None
+        return self.expected[size:]
 
 
 SentencePair = tuple[Sentence, Sentence]
@@ -56,12 +68,14 @@ SentencePair = tuple[Sentence, Sentence]
 
 
 class Found(Struct, frozen=True):
-    """A translation of the engine: ids without eos, and scores if the options ask for them."""
+    """A translation of the engine: ids without eos, and what the options ask for: its scores, and
+    the digest of its logits."""
 
     text: str
     ids: Sequence[int]
     scores: Scores | None
     unknown: Unknown = ()
+    logits: str | None = None
 
 
 def source_size(model: Model) -> int:
@@ -166,7 +180,7 @@ class Worker:
             requests = [self._request(sentence, options) for sentence in full]
             sampling = options.sampling
             if sampling is None:
-                several = self._search(requests, options)
+                several = self._search(full, requests, options)
             else:
                 several = self._drawn(requests, sampling, options)
             found = [
@@ -215,12 +229,33 @@ class Worker:
         prefix = (*self._forced, *sentence.prefix)
         return Request(ids, limit, prefix, candidates, sentence.number)
 
-    def _search(self, requests: Sequence[Request], options: Options) -> list[list[Found]]:
+    def _search(
+        self, sentences: Sequence[Sentence], requests: Sequence[Request], options: Options
+    ) -> list[list[Found]]:
         """Return the translations of a search, best first, without their prefixes."""
         if options.beam_size == 1 and not options.scores:
-            return [[Found("", ids, None)] for ids in self._engine.greedy(requests)]
+            found = self._greedy(sentences, requests, options.logits_digest)
+            return [[Found("", ids, None, logits=logits)] for ids, logits in found]
         beams = self._engine.beam(requests, _beam(self._program, options))
-        return [[_found(hypothesis) for hypothesis in some] for some in beams]
+        if not options.logits_digest:
+            return [[_found(hypothesis) for hypothesis in some] for some in beams]
+        given = [
+            Given(request, one.ids, one.complete)
+            for request, some in zip(requests, beams, strict=True)
+            for one in some
+        ]
+        logits = iter(digests(self._engine, given))
+        return [[_found(hypothesis, next(logits)) for hypothesis in some] for some in beams]
+
+    def _greedy(
+        self, sentences: Sequence[Sentence], requests: Sequence[Request], witnessed: bool
+    ) -> list[Witnessed]:
+        """Return the ids of each translation, and the digest of its logits if it is wanted."""
+        drafts = [sentence.draft for sentence in sentences]
+        if not witnessed or all(draft is None for draft in drafts):
+            return searched(self._engine, requests, None, witnessed)
+        vocabulary = vocabulary_size(self._program, self._tensors)
+        return drafted(self._engine, requests, drafts, vocabulary)
 
     def _drawn(
         self, requests: Sequence[Request], sampling: Sampling, options: Options
@@ -232,22 +267,23 @@ class Worker:
             for request in requests
             for i in range(count)
         ]
-        drawn = self._engine.sample(each, sampling)
-        found = [Found("", ids, None) for ids in drawn]
+        drawn = searched(self._engine, each, sampling, options.logits_digest)
+        found = [Found("", ids, None, logits=logits) for ids, logits in drawn]
         if options.scores:
             start, eos = self._program.start, self._program.eos
             paths = [
                 Path(r.ids, start, (*ids, eos) if len(ids) < r.limit else ids, r.prefix)
-                for r, ids in zip(each, drawn, strict=True)
+                for r, (ids, _) in zip(each, drawn, strict=True)
             ]
-            scoring = _beam(self._program, options)
-            found = [_found(hypothesis) for hypothesis in score(self._engine, paths, scoring)]
+            scored = score(self._engine, paths, _beam(self._program, options))
+            found = [_found(h, logits) for h, (_, logits) in zip(scored, drawn, strict=True)]
         return [found[i : i + count] for i in range(0, len(found), count)]
 
     def _after(self, sentence: Sentence, found: Found) -> Found:
         """Return a translation with its text, after the prefix of its sentence."""
         ids = [*sentence.prefix, *found.ids]
-        return Found(self._target.decode(ids), ids, found.scores, sentence.lacking)
+        text = self._target.decode(ids)
+        return Found(text, ids, found.scores, sentence.lacking, found.logits)
 
     def _longest(self, length: int, options: Options) -> int:
         """Return the largest number of tokens of a translation.  `length`: tokens of the source."""
@@ -277,7 +313,13 @@ class Worker:
         return [
             [
                 Translation(
-                    f.text, tuple(pieces(f.ids)), tuple(f.ids), f.scores, next(each), f.unknown
+                    text=f.text,
+                    tokens=tuple(pieces(f.ids)),
+                    ids=tuple(f.ids),
+                    scores=f.scores,
+                    alignment=next(each),
+                    unknown=f.unknown,
+                    logits=f.logits,
                 )
                 for f in some
             ]
@@ -321,11 +363,12 @@ def _beam(program: Program, options: Options) -> BeamOptions:
     )
 
 
-def _found(hypothesis: Hypothesis) -> Found:
-    return Found("", hypothesis.ids, scores_of(hypothesis))
+def _found(hypothesis: Hypothesis, logits: str | None = None) -> Found:
+    return Found("", hypothesis.ids, scores_of(hypothesis), logits=logits)
 
 
 def _empty(options: Options, scores: bool) -> Translation:
     alignment = Alignment((), () if options.alignment == "soft" else None)
     found = alignment if options.alignment else None
-    return Translation("", (), (), CERTAIN if scores else None, found)
+    logits = NOTHING if options.logits_digest else None
+    return Translation("", (), (), CERTAIN if scores else None, found, logits=logits)

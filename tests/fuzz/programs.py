@@ -3,7 +3,10 @@
 python -m tests.fuzz.programs [--first N] [--count N]
 
 Every value of every instruction must be equal, and every search must give equal results.  The seed
-determines the Program.  The seed is printed before the run, so that it is known after a crash.
+determines the Program.  The seed is printed before the run, so that it is known after a crash.  The
+last line lists the operations, and the optional operands that no Program had.
+
+A long run works in pieces: `--count N --first F` prints the first seed of the next piece.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from int8ref.program.program import Program, decode, encode, takes_source
 from int8ref.program.validate import validate
 from int8ref.search import BeamOptions, Sampling
 from int8ref.search.decoder import Session
+from tests.fuzz.coverage import Coverage
 from tests.fuzz.guarded import GuardedArrays, GuardedMemory, copied
 from tests.fuzz.random_programs import RandomProgram, UnfinishedError
 from tests.helpers.engines import paths, requests
@@ -41,7 +45,7 @@ def main() -> int:
     options = parser.parse_args()
     faulthandler.enable()
     compiled.Memory = GuardedMemory  # type: ignore[assignment,misc]
-    began, ran, operations = time.monotonic(), 0, set[str]()
+    began, ran, drawn = time.monotonic(), 0, Coverage()
     for seed in count(options.first):
         if ran == options.count:
             break
@@ -52,11 +56,13 @@ def main() -> int:
         print(f"\rseed {seed}", end="", file=sys.stderr, flush=True)
         check(made, seed)
         ran += 1
-        operations |= {i.op for i in (*made.program.encoder, *made.program.decoder)}
+        drawn.add(made.program)
     print(
-        f"\n{ran} programs are equal on both backends, with {len(operations)} operations,"
-        f" in {time.monotonic() - began:.0f} s: {', '.join(sorted(operations))}"
+        f"\n{ran} programs are equal on both backends, with {len(drawn.operations)} operations,"
+        f" in {time.monotonic() - began:.0f} s: {', '.join(drawn.operations)}"
     )
+    print(f"no program had: {', '.join(drawn.missing) or 'nothing is missing'}")
+    print(f"next seed: {seed}")
     return 0
 
 
@@ -97,6 +103,10 @@ def _results(engine: Engine, batch: list[list[int]], vocabulary: int, seed: int)
     random = np.random.default_rng(seed)
     program, rows = engine.program, len(batch)
     trace: Trace = []
+    if program.encodes:
+        engine.session(batch, lambda name, value: trace.append((name, value.copy())))
+        assert len(trace) >= len(program.encoder)
+        return [*trace, ("output", engine.outputs(batch))]
     for observe in (lambda name, value: trace.append((name, value.copy())), None):
         session: Session = engine.session(batch, observe)
         size = rows

@@ -16,6 +16,8 @@ from int8ref.reference.sinusoids import QUARTER
 from int8ref.spec.scope import Domain, ValueType
 
 POSITIONS = 24
+ROWS = ("source", "target", "sentence")
+"""Domains of the values that an operation reads row by row."""
 INT32_MAX = 2**31 - 1
 
 
@@ -60,7 +62,7 @@ class RandomOperands:
             for name, kind in self.values.items()
             if kind.dtype in dtypes.split()
             and (kind.width >= least if width is None else kind.width == width)
-            and (kind.domain == domain if domain else kind.domain in ("source", "target"))
+            and (kind.domain == domain if domain else kind.domain in ROWS)
         ]
         if not fits:
             raise LookupError(dtypes)
@@ -117,6 +119,10 @@ class RandomOperands:
             "shift": shift,
             "wide_bits": self.number(1, min(shift, 15)),
         }
+        if self.chance(0.3):
+            most = 2 ** self.number(0, 22)
+            channels = self.tensor("int32", (width,), 0, most)
+            fields |= {"multiplier": 0, "channel_multiplier": channels}
         kind = self.one_of(["none", "table", "wave"])
         if kind != "none":
             fields["positions"] = f"{side}.positions"
@@ -130,8 +136,8 @@ class RandomOperands:
             fields["max_positions"] = POSITIONS + self.number(0, 2**19)
         return fields
 
-    def linear(self, out: int | None = None) -> dict[str, Any]:
-        x = self.value("int8", domain="target" if out else None)
+    def linear(self, out: int | None = None, domain: str = "target") -> dict[str, Any]:
+        x = self.value("int8", domain=domain if out else None)
         k = self.values[x].width
         n = out or self.one_of(self.widths)
         fields: dict[str, Any] = {
@@ -165,8 +171,10 @@ class RandomOperands:
         return {**fields, **self.factors(kind.width, 1, 62)}
 
     def match_add(self) -> dict[str, Any]:
-        raised = self.chance(0.3)
-        a = self.value("int32" if raised else "int16 int32")
+        raised = self.chance(0.5)
+        exponent = self.value("int8", 0) if raised else ""
+        domain = self.values[exponent].domain if raised else None
+        a = self.value("int32" if raised else "int16 int32", domain=domain)
         kind = self.values[a]
         one, all_of_them = (1,), (kind.width,)
         fields: dict[str, Any] = {
@@ -179,7 +187,7 @@ class RandomOperands:
             "limit": self.number(1, 32767),
         }
         if raised:
-            fields["exponent"] = self.value("int8", 0, kind.domain)
+            fields["exponent"] = exponent
             fields["bias"] = self.tensor("int16", all_of_them)
             fields["bias_shift"] = self.number(0, 40)
         return fields
@@ -326,7 +334,7 @@ class RandomOperands:
 
     def _attention(self) -> dict[str, Any]:
         histories = [n for n, k in self.values.items() if k.domain == "history"]
-        own = bool(histories) and self.chance(0.5)
+        own = bool(histories) and self.chance(0.7)
         keys = "history" if own else "source"
         query = self.value("int8", domain="target" if own else None)
         key, value = (self.value("int8", domain=keys) for _ in range(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from int8ref.program.program import (
@@ -29,6 +30,17 @@ ADVANCING = ["ssru", "match_add", "multiply", "lookup", "interpolate", "linear",
              "rms_norm_heads"]  # fmt: skip
 
 
+BEFORE = {
+    "match_add": "rescale",
+    "rms_norm_branch": "rescale",
+    "attention_softmax": "append",
+    "attention_polynomial": "append",
+}
+"""Operations that often follow another one, because some of their operands need its results."""
+MOST_ENDS = 4
+EMBEDDING, LABELS = "int8", "int32"
+
+
 class UnfinishedError(Exception):
     """No instruction fits that the Program needs.  Another seed has one."""
 
@@ -51,10 +63,20 @@ class RandomProgram(RandomOperands):
         self.waiting: list[State] = []
         self.source_vocabulary = 0
         self.values = dict(SOURCE_INPUTS)
-        self.encoder = self._part() if self.chance(0.7) else []
-        self.side, self.values = "target", {**self.values, **TARGET_INPUTS}
-        self._begin_states()
-        self.program = self._finish(self._part(must=["embed"]))
+        alone = self.chance(0.2)
+        self.encoder = self._part() if alone or self.chance(0.7) else []
+        if alone:
+            self.program = self._finish_encoder()
+        else:
+            self.side, self.values = "target", {**self.values, **TARGET_INPUTS}
+            self._begin_states()
+            self.program = self._finish(self._part(must=["embed"]))
+        used = {
+            name
+            for instruction in (*self.program.encoder, *self.program.decoder)
+            for name in instruction.names("tensor")
+        }
+        self.tensors = {name: t for name, t in self.tensors.items() if name in used}
 
     def add(self, op: str, operands: Callable[[], dict[str, Any]] | None = None) -> bool:
         """Try to add an instruction.  Return whether this was possible.
@@ -92,7 +114,10 @@ class RandomProgram(RandomOperands):
         if self.side == "source":
             ops.remove("append")
         for _ in range(int(self.random.integers(MOST_INSTRUCTIONS))):
-            self.add(self.one_of(ops))
+            op = self.one_of(ops)
+            if op in BEFORE and BEFORE[op] in ops and self.chance(0.5):
+                self.add(BEFORE[op])
+            self.add(op)
             if self.waiting and self.chance(0.2):
                 self._advance(self.waiting.pop())
         taken, self.sequence = self.sequence, []
@@ -128,28 +153,83 @@ class RandomProgram(RandomOperands):
         if not any(self.add("linear", lambda: self.linear(self.vocabulary)) for _ in range(100)):
             raise UnfinishedError
         logits = self.sequence[-1].names("result")[0]
-        factor = {"multiplier": self.number(1, MAX_MULTIPLIER), "shift": self.number(0, MAX_SHIFT)}
+        ends = self._tokens(self.vocabulary, self.number(1, min(MOST_ENDS, self.vocabulary - 1)))
+        others = sorted({*range(self.vocabulary)} - {*ends})
+        prefix = tuple(self.one_of(others) for _ in range(self.number(0, 2)))
         program = Program(
             encoder=self.encoder,
             decoder=self.sequence,
             states=self.states,
             logits=logits,
-            log_softmax=LogSoftmax(x=logits, out="log_softmax", **factor, **self.cap()),
+            log_softmax=self._log_softmax(logits),
             start=self.number(-1, self.vocabulary - 1),
-            eos=self.number(0, self.vocabulary - 1),
+            eos=ends[0],
             unk=self.number(0, self.vocabulary - 1),
             max_source_length=0,
             max_length_factor=0,
             alpha=self.number(0, 1000),
+            more_eos=tuple(ends[1:]) or UNSET,
+            target_prefix=prefix or UNSET,
         )
-        used = {n for i in (*program.encoder, *program.decoder) for n in i.names("tensor")}
-        self.tensors = {name: t for name, t in self.tensors.items() if name in used}
         if not takes_source(program):
             return program
-        sizes = embedding_sizes(program, self.tensors, "source")
+        program = replace(program, max_length_factor=self.number(1, 300))
+        return self._framed(program)
+
+    def _finish_encoder(self) -> Program:
+        """An encoder alone: its output is an embedding, or the logits of labels."""
+        self.sequence, kind = self.encoder, self.one_of([EMBEDDING, LABELS])
+        output = self._embedding() if kind == EMBEDDING else self._labels()
+        program = Program(
+            encoder=self.sequence,
+            decoder=[],
+            states=[],
+            logits=output if kind == LABELS else "",
+            log_softmax=self._log_softmax(output) if kind == LABELS else UNSET,
+            start=-1,
+            eos=0,
+            unk=0,
+            max_source_length=0,
+            max_length_factor=0,
+            output=output,
+        )
+        return self._framed(program)
+
+    def _embedding(self) -> str:
+        """The name of an int8 row for each sentence.  Raises UnfinishedError."""
+        for _ in range(300):
+            try:
+                return self.value("int8", domain="sentence")
+            except LookupError:
+                self.add(self.one_of(["pool", "normalize", "linear", "multiply", "narrow"]))
+        raise UnfinishedError
+
+    def _labels(self) -> str:
+        """The name of the logits of labels.  Raises UnfinishedError."""
+        self._embedding()
+        for _ in range(100):
+            if self.add("linear", lambda: self.linear(self.vocabulary, "sentence")):
+                return self.sequence[-1].names("result")[0]
+        raise UnfinishedError
+
+    def _log_softmax(self, logits: str) -> LogSoftmax:
+        factor = {"multiplier": self.number(1, MAX_MULTIPLIER), "shift": self.number(0, MAX_SHIFT)}
+        return LogSoftmax(x=logits, out="log_softmax", **factor, **self.cap())
+
+    def _tokens(self, vocabulary: int, count: int) -> list[int]:
+        """Different token ids."""
+        return [int(t) for t in self.random.choice(vocabulary, count, replace=False)]
+
+    def _framed(self, program: Program) -> Program:
+        """The Program with a frame of its sources, and their largest length."""
+        tensors = {n: self.tensors[n] for i in program.encoder for n in i.names("tensor")}
+        tensors |= {n: self.tensors[n] for i in program.decoder for n in i.names("tensor")}
+        sizes = embedding_sizes(program, tensors, "source")
         self.source_vocabulary = min(sizes, default=self.vocabulary)
-        ids = [self.number(0, self.source_vocabulary - 1) for _ in range(self.number(0, 2))]
-        frame = SourceFrame((), tuple(ids))
+        before, after = (
+            tuple(self.number(0, self.source_vocabulary - 1) for _ in range(self.number(0, 2)))
+            for _ in range(2)
+        )
+        frame = SourceFrame(before, after)
         length = self.number(frame.size + 1, POSITIONS)
-        more = {"max_source_length": length, "max_length_factor": self.number(1, 300)}
-        return replace(program, source_frame=frame, **more)
+        return replace(program, source_frame=frame, max_source_length=length)

@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 from int8ref.host.storage import keep
-from int8ref.machine.toolchain import native, objects
-from int8ref.machine.toolchain.objects import ObjectFile
+from int8ref.machine.toolchain import assembly, native
 
 
 @cache
@@ -21,22 +20,12 @@ def machine_text() -> tuple[str, str]:
     place = native.place()
     kept = [place.with_suffix(f".{kind}.gz") for kind in ("ll", "s")]
     if not all(path.exists() for path in (place, *kept)):
-        code, texts = _compile()
+        code, *texts = assembly.listing()
         keep(place, code)
         for path, text in zip(kept, texts, strict=True):
             path.write_bytes(gzip.compress(text.encode()))
-    ir, assembly = (gzip.decompress(path.read_bytes()).decode() for path in kept)
-    return ir, assembly
-
-
-def _compile() -> tuple[bytes, tuple[str, str]]:
-    """Return the code as `native` keeps it, and the text of its modules."""
-    from int8ref.machine.toolchain import build
-
-    modules = {name: build.module(name, function) for name, function in build.functions().items()}
-    parts: list[ObjectFile] = [build.part_of(name, module) for name, module in modules.items()]
-    irs, assemblies = zip(*map(text_of, modules.values()), strict=True)
-    return objects.encode(parts), ("\n".join(irs), "\n".join(assemblies))
+    ir, text = (gzip.decompress(path.read_bytes()).decode() for path in kept)
+    return ir, text
 
 
 def text_of(module: Any) -> tuple[str, str]:

@@ -38,6 +38,8 @@ def assert_equal(case: gc.Case) -> None:
 @given(m=sizes, n=sizes, k=sizes, seed=st.integers(0, 2**32 - 1))
 @example(m=300, n=3, k=1536, seed=0)  # more rows than one block of prepared rows
 @example(m=1, n=64, k=131071, seed=1)
+@example(m=33, n=65, k=64, seed=2)  # matrix registers of 16 and 32 rows, and a row without them
+@example(m=900, n=70, k=448, seed=3)  # more than one block of them
 def test_any_shape(m: int, n: int, k: int, seed: int) -> None:
     assert_equal(gc.make_case(np.random.default_rng(seed), m, n, k))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import pytest
 
+from int8ref.host import amx
 from int8ref.kernels.gemm.target import select
 from tests.helpers.processes import TIMEOUT
 from tests.kernels import gemm_cases as gc
@@ -54,6 +55,8 @@ def expected_i32_digest() -> str:
 @pytest.mark.parametrize(
     ("triple", "features", "name"),
     [
+        (X86, AVX512 + ",+avx512vnni,+avx2,+amx-int8,+amx-tile", "amx"),
+        (X86, AVX512 + ",+avx512vnni,+avx2,-amx-int8,+amx-tile", "vnni512"),
         (X86, AVX512 + ",+avx512vnni,+avx2", "vnni512"),
         (X86, "+avx512f,-avx512bw,+avx512vl,+avx512vnni,+avx2", "generic256"),
         (X86, "+avx2,+avxvnni", "vnni256"),
@@ -76,6 +79,7 @@ def test_selection(triple: str, features: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("cpu", "features", "name"),
     [
+        ("cascadelake", AVX512 + ",+avx512vnni,+avx2", "vnni512"),
         ("haswell", "+avx2,+fma,+bmi2", "generic256"),
         ("skylake-avx512", AVX512 + ",+avx512dq,+avx512cd,+avx2", "generic512"),
         ("x86-64", "+sse2", "generic128"),
@@ -140,6 +144,17 @@ def test_x86_code_has_the_instruction(cpu: str, features: str, instruction: str)
     Each accumulator of the tallest tile has the instruction.
     """
     assert len(re.findall(instruction, python("-c", COMPILE, cpu=cpu, features=features))) >= 12
+
+
+def test_matrix_registers_have_their_instruction() -> None:
+    """Four registers of sums: for 32 rows twice two by two, for 16 rows once one by four."""
+    if not amx.allowed():
+        pytest.skip("this system permits no matrix registers")
+    features = AVX512 + ",+avx512vnni,+amx-int8,+amx-tile"
+    code = python("-c", COMPILE, cpu="sapphirerapids", features=features)
+    assert len(re.findall(r"tdpbusd\s.*%tmm", code)) == 2 * 4 + 4
+    assert "ldtilecfg" in code
+    assert "tilerelease" in code
 
 
 QUADS = COMPILE.replace("gemm_i32", "gemm_quads")

@@ -127,6 +127,7 @@ def _code(case: Case, rows: Array, places: Places, types: dict[str, ValueType]) 
         encoder=rows,
         decoder=nothing,
         greedy_decoder=nothing,
+        shared_rows=0,
         states=nothing,
         targets=nothing,
         places=places.by_name,

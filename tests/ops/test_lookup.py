@@ -54,6 +54,20 @@ def test_blocks_divide_the_channels() -> None:
         case.types()
 
 
+def test_there_are_at_most_64_blocks() -> None:
+    for blocks in (64, 65):
+        case = Case(
+            Lookup(x="x", table="table", blocks=blocks, out="out"),
+            {"x": np.zeros((1, blocks), np.int8)},
+            {"table": np.zeros(256 * blocks, np.int8)},
+        )
+        if blocks == 64:
+            case.types()
+        else:
+            with pytest.raises(ProgramError, match=r"blocks is 65, outside \[1, 64\]"):
+                case.types()
+
+
 def test_a_table_for_each_block() -> None:
     case = Case(
         Lookup(x="x", table="table", blocks=2, out="out"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.config import Config, load
+from training.config import Config, Optim, load
 from training.schedule import learning_rate
 
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
@@ -69,3 +69,23 @@ def test_schedule_rises_falls_and_cools_down(tmp_path: Path) -> None:
     again = [learning_rate(optim, step) for step in range(101, 201)]
     assert again[0] == pytest.approx((10 / 101) ** 0.5)
     assert again[-1] == pytest.approx((10 / 200) ** 0.5 / 20)
+
+
+def test_a_cosine_rises_and_falls_to_zero_in_every_cycle() -> None:
+    optim = Optim(steps=110, warmup=10, learning_rate=2.0, schedule="cosine")
+    rates = [learning_rate(optim, step) for step in range(1, 221)]
+    assert rates[:10] == pytest.approx([0.2 * step for step in range(1, 11)])
+    assert rates[59] == pytest.approx(1.0)
+    assert rates[9] == max(rates)
+    assert sorted(rates[9:110], reverse=True) == rates[9:110]
+    assert rates[109] == pytest.approx(0.0)
+    assert rates[110:] == rates[:110]
+
+
+@pytest.mark.parametrize("recipe", ["wmt16-en-ro", "wmt14-en-de", "wmt14-en-fr"])
+def test_recipes_have_the_size_of_the_paper(recipe: str) -> None:
+    config = load(next(path for path in CONFIGS if path.stem == recipe))
+    model = config.model
+    assert (model.encoder_layers, model.decoder_layers) == (6, 6)
+    assert (model.d_model, model.ffn, model.heads) == (512, 2048, 8)
+    assert (config.optim.kind, config.optim.warmup) == ("adam", 8000)

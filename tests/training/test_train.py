@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="the training recipe needs torch (ex
 from toy import toy_config  # noqa: E402
 
 from training import checkpoint  # noqa: E402
+from training.batches import Ints  # noqa: E402
 from training.config import Config  # noqa: E402
 from training.train import Trainer  # noqa: E402
 
@@ -41,10 +42,10 @@ def test_resume_after_a_kill_is_bit_exact(kind: str, toy_data: Path, tmp_path: P
     victim = Trainer(config, toy_data, tmp_path / "cut")
     update = victim.update
 
-    def update_or_die(batch: object) -> float:
+    def update_or_die(parts: list[Ints]) -> tuple[float, int]:
         if victim.step == 5:
             raise KilledError
-        return update(batch)  # type: ignore[arg-type]
+        return update(parts)
 
     victim.update = update_or_die  # type: ignore[method-assign]
     with pytest.raises(KilledError):
@@ -109,3 +110,40 @@ def test_average_is_the_mean_of_the_last_snapshots(tmp_path: Path) -> None:
     assert checkpoint.average(paths)["w"].tolist() == [3.0, 3.0]
     with pytest.raises(ValueError, match="no snapshots"):
         checkpoint.average([])
+
+
+def test_a_checkpoint_without_newer_keys_resumes(toy_data: Path, tmp_path: Path) -> None:
+    trained(toy_config(), toy_data, tmp_path)
+    path = tmp_path / checkpoint.RESUME
+    state = checkpoint.load(path)
+    settings = json.loads(state["config"])
+    del settings["optim"]["kind"], settings["data"]["reverse"]
+    checkpoint.save(path, state | {"config": json.dumps(settings)})
+    resumed = Trainer(toy_config(), toy_data, tmp_path)
+    resumed.resume()
+    assert resumed.step == 8
+    with pytest.raises(ValueError, match="belongs to another configuration"):
+        Trainer(toy_config(optim={"kind": "nesterov"}), toy_data, tmp_path).resume()
+
+
+def test_several_batches_a_step_are_one_larger_batch(toy_data: Path, tmp_path: Path) -> None:
+    """Without dropout, the gradient of two batches is the gradient of the mean over all labels."""
+    exact = {"dropout": 0.0, "precision": "float32"}
+    config = toy_config(model=exact, optim={"batches_per_step": 2})
+    trainer = Trainer(config, toy_data, tmp_path)
+    parts = trainer.batches.plan(0)[:2]
+    counts = [trainer.batches.count(rows) for rows in parts]
+    wanted = []
+    for rows in parts:
+        trainer.optimizer.zero_grad(set_to_none=True)
+        loss, _ = trainer.learner(trainer.batches.batch(rows))
+        loss.backward()
+        wanted.append([p.grad.clone() for p in trainer.model.parameters()])
+    seen: list[torch.Tensor] = []
+    trainer.optimizer.step = lambda: seen.extend(p.grad for p in trainer.model.parameters())
+    trainer.config = toy_config(model=exact, optim={"batches_per_step": 2, "clip_norm": 1e9})
+    _, labels = trainer.update(parts)
+    assert labels == sum(counts)
+    for found, one, two in zip(seen, *wanted, strict=True):
+        mean = (one * counts[0] + two * counts[1]) / sum(counts)
+        torch.testing.assert_close(found, mean)

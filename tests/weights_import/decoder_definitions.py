@@ -116,10 +116,16 @@ class Llama(Decoder):
             q, k, v = np.split(self.split(fused), [self.heads, self.heads + keys], axis=1)
         else:
             q, k, v = (self.split(self.product(y, f"{at}.{part}_proj")) for part in "qkv")
+        if self.c.get("qk_layernorm"):
+            q, k = (self.norm_of_heads(x, f"{at}.{p}_layernorm") for x, p in ((q, "q"), (k, "k")))
         if self.c.get("no_rope_layers", [1] * (i + 1))[i]:
             q, k = self.turn(q), self.turn(k)
         factor = self.c.get("attention_multiplier")
         return self.product(attended(q, k, v, factor), f"{at}.o_proj")
+
+    def norm_of_heads(self, x: Rows, at: str) -> Rows:
+        heads = [super(Llama, self).norm(x[:, h], f"{at}.norms.{h}") for h in range(x.shape[1])]
+        return np.stack(heads, axis=1)
 
     def hidden(self, y: Rows, i: int) -> Rows:
         at, act = f"layers.{i}.mlp", self.c["hidden_act"]
@@ -249,14 +255,23 @@ class Falcon(Decoder):
 
 class Opt(Decoder):
     def logits(self, ids: list[int]) -> Rows:
-        x = self.w["embed_tokens.weight"][ids] + self.w["embed_positions.weight"][2 : 2 + len(ids)]
+        x, narrow = self.w["embed_tokens.weight"][ids], "project_in.weight" in self.w
+        x = self.product(x, "project_in") if narrow else x
+        x = x + self.w["embed_positions.weight"][2 : 2 + len(ids)]
+        before = self.c.get("do_layer_norm_before", True)
         for i in range(self.c["num_hidden_layers"]):
-            y, at = self.norm(x, f"layers.{i}.self_attn_layer_norm"), f"layers.{i}.self_attn"
+            at = f"layers.{i}.self_attn"
+            y = self.norm(x, f"{at}_layer_norm") if before else x
             q, k, v = (self.split(self.product(y, f"{at}.{p}_proj")) for p in "qkv")
             x = x + self.product(attended(q, k, v), f"{at}.out_proj")
-            y = self.product(self.norm(x, f"layers.{i}.final_layer_norm"), f"layers.{i}.fc1")
-            x = x + self.product(activated(self.c["activation_function"], y), f"layers.{i}.fc2")
-        return self.norm(x, "final_layer_norm") @ self.w["embed_tokens.weight"].T
+            x = x if before else self.norm(x, f"{at}_layer_norm")
+            y = self.norm(x, f"layers.{i}.final_layer_norm") if before else x
+            y = activated(self.c["activation_function"], self.product(y, f"layers.{i}.fc1"))
+            x = x + self.product(y, f"layers.{i}.fc2")
+            x = x if before else self.norm(x, f"layers.{i}.final_layer_norm")
+        x = self.norm(x, "final_layer_norm") if before else x
+        x = self.product(x, "project_out") if narrow else x
+        return x @ self.w["embed_tokens.weight"].T
 
 
 class Bloom(Decoder):

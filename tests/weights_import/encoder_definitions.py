@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from decoder_definitions import Config, Rows, activated, layer_norm
-from tiny_encoders import HEADS, LAYERS, body
+from tiny_encoders import ALBERT_LAYER, HEADS, LAYERS, WIDENING, body
 
 from weights_import.tensors import Float32
 
@@ -15,6 +15,11 @@ DISTIL = {
     "query": "attention.q_lin", "key": "attention.k_lin", "value": "attention.v_lin",
     "output": "attention.out_lin", "norm": "sa_layer_norm", "inner": "ffn.lin1",
     "outer": "ffn.lin2", "last": "output_layer_norm",
+}  # fmt: skip
+ALBERT = {
+    "query": "attention.query", "key": "attention.key", "value": "attention.value",
+    "output": "attention.dense", "norm": "attention.LayerNorm", "inner": "ffn",
+    "outer": "ffn_output", "last": "full_layer_layer_norm",
 }  # fmt: skip
 BERT = {
     "query": "attention.self.query", "key": "attention.self.key", "value": "attention.self.value",
@@ -46,20 +51,23 @@ class Model:
     def rows(self, ids: Sequence[int]) -> Rows:
         """The last values of the tokens."""
         kind, e = self.config["model_type"], f"{self.at}embeddings."
-        bert = kind in ("bert", "distilbert", "electra")
+        bert = kind in ("bert", "distilbert", "electra", "albert")
         first = 0 if bert else self.config["pad_token_id"] + 1
         x = self.tensors[f"{e}word_embeddings.weight"][list(ids)]
         x = x + self.tensors[f"{e}position_embeddings.weight"][first : first + len(ids)]
         if kind not in ("distilbert", "mpnet"):
             x = x + self.tensors[f"{e}token_type_embeddings.weight"][0]
         x = self.norm(f"{e}LayerNorm", x)
-        if f"{self.at}embeddings_project.weight" in self.tensors:
-            x = self.linear(f"{self.at}embeddings_project", x)
+        widening = f"{self.at}{WIDENING.get(kind, 'embeddings_project')}"
+        if f"{widening}.weight" in self.tensors:
+            x = self.linear(widening, x)
         stack, names = ("transformer", DISTIL) if kind == "distilbert" else ("encoder", BERT)
         names, bias = (names | MPNET, self.bias(len(ids))) if kind == "mpnet" else (names, None)
         act = self.config.get("hidden_act", "gelu")
         for i in range(LAYERS):
             n = {part: f"{self.at}{stack}.layer.{i}.{name}" for part, name in names.items()}
+            if kind == "albert":
+                n = {part: f"{self.at}{ALBERT_LAYER}{name}" for part, name in ALBERT.items()}
             q, k, v = (self.linear(n[p], x) for p in ("query", "key", "value"))
             x = self.norm(n["norm"], x + self.linear(n["output"], seen(q, k, v, bias)))
             hidden = activated(act, self.linear(n["inner"], x))
@@ -82,6 +90,8 @@ class Model:
     def logits(self, ids: Sequence[int]) -> Rows:
         """The logits of the labels."""
         kind, x = self.config["model_type"], self.rows(ids)[0]
+        if kind == "albert":
+            return self.linear("classifier", np.tanh(self.linear(f"{self.at}pooler", x)))
         if kind == "bert":
             return self.linear("classifier", np.tanh(self.linear(f"{self.at}pooler.dense", x)))
         if kind == "distilbert":

@@ -40,11 +40,26 @@ KINDS: dict[str, dict[str, Any]] = {
     "Phi-3": LLAMA | {"original_max_position_embeddings": 20, "max_position_embeddings": 20},
     "Qwen2": LLAMA | {"num_heads_kv": 2},
     "Gemma": LLAMA | {"activation": common_spec.Activation.GELUTanh, "head_dim": WIDTH // HEADS},
+    "BLOOM": {
+        "activation": common_spec.Activation.GELUTanh, "alibi": True,
+        "alibi_use_positive_positions": True, "layernorm_embedding": True,
+    },
+    "Falcon": {"activation": common_spec.Activation.GELU, "alibi": True, "scale_alibi": True},
+    "GPT-J": {
+        "activation": common_spec.Activation.GELUTanh, "parallel_residual": True,
+        "rotary_dim": 4, "rotary_interleave": True, "shared_layer_norm": True,
+    },
+    "GPT-NeoX": {"parallel_residual": True, "rotary_dim": 4, "rotary_interleave": False},
+    "OPT, narrow words": {"pre_norm": False, "project_in_out": True},
     "partly rotary": LLAMA | {"rotary_dim": 4, "num_heads_kv": 2},
     "partly rotary, interleaved": LLAMA | {"rotary_dim": 4, "rotary_interleave": True},
-}
+}  # fmt: skip
 """What CTranslate2's converters tell of each kind; other fields keep their defaults."""
-TABLES = {"GPT-2", "OPT", "OPT, post-norm", "StarCoder", "fairseq"}
+TABLES = {"GPT-2", "OPT", "OPT, narrow words", "OPT, post-norm", "StarCoder", "fairseq"}
+NARROW = 10
+"""The columns of words that are narrower than the model."""
+APART = "shared_layer_norm", "input_layer_norm", "post_attention_layer_norm"
+"""Norms of layers whose sublayers read one sum."""
 """Kinds with a table of positions."""
 UNSCALED = KINDS.keys() - {"OpenNMT", "fairseq", "Gemma"}
 """Kinds whose embeddings are not multiplied."""
@@ -59,8 +74,9 @@ def tensors(spec: dict[str, Any]) -> dict[str, Float32]:
     random = np.random.default_rng(3)
     keys = 1 if spec.get("multi_query_attention") else spec.get("num_heads_kv", HEADS)
     size = spec.get("head_dim", WIDTH // HEADS)
-    shapes = {"decoder/embeddings/weight": (len(TOKENS), WIDTH)}
-    shapes["decoder/projection/weight"] = len(TOKENS), WIDTH
+    narrow = NARROW if spec.get("project_in_out") else WIDTH
+    shapes = {"decoder/embeddings/weight": (len(TOKENS), narrow)}
+    shapes["decoder/projection/weight"] = len(TOKENS), narrow
     norms = ["decoder/layer_norm", "decoder/layernorm_embedding"]
     for i in range(LAYERS):
         at = f"decoder/layer_{i}"
@@ -69,13 +85,16 @@ def tensors(spec: dict[str, Any]) -> dict[str, Float32]:
         shapes[f"{at}/self_attention/linear_1/weight"] = WIDTH, HEADS * size
         shapes |= {f"{at}/ffn/{n}/weight": (HIDDEN, WIDTH) for n in ("linear_0", "linear_0_noact")}
         shapes[f"{at}/ffn/linear_1/weight"] = WIDTH, HIDDEN
+    norms += [f"decoder/layer_{i}/{name}" for i in range(LAYERS) for name in APART]
     shapes |= {f"{at}/{leaf}": (WIDTH,) for at in norms for leaf in ("gamma", "beta")}
+    shapes |= {"decoder/project_in/weight": (WIDTH, narrow)}
+    shapes |= {"decoder/project_out/weight": (narrow, WIDTH)}
     return {name: random.normal(0, 0.5, s).astype(np.float32) for name, s in shapes.items()}
 
 
 def biased(kind: str, name: str) -> bool:
     """Return whether a matrix of a kind has a bias."""
-    if kind in NO_BIASES or "embeddings" in name or "projection" in name:
+    if kind in NO_BIASES or any(part in name for part in ("embeddings", "proj")):
         return False
     return "self_attention/linear_0" in name if kind == "Qwen2" else True
 

@@ -43,6 +43,8 @@ VALUES = {
     "distilbert": [0.09095, 0.48919, -0.1906, -0.24302, 0.00814, -0.38273],
     "distilbert, labels": [-5.1359, -0.97259, -0.48448],
     "electra": [-0.02536, 0.19938, 0.09877, -0.29503, 0.39109, -0.02642],
+    "albert": [-0.08404, -0.09947, 0.3291, 0.03494, -0.24966, -0.04196],
+    "albert, labels": [-0.90548, -0.65342, -2.58512],
     "electra, labels": [-4.30293, -2.818, -0.07608],
 }  # fmt: skip
 LABELS = [case for case in tiny.CASES if case.endswith("labels")]
@@ -121,7 +123,7 @@ def in_integers(model: FloatModel) -> tuple[np.ndarray, np.ndarray, FloatModel]:
     return outputs(model, new).astype(np.float64), found.astype(np.float64), model
 
 
-@pytest.mark.parametrize("case", ["bert", "roberta", "distilbert", "electra", "mpnet"])
+@pytest.mark.parametrize("case", ["bert", "roberta", "distilbert", "electra", "mpnet", "albert"])
 def test_embeddings_in_integers(case: str, tmp_path: Path) -> None:
     exact, found, _ = in_integers(sources.read(tiny.write(tmp_path, case)))
     lengths = np.sqrt((found**2).sum(1))
@@ -201,6 +203,7 @@ REFUSED = [
     ("bert, labels", {"problem_type": "regression"}, "problem_type"),
     ("roberta", {"pad_token_id": 39}, "has no row 40"),
     ("electra", {"embedding_size": 12}, "wrong shape"),
+    ("albert", {"num_hidden_groups": 2}, "num_hidden_groups"),
 ]
 
 
@@ -212,7 +215,7 @@ def test_what_is_not_read_is_refused(
         sources.read(tiny.write(tmp_path, case, **changes))
 
 
-@pytest.mark.parametrize("kind", ["deberta-v2", "modernbert", "albert"])
+@pytest.mark.parametrize("kind", ["deberta-v2", "modernbert", "nomic_bert"])
 def test_kinds_that_are_not_read_are_named(kind: str, tmp_path: Path) -> None:
     path = tiny.write(tmp_path, "bert", model_type=kind)
     with pytest.raises(CheckpointError, match=f"a model of kind '{kind}', which is not read"):

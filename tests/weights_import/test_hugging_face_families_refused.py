@@ -12,6 +12,8 @@ from safetensors.numpy import load_file, save_file
 
 from weights_import import sources
 from weights_import.errors import CheckpointError
+from weights_import.sources.widened_words import MOST, widened
+from weights_import.tensors import Stored
 
 UNREAD = ("gemma3", "mixtral", "qwen2_moe")
 
@@ -52,13 +54,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama, linear", {"rope_scaling": {"type": "mrope"}}, "rope_scaling.type: "),
     ("llama, linear", {"rope_scaling": {"type": "linear", "factor": 0}}, "rope_scaling.factor"),
     ("olmo", {"clip_qkv": 8.0}, "clip_qkv"),
-    ("opt", {"do_layer_norm_before": False}, "do_layer_norm_before"),
+    ("opt", {"do_layer_norm_before": False}, "unused model.decoder.final_layer_norm.weight"),
     ("opt", {"_remove_final_layer_norm": True}, "_remove_final_layer_norm"),
-    ("opt", {"word_embed_proj_dim": 12}, "word_embed_proj_dim=12: embeddings of another width"),
+    ("opt", {"word_embed_proj_dim": 12}, "target_embedding [13, 24], expected [13, 12]"),
+    ("opt, narrow words", {"hidden_size": 28}, "wrong shape target_embedding [13, 24], expected"),
+    ("opt, narrow words", {"num_attention_heads": 5}, "not divisible by heads=5"),
     ("phi3", {"rope_scaling": YARN}, "rope scaling 'yarn' of Phi-3 (supported: longrope)"),
     ("phi3", {"num_attention_heads": 6}, "self_attn.qkv_proj.weight: the shape [48, 24] has not"),
     ("smollm3", {"no_rope_layers": [1]}, "no_rope_layers lists 1 of 2 layers"),
-    ("stablelm", {"qk_layernorm": True}, "qk_layernorm"),
+    ("stablelm", {"qk_layernorm": True}, "missing decoder.0.self.query_norm.gain [24]"),
+    ("stablelm, norms of heads", {"qk_layernorm": False}, "unused model.layers.0.self_attn.q_lay"),
     ("stablelm", {"use_qkv_bias": True}, "0 biases for 2 matrices of self_attn.q_proj"),
 ]
 
@@ -102,3 +107,30 @@ def test_tensors_of_other_shapes(
     with pytest.raises(CheckpointError) as caught:
         sources.read(path)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("project_in", (24, 1), "wrong shape model.decoder.project_in.weight [24, 1] for words"),
+        ("project_in", None, "missing project_in.weight or project_out.weight"),
+        ("project_out", (10,), "project_out.weight"),
+    ],
+)
+def test_matrices_that_widen_no_words(
+    name: str, shape: tuple[int, ...] | None, message: str, tmp_path: Path
+) -> None:
+    content = tiny.tensors(tiny.CASES["opt, narrow words"])
+    del content[f"model.decoder.{name}.weight"]
+    if shape is not None:
+        content[f"model.decoder.{name}.weight"] = np.ones(shape, np.float32)
+    path = tiny.write(tmp_path, "opt, narrow words", content)
+    with pytest.raises(CheckpointError) as caught:
+        sources.read(path)
+    assert message in str(caught.value)
+
+
+def test_words_become_at_most_some_times_wider() -> None:
+    words, matrix = (Stored.of(np.ones((rows, 1), np.float32)) for rows in (3, MOST + 1))
+    with pytest.raises(CheckpointError, match="17 rows are more than 16 times its 1 columns"):
+        widened(words, matrix)

@@ -42,6 +42,9 @@ SCORES = {
     "relu, untied": [
         -10.04143, -7.12369, -10.43216, -6.21807, -4.28142, -5.08399, -3.17579, -6.27854,
     ],
+    "scores by layer": [
+        -7.00027, -6.8991, -9.65581, -1.99303, -1.40141, -6.94749, -2.94056, -0.64819,
+    ],
     "tanh, epsilon": [
         -7.02632, -6.88783, -9.8564, -1.45304, -1.24981, -7.27126, -3.18043, -0.83644,
     ],
@@ -65,18 +68,21 @@ def defined(stored: dict[str, Float32], config: dict[str, Any], ids: list[int]) 
     for i in range(config["n_layer"]):
         at = f"h.{i}"
         fused = product(normed(x, f"{at}.ln_1"), f"{at}.attn.c_attn")
-        x = x + product(attended(fused, config["n_head"]), f"{at}.attn.c_proj")
+        divisor = i + 1 if config["scale_attn_by_inverse_layer_idx"] else 1
+        if config["scale_attn_weights"]:
+            divisor *= (x.shape[1] / config["n_head"]) ** 0.5
+        x = x + product(attended(fused, config["n_head"], divisor), f"{at}.attn.c_proj")
         hidden = product(normed(x, f"{at}.ln_2"), f"{at}.mlp.c_fc")
         x = x + product(activated(config["activation_function"], hidden), f"{at}.mlp.c_proj")
     return normed(x, "ln_f") @ w.get("lm_head.weight", w["wte.weight"]).T
 
 
-def attended(fused: Float64, heads: int) -> Float64:
+def attended(fused: Float64, heads: int, divisor: float) -> Float64:
     """Causal softmax attention for queries, keys and values [positions, 3 width], a head at a
-    time."""
+    time, whose scores are divided."""
     found = []
     for q, k, v in zip(*(np.split(x, heads, 1) for x in np.split(fused, 3, 1)), strict=True):
-        scores = q @ k.T / q.shape[1] ** 0.5
+        scores = q @ k.T / divisor
         weights = np.exp(scores - scores.max(1, keepdims=True)) * np.tri(len(q))
         found.append(weights / weights.sum(1, keepdims=True) @ v)
     return np.concatenate(found, axis=1)
@@ -214,8 +220,6 @@ def test_a_sentencepiece_model_beside_it_is_its_tokenizer(tmp_path: Path) -> Non
     [
         ({"activation_function": "mish"}, "activation_function: Invalid enum value 'mish', which"),
         ({"add_cross_attention": True}, "add_cross_attention: "),
-        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx: "),
-        ({"scale_attn_weights": False}, "scale_attn_weights: "),
         ({"n_head": 5}, "d_model=24 is not divisible by heads=5"),
         ({"n_positions": 0}, "n_positions"),
         ({"n_embd": None}, "n_embd"),

@@ -28,6 +28,8 @@ from weights_import.float_model import FloatModel
 from weights_import.language_choice import chosen, spoken
 from weights_import.lower import lower
 from weights_import.lowering.options import LoweringOptions
+from weights_import.processor import reader
+from weights_import.sources.vocabulary import Piece, byte_pairs
 
 EOS = 2
 EN, PT, FR = (tiny.FAIRSEQ + i for i in range(3))
@@ -226,6 +228,19 @@ def test_what_is_refused(kind: str, changes: dict[str, Any], message: str, tmp_p
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", tiny.CONFIGS)
+def test_code_of_a_configuration_is_not_run(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "modeling_x.py").write_text("raise SystemExit(9)\n")
+    wanted = sources.read(tiny.write(tmp_path, kind))
+    code = {"auto_map": {"AutoModelForSeq2SeqLM": "modeling_x.Y"}, "extra_depth": 2}
+    found = sources.read(tiny.write(tmp_path, kind, **code))
+    assert found.program == wanted.program
+    assert wanted.warnings == []
+    (said,) = found.warnings
+    assert "names code of its own (auto_map), which is not run, and fields" in said
+    assert "'extra_depth'" in said
+
+
 def test_files_of_tokenizers_that_are_refused(tmp_path: Path) -> None:
     path = tiny.write(tmp_path, "m2m100")
     (tmp_path / "special_tokens_map.json").write_text("{}")
@@ -247,6 +262,83 @@ def test_files_of_tokenizers_that_are_refused(tmp_path: Path) -> None:
     path = tiny.write(tmp_path / "pegasus", "pegasus")
     (path.parent / "tokenizer_config.json").write_text('{"offset": 103}')
     with pytest.raises(CheckpointError, match="the offset is 103, not from 0 to 20"):
+        sources.read(path)
+
+
+# "ab  ch<unk>" cut by transformers 5.24.0: the pieces of texts, without the marks around them.
+LIBRARY_IDS = {kind: [4, 15, 4, 16, 3] for kind in MANY} | {"pegasus": [8, 19, 8, 20, 7]}
+
+
+@pytest.mark.parametrize("kind", [*MANY, "pegasus"])
+def test_a_tokenizer_json_alone(kind: str, tmp_path: Path) -> None:
+    """transformers 5 saves no SentencePiece model."""
+    pytest.importorskip("tokenizers", reason="it cuts the texts")
+    path = tiny.write(tmp_path, kind)
+    tiny.write_library(tmp_path, kind)
+    model = sources.read(path)
+    assert tmp_path / "tokenizer.json" in sources.files(path)
+    made = reader(model.tokenizers["source"])
+    assert model.tokenizers["source"] == model.tokenizers["target"]
+    assert made.encode("ab  ch<unk>") == LIBRARY_IDS[kind]
+    assert made.size == model.generation.source_vocabulary
+    assert model.generation.unk == LIBRARY_IDS[kind][-1]
+    if kind in MANY:
+        codes = [token.strip("_") for token in tiny.LANGUAGES[kind]]
+        assert list(languages_of(model).sources) == codes
+        first = spoken(model, path, NAMES[kind], "ro_RO" if kind == "mbart-cc25" else None)
+        frame = first.generation.frame
+        assert tokenize(first, ["ab"]) == [frame.around(LIBRARY_IDS[kind][:2])]
+    special = [model.generation.eos, *([EN] if kind in MANY else [])]
+    assert made.text([*LIBRARY_IDS[kind], *special]) == "ab ch"
+
+
+@pytest.mark.parametrize("kind", [*MANY, "pegasus"])
+def test_a_tokenizer_json_of_an_installed_transformers(kind: str, tmp_path: Path) -> None:
+    """The class of transformers makes the file from a SentencePiece model."""
+    transformers = pytest.importorskip("transformers", reason="it is the reference")
+    pytest.importorskip("tokenizers", reason="it cuts the texts")
+    if kind == "m2m100":
+        pytest.skip("transformers has no tokenizer.json of M2M100")
+    name = {"mbart-50": "MBart50", "mbart-cc25": "MBart", "nllb": "Nllb", "pegasus": "Pegasus"}
+    made = tmp_path / "made"
+    made.mkdir()
+    tiny.write_tokenizer(made, kind)
+    (made / "tokenizer_config.json").unlink(missing_ok=True)
+    more = {"offset": tiny.OFFSET} if kind == "pegasus" else {}
+    if kind == "nllb":
+        more = {"extra_special_tokens": tiny.NLLB}
+        scores = {p: Piece(-float(i)) for i, p in enumerate(("<unk>", "<s>", "</s>", *tiny.PIECES))}
+        model = byte_pairs(scores, "<unk>", "<s>", "</s>")
+        (made / "sentencepiece.bpe.model").write_bytes(model)
+    other = getattr(transformers, f"{name[kind]}Tokenizer").from_pretrained(made, **more)
+    size = len(other) + 2
+    there = tmp_path / "there"
+    tensors = tiny.tensors(kind)
+    words = "model.shared.weight"
+    tensors[words] = tensors[words][[i % tiny.CONFIGS[kind]["vocab_size"] for i in range(size)]]
+    tensors.pop("final_logits_bias", None)
+    path = tiny.write(there, kind, tensors, vocab_size=size, decoder_start_token_id=2)
+    for file in there.iterdir():
+        if file.name not in ("config.json", path.name):
+            file.unlink()
+    other.save_pretrained(there)
+    model = sources.read(path)
+    found = reader(model.tokenizers["target"])
+    for line in ("ab ch", "a  b", "hag <unk> d!", "</s>x", "b<mask>b"):
+        wanted = other.encode(line, add_special_tokens=False)
+        assert found.encode(line) == wanted
+
+
+@FUZZ
+@given(data=st.data())
+@pytest.mark.parametrize("kind", ["mbart-50", "pegasus"])
+def test_damage_of_a_tokenizer_json_is_read_or_refused(
+    kind: str, tmp_path: Path, data: st.DataObject
+) -> None:
+    path = tiny.write(tmp_path, kind)
+    tiny.write_library(tmp_path, kind)
+    damage(data, [tmp_path / "tokenizer.json"], 4000)
+    with contextlib.suppress(CheckpointError):
         sources.read(path)
 
 

@@ -75,7 +75,7 @@ def test_tables_are_the_tables_of_the_page(report: Path) -> None:
     assert len(sentences) == len(tiny_training.SENTENCES) + 1
     assert HOSTILE in {row["text"] for row in sentences}
     counted = {row["value"] for row in rows(report / "report.histograms.csv")}
-    assert counted < {row["value"] for row in rows(report / "report.values.csv")}
+    assert counted <= {row["value"] for row in rows(report / "report.values.csv")}
     assert sum(int(row["rows"]) for row in rows(report / "report.lengths.csv")) == len(sentences)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from weights_import import sources
 from weights_import.calibrate import tokenize
 from weights_import.errors import CheckpointError
-from weights_import.processor import processor
+from weights_import.processor import processor, reader
 from weights_import.sources.hugging_face_config import Marks
 from weights_import.sources.t5_tokenizer import bytes_of_text, tokenizer
 from weights_import.sources.vocabulary import Piece, byte_pairs
@@ -109,10 +109,32 @@ def test_text_of_a_model_of_bytes(tmp_path: Path) -> None:
     assert tokenize(found, [" \u00e9 "]) == [[35, 198, 172, 35, 1]]
 
 
+def test_a_tokenizer_json_alone(tmp_path: Path) -> None:
+    """transformers 5 saves no SentencePiece model of T5."""
+    pytest.importorskip("tokenizers", reason="it cuts the texts")
+    pieces = [["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], ["\u2581", -9.0], ["\u2581a", -1.0],
+              ["b", -2.0]]  # fmt: skip
+    added = [{"id": i, "content": text, "special": True, "normalized": False}
+             for i, text in ((0, "<pad>"), (1, "</s>"), (2, "<unk>"), (6, "<extra_id_1>"),
+                             (7, "<extra_id_0>"))]  # fmt: skip
+    spaces = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always"}
+    words = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, spaces]}
+    told = {"model": {"type": "Unigram", "vocab": pieces, "unk_id": 2}, "added_tokens": added,
+            "pre_tokenizer": words, "decoder": spaces}  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text(json.dumps(told))
+    content, eos, unk = tokenizer(tmp_path, 10, Marks(1))
+    made = reader(content)
+    assert (eos, unk, made.size) == (1, 2, 10)
+    assert made.encode("a  ab<extra_id_0> z") == [4, 4, 5, 7, 3, 2]
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: no tokenizer, because it has no"):
+        tokenizer(tmp_path, 10, Marks(1))
+
+
 def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
     model = sources.read(tiny.write(tmp_path, "t5"))
     assert model.tokenizers == {}
-    assert model.wanted == "spiece.model or spm.model or sentencepiece.model"
+    assert model.wanted == "spiece.model or spm.model or sentencepiece.model or tokenizer.json"
 
 
 def test_tokenizers_of_other_models_are_refused(model: bytes, tmp_path: Path) -> None:

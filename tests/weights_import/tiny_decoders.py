@@ -93,6 +93,11 @@ CASES: dict[str, Config] = {
         "model_type": "stablelm", "layer_norm_eps": 1e-5, "partial_rotary_factor": 0.4,
         "rms_norm_eps": None,
     },
+    "stablelm, norms of heads": LLAMA | {
+        "model_type": "stablelm", "layer_norm_eps": 1e-5, "partial_rotary_factor": 0.4,
+        "qk_layernorm": True, "rms_norm_eps": None, "use_parallel_residual": True,
+        "use_qkv_bias": True,
+    },
     "stablelm, parallel": LLAMA | {
         "model_type": "stablelm", "layer_norm_eps": 1e-5, "rms_norm_eps": None,
         "use_parallel_residual": True, "use_qkv_bias": True,
@@ -183,6 +188,10 @@ CASES: dict[str, Config] = {
         "model_type": "opt", "activation_function": "gelu", "enable_bias": False, "ffn_dim": FFN,
         "layer_norm_elementwise_affine": False, "tie_word_embeddings": True,
     },
+    "opt, narrow words": NAMED | {
+        "model_type": "opt", "activation_function": "relu", "do_layer_norm_before": False,
+        "ffn_dim": FFN, "tie_word_embeddings": True, "word_embed_proj_dim": 10,
+    },
     "falcon, linear biases": FALCON | {"alibi": True, "multi_query": False, "bias": True},
     "bloom": BLOOM,
     "bloom, six heads": BLOOM | {"n_head": 6, "tie_word_embeddings": False},
@@ -226,6 +235,10 @@ def llama_layer(c: Config) -> Shapes:
     if kind == "olmo2":
         del normed["input_layernorm.weight"], normed["pre_feedforward_layernorm.weight"]
     rows = {"olmo2": (HEADS * size, keys), "qwen3": (size, size), "gemma3_text": (size, size)}
+    if c.get("qk_layernorm"):
+        for name, count in (("q", HEADS), ("k", c["num_key_value_heads"])):
+            at = f"self_attn.{name}_layernorm.norms"
+            found |= {f"{at}.{i}.weight": (SIZE,) for i in range(count)}
     heads = zip(("q_norm", "k_norm"), rows.get(kind, ()), strict=False)
     found |= {f"self_attn.{name}.weight": (own,) for name, own in heads}
     return found | ({} if kind == "olmo" else normed)
@@ -338,7 +351,11 @@ def shapes(c: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the name and the shape of each tensor of a configuration."""
     kind = c["model_type"]
     body, table, layers, layer, last = FORMS.get(kind, LIKE_LLAMA)
-    yield f"{body}{table}.weight", (VOCABULARY, WIDTH)
+    narrow = c.get("word_embed_proj_dim", WIDTH)
+    yield f"{body}{table}.weight", (VOCABULARY, narrow)
+    if narrow != WIDTH:
+        yield f"{body}project_in.weight", (WIDTH, narrow)
+        yield f"{body}project_out.weight", (narrow, WIDTH)
     if kind in TABLES:
         name, rows = TABLES[kind]
         yield f"{body}{name}.weight", (rows, WIDTH)
@@ -347,7 +364,8 @@ def shapes(c: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     for i in range(LAYERS):
         for name, shape in layer(c).items():
             yield f"{body}{layers}.{i}.{name}", shape
-    if kind != "olmo" and c.get("layer_norm_elementwise_affine", True):
+    has_last = kind != "olmo" and c.get("do_layer_norm_before", True)
+    if has_last and c.get("layer_norm_elementwise_affine", True):
         for name, shape in norms(last, bias=kind in (*FORMS, "stablelm") and kind != "mpt").items():
             yield body + name, shape
     if not c["tie_word_embeddings"]:
@@ -370,8 +388,14 @@ def write(
     folder: Path, case: str, content: dict[str, Float32] | None = None, **changes: Any
 ) -> Path:
     """Write the checkpoint and its configuration.  A change to None removes a key."""
-    config = {key: value for key, value in (CASES[case] | changes).items() if value is not None}
+    told = CASES[case] | changes
+    return write_files(folder, told, tensors(CASES[case]) if content is None else content)
+
+
+def write_files(folder: Path, config: Config, content: dict[str, Float32]) -> Path:
+    """Write tensors and a configuration without the keys that are None."""
     path = folder / "model.safetensors"
-    save_file(tensors(CASES[case]) if content is None else content, path)
-    (folder / "config.json").write_text(json.dumps(config))
+    save_file(content, path)
+    kept = {key: value for key, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(kept))
     return path

@@ -42,6 +42,10 @@ MPNET: Config = ROBERTA | {
     "model_type": "mpnet", "architectures": ["MPNetModel"], "type_vocab_size": 0,
     "relative_attention_num_buckets": 32,
 }  # fmt: skip
+ALBERT: Config = BERT | {
+    "model_type": "albert", "architectures": ["AlbertModel"], "embedding_size": NARROW,
+    "hidden_act": "gelu_new",
+}  # fmt: skip
 NAMED: Config = {"id2label": {"0": "joy", "1": "anger", "2": "no label"}}
 CASES: dict[str, Config] = {
     "bert": BERT,
@@ -62,11 +66,18 @@ CASES: dict[str, Config] = {
         "architectures": ["DistilBertForSequenceClassification"],
     },
     "electra": ELECTRA,
+    "albert": ALBERT,
+    "albert, labels": ALBERT | NAMED | {"architectures": ["AlbertForSequenceClassification"]},
     "electra, labels": ELECTRA | NAMED | {
         "architectures": ["ElectraForSequenceClassification"], "embedding_size": WIDTH,
     },
 }  # fmt: skip
-BODIES = {"mpnet": "mpnet.", "bert": "bert.", "distilbert": "distilbert.", "electra": "electra."}
+BODIES = {"mpnet": "mpnet.", "bert": "bert.", "distilbert": "distilbert.", "electra": "electra.",
+          "albert": "albert."}  # fmt: skip
+
+
+WIDENING = {"albert": "encoder.embedding_hidden_mapping_in"}
+ALBERT_LAYER = "encoder.albert_layer_groups.0.albert_layers.0."
 
 
 def norm(name: str, width: int = WIDTH) -> Shapes:
@@ -95,6 +106,15 @@ def layer(c: Config, at: str) -> Shapes:
     return found | norm(f"{at}attention.output.LayerNorm") | norm(f"{at}output.LayerNorm")
 
 
+def albert_layer(at: str) -> Shapes:
+    """Return the shapes of the layer that all layers are."""
+    found: Shapes = {}
+    for part in ("query", "key", "value", "dense"):
+        found |= linear(f"{at}attention.{part}", WIDTH, WIDTH, True)
+    found |= linear(f"{at}ffn", FFN, WIDTH, True) | linear(f"{at}ffn_output", WIDTH, FFN, True)
+    return found | norm(f"{at}attention.LayerNorm") | norm(f"{at}full_layer_layer_norm")
+
+
 def body(c: Config) -> str:
     """Return what stands before the names of a model with a head."""
     bare = c["architectures"][0].endswith("Model")
@@ -113,7 +133,12 @@ def shapes(c: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"{at}embeddings.token_type_embeddings.weight", (c["type_vocab_size"], width)
     yield from norm(f"{at}embeddings.LayerNorm", width).items()
     if width != WIDTH:
-        yield from linear(f"{at}embeddings_project", WIDTH, width, True).items()
+        widening = WIDENING.get(kind, "embeddings_project")
+        yield from linear(f"{at}{widening}", WIDTH, width, True).items()
+    if kind == "albert":
+        yield from albert_layer(f"{at}{ALBERT_LAYER}").items()
+        yield from head(c, at).items()
+        return
     stack = "transformer" if kind == "distilbert" else "encoder"
     for i in range(LAYERS):
         yield from layer(c, f"{at}{stack}.layer.{i}.").items()
@@ -132,7 +157,9 @@ def head(c: Config, at: str) -> Shapes:
         found = linear("lm_head.dense", WIDTH, WIDTH, True) | norm("lm_head.layer_norm")
         return found | {"lm_head.bias": (VOCABULARY,)}
     if not labels:
-        return pooler
+        return linear(f"{at}pooler", WIDTH, WIDTH, True) if kind == "albert" else pooler
+    if kind == "albert":
+        return linear(f"{at}pooler", WIDTH, WIDTH, True) | linear("classifier", labels, WIDTH, True)
     if kind == "bert":
         return pooler | linear("classifier", labels, WIDTH, True)
     if kind == "distilbert":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tiny_decoders
 import tiny_gpt2
+import tiny_more_decoders
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -69,15 +70,27 @@ def pack(
     metadata: Mapping[str, Any], tensors: Mapping[str, Array], kind: str = "F32", version: int = 3
 ) -> bytes:
     """Return a file; `kind` is the type of its matrices, and vectors are F32."""
-    out = [b"GGUF", struct.pack("<IQQ", version, len(tensors), len(metadata))]
-    out += [text(key) + value(told) for key, told in metadata.items()]
-    data = b""
+    entries = []
     for name, x in tensors.items():
         code, packed = TYPES[kind if x.ndim == 2 else "F32"]
-        shape = x.shape[::-1]
-        out.append(text(name) + struct.pack(f"<I{x.ndim}QIQ", x.ndim, *shape, code, len(data)))
-        data += packed(x)
+        entries.append((name, x.shape, code, packed(x)))
+    return joined(metadata, entries, version)
+
+
+def joined(
+    metadata: Mapping[str, Any],
+    entries: Sequence[tuple[str, tuple[int, ...], int, bytes]],
+    version: int = 3,
+) -> bytes:
+    """Return a file of tensors with their names, shapes, types and bytes."""
+    out = [b"GGUF", struct.pack("<IQQ", version, len(entries), len(metadata))]
+    out += [text(key) + value(told) for key, told in metadata.items()]
+    data = b""
+    for name, shape, code, content in entries:
         data += bytes(-len(data) % ALIGNMENT)
+        dimensions = struct.pack(f"<I{len(shape)}Q", len(shape), *shape[::-1])
+        out.append(text(name) + dimensions + struct.pack("<IQ", code, len(data)))
+        data += content
     head = b"".join(out)
     return head + bytes(-len(head) % ALIGNMENT) + data
 
@@ -102,11 +115,14 @@ OUTSIDE = {
     "embed_in": "token_embd", "word_embeddings": "token_embd", "lm_head": "output",
     "embed_out": "output", "norm": "output_norm", "ln_f": "output_norm",
     "final_layer_norm": "output_norm", "final_layernorm": "output_norm",
+    "word_embeddings_layernorm": "token_embd_norm",
 }  # fmt: skip
-PAIRED = "llama", "mistral", "granite", "smollm3", "olmo"
+PAIRED = "llama", "mistral", "granite", "smollm3", "olmo", "arcee"
+WITHOUT_ROTARY = "gpt2", "bloom", "gpt_bigcode"
 BEHIND = "gemma2", "gemma3_text", "olmo2"
 GEMMA = "gemma", "gemma2", "gemma3_text"
-NAMES = {"gemma3_text": "gemma3", "mistral": "llama", "gpt_neox": "gptneox", "phi": "phi2"}
+NAMES = {"gemma3_text": "gemma3", "mistral": "llama", "gpt_neox": "gptneox", "phi": "phi2",
+         "cohere": "command-r", "gpt_bigcode": "starcoder"}  # fmt: skip
 
 
 def converted(c: Config, content: Mapping[str, Array]) -> dict[str, Array]:
@@ -118,14 +134,21 @@ def converted(c: Config, content: Mapping[str, Array]) -> dict[str, Array]:
         numbers = [at for at, word in enumerate(words) if word.isdigit()]
         if not numbers:
             found[f"{OUTSIDE[words[-1]]}.{leaf}"] = x
-            if c["model_type"] in GEMMA and "norm" in body:
+            if is_less(c, f"{OUTSIDE[words[-1]]}.{leaf}"):
                 found[f"{OUTSIDE[words[-1]]}.{leaf}"] = x + np.float32(1)
             continue
         part = PARTS[".".join(words[numbers[0] + 1 :])]
         if part == "ffn_norm" and words[-1].startswith("post") and c["model_type"] in BEHIND:
             part = "post_attention_norm"
-        found[f"blk.{words[numbers[0]]}.{part}.{leaf}"] = changed(c, part, x)
+        there = f"{part}.{leaf}"
+        kept = x + np.float32(1) if is_less(c, there) else changed(c, part, x)
+        found[f"blk.{words[numbers[0]]}.{there}"] = kept
     return found
+
+
+def is_less(c: Config, name: str) -> bool:
+    """Return whether transformers stores the gain of a norm less one."""
+    return c["model_type"] in (*GEMMA, "nemotron") and name.endswith("norm.weight")
 
 
 def changed(c: Config, part: str, x: Array) -> Array:
@@ -135,11 +158,9 @@ def changed(c: Config, part: str, x: Array) -> Array:
         count = heads if part == "attn_q" else keys
         halves = x.reshape(count, 2, len(x) // count // 2, *x.shape[1:])
         return halves.swapaxes(1, 2).reshape(x.shape)
-    if kind in GEMMA and part.endswith("norm"):
-        return x + np.float32(1)
     if kind == "gpt2" and x.ndim == 2:
         return np.ascontiguousarray(x.T)
-    if kind == "gpt_neox" and part == "attn_qkv":
+    if kind in ("gpt_neox", "bloom") and part == "attn_qkv":
         return np.concatenate(list(x.reshape(heads, 3, -1, *x.shape[1:]).swapaxes(0, 1))).reshape(
             x.shape
         )
@@ -152,6 +173,9 @@ def changed(c: Config, part: str, x: Array) -> Array:
     return x
 
 
+NORM_EPSILONS = "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps"
+
+
 def metadata(c: Config) -> dict[str, Any]:
     """Return the keys that llama.cpp's converters write for a configuration."""
     kind = NAMES.get(c["model_type"], c["model_type"])
@@ -160,25 +184,25 @@ def metadata(c: Config) -> dict[str, Any]:
         c.get("num_attention_heads", c.get("n_head")),
     )
     keys = c.get("num_key_value_heads") or c.get("num_kv_heads")
-    if kind == "falcon" and not keys:
+    if kind in ("falcon", "starcoder") and not keys:
         keys = 1
     told: dict[str, Any] = {
-        "context_length": c.get("max_position_embeddings", c.get("n_positions")),
+        "context_length": next(
+            c[n] for n in ("max_position_embeddings", "n_positions", "seq_length") if n in c
+        ),
         "embedding_length": width,
         "block_count": c.get("num_hidden_layers", c.get("n_layer")),
         "feed_forward_length": c.get("intermediate_size") or c.get("n_inner") or 4 * width,
         "attention.head_count": heads,
         "attention.head_count_kv": keys,
         "attention.layer_norm_rms_epsilon": c.get("rms_norm_eps"),
-        "attention.layer_norm_epsilon": next(
-            (c[n] for n in ("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon") if n in c), None
-        ),
+        "attention.layer_norm_epsilon": next((c[n] for n in NORM_EPSILONS if n in c), None),
         "attention.key_length": c.get("head_dim"),
         "attention.value_length": c.get("head_dim"),
         "attention.scale": c.get("attention_multiplier"),
         "embedding_scale": c.get("embedding_multiplier"),
         "residual_scale": c.get("residual_multiplier"),
-        "logit_scale": c.get("logits_scaling"),
+        "logit_scale": c.get("logits_scaling") or c.get("logit_scale"),
         "use_parallel_residual": c.get("use_parallel_residual"),
         "attention.sliding_window": c.get("sliding_window"),
         "attention.sliding_window_pattern": c.get("sliding_window_pattern"),
@@ -196,7 +220,7 @@ def metadata(c: Config) -> dict[str, Any]:
 
 
 def rope(c: Config, size: int) -> dict[str, Any]:
-    if c["model_type"] == "gpt2":
+    if c["model_type"] in WITHOUT_ROTARY:
         return {}
     told = c.get("rope_scaling") or c.get("rope_parameters") or {}
     base = told.get("rope_theta") or c.get("rope_theta") or c.get("rotary_emb_base") or 10000.0
@@ -245,6 +269,7 @@ def packed(c: Config, content: Mapping[str, Array], **more: Any) -> bytes:
 
 
 GPT2: Config = tiny_gpt2.CONFIG
+MORE = "gpt_bigcode", "cohere", "cohere, norms of heads", "cohere2", "nemotron", "arcee"
 CASES: dict[str, Config] = {
     name: tiny_decoders.CASES[name] for name in (
         "llama, linear", "llama, llama3", "llama, yarn", "mistral, own size of heads", "gemma",
@@ -257,12 +282,16 @@ CASES: dict[str, Config] = {
     "smollm3": tiny_decoders.CASES["smollm3"] | {"no_rope_layers": None},
     "qwen2": tiny_decoders.LLAMA | {"model_type": "qwen2", "use_qkv_bias": True},
     "gpt2": GPT2,
+    "bloom": tiny_decoders.CASES["bloom"],
+    **{case: tiny_more_decoders.CASES[case] | {"layer_types": None} for case in MORE},
 }  # fmt: skip
 
 
 def tensors(case: str) -> dict[str, Any]:
     if case == "gpt2":
         return tiny_gpt2.tensors(GPT2)
+    if case in MORE:
+        return tiny_more_decoders.tensors(CASES[case])
     return tiny_decoders.tensors(CASES[case])
 
 

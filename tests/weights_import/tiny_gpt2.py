@@ -24,6 +24,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "gpt2": {},
     "gelu, inner": {"activation_function": "gelu", "n_inner": 20},
     "relu, untied": {"activation_function": "relu", "tie_word_embeddings": False},
+    "scores by layer": {"scale_attn_by_inverse_layer_idx": True, "scale_attn_weights": False},
     "tanh, epsilon": {
         "activation_function": "gelu_pytorch_tanh",
         "layer_norm_epsilon": 0.01,

@@ -118,7 +118,9 @@ def sentencepiece_model(special: tuple[str, ...] = ("<unk>", "<s>", "</s>")) -> 
     return byte_pairs(pieces, "<unk>", "<s>" if "<s>" in special else "<pad>", "</s>")
 
 
-def write(folder: Path, kind: str, **changes: Any) -> Path:
+def write(
+    folder: Path, kind: str, content: dict[str, Float32] | None = None, **changes: Any
+) -> Path:
     """Write the checkpoint and the files beside it.  A change to None removes a field."""
     folder.mkdir(exist_ok=True)
     config = CONFIGS[kind] | changes
@@ -126,7 +128,7 @@ def write(folder: Path, kind: str, **changes: Any) -> Path:
     (folder / "config.json").write_text(json.dumps(told))
     write_tokenizer(folder, kind)
     path = folder / "model.safetensors"
-    save_file(tensors(kind), path)
+    save_file(tensors(kind) if content is None else content, path)
     return path
 
 
@@ -151,3 +153,35 @@ def write_tokenizer(folder: Path, kind: str) -> None:
         (folder / "tokenizer_config.json").write_text(
             json.dumps({"tokenizer_class": "NllbTokenizer", "added_tokens_decoder": numbered})
         )
+
+
+def write_library(folder: Path, kind: str) -> None:
+    """Write the tokenizer of a kind as transformers 5 saves it: no SentencePiece model, and one
+    tokenizer.json, which is a Unigram model with the tokens of languages behind it."""
+    write_tokenizer(folder, kind)
+    for name in ("sentencepiece.bpe.model", "spiece.model", "vocab.json", "added_tokens.json"):
+        (folder / name).unlink(missing_ok=True)
+    first = ["<s>", "<pad>", "</s>", "<unk>"]
+    if kind == "pegasus":
+        first = ["<pad>", "</s>", *(f"<unk_{i}>" for i in range(2, OFFSET + 2)), "<unk>"]
+    pieces, added = [*first, *PIECES], LANGUAGES.get(kind, [])
+    tokens = dict(enumerate(first)) | {len(pieces) + i: token for i, token in enumerate(added)}
+    scores = [0.0 if i < len(first) else len(piece) - 10.0 for i, piece in enumerate(pieces)]
+    spaces = {"replacement": "\u2581", "prepend_scheme": "always", "split": True}
+    twice = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
+    told = {
+        "version": "1.0",
+        "model": {
+            "type": "Unigram", "unk_id": first.index("<unk>"), "byte_fallback": False,
+            "vocab": [list(one) for one in zip(pieces, scores, strict=True)],
+        },
+        "added_tokens": [
+            {"id": i, "content": token, "special": True, "normalized": False, "lstrip": False,
+             "rstrip": False, "single_word": False}
+            for i, token in tokens.items()
+        ],
+        "normalizer": {"type": "Sequence", "normalizers": [twice]},
+        "pre_tokenizer": {"type": "Metaspace"} | spaces,
+        "decoder": {"type": "Metaspace"} | spaces,
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(told))

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 def is_narrow(precision: str) -> bool:
     """Return whether products are bfloat16.
 
-    "auto" selects bfloat16 on a processor with instructions for it.  Without these instructions,
-    bfloat16 products are 3 to 64 times as slow as float32 products.
+    "auto" selects bfloat16 on a processor or GPU with instructions for it.  Without these
+    instructions, bfloat16 products are 3 to 64 times as slow as float32 products on a processor.
     """
     if precision == "auto":
+        if torch.get_default_device().type == "cuda":
+            return torch.cuda.is_bf16_supported()
         return bool(torch.cpu._is_avx512_bf16_supported())
     return precision == "bfloat16"
 

@@ -25,8 +25,9 @@ RMS = KINDS["rms"]
 class HeadNorm(Operation):
     """y = x / sqrt(mean(x^2) + epsilon) * gain for every `size` neighbouring columns.
 
-    `x` is a product, and gain = `out`.gain [size].  A norm of each head has the size of a head (as
-    in Dehghani et al. 2023, section 2).  A norm of the whole row has the size of all heads.
+    `x` is a product, and gain = `out`.gain, either [size] or one for each column.  A norm of each
+    head has the size of a head (as in Dehghani et al. 2023, section 2).  A norm of the whole row
+    has the size of all heads.
 
     The attention that reads the result emits the norm.
     """
@@ -52,7 +53,9 @@ class HeadNorm(Operation):
         heads = np.ascontiguousarray(x).reshape(-1, self.size)
         y = np.empty_like(heads)
         normalize(heads, self.epsilon, True, False, y)
-        y *= run.tensors[f"{self.out}.gain"]
+        gain = run.tensors[f"{self.out}.gain"]
+        y = y.reshape(-1, len(gain))
+        y *= gain
         return y.reshape(x.shape)
 
     def lower(self, emitter: Emitter) -> None:
@@ -62,7 +65,7 @@ class HeadNorm(Operation):
         """The gain of every column."""
         columns = emitter.observed.rows[self.x].shape[1]
         gain = emitter.model.tensors[f"{self.out}.gain"].astype(np.float64)
-        return gain[np.arange(columns) % self.size]
+        return gain[np.arange(columns) % len(gain)]
 
     def least(self, emitter: Emitter, group: int) -> Float64:
         """The least scale of each column of the result in 16 bits.

@@ -9,7 +9,7 @@ import numpy as np
 
 from weights_import.tensors import Float64
 
-Norms = Literal["", "head", "row"]
+Norms = Literal["", "head", "each head", "row"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Heads:
     radians for each pair of columns (i, i + pairs) of queries and keys: one position turns the pair
     by this angle.
 
-    norms   whether queries and keys have a norm, of each head or of the whole row
+    norms   whether queries and keys have a norm: of each head with gains that all heads share, of
+            each head with gains of its own, or of the whole row
     window  the number of the last keys that a row sees in the decoder; 0 for all
     """
 

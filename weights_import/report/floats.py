@@ -40,7 +40,7 @@ class KeptTensors(Tensors):
 
 
 class QuickRun(Run):
-    """A run that computes products with BLAS."""
+    """A run whose products BLAS computes."""
 
     def product(self, name: str, x: Float32) -> Float32:
         found: Float32 = x @ self.tensors[f"{name}.weight"].T

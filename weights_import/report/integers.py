@@ -102,7 +102,7 @@ class Integers:
         return found
 
     def inputs(self, unit: Unit, floats: dict[str, Float32]) -> tuple[Values, dict[str, Float32]]:
-        """What a unit reads: float values rounded to integers, and the real numbers of these integers."""
+        """What a unit reads: float values rounded to integers, and the floats of these."""
         integers: Values = {}
         found: dict[str, Float32] = {}
         for name in unit.reads:
@@ -166,8 +166,8 @@ def steps(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64] | None]]:
     """The steps of a decoder over given targets.
 
-    Yields the rows of a step, their tokens, and the places of these sentences in the step before, or
-    None if all go on.
+    Yields the rows of a step, their tokens, and the places of these sentences among the sentences
+    of the step before, or None if all go on.
     """
     offsets = part.target.offsets
     lengths = np.diff(offsets)

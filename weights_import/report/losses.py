@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from weights_import.tensors import Float32, Float64
 
-FAR = 20.0
-"""Logits that differ by more need float64, because small probabilities matter."""
+LARGEST = 700.0
+"""Differences of logits beyond it count as this number, because exp overflows at 709."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,15 @@ class NextToken:
         For d = logits of Q - logits of P - their mean under P, it is log(sum_i P_i exp(d_i)).
         Nearly equal logits lose no digits in this form.
         """
-        difference = found - self.result
+        difference = found.astype(np.float64) - self.result
         difference -= self._mean(difference)[:, None]
-        far = difference.max(axis=1, initial=0) > FAR
-        difference[far] = 0
-        loss = np.log1p(self._mean(np.expm1(difference, out=difference)).astype(np.float64))
-        loss[far] = divergence(self.result[far], found[far])
+        np.minimum(difference, LARGEST, out=difference)
+        loss = np.log1p(self._mean(np.expm1(difference, out=difference)))
         return Loss(np.maximum(loss, 0), self.result.argmax(axis=1), found.argmax(axis=1))
 
-    def _mean(self, x: Float32) -> Float32:
+    def _mean(self, x: Float64) -> Float64:
         """The mean of each row under P."""
-        found: Float32 = np.einsum("ij,ij->i", self.probabilities, x)
+        found: Float64 = np.einsum("ij,ij->i", self.probabilities, x)
         return found
 
 
@@ -84,19 +82,6 @@ class Embeddings:
     def loss(self, found: Float32) -> Loss:
         """1 - cosine of each row."""
         return distance(self.result, found)
-
-
-def divergence(p: Float32, q: Float32) -> Float64:
-    """sum_i P_i (log P_i - log Q_i) of each row, for logits that differ much."""
-    exact, other = (_log_softmax(x.astype(np.float64)) for x in (p, q))
-    found: Float64 = np.einsum("ij,ij->i", np.exp(exact), exact - other)
-    return found
-
-
-def _log_softmax(x: Float64) -> Float64:
-    y = x - x.max(axis=1, keepdims=True, initial=-np.inf)
-    found: Float64 = y - np.log(np.exp(y).sum(axis=1, keepdims=True))
-    return found
 
 
 def distance(exact: Float32, found: Float32) -> Loss:

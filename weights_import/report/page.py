@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS = Path(__file__).parent / "page"
-MARK = re.compile(r"\{\{(title|style|script|data)\}\}")
+MARK = re.compile(r"\{\{(\w+)\}\}")
 
 
 def page(document: dict[str, Any]) -> bytes:
@@ -20,11 +20,11 @@ def page(document: dict[str, Any]) -> bytes:
     content = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     safe = content.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     parts = {name: (PARTS / f"report.{name}").read_text("utf-8") for name in ("html", "css", "js")}
-    texts = {
+    marks = {
         "title": html.escape(document["title"]),
         "style": parts["css"],
         "script": parts["js"],
         "data": safe,
     }
-    found = MARK.sub(lambda mark: texts[mark[1]], parts["html"])  # a text may look like a mark
-    return found.encode("utf-8", "replace")
+    # One pass, because a text may hold a mark.
+    return MARK.sub(lambda mark: marks[mark[1]], parts["html"]).encode("utf-8", "replace")

@@ -24,10 +24,10 @@ class Unit:
     name          the float operation whose lowering emitted the instructions
     encoder       whether it is a part of the encoder
     instructions  in the order of the Program; empty for an operation without integers, a soft cap
-    operations    the float operations from the values that the unit reads to the values that it makes
+    operations    the float operations between `reads` and `makes`
     reads         names of values of the Program that other units make
     makes         names of values of the Program that have a meaning
-    outputs       the part of `makes` that other units read, or that the model gives
+    outputs       the names in `makes` that other units read, or that the model gives
     """
 
     name: str

@@ -1,8 +1,9 @@
 """Decoders alone as CTranslate2 keeps them: `model.bin`, and beside it `config.json`,
 `vocabulary.json` and, for texts, the SentencePiece model `tokenizer.model`.
 
-They are GPT-2, OPT, Llama, Mistral, Qwen2, Gemma and StarCoder, and language models of OpenNMT and
-fairseq.  The variables tell the norms, the positions, the heads and the hidden layers of a model.
+They are GPT-2, GPT-J, CodeGen, GPT-NeoX, OPT, BLOOM, Falcon, Llama, Mistral, Qwen2, Gemma and
+StarCoder, and language models of OpenNMT and fairseq.  The variables tell the norms, the positions,
+the heads and the hidden layers of a model.
 """
 
 from __future__ import annotations
@@ -39,11 +40,15 @@ TOKENIZER = "tokenizer.model"
 UNK = 0
 """The token for unknown text where the vocabulary has none, because then no text needs it."""
 READ = (
+    "alibi",
     "head_dim",
+    "input_layer_norm",
     "layer_norm_use_residual",
     "linear_0_noact",
     "num_heads_kv",
+    "project_in",
     "rotary_dim",
+    "shared_layer_norm",
     "sliding_window",
 )
 """Parts of a model that are read; see `ctranslate2_parts`."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
-from weights_import.sources import ctranslate2_decoder, encoder_decoder
+from weights_import.sources import ctranslate2_decoder, ctranslate2_encoder, encoder_decoder
 from weights_import.sources.ctranslate2_file import Contents, contents, specification
 from weights_import.sources.ctranslate2_frame import frame, frame_of, frames
 from weights_import.sources.ctranslate2_languages import Spoken, spoken
@@ -51,6 +51,8 @@ FORMAT = "CTranslate2 Transformer (model.bin)"
 HEADS = {"TransformerBase": 8, "TransformerBig": 16, "TransformerSpec": 8}
 """What is read, and its heads where no variable tells."""
 REVISIONS = range(2, 8)
+OTHERS = ctranslate2_decoder.SPECIFICATION, ctranslate2_encoder.SPECIFICATION
+"""Specifications that have readers of their own."""
 MAX_LENGTH_FACTOR = 3.0
 DOUBT = (
     "its configuration does not tell what stands around a source, and its kind is not known; ask"
@@ -60,9 +62,9 @@ UNTOLD = "none"
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is one of CTranslate2's, with any model in it but a decoder alone."""
+    """Whether the file is one of CTranslate2's, with any model in it but a stack alone."""
     named = specification(path)
-    return named in HEADS or (named.endswith("Spec") and named != ctranslate2_decoder.SPECIFICATION)
+    return named in HEADS or (named.endswith("Spec") and named not in OTHERS)
 
 
 def companions(path: Path) -> list[Path]:
@@ -129,8 +131,9 @@ def check_specification(content: Contents) -> None:
         raise CheckpointError(
             f"a model of CTranslate2's {content.specification} of revision {content.revision},"
             f" which is not read; supported are {', '.join(HEADS)} of revisions {REVISIONS[0]}"
-            f" to {REVISIONS[-1]}, which have an encoder and a decoder, and"
-            f" {ctranslate2_decoder.SPECIFICATION} of revision {ctranslate2_decoder.REVISION}"
+            f" to {REVISIONS[-1]}, which have an encoder and a decoder,"
+            f" {ctranslate2_decoder.SPECIFICATION} of revision {ctranslate2_decoder.REVISION}, and"
+            f" {ctranslate2_encoder.SPECIFICATION} of revision {ctranslate2_encoder.REVISION}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What decoders alone share: an embedding, layers with norms before their sublayers, and logits.
+"""What decoders alone share: an embedding, layers with norms, and logits.
 
 A layer is attention and a hidden layer.  Mostly the hidden layer reads the sum that the attention
 has changed.  In some models both read the same sum, and both results are added to it (Wang and
@@ -19,7 +19,7 @@ from weights_import.operations.attention_scores import Softmax
 from weights_import.operations.heads import Heads
 
 Residual = Literal["in turn", "parallel", "parallel, one norm"]
-Norms = Literal["before", "behind", "both"]
+Norms = Literal["before", "behind", "both", "after"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Shape:
     embedding_norm   a norm of the embeddings
     addend           the addend of the scores of every attention
     own_heads        the heads of the layers whose heads are not `heads`
-    norms            whether the norms of a layer read the stream, the results of its sublayers,
-                     or both; for sublayers in turn
+    norms            whether the norms of a layer read the stream before its sublayers, the results
+                     of the sublayers, both, or the stream after them, which then has no last norm;
+                     for sublayers in turn
     score_cap        the soft cap of the scores of attention; 0 without a cap
     logit_cap        the soft cap of the logits; 0 without a cap
     """
@@ -72,7 +73,8 @@ def compose(c: Composer, shape: Shape) -> str:
         x = c.norm("decoder.embedding_norm", x)
     for i in range(shape.layers):
         x = _layer(c, shape, i, x)
-    return c.logits(c.norm("decoder.norm", x), shape.vocabulary, shape.logit_cap)
+    normed = x if shape.norms == "after" else c.norm("decoder.norm", x)
+    return c.logits(normed, shape.vocabulary, shape.logit_cap)
 
 
 def _layer(c: Composer, shape: Shape, i: int, x: str) -> str:
@@ -82,7 +84,13 @@ def _layer(c: Composer, shape: Shape, i: int, x: str) -> str:
     hidden = c.gated_feed_forward if shape.gated else c.feed_forward
     feed_forward = partial(hidden, second, width=shape.d_ffn, function=shape.activation)
     if shape.residual == "in turn":
-        block = {"before": c.pre_norm, "behind": c.branch_norm, "both": c.both_norms}[shape.norms]
+        blocks = {
+            "before": c.pre_norm,
+            "behind": c.branch_norm,
+            "both": c.both_norms,
+            "after": c.post_norm,
+        }
+        block = blocks[shape.norms]
         return block(second, block(first, x, attention), feed_forward)
     y = c.norm(f"{first}.norm", x)
     z = y if shape.residual == "parallel, one norm" else c.norm(f"{second}.norm", x)

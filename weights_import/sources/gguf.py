@@ -1,4 +1,4 @@
-"""GGUF files of llama.cpp (versions 2 and 3) with weights in floats or in Q8_0.
+"""GGUF files of llama.cpp (versions 2 and 3) with weights in floats or quantised.
 
 The metadata tell the architecture, the configuration and the tokenizer.  The file becomes the model
 of the family of Hugging Face's transformers that it was converted from.
@@ -21,14 +21,17 @@ from weights_import.sources.gguf_architectures import (
 from weights_import.sources.gguf_config import FREQUENCIES, LONG, SHORT, configuration
 from weights_import.sources.gguf_file import Contents, contents, is_gguf
 from weights_import.sources.gguf_tokenizer import write_tokenizer
+from weights_import.sources.gguf_types import TYPES
 from weights_import.sources.json_file import convert
 from weights_import.sources.safetensors_file import Contents as Named
 from weights_import.tensors import Stored
 
-FORMAT = f"GGUF ({', '.join(sorted(ARCHITECTURES))}; F32, F16, BF16 or Q8_0)"
+FORMAT = f"GGUF ({', '.join(sorted(ARCHITECTURES))}; {', '.join(TYPES)})"
 ARCHITECTURE, TYPE, SPLIT = "general.architecture", "general.type", "split.count"
 IN_LAYER = re.compile(r"blk\.(\d{1,5})\.([a-z_0-9]+)\.(weight|bias)")
-OUTSIDE = re.compile(r"(token_embd|position_embd|output_norm|output)\.(weight|bias)")
+OUTSIDE = re.compile(
+    r"(token_embd|token_embd_norm|position_embd|output_norm|output)\.(weight|bias)"
+)
 FOLLOW = re.compile(r"blk\.\d+\.attn_rot_embd\.weight")
 """Frequencies of positions, which follow from the configuration."""
 WHOLE = {"adapter": "an adapter, which is a change to another model; merge it into that one",
@@ -93,6 +96,7 @@ def _tensors(
     parts = {there: own[part] for part, there in {**PARTS, **one.parts}.items() if part in own}
     outside = {
         "token_embd": names.body + names.embedding.removesuffix(".weight"),
+        "token_embd_norm": names.body + names.embedding_norm,
         "position_embd": names.body + names.positions.removesuffix(".weight"),
         "output_norm": names.body + names.last_norm,
         "output": names.heads[0].removesuffix(".weight"),

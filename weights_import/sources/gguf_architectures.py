@@ -6,6 +6,7 @@ The converters are described in llama.cpp's repository (convert_hf_to_gguf.py, g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,11 +15,15 @@ import numpy as np
 
 from weights_import.operations.heads import Heads
 from weights_import.sources import (
+    hugging_face_bloom,
+    hugging_face_cohere,
+    hugging_face_cohere2,
     hugging_face_falcon,
     hugging_face_gemma,
     hugging_face_gemma2,
     hugging_face_gemma3,
     hugging_face_gpt2,
+    hugging_face_gpt_bigcode,
     hugging_face_gpt_neox,
     hugging_face_granite,
     hugging_face_llama,
@@ -29,6 +34,7 @@ from weights_import.sources import (
     hugging_face_qwen2,
     hugging_face_qwen3,
     hugging_face_smollm3,
+    hugging_face_squares,
     hugging_face_stablelm,
     hugging_face_starcoder2,
 )
@@ -76,10 +82,21 @@ def _plain_gain(part: str, tensor: Stored, heads: Heads) -> Stored:
     return one_less(tensor) if part.endswith("norm") else tensor
 
 
+def _plain_weight(part: str, tensor: Stored, heads: Heads) -> Stored:
+    """The same, where the norms have biases."""
+    return tensor if tensor.name.endswith("bias") else _plain_gain(part, tensor, heads)
+
+
 def _columns(part: str, tensor: Stored, heads: Heads) -> Stored:
     """transformers stores the matrices of GPT-2 transposed."""
     is_matrix = len(tensor.shape) == 2 and part not in ("token_embd", "position_embd", "output")
     return transposed(tensor) if is_matrix else tensor
+
+
+def _one_vector(part: str, tensor: Stored, heads: Heads) -> Stored:
+    """llama.cpp keeps the gains of the norms of heads as [heads, columns]."""
+    is_table = part in ("attn_q_norm", "attn_k_norm") and len(tensor.shape) == 2
+    return tensor.changed((math.prod(tensor.shape),), np.ravel) if is_table else tensor
 
 
 def _by_head(part: str, tensor: Stored, heads: Heads) -> Stored:
@@ -127,6 +144,15 @@ FALCON_OF_TWO_NORMS = replace(
 )
 ARCHITECTURES = {
     "llama": LLAMA,
+    "arcee": Architecture(
+        hugging_face_squares.FAMILY, "arcee", change=_paired, flags=LLAMA_BIASES
+    ),
+    "bloom": Architecture(hugging_face_bloom.FAMILY, "bloom", JOINED, _by_head),
+    "cohere2": Architecture(hugging_face_cohere2.FAMILY, "cohere2", fixed=SILU),
+    "command-r": Architecture(
+        hugging_face_cohere.FAMILY, "cohere", fixed=SILU,
+        flags={"use_qk_norm": "attn_q_norm.weight"},
+    ),
     "falcon": FALCON,
     "gemma": Architecture(hugging_face_gemma.FAMILY, "gemma", change=_plain_gain),
     "gemma2": Architecture(hugging_face_gemma2.FAMILY, "gemma2", change=_plain_gain),
@@ -141,6 +167,9 @@ ARCHITECTURES = {
     ),
     "olmo": Architecture(hugging_face_olmo.FAMILY, "olmo", change=_paired, fixed=SILU),
     "olmo2": Architecture(hugging_face_olmo2.FAMILY, "olmo2", fixed=SILU, flags=LLAMA_BIASES),
+    "nemotron": Architecture(
+        hugging_face_squares.FAMILY, "nemotron", change=_plain_weight, flags=LLAMA_BIASES
+    ),
     "phi2": Architecture(hugging_face_phi.FAMILY, "phi"),
     "phi3": Architecture(hugging_face_phi3.FAMILY, "phi3", JOINED | GATED, fixed=SILU),
     "qwen2": Architecture(hugging_face_qwen2.FAMILY, "qwen2", fixed=SILU),
@@ -151,9 +180,10 @@ ARCHITECTURES = {
         hugging_face_smollm3.FAMILY, "smollm3", change=_paired, fixed=SILU, flags=LLAMA_BIASES
     ),
     "stablelm": Architecture(
-        hugging_face_stablelm.FAMILY, "stablelm", fixed=SILU,
-        flags={"use_qkv_bias": "attn_q.bias"},
+        hugging_face_stablelm.FAMILY, "stablelm", change=_one_vector, fixed=SILU,
+        flags={"use_qkv_bias": "attn_q.bias", "qk_layernorm": "attn_q_norm.weight"},
     ),
+    "starcoder": Architecture(hugging_face_gpt_bigcode.FAMILY, "gpt_bigcode", JOINED),
     "starcoder2": Architecture(
         hugging_face_starcoder2.FAMILY, "starcoder2", flags={"use_bias": "attn_q.bias"}
     ),

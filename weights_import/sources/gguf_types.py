@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weights_import.errors import CheckpointError
+from weights_import.sources import gguf_blocks
 from weights_import.tensors import Float32, from_bfloat16
 
 Bytes = NDArray[np.uint8]
@@ -34,20 +35,15 @@ def _as(kind: str) -> Callable[[Bytes], Float32]:
     return floats
 
 
-def _q8_0(content: Bytes) -> Float32:
-    """Blocks of a float16 scale and 32 int8: scale * integer, rounded to float32."""
-    blocks = content.view(np.dtype([("scale", "<f2"), ("integers", "i1", (32,))]))
-    scales: NDArray[Any] = blocks["scale"].astype(np.float32)
-    found: Float32 = (scales[:, None] * blocks["integers"].astype(np.float32)).ravel()
-    return found
-
-
 TYPES = {
     "F32": Type(1, 4, _as("<f4")),
     "F16": Type(1, 2, _as("<f2")),
     "BF16": Type(1, 2, lambda content: from_bfloat16(content.view("<u2"))),
     "F64": Type(1, 8, _as("<f8")),
-    "Q8_0": Type(32, 34, _q8_0),
+    **{
+        name: Type(*gguf_blocks.size_of(name), partial(gguf_blocks.floats, name))
+        for name in gguf_blocks.KINDS
+    },
 }
 CODES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1",
@@ -63,8 +59,7 @@ def type_of(name: str, code: int) -> Type:
     named = CODES.get(code, f"number {code}")
     if named not in TYPES:
         raise CheckpointError(
-            f"{name}: its numbers are of type {named}, which is not read, because they are"
-            f" quantised to fewer than 8 bits or in another way; import a GGUF file of the types"
-            f" {', '.join(TYPES)}, or the checkpoint in floats that it was made of"
+            f"{name}: its numbers are of type {named}, which is not read; import a GGUF file of the"
+            f" types {', '.join(TYPES)}, or the checkpoint in floats that it was made of"
         )
     return TYPES[named]

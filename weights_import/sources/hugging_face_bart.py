@@ -34,6 +34,7 @@ from weights_import.sources.hugging_face_config import (
     model_type,
     read_config,
     refuse_added,
+    unknown_to,
 )
 from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.hugging_face_tokenizer import files, tokenizer
@@ -103,7 +104,15 @@ def read(path: Path) -> FloatModel:
         )
         made = composed(stored, shape, words | positions(stored))
         found = tokenizers(path.parent, config, eos)
-        return float_model(path, "Hugging Face BART", content.sha256, made, how, tokenizers=found)
+        return float_model(
+            path,
+            "Hugging Face BART",
+            content.sha256,
+            made,
+            how,
+            tokenizers=found,
+            warnings=unknown_to(path, _Config),
+        )
 
 
 def tokenizers(folder: Path, config: _Config, eos: int) -> dict[str, bytes]:

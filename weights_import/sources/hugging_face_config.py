@@ -16,21 +16,26 @@ import msgspec
 
 from weights_import.errors import CheckpointError
 from weights_import.sources import containers, json_file
-from weights_import.sources.added_tokens import FILES, listed
+from weights_import.sources.added_tokens import FILES, listed, named
 from weights_import.sources.json_file import Kind
 
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=64)]
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
+END = "eos_token_id"
 GENERATED = "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id"
 """Fields that the configuration of the generation overrides.  transformers 5 writes some fields
 only there."""
 PASSED = {
-    "_name_or_path", "architectures", "attention_dropout", "attn_implementation", "attn_pdrop",
-    "auto_map", "dtype", "embd_pdrop", "embedding_dropout", "hidden_dropout", "initializer_range",
-    "pad_token_id", "pretraining_tp", "resid_pdrop", "residual_dropout", "torch_dtype",
-    "transformers_version", "use_cache",
+    "_name_or_path", "activation_dropout", "architectures", "attention_dropout",
+    "attention_probs_dropout_prob", "attn_implementation", "attn_pdrop", "auto_map",
+    "bos_token_id", "classifier_dropout", "decoder_layerdrop", "dropout", "dropout_rate", "dtype",
+    "embd_pdrop", "embedding_dropout", "encoder_layerdrop", "gradient_checkpointing",
+    "hidden_dropout", "hidden_dropout_prob", "init_std", "initializer_factor",
+    "initializer_range", "label2id", "num_hidden_layers", "pad_token_id", "pretraining_tp",
+    "resid_pdrop", "residual_dropout", "tokenizer_class", "torch_dtype", "transformers_version",
+    "type_vocab_size", "use_cache",
 }  # fmt: skip
 """Fields that change no result of a model."""
 TASKS = re.compile(r".*(Classification|QuestionAnswering|MultipleChoice|RewardModel)")
@@ -72,32 +77,52 @@ def configuration(path: Path) -> dict[str, Any]:
     return _object(config_file(path))
 
 
-def read_config(
-    path: Path, kind: type[Kind], code: bool = False, tasks: tuple[str, ...] = ()
-) -> Kind:
+def read_config(path: Path, kind: type[Kind], tasks: tuple[str, ...] = ()) -> Kind:
     """The configuration of a checkpoint, with the fields of the configuration of the generation.
 
-    With `code`, the configuration may name code of its own, which is not run.  `tasks` are endings
-    of architectures that label texts and are read.  A null counts for the fields that are
-    `nullable` in the kind.  A kind may have a table `older` of names that some configurations use
-    for its fields.  Raises CheckpointError for a configuration of another kind, and for models that
-    no reader reads.
+    The configuration may name code of its own, which is not run: `unknown_to` tells what to say of
+    it.  `tasks` are endings of architectures that label texts and are read.  A null counts for the
+    fields that are `nullable` in the kind.  A kind may have a table `older` of names that some
+    configurations use for its fields.  Raises CheckpointError for a configuration of another kind,
+    and for models that no reader reads.
     """
     told = configuration(path)
     file = config_file(path)
     for older, name in getattr(kind, "older", {}).items():
         if older in told:
             told.setdefault(name, told.pop(older))
-    if problem := unread(told, code, tasks):
+    if problem := unread(told, code=True, tasks=tasks):
         raise CheckpointError(f"{file.name}: {problem}")
     generation = path.with_name(GENERATION)
     if file.name == CONFIG and generation.is_file():
         said = _object(generation)
         told |= {name: said[name] for name in GENERATED if name in said}
+    if END not in told and _is_required(kind, END):
+        told[END] = _end(path.parent)
     if nullable := getattr(kind, "nullable", ()):
         whole = json_file.parse_file(file)
         told |= {name: None for name in nullable if name in whole and whole[name] is None}
     return json_file.convert(told, kind, file.name)
+
+
+def _is_required(kind: type[Any], name: str) -> bool:
+    """Whether a configuration of a kind has to tell a field."""
+    return any(f.encode_name == name and f.required for f in msgspec.structs.fields(kind))
+
+
+def _end(folder: Path) -> int:
+    """The token that the tokenizer in a folder names as the end of a text.
+
+    Raises CheckpointError without one.
+    """
+    name = named(folder, "eos_token")
+    token = listed(folder).get(name) if name is not None else None
+    if token is None or token.id is None:
+        raise CheckpointError(
+            f"{CONFIG}: no {END}, and no tokenizer beside it tells the id of the token that ends a"
+            f" text; add the id as {END}"
+        )
+    return token.id
 
 
 def unknown_to(path: Path, kind: type[msgspec.Struct]) -> list[str]:
@@ -124,7 +149,7 @@ def _code(told: Mapping[str, Any]) -> bool:
 def unread(told: Mapping[str, Any], code: bool = False, tasks: tuple[str, ...] = ()) -> str:
     """What a configuration of any kind says that no reader reads, or nothing.
 
-    `code` and `tasks` as in `read_config`.
+    With `code`, it may name code of its own.  `tasks` as in `read_config`.
     """
     for name in ("quantization_config", "quantization"):
         if isinstance(found := told.get(name), dict):

@@ -42,8 +42,13 @@ class Decoder(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def width(self) -> int:
-        """The columns of the embedding."""
+        """The columns of the stream."""
         raise NotImplementedError
+
+    @property
+    def embedding_width(self) -> int:
+        """The columns of the table of words in the file."""
+        return self.width
 
     @property
     def positions(self) -> int:
@@ -68,7 +73,7 @@ def words(
     tied = config.tie_word_embeddings
     head = one_matrix(stored, (embedding, *heads) if tied else heads)
     found = {"target_embedding": stored.get(embedding), "output.weight": head, "output.bias": None}
-    check_words(found, {"target_embedding": config.vocab_size}, config.width)
+    check_words(found, {"target_embedding": config.vocab_size}, config.embedding_width)
     if head is None:
         raise CheckpointError(
             f"no {heads[0]}: the file has the body of a model without its head, which writes no"

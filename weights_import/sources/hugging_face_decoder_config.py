@@ -18,6 +18,7 @@ from weights_import.operations.heads import Heads
 from weights_import.sources import decoder_only, linear_biases, rotary_heads
 from weights_import.sources.hugging_face import Layers
 from weights_import.sources.hugging_face_decoder import Decoder, size_of_heads
+from weights_import.sources.lookup import Own
 from weights_import.sources.rope_scaling import Rotary
 from weights_import.sources.safetensors_file import Size
 from weights_import.tensors import Stored
@@ -81,6 +82,18 @@ class Config(Decoder, frozen=True, kw_only=True):
     def width(self) -> int:
         return self.hidden_size
 
+    def query_factor(self, layer: int) -> float:
+        """The factor of the queries of a layer, whose scores are divided by the root of the size of
+        a head."""
+        return 1.0
+
+    def widened(self, words: Mapping[str, Own], found: Mapping[str, Stored]) -> dict[str, Own]:
+        """The matrices of words in the width of the stream; raises CheckpointError.
+
+        `found` are the tensors of the file by their names in the body.
+        """
+        return dict(words)
+
     def window_of(self, layer: int) -> int:
         """The number of the last tokens that a layer sees, or 0 for all; raises CheckpointError."""
         return 0
@@ -88,6 +101,11 @@ class Config(Decoder, frozen=True, kw_only=True):
     @property
     def positions(self) -> int:
         return self.max_position_embeddings
+
+    @property
+    def activation(self) -> Activation:
+        """The activation of the hidden layer, or of its gate."""
+        return ACTIVATIONS[self.hidden_act]
 
     @property
     def inner(self) -> int:
@@ -133,7 +151,7 @@ class Config(Decoder, frozen=True, kw_only=True):
             vocabulary=self.vocab_size,
             heads=heads,
             own_heads={i: own for i, own in each.items() if own != heads},
-            activation=ACTIVATIONS[self.hidden_act],
+            activation=self.activation,
             addend=None if self.addends is None else linear_biases.addend(),
         )
 

@@ -21,7 +21,7 @@ from weights_import.sources import encoder_only, hugging_face_tokenizer, sentenc
 from weights_import.sources.containers import contents
 from weights_import.sources.encoder_only import Dense, Shape
 from weights_import.sources.hugging_face import FOLLOWS, unused
-from weights_import.sources.hugging_face_config import beside, read_config
+from weights_import.sources.hugging_face_config import beside, read_config, unknown_to
 from weights_import.sources.hugging_face_decoder import size_of_heads
 from weights_import.sources.hugging_face_encoder_config import CLASSIFIER, Config
 from weights_import.sources.hugging_face_encoder_text import text_of
@@ -40,7 +40,10 @@ WORDS, POSITIONS, TYPES = (f"embeddings.{name}_embeddings.weight" for name in (
     "word", "position", "token_type",
 ))  # fmt: skip
 BIASES = "encoder.relative_attention_bias.weight"
-PASSED = re.compile(r"(cls|lm_head|vocab_\w+|(discriminator|generator)_\w+)\..*|(.*\.)?pooler\..*")
+PASSED = re.compile(
+    r"(cls|lm_head|vocab_\w+|predictions|sop_classifier|(discriminator|generator)_\w+)\..*"
+    r"|(.*\.)?pooler\..*"
+)
 """Heads of other tasks."""
 
 
@@ -54,6 +57,7 @@ class Names:
     dense       the product before the logits, by its whole name
     activation  the activation of this product
     logits      the product that gives the logits
+    projection  the product that widens the embedded tokens
     """
 
     body: str
@@ -62,6 +66,7 @@ class Names:
     dense: str
     activation: Activation
     logits: str
+    projection: str = "embeddings_project"
 
     @property
     def always(self) -> str:
@@ -82,7 +87,7 @@ class Names:
         """The names of products and norms outside the layers."""
         return {
             "encoder.embedding_norm": f"{self.body}embeddings.LayerNorm",
-            "encoder.embedding.projection": f"{self.body}embeddings_project",
+            "encoder.embedding.projection": f"{self.body}{self.projection}",
             "dense.0": self.dense.format(body=self.body),
             encoder_only.LOGITS: self.logits,
         }
@@ -116,7 +121,9 @@ class Family(Kinds):
         with located(path):
             config = read_config(path, self.config, tasks=(CLASSIFIER,))
             self.check(config.model_type)
-            return self._model(path, config, contents(path))
+            model = self._model(path, config, contents(path))
+            model.warnings.extend(unknown_to(path, self.config))
+            return model
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:
         stored, names = renamed(content.tensors), self.names

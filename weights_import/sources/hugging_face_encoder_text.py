@@ -60,6 +60,14 @@ def _around(folder: Path, content: bytes, config: Config) -> SourceFrame:
     """The marks of a tokenizer; raises CheckpointError."""
     if Tokenizer.of(content).kind != "tokenizers":
         return _told(config)
+    return frame_of(folder, content)
+
+
+def frame_of(folder: Path, content: bytes) -> SourceFrame:
+    """The marks of the tokenizer.json in a folder, which has become `content`.
+
+    Raises CheckpointError where it tells none.
+    """
     try:
         path = folder / TOKENIZER
         told = json_file.parse_file(path) if path.is_file() else {}

@@ -29,12 +29,14 @@ from weights_import.sources.hugging_face_kinds import Kinds
 from weights_import.sources.hugging_face_names import NORMS, QUERY, QUERY_NORM, Names, placed
 from weights_import.sources.lookup import Lookup, Own
 from weights_import.sources.safetensors_file import Contents
-from weights_import.sources.stored_rows import turned_scaled
+from weights_import.sources.stored_rows import joined, scaled, turned_scaled
 from weights_import.tensors import Stored
 
 MASKS = re.compile(r"(.*\.)?(attn|attention)\.(bias|masked_bias)")
 """Constants of the attention that older versions of transformers store."""
 FREQUENCIES = re.compile(r".*rotary_emb\.inv_freq")
+OF_HEADS = re.compile(r"(.*)\.norms\.(\d{1,4})\.weight")
+"""The gains of the norm of one head."""
 ROUNDED = 1e-2
 """The largest relative error of the frequencies that a file stores: 16 bits round them."""
 
@@ -62,7 +64,7 @@ class Family(Kinds):
     def read(self, path: Path) -> FloatModel:
         """Reads a checkpoint with the files beside it; raises CheckpointError."""
         with located(path):
-            config = read_config(path, self.config, code=True)
+            config = read_config(path, self.config)
             self.check(config.model_type)
             model = self._model(path, config, contents(path))
             model.warnings.extend(unknown_to(path, self.config))
@@ -76,9 +78,12 @@ class Family(Kinds):
         return self._model(path, json_file.convert(told, self.config, path.name), content)
 
     def _model(self, path: Path, config: Config, content: Contents) -> FloatModel:
-        stored = {n: x for n, x in content.tensors.items() if not FOLLOWS.fullmatch(n)}
+        kept = {n: x for n, x in content.tensors.items() if not FOLLOWS.fullmatch(n)}
+        stored = with_joined_norms(kept)
         names = replace(self.names, parts={**self.names.parts, **config.own_names}).within(stored)
         own = words(config, stored, names.body + names.embedding, names.heads)
+        inside = {n.removeprefix(names.body): x for n, x in stored.items()}
+        own = config.widened(own, inside)
         own |= {"output.bias": head_bias(stored, names), linear_biases.TABLE: config.addends}
         check_biases(stored, config.biases)
         shape = config.shape
@@ -95,9 +100,27 @@ class Family(Kinds):
         return model
 
 
+def with_joined_norms(stored: Mapping[str, Stored]) -> dict[str, Stored]:
+    """The tensors of a file, with one tensor for the gains of norms that each head has.
+
+    Gains of several shapes, or of another rank, and gaps in their numbers stay as they are.
+    """
+    found, parts = dict(stored), dict[str, dict[int, str]]()
+    for name in stored:
+        if at := OF_HEADS.fullmatch(name):
+            parts.setdefault(at[1], {})[int(at[2])] = name
+    for place, names in parts.items():
+        listed = [names[i] for i in sorted(names)]
+        whole = sorted(names) == [*range(len(names))]
+        shapes = {found[name].shape for name in listed}
+        if whole and len(shapes) == 1 and len(shapes.pop()) == 1:
+            found[f"{place}.weight"] = joined([found.pop(name) for name in listed])
+    return found
+
+
 def tensor(config: Config, found: Lookup, heads: Heads, canonical: str) -> Own:
     """The tensor of a canonical name in the form that an operation reads; None without one."""
-    _, part, leaf = placed(canonical)
+    layer, part, leaf = placed(canonical)
     if part in NORMS and not config.has_gains:
         return Stored.of(np.ones(config.width, np.float32)) if leaf == "gain" else None
     if part in NORMS and leaf == "bias" and not config.norm.bias:
@@ -108,6 +131,7 @@ def tensor(config: Config, found: Lookup, heads: Heads, canonical: str) -> Own:
     there = config.changed(part or canonical, there)
     if part != (QUERY_NORM if heads.norms else QUERY):
         return there
+    there = scaled(there, config.query_factor(int(layer)))
     magnitude = config.rotary.magnitude
     single = there.shape[:1] == (heads.size,)
     turned = replace(heads, count=1, key_heads=1) if single else heads

@@ -29,7 +29,13 @@ from weights_import.sources.hugging_face import (
     named,
     one_matrix,
 )
-from weights_import.sources.hugging_face_config import Marks, beside, model_type, read_config
+from weights_import.sources.hugging_face_config import (
+    Marks,
+    beside,
+    model_type,
+    read_config,
+    unknown_to,
+)
 from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.lookup import Own
 from weights_import.sources.safetensors_file import Size
@@ -87,10 +93,16 @@ def _read(path: Path) -> FloatModel:
     stored = {name: tensor for name, tensor in stored.items() if name != OUTPUT}
     made = composed(stored, config.shape(), own)
     how = generation(config, marks, unk=UNKNOWN, alpha=config.length_penalty)
-    title = "Hugging Face FSMT"
-    found = fsmt_tokenizer.tokenizers(path.parent, config.vocabularies)
-    wanted = fsmt_tokenizer.WANTED
-    return float_model(path, title, content.sha256, made, how, tokenizers=found, wanted=wanted)
+    return float_model(
+        path,
+        "Hugging Face FSMT",
+        content.sha256,
+        made,
+        how,
+        tokenizers=fsmt_tokenizer.tokenizers(path.parent, config.vocabularies),
+        warnings=unknown_to(path, _Config),
+        wanted=fsmt_tokenizer.WANTED,
+    )
 
 
 def words(stored: Mapping[str, Stored], config: _Config) -> dict[str, Own]:

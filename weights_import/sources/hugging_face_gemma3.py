@@ -12,22 +12,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from weights_import.errors import CheckpointError
 from weights_import.operations.heads import Heads
-from weights_import.sources import rotary_heads
 from weights_import.sources.hugging_face_family import Family
 from weights_import.sources.hugging_face_gemma2 import GEMMA2_NAMES, Cap, Gemma2Config
 from weights_import.sources.hugging_face_names import HEAD_NORMS
 from weights_import.sources.hugging_face_rope import Base, Rope
+from weights_import.sources.hugging_face_two_ropes import Ropes, local_heads
+from weights_import.sources.rope_scaling import Rotary
 from weights_import.sources.stored_rows import scaled
 from weights_import.tensors import Stored
-
-
-class Ropes(Rope, frozen=True, kw_only=True):
-    """How positions turn in the layers that see all, and in the layers that see a window."""
-
-    full_attention: Rope | None = None
-    sliding_attention: Rope | None = None
 
 
 class Config(Gemma2Config, frozen=True, kw_only=True):
@@ -49,6 +42,15 @@ class Config(Gemma2Config, frozen=True, kw_only=True):
         return self.rope_parameters.full_attention or super().rope
 
     @property
+    def rotary(self) -> Rotary:
+        return replace(super().rotary, magnitude=1.0)
+
+    def query_factor(self, layer: int) -> float:
+        """Scaling makes queries and keys larger in the layers that see all."""
+        magnitude = 1.0 if self.is_sliding(layer) else super().rotary.magnitude
+        return magnitude * magnitude
+
+    @property
     def heads(self) -> Heads:
         return replace(super().heads, norms="head")
 
@@ -56,13 +58,8 @@ class Config(Gemma2Config, frozen=True, kw_only=True):
         found = super().heads_of(heads, layer)
         if not self.is_sliding(layer):
             return found
-        local = self.rope_parameters.sliding_attention or Rope()
-        if local.method != "default":
-            raise CheckpointError(
-                f"rope scaling {local.method!r} of sliding_attention (supported: default)"
-            )
-        base = local.rope_theta or self.rope_local_base_freq
-        return replace(found, rotary=rotary_heads.frequencies(base, self.columns))
+        base = self.rope_local_base_freq
+        return local_heads(found, self.rope_parameters, base, self.columns)
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         if part == "self.query":

@@ -2,11 +2,13 @@
 
 Positions are learned.  A norm stands before each sublayer, and one more behind the last.  The file
 stores a matrix as [in, out], which is the reverse of most files.  Queries, keys and values have one
-matrix.
+matrix.  Some models divide the scores of a layer by its number, or do not divide them by the root
+of the size of a head.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -41,8 +43,8 @@ class Gpt2Config(OpenAiConfig, frozen=True, kw_only=True):
     """The fields of GPT-2, with the defaults of transformers."""
 
     add_cross_attention: Literal[False] = False
-    scale_attn_by_inverse_layer_idx: Literal[False] = False
-    scale_attn_weights: Literal[True] = True
+    scale_attn_by_inverse_layer_idx: bool = False
+    scale_attn_weights: bool = True
     tie_word_embeddings: bool = True
 
     @property
@@ -52,6 +54,10 @@ class Gpt2Config(OpenAiConfig, frozen=True, kw_only=True):
     @property
     def shape(self) -> Shape:
         return replace(super().shape, positions=self.max_position_embeddings)
+
+    def query_factor(self, layer: int) -> float:
+        root = 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)
+        return root / (layer + 1) if self.scale_attn_by_inverse_layer_idx else root
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         if part in NORMS or part not in NAMES.parts:

@@ -18,7 +18,7 @@ from weights_import.operations.embedding import sinusoids
 from weights_import.sources import hugging_face_many_languages as many
 from weights_import.sources.containers import contents
 from weights_import.sources.hugging_face import LAYER, composed, named, one_vocabulary
-from weights_import.sources.hugging_face_config import Marks, model_type, read_config
+from weights_import.sources.hugging_face_config import Marks, model_type, read_config, unknown_to
 from weights_import.sources.hugging_face_languages import (
     CONFIG,
     json_of,
@@ -78,7 +78,8 @@ def _read(path: Path) -> FloatModel:
         made,
         how,
         tokenizers=vocabulary.tokenizers,
-        wanted=many.TOKENIZER,
+        warnings=unknown_to(path, _Config),
+        wanted=many.WANTED,
     )
 
 

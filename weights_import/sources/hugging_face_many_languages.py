@@ -1,7 +1,8 @@
 """What models of many languages of Hugging Face's transformers share: mBART, M2M100 and NLLB.
 
 Beside the checkpoint are `config.json`, `sentencepiece.bpe.model`, the list `vocab.json` where the
-ids have another order than fairseq's, and the files of the tokenizer that tell its languages.
+ids have another order than fairseq's, and the files of the tokenizer that tell its languages.  In
+place of the SentencePiece model there may be a `tokenizer.json`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from weights_import.sources.hugging_face_config import (
     refuse_added,
 )
 from weights_import.sources.hugging_face_languages import language_files, language_ids
+from weights_import.sources.hugging_face_tokenizer import TOKENIZER as LIBRARY
+from weights_import.sources.hugging_face_tokenizer import library_tokenizer
 from weights_import.sources.language_tokens import codes
 from weights_import.sources.tokenizers import read_limited, read_vocabulary
+from weights_import.sources.vocabulary import NO_PIECE
 
 TOKENIZER, LIST = "sentencepiece.bpe.model", "vocab.json"
+WANTED = f"{TOKENIZER} or {LIBRARY}"
 
 
 class Config(Shape, frozen=True, kw_only=True):
@@ -55,6 +60,10 @@ def vocabulary_of(folder: Path, size: int) -> Vocabulary:
     """The vocabulary of a model of `size` embeddings; raises CheckpointError for a damaged one."""
     path, listed = folder / TOKENIZER, folder / LIST
     content = read_limited(path) if path.is_file() else None
+    if content is None and (found := library_tokenizer(folder, size)):
+        unk = FAIRSEQ[UNKNOWN] if found.unk == NO_PIECE else found.unk
+        tokenizers = dict.fromkeys(("source", "target"), found.content)
+        return Vocabulary(codes(language_ids(folder, size)), unk, tokenizers)
     if listed.is_file():
         ids = read_vocabulary(listed)
     else:

@@ -37,6 +37,7 @@ from weights_import.sources.hugging_face_config import (
     model_type,
     read_config,
     refuse_added,
+    unknown_to,
 )
 from weights_import.sources.hugging_face_padding import (
     Output,
@@ -119,6 +120,7 @@ def read(path: Path) -> FloatModel:
                 "format": "Hugging Face Marian",
                 "sha256": content.sha256,
             },
+            warnings=unknown_to(path, _Config),
         )
 
 

@@ -26,7 +26,13 @@ from weights_import.sources.hugging_face import (
     one_vocabulary,
 )
 from weights_import.sources.hugging_face_bart import positions
-from weights_import.sources.hugging_face_config import Id, Marks, model_type, read_config
+from weights_import.sources.hugging_face_config import (
+    Id,
+    Marks,
+    model_type,
+    read_config,
+    unknown_to,
+)
 from weights_import.sources.hugging_face_languages import tokenizer_class, with_default
 from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.language_tokens import is_older_mbart, of_both, of_older_mbart
@@ -97,7 +103,8 @@ def _read(path: Path) -> FloatModel:
         how,
         tokenizers=vocabulary.tokenizers,
         starts=tokens if older and not told else {},
-        wanted=many.TOKENIZER,
+        warnings=unknown_to(path, _Config),
+        wanted=many.WANTED,
     )
 
 

@@ -33,6 +33,7 @@ class Names:
     heads      the possible names of the matrix of the logits
     head_bias  the bias of the logits; empty where no file has one
     embedding_norm  the norm of the embeddings, without its leaf
+    widening        matrices between the words and the stream
     """
 
     body: str
@@ -44,6 +45,7 @@ class Names:
     heads: tuple[str, ...] = (HEAD,)
     head_bias: str = ""
     embedding_norm: str = ""
+    widening: tuple[str, ...] = ()
 
     @property
     def always(self) -> str:
@@ -53,7 +55,8 @@ class Names:
     @property
     def words(self) -> set[str]:
         """The matrices of words and the bias of the logits, which have their own rules."""
-        return {self.body + self.embedding, *self.heads, self.head_bias}
+        widening = (self.body + name for name in self.widening)
+        return {self.body + self.embedding, *self.heads, self.head_bias, *widening}
 
     def within(self, stored: Mapping[str, Stored]) -> Names:
         """The names in a file that has a model with a head, or a body alone."""

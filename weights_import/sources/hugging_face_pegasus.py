@@ -1,5 +1,5 @@
 """Pegasus models of Hugging Face's transformers (Zhang et al. 2020): a checkpoint, and beside it
-`config.json` and `spiece.model`.
+`config.json` and `spiece.model` or `tokenizer.json`.
 
 Norms stand before the sublayers, and one behind each stack.  Positions are sinusoids, in the layout
 of Marian in transformers.  The end mark stands behind a source.  The decoder begins with `<pad>`.
@@ -28,15 +28,20 @@ from weights_import.sources.hugging_face_config import (
     model_type,
     read_config,
     refuse_added,
+    unknown_to,
 )
 from weights_import.sources.hugging_face_languages import CONFIG, json_of
 from weights_import.sources.hugging_face_model import float_model, generation
 from weights_import.sources.hugging_face_sinusoids import positions
+from weights_import.sources.hugging_face_tokenizer import TOKENIZER as LIBRARY
+from weights_import.sources.hugging_face_tokenizer import library_tokenizer
 from weights_import.sources.tokenizers import read_limited
+from weights_import.sources.vocabulary import NO_PIECE
 
 FORMAT = "Hugging Face Pegasus (.safetensors or .bin, and config.json)"
 KINDS = ("pegasus",)
 TOKENIZER = "spiece.model"
+WANTED = f"{TOKENIZER} or {LIBRARY}"
 OFFSET, FIRST_MASK, LAST_MASK = 103, 2, 102
 """The usual number of tokens of the training before the pieces, and the numbers in their names."""
 
@@ -75,7 +80,7 @@ def read(path: Path) -> FloatModel:
 def _read(path: Path) -> FloatModel:
     config = read_config(path, _Config)
     marks = Marks(config.eos_token_id)
-    ids, tokenizers = tokenizer_of(path.parent, config.vocab_size)
+    unk, tokenizers = tokenizer_of(path.parent, config.vocab_size)
     content = contents(path)
     stored = named(content.tensors)
     own = one_vocabulary(stored, config)
@@ -85,7 +90,6 @@ def _read(path: Path) -> FloatModel:
         target_positions="target_positions" in own,
     )
     made = composed(stored, shape, own)
-    unk = ids.get(UNKNOWN, min(OFFSET + 2, config.vocab_size - 1))
     how = generation(config, marks, unk=unk)
     return float_model(
         path,
@@ -94,18 +98,23 @@ def _read(path: Path) -> FloatModel:
         made,
         how,
         tokenizers=tokenizers,
-        wanted=TOKENIZER,
+        warnings=unknown_to(path, _Config),
+        wanted=WANTED,
     )
 
 
-def tokenizer_of(folder: Path, size: int) -> tuple[dict[str, int], dict[str, bytes]]:
-    """The ids of the pieces, and the tokenizers of both sides; none without a file.
+def tokenizer_of(folder: Path, size: int) -> tuple[int, dict[str, bytes]]:
+    """The id of unknown text, and the tokenizers of both sides; none without a file.
 
-    Raises CheckpointError for a damaged file, and for tokens that were added to it.
+    Raises CheckpointError for a damaged file, and for tokens that were added to SentencePiece's.
     """
-    path = folder / TOKENIZER
+    path, usual = folder / TOKENIZER, min(OFFSET + 2, size - 1)
     if not path.is_file():
-        return {}, {}
+        found = library_tokenizer(folder, size)
+        if found is None:
+            return usual, {}
+        unk = usual if found.unk == NO_PIECE else found.unk
+        return unk, {"source": found.content, "target": found.content}
     content = read_limited(path)
     offset = json_of(folder / CONFIG).get("offset", OFFSET)
     if type(offset) is not int or not 0 <= offset < size:
@@ -115,4 +124,4 @@ def tokenizer_of(folder: Path, size: int) -> tuple[dict[str, int], dict[str, byt
     masks |= {f"<unk_{i}>" for i in range(FIRST_MASK, LAST_MASK + 1)}
     refuse_added(added_tokens(folder), {*ids, *masks})
     made = with_tokens(content, ids, {}, size)
-    return ids, {"source": made, "target": made}
+    return ids.get(UNKNOWN, usual), {"source": made, "target": made}

@@ -42,6 +42,7 @@ from weights_import.sources.hugging_face_config import (
     beside,
     model_type,
     read_config,
+    unknown_to,
 )
 from weights_import.sources.hugging_face_decoder_config import Epsilon, HeadSize
 from weights_import.sources.lookup import Lookup
@@ -197,6 +198,7 @@ def read(path: Path) -> FloatModel:
                 "format": f"Hugging Face {TITLES[config.model_type]}",
                 "sha256": content.sha256,
             },
+            warnings=unknown_to(path, T5Config),
             wanted=WANTED,
         )
 

@@ -54,19 +54,30 @@ def tokenizer(folder: Path, size: int) -> Found | None:
 
     Raises CheckpointError for damaged files, and for a tokenizer of more tokens.
     """
-    told, path = _json(folder), folder / SENTENCEPIECE
+    path = folder / SENTENCEPIECE
     if path.is_file():
-        content = read_limited(path)
+        content, told = read_limited(path), _json(folder)
         if told is None or content.startswith(FIRST):
             return _sentencepiece(folder, content, size, told)
-    if told is not None:
-        return _of_parts(folder, TOKENIZER, told, size)
-    if (folder / TOKENIZER).is_file():
-        raise CheckpointError(f"{TOKENIZER}: no tokenizer, because it has no model")
+    if found := library_tokenizer(folder, size):
+        return found
     for names, make in MAKERS.items():
         if all((folder / name).is_file() for name in names):
             return _of_parts(folder, names[-1], make(folder), size)
     return None
+
+
+def library_tokenizer(folder: Path, size: int) -> Found | None:
+    """The tokenizer in the tokenizer.json of a folder, with `size` ids; None without the file.
+
+    Raises CheckpointError as `tokenizer`.
+    """
+    if not (folder / TOKENIZER).is_file():
+        return None
+    told = _json(folder)
+    if told is None:
+        raise CheckpointError(f"{TOKENIZER}: no tokenizer, because it has no model")
+    return _of_parts(folder, TOKENIZER, told, size)
 
 
 def _json(folder: Path) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ Rows are outputs of a product, thus the same changes fit its weight [out, in] an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +86,33 @@ def one_more(tensor: Stored) -> Stored:
 def one_less(tensor: Stored) -> Stored:
     """The tensor minus one."""
     return _revalued(tensor, lambda x: x - np.float32(1))
+
+
+def centred(tensor: Stored, count: int, size: int) -> Stored:
+    """The rows of `count` heads of a size, minus the mean of the rows of each head.
+
+    The norm by the root of the mean square of the result is the layer norm of each head.  Raises
+    CheckpointError for another number of rows.
+    """
+    rest = _rest(tensor, count * size)
+
+    def change(x: Float32) -> Float32:
+        heads = x.reshape(count, size, *rest).astype(np.float64)
+        total = heads[:, 0].copy()
+        for i in range(1, size):
+            total += heads[:, i]
+        found: Float32 = (heads - total[:, None] / size).astype(np.float32).reshape(x.shape)
+        return found
+
+    return _revalued(tensor, change)
+
+
+def joined(tensors: Sequence[Stored]) -> Stored:
+    """Vectors of one length, one behind the other."""
+    rows = len(tensors) * tensors[0].shape[0]
+    return Stored(
+        tensors[0].name, (rows,), lambda: np.concatenate([tensor.read() for tensor in tensors])
+    )
 
 
 def regrouped(tensor: Stored, order: NDArray[np.int64]) -> Stored:

@@ -1,4 +1,5 @@
-"""The tokenizers of T5 models: `spiece.model`, a SentencePiece model, or the bytes of a text.
+"""The tokenizers of T5 models: `spiece.model`, which is a SentencePiece model, `tokenizer.json`, or
+the bytes of a text.
 
 A model has <extra_id_0>, <extra_id_1>, ... behind the pieces of SentencePiece, in falling order.
 They stand for gaps in a text.  ByT5 has no file: token 3 + b is the byte b, and <extra_id_0> and
@@ -21,8 +22,11 @@ from weights_import.sources.hugging_face_config import (
     added_tokens,
     refuse_added,
 )
+from weights_import.sources.hugging_face_tokenizer import TOKENIZER as LIBRARY
+from weights_import.sources.hugging_face_tokenizer import library_tokenizer
 from weights_import.sources.tokenizers import read_limited
 from weights_import.sources.vocabulary import (
+    NO_PIECE,
     SPACE,
     USER_DEFINED,
     extended,
@@ -33,7 +37,7 @@ from weights_import.sources.vocabulary import (
 
 NAMES = "spiece.model", "spm.model", "sentencepiece.model"
 SETTINGS = "tokenizer_config.json"
-WANTED = " or ".join(NAMES)
+WANTED = " or ".join((*NAMES, LIBRARY))
 OF_BYTES = "ByT5Tokenizer"
 GAP = re.compile(r"\u2581?<extra_id_\d+>")
 GAPS = 100
@@ -49,8 +53,8 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 
 def tokenizer(folder: Path, vocabulary: int, marks: Marks) -> tuple[bytes, int, int]:
-    """The tokenizer as a SentencePiece model with a piece for each embedding, the token that ends a
-    text, and the token for unknown text.
+    """The tokenizer with an id for each embedding, the token that ends a text, and the token for
+    unknown text.
 
     The tokenizer is empty where there is none.  Raises CheckpointError for a tokenizer of another
     model, and for a damaged one.
@@ -61,6 +65,9 @@ def tokenizer(folder: Path, vocabulary: int, marks: Marks) -> tuple[bytes, int, 
             content = with_gaps(read_limited(files[0]), vocabulary, gaps(folder))
         except CheckpointError as error:
             raise CheckpointError(f"{files[0].name}: {error}") from None
+    elif library := library_tokenizer(folder, vocabulary):
+        unk = UNK if library.unk == NO_PIECE else library.unk
+        return library.content, marks.chosen(None), unk
     elif is_of_bytes(folder):
         content = bytes_of_text(vocabulary)
     else:

@@ -95,7 +95,8 @@ KINDS: dict[Reason, str] = {
         lightglue mask2former minicpmv4_6 minicpmv4_7 mobilenet_v1 mobilenet_v2 modernvbert molmo2
         muse_glimmer muse_spark omdet-turbo oneformer pi0 pp_chart2table pp_formulanet pvt_v2
         qwen4_exp radio sapiens2 sapiens2_head seggpt slanet slanext superglue superpoint
-        swiftformer textnet timesformer tipsv2 udop upernet uvdoc uvdoc_backbone vipllava vjepa2
+        perceiver swiftformer textnet timesformer tipsv2 tipsv2_dpt udop upernet uvdoc
+        uvdoc_backbone vipllava vjepa2
         videomae vilt vision-encoder-decoder vision-text-dual-encoder visual_bert vit
         yolos zoedepth""",
     RECURRENT: """
@@ -103,22 +104,22 @@ KINDS: dict[Reason, str] = {
         mamba2 nemotron_h olmo_hybrid recurrent_gemma rwkv xlstm zamba zamba2""",
     SERIES: """
         autoformer informer patchtsmixer patchtst time_series_transformer timesfm timesfm2_5""",
-    RELATIVE: "deberta deberta-v2 funnel megatron-bert mra roformer xlnet tapas esm",
+    RELATIVE: "deberta deberta-v2 funnel xlnet",
     SPARSE: """
-        big_bird bigbird_pegasus blt canine fnet led longformer longt5 nystromformer pegasus_x
-        perceiver reformer yoso""",
+        big_bird bigbird_pegasus blt canine fnet led longformer longt5 mra nystromformer pegasus_x
+        reformer yoso""",
     LAYOUT: "bros layoutlm layoutlmv2 layoutlmv3 layoutxlm lilt markuplm",
-    MOLECULES: "esmc esmfold2 evolla",
+    MOLECULES: "esm esmc esmfold2 evolla",
     ENCODERS: """
-        albert bert-generation convbert data2vec-text ernie eurobert flaubert gte ibert
-        jina_embeddings_v3 luke mobilebert modernbert neomme nomic_bert openai_privacy_filter
-        rembert roberta-prelayernorm roc_bert splinter squeezebert xlm xlm-roberta-xl xmod""",
+        bert-generation convbert data2vec-text ernie eurobert flaubert gte ibert
+        jina_embeddings_v3 luke megatron-bert mobilebert modernbert neomme nomic_bert
+        openai_privacy_filter rembert roberta-prelayernorm roc_bert roformer splinter
+        squeezebert tapas xlm xlm-roberta-xl xmod""",
     OTHER_DECODERS: """
-        apertus arcee biogpt bitnet codegen cohere cohere2 cpmant ctrl cwm diffllama dory doge
-        ernie4_5 exaone exaone4 flint glm glm4 gpt_bigcode gpt_neox_japanese granite_swa helium
-        hrm_text hunyuan_v1_dense hyperclovax internlm3 iquestcoder jais2 kolibri1 lara_mini mellum
-        minicpm3 ministral ministral3 modernbert-decoder nanochat nemotron olmo3 openai-gpt
-        persimmon seed_oss vaultgemma xglm""",
+        apertus biogpt bitnet cpmant ctrl cwm diffllama dory doge exaone exaone4 flint
+        gpt_neox_japanese granite_swa hrm_text hunyuan_v1_dense hyperclovax internlm3 iquestcoder
+        jais2 kolibri1 lara_mini mellum minicpm3 ministral3 modernbert-decoder nanochat openai-gpt
+        persimmon vaultgemma""",
     PAIRS: """
         blenderbot blenderbot-small encoder-decoder mvp plbart prophetnet t5_gemma_module t5gemma
         t5gemma2 t5gemma2_decoder t5gemma2_encoder t5gemma2_text""",

@@ -19,10 +19,18 @@ from typing import Any, NamedTuple
 from int8ref.kernels.gemm import epilogue, scratch
 from int8ref.kernels.gemm.heights import split_rows
 from int8ref.kernels.gemm.layout import DEPTH, GROUP, PANEL
+from int8ref.kernels.gemm.matrices import (
+    GROUPS,
+    MATRICES,
+    begin_matrices,
+    end_matrices,
+    multiply_matrices,
+)
 from int8ref.kernels.gemm.operands import prepare, raise_rows
 from int8ref.kernels.gemm.quads import raised_pitch
 from int8ref.kernels.gemm.scratch import ALIGNMENT, START_BYTES, TILE_BYTES
 from int8ref.kernels.gemm.starts import widen
+from int8ref.kernels.gemm.target import MATRIX_ROWS
 from int8ref.kernels.gemm.tile import multiply, multiply_quads
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import int8_at
@@ -99,10 +107,14 @@ def gemm(product, done, workspace):
     bits = int8_at(done.shift) if done.kind == REQUANTIZE else 0
     if done.kind == ARGMAX:
         epilogue.argmax_start(rows, done.out, done.value)
+    in_matrices = MATRICES and rows >= MATRIX_ROWS and groups % GROUPS == 0
+    if in_matrices:
+        begin_matrices(tile)
     first = 0
     while first < rows:  # because a range with a variable step adds an exception to the code
         size = min(block, rows - first)
-        tiles, height, taller = split_rows(size)
+        whole = size // MATRIX_ROWS * MATRIX_ROWS if in_matrices else 0
+        tiles, height, taller = split_rows(size - whole)
         if product.quads:
             raise_rows(x + first * depth, size, depth, prepared, pitch)
         else:
@@ -114,6 +126,12 @@ def gemm(product, done, workspace):
             panel = product.packed + column * groups * GROUP
             starts = _starts(product, column, wide_start)
             row = first
+            while row < first + whole:
+                count = min(2 * MATRIX_ROWS, first + whole - row)
+                left = prepared + (row - first) * pitch
+                multiply_matrices(count, left, pitch, panel, groups, starts, tile, PANEL * 4)
+                _finish(done, tile, (row, count), (column, width, columns), bits)
+                row += count
             for t in range(tiles):
                 count = height + 1 if t < taller else height
                 # Whole panels of int32 are computed in their final place.
@@ -129,6 +147,8 @@ def gemm(product, done, workspace):
                     _finish(done, tile, (row, count), (column, width, columns), bits)
                 row += count
         first += size
+    if in_matrices:
+        end_matrices(tile)
 
 
 @kernel

@@ -22,10 +22,10 @@ def split_rows(rows: int) -> tuple[int, int, int]:
     """(tiles, height, taller): the smallest number of tiles, with heights that differ by at most 1.
 
     The first `taller` tiles have height + 1 rows; the others have `height` rows.  `rows` is
-    positive.
+    not negative.
     """
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
-    return tiles, rows // tiles, rows % tiles
+    return tiles, rows // max(tiles, 1), rows % max(tiles, 1)
 
 
 def height_function(

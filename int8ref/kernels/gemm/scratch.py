@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from int8ref.kernels.gemm.layout import DEPTH, PANEL
 from int8ref.kernels.gemm.quads import raised_pitch
-from int8ref.kernels.gemm.target import TARGET, TILE_ROWS
+from int8ref.kernels.gemm.target import TARGET
 
+TILE_ROWS = TARGET.block_rows
 TILE_BYTES = TILE_ROWS * PANEL * 4
 START_BYTES = PANEL * 4  # start values of a panel; there is room for two panels
 ALIGNMENT = 64

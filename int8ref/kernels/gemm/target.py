@@ -5,6 +5,8 @@ of Numba's cache on disk, so that code, cache and CPU cannot disagree.  Nothing 
 because an LLVM intrinsic that the target lacks aborts the process.
 
     name       inner instruction                 left operand   columns / register   registers
+    amx        tdpbusd      (u8 * s8, 64 k),     u8             16                   32
+               for 16 rows and more, else as vnni512
     vnni512    vpdpbusd zmm  (u8 * s8, four k)   u8             16                   32
     vnni256    vpdpbusd ymm  (u8 * s8, four k)   u8              8                   16
     sdot       sdot          (s8 * s8, four k)   s8              4                   32
@@ -34,6 +36,7 @@ import numpy as np
 from int8ref.host.cpu import cpu
 
 TILE_ROWS = 6  # rows of the tallest tile of accumulators
+MATRIX_ROWS = 16  # rows of a matrix register
 
 
 class InstructionSet(msgspec.Struct, frozen=True):
@@ -49,6 +52,7 @@ class InstructionSet(msgspec.Struct, frozen=True):
     fetching_rows: int = 0  # largest height of tiles that prefetch the weights of the next columns
     pair_products: str = ""  # LLVM name of u8 * s8 in saturated pairs, if it is the faster way
     pair_sums: str = ""  # LLVM name of s16 * s16 in pairs, for the sums of pair_products
+    matrices: bool = False  # whether tiles of 16 rows and more are matrix registers (AMX)
 
     @property
     def operand_bytes(self) -> int:
@@ -63,6 +67,11 @@ class InstructionSet(msgspec.Struct, frozen=True):
     def pair_columns(self) -> int:
         """Output columns of one register of int32 sums of pair products."""
         return 2 * self.columns
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the largest tile."""
+        return 2 * MATRIX_ROWS if self.matrices else TILE_ROWS
 
     def registers_across(self, rows: int, panel: int, columns: int, groups: int) -> int:
         """Number of accumulators of `columns` columns, side by side in a tile of `rows` rows.
@@ -80,6 +89,7 @@ class InstructionSet(msgspec.Struct, frozen=True):
 
 
 VNNI512 = InstructionSet("vnni512", 64, "u8", 16, 32, "llvm.x86.avx512.vpdpbusd.512")
+AMX = InstructionSet("amx", 64, "u8", 16, 32, "llvm.x86.avx512.vpdpbusd.512", matrices=True)
 VNNI256 = InstructionSet("vnni256", 64, "u8", 8, 16, "llvm.x86.avx512.vpdpbusd.256")
 SDOT = InstructionSet("sdot", 64, "s8", 4, 32, "llvm.aarch64.neon.sdot.v4i32.v16i8")
 GENERIC512 = InstructionSet(
@@ -108,6 +118,7 @@ Table = tuple[tuple[frozenset[str], InstructionSet], ...]
 
 AVX512 = frozenset({"avx512f", "avx512bw", "avx512vl"})
 X86: Table = (
+    (AVX512 | {"avx512vnni", "amx-int8", "amx-tile"}, AMX),
     (AVX512 | {"avx512vnni"}, VNNI512),
     (frozenset({"avx2", "avxvnni"}), VNNI256),
     (AVX512, GENERIC512),

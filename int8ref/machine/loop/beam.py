@@ -2,8 +2,8 @@
 
 A live hypothesis has a row of the batch.  After the ranking of a step, the best successor of each
 hypothesis stays in the row of the hypothesis.  Only further successors are copied, to free rows.
-The last rows then move to free rows before them.  Therefore no copy overwrites a row that another
-copy reads.
+The last rows then move to free rows before them, which copies no history.  Therefore no copy
+overwrites a row that another copy reads.
 """
 
 from __future__ import annotations
@@ -16,23 +16,34 @@ from int8ref.machine.loop.choice import choose
 from int8ref.machine.loop.hypotheses import counts_of, live_of, nodes_of, search_of
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.ranking import end, rank
-from int8ref.machine.loop.rows import call_at, ids_of, move_states, sentence_of, table, vector
-from int8ref.machine.loop.steps import advance_to_head, begin
+from int8ref.machine.loop.rows import (
+    call_at,
+    copy_states,
+    ids_of,
+    move_states,
+    sentence_of,
+    set_position,
+    slots_of,
+    table,
+    vector,
+)
+from int8ref.machine.loop.steps import advance_to_head, begin, first_position
 
 
 @kernel
-def _feed(frame, call, row, s, node, step):
+def _feed(frame, call, row, s, node, position):
     """Make the last token of a hypothesis the input of its row.
 
-    If the hypothesis has no token yet, use the last token of the prefix.  `step` is the number of
-    tokens so far.
+    If the hypothesis has no token yet, use the last token of the prefix.  `position` is the number
+    of tokens so far, with the prefix.
     """
     ids = ids_of(frame, call)
     if node < 0:
-        ids[row] = table(call, call_at(call).given, s + 1)[s, step - 1]
+        ids[row] = table(call, call_at(call).given, s + 1)[s, position - 1]
     else:
         ids[row] = np.int32(nodes_of(call, node + 1)[node].token)
     sentence_of(frame, call)[row] = np.int32(s)
+    set_position(frame, call, row, position)
 
 
 @part
@@ -46,18 +57,35 @@ def settle(frame: int, call: int, sentences: int, step: int) -> int:
     claimed = array(search_of(call).claimed, (sentences * call_at(call).beam_size,), np.int64)
     rows: int = _claim(call, counts, claimed)
     free = 0
+    for moves in range(2):  # first all copies, because a row that moves may have been copied
+        for s in range(sentences):
+            live = live_of(call, s)
+            position = first_position(call, s) + step
+            for h in range(counts[s].alive):
+                row, stays = live[h].row, live[h].stays
+                if stays == moves and (stays == 0 or row >= rows):
+                    while claimed[free] == 1:
+                        free += 1
+                    claimed[free] = 1
+                    if moves == 0:
+                        copy_states(frame, call, row, free, position)
+                    else:
+                        _exchange_slots(frame, row, free)
+                        move_states(frame, call, row, free)
+                    live[h].row = free
     for s in range(sentences):
         live = live_of(call, s)
         for h in range(counts[s].alive):
-            row = live[h].row
-            if row >= rows or live[h].stays == 0:
-                while claimed[free] == 1:
-                    free += 1
-                claimed[free] = 1
-                move_states(frame, call, row, free)
-                live[h].row = free
-            _feed(frame, call, live[h].row, s, live[h].node, step)
+            position = first_position(call, s) + step
+            _feed(frame, call, live[h].row, s, live[h].node, position)
     return rows
+
+
+@kernel
+def _exchange_slots(frame, row, other):
+    """Exchange the history slots of two rows, so that no history is copied."""
+    slots = slots_of(frame)
+    slots[row], slots[other] = slots[other], slots[row]
 
 
 @kernel
@@ -90,11 +118,11 @@ def beam(frame: int, call: int) -> None:
     step = 0
     rows = sentences
     while rows > 0:
-        advance_to_head(frame, call, rows, step)
+        advance_to_head(frame, call, rows)
         choose(frame, call, rows)
         step += 1
         for s in range(sentences):
-            length = step - given_lengths[s]
+            length = first_position(call, s) + step - given_lengths[s]
             if counts[s].alive > 0 and length > 0:
                 rank(call, sentences, s, length)
                 end(call, sentences, s, length)

@@ -7,7 +7,6 @@ import numpy as np
 from int8ref.abi.call import CALL
 from int8ref.abi.frame import DOMAIN, ITEM, OPERAND_WORDS, WIDTH
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.ir.lowering import address
 from int8ref.kernels.ir.memory import copy_bytes
 from int8ref.kernels.views import address_of, array, frame_at, record_at, word
 from int8ref.spec.operands import DOMAINS
@@ -57,51 +56,73 @@ def table(call, address, sentences):
 
 
 @kernel
-def begin_step(frame, call, rows, step):
-    """Set the rows, positions and histories of a decoder step; `step` counts from 0."""
-    frame_at(frame).target_rows = rows
-    frame_at(frame).history_rows = step + 1
-    positions = positions_of(frame, call)
-    for row in range(rows):
-        positions[row] = np.int32(step)
+def slots_of(frame):
+    """The history slot of each row."""
+    return array(frame_at(frame).slots, (frame_at(frame).target_capacity,), np.int32)
+
+
+@kernel
+def set_position(frame, call, row, position):
+    """Set the position of a row, which counts from 0: an input, and the step of its histories."""
+    positions_of(frame, call)[row] = np.int32(position)
+    steps = array(frame_at(frame).steps, (frame_at(frame).target_capacity,), np.int32)
+    steps[row] = np.int32(position)
+
+
+@kernel
+def place_row(frame, call, row, slot, index, position):
+    """Make a row the step `position` of a sentence, whose tokens are given."""
+    if position == 0:
+        token = vector(call_at(call).starts, index + 1)[index]
+    else:
+        token = table(call, call_at(call).given, index + 1)[index, position - 1]
+    ids_of(frame, call)[row] = token
+    sentence_of(frame, call)[row] = np.int32(index)
+    slots_of(frame)[row] = np.int32(slot)
+    set_position(frame, call, row, position)
+
+
+@kernel
+def is_history(call, index):
+    """Whether a state is a history."""
+    return word(call_at(call).states + index * OPERAND_BYTES, DOMAIN) == HISTORY_DOMAIN
 
 
 @kernel
 def state(frame, call, index):
-    """A state as bytes [capacity, bytes of a row]; a row of a history has room for all steps."""
+    """(address, bytes) of the first row of a state; a history has the bytes of a step."""
     operand = call_at(call).states + index * OPERAND_BYTES
-    size = word(operand, WIDTH) * word(operand, ITEM)
-    if word(operand, DOMAIN) == HISTORY_DOMAIN:
-        size *= frame_at(frame).max_steps
-    shape = frame_at(frame).target_capacity, size
-    return array(address_of(frame, operand, 0), shape, np.int8)
+    return address_of(frame, operand, 0), word(operand, WIDTH) * word(operand, ITEM)
 
 
 @kernel
-def used_bytes(frame, call, index):
-    """Number of used bytes in a row of a state; a history uses the bytes of the steps so far."""
-    operand = call_at(call).states + index * OPERAND_BYTES
-    size = word(operand, WIDTH) * word(operand, ITEM)
-    if word(operand, DOMAIN) == HISTORY_DOMAIN:
-        size *= frame_at(frame).history_rows
-    return size
+def copy_states(frame, call, source, target, steps):
+    """Copy the states of row `source` to row `target`, and `steps` steps of its histories."""
+    slots, max_steps = slots_of(frame), frame_at(frame).max_steps
+    for s in range(call_at(call).state_rows):
+        first, size = state(frame, call, s)
+        old, new, count = np.int64(source), np.int64(target), size
+        if is_history(call, s):
+            old, new = np.int64(slots[source]) * max_steps, np.int64(slots[target]) * max_steps
+            count = size * steps
+        copy_bytes(first + old * size, first + new * size, count)
 
 
 @kernel
 def move_states(frame, call, source, target):
-    """Copy the states of row `source` to row `target`."""
+    """Copy the states of row `source` to row `target`, except histories, which have slots."""
     for s in range(call_at(call).state_rows):
-        values = state(frame, call, s)
-        first, size = address(values, np.int8), values.shape[1]
-        copy_bytes(first + source * size, first + target * size, used_bytes(frame, call, s))
+        if not is_history(call, s):
+            first, size = state(frame, call, s)
+            copy_bytes(first + source * size, first + target * size, size)
 
 
 @kernel
-def clear_states(frame, call):
-    """Set all states to zero, and make all histories empty."""
-    frame_at(frame).history_rows = 0
+def clear_states(frame, call, rows):
+    """Set the states of the first rows to zero; a history is empty without it."""
     for s in range(call_at(call).state_rows):
-        values = state(frame, call, s)
-        for row in range(frame_at(frame).target_rows):
-            for i in range(used_bytes(frame, call, s)):
-                values[row, i] = np.int8(0)
+        if not is_history(call, s):
+            first, size = state(frame, call, s)
+            content = array(first, (size * rows,), np.int8)
+            for i in range(len(content)):
+                content[i] = np.int8(0)

@@ -9,15 +9,16 @@ from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.log_softmax import FARTHEST, cap_logits, largest
 from int8ref.kernels.views import array
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import call_at, ids_of, sentence_of, table, vector
-from int8ref.machine.loop.steps import (
-    HEAD_ROWS,
-    advance_to_head,
-    begin,
-    follow,
-    head_logits,
-    head_width,
+from int8ref.machine.loop.rows import (
+    call_at,
+    ids_of,
+    positions_of,
+    sentence_of,
+    table,
+    vector,
 )
+from int8ref.machine.loop.steps import HEAD_ROWS, head_logits, head_width, sentences_of
+from int8ref.machine.loop.texts import advance_texts, follow, open_texts, waits
 from int8ref.search import sampling as meaning
 from int8ref.spec import limits
 
@@ -29,27 +30,26 @@ BITS = np.int64(meaning.RANDOM_BITS)
 
 @part
 def sample(frame: int, call: int) -> None:
-    """Twin of `search.sample`: encode, then run steps until every row is finished."""
-    sentences = begin(frame, call)
+    """Twin of `search.sample`: encode, then run steps until every text is finished."""
+    sentences: int = sentences_of(frame)
+    live = open_texts(frame, call)
     random = table(call, call_at(call).random, sentences)
     given_lengths = vector(call_at(call).given_lengths, sentences)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
+    positions = positions_of(frame, call)
     width = head_width(call)
-    step = 0
-    rows = sentences
-    while rows > 0:
-        advance_to_head(frame, call, rows, step)
-        for first in range(0, rows, HEAD_ROWS):
-            count = min(HEAD_ROWS, rows - first)
+    while live > 0 or waits(frame, call):
+        live = advance_texts(frame, call, live)
+        for first in range(0, live, HEAD_ROWS):
+            count = min(HEAD_ROWS, live - first)
             logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
             for r in range(count):
                 index = sentence[first + r]
-                at = step - given_lengths[index]
+                at = positions[first + r] - given_lengths[index]
                 if at >= 0:
                     token = draw(call, logits[r], random[index, at])
                     ids[first + r] = np.int32(token)
-        rows = follow(frame, call, rows, step)
-        step += 1
+        live = follow(frame, call, live)
 
 
 @kernel

@@ -21,14 +21,14 @@ from int8ref.kernels.views import address_of, array, frame_at, word
 from int8ref.machine.loop.interpreter import run
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import (
-    begin_step,
     call_at,
     clear_states,
-    ends,
     ids_of,
     move_states,
+    place_row,
     sentence_of,
-    table,
+    set_position,
+    slots_of,
     vector,
 )
 from int8ref.reference.linear import Linear
@@ -49,76 +49,82 @@ def sentences_of(frame):
 
 
 @part
-def begin(frame: int, call: int) -> int:
-    """Encode, and put each sentence into the row of its number.  Returns the number of
-    sentences."""
+def encode(frame: int, call: int) -> int:
+    """Encode, and make all states empty.  Returns the number of sentences."""
     sentences: int = sentences_of(frame)
-    given = call_at(call)
-    ids, sentence = ids_of(frame, call), sentence_of(frame, call)
-    run(given.code, given.code_rows, frame)
-    frame_at(frame).target_rows = sentences
-    clear_states(frame, call)
-    starts = vector(given.starts, sentences)
+    run(call_at(call).code, call_at(call).code_rows, frame)
+    clear_states(frame, call, sentences)
+    return sentences
+
+
+@part
+def begin(frame: int, call: int) -> int:
+    """Encode, read the prefixes, and put each sentence into the row of its number at its first
+    position.  Returns the number of sentences."""
+    sentences: int = encode(frame, call)
+    _read_prefixes(frame, call, sentences)
+    slots = slots_of(frame)
+    for row in range(len(slots)):
+        slots[row] = np.int32(row)
     for row in range(sentences):
-        ids[row] = starts[row]
-        sentence[row] = np.int32(row)
+        place_row(frame, call, row, row, row, first_position(call, row))
     return sentences
 
 
 @kernel
-def advance(frame, call, rows, position, instructions):
-    """Run the first `instructions` instructions of the decoder on the rows, all at one position."""
-    begin_step(frame, call, rows, position)
+def first_position(call, index):
+    """The position at which the steps of a sentence begin: after its prefix, if the prefix is read
+    in blocks; else 0."""
+    position = np.int64(0)
+    if call_at(call).block != 0:
+        position = np.int64(vector(call_at(call).given_lengths, index + 1)[index])
+    return position
+
+
+@kernel
+def _read_prefixes(frame, call, sentences):
+    """Run the steps of all prefixes in blocks of rows, for their histories only."""
+    block, count = call_at(call).block, 0
+    for index in range(sentences):
+        for position in range(first_position(call, index)):
+            place_row(frame, call, count, index, index, position)
+            count += 1
+            if count == block:
+                _read(frame, call, count)
+                count = 0
+    _read(frame, call, count)
+
+
+@part
+def _read(frame: int, call: int, rows: int) -> None:
+    """Run the instructions on which histories depend."""
+    if rows > 0:
+        advance(frame, call, rows, call_at(call).shared_rows)
+
+
+@kernel
+def advance(frame, call, rows, instructions):
+    """Run the first `instructions` instructions of the decoder on the rows."""
+    frame_at(frame).target_rows = rows
     run(call_at(call).decoder, instructions, frame)
 
 
 @kernel
-def advance_to_head(frame, call, rows, position):
+def advance_to_head(frame, call, rows):
     """Run the decoder without its last instruction, which gives the logits."""
-    advance(frame, call, rows, position, call_at(call).decoder_rows - 1)
+    advance(frame, call, rows, call_at(call).decoder_rows - 1)
 
 
 @kernel
-def move_row(frame, call, row, target):
-    """Move a row with its id, sentence and states to an earlier row; do nothing if `target` is the
-    row."""
+def move_row(frame, call, row, target, position):
+    """Move a row with its id, sentence, slot and states to an earlier row, at its next position."""
     if target < row:
-        ids, sentence = ids_of(frame, call), sentence_of(frame, call)
+        ids, sentence, slots = ids_of(frame, call), sentence_of(frame, call), slots_of(frame)
         ids[target] = ids[row]
         sentence[target] = sentence[row]
+        slots[target] = slots[row]
         move_states(frame, call, row, target)
-
-
-@part
-def follow(frame: int, call: int, rows: int, step: int) -> int:
-    """Finish a step: process the ids of the rows.  Returns the number of rows that continue.
-
-    During a prefix, the next token of the prefix replaces the id.  After it, an id is stored in
-    `out`, unless it ends the sentence.
-    """
-    sentences: int = sentences_of(frame)
-    c = call_at(call)
-    limits, lengths = vector(c.limits, sentences), vector(c.lengths, sentences)
-    given, given_lengths = table(call, c.given, sentences), vector(c.given_lengths, sentences)
-    out = table(call, c.out, sentences)
-    ids, sentence = ids_of(frame, call), sentence_of(frame, call)
-    going = 0
-    for row in range(rows):
-        token, index = ids[row], sentence[row]
-        goes_on = step < given_lengths[index]
-        if goes_on:
-            ids[row] = given[index, step]
-        else:
-            at = step - given_lengths[index]
-            lengths[index] = np.int32(at)
-            if not ends(call, token):
-                out[index, at] = token
-                lengths[index] = np.int32(at + 1)
-                goes_on = lengths[index] < limits[index]
-        if goes_on:
-            move_row(frame, call, row, going)
-            going += 1
-    return going
+    set_position(frame, call, target, position)
 
 
 @kernel

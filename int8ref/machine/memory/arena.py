@@ -21,11 +21,19 @@ class Arena:
     """Memory for all values of a batch, with its source inputs; `address` is the address of the
     frame.
 
-    Histories have room for `max_steps` steps, or for none if the program has no history.
+    There are `slots` histories, each with room for `max_steps` steps, or for none if the program
+    has no history.  At first, row r of the target belongs to slot r.  There is room for
+    `target_rows` rows of the target, one for each slot if it is not given.
     """
 
     def __init__(
-        self, code: Code, memory: Memory, batch: Batch, target_rows: int, max_steps: int
+        self,
+        code: Code,
+        memory: Memory,
+        batch: Batch,
+        slots: int,
+        max_steps: int,
+        target_rows: int = 0,
     ) -> None:
         self._code = code
         self._memory = memory
@@ -38,7 +46,8 @@ class Arena:
         self._reserve("source", tokens)
         self._reserve("sentence", len(batch) + 1)  # the offsets have one number more
         self.set_rows("sentence", len(batch))
-        self._reserve("target", target_rows)
+        self._slots = slots
+        self._reserve_targets(max(slots, target_rows))
         self._reserve_history(max_steps)
         for name, array in inputs.items():
             self.value(name)[...] = array
@@ -46,16 +55,20 @@ class Arena:
         self._reserve_workspace(max(tokens, self._target_capacity()))
 
     def set_rows(self, domain: Domain, rows: int) -> None:
-        """Set the number of used rows of a domain; for "history", the number of steps."""
+        """Set the number of used rows of a domain; for "history", the steps of each row."""
         self._frame[f"{domain}_rows"] = rows
+        if domain == "history":
+            self._steps[...] = rows - 1
 
     def reserve_targets(self, rows: int) -> None:
-        """Make room for `rows` target rows.  If the memory grows, the values of the rows are
-        lost."""
-        if rows > self._frame["target_capacity"]:
-            self._reserve("target", rows)
-            self._reserve_history(int(self._frame["max_steps"]))
+        """Make room for `rows` target rows, each with a slot.  If the memory grows, the values of
+        the rows are lost."""
+        if rows > self._target_capacity():
+            self._reserve_targets(rows)
             self._reserve_workspace(self._target_capacity())
+        if rows > self._slots:
+            self._slots = rows
+            self._reserve_history(int(self._frame["max_steps"]))
         self.set_rows("target", rows)
 
     def reserve_steps(self, steps: int) -> None:
@@ -88,11 +101,20 @@ class Arena:
             return flat.reshape(count, per_row, place.width)[:, :steps]
         return flat.reshape(count, place.width) if place.width else flat
 
+    def _reserve_targets(self, rows: int) -> None:
+        """Make room for `rows` target rows; the old content is lost."""
+        self._reserve("target", rows)
+        shape = (self._target_capacity(),)
+        slots, self._frame["slots"] = self._memory.array(shape, np.int32)
+        slots[...] = np.arange(len(slots))
+        self._steps, self._frame["steps"] = self._memory.array(shape, np.int32)
+        self._steps[...] = int(self._frame["history_rows"]) - 1
+
     def _reserve_history(self, steps: int) -> None:
-        """Make room for `steps` steps of each target row; the old content is lost."""
+        """Make room for `steps` steps of each slot; the old content is lost."""
         used = self._frame["history_rows"]
         most = steps if self._code.row_bytes["history"] else 0
-        self._reserve("history", int(self._frame["target_capacity"]) * most)
+        self._reserve("history", self._slots * most)
         self._frame["history_rows"], self._frame["max_steps"] = used, most
 
     def _reserve(self, domain: Domain, rows: int) -> None:

@@ -44,6 +44,7 @@ class Code(msgspec.Struct, frozen=True):
     encoder, decoder  rows of code
     greedy_decoder    the decoder with another last instruction, which writes the likeliest tokens
                       to target.ids instead of the logits
+    shared_rows       see `shared_rows`
     states, targets   operands of the states and of the inputs of a step, one row for each
     places            the place of every value
     row_bytes         bytes of a row of each domain
@@ -63,6 +64,7 @@ class Code(msgspec.Struct, frozen=True):
     depth: int
     scratch_bytes: int
     takes_source: bool
+    shared_rows: int
     kept: list[npt.NDArray[Any]]
 
     def workspace_bytes(self, rows: int) -> int:
@@ -119,8 +121,23 @@ def assemble(
             *(scratch_bytes(i, types) for i in (*program.encoder, *program.decoder)),
         ),
         takes_source=takes_source(program),
+        shared_rows=shared_rows(program),
         kept=encoder.kept,
     )
+
+
+def shared_rows(program: Program) -> int:
+    """The number of the first instructions of the decoder on which histories depend.
+
+    Given tokens need no other instructions, and several of their steps may run at once, each as a
+    row.  The number is 0 if the decoder has no history, or a state of another kind, because such a
+    state passes from step to step.
+    """
+    if any(state.domain != "history" for state in program.states):
+        return 0
+    written = {state.next_value for state in program.states}
+    places = enumerate(program.decoder, 1)
+    return max((n for n, i in places if not written.isdisjoint(i.names("result"))), default=0)
 
 
 def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:

@@ -64,16 +64,23 @@ class Footprint(msgspec.Struct, frozen=True):
         """Yield the parts of a batch, which are decoded one after the other.
 
         All parts except the last have the same number of sentences.  An empty batch is one part.
+        The choice of parts changes no result.
+        """
+        size = self.sentences(records, beam_size)
+        return (records[at : at + size] for at in range(0, max(len(records), 1), size))
+
+    def sentences(self, records: Sequence[Record], beam_size: int = 1) -> int:
+        """The number of sentences to decode at once.
+
         The expected number of steps is the number of source tokens, and at most `steps` of the
-        record; without a source it is `steps`.  The choice of parts changes no result.
+        record; without a source it is `steps`.
         """
         steps = sum(min(record.steps, len(record.ids) or record.steps) for record in records)
         tokens = sum(len(record.ids) for record in records)
         needed = beam_size * steps * self.step + tokens * self.token
         parts = -(-needed // NEAR_BYTES) if self.weights <= MOST_WEIGHTS else 1
         size = max(-(-len(records) // max(parts, 1)), -(-LEAST_ROWS // beam_size))
-        size = max(1, min(size, MOST_BYTES // self._sentence_bytes(records, beam_size)))
-        return (records[at : at + size] for at in range(0, max(len(records), 1), size))
+        return max(1, min(size, MOST_BYTES // self._sentence_bytes(records, beam_size)))
 
     def parts(self, batch: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:
         """Yield the parts of a batch for an encoder alone.

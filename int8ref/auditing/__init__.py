@@ -1,0 +1,1 @@
+"""What a model needs in hardware: bits of registers, multiplications, bytes, and native code."""

@@ -1,0 +1,11 @@
+"""Corner cases of `layer_norm_l2`."""
+
+from __future__ import annotations
+
+from int8ref.corners.case import Case
+from int8ref.corners.norms import shared_cases
+
+
+def cases() -> list[Case]:
+    """Return the cases."""
+    return shared_cases("layer_norm_l2", root=True)

@@ -1,0 +1,1 @@
+"""A model as flat files, which a program in C or a testbench reads without a library."""

@@ -1,0 +1,1 @@
+"""Golden vectors: inputs, outputs and intermediate values of operations, and the forms of files."""

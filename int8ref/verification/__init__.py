@@ -1,0 +1,1 @@
+"""Verifies models, dumps of values, and receipts, and names the first difference."""

@@ -1,0 +1,1 @@
+"""Mutation tests: single faults in the code, which the tests must find."""

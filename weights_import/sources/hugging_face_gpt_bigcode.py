@@ -1,0 +1,64 @@
+"""GPT-BigCode models of Hugging Face's transformers (Allal et al. 2023, section 4.2), such as
+SantaCoder and StarCoder.
+
+They are of GPT-2's kind, with matrices as [out, in].  Mostly all heads of queries share one head of
+keys and values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from msgspec import field
+
+from weights_import.operations.heads import Heads
+from weights_import.sources.decoder_only import Shape
+from weights_import.sources.hugging_face_decoder_config import Function
+from weights_import.sources.hugging_face_family import Family
+from weights_import.sources.hugging_face_gpt2 import JOINED, NAMES
+from weights_import.sources.hugging_face_gpt_kind import OpenAiConfig
+from weights_import.sources.stored_rows import part as block
+from weights_import.sources.stored_rows import projection
+from weights_import.tensors import Stored
+
+
+class Config(OpenAiConfig, frozen=True, kw_only=True):
+    """The fields of GPT-BigCode, with the defaults of transformers."""
+
+    add_cross_attention: Literal[False] = False
+    hidden_act: Function = field(default="gelu_pytorch_tanh", name="activation_function")
+    multi_query: bool = True
+    scale_attn_weights: bool = True
+    tie_word_embeddings: bool = True
+
+    @property
+    def biases(self) -> Mapping[str, bool]:
+        return {"attn": True, "mlp": True}
+
+    @property
+    def heads(self) -> Heads:
+        found = super().heads
+        return replace(found, key_heads=1) if self.multi_query else found
+
+    @property
+    def shape(self) -> Shape:
+        return replace(super().shape, positions=self.max_position_embeddings)
+
+    def query_factor(self, layer: int) -> float:
+        return 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)
+
+    def changed(self, part: str, tensor: Stored) -> Stored:
+        if part not in JOINED:
+            return tensor
+        heads = self.heads
+        if self.multi_query:
+            return projection(tensor, heads, part.removeprefix("self."))
+        return block(tensor, (heads.count, len(JOINED), heads.size), 1, JOINED.index(part))
+
+
+FAMILY = Family({"gpt_bigcode": "GPT-BigCode"}, Config, NAMES)
+FORMAT, KINDS = FAMILY.format, FAMILY.kinds
+recognises, read, companions = FAMILY.recognises, FAMILY.read, FAMILY.companions
