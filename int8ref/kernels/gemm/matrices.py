@@ -11,13 +11,13 @@ from __future__ import annotations
 from functools import partial
 from itertools import product
 
-import numpy as np
 from llvmlite import ir
 
 from int8ref.kernels.gemm.heights import height_function
 from int8ref.kernels.gemm.layout import GROUP, PANEL
 from int8ref.kernels.gemm.target import MATRIX_ROWS, OPERAND, TARGET
-from int8ref.kernels.ir.lowering import I8, I64, lowers, view
+from int8ref.kernels.gemm.tile import multiply_as
+from int8ref.kernels.ir.lowering import I8, I64, lowers
 from int8ref.kernels.ir.vector import call, loop, offset, store
 
 MATRICES = TARGET.matrices
@@ -30,12 +30,10 @@ LINE = 64
 """Bytes of a row of a register."""
 SUMS, LEFT, RIGHT = 0, 4, 6
 """The first registers of sums (four), of left rows (two) and of weights (two)."""
-CONFIGURATION_BYTES = 64
-NONE: tuple[ir.Value, ...] = ()
 
 
 def begin_matrices(room: int) -> None:
-    """Give all registers 16 rows of 64 bytes; `room`: address of CONFIGURATION_BYTES bytes."""
+    """Give all registers 16 rows of 64 bytes; `room`: address of 64 bytes."""
 
 
 @lowers(begin_matrices)
@@ -63,11 +61,7 @@ def multiply_matrices(
     rows: int, a: int, a_pitch: int, b: int, groups: int, start: int, c: int, c_pitch: int
 ) -> None:
     """`tile.multiply` for 16 or 32 rows; `groups` is a multiple of GROUPS."""
-    panel = view(b, np.int8, (groups, PANEL, GROUP)).transpose(1, 0, 2).reshape(PANEL, -1)
-    for i in range(rows):
-        left = view(a + i * a_pitch, OPERAND, panel.shape[1:]).astype(np.int64)
-        sums = view(start, np.int32, (PANEL,)) + panel.astype(np.int64) @ left
-        view(c + i * c_pitch, np.int32, (PANEL,))[:] = sums.astype(np.int32)
+    multiply_as(OPERAND, rows, a, a_pitch, b, groups, start, c, c_pitch)
 
 
 @lowers(multiply_matrices)

@@ -31,7 +31,7 @@ def multiply(
     groups, S, 4]; `start`: int32 [64]; `c`: int32 rows, `c_pitch` bytes apart.  1 <= rows <= 6;
     `groups` is even and positive.
     """
-    _multiply(OPERAND, rows, a, a_pitch, b, groups, start, c, c_pitch)
+    multiply_as(OPERAND, rows, a, a_pitch, b, groups, start, c, c_pitch)
 
 
 @lowers(multiply)
@@ -44,7 +44,7 @@ def multiply_quads(
 ) -> None:
     """`multiply` with raised rows (`operands.raise_rows`), and weights for which `pair_sums.fits`
     holds."""
-    _multiply(np.uint8, rows, a, a_pitch, b, groups, start, c, c_pitch)
+    multiply_as(np.uint8, rows, a, a_pitch, b, groups, start, c, c_pitch)
 
 
 @lowers(multiply_quads)
@@ -53,7 +53,7 @@ def _multiply_quads_ir(builder: ir.IRBuilder, rows: ir.Value, *arguments: ir.Val
         call_by_height(builder, quads_function, rows, arguments)
 
 
-def _multiply(
+def multiply_as(
     operand: type,
     rows: int,
     a: int,
@@ -64,7 +64,7 @@ def _multiply(
     c: int,
     c_pitch: int,
 ) -> None:
-    """The meaning of `multiply` and `multiply_quads`, for left rows of type `operand`."""
+    """The meaning of all products of a panel, for left rows of type `operand`."""
     strips = view(b, np.int8, (PANEL // TARGET.strip, groups, TARGET.strip, GROUP))
     panel = strips.transpose(0, 2, 1, 3).reshape(PANEL, -1)
     for i in range(rows):

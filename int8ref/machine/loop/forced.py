@@ -11,7 +11,6 @@ from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import (
     call_at,
     ids_of,
-    place_row,
     positions_of,
     sentence_of,
     table,
@@ -24,7 +23,9 @@ from int8ref.machine.loop.steps import (
     first_position,
     head_logits,
     head_width,
+    in_blocks,
     move_row,
+    sentences_of,
 )
 
 
@@ -33,24 +34,15 @@ def forced(frame: int, call: int) -> None:
     """Twin of `search.forced.log_probabilities`: the log-probability of every given token."""
     sentences = begin(frame, call)
     if call_at(call).block != 0:
-        _in_blocks(frame, call, sentences)
+        in_blocks(_score_rows, _steps_of_path, frame, call)
     else:
         _step_by_step(frame, call, sentences)
 
 
 @kernel
-def _in_blocks(frame, call, sentences):
-    """Run all steps in blocks of rows."""
-    block, lengths = call_at(call).block, vector(call_at(call).lengths, sentences)
-    count = 0
-    for index in range(sentences):
-        for position in range(first_position(call, index), lengths[index]):
-            place_row(frame, call, count, index, index, position)
-            count += 1
-            if count == block:
-                _score_rows(frame, call, sentences, count)
-                count = 0
-    _score_rows(frame, call, sentences, count)
+def _steps_of_path(call, index):
+    """The positions of a path after its prefix."""
+    return first_position(call, index), np.int64(vector(call_at(call).lengths, index + 1)[index])
 
 
 @kernel
@@ -60,7 +52,7 @@ def _step_by_step(frame, call, sentences):
     position = 0
     rows = sentences
     while rows > 0:
-        _score_rows(frame, call, sentences, rows)
+        _score_rows(frame, call, rows)
         position += 1
         going = 0
         for row in range(rows):
@@ -71,19 +63,18 @@ def _step_by_step(frame, call, sentences):
 
 
 @part
-def _score_rows(frame: int, call: int, sentences: int, rows: int) -> None:
+def _score_rows(frame: int, call: int, rows: int) -> None:
     """Write the log-probabilities of the next tokens of the rows."""
-    if rows > 0:
-        advance_to_head(frame, call, rows)
-        for first in range(0, rows, HEAD_ROWS):
-            _score(frame, call, sentences, first, min(HEAD_ROWS, rows - first))
+    advance_to_head(frame, call, rows)
+    for first in range(0, rows, HEAD_ROWS):
+        _score(frame, call, first, min(HEAD_ROWS, rows - first))
 
 
 @kernel
-def _score(frame, call, sentences, first, count):
+def _score(frame, call, first, count):
     """Write the log-probabilities of the next tokens of a few rows; each token becomes the id of
     its row."""
-    c = call_at(call)
+    c, sentences = call_at(call), sentences_of(frame)
     given, out = table(call, c.given, sentences), table(call, c.out, sentences)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
     positions = positions_of(frame, call)

@@ -62,7 +62,7 @@ def begin(frame: int, call: int) -> int:
     """Encode, read the prefixes, and put each sentence into the row of its number at its first
     position.  Returns the number of sentences."""
     sentences: int = encode(frame, call)
-    _read_prefixes(frame, call, sentences)
+    in_blocks(_read, _steps_of_prefix, frame, call)
     slots = slots_of(frame)
     for row in range(len(slots)):
         slots[row] = np.int32(row)
@@ -82,24 +82,35 @@ def first_position(call, index):
 
 
 @kernel
-def _read_prefixes(frame, call, sentences):
-    """Run the steps of all prefixes in blocks of rows, for their histories only."""
+def in_blocks(run_rows, steps_of, frame, call):
+    """Run given steps of all sentences in blocks of rows; the slot of a sentence is its number.
+
+    steps_of(call, index) is (first, stop) of the positions of a sentence.  run_rows(frame, call,
+    rows) runs a block.
+    """
     block, count = call_at(call).block, 0
-    for index in range(sentences):
-        for position in range(first_position(call, index)):
+    for index in range(sentences_of(frame)):
+        first, stop = steps_of(call, index)
+        for position in range(first, stop):
             place_row(frame, call, count, index, index, position)
             count += 1
             if count == block:
-                _read(frame, call, count)
+                run_rows(frame, call, count)
                 count = 0
-    _read(frame, call, count)
+    if count > 0:
+        run_rows(frame, call, count)
+
+
+@kernel
+def _steps_of_prefix(call, index):
+    """The positions of a prefix that is read in blocks."""
+    return np.int64(0), first_position(call, index)
 
 
 @part
 def _read(frame: int, call: int, rows: int) -> None:
     """Run the instructions on which histories depend."""
-    if rows > 0:
-        advance(frame, call, rows, call_at(call).shared_rows)
+    advance(frame, call, rows, call_at(call).shared_rows)
 
 
 @kernel
