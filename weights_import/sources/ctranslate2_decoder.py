@@ -17,9 +17,13 @@ import msgspec
 from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
-from weights_import.sources import json_file
 from weights_import.sources.ctranslate2_decoder_shape import Shape, compose, finder, shape_of
-from weights_import.sources.ctranslate2_file import Contents, contents, specification
+from weights_import.sources.ctranslate2_file import (
+    Contents,
+    contents,
+    require_revision,
+    specification,
+)
 from weights_import.sources.ctranslate2_numbers import LAYER_NORM_EPSILON, RMS_NORM_EPSILON
 from weights_import.sources.ctranslate2_parts import refuse_parts, unused
 from weights_import.sources.ctranslate2_rotary import lacking
@@ -27,6 +31,7 @@ from weights_import.sources.ctranslate2_text import (
     CONFIG,
     ENDINGS,
     LIBRARY,
+    configuration,
     decoder_tokenizer,
     read_pieces,
     refuse_quantisation,
@@ -83,14 +88,8 @@ def read(path: Path) -> FloatModel:
 
 
 def _read(path: Path, content: Contents) -> FloatModel:
-    if content.revision != REVISION:
-        raise CheckpointError(
-            f"a model of CTranslate2's {SPECIFICATION} of revision {content.revision}, which is not"
-            f" read; supported is revision {REVISION}, so convert the checkpoint again"
-        )
-    if not path.with_name(CONFIG).is_file():
-        raise CheckpointError(f"no {CONFIG} beside it")
-    config = json_file.read(path.with_name(CONFIG), Config)
+    require_revision(content, REVISION)
+    config = configuration(path.parent, Config)
     refuse_quantisation(config.quantization_type)
     vocabulary = read_vocabulary(path.parent)
     variables = Variables(content.variables)

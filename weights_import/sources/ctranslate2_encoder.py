@@ -17,9 +17,14 @@ from int8ref.program.program import SourceFrame
 from weights_import.composer import Composer, Normed
 from weights_import.errors import CheckpointError, located
 from weights_import.float_model import FloatModel, Generation
-from weights_import.sources import encoder_only, json_file, sentence_transformers
+from weights_import.sources import encoder_only, sentence_transformers
 from weights_import.sources.ctranslate2_decoder import read_vocabulary, vocabulary_files
-from weights_import.sources.ctranslate2_file import Contents, contents, specification
+from weights_import.sources.ctranslate2_file import (
+    Contents,
+    contents,
+    require_revision,
+    specification,
+)
 from weights_import.sources.ctranslate2_numbers import (
     LAYER_NORM_EPSILON,
     activation,
@@ -30,6 +35,7 @@ from weights_import.sources.ctranslate2_tensors import embedding, finder
 from weights_import.sources.ctranslate2_text import (
     CONFIG,
     LIBRARY,
+    configuration,
     library_tokenizer,
     refuse_quantisation,
 )
@@ -79,14 +85,8 @@ def read(path: Path) -> FloatModel:
 
 
 def _read(path: Path, content: Contents) -> FloatModel:
-    if content.revision != REVISION:
-        raise CheckpointError(
-            f"a model of CTranslate2's {SPECIFICATION} of revision {content.revision}, which is not"
-            f" read; supported is revision {REVISION}, so convert the checkpoint again"
-        )
-    if not path.with_name(CONFIG).is_file():
-        raise CheckpointError(f"no {CONFIG} beside it")
-    config = json_file.read(path.with_name(CONFIG), Config)
+    require_revision(content, REVISION)
+    config = configuration(path.parent, Config)
     refuse_quantisation(config.quantization_type)
     vocabulary, variables = read_vocabulary(path.parent), Variables(content.variables)
     refuse_parts(variables, ("embeddings_1",))

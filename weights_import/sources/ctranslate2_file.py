@@ -109,6 +109,15 @@ def contents(path: Path) -> Contents:
     return parsed(whole(path), file)
 
 
+def require_revision(content: Contents, revision: int) -> None:
+    """Raises CheckpointError for another revision of a specification."""
+    if content.revision != revision:
+        raise CheckpointError(
+            f"a model of CTranslate2's {content.specification} of revision {content.revision},"
+            f" which is not read; supported is revision {revision}, so convert the checkpoint again"
+        )
+
+
 def parsed(content: bytes, file: Numbers) -> Contents:
     """The bytes of a file, from which variables are read by `file`; raises CheckpointError."""
     cursor = Cursor(content)

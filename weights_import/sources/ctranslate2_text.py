@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from weights_import.sources.numbered_tokenizer import Beside, numbered_tokenizer
 from weights_import.sources.tokenizer_json import of_json
 from weights_import.sources.tokenizers import SIDES, by_side, names_of_models, read_limited
 from weights_import.sources.vocabulary import pieces_of, renumbered
+
+Kind = TypeVar("Kind")
 
 CONFIG = "config.json"
 CONFIGURED = 6
@@ -51,7 +53,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_config(folder: Path, version: int, variables: Variables) -> Config:
     """The configuration; raises CheckpointError where it is damaged."""
-    path = folder / CONFIG
     if version < CONFIGURED:
         start = "<s>" if variables.number("with_target_bos", 1) else "</s>"
         own = variables.number("user_decoder_start_tokens", 0)
@@ -60,9 +61,15 @@ def read_config(folder: Path, version: int, variables: Variables) -> Config:
             add_source_bos=bool(variables.number("with_source_bos", 0)),
             add_source_eos=bool(variables.number("with_source_eos", 0)),
         )
+    return configuration(folder, Config)
+
+
+def configuration(folder: Path, kind: type[Kind]) -> Kind:
+    """What is of a kind in the configuration; raises CheckpointError if it is absent or damaged."""
+    path = folder / CONFIG
     if not path.is_file():
         raise CheckpointError(f"no {CONFIG} beside it")
-    return json_file.read(path, Config)
+    return json_file.read(path, kind)
 
 
 def refuse_quantisation(kind: int | None) -> None:

@@ -16,14 +16,13 @@ from weights_import.operations.heads import Heads
 from weights_import.sources.hugging_face_family import Family
 from weights_import.sources.hugging_face_gemma2 import GEMMA2_NAMES, Cap, Gemma2Config
 from weights_import.sources.hugging_face_names import HEAD_NORMS
-from weights_import.sources.hugging_face_rope import Base, Rope
-from weights_import.sources.hugging_face_two_ropes import Ropes, local_heads
-from weights_import.sources.rope_scaling import Rotary
+from weights_import.sources.hugging_face_rope import Base
+from weights_import.sources.hugging_face_two_ropes import Ropes, TwoRopes
 from weights_import.sources.stored_rows import scaled
 from weights_import.tensors import Stored
 
 
-class Config(Gemma2Config, frozen=True, kw_only=True):
+class Config(TwoRopes, Gemma2Config, frozen=True, kw_only=True):
     """The fields of Gemma 3, with the defaults of transformers."""
 
     attn_logit_softcapping: Literal[None] = None
@@ -37,29 +36,12 @@ class Config(Gemma2Config, frozen=True, kw_only=True):
         return (layer + 1) % self.sliding_window_pattern != 0
 
     @property
-    def rope(self) -> Rope:
-        """The settings of positions in the layers that see all."""
-        return self.rope_parameters.full_attention or super().rope
-
-    @property
-    def rotary(self) -> Rotary:
-        return replace(super().rotary, magnitude=1.0)
-
-    def query_factor(self, layer: int) -> float:
-        """Scaling makes queries and keys larger in the layers that see all."""
-        magnitude = 1.0 if self.is_sliding(layer) else super().rotary.magnitude
-        return magnitude * magnitude
+    def local_base(self) -> float:
+        return self.rope_local_base_freq
 
     @property
     def heads(self) -> Heads:
         return replace(super().heads, norms="head")
-
-    def heads_of(self, heads: Heads, layer: int) -> Heads:
-        found = super().heads_of(heads, layer)
-        if not self.is_sliding(layer):
-            return found
-        base = self.rope_local_base_freq
-        return local_heads(found, self.rope_parameters, base, self.columns)
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         if part == "self.query":

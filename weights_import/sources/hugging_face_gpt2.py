@@ -8,14 +8,8 @@ of the size of a head.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Literal
-
-from weights_import.sources.decoder_only import Shape
 from weights_import.sources.hugging_face_family import Family
-from weights_import.sources.hugging_face_gpt_kind import OpenAiConfig
+from weights_import.sources.hugging_face_gpt_kind import JoinedConfig
 from weights_import.sources.hugging_face_names import NORMS, Names
 from weights_import.sources.stored_rows import part as block
 from weights_import.sources.stored_rows import transposed
@@ -39,24 +33,13 @@ NAMES = Names(
 )
 
 
-class Gpt2Config(OpenAiConfig, frozen=True, kw_only=True):
+class Gpt2Config(JoinedConfig, frozen=True, kw_only=True):
     """The fields of GPT-2, with the defaults of transformers."""
 
-    add_cross_attention: Literal[False] = False
     scale_attn_by_inverse_layer_idx: bool = False
-    scale_attn_weights: bool = True
-    tie_word_embeddings: bool = True
-
-    @property
-    def biases(self) -> Mapping[str, bool]:
-        return {"attn": True, "mlp": True}
-
-    @property
-    def shape(self) -> Shape:
-        return replace(super().shape, positions=self.max_position_embeddings)
 
     def query_factor(self, layer: int) -> float:
-        root = 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)
+        root = super().query_factor(layer)
         return root / (layer + 1) if self.scale_attn_by_inverse_layer_idx else root
 
     def changed(self, part: str, tensor: Stored) -> Stored:

@@ -7,48 +7,30 @@ keys and values.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
 from msgspec import field
 
 from weights_import.operations.heads import Heads
-from weights_import.sources.decoder_only import Shape
 from weights_import.sources.hugging_face_decoder_config import Function
 from weights_import.sources.hugging_face_family import Family
 from weights_import.sources.hugging_face_gpt2 import JOINED, NAMES
-from weights_import.sources.hugging_face_gpt_kind import OpenAiConfig
+from weights_import.sources.hugging_face_gpt_kind import JoinedConfig
 from weights_import.sources.stored_rows import part as block
 from weights_import.sources.stored_rows import projection
 from weights_import.tensors import Stored
 
 
-class Config(OpenAiConfig, frozen=True, kw_only=True):
+class Config(JoinedConfig, frozen=True, kw_only=True):
     """The fields of GPT-BigCode, with the defaults of transformers."""
 
-    add_cross_attention: Literal[False] = False
     hidden_act: Function = field(default="gelu_pytorch_tanh", name="activation_function")
     multi_query: bool = True
-    scale_attn_weights: bool = True
-    tie_word_embeddings: bool = True
-
-    @property
-    def biases(self) -> Mapping[str, bool]:
-        return {"attn": True, "mlp": True}
 
     @property
     def heads(self) -> Heads:
         found = super().heads
         return replace(found, key_heads=1) if self.multi_query else found
-
-    @property
-    def shape(self) -> Shape:
-        return replace(super().shape, positions=self.max_position_embeddings)
-
-    def query_factor(self, layer: int) -> float:
-        return 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)
 
     def changed(self, part: str, tensor: Stored) -> Stored:
         if part not in JOINED:

@@ -5,7 +5,10 @@ They have layer norms, no gates, and the tokenizer of GPT-2.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from msgspec import field
 
@@ -50,3 +53,25 @@ class OpenAiConfig(GptConfig, frozen=True, kw_only=True):
     max_position_embeddings: Positions = field(name="n_positions")
     num_attention_heads: Size = field(name="n_head")
     num_hidden_layers: Layers = field(name="n_layer")
+
+
+class JoinedConfig(OpenAiConfig, frozen=True, kw_only=True):
+    """The fields of GPT-2 and GPT-BigCode, with the defaults of transformers.
+
+    Queries, keys and values have one joined matrix, and all matrices have biases.
+    """
+
+    add_cross_attention: Literal[False] = False
+    scale_attn_weights: bool = True
+    tie_word_embeddings: bool = True
+
+    @property
+    def biases(self) -> Mapping[str, bool]:
+        return {"attn": True, "mlp": True}
+
+    @property
+    def shape(self) -> Shape:
+        return replace(super().shape, positions=self.max_position_embeddings)
+
+    def query_factor(self, layer: int) -> float:
+        return 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)

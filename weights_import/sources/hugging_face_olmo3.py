@@ -13,16 +13,15 @@ from weights_import.sources.decoder_only import Shape
 from weights_import.sources.hugging_face_decoder_config import Epsilon
 from weights_import.sources.hugging_face_family import Family
 from weights_import.sources.hugging_face_olmo2 import FAMILY as OLMO2
-from weights_import.sources.hugging_face_rope import Base, Rope
+from weights_import.sources.hugging_face_rope import Base
 from weights_import.sources.hugging_face_sliding import SlidingConfig
-from weights_import.sources.hugging_face_two_ropes import Ropes, local_heads
-from weights_import.sources.rope_scaling import Rotary
+from weights_import.sources.hugging_face_two_ropes import Ropes, TwoRopes
 from weights_import.sources.safetensors_file import Size
 
 PATTERN = 4
 
 
-class Config(SlidingConfig, frozen=True, kw_only=True):
+class Config(TwoRopes, SlidingConfig, frozen=True, kw_only=True):
     """The fields of OLMo 3, with the defaults of transformers."""
 
     rms_norm_eps: Epsilon = 1e-5
@@ -34,28 +33,8 @@ class Config(SlidingConfig, frozen=True, kw_only=True):
         return (layer + 1) % PATTERN != 0
 
     @property
-    def rope(self) -> Rope:
-        """The settings of positions in the layers that see all."""
-        return self.rope_parameters.full_attention or super().rope
-
-    @property
-    def rotary(self) -> Rotary:
-        return replace(super().rotary, magnitude=1.0)
-
-    def query_factor(self, layer: int) -> float:
-        """Scaling makes queries and keys larger in the layers that see all."""
-        magnitude = 1.0 if self.is_sliding(layer) else super().rotary.magnitude
-        return magnitude * magnitude
-
-    @property
     def heads(self) -> Heads:
         return replace(super().heads, norms="row")
-
-    def heads_of(self, heads: Heads, layer: int) -> Heads:
-        found = super().heads_of(heads, layer)
-        if not self.is_sliding(layer):
-            return found
-        return local_heads(found, self.rope_parameters, self.rope_theta, self.columns)
 
     @property
     def shape(self) -> Shape:
