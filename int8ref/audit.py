@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,11 +12,10 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.errors import UserError
+from int8ref.text.lines import check_output
 from int8ref.text.streams import STANDARD, standard_output
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from pathlib import Path
-
     from int8ref.auditing.document import Audit
 
 PROGRAM = "python -m int8ref.audit"
@@ -67,20 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     used = parser()
     given = used.parse_args(arguments)
     if given.text is None:
-        for name in ("source_language", "target_language"):
-            if getattr(given, name) is not None:
-                used.error(f"--{name.replace('_', '-')} does nothing without --text")
+        languages = "source_language", "target_language"
+        shared.check_useless(used, given, languages, "without --text")
     return command.run(partial(_run, given), given.log_level)
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
     from int8ref.auditing.audit import audit
-    from int8ref.files.model_file import model_hash
 
     file = None if given.text is None else command.InputFile("text", given.text, console.warning)
     path, model = command.load_model(given, console)
     inputs = [] if file is None else [file]
-    _check_output(given.output, inputs, path)
+    if given.output != STANDARD:
+        check_output(given.output, command.taken_by(inputs, path))
     texts = None if file is None else [line for line in file.lines if line.strip()]
     if texts == []:
         raise UserError(f"{given.text}: the text has no line that is not blank")
@@ -91,18 +88,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         console.info("compiling the native code again, to read it ...")
         machine = read_machine()
     languages = given.source_language, given.target_language
-    found = audit(model, model_hash(path), texts, given.backend, languages, machine)
+    found = audit(model, model.sha256, texts, given.backend, languages, machine)
     _write(given, found)
-
-
-def _check_output(output: str, inputs: Sequence[command.InputFile], model: Path) -> None:
-    """Raise `UserError` if the output is a file of the run."""
-    if output == STANDARD or not os.path.exists(output):
-        return
-    status = os.stat(output)
-    for what, taken in command.taken_by(inputs, model).items():
-        if os.path.samestat(status, taken):
-            raise UserError(f"{output}: the output is the {what} file")
 
 
 def _write(given: argparse.Namespace, found: Audit) -> None:

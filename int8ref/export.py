@@ -48,13 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
-    from int8ref.files.model_file import model_hash
     from int8ref.flat.folder import write_model
     from int8ref.translation.direction import direction
 
-    path, model = command.load_model(given, console)
+    _, model = command.load_model(given, console)
     chosen = direction(model, given.source_language, given.target_language)
-    write_model(given.output, model, model_hash(path), chosen, given.readmemh)
+    write_model(given.output, model, model.sha256, chosen, given.readmemh)
     console.info(f"{len(model.tensors)} arrays of {model.name}")
 
 

@@ -13,6 +13,7 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import RunFiles
+from int8ref.commands.values import count
 from int8ref.options import MAX_LENGTH
 from int8ref.translation.unknown import UnknownCharacters
 
@@ -63,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument_group("search").add_argument
     add(
         "--max-tokens",
-        type=shared.count(MAX_LENGTH),
+        type=count(MAX_LENGTH),
         metavar="N",
         help="most tokens that are added (default: as many as the model has positions for)",
     )

@@ -172,7 +172,7 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed")
         told |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
-    return run_signature(path, model, told)
+    return run_signature(model, told)
 
 
 def _languages(model: Model, options: Options) -> dict[str, str]:

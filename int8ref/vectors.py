@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.values import count
 from int8ref.errors import UserError
-from int8ref.text.lines import split_arguments
+from int8ref.text.lines import check_output, split_arguments
 from int8ref.text.streams import STANDARD, standard_output
 from int8ref.translation.unknown import UnknownCharacters
 
@@ -69,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add("--op", action="append", metavar="NAME", help="only this operation; may be repeated")
     add(
         "--steps",
-        type=shared.count(shared.MAX_COUNT),
+        type=count(shared.MAX_COUNT),
         metavar="N",
         help="most steps of the decoder (default: to the end of the sentences)",
     )
@@ -101,9 +102,8 @@ def _check_corners(used: argparse.ArgumentParser, given: argparse.Namespace) -> 
     """Report an error of usage if an option has no effect beside --corners."""
     if given.text:
         used.error("--corners needs no TEXT")
-    for name in ("model", "sha256", "source_language", "target_language", "steps"):
-        if getattr(given, name) is not None:
-            used.error(f"--{name.replace('_', '-')} does nothing with --corners")
+    useless = "model", "sha256", "source_language", "target_language", "steps"
+    shared.check_useless(used, given, useless, "with --corners")
 
 
 def _corners(given: argparse.Namespace, console: Console) -> None:
@@ -113,22 +113,18 @@ def _corners(given: argparse.Namespace, console: Console) -> None:
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
-    from int8ref.files.model_file import model_hash
-    from int8ref.files.shortlist import beside
     from int8ref.translation.recording import record
 
     texts = split_arguments(given.text)
     if len(texts) > len(given.text):
         raise UserError(f"the text has {len(texts)} lines: give each line as a TEXT of its own")
     path, model = command.load_model(given, console)
+    check_output(given.output, command.taken_by([], path))
     languages = given.source_language, given.target_language
     found = record(
         model, texts, given.steps, given.op, given.backend, languages, given.intermediates
     )
-    for what, used in (("model", path), ("shortlist", beside(path))):
-        if all(map(os.path.exists, (given.output, used))) and os.path.samefile(given.output, used):
-            raise UserError(f"{given.output}: the output is the {what} file")
-    _write(given, found, console, model.name, model_hash(path))
+    _write(given, found, console, model.name, model.sha256)
 
 
 def _write(

@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     made = parser()
     given = made.parse_args(arguments)
-    for name in ("against_input", "against_output") if given.file is None else ("text",):
-        if getattr(given, name) is not None:
-            without = "without FILE" if given.file is None else "with FILE"
-            made.error(f"--{name.replace('_', '-')} does nothing {without}")
+    if given.file is None:
+        shared.check_useless(made, given, ("against_input", "against_output"), "without FILE")
+    else:
+        shared.check_useless(made, given, ("text",), "with FILE")
     return command.run(partial(_run, given), given.log_level)
 
 

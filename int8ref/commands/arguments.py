@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from decimal import Decimal
 from typing import Any, NoReturn
 
 from int8ref.commands.console import LEVELS
+from int8ref.commands.values import count, decimal, one_line, receipt_file, seed, sha256
 from int8ref.errors import UserError
-from int8ref.files.wanted import WantedModel, hexadecimal
+from int8ref.files.wanted import WantedModel
 from int8ref.host import installed
 from int8ref.host.processors import processors
 from int8ref.options import (
@@ -22,12 +22,10 @@ from int8ref.options import (
     MAX_LENGTH,
     NORMALIZATIONS,
     SAMPLING,
-    OptionError,
     Options,
-    hundredths,
 )
-from int8ref.spec.limits import MAX_BEAM, MAX_SEED
-from int8ref.text.streams import STANDARD, described, standard_output, tell
+from int8ref.spec.limits import MAX_BEAM
+from int8ref.text.streams import described, standard_output, tell
 
 BATCH_SIZE = 32
 MAX_COUNT = 4096
@@ -326,11 +324,22 @@ def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
     add("--seed", type=seed, metavar="N", help="of what is drawn (default: 0)")
 
 
+def check_useless(
+    parser: argparse.ArgumentParser, given: argparse.Namespace, names: Iterable[str], why: str
+) -> None:
+    """Report an error of usage if one of these options is given, because it has no effect.
+
+    `why`: the rest of the sentence "--OPTION does nothing ...".
+    """
+    for name in names:
+        if getattr(given, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} does nothing {why}")
+
+
 def check_sampling(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage if an option of sampling is given without a temperature."""
-    for name in SAMPLING:
-        if getattr(given, name) is not None and not given.temperature:
-            parser.error(f"--{name.replace('_', '-')} does nothing without --temperature")
+    if not given.temperature:
+        check_useless(parser, given, SAMPLING, "without --temperature")
 
 
 def check_normalization(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
@@ -356,59 +365,3 @@ class _Version(argparse.Action):
         assert isinstance(parser, Parser)
         parser.answer(f"int8ref {installed.ours()}\n")
         parser.exit()
-
-
-def seed(text: str) -> int:
-    """Parse a seed."""
-    number = int(text)
-    if not 0 <= number <= MAX_SEED:
-        raise argparse.ArgumentTypeError(f"{number} is not between 0 and 2^63 - 1")
-    return number
-
-
-def sha256(text: str) -> str:
-    """Parse a SHA-256."""
-    try:
-        return hexadecimal(text)
-    except OptionError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def receipt_file(text: str) -> str:
-    """Parse the name of a receipt."""
-    if text == STANDARD:
-        raise argparse.ArgumentTypeError("the name of a file is wanted")
-    return text
-
-
-def one_line(text: str) -> str:
-    """Parse a text of one line."""
-    if "\n" in text:
-        raise argparse.ArgumentTypeError("text of one line is wanted")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise argparse.ArgumentTypeError("text in UTF-8 is wanted")
-    return text
-
-
-def count(most: int) -> Callable[[str], int]:
-    """Return a parser of integers from 1 to `most`."""
-
-    def number(text: str) -> int:
-        number = int(text)
-        if not 1 <= number <= most:
-            raise argparse.ArgumentTypeError(f"{number} is not between 1 and {most}")
-        return number
-
-    return number
-
-
-def decimal(name: str) -> Callable[[str], Decimal]:
-    """Return a parser of decimal numbers in hundredths, see `options.RANGES`."""
-
-    def number(text: str) -> Decimal:
-        try:
-            return Decimal(hundredths(name, text)) / 100
-        except OptionError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return number

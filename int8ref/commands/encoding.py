@@ -86,8 +86,8 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
 def answer(given: argparse.Namespace, run: Run, console: Console) -> None:
     """Print the signature, or run the command."""
     if given.signature:
-        path, model = command.load_model(given, console)
-        line = signature(path, model, {"backend": given.backend})
+        _, model = command.load_model(given, console)
+        line = signature(model, {"backend": given.backend})
         LineWriter(standard_output()).write([line])
     else:
         run(given, console, RunFiles(given, console))

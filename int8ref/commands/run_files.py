@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from int8ref.commands import command
 from int8ref.commands.console import Console
-from int8ref.commands.npy import NpyWriter
 from int8ref.commands.outputs import OpenOutputs, Outputs
-from int8ref.errors import UserError
-from int8ref.text.lines import LineWriter, open_file, split_arguments
+from int8ref.text.lines import LineWriter, check_output, open_file, split_arguments
 from int8ref.text.streams import STANDARD
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
+    from int8ref.commands.npy import NpyWriter
     from int8ref.commands.receipt import CommandName, Receipt, Sink
     from int8ref.files.model_file import Model
 
@@ -103,6 +102,8 @@ class RunFiles:
 
     def rows_to(self, model: Path, width: int) -> NpyWriter:
         """Open the output for an array of rows of `width` int8."""
+        from int8ref.commands.npy import NpyWriter
+
         taken = command.taken_by(self.inputs, model)
         return NpyWriter(open_file(self._output, taken), width)
 
@@ -128,8 +129,5 @@ class RunFiles:
         taken = command.taken_by(self.inputs, model)
         if self._output != STANDARD and os.path.exists(self._output):
             taken["output"] = os.stat(self._output)
-        if os.path.exists(self._receipt):
-            for what, status in taken.items():
-                if os.path.samestat(os.stat(self._receipt), status):
-                    raise UserError(f"{self._receipt}: the receipt is the {what} file")
+        check_output(self._receipt, taken, "receipt")
         return WholeFile(self._receipt)

@@ -17,7 +17,7 @@ import hashlib
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -29,11 +29,12 @@ from int8ref.files import (
     cached,
     container,
     foreign,
-    sentencepiece_file,
     shortlist,
+    tokenizer,
 )
 from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError, OtherFileError
 from int8ref.files.shortlist import Shortlist
+from int8ref.files.tokenizer import Tokenizer, TokenizerKind
 from int8ref.host.storage import write_whole
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import Checked, validate
@@ -54,37 +55,11 @@ NAME_CHARACTERS, MAX_NAME = "A-Za-z0-9._+-", 64
 MAX_LABEL = 1 << 10
 """Maximum length of a label, in characters."""
 
-TokenizerKind = Literal["sentencepiece", "tokenizers", "subword-nmt"]
-BEGINNINGS: dict[bytes, TokenizerKind] = {b'{"size"': "tokenizers", b'{"subword"': "subword-nmt"}
-"""The first bytes of tokenizers in JSON, with which no SentencePiece model begins."""
-
 _Word = Annotated[str, msgspec.Meta(pattern=rf"\A[{NAME_CHARACTERS}]{{1,{MAX_NAME}}}\Z")]
 
 _Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL)]
 
 __all__ = ["Model", "ModelFileError", "Tokenizer", "load", "model_hash", "save", "serialize"]
-
-
-@dataclass(frozen=True)
-class Tokenizer:
-    """The kind of a tokenizer, and the bytes of its model.
-
-    sentencepiece  a SentencePiece model
-    tokenizers     a tokenizer.json for the library `tokenizers`, see `tokenizer_file`
-    subword-nmt    merges and a vocabulary, see `subword_file`
-    """
-
-    kind: TokenizerKind
-    model: bytes
-
-    @staticmethod
-    def of(model: bytes) -> Tokenizer:
-        """Return the tokenizer of these bytes.  Their beginning tells the kind."""
-        kinds = (kind for start, kind in BEGINNINGS.items() if model.startswith(start))
-        return Tokenizer(next(kinds, "sentencepiece"), model)
-
-    def __repr__(self) -> str:
-        return f"<Tokenizer {self.kind}, {len(self.model)} bytes>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,7 +300,7 @@ def _unpack(header: _Header, packed: Tensors) -> Tensors:
         if side not in packed:
             raise ModelFileError(f"the tokenizer {side!r}, which the header names, is missing")
         unpacked[side] = np.frombuffer(container.decompress(side, packed[side]), np.uint8)
-        _check_tokenizer(side, kind, unpacked[side].tobytes())
+        tokenizer.check(side, kind, unpacked[side].tobytes())
     for name in header.deflated:
         if name not in packed or name in unpacked:
             raise ModelFileError(f"the deflated tensor {name!r} is missing")
@@ -342,35 +317,6 @@ def check_labels(labels: Sequence[str], program: Program, types: Checked) -> Non
     wanted = types.encoder[program.logits].width if classifies else 0
     if len(labels) != wanted:
         raise ModelFileError(f"header: {len(labels)} labels for {wanted} logits of an encoder")
-
-
-def _check_library(model: bytes) -> None:
-    from int8ref.files import tokenizer_file  # loaded on first use: most models do not need it
-
-    tokenizer_file.check(model)
-
-
-def _check_merges(model: bytes) -> None:
-    from int8ref.files import subword_file  # loaded on first use: most models do not need it
-
-    subword_file.check(model)
-
-
-CHECKS: dict[TokenizerKind, tuple[str, Callable[[bytes], None]]] = {
-    "sentencepiece": ("SentencePiece model", sentencepiece_file.check),
-    "tokenizers": ("tokenizer.json", _check_library),
-    "subword-nmt": ("list of merges", _check_merges),
-}
-"""The name of each kind of tokenizer, and what checks that it can be read safely."""
-
-
-def _check_tokenizer(name: str, kind: TokenizerKind, model: bytes) -> None:
-    """Raise `ModelFileError` for a tokenizer that its library cannot read safely."""
-    what, check = CHECKS[kind]
-    try:
-        check(model)
-    except sentencepiece_file.UnsafeModelError as error:
-        raise ModelFileError(f"tensor {name!r} is a damaged {what}: {error}") from None
 
 
 def _encode_header(header: _Header) -> str:

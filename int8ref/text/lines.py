@@ -167,9 +167,22 @@ def open_file(path: str, taken: dict[str, os.stat_result]) -> RawFile:
     file = RawFile(os.open(path, WITHOUT_TRUNCATION, 0o666), "wb", path, owned=True)
     found = os.fstat(file.fileno())
     if stat.S_ISREG(found.st_mode):
-        for what, status in taken.items():
-            if os.path.samestat(found, status):
-                file.close()
-                raise UserError(f"{path}: the output is the {what} file")
+        try:
+            _check(path, found, taken, "output")
+        except UserError:
+            file.close()
+            raise
         os.ftruncate(file.fileno(), 0)
     return file
+
+
+def check_output(path: str, taken: dict[str, os.stat_result], role: str = "output") -> None:
+    """Raise `UserError` if a file that a run will write is in use: see `open_file`."""
+    if os.path.exists(path):
+        _check(path, os.stat(path), taken, role)
+
+
+def _check(path: str, found: os.stat_result, taken: dict[str, os.stat_result], role: str) -> None:
+    for what, status in taken.items():
+        if os.path.samestat(found, status):
+            raise UserError(f"{path}: the {role} is the {what} file")

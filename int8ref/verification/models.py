@@ -19,7 +19,7 @@ from int8ref.commands.console import Console
 from int8ref.errors import UserError
 from int8ref.files import model_file
 from int8ref.files.digests import DIGESTS
-from int8ref.files.model_file import Model, model_hash
+from int8ref.files.model_file import Model
 from int8ref.host import child, temporary
 from int8ref.verification.difference import DifferenceError
 from int8ref.verification.engines import WORKS, Compared, Work, whole
@@ -61,7 +61,7 @@ def verify_model(
     yield f"reference: {len(requests)} sentences"
     job = Job(
         model=str(path.absolute()),
-        sha256=model_hash(path),
+        sha256=model.sha256,
         texts=[*(TEXTS if texts is None else texts)],
         languages=languages,
         expected=expected,

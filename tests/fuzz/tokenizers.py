@@ -25,8 +25,9 @@ import sentencepiece
 
 from int8ref.errors import UserError
 from int8ref.files import protobuf
-from int8ref.files.model_file import CHECKS, Tokenizer
+from int8ref.files.model_file import Tokenizer
 from int8ref.files.sentencepiece_file import UnsafeModelError
+from int8ref.files.tokenizer import CHECKS
 from int8ref.files.tokenizer_file import UnsafeTokenizerError
 from int8ref.text.tokenizer_json import FAULT
 from int8ref.text.tokenizers import KINDS
