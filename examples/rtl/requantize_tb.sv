@@ -11,14 +11,13 @@ module requantize_tb;
   reg [15:0] multiplier[MOST];
   reg [7:0] shift[1];
   reg signed [15:0] expected[MOST];
-  integer factors, results, received, checked = 0, cases = 0, wrong = 0;
+  integer factors, results;
 
-  reg clk = 0, rst = 1, in_valid = 0;
+  reg in_valid = 0;
   reg signed [31:0] x_now;
   reg [14:0] multiplier_now;
   wire out_valid;
   wire signed [15:0] out;
-  always #5 clk = ~clk;
 
   requantize dut (
       .clk(clk), .rst(rst), .in_valid(in_valid), .x(x_now), .multiplier(multiplier_now),
@@ -52,29 +51,8 @@ module requantize_tb;
     end
     in_valid = 0;
     repeat (4) @(negedge clk);
-    if (received != results) begin
-      $display("%s: %0d results, not %0d", folder_of_case, received, results);
-      wrong = wrong + 1;
-    end
-    checked = checked + results;
-    cases = cases + 1;
+    end_case(results, 1);
   endtask
 
-  initial begin
-    string vectors, name;
-    integer list;
-    if (!$value$plusargs("vectors=%s", vectors)) vectors = "vectors";
-    list = $fopen({vectors, "/cases.txt"}, "r");
-    if (list == 0) $display("there is no %s/cases.txt", vectors);
-    repeat (2) @(negedge clk);
-    rst = 0;
-    while (list != 0 && $fscanf(list, "%s", name) == 1) begin
-      read_case({vectors, "/", name});
-      if (op == "requantize") run_case;
-    end
-    $display("requantize: %0d cases, %0d results, %0d wrong", cases, checked, wrong);
-    if (cases > 0 && wrong == 0) $display("PASS");
-    else $display("FAIL");
-    $finish;
-  end
+  initial run_cases("requantize");
 endmodule

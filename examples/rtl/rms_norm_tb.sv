@@ -12,10 +12,10 @@ module rms_norm_tb;
   reg signed [15:0] bias[8192];
   reg signed [7:0] expected[MOST];
   reg signed [15:0] expected_wide[MOST];
-  integer columns, results, row, received, checked = 0, cases = 0, wrong = 0;
+  integer columns, results, row;
   bit has_wide;
 
-  reg clk = 0, rst = 1, start = 0;
+  reg start = 0;
   reg [13:0] n;
   reg [3:0] bias_shift, wide_bits;
   reg [4:0] shift;
@@ -24,7 +24,6 @@ module rms_norm_tb;
   wire out_valid, done;
   wire signed [7:0] out;
   wire signed [15:0] wide;
-  always #5 clk = ~clk;
 
   rms_norm dut (
       .clk(clk), .rst(rst), .start(start), .n(n), .bias_shift(bias_shift), .shift(shift),
@@ -69,29 +68,8 @@ module rms_norm_tb;
       while (!done) @(negedge clk);
       @(negedge clk);
     end
-    if (received != results) begin
-      $display("%s: %0d results, not %0d", folder_of_case, received, results);
-      wrong = wrong + 1;
-    end
-    checked = checked + results * (1 + has_wide);
-    cases = cases + 1;
+    end_case(results, 1 + has_wide);
   endtask
 
-  initial begin
-    string vectors, name;
-    integer list;
-    if (!$value$plusargs("vectors=%s", vectors)) vectors = "vectors";
-    list = $fopen({vectors, "/cases.txt"}, "r");
-    if (list == 0) $display("there is no %s/cases.txt", vectors);
-    repeat (2) @(negedge clk);
-    rst = 0;
-    while (list != 0 && $fscanf(list, "%s", name) == 1) begin
-      read_case({vectors, "/", name});
-      if (op == "rms_norm") run_case;
-    end
-    $display("rms_norm: %0d cases, %0d results, %0d wrong", cases, checked, wrong);
-    if (cases > 0 && wrong == 0) $display("PASS");
-    else $display("FAIL");
-    $finish;
-  end
+  initial run_cases("rms_norm");
 endmodule
