@@ -11,22 +11,18 @@ import numpy as np
 import pytest
 import tiny_gpt2 as tiny
 from damage import FUZZ, damage
+from decoder_checks import assert_logits_of_transformers, integer_loss, written
 from decoder_definitions import activated
 from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 from safetensors.numpy import load_file
 
-from int8ref.engines.backends import load_engine
-from tests.helpers.engines import paths
 from weights_import import sources
 from weights_import.__main__ import main
 from weights_import.calibrate import tokenize
 from weights_import.errors import CheckpointError
-from weights_import.float_search import sample
 from weights_import.forward import forced
-from weights_import.lower import lower
-from weights_import.lowering.options import LoweringOptions
 from weights_import.sources import hugging_face_gpt2, llama2c
 from weights_import.sources.hugging_face_tokenizer import WANTED
 from weights_import.sources.vocabulary import Piece, byte_pairs
@@ -107,14 +103,8 @@ def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("case", tiny.CHANGES)
 def test_logits_are_those_of_an_installed_transformers(case: str, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
     model = sources.read(tiny.write(tmp_path, **tiny.CHANGES[case]))
-    other = transformers.GPT2LMHeadModel.from_pretrained(tmp_path)
-    with torch.no_grad():
-        wanted = other(torch.tensor([[1, *TARGET]])).logits[0].numpy()
-    (found,) = forced(model, [[]], [TARGET])
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert_logits_of_transformers(model, tmp_path, TARGET)
 
 
 def test_in_integers(tmp_path: Path) -> None:
@@ -123,14 +113,8 @@ def test_in_integers(tmp_path: Path) -> None:
     The calibration text and the measured text are different samples of the model.
     """
     model = sources.read(tiny.write(tmp_path))
-    texts = [text for text in sample(model, 120, 20) if text]
-    seen, new = texts[:60], [[*text, model.generation.eos] for text in texts[60:]]
-    program, tensors = lower(model, [[]] * len(seen), seen, LoweringOptions())
-    engine = load_engine(program, tensors, "compiled")
-    found = engine.log_probabilities(paths([[] for _ in new], [1] * len(new), new))
-    nats = sum(map(sum, found)) / 2**20 * np.log(2)
-    exact = sum(sum(log_probabilities(model, [], text[:-1])) for text in new)
-    assert abs(exact - nats) < 0.02 * sum(map(len, new))
+    texts = written(model, 120, 20)
+    assert integer_loss(model, texts[:60], texts[60:]) < 0.02
 
 
 def test_is_told_by_its_configuration(tmp_path: Path) -> None:

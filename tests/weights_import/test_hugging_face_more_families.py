@@ -10,18 +10,13 @@ import numpy as np
 import pytest
 import tiny_more_decoders as tiny
 from damage import FUZZ, damage
+from decoder_checks import assert_logits_of_transformers, integer_loss, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
 
-from int8ref.engines.backends import load_engine
-from tests.helpers.engines import paths
 from weights_import import sources
 from weights_import.errors import CheckpointError
-from weights_import.float_search import sample
-from weights_import.forward import forced
-from weights_import.lower import lower
-from weights_import.lowering.options import LoweringOptions
 
 TARGET = [4, 5, 6, 3, 11, 9, 2, 7]
 # log P of each token of TARGET after token 1, by transformers 5.24.0 in float32.
@@ -68,29 +63,17 @@ def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("case", tiny.CASES)
 def test_logits_are_those_of_an_installed_transformers(case: str, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="the reference of transformers needs torch")
-    transformers = pytest.importorskip("transformers", reason="it is the reference")
     model = sources.read(tiny.write(tmp_path, case))
-    other = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
-    with torch.no_grad():
-        wanted = other(torch.tensor([[model.generation.start, *TARGET]])).logits[0].numpy()
-    (found,) = forced(model, [[]], [TARGET])
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert_logits_of_transformers(model, tmp_path, TARGET)
 
 
 @pytest.mark.parametrize("case", ["cohere, norms of heads", "olmo3", "nemotron"])
 def test_in_integers(case: str, tmp_path: Path) -> None:
     """The integer model loses less than 0.03 nats a token, on other texts than it has seen."""
     model = sources.read(tiny.write(tmp_path, case))
-    texts = [text for text in sample(model, 80, 20) if text]
-    seen, new = texts[:50], [[*text[:19], model.generation.eos] for text in texts[50:]]
-    program, tensors = lower(model, [[]] * len(seen), seen, LoweringOptions())
-    engine = load_engine(program, tensors, "compiled")
-    starts = [model.generation.start] * len(new)
-    found = engine.log_probabilities(paths([[] for _ in new], starts, new))
-    nats = sum(map(sum, found)) / 2**20 * np.log(2)
-    exact = sum(sum(log_probabilities(model, [], text[:-1])) for text in new)
-    assert abs(exact - nats) < 0.03 * sum(map(len, new))
+    texts = written(model, 80, 20)
+    new = [(source, text[:19]) for source, text in texts[50:]]
+    assert integer_loss(model, texts[:50], new) < 0.03
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny_llama as tiny
 from damage import FUZZ, damage
+from decoder_checks import assert_logits_of_transformers
 from hypothesis import given
 from hypothesis import strategies as st
 from log_probabilities import log_probabilities
@@ -117,14 +118,8 @@ def test_log_probabilities_are_those_of_transformers(case: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("case", CHANGES)
 def test_logits_are_those_of_an_installed_transformers(case: str, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
     model = sources.read(write(tmp_path, **CHANGES[case]))
-    other = transformers.Qwen2ForCausalLM.from_pretrained(tmp_path)
-    with torch.no_grad():
-        wanted = other(torch.tensor([[1, *TARGET]])).logits[0].numpy()
-    (found,) = forced(model, [[]], [TARGET])
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert_logits_of_transformers(model, tmp_path, TARGET)
 
 
 def test_tied_matrices_are_one_tensor(tmp_path: Path) -> None:
