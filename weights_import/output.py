@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from int8ref.errors import UserError
@@ -18,18 +19,26 @@ from weights_import.sources import marian_shortlist
 def check_output(output: Path, read: list[Path]) -> None:
     """Raises UserError if a model, or the shortlist beside it, cannot be written to `output`, or
     would replace one of the files that are `read`."""
+    check_place(output)
+    for written in (output, beside(output)):
+        if written.exists() and not written.is_file():
+            raise UserError(f"{written}: not a regular file, and would be replaced")
+        check_unread(written, read, "import")
+
+
+def check_place(output: Path) -> None:
+    """Raises UserError unless a file can be at this place."""
     if not output.parent.is_dir():
         raise UserError(f"{output}: there is no folder {output.parent}")
     if output.is_dir():
         raise UserError(f"{output}: a folder, not the file to write")
-    for written in (output, beside(output)):
-        if not written.exists():
-            continue
-        if not written.is_file():
-            raise UserError(f"{written}: not a regular file, and would be replaced")
-        for path in read:
-            if path.exists() and written.samefile(path):
-                raise UserError(f"{written}: would be replaced, but the import reads it")
+
+
+def check_unread(written: Path, read: Iterable[Path], reader: str) -> None:
+    """Raises UserError if a file that is written would replace a file that is read."""
+    for path in read:
+        if written.exists() and path.exists() and written.samefile(path):
+            raise UserError(f"{written}: would be replaced, but the {reader} reads it")
 
 
 def import_shortlist(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from int8ref.spec.instruction import Instruction
 from weights_import.lowering.scaled import Scaled, wide_form
+from weights_import.tensors import Float32
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,10 @@ class Meaning:
     floats: tuple[str, ...]
     scaled: Scaled
     turned: bool = False
+
+    def columns(self, values: Mapping[str, Float32]) -> Float32:
+        """The columns of its float values."""
+        return np.concatenate([values[name] for name in self.floats], axis=1)
 
 
 @dataclass

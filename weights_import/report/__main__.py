@@ -31,7 +31,7 @@ from weights_import.calibration_text import calibration_text
 from weights_import.float_model import FloatModel
 from weights_import.lower import Lowered
 from weights_import.lowering.options import LoweringOptions
-from weights_import.output import legal_name
+from weights_import.output import check_place, check_unread, legal_name
 from weights_import.processor import reader
 from weights_import.progress import stage
 from weights_import.report.document import Report, Writer
@@ -123,13 +123,9 @@ def _check_output(options: argparse.Namespace, read: list[Path]) -> None:
     output: Path = options.output
     if output.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"{output}: the report is a page, give it a name that ends with .html")
-    if not output.parent.is_dir():
-        raise UserError(f"{output}: there is no folder {output.parent}")
-    if output.is_dir():
-        raise UserError(f"{output}: a folder, not the file to write")
-    for path in [*read, options.text, options.model, options.calibration]:
-        if path is not None and path.exists() and output.exists() and output.samefile(path):
-            raise UserError(f"{output}: would be replaced, but the report reads it")
+    check_place(output)
+    given = options.text, options.model, options.calibration
+    check_unread(output, [*read, *filter(None, given)], "report")
 
 
 def _take_options(options: argparse.Namespace, file: Model | None) -> None:

@@ -107,7 +107,7 @@ class Integers:
         found: dict[str, Float32] = {}
         for name in unit.reads:
             meaning = self.twins.meanings[name]
-            x = np.concatenate([floats[one] for one in meaning.floats], axis=1)
+            x = meaning.columns(floats)
             if meaning.scaled.exponent and name in self.twins.rescales:
                 rescale = self.twins.rescales[name]
                 wide = {rescale.x: rounded(x, meaning, np.dtype("int16"))}

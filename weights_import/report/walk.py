@@ -153,7 +153,7 @@ class Walk:
         found: Values = {}
         for name in unit.makes:
             meaning = self.twins.meanings[name]
-            twin = np.concatenate([exact[one] for one in meaning.floats], axis=1)
+            twin = meaning.columns(exact)
             found[name] = reals(inputs | made, name, meaning) - twin
         return found
 
@@ -190,8 +190,7 @@ class Walk:
         """The result of the float model with the errors of one unit; None for an equal result."""
         forms: Forms = {}
         for name in unit.outputs:
-            names = self.twins.meanings[name].floats
-            x = np.concatenate([floats[one] for one in names], axis=1)
+            x = self.twins.meanings[name].columns(floats)
             self._split(name, x + errors[name], forms, floats)
         units = self.twins.units
         for later in units[units.index(unit) + 1 :]:
@@ -217,7 +216,7 @@ class Walk:
         self, found: Findings, name: str, floats: Values, integers: IntegerValues, error: Float32
     ) -> None:
         meaning = self.twins.meanings[name]
-        x = np.concatenate([floats[one] for one in meaning.floats], axis=1)
+        x = meaning.columns(floats)
         if name not in found.values:
             found.values[name] = Measures(meaning, integers[name].dtype, x.shape[1])
         found.values[name].add(x, reals(integers, name, meaning), integers[name], error)
@@ -240,7 +239,7 @@ class Walk:
         rows = len(part.source.ids)
         names = [name for name in self.twins.meanings if len(integers.get(name, ())) == rows]
         last = self.twins.meanings[names[-1]]
-        x = np.concatenate([floats[one] for one in last.floats], axis=1)
+        x = last.columns(floats)
         losses = distance(x, reals(integers, names[-1], last)).of
         pieces = np.split(losses, part.source.offsets[1:-1])
         found.places |= dict(zip(numbers, pieces, strict=True))
