@@ -327,4 +327,4 @@ def test_scratch_memory_is_for_all_rows_that_there_is_room_for(rows: int) -> Non
     arena = Arena(code, memory, [[4]], slots=1, max_steps=0)
     arena.reserve_targets(rows)
     capacity = -(-max(rows, 1) // ROW_ALIGNMENT) * ROW_ALIGNMENT
-    assert ((code.workspace_bytes(capacity),), np.uint8) in memory.given
+    assert ((code.workspace_bytes(capacity, 1),), np.uint8) in memory.given

@@ -8,7 +8,15 @@ describe a batch.
 
 A history has a slot for each text, and a row for each step of a slot.  Step t of slot s is row
 s * max_steps + t of the history.  The capacity of the history is max_steps times the number of
-slots.  A row of the target is one step of one slot.  Rows of one slot may be several steps, in
+slots, and max_steps is a multiple of page_steps.  The rows of a history lie in pages of page_steps
+rows.  In a page, the rows are cut into pieces of `pitch` columns, usually the columns of one head:
+the first piece of all rows, then the second piece of all rows, and so on.  Therefore a head reads
+its keys one after the other.  Column n of row r is byte
+
+    floor(r / page_steps) * page_steps * width + (n - n mod pitch) * page_steps
+    + (r mod page_steps) * pitch + n mod pitch
+
+A row of the target is one step of one slot.  Rows of one slot may be several steps, in
 ascending order: then an `append` writes all of them, and attention shows each row its own step and
 the steps before it.
 
@@ -34,6 +42,7 @@ FRAME = np.dtype(
     + [
         ("workspace", "i8"),  # address of the scratch memory
         ("max_steps", "i8"),  # capacity of a slot of a history, in steps
+        ("page_steps", "i8"),  # steps of a page of a history
         ("slots", "i8"),  # address of int32 [target_capacity]: the slot of each target row
         ("steps", "i8"),  # address of int32 [target_capacity]: the step of each target row, from 0
     ]
@@ -43,6 +52,8 @@ DOMAIN, PREFIX, WIDTH, ITEM = range(4)
 """Words of a value operand: index of its domain, prefix, width, bytes of an element (0: absent)."""
 ADDRESS, LENGTH = range(2)
 """Words of a tensor operand: address (0: absent), size of its first dimension."""
+STATE_WORDS = 5
+"""Words of a state: those of its value, and the columns of a piece (0: no history)."""
 OPERAND_WORDS = {"value": 4, "result": 4, "tensor": 2, "constant": 1}
 CODE_WORDS = 56
 CODE_BYTES = CODE_WORDS * np.dtype(np.int64).itemsize
@@ -56,6 +67,11 @@ PACKED = START_SHIFT - 1
 
 WIDE_POSITIONS = PACKED - 1
 """Word of an embedding: 1 if its table of positions has 16 bits."""
+HISTORY_PITCH = WIDE_POSITIONS - 1
+"""Word of an `append` and of an attention over histories: columns of a piece of the history, or of
+the keys."""
+VALUE_PITCH = HISTORY_PITCH - 1
+"""Word of an attention over histories: columns of a piece of the values."""
 
 
 _named_tuple: Any = namedtuple
@@ -68,7 +84,7 @@ def operand_places(cls: type[Instruction]) -> dict[str, int]:
     for field, kind in field_kinds(cls):
         places[field] = at
         at += OPERAND_WORDS[kind]
-    if at > WIDE_POSITIONS:
+    if at > VALUE_PITCH:
         raise ValueError(f"{cls.__name__} has too many operands for a row of code")
     return places
 

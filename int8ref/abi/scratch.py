@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
-from int8ref.reference.attention import MAX_KEYS
+from int8ref.reference.attention import BLOCK_KEYS
 from int8ref.spec.pair_sums import SPAN
 
-SCORES_BYTES = 4 * MAX_KEYS
-"""The scores, then the weights, of one row and head.  The sums of the values lie behind them."""
+SCORES_BYTES = 4 * (BLOCK_KEYS + 16)
+"""The scores, then the weights, of a row and a head for one block of keys.  A kernel writes up to
+eight numbers behind the last score."""
 
 
-def attention_bytes(head_width: int) -> int:
-    """For attention: the scores, and sums int32 [head_width]."""
-    return SCORES_BYTES + 4 * head_width
+def head_bytes(head_width: int, blocks: int) -> int:
+    """For a row and a head: two int64 and the sums, int32 [head_width], of each block."""
+    return blocks * (16 + 4 * head_width)
+
+
+def attention_bytes(head_width: int, group: int, keys: int) -> int:
+    """For attention: the scores, and the sums of the heads of a group over at most `keys` keys."""
+    return SCORES_BYTES + group * head_bytes(head_width, -(-keys // BLOCK_KEYS))
 
 
 def norm_bytes(width: int) -> int:

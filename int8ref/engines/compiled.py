@@ -26,9 +26,8 @@ from int8ref.machine.toolchain.native import machine
 from int8ref.program.bounds import Bounds
 from int8ref.program.inputs import Batch, Observer, ids_of_rows, places_of_rows
 from int8ref.program.program import Program, Tensors
-from int8ref.program.sizes import max_steps, vocabulary_size
+from int8ref.program.sizes import max_steps, most_source_length, vocabulary_size
 from int8ref.program.validate import Checked, validate
-from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.checks import check_batch, check_decodes, check_encodes
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
 from int8ref.search.length import penalties
@@ -63,7 +62,7 @@ class CompiledEngine:
         self.program = program
         checked = types or validate(program, tensors)
         self._types = checked.encoder | checked.decoder
-        self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
+        self._source = Bounds.of(program, tensors, "source", most_source_length(program))
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
         self._footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
@@ -344,7 +343,8 @@ class CompiledSession:
         self._run(code.encoder)
         self._report(program.encoder)
         for state in program.states:
-            self._arena.value(state.value, self._rows)[...] = 0
+            if state.domain != "history":
+                self._arena.value(state.value, self._rows)[...] = 0
 
     def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """See `Session.step`."""
@@ -368,13 +368,13 @@ class CompiledSession:
         """See `Session.select`."""
         rows = places_of_rows(rows, len(self._sentence))
         states = {
-            s.value: self._arena.value(s.value, len(self._sentence))[rows].copy()
+            s.value: self._arena.value(s.value, len(self._sentence))[rows]
             for s in self._program.states
         }
         self._sentence = self._sentence[rows]
         self._arena.reserve_targets(len(rows))
         for name, state in states.items():
-            self._arena.value(name, len(rows))[...] = state
+            self._arena.set_value(name, state)
 
     def _run(self, code: Int64) -> None:
         self._call.set(code=code.ctypes.data, code_rows=len(code))

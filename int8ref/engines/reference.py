@@ -20,9 +20,8 @@ from int8ref.program.inputs import (
     target_inputs,
 )
 from int8ref.program.program import Program, Tensors, takes_source
-from int8ref.program.sizes import max_steps, vocabulary_size
+from int8ref.program.sizes import max_steps, most_source_length, vocabulary_size
 from int8ref.reference import operation
-from int8ref.reference.attention import MAX_KEYS
 from int8ref.search.beam import beam
 from int8ref.search.checks import check_batch, check_decodes, check_encodes
 from int8ref.search.forced import log_probabilities
@@ -39,7 +38,7 @@ class ReferenceEngine:
     def __init__(self, program: Program, tensors: Tensors) -> None:
         self.program = program
         self.tensors = tensors
-        self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
+        self._source = Bounds.of(program, tensors, "source", most_source_length(program))
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
 
     def __repr__(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from int8ref.abi.frame import WIDTH, operands_at
+from int8ref.abi.frame import HISTORY_PITCH, WIDTH, operands_at
+from int8ref.kernels.histories import Rows, write_row
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import int32_at
-from int8ref.kernels.ir.memory import copy_bytes
 from int8ref.kernels.views import address_of, frame_at, rows_of, word
 from int8ref.reference.append import Append
 
@@ -19,9 +19,13 @@ def step(frame, code):
     A history and its successor share their memory, so that nothing else is copied.
     """
     shape = frame_at(frame)
-    width, pitch = word(code, AT.next_history + WIDTH), word(code, AT.x + WIDTH)
-    source = address_of(frame, code, AT.x) + word(code, AT.column)
-    history = address_of(frame, code, AT.next_history)
+    history = Rows(
+        address_of(frame, code, AT.next_history),
+        word(code, AT.next_history + WIDTH),
+        word(code, HISTORY_PITCH),
+        shape.page_steps,
+    )
+    source, pitch = address_of(frame, code, AT.x) + word(code, AT.column), word(code, AT.x + WIDTH)
     for r in range(rows_of(frame, code, AT.x)):
         place = int32_at(shape.slots, r) * shape.max_steps + int32_at(shape.steps, r)
-        copy_bytes(source + r * pitch, history + place * width, width)
+        write_row(history, place, source + r * pitch)

@@ -31,6 +31,7 @@ from int8ref.kernels.ir.vector import (
 )
 from int8ref.reference import attention_polynomial as meaning
 from int8ref.reference.attention import WEIGHT_BITS
+from int8ref.spec.arithmetic import EXP2_FRACTION_BITS
 
 BASE_BITS = meaning.BASE_BITS
 
@@ -39,14 +40,14 @@ BASE_BITS = meaning.BASE_BITS
 def attention_polynomial(shared, degree, score_bias, score_shift, delta_multiplier, delta_shift):
     """Polynomial attention of every row over the keys that it sees."""
     operands = degree, score_bias, score_shift, delta_multiplier, delta_shift
-    attend(polynomial_weights, operands, shared)
+    attend(polynomial_weights, far, operands, shared)
 
 
 @kernel
 def polynomial_weights(scores, h, place, operands):
-    """Turn scores into weights, in place, and return their sum.
+    """Turn scores into weights, in place.  Returns their sum, and the octave of their unit.
 
-    The row's shifts come from the largest score, because it has the largest weight.
+    The shifts of a block come from its largest score, because it has the largest weight.
     """
     degree, score_bias, score_shift, delta_multiplier, delta_shift = operands
     bias = np.int32(score_bias[h])
@@ -57,7 +58,14 @@ def polynomial_weights(scores, h, place, operands):
     delta = int(rounding_shift_right(delta_multiplier[h], k))
     top = _power(int(rounding_shift_right(x, e)), degree) + delta
     g = bit_length(top) - WEIGHT_BITS
-    return weigh(address(scores, np.int32), len(scores), degree, int(bias), e, delta, g)
+    total = weigh(address(scores, np.int32), len(scores), degree, int(bias), e, delta, g)
+    return total, g + degree * e
+
+
+@kernel
+def far(distance, h, operands):
+    """The octaves of a distance of units, with 10 fraction bits."""
+    return distance << np.int64(EXP2_FRACTION_BITS)
 
 
 @kernel

@@ -123,17 +123,28 @@ def _sums_of_lanes(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
     return added(a, b, low, [lane + 4 for lane in low])
 
 
-def weighted_sum(weights: int, values: int, pitch: int, count: int, width: int, sums: int) -> None:
-    """int32 sums[d] = sum_j weights[j] * values[j, d]; the weights are int32 and at most 2^14."""
-    total = np.zeros(width, np.int32)
+def clear_sums(sums: int, width: int) -> None:
+    """int32 sums[d] = 0."""
+    view(sums, np.int32, (width,))[:] = 0
+
+
+@lowers(clear_sums)
+def _clear_sums_ir(builder: ir.IRBuilder, sums: ir.Value, width: ir.Value) -> None:
+    for lanes, start, stop in pieces(builder, width, *LANES):
+        with loop(builder, start, stop, lanes) as d:
+            store(builder, constant(vector(I32, lanes), 0), offset(builder, sums, d, 4))
+
+
+def add_weighted(weights: int, values: int, pitch: int, count: int, width: int, sums: int) -> None:
+    """int32 sums[d] += sum_j weights[j] * values[j, d]; the weights are int32 and at most 2^14."""
+    total = view(sums, np.int32, (width,))
     for j in range(count):
         row = view(values + j * pitch, np.int8, (width,)).astype(np.int32)
         total += view(weights + 4 * j, np.int32, (1,)) * row
-    view(sums, np.int32, (width,))[:] = total
 
 
-@lowers(weighted_sum)
-def _weighted_sum_ir(
+@lowers(add_weighted)
+def _add_weighted_ir(
     builder: ir.IRBuilder,
     weights: ir.Value,
     values: ir.Value,
@@ -146,11 +157,12 @@ def _weighted_sum_ir(
     pairs = builder.and_(count, constant(I64, -2))
     for lanes, start, stop in pieces(builder, width, *LANES):
         with loop(builder, start, stop, lanes) as d:
-            total = variable(builder, constant(vector(I32, lanes), 0))
+            at = offset(builder, sums, d, 4)
+            total = variable(builder, load(builder, at, vector(I32, lanes)))
             column = builder.add(values, d)
             _add_row_pairs(builder, (column, weights), pitch, (constant(I64, 0), pairs), total)
             _add_row_pairs(builder, (column, weights), pitch, (pairs, count), total, odd=True)
-            store(builder, builder.load(total), offset(builder, sums, d, 4))
+            store(builder, builder.load(total), at)
 
 
 def _add_row_pairs(

@@ -14,7 +14,7 @@ from int8ref.kernels.attention_scores import (
     ALL,
     KEYS,
     eights,
-    largest_score_ir,
+    largest_score,
     rounded,
 )
 from int8ref.kernels.ir.arithmetic import rounding_shift_right, soft_cap
@@ -61,24 +61,41 @@ def attention_softmax(
     """Softmax attention of every row over the keys that it sees."""
     operands = score_multiplier, score_limit, score_shift
     if addends.table != 0:
-        attend(softmax_weights_of_sums, (operands, addends), shared)
+        attend(softmax_weights_of_sums, far_of_changed, (operands, addends), shared)
     elif cap_shift != 0:
-        attend(softmax_weights_of_caps, (operands, cap_multiplier, cap_shift), shared)
+        caps = (operands, (cap_multiplier, cap_shift))
+        attend(softmax_weights_of_caps, far_of_changed, caps, shared)
     else:
-        attend(softmax_weights, operands, shared)
+        attend(softmax_weights, far, operands, shared)
 
 
 @kernel
 def softmax_weights(scores, h, place, operands):
-    """Turn scores into weights (A4), in place, and return their sum."""
+    """Turn scores into weights (A4), in place.  Returns their sum, and the largest score."""
     multiplier, limit, shift = operands
-    return weigh(address(scores, np.int32), len(scores), multiplier[h], limit[h], shift)
+    first = address(scores, np.int32)
+    top = largest_score(first, len(scores))
+    return weigh(first, len(scores), top, multiplier[h], limit[h], shift), top
+
+
+@kernel
+def far(distance, h, operands):
+    """The octaves of a distance of scores."""
+    multiplier, _, shift = operands
+    return rounding_shift_right(distance * np.int64(multiplier[h]), shift)
+
+
+@kernel
+def far_of_changed(distance, h, operands):
+    """As `far`, for scores with addends or a cap."""
+    softmax, _ = operands
+    return far(distance, h, softmax)
 
 
 @kernel
 def softmax_weights_of_caps(scores, h, place, operands):
     """As `softmax_weights`, for scores with a soft cap."""
-    softmax, multiplier, shift = operands
+    softmax, (multiplier, shift) = operands
     for j in range(len(scores)):
         capped = soft_cap(scores[j], multiplier[h], shift)
         scores[j] = np.int32(rounding_shift_right(capped, CAP_SHIFT))
@@ -125,14 +142,15 @@ def add(scores, start, stop, source, step):
             part[j] = np.int32(part[j] + numbers[j])
 
 
-def weigh(scores: int, count: int, multiplier: int, limit: int, shift: int) -> int:
+def weigh(scores: int, count: int, top: int, multiplier: int, limit: int, shift: int) -> int:
     """Turn int32 scores into the weights of `reference.attention_softmax`, and return their sum.
 
+    `top` is the largest score.
     Everything fits in int32, because the Program proves that
     (limit * multiplier + 2^(shift-1)) >> shift is in the range of `exp2_negative`.
     """
     s = view(scores, np.int32, (count,))
-    distance = np.minimum(s.max() - s, np.int32(limit))
+    distance = np.minimum(np.int32(top) - s, np.int32(limit))
     product = distance * np.int32(multiplier) + np.int32(1 << (shift - 1))
     s[:] = arithmetic.exp2_negative(product >> np.int32(shift))
     return int(s.sum(dtype=np.int32))
@@ -143,13 +161,14 @@ def _weigh_ir(
     builder: ir.IRBuilder,
     scores: ir.Value,
     count: ir.Value,
+    largest: ir.Value,
     multiplier: ir.Value,
     limit: ir.Value,
     shift: ir.Value,
 ) -> ir.Value:
     top, factor, most, s = (
         splat(builder, builder.trunc(x, I32), KEYS)
-        for x in (largest_score_ir(builder, scores, count), multiplier, limit, shift)
+        for x in (largest, multiplier, limit, shift)
     )
     zero = constant(ALL, 0)
     total = variable(builder, zero)

@@ -2,7 +2,8 @@
 
 A file of 4 GiB (`container.MAX_FILE_BYTES`) has at most 2^32 weights.  Each weight takes part in
 one multiply-add for each row.  Attention over 1024 keys, and layers that share weights, need more
-multiply-adds.
+multiply-adds.  Attention over more keys has a limit of its own, because it needs them only in long
+texts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ MAX_INSTRUCTIONS = 1 << 12
 MAX_STATES = 1 << 10
 MAX_WORK = 1 << 33
 """Largest number of multiply-adds for a row of the encoder, and for a decoder step of one
-hypothesis."""
+hypothesis, if no attention sees more than USUAL_KEYS keys."""
+USUAL_KEYS = 1024
+MAX_LONG_WORK = 1 << 36
+"""The same, if every attention sees as many keys as it can."""
 MAX_ROW_BYTES = 1 << 26
 """Largest size of all values of a row: a source token, or a hypothesis in one step."""
 MAX_SENTENCE_BYTES = 1 << 32
@@ -56,18 +60,21 @@ class Cost:
         sequence: Sequence[Instruction],
         values: dict[str, ValueType],
         source_rows: int,
+        keys: int,
     ) -> None:
         """Check the multiply-adds of one row of a sequence.
 
-        An instruction on source rows counts `source_rows` times.
+        An instruction on source rows counts `source_rows` times.  A row of an attention sees at
+        most `keys` keys.
         """
-        work = 0
-        for instruction in sequence:
-            source = values[instruction.names("result")[0]].domain == "source"
-            rows = source_rows if source else 1
-            work += rows * instruction.work(values, self._tensors)
-            if work > MAX_WORK:
-                raise ProgramError(f"{name}: more than {MAX_WORK} multiply-adds a row")
+        for seen, most in ((USUAL_KEYS, MAX_WORK), (max(keys, USUAL_KEYS), MAX_LONG_WORK)):
+            work = 0
+            for instruction in sequence:
+                source = values[instruction.names("result")[0]].domain == "source"
+                rows = source_rows if source else 1
+                work += rows * instruction.work(values, self._tensors, seen)
+                if work > most:
+                    raise ProgramError(f"{name}: more than {most} multiply-adds a row")
 
     def check_sentence(self, source_rows: int, steps: int) -> None:
         """Check the memory of a sentence of `source_rows` tokens with a hypothesis of `steps`

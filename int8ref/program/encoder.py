@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from int8ref.program.program import Program
-from int8ref.program.sizes import embedding_sizes, position_limits
-from int8ref.reference.attention import MAX_KEYS
+from int8ref.program.sizes import embedding_sizes, most_source_rows, position_limits
 from int8ref.reference.linear import Linear
 from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.spec.scope import ProgramError, Tensors, ValueType
@@ -28,6 +27,7 @@ def check_encoder(program: Program, values: Mapping[str, ValueType], tensors: Te
     require(program.start == -1, f"an encoder alone begins with the token {program.start}")
     require(not program.prefix, "an encoder alone with a target_prefix")
     require(program.max_length_factor == 0, "an encoder alone with a max_length_factor")
+    require(not isinstance(program.max_steps, int), "an encoder alone with max_steps")
     _check_output(program, values)
     _check_sizes(program, tensors)
 
@@ -60,7 +60,8 @@ def normalizes(program: Program) -> bool:
 def _check_sizes(program: Program, tensors: Tensors) -> None:
     """The tables have a row for every token and every position that may occur."""
     least, longest = program.frame.size + 1, program.max_source_length
-    require(least <= longest <= MAX_KEYS, f"max_source_length must lie in [{least}, {MAX_KEYS}]")
+    most = most_source_rows(program)
+    require(least <= longest <= most, f"max_source_length must lie in [{least}, {most}]")
     for length in position_limits(program, tensors, "source"):
         require(length >= longest, f"{length} positions are fewer than max_source_length")
     sizes = embedding_sizes(program, tensors, "source")

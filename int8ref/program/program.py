@@ -82,6 +82,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     unk                token id of text outside the vocabulary
     max_source_length  largest number of source tokens, with their frame
     max_length_factor  a translation has at most max_length_factor / 100 tokens per source token
+    max_steps          largest number of decoder steps, at most the number of positions; unset: 1024
     alpha              default exponent of the length penalty, in hundredths (`search.length`)
     source_frame       tokens around every source; unset: eos after them
     target_prefix      tokens that begin every translation the model was trained on; unset: none
@@ -114,6 +115,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     more_eos: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     languages: Languages | msgspec.UnsetType = msgspec.UNSET
     output: str | msgspec.UnsetType = msgspec.UNSET
+    max_steps: int | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         counts = f"{len(self.encoder)} of the encoder, {len(self.decoder)} of the decoder"

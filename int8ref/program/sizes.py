@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Union
 from int8ref.reference import instructions
 from int8ref.reference.attention import MAX_KEYS
 from int8ref.reference.embed import Embed
+from int8ref.reference.pool import MAX_ROWS, Pool
 from int8ref.reference.rotary import Rotary
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.scope import Tensors as Tensors
@@ -18,6 +19,8 @@ else:
 from int8ref.program.program import Program, takes_source
 
 Side = Literal["source", "target"]
+USUAL_STEPS = 1024
+"""Largest number of decoder steps of a Program with histories that names no other number."""
 
 
 def _embeds(program: Program, side: Side) -> list[Embed]:
@@ -42,10 +45,29 @@ def position_limits(program: Program, tensors: Tensors, side: Side) -> list[int]
 
 
 def max_steps(program: Program, tensors: Tensors) -> int:
-    """Largest number of decoder steps, by the positions and by the keys of attention."""
+    """Largest number of decoder steps, by the positions and by `Program.max_steps`."""
     limits = position_limits(program, tensors, "target")
+    if isinstance(program.max_steps, int):
+        return min([*limits, program.max_steps])
     limited = not limits or any(state.domain == "history" for state in program.states)
-    return min(limits + [MAX_KEYS] * limited)
+    return min(limits + [USUAL_STEPS] * limited)
+
+
+def most_source_rows(program: Program) -> int:
+    """Largest number of tokens of a source that the operations allow."""
+    both = (*program.encoder, *program.decoder)
+    return MAX_ROWS if any(isinstance(i, Pool) for i in both) else MAX_KEYS
+
+
+def most_source_length(program: Program) -> int:
+    """Largest number of tokens of a source that an engine takes."""
+    return max(program.max_source_length, USUAL_STEPS)
+
+
+def most_keys(program: Program, tensors: Tensors) -> int:
+    """Largest number of keys that a row of any attention sees."""
+    steps = 0 if program.encodes else max_steps(program, tensors)
+    return max(program.max_source_length, min(steps, MAX_KEYS))
 
 
 def max_target_length(program: Program, tensors: Tensors, source_length: int) -> int:

@@ -27,7 +27,14 @@ else:
 from int8ref.program.encoder import check_encoder, check_frame, normalizes
 from int8ref.program.encoder import require as _require
 from int8ref.program.program import SOURCE_INPUTS, TARGET_INPUTS, Program, takes_source
-from int8ref.program.sizes import Side, embedding_sizes, max_steps, position_limits
+from int8ref.program.sizes import (
+    Side,
+    embedding_sizes,
+    max_steps,
+    most_keys,
+    most_source_rows,
+    position_limits,
+)
 
 MOST_ENDS = 63
 """Largest number of tokens that end a sentence, besides eos."""
@@ -68,7 +75,7 @@ def validate(program: Program, tensors: Tensors) -> Checked:
         ("encoder", program.encoder, 1),
         ("decoder", program.decoder, program.max_source_length),
     ):
-        cost.check_work(name, sequence, target, rows)
+        cost.check_work(name, sequence, target, rows, most_keys(program, tensors))
     cost.check_sentence(program.max_source_length, max_steps(program, tensors))
     return Checked(source, target)
 
@@ -207,11 +214,16 @@ def _check_tokens(program: Program, vocabulary: int) -> None:
 
 def _check_lengths(program: Program) -> None:
     """The lengths of sources and translations are in their ranges; they are 0 without a source."""
+    steps = program.max_steps
+    _require(
+        not isinstance(steps, int) or 1 <= steps <= MAX_KEYS,
+        f"max_steps must lie in [1, {MAX_KEYS}]",
+    )
     if takes_source(program):
-        shortest = program.frame.size + 1
+        shortest, longest = program.frame.size + 1, most_source_rows(program)
         _require(
-            shortest <= program.max_source_length <= MAX_KEYS,
-            f"max_source_length must lie in [{shortest}, {MAX_KEYS}]",
+            shortest <= program.max_source_length <= longest,
+            f"max_source_length must lie in [{shortest}, {longest}]",
         )
         _require(
             1 <= program.max_length_factor <= 10_000, "max_length_factor must lie in [1, 10000]"

@@ -2,36 +2,64 @@
 values."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from int8ref.reference.presence import need_each_other
-from int8ref.spec.arithmetic import DATA_MAX, INT32_MAX, WIDE_MAX, reciprocal, requantize
+from int8ref.spec.arithmetic import (
+    DATA_MAX,
+    FACTOR_BITS,
+    FACTOR_MAX_INPUT,
+    INT32_MAX,
+    MAX_SHIFT,
+    WIDE_MAX,
+    bit_length,
+    exp2_factor,
+    reciprocal,
+    requantize,
+    rounding_shift_right,
+)
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import Constant, Input, Offsets, Rows, Sizes, Tensor, limited, size
 from int8ref.spec.scope import MAX_WIDTH, Domain, Scope, Tensors, ValueType
 from int8ref.spec.trace import note, of_head
 
-MAX_KEYS = 1024
-"""Largest number of keys that a row may see.  The sum of 1024 weights of 2^14 times data of 127
-stays within int32."""
+MAX_KEYS = 1 << 17
+"""Largest number of keys that a row may see."""
+BLOCK_KEYS = 1024
+"""Number of keys of a block.  The sum of 1024 weights of 2^14 times data of 127 stays within
+int32."""
 WEIGHT_BITS = 14
 """A weight is at most 2^WEIGHT_BITS."""
+SUM_BITS = 24
+"""The sum of the weights of a block, and the joined sum of all blocks, are at most 2^SUM_BITS."""
 MULTIPLIER_BITS = 30
 HEADS = size("heads")
 
 Int8 = npt.NDArray[np.int8]
 Data = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
-Weigh = Callable[[Int64, Int64, int, Int64], Int64]
-"""(queries [rows, head_width], keys [keys, head_width], index of a head, places [rows]) -> weights
-[rows, keys].
 
-The place of a row is the number of keys before its own key, if it sees its own key.  The weights
-lie in [0, 2^14], and the largest weight of a row is at least 2^13.
+
+class Weights(NamedTuple):
+    """The weights of the keys, and how far each block lies below the largest block.
+
+    weight  int64 [rows, keys] in [0, 2^14]; the largest weight of a row in a block is at least 2^13
+    far     int64 [rows, blocks]: octaves with 10 fraction bits, at least 0, and 0 for one block of
+            a row.  The true weight of a key is its `weight` times 2^(-far / 2^10)
+    """
+
+    weight: Int64
+    far: Int64
+
+
+Weigh = Callable[[Int64, Int64, int, Int64], Weights]
+"""(queries [rows, head_width], keys [keys, head_width], index of a head, places [rows]) -> weights.
+
+The place of a row is the number of keys before its own key, if it sees its own key.
 """
 
 
@@ -98,8 +126,8 @@ class Attention(Instruction, frozen=True, kw_only=True):
             scope.require(self.key_offsets is not None, "a sentence needs key_offsets")
             scope.require(self.window is msgspec.UNSET, "a window is of a history")
 
-    def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
-        return 2 * MAX_KEYS * self.heads * self.head_width
+    def work(self, values: dict[str, ValueType], tensors: Tensors, keys: int) -> int:
+        return 2 * keys * self.heads * self.head_width
 
 
 def attend(
@@ -126,10 +154,25 @@ def attend(
 
         s[j]   = sum_d query[r, h, d] * key[j, g, d]                                  (int32)
         w[j]   = weigh(s)[j]                          (int32, in [0, 2^14], max(w) >= 2^13)
+        sum    = sum_j w[j]                                                           (int32)
         acc[d] = sum_j w[j] * value[j, g, d]                                          (int32)
-        (inverse, bits) = reciprocal(sum(w))                                             (A3)
+        (inverse, bits) = reciprocal(sum)                                                (A3)
         m      = floor(inverse * context_multiplier[h] / 2^30)
         out[r, h, d] = requantize(acc[d], m, bits + context_shift[h] - 30, -limit, limit)  (A2)
+
+    A row that sees more than 1024 keys takes them in blocks of 1024 keys, in their order; the last
+    block may have fewer keys.  Each block b has weights, a sum and an acc of its own, as above.  Let
+    far[b] be the distance from the largest score of the row to the largest score of the block, in
+    octaves with 10 fraction bits (see `Weights`).  Then
+
+        f[b]        = exp2_factor(min(far[b], 22 * 2^10))                                (A9)
+        all_sum     = sum_b sum[b] * f[b]                                             (int64)
+        all_acc[d]  = sum_b acc[b, d] * f[b]                                          (int64)
+        drop        = bit_length(all_sum - 1) - 24                               (at least 9)
+        sum         = rounding_shift_right(all_sum, drop)                (in [2^23, 2^24])  (A1)
+        acc[d]      = rounding_shift_right(all_acc[d], drop)                    (int32)  (A1)
+
+    and the rest is as above.  Therefore the last steps have the same widths for any number of keys.
 
     Each of the operands `query`, `key` and `value` may have more columns than attention uses:
 
@@ -144,7 +187,7 @@ def attend(
     `window` steps of key[r].
 
         sentence            int32 [rows], in [0, sentences)
-        key_offsets         int32 [sentences + 1], never falling; a row sees 1 to 1024 keys
+        key_offsets         int32 [sentences + 1], never falling; a row sees 1 to 2^17 keys
         heads               1 to 256
         head_width          1 to 512
         query_column        0 to query_width - heads * head_width
@@ -162,11 +205,12 @@ def attend(
     `inverse` and m are rounded down; out is rounded once, half up.  There is one division for each
     row and head.  The scale of the weights cancels, because sum(w) has the same scale.
 
-    Raises `OverflowError` if a row sees no key or more than 1024 keys, and `ValueError` if only one
+    Raises `OverflowError` if a row sees no key or more than 2^17 keys, and `ValueError` if only one
     of `sentence` and `key_offsets` is given, or a `window` with them.
 
     Source: Lin et al. 2020, Eq. 12; Ainslie et al. 2023 (grouped-query attention); Beltagy et al.
-    2020, section 3.1 (sliding window).
+    2020, section 3.1 (sliding window); Milakov and Gimelshein 2018 (the largest score of each
+    block).
     """
     need_each_other("attention", sentence=sentence, key_offsets=key_offsets)
     if sentence is not None and window is not None:
@@ -187,16 +231,51 @@ def attend(
                 slice(head * head_width, (head + 1) * head_width) for head in (h, h // shared)
             )
             with of_head(rows, h):
-                weight = weigh(q[rows, columns], k[keys][:, seen], h, places)
-                total = weight.sum(axis=1, keepdims=True)
+                weights = weigh(q[rows, columns], k[keys][:, seen], h, places)
+                total, acc = _sums(weights, v[keys][:, seen])
                 inverse, bits = reciprocal(total)
                 multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
                 shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
-                acc = weight @ v[keys][:, seen]
-                for name, x in (("w", weight), ("sum", total), ("m", multiplier), ("acc", acc)):
-                    note(name, x)
+                note("m", multiplier)
                 out[rows, columns] = requantize(acc, multiplier, shift, -limit, limit)
     return out
+
+
+def _sums(weights: Weights, value: Int64) -> tuple[Int64, Int64]:
+    """The sums of `attend`: (sum [rows, 1], acc [rows, head_width])."""
+    weight, far = weights
+    first = starts(len(value))
+    total = np.add.reduceat(weight, first, axis=1)
+    ends = [*first[1:], len(value)]
+    acc = np.stack(
+        [weight[:, a:b] @ value[a:b] for a, b in zip(first, ends, strict=True)], axis=1
+    )
+    for name, x in (("w", weight), ("sum", total), ("acc", acc.reshape(len(weight), -1))):
+        note(name, x)
+    return (total, acc[:, 0]) if len(first) == 1 else _joined(far, total, acc)
+
+
+def _joined(far: Int64, total: Int64, acc: Int64) -> tuple[Int64, Int64]:
+    """The sums of several blocks: of total [rows, blocks] and acc [rows, blocks, head_width]."""
+    factor = exp2_factor(np.minimum(far, FACTOR_MAX_INPUT))
+    all_sum = (total * factor).sum(axis=1, keepdims=True)
+    all_acc = (acc * factor[:, :, None]).sum(axis=1)
+    drop = bit_length(all_sum - 1) - SUM_BITS
+    joined = rounding_shift_right(all_sum, drop), rounding_shift_right(all_acc, drop)
+    names = ("far", "f", "all_sum", "all_acc", "drop", "joined_sum", "joined_acc")
+    for name, x in zip(names, (far, factor, all_sum, all_acc, drop, *joined), strict=True):
+        note(name, x)
+    return joined
+
+
+def starts(keys: int) -> npt.NDArray[np.int64]:
+    """The first key of each block."""
+    return np.arange(0, keys, BLOCK_KEYS)
+
+
+def of_keys(blocks: Int64, keys: int) -> Int64:
+    """The number of the block of each key: [rows, blocks] -> [rows, keys]."""
+    return blocks[:, np.arange(keys) // BLOCK_KEYS]
 
 
 def _seen(
@@ -218,4 +297,6 @@ def _seen(
             yield own, slice(key_offsets[b], key_offsets[b + 1]), own - np.int64(key_offsets[b])
 
 
-assert MAX_KEYS * 2**WEIGHT_BITS * 127 <= INT32_MAX
+assert BLOCK_KEYS * 2**WEIGHT_BITS == 2**SUM_BITS
+assert 2**SUM_BITS * 127 <= INT32_MAX
+assert MAX_KEYS // BLOCK_KEYS * 2 ** (SUM_BITS + FACTOR_BITS) * 128 < 2**MAX_SHIFT

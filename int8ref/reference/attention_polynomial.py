@@ -13,9 +13,17 @@ from int8ref.reference.attention import (
     Int8,
     Int64,
     Weigh,
+    Weights,
     attend,
+    of_keys,
+    starts,
 )
-from int8ref.spec.arithmetic import INT32_MAX, bit_length, rounding_shift_right
+from int8ref.spec.arithmetic import (
+    EXP2_FRACTION_BITS,
+    INT32_MAX,
+    bit_length,
+    rounding_shift_right,
+)
 from int8ref.spec.operands import Constant, Sizes, Tensor
 from int8ref.spec.scope import Scope, Tensors
 from int8ref.spec.trace import note
@@ -86,6 +94,11 @@ def attention_polynomial(
         g    = bit_length(max(t)) - 14
         w[j] = rounding_shift_right(t[j], g), or t[j] * 2^-g for g < 0          (at most 2^14)
 
+    If the row sees more than 1024 keys, max(x) and max(t) are the largest ones of a block, so that
+    each block b has an e, a d and a g of its own, and
+
+        far[b] = (max over all blocks of (g + degree * e) - (g + degree * e)) * 2^10
+
     `shared` are the operands of `attend`, with their ranges.  The other operands are
 
         degree            1 to 4
@@ -100,7 +113,7 @@ def attention_polynomial(
     also has d >= 1 for e = score_shift, so that a row whose scores are all below -b has equal
     weights.
 
-    All shifts round half up (A1).  The shifts e and g depend on the largest element of the row;
+    All shifts round half up (A1).  The shifts e and g depend on the largest element of a row in a block;
     this is the re-scaling of the paper.  The scale of the weights cancels in `attend`.
 
     Raises the errors of `attend`.
@@ -118,7 +131,7 @@ def polynomial_weigher(
     """The `Weigh` of `polynomial_weights`; `per_head` are its last four operands, one for each
     head."""
 
-    def weigh(q: Int64, k: Int64, h: int, places: Int64) -> Int64:
+    def weigh(q: Int64, k: Int64, h: int, places: Int64) -> Weights:
         return polynomial_weights(q, k, degree, *(int(operand[h]) for operand in per_head))
 
     return weigh
@@ -132,21 +145,22 @@ def polynomial_weights(
     least_shift: int,
     multiplier: int,
     shift: int,
-) -> Int64:
-    """The weights w of `attention_polynomial` for one head of one sentence.
+) -> Weights:
+    """The weights of `attention_polynomial` for one head of one sentence.
 
     `query`: int64 [rows, head_width] and `key`: int64 [keys, head_width], with int8 values.  The
     next operands are the degree, and for this head score_bias, score_shift, delta_multiplier and
-    delta_shift.  out: int64 [rows, keys] in [0, 2^14].
+    delta_shift.
     """
-    score = query @ key.T
+    score, keys = query @ key.T, len(key)
+    first = starts(keys)
     x = np.maximum(score + bias, 0)
-    e = np.maximum(bit_length(x.max(axis=1, keepdims=True)) - BASE_BITS, least_shift)
+    e = np.maximum(bit_length(np.maximum.reduceat(x, first, axis=1)) - BASE_BITS, least_shift)
     drop = np.minimum(shift + degree * (e - least_shift), MAX_SHIFT)
     delta = rounding_shift_right(np.array(multiplier), drop)
-    u = rounding_shift_right(x, e)
-    t = power(u, degree) + delta
-    g = bit_length(t.max(axis=1, keepdims=True)) - WEIGHT_BITS
+    u = rounding_shift_right(x, of_keys(e, keys))
+    t = power(u, degree) + of_keys(delta, keys)
+    g = bit_length(np.maximum.reduceat(t, first, axis=1)) - WEIGHT_BITS
     for name, value in (
         ("s", score),
         ("x", x),
@@ -157,7 +171,10 @@ def polynomial_weights(
         ("g", g),
     ):
         note(name, value)
-    return rounding_shift_right(t << np.maximum(-g, 0), np.maximum(g, 0))
+    unit = g + degree * e
+    far = (unit.max(axis=1, keepdims=True) - unit) << EXP2_FRACTION_BITS
+    left, right = of_keys(np.maximum(-g, 0), keys), of_keys(np.maximum(g, 0), keys)
+    return Weights(rounding_shift_right(t << left, right), far)
 
 
 def power(u: Int64, degree: int) -> Int64:

@@ -16,7 +16,10 @@ from int8ref.reference.attention import (
     Int8,
     Int64,
     Weigh,
+    Weights,
     attend,
+    of_keys,
+    starts,
 )
 from int8ref.reference.presence import need_each_other
 from int8ref.spec.arithmetic import (
@@ -130,6 +133,11 @@ def attention_softmax(
         z[j] = rounding_shift_right(distance[j] * score_multiplier[h], score_shift)      (A1)
         w[j] = exp2_negative(z[j])         (A4; 14 fraction bits, in [0, 2^14], max(w) = 2^14)
 
+    If the row sees more than 1024 keys, max(s) is the largest score of the block of key j, and for
+    each block
+
+        far[b] = rounding_shift_right((max over all s - max(s)) * score_multiplier[h], score_shift)
+
     With `cap_multiplier` and `cap_shift`, capped scores replace the scores s:
 
         c[j] = rounding_shift_right(soft_cap(s[j], cap_multiplier[h], cap_shift), 10)    (A8, A1)
@@ -143,7 +151,7 @@ def attention_softmax(
         score_limit       int32 [heads], in [1, 2^31)
         score_shift       1 to 30
         addend            int32 [heads, before + 1 + after]; None adds nothing
-        before, after     0 to 1023; None without an addend
+        before, after     0 to 2^17 - 1; None without an addend
         cap_multiplier    int32 [heads], in [1, 2^31), or None; None beside an addend
         cap_shift         1 to 62, or None
 
@@ -183,7 +191,7 @@ def softmax_weigher(
 ) -> Weigh:
     """The `Weigh` of `attention_weights`; `change` changes the scores before."""
 
-    def weigh(q: Int64, k: Int64, h: int, places: Int64) -> Int64:
+    def weigh(q: Int64, k: Int64, h: int, places: Int64) -> Weights:
         score = q @ k.T
         note("s", score)
         if change is not None:
@@ -226,15 +234,18 @@ def cap(multiplier: Int32, shift: int) -> Change:
 
 def attention_weights(
     score: Int64, multiplier: np.integer | int, limit: np.integer | int, shift: int
-) -> Int64:
-    """The weights w of `attention_softmax` for the scores [rows, keys] of one head.
+) -> Weights:
+    """The weights of `attention_softmax` for the scores [rows, keys] of one head.
 
-    out: int64 [rows, keys] in [0, 2^14]; the largest weight of a row is 2^14.
+    The largest weight of a row in a block is 2^14.
     """
-    distance = np.minimum(score.max(axis=1, keepdims=True) - score, np.int64(limit))
+    keys = score.shape[1]
+    top = np.maximum.reduceat(score, starts(keys), axis=1)
+    distance = np.minimum(of_keys(top, keys) - score, np.int64(limit))
     z = rounding_shift_right(distance * np.int64(multiplier), shift)
     note("z", z)
-    return exp2_negative(z)
+    below = top.max(axis=1, keepdims=True) - top
+    return Weights(exp2_negative(z), rounding_shift_right(below * np.int64(multiplier), shift))
 
 
 MAX_PRODUCT = 128 * 128

@@ -45,7 +45,7 @@ class Linear(Instruction, frozen=True):
         else:
             prove_requantization(scope, self.multiplier, self.shift, bound)
 
-    def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
+    def work(self, values: dict[str, ValueType], tensors: Tensors, keys: int) -> int:
         return tensors[self.weight].size
 
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.reference.attention import MAX_KEYS
 from int8ref.spec.arithmetic import DATA_MAX, WIDE_MAX, require_range, saturate
 from int8ref.spec.instruction import Instruction
 from int8ref.spec.operands import WIDTH, Constant, Offsets, PerChannel, Result, Rows, Tensor, narrow
@@ -15,6 +14,8 @@ from int8ref.spec.trace import note
 MEAN, FIRST, LAST = range(3)
 """The values of `rows`."""
 MAX_SHIFT = 40
+MAX_ROWS = 1024
+"""Largest number of rows of a sentence."""
 
 
 class Pool(Instruction, frozen=True, kw_only=True):
@@ -33,8 +34,8 @@ class Pool(Instruction, frozen=True, kw_only=True):
         ),
     ]
 
-    def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
-        return MAX_KEYS * values[self.x].width
+    def work(self, values: dict[str, ValueType], tensors: Tensors, keys: int) -> int:
+        return MAX_ROWS * values[self.x].width
 
 
 def pool(
@@ -75,7 +76,7 @@ def pool(
 
     Source: Reimers and Gurevych 2019, section 3 (mean, and the row of the first token).
     """
-    counts = require_range(np.diff(offsets), 1, MAX_KEYS, "pool: rows of a sentence")
+    counts = require_range(np.diff(offsets), 1, MAX_ROWS, "pool: rows of a sentence")
     require_range(multiplier, 0, WIDE_MAX, "pool: multiplier")
     bits = int(require_range(shift, 1, MAX_SHIFT, "pool: shift")[0])
     first, last = offsets[:-1], offsets[1:]

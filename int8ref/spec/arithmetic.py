@@ -41,6 +41,9 @@ EXP2_COEFFICIENTS = (1048576, -726726, 251070, -55780, 7150)
 """Coefficients of a polynomial of degree 4 in f that approximates 2^-f on [0, 1).  They are in
 units of 2^-20, lowest degree first."""
 EXP2_MAX_INPUT = 16 << EXP2_FRACTION_BITS
+FACTOR_BITS = 20
+"""Fraction bits of the factor of a block of keys."""
+FACTOR_MAX_INPUT = (FACTOR_BITS + 2) << EXP2_FRACTION_BITS
 RECIPROCAL_BITS = 29
 
 LOG_BITS = 20
@@ -174,11 +177,33 @@ def exp2_negative(z: Integers) -> Int64:
     Raises `OverflowError` outside this range.
     """
     wide = require_range(z, 0, EXP2_MAX_INPUT, "exp2_negative")
-    fraction = wide & ((1 << EXP2_FRACTION_BITS) - 1)
-    t = np.full_like(wide, EXP2_COEFFICIENTS[-1])
+    return rounding_shift_right(_exp2_fraction(wide), 6 + (wide >> EXP2_FRACTION_BITS))
+
+
+def exp2_factor(z: Integers) -> Int64:
+    """2^20 * 2^(-z / 2^10), by the polynomial of A4.  (A9)
+
+    `z` lies in [0, 22 * 2^10] and has 10 fraction bits.  With z = i * 2^10 + f, and with the t of
+    A4 for f:
+
+        result = rounding_shift_right(t, i)
+
+    The result lies in [0, 2^20].  It never rises with z.  It is exactly 2^20 at z = 0, and 0 at the
+    largest z.
+
+    Raises `OverflowError` outside this range.
+    """
+    wide = require_range(z, 0, FACTOR_MAX_INPUT, "exp2_factor")
+    return rounding_shift_right(_exp2_fraction(wide), wide >> EXP2_FRACTION_BITS)
+
+
+def _exp2_fraction(z: Int64) -> Int64:
+    """The t of A4: 2^20 * 2^-f for the fraction f of z."""
+    fraction = z & ((1 << EXP2_FRACTION_BITS) - 1)
+    t = np.full_like(z, EXP2_COEFFICIENTS[-1])
     for coefficient in EXP2_COEFFICIENTS[-2::-1]:
         t = coefficient + ((t * fraction) >> EXP2_FRACTION_BITS)
-    return rounding_shift_right(t, 6 + (wide >> EXP2_FRACTION_BITS))
+    return t
 
 
 def exp2_precise(z: Integers) -> Int64:

@@ -73,10 +73,10 @@ class Instruction(
     def prove(self, scope: Scope, sizes: Sizes) -> None:
         """Check relations between operands, such as that no sum overflows.  Raises ProgramError."""
 
-    def work(self, values: dict[str, ValueType], tensors: Tensors) -> int:
+    def work(self, values: dict[str, ValueType], tensors: Tensors, keys: int) -> int:
         """Upper bound of the multiply-adds, or equally cheap steps, for one row.
 
-        The instruction must have passed `check`.
+        A row of an attention sees at most `keys` keys.  The instruction must have passed `check`.
         """
         return sum(max(values[name].width, 1) for name in self.names("result"))
 

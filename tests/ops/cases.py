@@ -20,7 +20,8 @@ from int8ref.engines.reference import run_instruction
 from int8ref.machine.loop.interpreter import run
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
-from int8ref.machine.model.assemble import Assembler, Code, scratch_bytes
+from int8ref.machine.model.assemble import Assembler, Code, attentions, scratch_bytes
+from int8ref.machine.model.histories import pitch_of
 from int8ref.machine.model.places import FOREVER, Places, allocate
 from int8ref.machine.model.prepare import Prepared
 from int8ref.program.inputs import Values
@@ -96,12 +97,13 @@ def run_step(case: Case) -> dict[str, Array]:
     histories = [name for name, kind in types.items() if kind.domain == "history"]
     shared = dict.fromkeys(histories[1:], *histories[:1])  # in place, as a state and its successor
     places = allocate(types, dict.fromkeys(types, (-1, FOREVER)), shared)
-    assembler = Assembler(places, Prepared(case.tensors, types, {}))
+    pitches = pitches_of(case, types, names)
+    assembler = Assembler(places, Prepared(case.tensors, types, {}), pieces=pitches)
     rows = assembler.code([case.instruction])
     memory = WatchedMemory()
-    arena = _arena(case, _code(case, rows, places, types), memory)
+    arena = _arena(case, _code(case, rows, places, types, pitches), memory)
     for name, array in case.values.items():
-        _inside(arena, name, array.shape)[...] = array
+        arena.set_value(name, array)
     if numba.config.DISABLE_JIT:
         run(rows.ctypes.data, len(rows), arena.address)
     else:
@@ -119,7 +121,25 @@ def run_step(case: Case) -> dict[str, Array]:
     }
 
 
-def _code(case: Case, rows: Array, places: Places, types: dict[str, ValueType]) -> Code:
+def pitches_of(case: Case, types: dict[str, ValueType], results: list[str]) -> dict[str, int]:
+    """Return the columns of a piece of each history; of an append, a divisor of its columns."""
+    found = {}
+    for name, kind in types.items():
+        if kind.domain == "history":
+            widths = [n for n in (64, 8, 5, 3, 2) if kind.width % n == 0]
+            found[name] = pitch_of([name], kind.width, [case.instruction])
+            if name in results or isinstance(case.instruction, Append):
+                found[name] = widths[0] if widths else kind.width
+    return found
+
+
+def _code(
+    case: Case,
+    rows: Array,
+    places: Places,
+    types: dict[str, ValueType],
+    pitches: dict[str, int],
+) -> Code:
     """Return a Program of one instruction, with the fields that an arena needs."""
     nothing = rows[:0]
     inputs = case.values[case.instruction.x].shape[1] if isinstance(case.instruction, Linear) else 1
@@ -131,8 +151,10 @@ def _code(case: Case, rows: Array, places: Places, types: dict[str, ValueType]) 
         states=nothing,
         targets=nothing,
         places=places.by_name,
+        pitches=pitches,
         row_bytes=places.row_bytes,
         depth=inputs,
+        attentions=attentions([case.instruction]),
         scratch_bytes=scratch_bytes(case.instruction, types),
         takes_source=True,
         kept=[],

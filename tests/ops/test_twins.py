@@ -30,6 +30,7 @@ SUPPORT = {
     "attention_products",
     "attention_scores",
     "gemm",
+    "histories",
     "ir",
     "layer_norm",
     "sinusoids",

@@ -15,6 +15,8 @@ from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I64, lowers
 from int8ref.kernels.ir.vector import call
 from int8ref.spec.arithmetic import (
+    EXP2_COEFFICIENTS,
+    EXP2_FRACTION_BITS,
     LOG_BITS,
     POWER_BITS,
     POWER_COEFFICIENTS,
@@ -26,6 +28,9 @@ from int8ref.spec.arithmetic import (
 ONE = np.int64(1)
 POWERS = tuple(np.int64(c) for c in POWER_COEFFICIENTS)
 POWER_ONE, POWER_END = np.int64(1 << POWER_BITS), np.int64(POWER_MAX_INPUT)
+FRACTIONS = tuple(np.int64(c) for c in EXP2_COEFFICIENTS)
+FRACTION_SHIFT = np.int64(EXP2_FRACTION_BITS)
+FRACTION_MASK = np.int64((1 << EXP2_FRACTION_BITS) - 1)
 TANH_SHIFT = np.int64(TANH_BITS)
 LOG_SHIFT = np.int64(LOG_BITS)
 LOG_MASK = np.int64((1 << LOG_BITS) - 1)
@@ -106,6 +111,17 @@ def shift_left(x: np.int32, shift: np.int32) -> np.int32:
 @lowers(shift_left, types.int32)
 def _shift_left_ir(builder: ir.IRBuilder, x: ir.Value, shift: ir.Value) -> ir.Value:
     return builder.shl(x, shift)
+
+
+@kernel
+def exp2_factor(z):
+    """Twin of `arithmetic.exp2_factor`."""
+    f = np.int64(z) & FRACTION_MASK
+    t = FRACTIONS[3] + ((FRACTIONS[4] * f) >> FRACTION_SHIFT)
+    t = FRACTIONS[2] + ((t * f) >> FRACTION_SHIFT)
+    t = FRACTIONS[1] + ((t * f) >> FRACTION_SHIFT)
+    t = FRACTIONS[0] + ((t * f) >> FRACTION_SHIFT)
+    return rounding_shift_right(t, np.int64(z) >> FRACTION_SHIFT)
 
 
 @kernel

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from int8ref.abi.call import CALL
-from int8ref.abi.frame import DOMAIN, ITEM, OPERAND_WORDS, WIDTH
+from int8ref.abi.frame import DOMAIN, ITEM, OPERAND_WORDS, STATE_WORDS, WIDTH
+from int8ref.kernels.histories import Rows, copy_rows
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.memory import copy_bytes
 from int8ref.kernels.views import address_of, array, frame_at, record_at, word
 from int8ref.spec.operands import DOMAINS
 
 OPERAND_BYTES = 8 * OPERAND_WORDS["value"]
+STATE_BYTES = 8 * STATE_WORDS
+STATE_PITCH = STATE_WORDS - 1
 HISTORY_DOMAIN = DOMAINS.index("history")
 
 
@@ -85,27 +88,36 @@ def place_row(frame, call, row, slot, index, position):
 @kernel
 def is_history(call, index):
     """Whether a state is a history."""
-    return word(call_at(call).states + index * OPERAND_BYTES, DOMAIN) == HISTORY_DOMAIN
+    return word(call_at(call).states + index * STATE_BYTES, DOMAIN) == HISTORY_DOMAIN
 
 
 @kernel
 def state(frame, call, index):
     """(address, bytes) of the first row of a state; a history has the bytes of a step."""
-    operand = call_at(call).states + index * OPERAND_BYTES
+    operand = call_at(call).states + index * STATE_BYTES
     return address_of(frame, operand, 0), word(operand, WIDTH) * word(operand, ITEM)
 
 
 @kernel
 def copy_states(frame, call, source, target, steps):
     """Copy the states of row `source` to row `target`, and `steps` steps of its histories."""
-    slots, max_steps = slots_of(frame), frame_at(frame).max_steps
+    slots, shape = slots_of(frame), frame_at(frame)
+    old = np.int64(slots[source]) * shape.max_steps
+    new = np.int64(slots[target]) * shape.max_steps
     for s in range(call_at(call).state_rows):
-        first, size = state(frame, call, s)
-        old, new, count = np.int64(source), np.int64(target), size
         if is_history(call, s):
-            old, new = np.int64(slots[source]) * max_steps, np.int64(slots[target]) * max_steps
-            count = size * steps
-        copy_bytes(first + old * size, first + new * size, count)
+            first, size = state(frame, call, s)
+            pitch = word(call_at(call).states + s * STATE_BYTES, STATE_PITCH)
+            copy_rows(Rows(first, size, pitch, shape.page_steps), old, new, steps)
+        else:
+            copy_state(frame, call, s, source, target)
+
+
+@kernel
+def copy_state(frame, call, index, source, target):
+    """Copy a state that is no history from row `source` to row `target`."""
+    first, size = state(frame, call, index)
+    copy_bytes(first + source * size, first + target * size, size)
 
 
 @kernel
@@ -113,8 +125,7 @@ def move_states(frame, call, source, target):
     """Copy the states of row `source` to row `target`, except histories, which have slots."""
     for s in range(call_at(call).state_rows):
         if not is_history(call, s):
-            first, size = state(frame, call, s)
-            copy_bytes(first + source * size, first + target * size, size)
+            copy_state(frame, call, s, source, target)
 
 
 @kernel

@@ -10,11 +10,16 @@ import numpy.typing as npt
 from int8ref.abi.frame import FRAME
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.model.assemble import Code
+from int8ref.machine.model.places import Place
 from int8ref.program.inputs import Batch, source_inputs
+from int8ref.reference.attention import BLOCK_KEYS
 from int8ref.spec.operands import OFFSETS
 from int8ref.spec.scope import Domain
 
 ROW_ALIGNMENT = 16
+PAGE_STEPS = BLOCK_KEYS
+"""Steps of a page of a long history.  A block of keys then lies in one page, if no window moves the
+blocks."""
 
 
 class Arena:
@@ -52,6 +57,7 @@ class Arena:
         for name, array in inputs.items():
             self.value(name)[...] = array
         self._workspace_bytes = 0
+        self._keys = max(max(map(len, batch), default=0), int(self._frame["max_steps"]))
         self._reserve_workspace(max(tokens, self._target_capacity()))
 
     def set_rows(self, domain: Domain, rows: int) -> None:
@@ -78,28 +84,55 @@ class Arena:
         if steps > most and self._code.row_bytes["history"]:
             places = self._code.places.items()
             names = {place.prefix: name for name, place in places if place.domain == "history"}
-            kept = {name: self.value(name).copy() for name in names.values()}
+            kept = {name: self.value(name) for name in names.values()}
             self._reserve_history(max(steps, 2 * most))
             for name, array in kept.items():
-                self.value(name)[...] = array
+                self.set_value(name, array)
+            self._keys = max(self._keys, int(self._frame["max_steps"]))
+            self._reserve_workspace(self._target_capacity())
 
     def value(self, name: str, rows: int | None = None) -> npt.NDArray[Any]:
         """A value as a view of the arena: [rows, width], or [rows] where its width is 0.
 
-        A history is [rows, steps, width].
+        A history is a copy, [rows, steps, width]: its rows do not lie one after the other
+        (`abi.frame`).
         """
         place = self._code.places[name]
-        history = place.domain == "history"
-        capacity = int(self._frame[f"{place.domain}_capacity"])
         current = int(self._frame[f"{place.domain}_rows"]) + (name == OFFSETS)
-        per_row, steps = (int(self._frame["max_steps"]), current) if history else (1, 1)
-        count = int(self._frame["target_rows"] if history else current) if rows is None else rows
-        start = place.prefix * capacity
-        size = count * per_row * max(place.width, 1) * place.item
-        flat = self._pieces[place.domain][start : start + size].view(f"i{place.item}")
-        if history:
-            return flat.reshape(count, per_row, place.width)[:, :steps]
+        if place.domain == "history":
+            count = int(self._frame["target_rows"]) if rows is None else rows
+            found = self._pages(name, count).swapaxes(2, 3)
+            return found.reshape(count, int(self._frame["max_steps"]), place.width)[:, :current]
+        count = current if rows is None else rows
+        flat = self._flat(place, count)
         return flat.reshape(count, place.width) if place.width else flat
+
+    def set_value(self, name: str, content: npt.NDArray[Any] | int) -> None:
+        """Write the first rows of a value; of a history the first steps too."""
+        if self._code.places[name].domain != "history":
+            self.value(name, None if isinstance(content, int) else len(content))[...] = content
+            return
+        assert isinstance(content, np.ndarray)
+        rows, steps, width = content.shape
+        pages = self._pages(name, rows)
+        _, count, pieces, page, pitch = pages.shape
+        for first in range(0, steps, page):
+            part = content[:, first : first + page].reshape(rows, -1, pieces, pitch)
+            pages[:, first // page, :, : part.shape[1]] = part.swapaxes(1, 2)
+
+    def _pages(self, name: str, rows: int) -> npt.NDArray[Any]:
+        """The histories of the first slots: [rows, pages, pieces, page_steps, pitch]."""
+        place, page = self._code.places[name], int(self._frame["page_steps"])
+        most, pitch = int(self._frame["max_steps"]), self._code.pitches.get(name, place.width)
+        flat = self._flat(place, rows * most)
+        pages = most // page if page else 0
+        return flat.reshape(rows, pages, place.width // pitch, page, pitch)
+
+    def _flat(self, place: Place, rows: int) -> npt.NDArray[Any]:
+        """The elements of the first rows of a value."""
+        start = place.prefix * int(self._frame[f"{place.domain}_capacity"])
+        size = rows * max(place.width, 1) * place.item
+        return self._pieces[place.domain][start : start + size].view(f"i{place.item}")
 
     def _reserve_targets(self, rows: int) -> None:
         """Make room for `rows` target rows; the old content is lost."""
@@ -114,8 +147,11 @@ class Arena:
         """Make room for `steps` steps of each slot; the old content is lost."""
         used = self._frame["history_rows"]
         most = steps if self._code.row_bytes["history"] else 0
+        page = min(most, PAGE_STEPS)
+        most = -(-most // page) * page if page else 0
         self._reserve("history", self._slots * most)
         self._frame["history_rows"], self._frame["max_steps"] = used, most
+        self._frame["page_steps"] = page
 
     def _reserve(self, domain: Domain, rows: int) -> None:
         capacity = -(-max(rows, 1) // ROW_ALIGNMENT) * ROW_ALIGNMENT
@@ -131,7 +167,7 @@ class Arena:
 
     def _reserve_workspace(self, rows: int) -> None:
         """Make sure that there is scratch memory for `rows` rows."""
-        size = self._code.workspace_bytes(rows)
+        size = self._code.workspace_bytes(rows, self._keys)
         if size > self._workspace_bytes:
             self._workspace_bytes = size
             _, self._frame["workspace"] = self._memory.array((size,), np.uint8)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,10 +13,13 @@ import numpy.typing as npt
 from int8ref.abi import scratch
 from int8ref.abi.frame import (
     CODE_WORDS,
+    HISTORY_PITCH,
     OPERAND_WORDS,
     PACKED,
     QUADS,
     START_SHIFT,
+    STATE_WORDS,
+    VALUE_PITCH,
     WIDE_POSITIONS,
     operand_places,
 )
@@ -23,9 +27,11 @@ from int8ref.abi.fused import LinearArgmax, LinearCoarseArgmax
 from int8ref.abi.opcodes import OPCODES
 from int8ref.kernels.gemm.coarse_layout import coarse_workspace
 from int8ref.kernels.gemm.scratch import workspace_bytes
+from int8ref.machine.model.histories import pitches
 from int8ref.machine.model.places import Place, Places, places_of
 from int8ref.machine.model.prepare import Array, Prepared, head, linears, start_shift
 from int8ref.program.program import TARGET_INPUTS, Program, takes_source
+from int8ref.reference.append import Append
 from int8ref.reference.attention import Attention
 from int8ref.reference.embed import Embed
 from int8ref.reference.layer_norm import LayerNorm
@@ -47,9 +53,12 @@ class Code(msgspec.Struct, frozen=True):
     shared_rows       see `shared_rows`
     states, targets   operands of the states and of the inputs of a step, one row for each
     places            the place of every value
+    pitches           the columns of a piece of each history (`histories.pitches`)
     row_bytes         bytes of a row of each domain
     depth             largest number of inputs of a product
-    scratch_bytes     largest scratch memory that does not depend on the number of rows
+    attentions        for each attention: (columns of a head, heads in a group, window or 0)
+    scratch_bytes     largest scratch memory of the other operations that does not depend on the
+                      number of rows
     takes_source      see `program.takes_source`
     kept              the arrays whose addresses are in the code, which must stay alive
     """
@@ -60,19 +69,26 @@ class Code(msgspec.Struct, frozen=True):
     states: Int64
     targets: Int64
     places: dict[str, Place]
+    pitches: dict[str, int]
     row_bytes: dict[Domain, int]
     depth: int
+    attentions: tuple[tuple[int, int, int], ...]
     scratch_bytes: int
     takes_source: bool
     shared_rows: int
     kept: list[npt.NDArray[Any]]
 
-    def workspace_bytes(self, rows: int) -> int:
-        """Scratch memory that suffices for every instruction on `rows` rows.
+    def workspace_bytes(self, rows: int, keys: int) -> int:
+        """Scratch memory that suffices for every instruction on `rows` rows that see at most
+        `keys` keys.
 
         The fused products also store the largest output of each row there.
         """
-        return 4 * rows + max(self.scratch_bytes, workspace_bytes(rows, self.depth))
+        sums = [
+            scratch.attention_bytes(width, group, min(keys, window or keys))
+            for width, group, window in self.attentions
+        ]
+        return 4 * rows + max(self.scratch_bytes, workspace_bytes(rows, self.depth), *sums)
 
 
 def assemble(
@@ -99,7 +115,8 @@ def assemble(
     coarse = prepared.coarse(last) if last is not None and coarse_head else None
     plain = [last] if last is not None and (plain_head or coarse is not None) else []
     places = places_of(program, types, keep_values)
-    encoder = Assembler(places, prepared, plain, linears(program))
+    pieces = pitches(program, types)
+    encoder = Assembler(places, prepared, plain, linears(program), pieces)
     decoder = encoder.code(program.decoder)
     greedy_decoder = decoder.copy()
     if last is not None:
@@ -111,11 +128,17 @@ def assemble(
         greedy_decoder=greedy_decoder,
         targets=np.array([places.by_name[name].words() for name in TARGET_INPUTS], np.int64),
         states=np.array(
-            [places.by_name[state.value].words() for state in program.states], np.int64
-        ).reshape(-1, OPERAND_WORDS["value"]),
+            [
+                [*places.by_name[state.value].words(), pieces.get(state.value, 0)]
+                for state in program.states
+            ],
+            np.int64,
+        ).reshape(-1, STATE_WORDS),
         places=places.by_name,
+        pitches=pieces,
         row_bytes=places.row_bytes,
         depth=max((types[product.x].width for product in linears(program)), default=1),
+        attentions=attentions((*program.encoder, *program.decoder)),
         scratch_bytes=max(
             coarse_workspace(coarse) if coarse else 0,
             *(scratch_bytes(i, types) for i in (*program.encoder, *program.decoder)),
@@ -140,10 +163,14 @@ def shared_rows(program: Program) -> int:
     return max((n for n, i in places if not written.isdisjoint(i.names("result"))), default=0)
 
 
+def attentions(sequence: Sequence[Instruction]) -> tuple[tuple[int, int, int], ...]:
+    """The different forms of attention, see `Code.attentions`."""
+    found = (i for i in sequence if isinstance(i, Attention))
+    return tuple({(i.head_width, i.group or 1, i.window or 0): None for i in found})
+
+
 def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
-    """The scratch memory of an instruction, without the scratch memory of products."""
-    if isinstance(instruction, Attention):
-        return scratch.attention_bytes(instruction.head_width)
+    """The scratch memory of an instruction, without that of products and attentions."""
     width = types[instruction.names("result")[0]].width
     if isinstance(instruction, LayerNorm):
         return scratch.norm_bytes(width)
@@ -156,7 +183,8 @@ class Assembler:
     """Encodes instructions; `kept` are the arrays whose addresses are in the code.
 
     `plain` are the products whose weights are not packed.  `products` are all products of the
-    Program, whose weights may also be tables of embeddings.
+    Program, whose weights may also be tables of embeddings.  `pieces` are the columns of a piece of
+    each history.
     """
 
     def __init__(
@@ -165,8 +193,10 @@ class Assembler:
         prepared: Prepared,
         plain: Sequence[Instruction] = (),
         products: Sequence[Linear] = (),
+        pieces: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.kept: list[Array] = []
+        self._pieces = pieces
         self._places, self._prepared, self._plain = places, prepared, plain
         self._packed = {p.weight for p in products} - {p.weight for p in plain}  # type: ignore[attr-defined]
 
@@ -221,7 +251,16 @@ class Assembler:
             tensors = {**tensors, "table": self._prepared.packed(instruction.table)}
         if isinstance(instruction, Embed) and "position_table" in tensors:
             row[WIDE_POSITIONS] = tensors["position_table"].dtype == np.int16
+        if isinstance(instruction, Append):
+            row[HISTORY_PITCH] = self._pitch(instruction.next_history)
+        if isinstance(instruction, Attention):
+            row[HISTORY_PITCH] = self._pitch(instruction.key)
+            row[VALUE_PITCH] = self._pitch(instruction.value)
         self._write(instruction, tensors, row)
+
+    def _pitch(self, name: str) -> int:
+        """The columns of a piece of a value; a value that is no history has one piece."""
+        return self._pieces.get(name, self._places.by_name[name].width)
 
     def _write_product(self, product: Linear, tensors: dict[str, Array], row: Int64) -> None:
         """Write the words of a product that are not operands."""
