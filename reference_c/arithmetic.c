@@ -60,16 +60,27 @@ Reciprocal A3(int64_t x)
     return (Reciprocal){power(k) / x, k};
 }
 
-/* Power of two: 2^14 * 2^(-z / 2^10). */
-int64_t A4(int64_t z)
+/* Power of two: 2^14 * 2^(-z / 2^10), from 2^20 * 2^(-f / 2^10). */
+static int64_t fraction_power(int64_t f)
 {
-    require(z >= 0 && z <= power(14), "the exponent %ld", (long)z);
-    int64_t i = z >> 10, f = z & 1023, t = 7150;
+    int64_t t = 7150;
     t = -55780 + floor_shift(f * t, 10);
     t = 251070 + floor_shift(f * t, 10);
     t = -726726 + floor_shift(f * t, 10);
-    t = 1048576 + floor_shift(f * t, 10);
-    return A1(t, 6 + i);
+    return 1048576 + floor_shift(f * t, 10);
+}
+
+int64_t A4(int64_t z)
+{
+    require(z >= 0 && z <= power(14), "the exponent %ld", (long)z);
+    return A1(fraction_power(z & 1023), 6 + (z >> 10));
+}
+
+/* Factor of a block of keys: 2^20 * 2^(-z / 2^10). */
+int64_t A9(int64_t z)
+{
+    require(z >= 0 && z <= 22 * power(10), "the exponent %ld", (long)z);
+    return A1(fraction_power(z & 1023), z >> 10);
 }
 
 /* Precise power of two: 2^32 * 2^(-z / 2^20). */

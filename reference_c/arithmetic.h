@@ -15,6 +15,7 @@ int64_t A1(int64_t x, int64_t s);
 int64_t A2(int64_t acc, int64_t m, int64_t s, int64_t low, int64_t high);
 Reciprocal A3(int64_t x);
 int64_t A4(int64_t z);
+int64_t A9(int64_t z);
 int64_t A5(int64_t z);
 int64_t A6(int64_t x);
 int64_t A7(int64_t z);

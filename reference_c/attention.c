@@ -7,8 +7,18 @@ typedef struct {
     int64_t head, first, keys, own;
 } View;
 
-/* Turns the scores of a view into weights, in place. */
-typedef void Weigh(const Call *c, const View *view, int64_t *w);
+/* Turns the scores of a block of keys into weights, in place, and returns the level of the block. */
+typedef int64_t Weigh(const Call *c, const View *block, int64_t *w);
+
+/* Octaves with 10 fraction bits, for the distance between the levels of two blocks. */
+typedef int64_t Far(const Call *c, int64_t h, int64_t distance);
+
+enum { BLOCK = 1024, MAX_KEYS = 131072, MAX_BLOCKS = MAX_KEYS / BLOCK };
+
+/* The sums of the blocks of one row and head, and at last those of all blocks in sum[0], acc[0]. */
+typedef struct {
+    int64_t level[MAX_BLOCKS], sum[MAX_BLOCKS], acc[MAX_BLOCKS][512];
+} Sums;
 
 static View view_of(const Call *c, int64_t r, const Array *key)
 {
@@ -23,7 +33,7 @@ static View view_of(const Call *c, int64_t r, const Array *key)
         view.first = (r + 1) * key->steps - view.keys;
         view.own = view.keys - 1;
     }
-    require(view.keys >= 1 && view.keys <= MAX_ROWS, "a row sees %ld keys", (long)view.keys);
+    require(view.keys >= 1 && view.keys <= MAX_KEYS, "a row sees %ld keys", (long)view.keys);
     return view;
 }
 
@@ -35,8 +45,28 @@ static int64_t dot(const int8_t *x, const int8_t *y, int64_t d)
     return sum;
 }
 
-static void attend(const Call *c, Weigh *weigh)
+static void join(const Call *c, Far *far, int64_t h, int64_t blocks, int64_t d, Sums *s)
 {
+    int64_t most = s->level[0], factor[MAX_BLOCKS], sum = 0;
+    for (int64_t b = 1; b < blocks; b++)
+        most = max(most, s->level[b]);
+    for (int64_t b = 0; b < blocks; b++) {
+        factor[b] = A9(min(far(c, h, most - s->level[b]), 22 * 1024));
+        sum += s->sum[b] * factor[b];
+    }
+    int64_t drop = bit_length(sum - 1) - 24;
+    s->sum[0] = A1(sum, drop);
+    for (int64_t i = 0; i < d; i++) {
+        int64_t acc = 0;
+        for (int64_t b = 0; b < blocks; b++)
+            acc += s->acc[b][i] * factor[b];
+        s->acc[0][i] = A1(acc, drop);
+    }
+}
+
+static void attend(const Call *c, Weigh *weigh, Far *far)
+{
+    static Sums sums;
     const Array *query = operand(c, "query", 8), *key = operand(c, "key", 8);
     const Array *value = operand(c, "value", 8), *shifts = operand(c, "context_shift", 8);
     const Array *multipliers = operand(c, "context_multiplier", 32);
@@ -49,23 +79,31 @@ static void attend(const Call *c, Weigh *weigh)
     for (int64_t r = 0; r < query->rows; r++)
         for (int64_t h = 0; h < heads; h++) {
             const int8_t *q = row8(query, r, query_column + h * d, d);
-            int64_t g = h / group, w[MAX_ROWS], sum = 0, acc[512] = {0};
+            int64_t g = h / group, w[BLOCK], blocks = 0;
             View view = view_of(c, r, key);
-            view.head = h;
-            for (int64_t j = 0; j < view.keys; j++)
-                w[j] = dot(q, row8(key, view.first + j, key_column + g * d, d), d);
-            weigh(c, &view, w);
-            for (int64_t j = 0; j < view.keys; j++) {
-                const int8_t *v = row8(value, view.first + j, value_column + g * d, d);
-                sum += w[j];
+            for (int64_t j = 0; j < view.keys; j += BLOCK, blocks++) {
+                View block = {h, view.first + j, min(view.keys - j, BLOCK), view.own - j};
+                int64_t sum = 0, *acc = sums.acc[blocks];
+                for (int64_t n = 0; n < block.keys; n++)
+                    w[n] = dot(q, row8(key, block.first + n, key_column + g * d, d), d);
+                sums.level[blocks] = weigh(c, &block, w);
                 for (int64_t i = 0; i < d; i++)
-                    acc[i] += w[j] * v[i];
+                    acc[i] = 0;
+                for (int64_t n = 0; n < block.keys; n++) {
+                    const int8_t *v = row8(value, block.first + n, value_column + g * d, d);
+                    sum += w[n];
+                    for (int64_t i = 0; i < d; i++)
+                        acc[i] += w[n] * v[i];
+                }
+                sums.sum[blocks] = sum;
             }
-            Reciprocal s = A3(sum);
+            if (blocks > 1)
+                join(c, far, h, blocks, d, &sums);
+            Reciprocal s = A3(sums.sum[0]);
             int64_t m = floor_shift(s.r * at(multipliers, h, 0), 30);
             int64_t shift = s.k + at(shifts, h, 0) - 30;
             for (int64_t i = 0; i < d; i++)
-                put(out, r, h * d + i, A2(acc[i], m, shift, -limit, limit));
+                put(out, r, h * d + i, A2(sums.acc[0][i], m, shift, -limit, limit));
         }
 }
 
@@ -77,12 +115,13 @@ static int64_t largest(const int64_t *x, int64_t keys)
     return most;
 }
 
-static void weigh_softmax(const Call *c, const View *view, int64_t *w)
+static int64_t weigh_softmax(const Call *c, const View *view, int64_t *w)
 {
     const Array *limit = operand(c, "score_limit", 32), *addend = optional(c, "addend", 32);
     const Array *multiplier = operand(c, "score_multiplier", 32);
     const Array *cap = optional(c, "cap_multiplier", 32);
-    int64_t before = constant_or(0, c, "before", 0, 1023), after = constant_or(0, c, "after", 0, 1023);
+    int64_t before = constant_or(0, c, "before", 0, MAX_KEYS - 1);
+    int64_t after = constant_or(0, c, "after", 0, MAX_KEYS - 1);
     int64_t shift = constant(c, "score_shift", 1, 30), cap_shift = constant_or(1, c, "cap_shift", 1, 62);
     int64_t h = view->head;
     require(!addend || !cap, "an addend and a soft cap");
@@ -95,9 +134,16 @@ static void weigh_softmax(const Call *c, const View *view, int64_t *w)
     int64_t most = largest(w, view->keys);
     for (int64_t j = 0; j < view->keys; j++)
         w[j] = A4(A1(min(most - w[j], at(limit, h, 0)) * at(multiplier, h, 0), shift));
+    return most;
 }
 
-static void weigh_polynomial(const Call *c, const View *view, int64_t *w)
+static int64_t far_softmax(const Call *c, int64_t h, int64_t distance)
+{
+    const Array *multiplier = operand(c, "score_multiplier", 32);
+    return A1(distance * at(multiplier, h, 0), constant(c, "score_shift", 1, 30));
+}
+
+static int64_t weigh_polynomial(const Call *c, const View *view, int64_t *w)
 {
     const Array *bias = operand(c, "score_bias", 32), *shift = operand(c, "score_shift", 8);
     const Array *delta = operand(c, "delta_multiplier", 32);
@@ -115,8 +161,14 @@ static void weigh_polynomial(const Call *c, const View *view, int64_t *w)
     int64_t g = bit_length(largest(w, view->keys)) - 14;
     for (int64_t j = 0; j < view->keys; j++)
         w[j] = g < 0 ? w[j] * power(-g) : A1(w[j], g);
+    return g + degree * e;
 }
 
-void attention_softmax(const Call *c) { attend(c, weigh_softmax); }
+static int64_t far_polynomial(const Call *c, int64_t h, int64_t distance)
+{
+    return (void)c, (void)h, distance * 1024;
+}
 
-void attention_polynomial(const Call *c) { attend(c, weigh_polynomial); }
+void attention_softmax(const Call *c) { attend(c, weigh_softmax, far_softmax); }
+
+void attention_polynomial(const Call *c) { attend(c, weigh_polynomial, far_polynomial); }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STEPS = 1024 };
+enum { MAX_STEPS = 131072 };
 
 static const Call *running;
 

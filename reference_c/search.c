@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BEAM = 64, MAX_SENTENCE = 1024, MAX_CHOICES = 8192 };
+enum { MAX_BEAM = 64, MAX_SENTENCE = 131072, MAX_CHOICES = 8192 };
 
 /* ---- Steps ---------------------------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@ static int64_t a2(const Call *c, int64_t x)
 static int64_t a3(const Call *c, int64_t x) { return (void)c, A3(x).r; }
 
 static int64_t a4(const Call *c, int64_t x) { return (void)c, A4(x); }
+static int64_t a9(const Call *c, int64_t x) { return (void)c, A9(x); }
 
 static int64_t a5(const Call *c, int64_t x) { return (void)c, A5(x); }
 
@@ -62,6 +63,7 @@ static const Operation TABLE[] = {
     OPERATIONS(ROW)
     {"arithmetic.rounding_shift_right", each, a1}, {"arithmetic.requantize", each, a2},
     {"arithmetic.reciprocal", each, a3},           {"arithmetic.exp2_negative", each, a4},
+    {"arithmetic.exp2_factor", each, a9},
     {"arithmetic.exp2_precise", each, a5},         {"arithmetic.log2", each, a6},
     {"arithmetic.tanh", each, a7},                 {"arithmetic.soft_cap", each, a8},
     {"arithmetic.isqrt", each, root},              {"arithmetic.bit_length", each, length},

@@ -6,10 +6,10 @@ import numpy as np
 
 from int8ref.auditing.given import Given, Results, reciprocal_of
 from int8ref.auditing.intervals import Interval
-from int8ref.reference.attention import MULTIPLIER_BITS, WEIGHT_BITS
+from int8ref.reference.attention import BLOCK_KEYS, MULTIPLIER_BITS, SUM_BITS, WEIGHT_BITS
 from int8ref.reference.attention_polynomial import BASE_BITS
 from int8ref.reference.attention_polynomial import MAX_SHIFT as MAX_DROP
-from int8ref.spec.arithmetic import LOG_BITS, POWER_BITS, POWER_MAX_INPUT, TANH_BITS
+from int8ref.spec.arithmetic import EXP2_FRACTION_BITS, FACTOR_BITS, LOG_BITS, POWER_BITS, POWER_MAX_INPUT, TANH_BITS
 
 ONE = 1 << WEIGHT_BITS
 CAP = 1 << 20
@@ -27,7 +27,8 @@ def attention_softmax(given: Given) -> Results:
     most = np.minimum(changed.high - changed.low, given.tensor("score_limit"))
     product = Interval.of(0, most) * given.tensor("score_multiplier")
     given.note("z", product.shifted(i.score_shift))
-    return _mean(given, 1 << WEIGHT_BITS)
+    below = Interval.of(0, changed.high - changed.low) * given.tensor("score_multiplier")
+    return _mean(given, 1 << WEIGHT_BITS, below.shifted(i.score_shift))
 
 
 def attention_polynomial(given: Given) -> Results:
@@ -46,7 +47,8 @@ def attention_polynomial(given: Given) -> Results:
     t = given.note("t", power + d)
     g = Interval.of(-WEIGHT_BITS, t.ends[1].bit_length() - WEIGHT_BITS)
     given.note("g", g)
-    return _mean(given, 1 << (WEIGHT_BITS - 1))
+    units = g.ends[1] - g.ends[0] + i.degree * (e.ends[1] - e.ends[0])
+    return _mean(given, 1 << (WEIGHT_BITS - 1), Interval.of(0, units << EXP2_FRACTION_BITS))
 
 
 def log_softmax(given: Given) -> Results:
@@ -83,18 +85,45 @@ def _score(given: Given) -> Interval:
     return Interval(products.low.sum(axis=1), products.high.sum(axis=1))
 
 
-def _mean(given: Given, largest: int) -> Results:
-    """The shared part of attention: `largest` is the least value of the largest weight of a row."""
+def _joined(
+    given: Given, largest: int, far: Interval, mean: Interval
+) -> tuple[Interval, Interval]:
+    """The joined sums of blocks.  All weighted sums are sums of weights times a mean of values.
+
+    The largest block has the factor 2^20, so that its sum of weights is in the sum of all.
+    """
+    given.note("far", Interval.of(*far.ends))
+    given.note("f", Interval.of(0, 1 << FACTOR_BITS))
+    least, most = largest << FACTOR_BITS, given.keys * ONE << FACTOR_BITS
+    given.note("all_sum", Interval.of(least, most))
+    given.note("all_acc", mean * most)
+    drop = Interval.of(*((end - 1).bit_length() - SUM_BITS for end in (least, most)))
+    given.note("drop", drop)
+    total = given.note("joined_sum", Interval.of(1 << SUM_BITS - 1, 1 << SUM_BITS))
+    # A row with one block keeps its own sums.
+    total = Interval.of(largest, total.ends[1])
+    return total, given.note("joined_acc", mean * (1 << SUM_BITS))
+
+
+def _mean(given: Given, largest: int, far: Interval) -> Results:
+    """The shared part of attention.
+
+    `largest` is the least value of the largest weight of a block of keys, and `far` is the distance
+    of a block from the largest block.
+    """
     i = given.instruction
     given.note("w", Interval.of(0, ONE))
-    total = given.note("sum", Interval.of(largest, given.keys * ONE))
+    total = given.note("sum", Interval.of(largest, min(given.keys, BLOCK_KEYS) * ONE))
+    value = given.value("value").columns(i.value_column, i.key_width, given.width("value"))
+    low, high = value.ends
+    mean = Interval.of(min(low, 0), max(high, 0))
+    acc = given.note("acc", mean * (min(given.keys, BLOCK_KEYS) * ONE))
+    if given.keys > BLOCK_KEYS:
+        total, acc = _joined(given, largest, far, mean)
     inverse, _ = reciprocal_of(given, total)
     context = given.tensor("context_multiplier")
     least, most = (int(inverse.low) * context, int(inverse.high) * context)
     m = given.note("m", Interval.of(least, most).floor_shifted(MULTIPLIER_BITS))
-    value = given.value("value").columns(i.value_column, i.key_width, given.width("value"))
-    low, high = value.ends
-    acc = given.note("acc", Interval.of(min(low, 0), max(high, 0)) * (given.keys * ONE))
     given.note("product", Interval.of(*acc.ends) * Interval.of(*m.ends))
     # acc / sum is a mean of values, and m is at most 2^k / sum * context: the sums cancel.
     bound = np.int64(max(-low, high, 0)) * context

@@ -30,7 +30,27 @@ MOST = {"score_bias": [32767], "delta_multiplier": [4 * (2**16 - 2)], "delta_shi
 
 def cases() -> list[Case]:
     """Return the cases."""
-    return [*shared_cases(make), *_degrees(), *_shifts(), *_deltas()]
+    return [*shared_cases(make), *_blocks(), *_degrees(), *_shifts(), *_deltas()]
+
+
+def _blocks() -> list[Case]:
+    """More than one block of 1024 keys; the blocks have different shifts."""
+    large = full("int8", (1030, 16), -128)
+    large[1024:] = 0
+    some = spread("int8", (1030, 1), 1, 9)
+    some[1000:1010] = 127
+    value = spread("int8", (1030, 1), -128, 127, 3)
+    return [
+        make("block_units", "the unit of the first block is that of all blocks", [[127]], some,
+             value, **FINE, degree=2),
+        make("block_powers", "the shift of the scores counts once in a power", [[127]], some, value,
+             **FINE, degree=4, score_bias=[1 << 19], score_shift=[1]),
+        make("block_farthest", "the distance of a block is narrower than 16 bits",
+             full("int8", (1, 16), -128), large, spread("int8", (1030, 16), -128, 127, 3), **FINE,
+             degree=4, score_bias=[0]),
+        make("block_delta", "a block without a positive score counts nothing", [[-1]], some, value,
+             **FINE, score_bias=[30], delta_multiplier=[1 << 9]),
+    ]  # fmt: skip
 
 
 def _degrees() -> list[Case]:

@@ -36,7 +36,7 @@ SOURCE = {
 
 def cases() -> list[Case]:
     """Return the cases."""
-    return [*shared_cases(make), *_scores(), *_addends(), *_caps()]
+    return [*shared_cases(make), *_scores(), *_blocks(), *_addends(), *_caps()]
 
 
 def _scores() -> list[Case]:
@@ -81,6 +81,34 @@ def _scores() -> list[Case]:
         make("negative_scores", "the search for the largest score begins with 0",
              query=[[-9]], key=[[5], [4], [7]], value=[[100], [-100], [50]]),
         make("fine", "z loses its fraction", **FIVE | {"query": [[100], [50], [-77]]}, **fine),
+    ]  # fmt: skip
+
+
+def _blocks() -> list[Case]:
+    """More than one block of 1024 keys."""
+    key, value = full("int8", (1030, 1), 127), spread("int8", (1030, 1), -128, 127)
+    key[1024:] = -128
+    near = spread("int8", (1100, 1), -9, 9, 1)
+    near[1024:] -= 5
+    wide = {"limit": 32767, "context_shift": [24]}
+    return [
+        make("block_product", "the distance of a block times a multiplier is cut to 32 bits",
+             [[-128]], key, value, **wide, score_multiplier=[2**31 - 1 - 2**17],
+             score_limit=[1], score_shift=18),
+        make("block_farthest", "the distance of a block is cut to 32 bits", [[-128]], key, value,
+             **wide, score_multiplier=[2**15 - 1], score_limit=[1], score_shift=1),
+        make("block_shift_1", "the distance of a block is rounded down", [[7]], near,
+             spread("int8", (1100, 1), -128, 127), **wide, score_multiplier=[37],
+             score_limit=[800], score_shift=1),
+        make("block_limit", "the limit of the distance is that of a block too", [[1]], near,
+             spread("int8", (1100, 1), -128, 127), **wide, score_limit=[2]),
+        make("block_addend", "the place of a row is counted from its block",
+             [[1], [2]], near[None] + full("int8", (2, 1, 1), 0),
+             spread("int8", (2, 1100, 1), -128, 127), **wide,
+             addend=spread("int32", (1, 1200), -9, 9), before=1150, after=49),
+        make("block_cap", "the largest score of a block has no cap", [[9]], near,
+             spread("int8", (1100, 1), -128, 127), **wide, cap_multiplier=[3025], cap_shift=1,
+             score_multiplier=[1 << 9], score_limit=[1 << 21], score_shift=18),
     ]  # fmt: skip
 
 

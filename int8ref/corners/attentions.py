@@ -42,7 +42,10 @@ def attended(op: str, own: Callable[[int], dict[str, Any]]) -> Make:
 
 def shared_cases(make: Make) -> list[Case]:
     """Return the cases that every kind of attention has."""
-    return [*_seen(make), *_histories(make), *_heads(make), *_mean(make), *_factors(make)]
+    return [
+        *_seen(make), *_blocks(make), *_histories(make), *_heads(make), *_mean(make),
+        *_factors(make),
+    ]  # fmt: skip
 
 
 def _seen(make: Make) -> list[Case]:
@@ -62,6 +65,40 @@ def _seen(make: Make) -> list[Case]:
         *(make(f"keys_{n}", "keys beside a whole block are lost", spread("int8", (2, 2), -9, 9),
                spread("int8", (n, 2), -9, 9), spread("int8", (n, 2), -128, 127))
           for n in (2, 3, 17, 33, 65)),
+    ]  # fmt: skip
+
+
+def _blocks(make: Make) -> list[Case]:
+    """More than one block of 1024 keys.  A result has the scale of values times 2^6."""
+    fine = {"limit": 32767, "context_shift": [24]}
+
+    def some(keys: int) -> dict[str, Any]:
+        return {"query": spread("int8", (1, 2), -9, 9, 4), "key": spread("int8", (keys, 2), -9, 9),
+                "value": spread("int8", (keys, 2), -128, 127, 5)}  # fmt: skip
+
+    last = full("int8", (2049, 1), 0)
+    last[-1] = 1
+    high = full("int8", (2049, 1), 100)
+    high[-1] = -100
+    steps = {"query": [[1, -2], [2, 1]], "key": spread("int8", (2, 1300, 2), -9, 9),
+             "value": spread("int8", (2, 1300, 2), -128, 127, 5)}  # fmt: skip
+    return [
+        *(make(f"block_{keys}", "the block of a key is wrong", **some(keys), **fine)
+          for keys in (1025, 2048, 2049)),
+        make("block_least", "the sums of two blocks are narrower than 53 bits", [[1]],
+             full("int8", (2048, 1), 3), full("int8", (2048, 1), -128), **fine),
+        make("block_of_one", "the last block has the largest score and one key", [[1]], last, high,
+             **fine),
+        make("block_far", "a block that is far below counts", [[127]], last - 1, high, **fine),
+        make("block_of_sentences", "a sentence takes the blocks of the batch", [[1, 2], [2, 1]],
+             spread("int8", (1500, 2), -9, 9), spread("int8", (1500, 2), -128, 127, 5), **fine,
+             sentence=[1, 0], key_offsets=[0, 300, 1500]),
+        make("block_history", "a history of two blocks", **steps, **fine),
+        make("block_window", "a block of a window begins at another key than the first one seen",
+             **steps, **fine, window=1100),
+        make("block_group", "the heads of a group share sums", heads=2, group=2, limit=32767,
+             context_shift=[24, 26], query=[[3, -4]], key=spread("int8", (1200, 1), -9, 9),
+             value=spread("int8", (1200, 1), -128, 127, 5)),
     ]  # fmt: skip
 
 

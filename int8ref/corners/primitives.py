@@ -1,4 +1,4 @@
-"""Corner cases of the primitives (A1 to A8, the square root, the bit length)."""
+"""Corner cases of the primitives (A1 to A9, the square root, the bit length)."""
 
 from __future__ import annotations
 
@@ -82,6 +82,12 @@ def exp2_negative() -> Iterator[dict[str, Any]]:
     yield {"z": list(range(2**14 + 1))}
 
 
+def exp2_factor() -> Iterator[dict[str, Any]]:
+    """Every number of two octaves, and the ends of the others."""
+    octaves = around([octave << 10 for octave in range(23)], 0, 22 << 10)
+    yield {"z": sorted({*range(2 << 10), *octaves, *range(20 << 10, (22 << 10) + 1, 7)})}
+
+
 def exp2_precise() -> Iterator[dict[str, Any]]:
     """Each octave: its ends and its middle.  Beyond 32 octaves the result is 0."""
     places = [octave << 20 for octave in [*range(35), 61, 62, 63, 64, 1000]]
@@ -114,7 +120,7 @@ def log2() -> Iterator[dict[str, Any]]:
 
 PRIMITIVES: tuple[Callable[[], Iterator[dict[str, Any]]], ...] = (
     rounding_shift_right, saturate, requantize, bit_length, isqrt, reciprocal, exp2_negative,
-    exp2_precise, tanh, soft_cap, log2,
+    exp2_factor, exp2_precise, tanh, soft_cap, log2,
 )  # fmt: skip
 RESULTS = {"reciprocal": ("r", "k")}
 """The names of the results, if there is more than one."""

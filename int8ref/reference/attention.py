@@ -232,40 +232,43 @@ def attend(
             )
             with of_head(rows, h):
                 weights = weigh(q[rows, columns], k[keys][:, seen], h, places)
-                total, acc = _sums(weights, v[keys][:, seen])
+                weight = weights.weight
+                totals, accs = _block_sums(weight, v[keys][:, seen])
+                total, acc = totals, accs[:, 0]
+                if totals.shape[1] > 1:
+                    total, acc = joined(weights.far, totals, accs)
                 inverse, bits = reciprocal(total)
                 multiplier = (inverse * context_multiplier[h]) >> MULTIPLIER_BITS
                 shift = bits + int(context_shift[h]) - MULTIPLIER_BITS
-                note("m", multiplier)
+                sums = accs.reshape(len(accs), -1)
+                for name, x in (("w", weight), ("sum", totals), ("m", multiplier), ("acc", sums)):
+                    note(name, x)
                 out[rows, columns] = requantize(acc, multiplier, shift, -limit, limit)
     return out
 
 
-def _sums(weights: Weights, value: Int64) -> tuple[Int64, Int64]:
-    """The sums of `attend`: (sum [rows, 1], acc [rows, head_width])."""
-    weight, far = weights
+def _block_sums(weight: Int64, value: Int64) -> tuple[Int64, Int64]:
+    """(sum [rows, blocks], acc [rows, blocks, head_width]) of the blocks of keys."""
     first = starts(len(value))
     total = np.add.reduceat(weight, first, axis=1)
-    ends = [*first[1:], len(value)]
-    acc = np.stack(
-        [weight[:, a:b] @ value[a:b] for a, b in zip(first, ends, strict=True)], axis=1
-    )
-    for name, x in (("w", weight), ("sum", total), ("acc", acc.reshape(len(weight), -1))):
-        note(name, x)
-    return (total, acc[:, 0]) if len(first) == 1 else _joined(far, total, acc)
+    parts = [weight[:, n : n + BLOCK_KEYS] @ value[n : n + BLOCK_KEYS] for n in first]
+    return total, np.stack(parts, axis=1)
 
 
-def _joined(far: Int64, total: Int64, acc: Int64) -> tuple[Int64, Int64]:
-    """The sums of several blocks: of total [rows, blocks] and acc [rows, blocks, head_width]."""
+def joined(far: Int64, total: Int64, acc: Int64) -> tuple[Int64, Int64]:
+    """(sum [rows, 1], acc [rows, head_width]) of several blocks, as `attend` joins them.
+
+    `far` and `total` are [rows, blocks], and `acc` is [rows, blocks, head_width].
+    """
     factor = exp2_factor(np.minimum(far, FACTOR_MAX_INPUT))
     all_sum = (total * factor).sum(axis=1, keepdims=True)
     all_acc = (acc * factor[:, :, None]).sum(axis=1)
     drop = bit_length(all_sum - 1) - SUM_BITS
-    joined = rounding_shift_right(all_sum, drop), rounding_shift_right(all_acc, drop)
+    sums = rounding_shift_right(all_sum, drop), rounding_shift_right(all_acc, drop)
     names = ("far", "f", "all_sum", "all_acc", "drop", "joined_sum", "joined_acc")
-    for name, x in zip(names, (far, factor, all_sum, all_acc, drop, *joined), strict=True):
+    for name, x in zip(names, (far, factor, all_sum, all_acc, drop, *sums), strict=True):
         note(name, x)
-    return joined
+    return sums
 
 
 def starts(keys: int) -> npt.NDArray[np.int64]:
