@@ -310,7 +310,7 @@ def test_scores_with_addends_stay_within_32_bits() -> None:
 
 def test_attention_scales_within_64_bits() -> None:
     """acc * m + half < 2^63 for every number of keys, and the shift is valid."""
-    keys, one = attention.MAX_KEYS, arithmetic.EXP2_ONE
+    keys, one = attention.BLOCK_KEYS, arithmetic.EXP2_ONE
     assert keys * one * 128 <= 2**31, "acc"
     assert keys * one < 2**32, "what reciprocal accepts"
     r, m, product = z3.Int("r"), z3.Int("m"), z3.Int("product")
@@ -322,6 +322,25 @@ def test_attention_scales_within_64_bits() -> None:
     assert fewest + 20 - 30 >= 1
     assert most + 38 - 30 <= 62
     assert 2**31 * 2**31 + 2**61 < 2**63
+
+
+def test_joined_sums_of_blocks_have_the_bits_of_a_block() -> None:
+    """For all_S up to the most keys and |all_acc| <= 128 all_S: S is in [2^23, 2^24], and acc fits
+    in int32."""
+    bits, most = attention.SUM_BITS, attention.MAX_KEYS * 2 ** (14 + arithmetic.FACTOR_BITS)
+    assert 128 * most + 2**62 < 2**63
+    least = 2**13 << arithmetic.FACTOR_BITS
+    whole, acc, rounded = z3.Int("whole"), z3.Int("acc"), z3.Int("rounded")
+    for drop in range((least - 1).bit_length() - bits, (most - 1).bit_length() - bits + 1):
+        assert drop >= 9
+        half = 2 ** (drop - 1)
+        octave = whole > 2 ** (bits + drop - 1), whole <= 2 ** (bits + drop)
+        sums = z3.And(rounded >= 2 ** (bits - 1), rounded <= 2**bits)
+        prove(sums, *octave, rounded == (whole + half) / 2**drop)
+        prove(
+            z3.And(rounded >= -(2**31), rounded < 2**31),
+            *octave, acc >= -128 * whole, acc <= 127 * whole, rounded == (acc + half) / 2**drop,
+        )  # fmt: skip
 
 
 def test_turned_columns_stay_within_31_bits() -> None:

@@ -37,6 +37,8 @@ def _blocks() -> list[Case]:
     """More than one block of 1024 keys; the blocks have different shifts."""
     large = full("int8", (1030, 16), -128)
     large[1024:] = 0
+    half = full("int8", (1030, 16), -128)
+    half[1024:] = -64
     some = spread("int8", (1030, 1), 1, 9)
     some[1000:1010] = 127
     value = spread("int8", (1030, 1), -128, 127, 3)
@@ -45,9 +47,14 @@ def _blocks() -> list[Case]:
              value, **FINE, degree=2),
         make("block_powers", "the shift of the scores counts once in a power", [[127]], some, value,
              **FINE, degree=4, score_bias=[1 << 19], score_shift=[1]),
+        make("block_shift", "the shift of the scores counts once in a square",
+             full("int8", (1, 16), -128), half, spread("int8", (1030, 16), -128, 127, 3), **FINE,
+             degree=2, score_bias=[0]),
         make("block_farthest", "the distance of a block is narrower than 16 bits",
              full("int8", (1, 16), -128), large, spread("int8", (1030, 16), -128, 127, 3), **FINE,
              degree=4, score_bias=[0]),
+        make("block_most", "a sum of weights times its factor is narrower than 45 bits", [[1]],
+             full("int8", (2048, 1), 0), spread("int8", (2048, 1), -128, 127), **MOST, **FINE),
         make("block_delta", "a block without a positive score counts nothing", [[-1]], some, value,
              **FINE, score_bias=[30], delta_multiplier=[1 << 9]),
     ]  # fmt: skip

@@ -90,16 +90,30 @@ def _blocks() -> list[Case]:
     key[1024:] = -128
     near = spread("int8", (1100, 1), -9, 9, 1)
     near[1024:] -= 5
+    sides, tie = full("int8", (1100, 1), 100), full("int8", (1088, 1), 0)
+    sides[1024:], tie[:512] = -100, 1
+    low = full("int8", (1088, 1), 20)
+    low[1024:] = 0
+    below = tie.copy()
+    below[1024] = -1
     wide = {"limit": 32767, "context_shift": [24]}
+    octaves = {"score_multiplier": [1 << 20], "score_limit": [16], "score_shift": 10}
     return [
+        make("block_sum_ties", "the joined sum of the weights is rounded down, or has fewer bits",
+             [[1]], low, tie, **octaves),
+        make("block_ties", "the joined sum of the values is rounded down", [[1]], low[:1025],
+             below[:1025], **octaves),
+        make("block_heads", "the factor of the first head tells the distances of all blocks",
+             [[7, 7]], near.repeat(2, axis=1), sides.repeat(2, axis=1), heads=2, limit=32767,
+             context_shift=[24, 24], score_multiplier=[37, 11], score_limit=[800, 800],
+             score_shift=1),
         make("block_product", "the distance of a block times a multiplier is cut to 32 bits",
              [[-128]], key, value, **wide, score_multiplier=[2**31 - 1 - 2**17],
              score_limit=[1], score_shift=18),
         make("block_farthest", "the distance of a block is cut to 32 bits", [[-128]], key, value,
              **wide, score_multiplier=[2**15 - 1], score_limit=[1], score_shift=1),
         make("block_shift_1", "the distance of a block is rounded down", [[7]], near,
-             spread("int8", (1100, 1), -128, 127), **wide, score_multiplier=[37],
-             score_limit=[800], score_shift=1),
+             sides, **wide, score_multiplier=[37], score_limit=[800], score_shift=1),
         make("block_limit", "the limit of the distance is that of a block too", [[1]], near,
              spread("int8", (1100, 1), -128, 127), **wide, score_limit=[2]),
         make("block_addend", "the place of a row is counted from its block",

@@ -206,10 +206,12 @@ def costs() -> str:
             f"width of a value | {power(scope.MAX_WIDTH)}",
             "multiply-adds of a row of the encoder; of a step of the decoder for one hypothesis"
             f" | {power(cost.MAX_WORK)} each",
+            "the same, with attention over all keys that a row may see"
+            f" | {power(cost.MAX_LONG_WORK)} each",
             f"bytes of all values of a row, for each domain | {power(cost.MAX_ROW_BYTES)}",
             "bytes of all values of the longest sentence and one hypothesis, including histories"
             f" | {power(cost.MAX_SENTENCE_BYTES)}",
-            f"tokens of a source; steps of a decoder with a history | {attention.MAX_KEYS:,} each",
+            f"tokens of a source; steps of a decoder with `max_steps` | {attention.MAX_KEYS:,} each",
         ],
     )
 
