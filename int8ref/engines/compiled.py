@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from int8ref.abi.call import BEAM, CALL, GREEDY, RUN, SAMPLE, SCORE
 from int8ref.abi.frame import CODE_BYTES, FRAME
+from int8ref.machine.memory import adjustments
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.memory.hypotheses import Hypotheses
@@ -29,6 +30,7 @@ from int8ref.program.program import Program, Tensors
 from int8ref.program.sizes import max_steps, vocabulary_size
 from int8ref.program.validate import Checked, validate
 from int8ref.reference.attention import MAX_KEYS
+from int8ref.search.adjustments import Adjustments
 from int8ref.search.checks import check_batch, check_decodes, check_encodes
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
 from int8ref.search.length import penalties
@@ -171,6 +173,7 @@ class CompiledEngine:
         call.room("weights", (self._vocabulary,), np.int64)
         multiplier, shift = scaled(self.program.softmax, sampling.temperature)
         call.set(multiplier=multiplier, shift=shift, top_k=sampling.top_k, top_p=sampling.top_p)
+        call.set(min_p=sampling.min_p)
         return call.follow(requests)
 
     def _beam(
@@ -201,7 +204,9 @@ class CompiledEngine:
         self._source.check_sources(batch)
         self._target.check_length(steps)
         candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
-        code, fields = self._decoding(bool(candidates), mode == GREEDY and not candidates)
+        adjusted = [getattr(record, "adjustments", None) for record in records]
+        fused = mode == GREEDY and not candidates and not any(adjusted)
+        code, fields = self._decoding(bool(candidates), fused)
         block = 0
         if code.shared_rows:
             given = sum(len(record.given) for record in records)
@@ -220,7 +225,19 @@ class CompiledEngine:
         if candidates:
             call.give("candidates", np.concatenate(candidates))
             call.give("offsets", [0, *accumulate(map(len, candidates))])
+        if any(adjusted):
+            self._adjust(call, adjusted, steps, slots)
         return call
+
+    def _adjust(
+        self, call: Call, adjusted: Sequence[Adjustments | None], steps: int, slots: int
+    ) -> None:
+        """Give a call the adjustments of its sentences."""
+        softmax, ends, size = self.program.softmax, self.program.ends, self._vocabulary
+        call.set(
+            adjustments=adjustments.records(call.memory, adjusted, softmax, ends, size),
+            stage=adjustments.stage(call.memory, size, steps, slots),
+        )
 
     def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
         """The candidates of each sentence; an empty list if no sentence has candidates."""

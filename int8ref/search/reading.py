@@ -12,7 +12,7 @@ A row holds the logits of the whole vocabulary, as the Program gives them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -20,8 +20,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.program.program import Program
 from int8ref.search.decoder import Decoder
-from int8ref.search.greedy import likeliest
+from int8ref.search.logits import Logits as Stage
 from int8ref.search.request import Request, Tokens
 
 READ_ROWS = 64
@@ -65,7 +66,7 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[tuple[list[int
     """Greedy search (`search.greedy`): the ids and the digest of each translation."""
     found: list[tuple[list[int], str]] = []
     for part in _parts(requests):
-        rows = [_GreedyRow(request, decoder.program.ends) for request in part]
+        rows = [_GreedyRow(request, decoder.program) for request in part]
         _read(decoder, rows)
         found += [(row.ids, row.digest) for row in rows]
     return found
@@ -82,7 +83,7 @@ def confirmed(decoder: Decoder, drafts: Sequence[Given], vocabulary: int) -> lis
     ]
     found: list[str | None] = []
     for part in _parts([draft for draft, is_known in zip(drafts, known, strict=True) if is_known]):
-        rows = [_DraftRow(draft, decoder.program.ends) for draft in part]
+        rows = [_DraftRow(draft, decoder.program) for draft in part]
         _read(decoder, rows)
         found += [row.digest if row.agreed else None for row in rows]
     each = iter(found)
@@ -123,13 +124,13 @@ class _Row:
 class _GreedyRow(_Row):
     """A translation whose tokens are found."""
 
-    def __init__(self, request: Request, ends: Collection[int]) -> None:
+    def __init__(self, request: Request, program: Program) -> None:
         super().__init__(request, [], ended=True)
-        self._ends = ends
+        self._ends, self._stage = program.ends, Stage(program, request)
 
     def follow(self, logits: Logits, at: int) -> int | None:
         """See `_Row.follow`."""
-        token = likeliest(logits, self.request.candidates)
+        token = self._stage.row(logits, self.ids).likeliest
         if token in self._ends:
             return None
         self.ids.append(token)
@@ -139,14 +140,14 @@ class _GreedyRow(_Row):
 class _DraftRow(_Row):
     """A translation that is read as long as greedy search gives the same tokens."""
 
-    def __init__(self, draft: Given, ends: Collection[int]) -> None:
+    def __init__(self, draft: Given, program: Program) -> None:
         super().__init__(draft.request, list(draft.ids), draft.ended)
-        self._ends = ends
+        self._ends, self._stage = program.ends, Stage(program, draft.request)
         self.agreed = False
 
     def follow(self, logits: Logits, at: int) -> int | None:
         """See `_Row.follow`."""
-        token = likeliest(logits, self.request.candidates)
+        token = self._stage.row(logits, self.ids[:at]).likeliest
         ends = token in self._ends
         right = ends if at == len(self.ids) else token == self.ids[at] and not ends
         following = super().follow(logits, at) if right else None
