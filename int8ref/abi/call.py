@@ -49,5 +49,8 @@ FIELDS = (
     "weights",  # address of room for int64 [vocabulary]
     "top_k",  # see `search.sampling`
     "top_p",
+    "min_p",
+    "adjustments",  # address of `abi.adjustments.ADJUSTMENT` [sentences]; 0: no sentence has any
+    "stage",  # address of a record of `abi.adjustments.STAGE`
 )
 CALL = np.dtype([(name, "i8") for name in FIELDS])

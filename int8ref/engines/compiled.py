@@ -12,8 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.abi.call import BEAM, CALL, GREEDY, RUN, SAMPLE, SCORE
+from int8ref.abi.call import BEAM, GREEDY, RUN, SAMPLE, SCORE
 from int8ref.abi.frame import CODE_BYTES, FRAME
+from int8ref.engines.calls import Call
+from int8ref.engines.given_steps import GivenSteps
+from int8ref.machine.memory import adjustments
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.memory.hypotheses import Hypotheses
@@ -28,7 +31,9 @@ from int8ref.program.inputs import Batch, Observer, ids_of_rows, places_of_rows
 from int8ref.program.program import Program, Tensors
 from int8ref.program.sizes import max_steps, most_source_length, vocabulary_size
 from int8ref.program.validate import Checked, validate
+from int8ref.search.adjustments import Adjustments
 from int8ref.search.checks import check_batch, check_decodes, check_encodes
+from int8ref.search.decoder import Piece, step_by_step
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
 from int8ref.search.length import penalties
 from int8ref.search.request import Path, Record, Request, check_no_candidates, check_records
@@ -39,6 +44,9 @@ Found = TypeVar("Found")
 
 BLOCK_ROWS = 128
 """Largest number of steps that the decoder runs at once as rows, for tokens that are given."""
+LOGITS_BYTES = 16 << 20
+"""Largest memory for the logits of such rows, if it has room for LEAST_ROWS rows."""
+LEAST_ROWS = 16
 KEPT_BYTES = 8 << 20
 """Largest memory that a call leaves for the next call."""
 
@@ -134,6 +142,26 @@ class CompiledEngine:
         """See `Engine.log_probabilities`."""
         return self._decode(SCORE, Path, paths, Call.score)
 
+    def logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
+        """See `Engine.logits`."""
+        check_decodes(self.program)
+        check_records(Path, paths, self._vocabulary)
+        return self._logits(paths) if self._shared_rows else step_by_step(self, paths)
+
+    def _logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
+        """The logits of paths, whose steps run in blocks of rows (see `split`)."""
+        done = 0
+        for part in self._footprint.split(paths, 1):
+            given = GivenSteps(part)
+            self._source.check_sources(given.sources)
+            self._target.check_ids(given.ids)
+            self._target.check_length(given.most)
+            rows = min(BLOCK_ROWS, max(LEAST_ROWS, LOGITS_BYTES // (4 * self._vocabulary)))
+            with self._memory() as memory:
+                for place, first, found in given.run(self.program, self.code(), memory, rows):
+                    yield done + place, first, found
+            done += len(part)
+
     def _decode(
         self,
         mode: int,
@@ -170,6 +198,7 @@ class CompiledEngine:
         call.room("weights", (self._vocabulary,), np.int64)
         multiplier, shift = scaled(self.program.softmax, sampling.temperature)
         call.set(multiplier=multiplier, shift=shift, top_k=sampling.top_k, top_p=sampling.top_p)
+        call.set(min_p=sampling.min_p)
         return call.follow(requests)
 
     def _beam(
@@ -200,7 +229,9 @@ class CompiledEngine:
         self._source.check_sources(batch)
         self._target.check_length(steps)
         candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
-        code, fields = self._decoding(bool(candidates), mode == GREEDY and not candidates)
+        adjusted = [getattr(record, "adjustments", None) for record in records]
+        fused = mode == GREEDY and not candidates and not any(adjusted)
+        code, fields = self._decoding(bool(candidates), fused)
         block = 0
         if code.shared_rows:
             given = sum(len(record.given) for record in records)
@@ -219,7 +250,19 @@ class CompiledEngine:
         if candidates:
             call.give("candidates", np.concatenate(candidates))
             call.give("offsets", [0, *accumulate(map(len, candidates))])
+        if any(adjusted):
+            self._adjust(call, adjusted, steps, slots)
         return call
+
+    def _adjust(
+        self, call: Call, adjusted: Sequence[Adjustments | None], steps: int, slots: int
+    ) -> None:
+        """Give a call the adjustments of its sentences."""
+        softmax, ends, size = self.program.softmax, self.program.ends, self._vocabulary
+        call.set(
+            adjustments=adjustments.records(call.memory, adjusted, softmax, ends, size),
+            stage=adjustments.stage(call.memory, size, steps, slots),
+        )
 
     def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
         """The candidates of each sentence; an empty list if no sentence has candidates."""
@@ -253,69 +296,6 @@ class CompiledEngine:
                 fields |= zip(("cap_multiplier", "cap_shift"), softmax.cap, strict=True)
             self._decodings[candidates, fused] = code, fields
         return self._decodings[candidates, fused]
-
-
-class Call:
-    """The record of a call of at most `steps` steps, and the arrays whose addresses it holds."""
-
-    def __init__(self, mode: int, memory: Memory, frame: int, steps: int = 0) -> None:
-        self.memory = memory
-        self.steps = steps
-        self._record, self._address = memory.array((1,), CALL)
-        self._record.view(np.int64)[...] = 0
-        self.set(mode=mode, frame=frame, pitch=steps)
-
-    def set(self, **fields: int) -> None:
-        """Write fields by name."""
-        for name, content in fields.items():
-            self._record[name] = content
-
-    def room(
-        self, name: str, shape: tuple[int, ...], kind: npt.DTypeLike = np.int32
-    ) -> npt.NDArray[Any]:
-        """An uninitialised array, whose address goes into field `name`."""
-        array, self._record[name] = self.memory.array(shape, kind)
-        return array
-
-    def give(
-        self, name: str, values: Sequence[int] | npt.NDArray[Any], kind: npt.DTypeLike = np.int32
-    ) -> None:
-        """Copy a vector to an array, whose address goes into field `name`."""
-        self.room(name, (len(values),), kind)[...] = values
-
-    def search(self, requests: Sequence[Request]) -> None:
-        """Run the search: it begins after the prefixes and ends at the limits."""
-        self._give_rows([request.given for request in requests])
-        self.give("given_lengths", [len(request.prefix) for request in requests])
-        self.give("limits", [request.limit for request in requests])
-        self.run()
-
-    def follow(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Run `search` for one translation of each sentence, and return the ids."""
-        shape = len(requests), self.steps
-        out, lengths = self.room("out", shape), self.room("lengths", shape[:1])
-        self.search(requests)
-        return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
-
-    def score(self, paths: Sequence[Path]) -> list[list[int]]:
-        """Follow the paths, and return the log-probabilities of their tokens."""
-        self._give_rows([path.given for path in paths])
-        self.give("given_lengths", [len(path.prefix) for path in paths])
-        self.give("lengths", [path.steps for path in paths])
-        out = self.room("out", (len(paths), self.steps))
-        self.run()
-        rows = zip(out, paths, strict=True)
-        return [row[len(path.prefix) : path.steps].tolist() for row, path in rows]
-
-    def run(self) -> None:
-        """Run the machine on this call."""
-        machine()(self._address)
-
-    def _give_rows(self, rows: Batch) -> None:
-        """Copy the given tokens to the machine, one row for each sentence."""
-        given = self.room("given", (len(rows), self.steps))
-        for row, tokens in zip(given, rows, strict=True):
-            row[: len(tokens)] = tokens
 
 
 class CompiledSession:

@@ -6,14 +6,14 @@ compiled    Numba kernels under one interpreter loop, without Python between the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
 from int8ref.program.inputs import Batch, Observer
 from int8ref.program.program import Program
-from int8ref.search.decoder import Session
+from int8ref.search.decoder import Piece, Session
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
 from int8ref.search.request import Path, Request
 
@@ -79,5 +79,15 @@ class Engine(Protocol):
         """log2 P(token | source, earlier tokens) of the tokens of each path.
 
         The unit is 2^-20 (`arithmetic.LOG_BITS`), and the numbers are never positive.
+        """
+        ...
+
+    def logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
+        """The logits of every step of each path, for all tokens of the vocabulary.
+
+        Row t of a path has the logits after its start and its first t tokens, the prefix included;
+        its last token is not read.  Yields the rows in pieces: (place of the path, first step,
+        int32 [steps, vocabulary]).  The steps of a path ascend; the order of the paths is open.
+        The pieces change no value, and each has a limited size.
         """
         ...

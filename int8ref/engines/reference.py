@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from int8ref.program.sizes import max_steps, most_source_length, vocabulary_size
 from int8ref.reference import operation
 from int8ref.search.beam import beam
 from int8ref.search.checks import check_batch, check_decodes, check_encodes
+from int8ref.search.decoder import Piece, step_by_step
 from int8ref.search.forced import log_probabilities
 from int8ref.search.greedy import greedy
 from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
@@ -81,6 +82,10 @@ class ReferenceEngine:
         checked = self._checked(Path, paths)
         self._target.check_ids([path.start for path in checked])
         return log_probabilities(self, checked)
+
+    def logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
+        """See `Engine.logits`."""
+        return step_by_step(self, self._checked(Path, paths))
 
     def _checked(self, kind: type[Record], records: Sequence[Record]) -> Sequence[Record]:
         """Return the records if all checks pass."""

@@ -34,12 +34,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from int8ref.reference.log_softmax import LogSoftmax
 from int8ref.search.decoder import Decoder
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from int8ref.search.length import normalized, penalties
+from int8ref.search.logits import Logits, Row
 from int8ref.search.request import Request
 
 Choices = Sequence[tuple[int, int]]
@@ -52,6 +51,7 @@ def beam(
     """The best hypotheses of each sentence, best first; see `engines.engine.Engine.beam`."""
     program = decoder.program
     session = decoder.session([request.ids for request in requests])
+    stages = [Logits(program, request) for request in requests]
     searches = [SentenceSearch(program.ends, request.limit, options) for request in requests]
     ids = np.full(len(requests), program.start, np.int32)
     going = list(range(len(requests)))
@@ -66,9 +66,11 @@ def beam(
             first = here.stop
             parents = [0]
             if step >= len(request.prefix):
-                parents = search.advance(
-                    [choices(logits[r], request.candidates, program.softmax, options) for r in here]
-                )
+                read = [
+                    stages[index].row(logits[r], path.ids)
+                    for r, path in zip(here, search.live, strict=True)
+                ]
+                parents = search.advance([choices(row, options) for row in read])
             rows += [here[parent] for parent in parents]
         going = [index for index in going if searches[index].live]
         tokens = [t for index in going for t in _last(requests[index], searches[index], step)]
@@ -85,23 +87,15 @@ def _last(request: Request, search: SentenceSearch, step: int) -> list[int]:
     return [path.ids[-1] for path in search.live]
 
 
-def choices(
-    logits: npt.NDArray[np.int32],
-    tokens: npt.NDArray[np.int32] | None,
-    step: LogSoftmax,
-    options: BeamOptions,
-) -> Choices:
+def choices(row: Row, options: BeamOptions) -> Choices:
     """The beam_size tokens with the largest logits; of equal logits, the lower ids come first.
 
-    If `tokens` is given, only these tokens count.  More tokens are not needed, because a step fills
-    at most beam_size places.
+    Only the tokens of the row count.  More choices are not needed, because a step fills at most
+    beam_size places.
     """
-    if tokens is None:
-        tokens = np.arange(len(logits), dtype=np.int32)
-    row = logits[tokens]
-    found = step.of(row[np.newaxis])[0]
-    order = np.argsort(-row.astype(np.int64), kind="stable")[: options.beam_size]
-    return [(int(tokens[at]), int(found[at])) for at in order]
+    found = row.softmax.of(row.logits[np.newaxis])[0]
+    order = np.argsort(-row.logits.astype(np.int64), kind="stable")[: options.beam_size]
+    return [(int(row.tokens[at]), int(found[at])) for at in order]
 
 
 class SentenceSearch:

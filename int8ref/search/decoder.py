@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from int8ref.program.inputs import Batch
 from int8ref.program.program import Program
 from int8ref.search.request import Path
+
+Piece = tuple[int, int, npt.NDArray[np.int32]]
+"""The logits of some steps of a path: its place, the first step, and int32 [steps, vocabulary]."""
 
 
 class Session(Protocol):
@@ -39,6 +42,10 @@ class Decoder(Protocol):
         """Encode a batch: token ids of each source sentence, with their frame."""
         ...
 
+    def logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
+        """See `engines.engine.Engine.logits`."""
+        ...
+
 
 class Scorer(Protocol):
     """The part of an engine that scores of given translations use."""
@@ -48,3 +55,25 @@ class Scorer(Protocol):
     def log_probabilities(self, paths: Sequence[Path]) -> list[list[int]]:
         """See `engines.engine.Engine.log_probabilities`."""
         ...
+
+
+def step_by_step(decoder: Decoder, paths: Sequence[Path]) -> Iterator[Piece]:
+    """The definition of `Decoder.logits`: one step of a session for all paths that are so long.
+
+    Equal sources are encoded once.
+    """
+    places: dict[tuple[int, ...], int] = {}
+    owners = [places.setdefault(tuple(path.ids), len(places)) for path in paths]
+    session = decoder.session([list(source) for source in places])
+    session.select(np.array(owners, np.int64))
+    inputs = [path.inputs for path in paths]
+    live, step = list(range(len(paths))), 0
+    while live:
+        found = session.step(np.array([inputs[place][step] for place in live], np.int32))
+        for row, place in enumerate(live):
+            yield place, step, found[row : row + 1]
+        step += 1
+        going = [row for row, place in enumerate(live) if step < len(inputs[place])]
+        if len(going) < len(live):
+            live = [live[row] for row in going]
+            session.select(np.array(going, np.int64))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from int8ref.errors import WrongValueError
-from int8ref.search.decoder import Decoder, Scorer
+from int8ref.search.decoder import Decoder, Scorer, step_by_step
 from int8ref.search.hypothesis import BeamOptions, Hypothesis
 from int8ref.search.length import normalized, penalty
 from int8ref.search.request import Path
@@ -33,22 +31,10 @@ def score(scorer: Scorer, paths: Sequence[Path], options: BeamOptions) -> list[H
 
 def log_probabilities(decoder: Decoder, paths: Sequence[Path]) -> list[list[int]]:
     """See `engines.engine.Engine.log_probabilities`."""
-    step = decoder.program.softmax
-    session = decoder.session([path.ids for path in paths])
-    given = [[*path.prefix, *path.tokens] for path in paths]
+    softmax = decoder.program.softmax
     gains: list[list[int]] = [[] for _ in paths]
-    sentence = np.arange(len(paths))
-    ids = np.array([path.start for path in paths], np.int32)
-    while len(sentence):
-        found = step.of(session.step(ids))
-        length = len(gains[sentence[0]])
-        ids = np.array([given[int(s)][length] for s in sentence], np.int32)
-        for row, s in enumerate(sentence):
-            gains[s].append(int(found[row, ids[row]]))
-        going = np.flatnonzero([length + 1 < len(given[int(s)]) for s in sentence])
-        if len(going) < len(sentence):
-            ids, sentence = ids[going], sentence[going]
-            session.select(going)
+    for place, step, logits in step_by_step(decoder, paths):
+        gains[place].append(int(softmax.of(logits)[0, paths[place].given[step]]))
     return [found[len(path.prefix) :] for found, path in zip(gains, paths, strict=True)]
 
 

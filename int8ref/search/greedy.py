@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from int8ref.search.decoder import Decoder
+from int8ref.search.logits import Logits
 from int8ref.search.request import Request
 
 
@@ -15,13 +15,14 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
     """Take the token with the largest logit (of equal logits, the lowest id) until an
     end mark or the limit.
 
-    If a sentence has candidates, only their logits count.  The tokens of a prefix come first,
-    whatever the logits are.  A limit counts the tokens after the prefix.  Finished rows leave the
+    If a sentence has candidates or adjustments, the logits are those of `search.logits`.  The
+    tokens of a prefix come first, whatever the logits are.  A limit counts the tokens after the prefix.  Finished rows leave the
     batch.  The result of a row does not depend on other rows.
 
     Returns the ids of the translations, without prefix and end mark.
     """
     session = decoder.session([request.ids for request in requests])
+    stages = [Logits(decoder.program, request) for request in requests]
     sentence = np.arange(len(requests))
     ids = np.full(len(requests), decoder.program.start, np.int32)
     out: list[list[int]] = [[] for _ in requests]
@@ -35,7 +36,7 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
                 ids[row] = request.prefix[step]
                 going.append(row)
                 continue
-            ids[row] = likeliest(logits[row], request.candidates)
+            ids[row] = stages[index].row(logits[row], out[index]).likeliest
             if ids[row] not in decoder.program.ends:
                 out[index].append(int(ids[row]))
                 if step + 1 < request.steps:
@@ -44,11 +45,3 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
         session.select(np.array(going, np.int64))
         step += 1
     return out
-
-
-def likeliest(logits: npt.NDArray[np.int32], candidates: npt.NDArray[np.int32] | None) -> int:
-    """The token with the largest logit, among the candidates if there are any; the first of
-    equals."""
-    if candidates is None:
-        return int(logits.argmax())
-    return int(candidates[logits[candidates].argmax()])

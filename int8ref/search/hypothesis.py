@@ -72,6 +72,8 @@ class Sampling(msgspec.Struct, frozen=True):
                  set of likeliest tokens that has this probability; tokens that are as likely as
                  the last one are included; 100: all tokens
     seed         seed of the random numbers, in [0, 2^63)
+    min_p        probability in hundredths, in [0, 100]: tokens are drawn only if they are at least
+                 min_p times as likely as the likeliest token; 0: all tokens
 
     Raises ValueError outside these ranges.
     """
@@ -80,9 +82,11 @@ class Sampling(msgspec.Struct, frozen=True):
     top_k: int = 0
     top_p: int = ALL
     seed: int = 0
+    min_p: int = 0
 
     def __post_init__(self) -> None:
         check_range("temperature", self.temperature, 1, MAX_TEMPERATURE)
         check_range("top_k", self.top_k, 0, MAX_TOP_K)
         check_range("top_p", self.top_p, 1, ALL)
         check_range("seed", self.seed, 0, MAX_SEED)
+        check_range("min_p", self.min_p, 0, ALL)

@@ -1,8 +1,7 @@
 """Digests of the logits of translations, and drafts: translations that somebody expects.
 
-A search computes one token after another.  If the tokens are known, the logits of all positions can
-be computed from them at once.  Today a session reads one token in a step; an engine that reads many
-positions in a step needs another loop than `_read`, and no other change.
+A search computes one token after another.  If the tokens are known, an engine reads many steps at
+once (`Decoder.logits`).  Therefore reading a translation takes less time than finding it.
 
 The digest of a translation is the SHA-256 of its logits: int32, little-endian, one row for each
 token after the prefix, and a last row for the end mark if the translation ended before its limit.
@@ -12,7 +11,7 @@ A row holds the logits of the whole vocabulary, as the Program gives them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -20,12 +19,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from int8ref.program.program import Program
 from int8ref.search.decoder import Decoder
-from int8ref.search.greedy import likeliest
-from int8ref.search.request import Request, Tokens
+from int8ref.search.logits import Logits as Stage
+from int8ref.search.request import Path, Request, Tokens
 
 READ_ROWS = 64
-"""Largest number of translations that are read at once, so that their logits take little memory."""
+"""Largest number of translations that are computed at once, so that they take little memory."""
 NOTHING = hashlib.sha256().hexdigest()
 """The digest of a translation without logits."""
 
@@ -65,8 +65,8 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[tuple[list[int
     """Greedy search (`search.greedy`): the ids and the digest of each translation."""
     found: list[tuple[list[int], str]] = []
     for part in _parts(requests):
-        rows = [_GreedyRow(request, decoder.program.ends) for request in part]
-        _read(decoder, rows)
+        rows = [_GreedyRow(request, decoder.program) for request in part]
+        _search(decoder, rows)
         found += [(row.ids, row.digest) for row in rows]
     return found
 
@@ -82,7 +82,7 @@ def confirmed(decoder: Decoder, drafts: Sequence[Given], vocabulary: int) -> lis
     ]
     found: list[str | None] = []
     for part in _parts([draft for draft, is_known in zip(drafts, known, strict=True) if is_known]):
-        rows = [_DraftRow(draft, decoder.program.ends) for draft in part]
+        rows = [_DraftRow(draft, decoder.program) for draft in part]
         _read(decoder, rows)
         found += [row.digest if row.agreed else None for row in rows]
     each = iter(found)
@@ -107,6 +107,11 @@ class _Row:
         """The digest of the logits so far."""
         return self._hash.hexdigest()
 
+    def path(self, program: Program) -> Path:
+        """The tokens of the translation; an end mark stands for the last step, if there is one."""
+        end = (program.eos,) if self._ended else ()
+        return Path(self.request.ids, program.start, (*self.ids, *end), self.request.prefix)
+
     def take(self, logits: Logits, step: int) -> int | None:
         """Process the logits of a step.  Return the next token, or None at the end."""
         prefix = self.request.prefix
@@ -123,13 +128,13 @@ class _Row:
 class _GreedyRow(_Row):
     """A translation whose tokens are found."""
 
-    def __init__(self, request: Request, ends: Collection[int]) -> None:
+    def __init__(self, request: Request, program: Program) -> None:
         super().__init__(request, [], ended=True)
-        self._ends = ends
+        self._ends, self._stage = program.ends, Stage(program, request)
 
     def follow(self, logits: Logits, at: int) -> int | None:
         """See `_Row.follow`."""
-        token = likeliest(logits, self.request.candidates)
+        token = self._stage.row(logits, self.ids).likeliest
         if token in self._ends:
             return None
         self.ids.append(token)
@@ -139,14 +144,14 @@ class _GreedyRow(_Row):
 class _DraftRow(_Row):
     """A translation that is read as long as greedy search gives the same tokens."""
 
-    def __init__(self, draft: Given, ends: Collection[int]) -> None:
+    def __init__(self, draft: Given, program: Program) -> None:
         super().__init__(draft.request, list(draft.ids), draft.ended)
-        self._ends = ends
+        self._ends, self._stage = program.ends, Stage(program, draft.request)
         self.agreed = False
 
     def follow(self, logits: Logits, at: int) -> int | None:
         """See `_Row.follow`."""
-        token = likeliest(logits, self.request.candidates)
+        token = self._stage.row(logits, self.ids[:at]).likeliest
         ends = token in self._ends
         right = ends if at == len(self.ids) else token == self.ids[at] and not ends
         following = super().follow(logits, at) if right else None
@@ -155,7 +160,15 @@ class _DraftRow(_Row):
 
 
 def _read(decoder: Decoder, rows: Sequence[_Row]) -> None:
-    """Read translations together.  Equal sources are encoded once."""
+    """Read translations whose tokens are known."""
+    live = [True] * len(rows)
+    for place, first, found in decoder.logits([row.path(decoder.program) for row in rows]):
+        for step, logits in enumerate(found, first):
+            live[place] = live[place] and rows[place].take(logits, step) is not None
+
+
+def _search(decoder: Decoder, rows: Sequence[_GreedyRow]) -> None:
+    """Find translations together.  Equal sources are encoded once."""
     places: dict[tuple[int, ...], int] = {}
     owners = [places.setdefault(tuple(row.request.ids), len(places)) for row in rows]
     session = decoder.session([list(source) for source in places])

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.errors import WrongTypeError, WrongValueError
+from int8ref.search.adjustments import Adjustments
 from int8ref.search.checks import check_range, check_sequence, check_tokens, is_integer
 from int8ref.spec.limits import MAX_TEXTS, MAX_TOKENS
 
@@ -20,13 +21,14 @@ Tokens = Sequence[int]
 class Request(msgspec.Struct, frozen=True, eq=False):
     """A sentence that a search translates.
 
-    ids         token ids of the source, with their frame; empty for a decoder alone
-    limit       largest number of tokens of the translation after its prefix, in [1, 8192]
-    prefix      token ids that the decoder reads first; the search begins after them
-    candidates  int32 [n], rising: the only token ids that the search considers; None: all ids.
-                Without eos among them, the translation has as many tokens as its limit
-    number      number of the text, in [0, 2^44); its random numbers depend only on this number and
-                on the seed (`search.sampling`)
+    ids          token ids of the source, with their frame; empty for a decoder alone
+    limit        largest number of tokens of the translation after its prefix, in [1, 8192]
+    prefix       token ids that the decoder reads first; the search begins after them
+    candidates   int32 [n], rising: the only token ids that the search considers; None: all ids.
+                 Without eos among them, the translation has as many tokens as its limit
+    number       number of the text, in [0, 2^44); its random numbers depend only on this number
+                 and on the seed (`search.sampling`)
+    adjustments  changes of the logits before the search reads them (`search.logits`); None: none
     """
 
     ids: Tokens
@@ -34,6 +36,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     prefix: Tokens = ()
     candidates: npt.NDArray[np.int32] | None = None
     number: int = 0
+    adjustments: Adjustments | None = None
 
     @property
     def steps(self) -> int:
@@ -55,6 +58,10 @@ class Request(msgspec.Struct, frozen=True, eq=False):
             _check_candidates(self.candidates, vocabulary)
         if not is_integer(self.number) or not 0 <= self.number < MAX_TEXTS:
             raise WrongValueError(f"a text has the number {self.number}")
+        if self.adjustments is not None:
+            self.adjustments.check(vocabulary)
+            if self.candidates is not None and self.adjustments.continuations:
+                raise WrongValueError("candidates and continuations exclude each other")
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -81,6 +88,11 @@ class Path(msgspec.Struct, frozen=True):
     def given(self) -> Tokens:
         """All tokens of the path."""
         return (*self.prefix, *self.tokens)
+
+    @property
+    def inputs(self) -> Tokens:
+        """The tokens that the decoder reads: the start, and all tokens except the last."""
+        return (self.start, *self.given[:-1])
 
     def check(self, index: int, vocabulary: int) -> None:
         """Raises ValueError or TypeError that names the field; `index` is the place in the

@@ -8,6 +8,7 @@ import numpy as np
 
 from int8ref.search.decoder import Decoder
 from int8ref.search.hypothesis import Sampling
+from int8ref.search.logits import Logits
 from int8ref.search.request import Request
 from int8ref.search.sampling import drawn, random_numbers, weights
 
@@ -26,9 +27,10 @@ def sample(decoder: Decoder, requests: Sequence[Request], sampling: Sampling) ->
     most = max((request.limit for request in requests), default=0)
     random = random_numbers(sampling.seed, [request.number for request in requests], most)
     out: list[list[int]] = [[] for _ in requests]
+    stages = [Logits(decoder.program, request) for request in requests]
     step = 0
     while len(sentence):
-        weight = weights(session.step(ids), decoder.program.softmax, sampling)
+        logits = session.step(ids)
         going = []
         for row, index in enumerate(sentence.tolist()):
             request = requests[index]
@@ -37,7 +39,9 @@ def sample(decoder: Decoder, requests: Sequence[Request], sampling: Sampling) ->
                 ids[row] = request.prefix[step]
                 going.append(row)
                 continue
-            ids[row] = drawn(weight[row], int(random[index, at]))
+            seen = stages[index].row(logits[row], out[index])
+            weight = weights(seen.logits[np.newaxis], seen.softmax, sampling)[0]
+            ids[row] = seen.tokens[drawn(weight, int(random[index, at]))]
             if ids[row] not in decoder.program.ends:
                 out[index].append(int(ids[row]))
                 if at + 1 < request.limit:

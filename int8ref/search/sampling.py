@@ -76,7 +76,8 @@ def weights(logits: npt.NDArray[np.int32], softmax: LogSoftmax, sampling: Sampli
     x are the logits, capped if `softmax` has a cap.  `multiplier` and `shift` come from `scaled`.
     With `top_k` = k, w is 0 for each x below the k-th largest of its row.  Then, with `top_p` = p,
     w is 0 for each w below v.  Here v is the largest number such that the sum of the w >= v is at
-    least p / 100 of the sum of all w.
+    least p / 100 of the sum of all w.  Then, with `min_p` = m, w is 0 for each w with
+    100 w < m max(w).
     """
     x = softmax.capped(logits).astype(np.int64)
     multiplier, shift = scaled(softmax, sampling.temperature)
@@ -92,6 +93,7 @@ def weights(logits: npt.NDArray[np.int32], softmax: LogSoftmax, sampling: Sampli
         enough = sums * ALL >= sums[:, -1:] * sampling.top_p
         least = np.take_along_axis(falling, enough.argmax(axis=1)[:, None], axis=1)
         found[found < least] = 0
+    found[found * ALL < found.max(axis=1, keepdims=True) * sampling.min_p] = 0
     return found
 
 

@@ -17,3 +17,9 @@ MAX_TOP_K = 2**31
 MAX_SEED = 2**63 - 1
 MAX_TEXTS = 2**44
 """Number of texts that have random numbers of their own (`search.sampling`)."""
+MAX_REPETITION = 10_000
+"""Largest repetition penalty, in hundredths."""
+MAX_PENALTY = 10_000
+"""Largest magnitude of a presence penalty, a frequency penalty or a logit bias, in hundredths."""
+MAX_CONTINUATION_TOKENS = 1 << 20
+"""Largest number of tokens of all allowed continuations."""

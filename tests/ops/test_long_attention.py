@@ -6,13 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from int8ref.reference.attention import BLOCK_KEYS, MAX_KEYS, Attention
 from int8ref.reference.attention_polynomial import AttentionPolynomial
 from int8ref.reference.attention_softmax import AttentionSoftmax
-from int8ref.spec.arithmetic import exp2_factor, exp2_negative, reciprocal
 from tests.ops.attention_cases import DOMAINS
 from tests.ops.cases import Array, Case, run_reference, run_step
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.search import Sampling
+from int8ref.search.decoder import Piece
 from int8ref.search.reading import Given, confirmed, digests, greedy
-from int8ref.search.request import Request
+from int8ref.search.request import Path, Request
 from int8ref.translation.witness import drafted, searched
 from tests.helpers.engines import requests
 from tests.helpers.models import Kind
@@ -98,3 +101,47 @@ def test_more_translations_than_are_read_at_once() -> None:
     given = [Given.of(one, ids) for one, ids in zip(made, found, strict=True)]
     assert len(set(digests(both()[1], given))) > 20
     assert digests(both()[1], given) == digests(reference(), given)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=12)
+@given(data=st.data())
+def test_logits_are_those_of_single_steps(kind: Kind, data: st.DataObject) -> None:
+    """Every step of every path once, in order; equal sources, prefixes and other starts too."""
+    golden, compiled = both(kind)
+    tokens = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=LIMIT)
+    sources = data.draw(st.lists(sources_of(kind), min_size=1, max_size=2))
+    paths = [
+        Path(
+            source,
+            data.draw(st.integers(-1, VOCABULARY - 1)),
+            data.draw(tokens),
+            data.draw(st.lists(st.integers(0, VOCABULARY - 1), max_size=3)),
+        )
+        for source in sources * data.draw(st.integers(1, 3))
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("int8ref.engines.compiled.BLOCK_ROWS", data.draw(st.integers(1, 40)))
+        found = rows_of(compiled.logits(paths), len(paths))
+    for path, rows in zip(paths, found, strict=True):
+        session = golden.session([path.ids])
+        wanted = [session.step(np.array([token], np.int32))[0] for token in path.inputs]
+        np.testing.assert_array_equal(rows, wanted)
+    for rows, others in zip(found, rows_of(golden.logits(paths), len(paths)), strict=True):
+        np.testing.assert_array_equal(rows, others)
+
+
+def rows_of(pieces: Iterator[Piece], count: int) -> list[list[npt.NDArray[np.int32]]]:
+    """The rows of each path, whose pieces follow one another."""
+    found: list[list[npt.NDArray[np.int32]]] = [[] for _ in range(count)]
+    for place, first, logits in pieces:
+        assert first == len(found[place])
+        found[place] += list(logits)
+    return found
+
+
+def test_paths_are_checked() -> None:
+    for engine in both():
+        for wrong in (Path([5, 0], 0, []), Path([5, 0], 0, [VOCABULARY]), Path([5, 0], 10**6, [1])):
+            with pytest.raises((ValueError, IndexError)):
+                list(engine.logits([wrong]))

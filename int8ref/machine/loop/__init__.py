@@ -8,6 +8,7 @@ rows.py         the rows of a decoder step and their states
 steps.py        the first step, every step, and the logits of a few rows
 greedy.py       greedy search
 sample.py       sampling
+adjust.py       the adjustments of the logits of a row
 beam.py         beam search
 choice.py       beam search: the likeliest tokens of each row
 ranking.py      beam search: the next hypotheses of a sentence

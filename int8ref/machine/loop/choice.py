@@ -11,15 +11,24 @@ from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import address
 from int8ref.kernels.log_softmax import cap_logits, log_probability, normalizer
 from int8ref.kernels.views import array
-from int8ref.machine.loop.hypotheses import choices_of, search_of
+from int8ref.machine.loop.adjust import (
+    adjust,
+    adjusts,
+    kept_logits,
+    kept_tokens,
+    recall_nodes,
+    stage_of,
+)
+from int8ref.machine.loop.hypotheses import choices_of, counts_of, live_of, search_of
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import call_at, sentence_of
+from int8ref.machine.loop.rows import call_at, positions_of, sentence_of, vector
 from int8ref.machine.loop.steps import (
     HEAD_ROWS,
     candidate_logits,
     candidates,
     head_logits,
     head_width,
+    sentences_of,
 )
 
 LOWEST = np.int64(-(2**31) - 1)
@@ -75,13 +84,16 @@ def likeliest(row, maxima, chosen):
 
 
 @part
-def _weigh(call: int, logits: int, width: int, row: int) -> None:
-    """Choose the likeliest logits of a row, and compute their log-probabilities."""
+def _weigh(call: int, logits: int, width: int, row: int, capped: int) -> None:
+    """Choose the likeliest logits of a row, and compute their log-probabilities.
+
+    `capped`: 1 if the logits are capped already.
+    """
     multiplier, shift = call_at(call).multiplier, call_at(call).shift
     values, chosen = array(logits, (width,), np.int32), choices_of(call, row)
     maxima = array(search_of(call).maxima, ((width + BLOCK - 1) // BLOCK,), np.int64)
     likeliest(values, maxima, chosen)
-    if call_at(call).cap_shift != 0:
+    if call_at(call).cap_shift != 0 and capped == 0:
         _cap(call, values, chosen)
     top = chosen[0].gain
     norm = normalizer(values, top, multiplier, shift)
@@ -99,21 +111,60 @@ def _cap(call, row, chosen):
 
 
 @part
+def _weigh_row(frame: int, call: int, row: int, logits: int, width: int, tokens: int) -> None:
+    """Choose the likeliest tokens of a row.  `tokens`: see `loop.adjust.adjust`."""
+    index = np.int64(sentence_of(frame, call)[row])
+    at = np.int64(positions_of(frame, call)[row])
+    at -= np.int64(vector(call_at(call).given_lengths, index + 1)[index])
+    if at >= 0 and adjusts(call, index):
+        node = array(stage_of(call).row_nodes, (np.int64(row + 1),), np.int64)[row]
+        length: int = recall_nodes(call, index, node, at)
+        kept: int = adjust(call, index, logits, width, tokens, length, at)
+        _weigh(call, address(kept_logits(call, kept), np.int32), kept, row, 1)
+        _name(call, row, address(kept_tokens(call, kept), np.int32), kept)
+    else:
+        _weigh(call, logits, width, row, 0)
+        if tokens != 0:
+            _name(call, row, tokens, width)
+
+
+@part
+def _name(call: int, row: int, tokens: int, count: int) -> None:
+    """Replace the places that are chosen by their tokens, int32 [count]."""
+    chosen, names = choices_of(call, row), vector(tokens, count)
+    for c in range(min(len(chosen), count)):
+        chosen[c].token = names[chosen[c].token]
+
+
+@part
+def _place_nodes(frame: int, call: int) -> None:
+    """Write the last node of the hypothesis of each row."""
+    sentences: int = sentences_of(frame)
+    counts = counts_of(call, sentences)
+    rows = np.int64(sentences) * call_at(call).beam_size
+    row_nodes = array(stage_of(call).row_nodes, (rows,), np.int64)
+    for s in range(sentences):
+        live = live_of(call, s)
+        for h in range(counts[s].alive):
+            row_nodes[live[h].row] = live[h].node
+
+
+@part
 def choose(frame: int, call: int, rows: int) -> None:
     """Choose the likeliest tokens of every row, with their log-probabilities."""
+    if call_at(call).adjustments != 0:
+        _place_nodes(frame, call)
     if call_at(call).candidates != 0:
         sentence = sentence_of(frame, call)
         for r in range(rows):
             tokens = candidates(call, sentence[r])
             logits = candidate_logits(frame, call, r)
-            _weigh(call, address(logits, np.int32), len(logits), r)
-            chosen = choices_of(call, r)
-            for c in range(min(len(chosen), len(tokens))):
-                chosen[c].token = tokens[chosen[c].token]
+            at, own = address(logits, np.int32), address(tokens, np.int32)
+            _weigh_row(frame, call, r, at, len(logits), own)
         return
     width = head_width(call)
     for first in range(0, rows, HEAD_ROWS):
         here = min(HEAD_ROWS, rows - first)
         logits = head_logits(frame, call, first, here)
         for r in range(here):
-            _weigh(call, logits + r * width * 4, width, first + r)
+            _weigh_row(frame, call, first + r, logits + r * width * 4, width, 0)

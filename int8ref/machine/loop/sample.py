@@ -6,8 +6,10 @@ import numpy as np
 
 from int8ref.kernels.ir.arithmetic import exp2_precise, rounding_shift_right
 from int8ref.kernels.ir.compile import kernel
+from int8ref.kernels.ir.lowering import address
 from int8ref.kernels.log_softmax import FARTHEST, cap_logits, largest
 from int8ref.kernels.views import array
+from int8ref.machine.loop.adjust import adjust, adjusts, kept_logits, kept_tokens, recall
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import (
     call_at,
@@ -26,6 +28,8 @@ ALL = np.int64(limits.ALL)
 LOW_BITS = np.int64(meaning.LOW_BITS)
 LOW = (np.int64(1) << LOW_BITS) - np.int64(1)
 BITS = np.int64(meaning.RANDOM_BITS)
+WEIGHT_BITS = np.int64(32)
+"""The largest weight is 2^32: the weight of the largest logit."""
 
 
 @part
@@ -47,15 +51,34 @@ def sample(frame: int, call: int) -> None:
                 index = sentence[first + r]
                 at = positions[first + r] - given_lengths[index]
                 if at >= 0:
-                    token = draw(call, logits[r], random[index, at])
+                    row = address(logits[r], np.int32)
+                    chance = np.int64(random[index, at])
+                    token: int = _draw_token(call, np.int64(index), np.int64(at), row, chance)
                     ids[first + r] = np.int32(token)
         live = follow(frame, call, live)
 
 
+@part
+def _draw_token(call: int, index: int, chosen: int, logits: int, number: int) -> int:
+    """Draw a token of a sentence, of which `chosen` tokens were drawn.
+
+    `logits`: address of the row, of all tokens.
+    """
+    width = np.int64(head_width(call))
+    if adjusts(call, index):
+        length: int = recall(call, index, chosen)
+        kept: int = adjust(call, index, logits, width, 0, length, chosen)
+        token = np.int64(kept_tokens(call, kept)[_draw(call, kept_logits(call, kept), number)])
+    else:
+        row = vector(logits, width)
+        cap_logits(row, call_at(call).cap_multiplier, call_at(call).cap_shift)
+        token = np.int64(_draw(call, row, number))
+    return token
+
+
 @kernel
-def draw(call, row, number):
-    """Draw the token of a row of logits with a random number."""
-    cap_logits(row, call_at(call).cap_multiplier, call_at(call).cap_shift)
+def _draw(call, row, number):
+    """Draw a place of a row of logits with a random number."""
     top, multiplier, shift = largest(row), call_at(call).multiplier, call_at(call).shift
     weights = array(call_at(call).weights, (len(row),), np.int64)
     least = kth_largest(row, top, call_at(call).top_k)
@@ -63,7 +86,7 @@ def draw(call, row, number):
         product = (np.int64(top) - np.int64(row[n])) * multiplier
         weight = exp2_precise(min(rounding_shift_right(product, shift), FARTHEST))
         weights[n] = weight if np.int64(row[n]) >= least else np.int64(0)
-    least = threshold(weights, call_at(call).top_p)
+    least = max(threshold(weights, call_at(call).top_p), least_share(call_at(call).min_p))
     total = sum_from(weights, least)
     bound = (np.int64(number) * (total >> LOW_BITS)) >> (BITS - LOW_BITS)
     bound += (np.int64(number) * (total & LOW)) >> BITS
@@ -104,6 +127,12 @@ def threshold(weights, share):
         else:
             high = middle - np.int64(1)
     return low
+
+
+@kernel
+def least_share(share):
+    """The smallest weight that has a share of the largest weight, 2^32, in hundredths."""
+    return ((np.int64(share) << WEIGHT_BITS) + ALL - np.int64(1)) // ALL
 
 
 @kernel

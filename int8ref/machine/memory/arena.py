@@ -66,6 +66,12 @@ class Arena:
         if domain == "history":
             self._steps[...] = rows - 1
 
+    def place_rows(self, slots: npt.NDArray[np.int32], steps: npt.NDArray[np.int32]) -> None:
+        """Make each target row a step of the history of a slot: see `abi.frame`."""
+        self.set_rows("target", len(slots))
+        self._slot_of[: len(slots)] = slots
+        self._steps[: len(steps)] = steps
+
     def reserve_targets(self, rows: int) -> None:
         """Make room for `rows` target rows, each with a slot.  If the memory grows, the values of
         the rows are lost."""
@@ -116,7 +122,7 @@ class Arena:
         rows, steps, width = content.shape
         pages = self._pages(name, rows)
         _, count, pieces, page, pitch = pages.shape
-        for first in range(0, steps, page):
+        for first in range(0, steps, page or 1):
             part = content[:, first : first + page].reshape(rows, -1, pieces, pitch)
             pages[:, first // page, :, : part.shape[1]] = part.swapaxes(1, 2)
 
@@ -138,8 +144,8 @@ class Arena:
         """Make room for `rows` target rows; the old content is lost."""
         self._reserve("target", rows)
         shape = (self._target_capacity(),)
-        slots, self._frame["slots"] = self._memory.array(shape, np.int32)
-        slots[...] = np.arange(len(slots))
+        self._slot_of, self._frame["slots"] = self._memory.array(shape, np.int32)
+        self._slot_of[...] = np.arange(len(self._slot_of))
         self._steps, self._frame["steps"] = self._memory.array(shape, np.int32)
         self._steps[...] = int(self._frame["history_rows"]) - 1
 
