@@ -123,7 +123,8 @@ class Arena:
         pages = self._pages(name, rows)
         _, count, pieces, page, pitch = pages.shape
         for first in range(0, steps, page or 1):
-            part = content[:, first : first + page].reshape(rows, -1, pieces, pitch)
+            part = content[:, first : first + page]
+            part = part.reshape(rows, part.shape[1], pieces, pitch)
             pages[:, first // page, :, : part.shape[1]] = part.swapaxes(1, 2)
 
     def _pages(self, name: str, rows: int) -> npt.NDArray[Any]:
