@@ -86,7 +86,9 @@ class Step:
         self._code, self._arena = code, Arena(code, self._memory, [[]], 1, keys)
         self._arena.set_rows("target", 1)
         self._arena.set_rows("history", keys)
-        self._arena.set_value("query", random.integers(-127, 128, (1, heads * shape.width), np.int8))
+        self._arena.set_value(
+            "query", random.integers(-127, 128, (1, heads * shape.width), np.int8)
+        )
         for name in names:
             rows = random.integers(-127, 128, (1, keys, shape.key_width), np.int8)
             self._arena.set_value(name, rows)

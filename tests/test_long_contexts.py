@@ -1,4 +1,4 @@
-"""Decoders with more than one block of keys: all searches, batches and blocks give the same bits."""
+"""Decoders with more than one block of keys: searches, batches and blocks give the same bits."""
 
 from __future__ import annotations
 

@@ -9,7 +9,14 @@ from int8ref.auditing.intervals import Interval
 from int8ref.reference.attention import BLOCK_KEYS, MULTIPLIER_BITS, SUM_BITS, WEIGHT_BITS
 from int8ref.reference.attention_polynomial import BASE_BITS
 from int8ref.reference.attention_polynomial import MAX_SHIFT as MAX_DROP
-from int8ref.spec.arithmetic import EXP2_FRACTION_BITS, FACTOR_BITS, LOG_BITS, POWER_BITS, POWER_MAX_INPUT, TANH_BITS
+from int8ref.spec.arithmetic import (
+    EXP2_FRACTION_BITS,
+    FACTOR_BITS,
+    LOG_BITS,
+    POWER_BITS,
+    POWER_MAX_INPUT,
+    TANH_BITS,
+)
 
 ONE = 1 << WEIGHT_BITS
 CAP = 1 << 20
@@ -85,9 +92,7 @@ def _score(given: Given) -> Interval:
     return Interval(products.low.sum(axis=1), products.high.sum(axis=1))
 
 
-def _joined(
-    given: Given, largest: int, far: Interval, mean: Interval
-) -> tuple[Interval, Interval]:
+def _joined(given: Given, largest: int, far: Interval, mean: Interval) -> tuple[Interval, Interval]:
     """The joined sums of blocks.  All weighted sums are sums of weights times a mean of values.
 
     The largest block has the factor 2^20, so that its sum of weights is in the sum of all.

@@ -202,7 +202,9 @@ def attend_group(weigh, far, operands, given, r, g):
         if blocks > 1:
             level = array(levels + 8 * at, (blocks,), np.int64)
             parts = array(totals + 8 * at, (blocks,), np.int64)
-            total = join_blocks(far, operands, h, level, parts, array(own, (blocks, width), np.int32))
+            total = join_blocks(
+                far, operands, h, level, parts, array(own, (blocks, width), np.int32)
+            )
         inverse, bits = reciprocal(total)
         factor = (inverse * np.int64(given.context_multiplier[h])) >> MULTIPLIER_BITS
         shift = bits + np.int64(given.context_shift[h]) - MULTIPLIER_BITS

@@ -167,8 +167,7 @@ def _weigh_ir(
     shift: ir.Value,
 ) -> ir.Value:
     top, factor, most, s = (
-        splat(builder, builder.trunc(x, I32), KEYS)
-        for x in (largest, multiplier, limit, shift)
+        splat(builder, builder.trunc(x, I32), KEYS) for x in (largest, multiplier, limit, shift)
     )
     zero = constant(ALL, 0)
     total = variable(builder, zero)

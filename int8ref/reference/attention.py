@@ -161,9 +161,9 @@ def attend(
         out[r, h, d] = requantize(acc[d], m, bits + context_shift[h] - 30, -limit, limit)  (A2)
 
     A row that sees more than 1024 keys takes them in blocks of 1024 keys, in their order; the last
-    block may have fewer keys.  Each block b has weights, a sum and an acc of its own, as above.  Let
-    far[b] be the distance from the largest score of the row to the largest score of the block, in
-    octaves with 10 fraction bits (see `Weights`).  Then
+    block may have fewer keys.  Each block b has weights, a sum and an acc of its own, as above.
+    Let far[b] be the distance from the largest score of the row to the largest score of the block,
+    in octaves with 10 fraction bits (see `Weights`).  Then
 
         f[b]        = exp2_factor(min(far[b], 22 * 2^10))                                (A9)
         all_sum     = sum_b sum[b] * f[b]                                             (int64)

@@ -62,8 +62,8 @@ class Path(msgspec.Struct, frozen=True):
 
     ids     token ids of the source, with their frame; empty for a decoder alone
     start   token id before the first token, such as the start of the Program
-    tokens  1 to 131072 token ids, whose log-probabilities are computed; an eos does not end the path,
-            so that the tokens may be of any text
+    tokens  1 to 131072 token ids, whose log-probabilities are computed; an eos does not end the
+            path, so that the tokens may be of any text
     prefix  token ids that the decoder reads before `tokens`
     """
 

@@ -113,9 +113,9 @@ class Arena:
             self.value(name, None if isinstance(content, int) else len(content))[...] = content
             return
         assert isinstance(content, np.ndarray)
-        rows, steps, width = content.shape
+        rows, steps, _ = content.shape
         pages = self._pages(name, rows)
-        _, count, pieces, page, pitch = pages.shape
+        pieces, page, pitch = pages.shape[2:]
         for first in range(0, steps, page):
             part = content[:, first : first + page].reshape(rows, -1, pieces, pitch)
             pages[:, first // page, :, : part.shape[1]] = part.swapaxes(1, 2)
