@@ -55,6 +55,14 @@ class Weights(NamedTuple):
     weight: Int64
     far: Int64
 
+    @property
+    def whole(self) -> Int64:
+        """The weights of all keys in one unit, [rows, keys]: for one block, `weight`."""
+        if self.far.shape[1] == 1:
+            return self.weight
+        factor = exp2_factor(np.minimum(self.far, FACTOR_MAX_INPUT))
+        return self.weight * of_keys(factor, self.weight.shape[1])
+
 
 Weigh = Callable[[Int64, Int64, int, Int64], Weights]
 """(queries [rows, head_width], keys [keys, head_width], index of a head, places [rows]) -> weights.
