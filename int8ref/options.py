@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from int8ref.errors import UserError
 from int8ref.search.hypothesis import BeamOptions, Normalization, Sampling
-from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_TEMPERATURE
+from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_STEPS, MAX_TEMPERATURE
 
 AlignmentKind = Literal["hard", "soft"]
 Number = Decimal | int | float | str
@@ -18,7 +18,7 @@ Number = Decimal | int | float | str
 
 NORMALIZATIONS = get_args(Normalization)
 ALIGNMENTS = get_args(AlignmentKind)
-MAX_LENGTH = 1024
+MAX_LENGTH = MAX_STEPS
 """Largest `max_length`.  A model with fewer positions stops earlier."""
 RANGES = {
     "alpha": (0, MAX_ALPHA),
@@ -76,7 +76,7 @@ class Options:
                        Default: None.
     shortlist          Consider only the target tokens that the model's lexical shortlist has for
                        the sentence.  This is faster and costs a little quality.  Default: False.
-    max_length         Largest number of tokens of a translation: 1 to 1024.  None means no such
+    max_length         Largest number of tokens of a translation: 1 to 131072.  None means no such
                        limit.  Default: None.
     max_length_factor  Largest number of tokens of a translation, as a multiple of the number of
                        source tokens: a decimal number from 0.01 to 100.  None means the factor of

@@ -154,9 +154,23 @@ def test_exp2_negative_of_every_input() -> None:
         room = np.zeros(1008, np.int32)
         scores = room[: len(z[part]) + 1]
         scores[1:] = -z[part]
-        total = softmax_weights(scores, 0, 0, (one, limit, 1))
+        total, top = softmax_weights(scores, 0, 0, (one, limit, 1))
+        assert top == 0
         assert scores[1:].tolist() == found[part].tolist()
         assert total == a.EXP2_ONE + found[part].sum()
+
+
+def test_exp2_factor_of_every_input() -> None:
+    """Checks the largest error, the end values, monotonicity, and the compiled form."""
+    z = np.arange(a.FACTOR_MAX_INPUT + 1)
+    found = a.exp2_factor(z)
+    error = np.abs(found - 2.0 ** (20 - z / 1024))
+    assert 3.90 < error.max() <= 3.91
+    assert (found[0], found[-1]) == (2**20, 0)
+    assert (np.diff(found) <= 0).all()
+    assert [int(k.exp2_factor(n)) for n in z] == found.tolist()
+    precise = a.rounding_shift_right(found[: a.EXP2_MAX_INPUT + 1], 6)
+    assert np.abs(precise - a.exp2_negative(z[: a.EXP2_MAX_INPUT + 1])).max() <= 1
 
 
 def test_exp2_negative_is_its_formula() -> None:
@@ -331,6 +345,8 @@ REFUSALS: list[Refusal] = [
     (a.reciprocal, (np.int64(2**32),), "reciprocal: 4294967296 is outside"),
     (a.exp2_negative, (np.int64(-1),), "exp2_negative: -1 is outside [0, 16384]"),
     (a.exp2_negative, (np.int64(16385),), "exp2_negative: 16385 is outside [0, 16384]"),
+    (a.exp2_factor, (np.int64(-1),), "exp2_factor: -1 is outside [0, 22528]"),
+    (a.exp2_factor, (np.int64(22529),), "exp2_factor: 22529 is outside [0, 22528]"),
     (a.exp2_precise, (np.int64(-1),), "exp2_precise: -1 is outside [0, 1073741824]"),
     (a.exp2_precise, (np.int64(2**30 + 1),), "exp2_precise: 1073741825 is outside"),
     (a.tanh, (np.int64(2**30 + 1),), "tanh: 1073741825 is outside [-1073741824, 1073741824]"),

@@ -29,7 +29,7 @@ def test_decimal_numbers_are_taken_as_they_are_written(value: Any, expected: int
         ({"beam_size": 3, "n_best": 4}, "n_best is 4, not from 1 to 3"),
         ({"n_best": 0}, "n_best is 0"),
         ({"max_length": 0}, "max_length is 0"),
-        ({"max_length": 1025}, "max_length is 1025, not from 1 to 1024"),
+        ({"max_length": 131073}, "max_length is 131073, not from 1 to 131072"),
         ({"alpha": 0.333}, "alpha is 0.333, not a number from 0 to 10"),
         ({"alpha": -0.01}, "alpha is -0.01"),
         ({"alpha": "nan"}, "alpha is 'nan'"),

@@ -246,7 +246,7 @@ def test_an_interrupted_run_leaves_whole_lines(
         (["--max-length-factor", "0"], 2, "not a number from"),
         (["--alpha", "0.333"], 2, "not a number from"),
         (["--beam-size", "65"], 2, "not between 1 and 64"),
-        (["--max-length", "0"], 2, "not between 1 and 1024"),
+        (["--max-length", "0"], 2, "not between 1 and 131072"),
         (["--buffer-size", "0"], 2, "not between 1 and"),
         (["--n-best", "2"], 2, "--n-best 2 is more than --beam-size 1"),
         (["-b", "2", "--n-best", "2", "--output-format", "text"], 2, "needs another"),

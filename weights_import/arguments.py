@@ -8,6 +8,7 @@ from pathlib import Path
 
 from int8ref.commands.arguments import command_parser
 from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
+from int8ref.reference.attention import MAX_KEYS
 from weights_import import sources
 from weights_import.languages import codes_of
 from weights_import.lowering.options import LoweringOptions
@@ -154,8 +155,8 @@ class _List(argparse.Action):
 def number_of_positions(text: str) -> int:
     """A number that a program may have positions for."""
     number = int(text)
-    if not 2 <= number <= 1024:
-        raise argparse.ArgumentTypeError(f"{number} is outside [2, 1024]")
+    if not 2 <= number <= MAX_KEYS:
+        raise argparse.ArgumentTypeError(f"{number} is outside [2, {MAX_KEYS}]")
     return number
 
 

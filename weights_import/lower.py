@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from int8ref.program.program import Program, Tensors
+from int8ref.program.sizes import USUAL_STEPS
 from int8ref.reference.log_softmax import MAX_MULTIPLIER, MAX_SHIFT, LogSoftmax
 from int8ref.spec.arithmetic import LOG_BITS, TANH_BITS
 from weights_import.finite import quietly
@@ -180,12 +181,19 @@ def _program(model: FloatModel, emitter: Emitter) -> Program:
         unk=generation.unk,
         max_source_length=emitter.model.positions if model.translates else 0,
         max_length_factor=round(100 * generation.max_length_factor) if model.translates else 0,
+        max_steps=_max_steps(emitter),
         alpha=round(100 * generation.alpha),
         source_frame=msgspec.UNSET if frame is None else frame,
         target_prefix=generation.target_prefix or msgspec.UNSET,
         more_eos=generation.more_eos or msgspec.UNSET,
         languages=generation.languages or msgspec.UNSET,
     )
+
+
+def _max_steps(emitter: Emitter) -> int | msgspec.UnsetType:
+    """The steps of a decoder with more positions than a Program has without the field."""
+    positions = emitter.model.positions
+    return positions if positions > USUAL_STEPS else msgspec.UNSET
 
 
 def _encoder(model: FloatModel, emitter: Emitter) -> Program:

@@ -205,8 +205,8 @@ class CompiledEngine:
         self, call: Call, requests: Sequence[Request], options: BeamOptions
     ) -> list[list[Hypothesis]]:
         limits = [request.limit for request in requests]
-        hypotheses = Hypotheses(call.memory, limits, self._vocabulary, options)
         call.give("penalties", penalties(options, max(limits, default=0)), np.int64)
+        hypotheses = Hypotheses(call.memory, limits, self._vocabulary, options)
         call.set(hypotheses=hypotheses.address, beam_size=options.beam_size, n_best=options.n_best)
         call.search(requests)
         return hypotheses.best()

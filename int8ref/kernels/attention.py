@@ -240,8 +240,11 @@ def mix_block(sums, first, count, g, given):
 
 @kernel
 def join_blocks(far, operands, h, levels, totals, sums):
-    """Twin of `reference.attention.joined`: writes the joined sums over those of the first block,
-    and returns the joined sum of the weights.  The levels become the factors of the blocks."""
+    """Twin of `reference.attention.joined`: returns the joined sum of the weights.
+
+    The joined sums of values replace the sums of the first block.  The levels become the factors of
+    the blocks.
+    """
     top = levels[0]
     for b in range(len(levels)):
         top = max(top, levels[b])

@@ -55,6 +55,14 @@ class Weights(NamedTuple):
     weight: Int64
     far: Int64
 
+    @property
+    def whole(self) -> Int64:
+        """The weights of all keys in one unit, [rows, keys]: for one block, `weight`."""
+        if self.far.shape[1] == 1:
+            return self.weight
+        factor = exp2_factor(np.minimum(self.far, FACTOR_MAX_INPUT))
+        return self.weight * of_keys(factor, self.weight.shape[1])
+
 
 Weigh = Callable[[Int64, Int64, int, Int64], Weights]
 """(queries [rows, head_width], keys [keys, head_width], index of a head, places [rows]) -> weights.
@@ -161,9 +169,9 @@ def attend(
         out[r, h, d] = requantize(acc[d], m, bits + context_shift[h] - 30, -limit, limit)  (A2)
 
     A row that sees more than 1024 keys takes them in blocks of 1024 keys, in their order; the last
-    block may have fewer keys.  Each block b has weights, a sum and an acc of its own, as above.  Let
-    far[b] be the distance from the largest score of the row to the largest score of the block, in
-    octaves with 10 fraction bits (see `Weights`).  Then
+    block may have fewer keys.  Each block b has weights, a sum and an acc of its own, as above.
+    Let far[b] be the distance from the largest score of the row to the largest score of the block,
+    in octaves with 10 fraction bits (see `Weights`).  Then
 
         f[b]        = exp2_factor(min(far[b], 22 * 2^10))                                (A9)
         all_sum     = sum_b sum[b] * f[b]                                             (int64)

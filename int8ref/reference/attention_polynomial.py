@@ -113,8 +113,8 @@ def attention_polynomial(
     also has d >= 1 for e = score_shift, so that a row whose scores are all below -b has equal
     weights.
 
-    All shifts round half up (A1).  The shifts e and g depend on the largest element of a row in a block;
-    this is the re-scaling of the paper.  The scale of the weights cancels in `attend`.
+    All shifts round half up (A1).  The shifts e and g depend on the largest element of a row
+    in a block; this is the re-scaling of the paper.  The scale of the weights cancels in `attend`.
 
     Raises the errors of `attend`.
 

@@ -14,7 +14,9 @@ from functools import cache
 
 import numpy as np
 
+from int8ref.errors import WrongValueError
 from int8ref.search.hypothesis import BeamOptions, Normalization
+from int8ref.spec.limits import MAX_TOKENS
 
 PENALTY_BITS = 16
 MAX_PENALTY = 1 << 60
@@ -31,7 +33,12 @@ def normalized(total: int, penalty: int) -> int:
 
 
 def penalties(options: BeamOptions, most: int) -> list[int]:
-    """The penalties for 0 to `most` tokens; the entry for 0 is never used."""
+    """The penalties for 0 to `most` tokens; the entry for 0 is never used.
+
+    Raises ValueError for more than 8192 tokens, whose normalised score may leave 64 bits.
+    """
+    if most > MAX_TOKENS:
+        raise WrongValueError(f"a limit of a beam search is {most}, outside [1, {MAX_TOKENS}]")
     return [penalty(options.normalization, options.alpha, max(n, 1)) for n in range(most + 1)]
 
 

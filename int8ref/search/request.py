@@ -13,7 +13,7 @@ import numpy.typing as npt
 from int8ref.errors import WrongTypeError, WrongValueError
 from int8ref.search.adjustments import Adjustments
 from int8ref.search.checks import check_range, check_sequence, check_tokens, is_integer
-from int8ref.spec.limits import MAX_TEXTS, MAX_TOKENS
+from int8ref.spec.limits import MAX_STEPS, MAX_TEXTS
 
 Tokens = Sequence[int]
 
@@ -52,7 +52,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         """Raises ValueError or TypeError that names the field; `index` is the place in the
         batch."""
         check_sequence(f"sentence {index}", self.ids)
-        check_range("a limit", self.limit, 1, MAX_TOKENS)
+        check_range("a limit", self.limit, 1, MAX_STEPS)
         check_tokens(f"prefix {index}", self.prefix, vocabulary)
         if self.candidates is not None:
             _check_candidates(self.candidates, vocabulary)
@@ -69,8 +69,8 @@ class Path(msgspec.Struct, frozen=True):
 
     ids     token ids of the source, with their frame; empty for a decoder alone
     start   token id before the first token, such as the start of the Program
-    tokens  1 to 8192 token ids, whose log-probabilities are computed; an eos does not end the path,
-            so that the tokens may be of any text
+    tokens  1 to 131072 token ids, whose log-probabilities are computed; an eos does not end the
+            path, so that the tokens may be of any text
     prefix  token ids that the decoder reads before `tokens`
     """
 
@@ -101,9 +101,9 @@ class Path(msgspec.Struct, frozen=True):
         if not is_integer(self.start):
             raise WrongValueError(f"start {index} is {self.start!r}, not an integer")
         check_sequence(f"path {index}", self.tokens)
-        if not 1 <= len(self.tokens) <= MAX_TOKENS:
+        if not 1 <= len(self.tokens) <= MAX_STEPS:
             raise WrongValueError(
-                f"path {index} has {len(self.tokens)} tokens, not 1 to {MAX_TOKENS}"
+                f"path {index} has {len(self.tokens)} tokens, not 1 to {MAX_STEPS}"
             )
         check_tokens(f"path {index}", self.tokens, vocabulary)
         check_tokens(f"prefix {index}", self.prefix, vocabulary)

@@ -7,8 +7,10 @@ MAX_BEAM = 64
 MAX_ALPHA = 1000
 """Largest exponent of the length penalty, in hundredths."""
 MAX_TOKENS = 1 << 13
-"""Largest number of tokens of a hypothesis.  The magnitude of their summed log-probabilities is at
-most 2^43."""
+"""Largest number of tokens of a hypothesis of a beam.  The magnitude of their summed
+log-probabilities is at most 2^43."""
+MAX_STEPS = 1 << 17
+"""Largest number of tokens of a text that has no normalised score."""
 MAX_TEMPERATURE = 10_000
 """Largest temperature, in hundredths."""
 ALL = 100

@@ -101,7 +101,7 @@ def _head_weights(
     width, shared = attention.head_width, head // (attention.group or 1)
     q, k = attention.query_column + head * width, attention.key_column + shared * width
     columns = query[None, q : q + width].astype(np.int64), keys[:, k : k + width].astype(np.int64)
-    weights: Int64 = attention.weigher(tensors)(*columns, head, np.zeros(1, np.int64))[0]
+    weights: Int64 = attention.weigher(tensors)(*columns, head, np.zeros(1, np.int64)).whole[0]
     return weights
 
 

@@ -211,7 +211,8 @@ def costs() -> str:
             f"bytes of all values of a row, for each domain | {power(cost.MAX_ROW_BYTES)}",
             "bytes of all values of the longest sentence and one hypothesis, including histories"
             f" | {power(cost.MAX_SENTENCE_BYTES)}",
-            f"tokens of a source; steps of a decoder with `max_steps` | {attention.MAX_KEYS:,} each",
+            "tokens of a source; steps of a decoder with `max_steps`"
+            f" | {attention.MAX_KEYS:,} each",
         ],
     )
 

@@ -15,7 +15,7 @@ from int8ref.errors import UserError
 from int8ref.search import BeamOptions, Sampling
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request
-from int8ref.spec.limits import MAX_TEXTS, MAX_TOKENS
+from int8ref.spec.limits import MAX_STEPS, MAX_TEXTS
 from tests.helpers.builder import POSITIONS
 from tests.helpers.machine_text import machine_text
 from tests.helpers.models import build_tiny_model
@@ -64,9 +64,9 @@ REQUESTS: dict[str, Wrong] = {
         (1.5, ValueError, r"a limit is 1\.5, not an integer"),
         ("3", ValueError, "a limit is '3', not an integer"),
         (True, ValueError, "a limit is True, not an integer"),
-        (0, ValueError, r"a limit is 0, outside \[1, 8192\]"),
-        (-1, ValueError, r"a limit is -1, outside \[1, 8192\]"),
-        (MAX_TOKENS + 1, ValueError, r"a limit is 8193, outside \[1, 8192\]"),
+        (0, ValueError, r"a limit is 0, outside \[1, 131072\]"),
+        (-1, ValueError, r"a limit is -1, outside \[1, 131072\]"),
+        (MAX_STEPS + 1, ValueError, r"a limit is 131073, outside \[1, 131072\]"),
         (POSITIONS + 1, IndexError, POSITION),
         (600, IndexError, POSITION),
     ],
@@ -105,8 +105,8 @@ PATHS: dict[str, Wrong] = {
         (None, TypeError, "path 1 is None, not a sequence"),
         (3, TypeError, "path 1 is 3, not a sequence"),
         ("ab", TypeError, "path 1 is 'ab', not a sequence"),
-        ([], ValueError, "path 1 has 0 tokens, not 1 to 8192"),
-        ([5] * (MAX_TOKENS + 1), ValueError, "path 1 has 8193 tokens, not 1 to 8192"),
+        ([], ValueError, "path 1 has 0 tokens, not 1 to 131072"),
+        ([5] * (MAX_STEPS + 1), ValueError, "path 1 has 131073 tokens, not 1 to 131072"),
         ([1.5], ValueError, r"path 1 has the token id 1\.5"),
         ([True], ValueError, "path 1 has the token id True"),
         ([-1], ValueError, "path 1 has the token id -1"),

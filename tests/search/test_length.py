@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from int8ref.search import BeamOptions, Normalization
 from int8ref.search.length import MAX_PENALTY, normalized, penalties, penalty
 from int8ref.search.request import Request
-from int8ref.spec.limits import MAX_ALPHA, MAX_TOKENS
+from int8ref.spec.limits import MAX_ALPHA, MAX_STEPS, MAX_TOKENS
 
 normalizations = st.sampled_from(get_args(Normalization))
 alphas = st.integers(0, MAX_ALPHA) | st.sampled_from([0, 50, 60, 100, 150, 200, MAX_ALPHA])
@@ -89,9 +89,15 @@ def test_refuses_options(fields: dict[str, Any], message: str) -> None:
         BeamOptions(**fields)
 
 
-@pytest.mark.parametrize("limit", [0, -1, MAX_TOKENS + 1])
+def test_refuses_limits_of_a_beam() -> None:
+    assert len(penalties(BeamOptions(), MAX_TOKENS)) == MAX_TOKENS + 1
+    with pytest.raises(ValueError, match=r"beam search is 8193, outside \[1, 8192\]"):
+        penalties(BeamOptions(), MAX_TOKENS + 1)
+
+
+@pytest.mark.parametrize("limit", [0, -1, MAX_STEPS + 1])
 def test_refuses_limits(limit: int) -> None:
-    for allowed in (1, MAX_TOKENS):
+    for allowed in (1, MAX_STEPS):
         Request((), allowed).check(0, 9)
-    with pytest.raises(ValueError, match=rf"a limit is {limit}, outside \[1, 8192\]"):
+    with pytest.raises(ValueError, match=rf"a limit is {limit}, outside \[1, 131072\]"):
         Request((), limit).check(0, 9)

@@ -77,7 +77,7 @@ def test_linear_biases_are_those_of_the_paper(heads: int) -> None:
 
 
 def test_heads_that_no_model_has() -> None:
-    with pytest.raises(CheckpointError, match="5000 heads with linear biases, at most 4096 are"):
+    with pytest.raises(CheckpointError, match="5000 heads with linear biases, at most 256 are"):
         linear_biases.table(5000)
 
 

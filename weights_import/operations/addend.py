@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from int8ref.program.sizes import USUAL_STEPS
 from weights_import.lowering.emitter import Emitter
 from weights_import.lowering.scale_propagation import fixed_point
 from weights_import.tensors import Float32, Float64
@@ -39,14 +40,25 @@ class Addend:
         """The columns of the table."""
         return self.before + 1 + self.after
 
-    def least_score(self, tensors: Mapping[str, Float32]) -> float:
-        """The least unit of a score, because the addends must fit in 32 bits of it."""
-        return float(np.abs(tensors[self.table]).max()) * LEAST_UNIT
+    def least_score(self, tensors: Mapping[str, Float32], positions: int) -> float:
+        """The least unit of a score, because the addends must fit in 32 bits of it.
+
+        The addends of keys that lie within `positions`, or within USUAL_STEPS, count.
+        """
+        counted, _ = self._within(tensors, max(positions, USUAL_STEPS))
+        return float(np.abs(counted).max()) * LEAST_UNIT
+
+    def _within(self, tensors: Mapping[str, Float32], positions: int) -> tuple[Float32, int]:
+        """The table and `before` without distances of more than `positions` - 1."""
+        first = max(self.before - (positions - 1), 0)
+        table: Float32 = tensors[self.table][:, first : self.before + positions]
+        return table, self.before - first
 
     def operands(self, emitter: Emitter, name: str, unit: Float64) -> dict[str, Any]:
         """The operands of `attention_softmax`, for the unit of a score of each head."""
-        exact = emitter.model.tensors[self.table].astype(np.float64) / unit[:, None]
-        table, before = shortest(fixed_point(exact, 0), self.before, emitter.model.positions - 1)
+        found, nearest = self._within(emitter.model.tensors, emitter.model.positions)
+        exact = found.astype(np.float64) / unit[:, None]
+        table, before = shortest(fixed_point(exact, 0), nearest, emitter.model.positions - 1)
         return {
             "addend": emitter.tensor(f"{name}.addend", table),
             "before": before,

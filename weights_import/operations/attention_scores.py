@@ -60,11 +60,11 @@ class Softmax:
         found[3] = self.cap
         return found
 
-    def least_score(self, tensors: Mapping[str, Float32], size: int) -> float:
-        """The least product of the scales of queries and keys."""
+    def least_score(self, tensors: Mapping[str, Float32], size: int, positions: int) -> float:
+        """The least product of the scales of queries and keys, for a number of positions."""
         if self.addend is None:
             return SMALLEST
-        return max(self.addend.least_score(tensors) * float(np.sqrt(size)), SMALLEST)
+        return max(self.addend.least_score(tensors, positions) * float(np.sqrt(size)), SMALLEST)
 
     def operands(self, emitter: Emitter, name: str, score: Float64, size: int) -> dict[str, Any]:
         """The operands of the softmax, for the scale of query . key of each head.
@@ -118,7 +118,7 @@ class Polynomial:
         delta = np.abs(tensors[self.delta])
         return np.stack([tensors[self.bias], delta, degree, np.zeros_like(degree)])
 
-    def least_score(self, tensors: Mapping[str, Float32], size: int) -> float:
+    def least_score(self, tensors: Mapping[str, Float32], size: int, positions: int) -> float:
         """The least product of the scales of queries and keys.
 
         The bias and |delta| must fit in 32 bits of its units.

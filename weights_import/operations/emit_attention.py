@@ -241,8 +241,9 @@ class AttentionEmitter:
 
     def _least(self) -> float:
         """The root of the least product of the scales of queries and keys."""
-        tensors = self.emitter.model.tensors
-        return float(np.sqrt(self.attention.scores.least_score(tensors, self.heads.size)))
+        model, scores = self.emitter.model, self.attention.scores
+        least = scores.least_score(model.tensors, self.heads.size, model.positions)
+        return float(np.sqrt(least))
 
     def _context_scale(self) -> Float64:
         scale = self.emitter.input_scale(self.attention.out, SPREAD)

@@ -81,13 +81,12 @@ def _integer_weights(unit: Unit, causal: bool, integers: Integers, found: Intege
         first = columns + head // (one.group or 1) * size
         k = key[:, first : first + size]
         if not causal:
-            weights[head] = weigh(q, k, head, np.arange(len(query)))
+            weights[head] = weigh(q, k, head, np.arange(len(query))).whole
             continue
         for row in range(len(query)):
             start = max(row + 1 - (one.window or row + 1), 0)
             seen = slice(start, row + 1)
-            weights[head, row, seen] = weigh(
-                q[row : row + 1], k[seen], head, np.array([row - start])
-            )
+            place = np.array([row - start])
+            weights[head, row, seen] = weigh(q[row : row + 1], k[seen], head, place).whole[0]
     whole: Float64 = weights / weights.sum(axis=2, keepdims=True)
     return whole

@@ -17,7 +17,7 @@ from weights_import.tensors import Float64, Stored
 
 TABLE = "decoder.addend"
 """The canonical name of the addends, which all layers share."""
-MOST_HEADS = 1 << 12
+MOST_HEADS = 1 << 8
 STEEPEST = 8.0
 """The sum of the exponents: the last slope is 2^-8."""
 

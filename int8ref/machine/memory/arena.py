@@ -119,9 +119,9 @@ class Arena:
             self.value(name, None if isinstance(content, int) else len(content))[...] = content
             return
         assert isinstance(content, np.ndarray)
-        rows, steps, width = content.shape
+        rows, steps, _ = content.shape
         pages = self._pages(name, rows)
-        _, count, pieces, page, pitch = pages.shape
+        pieces, page, pitch = pages.shape[2:]
         for first in range(0, steps, page or 1):
             part = content[:, first : first + page]
             part = part.reshape(rows, part.shape[1], pieces, pitch)

@@ -170,7 +170,7 @@ def attentions(sequence: Sequence[Instruction]) -> tuple[tuple[int, int, int], .
 
 
 def scratch_bytes(instruction: Instruction, types: dict[str, ValueType]) -> int:
-    """The scratch memory of an instruction, without that of products and attentions."""
+    """The scratch memory of an instruction, without the memory of products and attentions."""
     width = types[instruction.names("result")[0]].width
     if isinstance(instruction, LayerNorm):
         return scratch.norm_bytes(width)

@@ -17,7 +17,7 @@ from int8ref.spec.scope import ValueType
 def pitches(program: Program, types: dict[str, ValueType]) -> dict[str, int]:
     """The columns of a piece of each history, by the names of states and successors."""
     readers = [i for i in program.decoder if isinstance(i, Attention)]
-    found = {}
+    found: dict[str, int] = {}
     for state in program.states:
         if state.domain == "history":
             names = state.value, state.next_value
