@@ -89,7 +89,7 @@ def recall_nodes(call: int, index: int, node: int, chosen: int) -> int:
 @part
 def _recall_prefix(call: int, index: int) -> int:
     c = call_at(call)
-    length = np.int64(vector(c.given_lengths, index + 1)[index])
+    length: int = vector(c.given_lengths, index + 1)[index]
     history, given = vector(stage_of(call).history, length), table(call, c.given, index + 1)
     for i in range(length):
         history[i] = given[index, i]
