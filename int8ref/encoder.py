@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from int8ref.files.model_file import Model
 from int8ref.program.sizes import vocabulary_size
 from int8ref.reference.normalize import Normalize
 from int8ref.results import Unknown
-from int8ref.text.batching import in_order
+from int8ref.text.batching import in_order, together
 from int8ref.text.decimals import natural_log
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import build_tokenizer
@@ -159,6 +159,16 @@ class Encoder(ReadyModel):
         texts = expect.texts("text", text, "a str or a list of str")
         found = [one.vector for one in self._in_order(texts, self._embedded)]
         return np.stack(found) if found else np.zeros((0, self.width), np.int8)
+
+    def together(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return the embeddings of texts, computed in the calling thread without read-ahead.
+
+        For programs that collect batches themselves, such as a service.  Raises the errors of
+        `embed`.
+        """
+        self._check_embeds()
+        framed = [self._framed(text) for text in texts]
+        return together(framed, self._embedded, _size, self.speed.limits(MAX_BATCH_TOKENS))
 
     def embeddings(
         self, texts: Iterable[str], warn: Warn | None = None
