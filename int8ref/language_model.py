@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path as FilePath
 from typing import overload
 
-from int8ref.engines.backends import Backend, load_engine
-from int8ref.engines.text_batch import TextBatch, begin_batch
+from int8ref.engines.backends import Backend, begin_batch, load_engine
+from int8ref.engines.text_batch import TextBatch
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.options import DEFAULT_OPTIONS, OptionError, Options, normalization_of

@@ -215,7 +215,7 @@ class Translator(ReadyModel):
         return itertools.chain.from_iterable(self.batches(lines, options))
 
     def together(self, texts: Sequence[str], options: Options = DEFAULT_OPTIONS) -> list[Result]:
-        """Translate texts in the calling thread, without a thread of its own and without read-ahead.
+        """Translate texts in the calling thread, without read-ahead.
 
         For programs that collect batches themselves, such as a service.  Returns one `Result` for
         each text, in the same order.  The options have no temperature, because the place of a text

@@ -102,13 +102,3 @@ class SingleTexts:
         if self._sampling is None:
             return self._engine.greedy([request])[0]
         return self._engine.sample([request], msgspec.structs.replace(self._sampling, seed=seed))[0]
-
-
-def begin_batch(engine: Engine, sampling: Sampling | None, rows: int) -> TextBatch:
-    """Begin a batch of at most `rows` texts at once.  `sampling`: None means greedy search."""
-    from int8ref.engines.compiled import CompiledEngine
-    from int8ref.engines.running import RunningBatch
-
-    if isinstance(engine, CompiledEngine) and engine.takes_up_texts:
-        return RunningBatch(engine, sampling, rows)
-    return SingleTexts(engine, sampling, rows)

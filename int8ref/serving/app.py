@@ -15,13 +15,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from int8ref.serving.bodies import check_key, json
-from int8ref.serving.faults import Fault, body_of, fault_of
 from int8ref.serving.gate import Gate, Message
 from int8ref.serving.libretranslate import LibreTranslate
 from int8ref.serving.metrics import CONTENT_TYPE
 from int8ref.serving.openai import OpenAI
 from int8ref.serving.people import People
 from int8ref.serving.service import Service
+from int8ref.serving.service_errors import ServiceError, body_of, error_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -100,7 +100,7 @@ def _guarded(endpoint: Endpoint, service: Service) -> Endpoint:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except Exception as error:
-            fault = fault_of(error)
+            fault = error_of(error)
             if fault.status == 500:
                 _log.error("%s failed: %r", request.url.path, error, exc_info=error)
             return _answer(request, fault)
@@ -109,7 +109,7 @@ def _guarded(endpoint: Endpoint, service: Service) -> Endpoint:
 
 
 def _check_origin(request: Request, service: Service) -> None:
-    """Raise `Fault` for the request of a page that comes from elsewhere.
+    """Raise `ServiceError` for the request of a page that comes from elsewhere.
 
     Without this check, any page that a user opens could use a service on his machine.
     """
@@ -118,10 +118,10 @@ def _check_origin(request: Request, service: Service) -> None:
     if origin is None or origin in allowed or "*" in allowed:
         return
     if origin.partition("://")[2] != request.headers.get("host"):
-        raise Fault(403, "the page of another origin asks: --cors allows its origin")
+        raise ServiceError(403, "the page of another origin asks: --cors allows its origin")
 
 
-def _answer(request: Request, fault: Fault) -> Response:
+def _answer(request: Request, fault: ServiceError) -> Response:
     headers = {"retry-after": "5"} if fault.status == 503 else {}
     if fault.status == 413:
         headers["connection"] = "close"  # the rest of the body is not read
@@ -137,6 +137,6 @@ async def _refused(request: Request, error: Exception) -> Response:
     """Answer a request without an endpoint."""
     assert isinstance(error, HTTPException)
     told = "there is no such address" if error.status_code == 404 else error.detail
-    answer = _answer(request, Fault(error.status_code, told))
+    answer = _answer(request, ServiceError(error.status_code, told))
     answer.headers.update(error.headers or {})
     return answer

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from int8ref.serving.faults import Fault
+from int8ref.serving.service_errors import ServiceError
 
 Kind = TypeVar("Kind", bound=Hashable)
 
@@ -81,15 +81,17 @@ class Batcher(Generic[Kind]):
     async def results(self, kind: Kind, texts: Sequence[str]) -> list[Any]:
         """Return the results of texts.
 
-        If the caller is cancelled, texts that no thread has taken are not computed.  Raises `Fault`
-        if too many texts wait, and the errors of `work`.
+        If the caller is cancelled, texts that no thread has taken are not computed.  Raises
+        `ServiceError` if too many texts wait, and the errors of `work`.
         """
         if not texts:
             return []
         job = Job(texts, asyncio.get_running_loop().create_future())
         with self._changed:
             if self.waiting + len(texts) > self._most:
-                raise Fault(503, f"{self.waiting} texts are waiting already: try again later")
+                raise ServiceError(
+                    503, f"{self.waiting} texts are waiting already: try again later"
+                )
             self.waiting += len(texts)
             self._jobs.setdefault(kind, deque()).append(job)
             self._changed.notify()

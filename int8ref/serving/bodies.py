@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
-from int8ref.serving.faults import Fault
+from int8ref.serving.service_errors import ServiceError
 
 FIELDS = 16
 """Largest number of fields of a form, besides texts."""
@@ -22,7 +22,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 async def read(request: Request, most: int) -> bytes:
-    """Return the body of a request.  Raises `Fault` if it has more than `most` bytes."""
+    """Return the body of a request.  Raises `ServiceError` if it has more than `most` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most:
         raise _too_large(most)
@@ -37,7 +37,7 @@ async def read(request: Request, most: int) -> bytes:
 async def form(request: Request, kind: type[Form], most: int, texts: int = 1) -> Form:
     """Return the fields of a request, in JSON or in a form of a browser.
 
-    `texts`: largest number of texts, which are fields of one name.  Raises `Fault`.
+    `texts`: largest number of texts, which are fields of one name.  Raises `ServiceError`.
     """
     body, media = await read(request, most), request.headers.get("content-type", "").lower()
     try:
@@ -47,9 +47,9 @@ async def form(request: Request, kind: type[Form], most: int, texts: int = 1) ->
             return msgspec.convert(await _multipart(request, body, most), kind, strict=False)
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise Fault(400, f"the request cannot be read: {error}") from None
+        raise ServiceError(400, f"the request cannot be read: {error}") from None
     except (ValueError, MultiPartException) as error:
-        raise Fault(400, f"the form cannot be read: {error}") from None
+        raise ServiceError(400, f"the form cannot be read: {error}") from None
 
 
 def _urlencoded(body: bytes, texts: int) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _urlencoded(body: bytes, texts: int) -> dict[str, Any]:
 
 
 async def _multipart(request: Request, body: bytes, most: int) -> dict[str, Any]:
-    async def once() -> AsyncIterator[bytes]:
+    async def once() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = MultiPartParser(
@@ -68,30 +68,20 @@ async def _multipart(request: Request, body: bytes, most: int) -> dict[str, Any]
     )
     parser.spool_max_size = most + 1  # a body stays in memory
     found: dict[str, Any] = {}
-    async with _closing(await parser.parse()) as fields:
+    fields = await parser.parse()
+    try:
         for name, value in fields.multi_items():
             if isinstance(value, UploadFile):
                 found |= {name: await value.read(), "file_name": value.filename or ""}
             else:
                 found[name] = value
+    finally:
+        await fields.close()
     return found
 
 
-class _closing:
-    """Closes the files of a form."""
-
-    def __init__(self, fields: Any) -> None:
-        self._fields = fields
-
-    async def __aenter__(self) -> Any:
-        return self._fields
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._fields.close()
-
-
 def check_key(request: Request, keys: Collection[str], given: str, status: int = 403) -> None:
-    """Raise `Fault` if the service needs a key, and the request has none of its keys.
+    """Raise `ServiceError` if the service needs a key, and the request has none of its keys.
 
     `given`: the key in the body.  A header or the address may have it too.
     """
@@ -100,9 +90,9 @@ def check_key(request: Request, keys: Collection[str], given: str, status: int =
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
     found = given or bearer or request.query_params.get("api_key", "")
     own = found.encode()
-    if not any([hmac.compare_digest(own, key.encode()) for key in keys]):
+    if not sum(hmac.compare_digest(own, key.encode()) for key in keys):
         told = "the API key is not valid" if found else "this service needs an API key"
-        raise Fault(status, told)
+        raise ServiceError(status, told)
 
 
 def json(content: Any, status: int = 200) -> Response:
@@ -110,5 +100,5 @@ def json(content: Any, status: int = 200) -> Response:
     return Response(_JSON.encode(content), status, media_type="application/json")
 
 
-def _too_large(most: int) -> Fault:
-    return Fault(413, f"the body of the request has more than {most} bytes")
+def _too_large(most: int) -> ServiceError:
+    return ServiceError(413, f"the body of the request has more than {most} bytes")

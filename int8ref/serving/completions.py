@@ -15,7 +15,7 @@ import msgspec
 from int8ref.language_model import LanguageModel, Prompt
 from int8ref.options import Options
 from int8ref.serving.continuing import Continuing, Kind
-from int8ref.serving.faults import Fault
+from int8ref.serving.service_errors import ServiceError
 
 HALF_CHARACTER = "\ufffd"
 """What a decoded text ends with if its last tokens are the first bytes of a character."""
@@ -147,6 +147,6 @@ def shared(options: Options) -> Options:
 
 
 def check_stops(stops: Sequence[str]) -> None:
-    """Raise `Fault` for a stop without characters, which would end every text."""
+    """Raise `ServiceError` for a stop without characters, which would end every text."""
     if not all(stops):
-        raise Fault(400, "a stop is empty")
+        raise ServiceError(400, "a stop is empty")

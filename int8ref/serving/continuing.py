@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -17,7 +17,7 @@ from int8ref.engines.text_batch import Seen, TextBatch
 from int8ref.language_model import LanguageModel
 from int8ref.options import Options
 from int8ref.search.request import Request
-from int8ref.serving.faults import Fault
+from int8ref.serving.service_errors import ServiceError
 
 LOOK_MILLISECONDS = 10
 """Interval at which the event loop looks at the tokens of running texts."""
@@ -107,11 +107,13 @@ class Continuing:
         return sum(len(running.texts) for running in self._running)
 
     def check_room(self, count: int) -> None:
-        """Raise `Fault` if `count` more texts cannot wait."""
+        """Raise `ServiceError` if `count` more texts cannot wait."""
         if len(self._waiting) + count > self._most:
-            raise Fault(503, f"{len(self._waiting)} texts are waiting already: try again later")
+            raise ServiceError(
+                503, f"{len(self._waiting)} texts are waiting already: try again later"
+            )
 
-    async def follow(self, kind: Kind, request: Request, seed: int) -> AsyncIterator[Seen]:
+    async def follow(self, kind: Kind, request: Request, seed: int) -> AsyncGenerator[Seen, None]:
         """Continue a text.  Yields what is known of it: at last, that it is finished.
 
         If the iteration ends early, the text leaves its batch.  Raises the errors of the batch.

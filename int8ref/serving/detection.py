@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection
 from typing import Any
 
-from int8ref.serving.faults import Fault
+from int8ref.serving.service_errors import ServiceError
 
 CHARACTERS = 4000
 """Largest number of characters of a text that are looked at."""
@@ -43,11 +43,11 @@ class Detector:
     def detect(self, text: str) -> list[dict[str, Any]]:
         """Return the likeliest languages of a text, best first, with a confidence from 0 to 100.
 
-        Raises `Fault` if no language can be detected.
+        Raises `ServiceError` if no language can be detected.
         """
         if self._identifier is None:
             told = "languages cannot be detected here: name the source language"
-            raise Fault(400, f"{told}, or install the extra: pip install 'int8ref[serve]'")
+            raise ServiceError(400, f"{told}, or install the extra: pip install 'int8ref[serve]'")
         with self._lock:
             ranked = self._identifier.rank(text[:CHARACTERS])
         return [

@@ -8,8 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from int8ref.serving.faults import Fault, body_of
 from int8ref.serving.metrics import Metrics
+from int8ref.serving.service_errors import ServiceError, body_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -89,7 +89,9 @@ class Gate:
         self.active += 1
         try:
             if self.draining and path not in DRAIN_OPEN:
-                await refuse(visit.send, path, Fault(503, "the service ends: try another one"))
+                await refuse(
+                    visit.send, path, ServiceError(503, "the service ends: try another one")
+                )
             else:
                 await self._pass(scope, visit)
         finally:
@@ -99,19 +101,19 @@ class Gate:
             self._metrics.request(name, status, time.perf_counter_ns() - begun)
 
     async def _pass(self, scope: Message, visit: Visit) -> None:
-        watching: list[asyncio.Task[None]] = []
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
 
-        def watch() -> None:
-            nonlocal timer
-            if visit.whole:
-                watching.append(loop.create_task(visit.watch(task)))
-            else:  # the body is being read: its reader sees the end of the connection
-                timer = loop.call_later(PATIENCE_SECONDS, watch)
+        waits: list[asyncio.TimerHandle | asyncio.Task[None]] = []
 
-        timer = loop.call_later(PATIENCE_SECONDS, watch)
+        def watch() -> None:
+            if visit.whole:
+                waits.append(loop.create_task(visit.watch(task)))
+            else:  # the body is being read: its reader sees the end of the connection
+                waits[:] = [loop.call_later(PATIENCE_SECONDS, watch)]
+
+        waits.append(loop.call_later(PATIENCE_SECONDS, watch))
         try:
             async with asyncio.timeout(self._seconds):
                 await self._app(scope, visit.receive, visit.send)
@@ -122,9 +124,8 @@ class Gate:
                 raise
             task.uncancel()
         finally:
-            timer.cancel()
-            for watcher in watching:
-                watcher.cancel()
+            for wait in waits:
+                wait.cancel()
 
     async def _too_late(self, scope: Message, visit: Visit) -> None:
         """Answer a request that took too long.  If an answer has begun, close the connection."""
@@ -132,10 +133,10 @@ class Gate:
             self._abort(scope)
         else:
             told = f"the request took more than {self._seconds} seconds"
-            await refuse(visit.send, scope["path"], Fault(503, told))
+            await refuse(visit.send, scope["path"], ServiceError(503, told))
 
 
-async def refuse(send: Send, path: str, fault: Fault) -> None:
+async def refuse(send: Send, path: str, fault: ServiceError) -> None:
     """Answer with a fault, and close the connection."""
     body = body_of(path, fault)
     headers = [

@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from int8ref.results import Result
 from int8ref.serving.bodies import check_key, form, json
-from int8ref.serving.faults import Fault
 from int8ref.serving.language_names import language_name
 from int8ref.serving.models import AUTO, Route
 from int8ref.serving.service import Service
+from int8ref.serving.service_errors import ServiceError
 
 Lines = list[list[str]]
 """The lines of each text."""
@@ -67,7 +67,7 @@ class LibreTranslate:
         asked = await form(request, Asked, service.limits.body, service.limits.texts)
         check_key(request, service.policy.keys, asked.api_key)
         if asked.format == "html":
-            raise Fault(501, "this service translates no HTML: send format=text")
+            raise ServiceError(501, "this service translates no HTML: send format=text")
         texts = asked.texts
         service.check_texts(sum(text.count("\n") + 1 for text in texts))
         sources = await self._sources(asked)
@@ -151,7 +151,7 @@ class LibreTranslate:
 
     async def translate_file(self, _: Request) -> Response:
         """`POST /translate_file`"""
-        raise Fault(501, "this service translates no files: send the text of the file")
+        raise ServiceError(501, "this service translates no files: send the text of the file")
 
 
 def _texts(result: Result) -> tuple[str, ...]:

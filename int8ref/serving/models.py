@@ -13,7 +13,7 @@ from int8ref.errors import UserError
 from int8ref.language_model import LanguageModel
 from int8ref.options import OptionError
 from int8ref.program.languages import Languages as Many
-from int8ref.serving.faults import Fault
+from int8ref.serving.service_errors import ServiceError
 from int8ref.translation.direction import pair_of
 from int8ref.translator import Translator
 
@@ -61,7 +61,7 @@ class Models:
             raise UserError(f"two models have the name {name}: one service needs different names")
         self.names[name] = place
         if isinstance(ready, Encoder) and ready.labels:
-            raise UserError(f"model {name} labels texts, which no interface of the service asks for")
+            raise UserError(f"model {name} labels texts: no interface of the service does that")
         if not isinstance(ready, Translator):
             return
         if isinstance(ready.model.program.languages, Many):
@@ -92,7 +92,7 @@ class Models:
         return {source: sorted(found[source]) for source in sorted(found)}
 
     def _route(self, source: str, target: str) -> Route:
-        """Return the model that translates a pair of languages.  Raises `Fault`."""
+        """Return the model that translates a pair of languages.  Raises `ServiceError`."""
         place = self.pairs.get((source.lower(), target.lower()))
         if place is not None:
             return Route(place)
@@ -105,7 +105,7 @@ class Models:
             except OptionError:
                 continue
             return Route(place, *pair)
-        raise Fault(400, self._unknown(source, target))
+        raise ServiceError(400, self._unknown(source, target))
 
     def _unknown(self, source: str, target: str) -> str:
         known = self.languages()
@@ -115,10 +115,10 @@ class Models:
         return f"{target[:40]!r} is not supported as a target of {source}: {targets}"
 
     def named(self, name: str, kind: type[Ready]) -> int:
-        """Return the place of a model of a kind.  Raises `Fault`."""
+        """Return the place of a model of a kind.  Raises `ServiceError`."""
         place = self.names.get(name)
         if place is None or not isinstance(self.every[place][1], kind):
             names = [ready.model.name for ready in self.of(kind).values()]
             told = ", ".join(names) or "none"
-            raise Fault(404, f"there is no such model {name[:80]!r} here; this interface has {told}")
+            raise ServiceError(404, f"there is no such model {name[:80]!r} here: there is {told}")
         return place

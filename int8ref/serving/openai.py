@@ -24,8 +24,8 @@ from int8ref.language_model import LanguageModel
 from int8ref.options import MAX_LENGTH, Options
 from int8ref.serving.bodies import check_key, form, json
 from int8ref.serving.completions import Choices, Grown, Wanted, check_stops
-from int8ref.serving.faults import Fault, body_of, fault_of
 from int8ref.serving.service import Service
+from int8ref.serving.service_errors import ServiceError, body_of, error_of
 from int8ref.spec.limits import MAX_SEED
 
 DIGITS = 9
@@ -65,7 +65,7 @@ class AskedCompletion(msgspec.Struct, kw_only=True):
     frequency_penalty: Decimal | None = None
 
     def check(self) -> None:
-        """Raise `Fault` for a field that would have no effect."""
+        """Raise `ServiceError` for a field that would have no effect."""
         useless = {
             "suffix": self.suffix,
             "logit_bias": self.logit_bias,
@@ -75,7 +75,7 @@ class AskedCompletion(msgspec.Struct, kw_only=True):
         }
         for name, value in {**useless, "logprobs": self.logprobs is not None}.items():
             if value:
-                raise Fault(400, f"{name} is not supported: leave it out")
+                raise ServiceError(400, f"{name} is not supported: leave it out")
 
     @property
     def choices(self) -> list[str]:
@@ -153,7 +153,9 @@ class OpenAI:
         encoder = service.models.every[place][1]
         assert isinstance(encoder, Encoder)
         if asked.dimensions not in (None, encoder.width):
-            raise Fault(400, f"dimensions is {asked.dimensions}: the model has {encoder.width}")
+            raise ServiceError(
+                400, f"dimensions is {asked.dimensions}: the model has {encoder.width}"
+            )
         service.check_texts(len(asked.texts))
         found = await service.embed(place, asked.texts)
         tokens = sum(embedding.tokens for embedding in found)
@@ -201,7 +203,7 @@ class Answer:
                     sent[grown.index] = len(grown.text)
                 last[grown.index] = grown
         except Exception as error:
-            yield b"data: " + body_of("/v1/completions", fault_of(error)) + b"\n\n"
+            yield b"data: " + body_of("/v1/completions", error_of(error)) + b"\n\n"
             return
         asked = self._asked.stream_options
         if asked is not None and asked.include_usage:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from string import Template
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -112,8 +112,6 @@ class People:
 
 
 def _with_digests(options: Options) -> Options:
-    from dataclasses import replace
-
     return replace(options, logits_digest=True)
 
 
@@ -147,6 +145,7 @@ def page() -> tuple[bytes, str]:
         "style-src": _digest(parts["css"]),
         "script-src": _digest(parts["js"]),
         "connect-src": "'self'",
+        "img-src": "data:",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -13,10 +13,10 @@ from int8ref.results import Result
 from int8ref.serving.batcher import Batcher
 from int8ref.serving.continuing import Continuing
 from int8ref.serving.detection import Detector
-from int8ref.serving.faults import Fault
 from int8ref.serving.limits import Limits, Policy
 from int8ref.serving.metrics import Metrics
 from int8ref.serving.models import Models, Route
+from int8ref.serving.service_errors import ServiceError
 from int8ref.translator import Translator
 
 Kind = tuple[int, Options | None]
@@ -45,7 +45,7 @@ class Service:
         """
         if not 0 <= alternatives <= self.limits.alternatives:
             most = self.limits.alternatives
-            raise Fault(400, f"alternatives is {alternatives}, not from 0 to {most}")
+            raise ServiceError(400, f"alternatives is {alternatives}, not from 0 to {most}")
         n_best = alternatives + 1
         return Options(
             beam_size=max(self.policy.beam_size, n_best),
@@ -59,16 +59,18 @@ class Service:
         )
 
     def check_texts(self, count: int) -> None:
-        """Raise `Fault` for too many texts in one request."""
+        """Raise `ServiceError` for too many texts in one request."""
         if count > self.limits.texts:
-            raise Fault(413, f"{count} texts in one request: the most are {self.limits.texts}")
+            raise ServiceError(
+                413, f"{count} texts in one request: the most are {self.limits.texts}"
+            )
 
     async def translate(self, place: int, texts: Sequence[str], options: Options) -> list[Result]:
-        """Translate texts.  Raises `Fault`, and the errors of `Translator.translate`."""
+        """Translate texts.  Raises `ServiceError`, and the errors of `Translator.translate`."""
         return await self._batcher.results((place, options), texts)
 
     async def embed(self, place: int, texts: Sequence[str]) -> list[Any]:
-        """Return the `Embedding` of each text.  Raises `Fault`, and the errors of `Encoder`."""
+        """Return the `Embedding` of each text.  Raises the errors of `translate`."""
         return await self._batcher.results((place, None), texts)
 
     def _work(self, kind: Kind, texts: list[str]) -> Sequence[Any]:

@@ -12,7 +12,7 @@ OPENAI = "/v1/"
 """The beginning of the paths that have OpenAI's form."""
 
 
-class Fault(Exception):
+class ServiceError(Exception):
     """A request gets no result.
 
     status   the HTTP status
@@ -24,16 +24,16 @@ class Fault(Exception):
         self.status, self.message = status, message
 
 
-def fault_of(error: BaseException) -> Fault:
+def error_of(error: BaseException) -> ServiceError:
     """Return the fault of an exception.  The message of an unforeseen one stays in the service."""
-    if isinstance(error, Fault):
+    if isinstance(error, ServiceError):
         return error
     if isinstance(error, UserError):
-        return Fault(400, str(error))
-    return Fault(500, "the service failed; its log says why")
+        return ServiceError(400, str(error))
+    return ServiceError(500, "the service failed; its log says why")
 
 
-def body_of(path: str, fault: Fault) -> bytes:
+def body_of(path: str, fault: ServiceError) -> bytes:
     """Return the JSON document of a fault, in the form of the interface of the path."""
     if not path.startswith(OPENAI):
         return msgspec.json.encode({"error": fault.message})
