@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 class Operation:
     """The answers to operators: health and metrics."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, connections: Callable[[], int]) -> None:
+        self._service, self._connections = service, connections
         self.gate: Gate | None = None
 
     async def health(self, _: Request) -> Response:
@@ -45,15 +45,21 @@ class Operation:
         """`GET /metrics`"""
         check_key(request, self._service.policy.keys, "")
         gauges = self._service.gauges()
+        gauges["connections"] = "Open connections.", self._connections()
         if self.gate is not None:
             gauges["requests_active"] = "Requests that are not finished.", self.gate.active
         return Response(self._service.metrics.text(gauges), media_type=CONTENT_TYPE)
 
 
-def application(service: Service, abort: Callable[[Message], None]) -> Gate:
-    """Return the application behind its gate.  `abort`: see `Gate`."""
+def application(
+    service: Service, abort: Callable[[Message], None], connections: Callable[[], int]
+) -> Gate:
+    """Return the application behind its gate.
+
+    `abort`: see `Gate`.  `connections`: returns the number of open connections.
+    """
     libre, openai, people = LibreTranslate(service), OpenAI(service), People(service)
-    operation = Operation(service)
+    operation = Operation(service, connections)
     posts: dict[str, Endpoint] = {
         "/translate": libre.translate,
         "/detect": libre.detect,

@@ -37,6 +37,7 @@ def protocol(connections: Connections) -> type[HttpToolsProtocol]:
 
     class Connection(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
+        _unread = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -57,7 +58,14 @@ def protocol(connections: Connections) -> type[HttpToolsProtocol]:
             super().on_headers_complete()
 
         def timeout_keep_alive_handler(self) -> None:
-            self.transport.abort()
+            unread, before = self.transport.get_write_buffer_size(), self._unread
+            if unread and (not before or unread < before):  # the client reads, but slowly
+                self._unread = unread
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    KEEP_ALIVE_SECONDS, self.timeout_keep_alive_handler
+                )
+            else:
+                self.transport.abort()
 
         def _arm(self) -> None:
             self._disarm()
@@ -117,7 +125,7 @@ def serve(service: Service, listening: socket.socket, ready: Callable[[], None])
         if transport is not None:
             transport.abort()
 
-    gate = application(service, abort)
+    gate = application(service, abort, lambda: len(connections))
     config = uvicorn.Config(
         gate,
         http=protocol(connections),

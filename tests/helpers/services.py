@@ -25,8 +25,10 @@ class Service:
     told  the lines of its standard error
     """
 
-    def __init__(self, *arguments: str) -> None:
-        command: Command = [sys.executable, "-m", "int8ref.serve", "--port", "0", *arguments]
+    def __init__(self, *arguments: str, program: str | None = None) -> None:
+        """Start a service.  `program`: Python code that runs in place of the module."""
+        code = ["-m", "int8ref.serve"] if program is None else ["-c", program]
+        command: Command = [sys.executable, *code, "--port", "0", *arguments]
         self.process = start(command, stdin=subprocess.DEVNULL)
         self.told: list[str] = []
         self.port = 0
@@ -61,9 +63,7 @@ class Service:
                 pipe.close()
         return status
 
-    def ask(
-        self, path: str, body: Any = None, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
+    def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """Send a request: GET without a body, else POST.  Return status, headers and body.
 
         A body that is not bytes is sent as JSON.
@@ -87,9 +87,9 @@ class Service:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[Service]:
-    """Run a service."""
-    service = Service(*arguments)
+def serving(*arguments: str, program: str | None = None) -> Iterator[Service]:
+    """Run a service.  The arguments are those of `Service`."""
+    service = Service(*arguments, program=program)
     try:
         yield service
     finally:
