@@ -25,7 +25,7 @@ WORDS = " ".join(SENTENCES).split()
 
 def lines(count: int) -> list[str]:
     """Return lines of many lengths, all different."""
-    return [" ".join(WORDS[i % 29 : i % 29 + 1 + i % 7] + [str(i)]) for i in range(count)]
+    return [" ".join([*WORDS[i % 29 : i % 29 + 1 + i % 7], str(i)]) for i in range(count)]
 
 
 def translation(line: str) -> bytes:
