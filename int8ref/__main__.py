@@ -37,11 +37,10 @@ def main(arguments: list[str], launcher: str = MODULE) -> int:
 
 def run(module: str, arguments: list[str]) -> int:
     """Run the module of a command in this process."""
-    found = import_module(module)
     from int8ref.commands import command
 
     command.begin()
-    return int(found.main(arguments))
+    return int(import_module(module).main(arguments))
 
 
 def overview(launcher: str) -> str:

@@ -17,6 +17,8 @@ from tests.helpers.processes import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = "import sys; from int8ref.__main__ import script; sys.exit(script())"
+SLOW = {"import", "report"}
+"""Commands of the importer: their parsers list the readers, which need NumPy."""
 STARTS = {"int8ref": ["-c", SCRIPT], "python -m int8ref": ["-m", "int8ref"]}
 """How a user starts the launcher, and the same start without an installed script."""
 
@@ -54,8 +56,92 @@ def test_the_overview_has_every_command(launched: str, arguments: list[str]) -> 
     told, silent = (errors, out) if status else (out, errors)
     assert status == (2 if len(arguments) == 2 else 0)
     assert silent == ""
-    rows = [line.partition("  ")[0] for line in told.replace("\n  ", "\n").splitlines()]
-    assert [typed(launched, name) for name in COMMANDS] == [r for r in rows if " " in r][-len(COMMANDS) - 3:-3] if False else True
     for name in COMMANDS:
         assert f"\n  {typed(launched, name)} " in told
     assert ("is it 'translate'?" in told) == bool(status)
+
+
+@pytest.mark.parametrize("launched", STARTS)
+@pytest.mark.parametrize("name", ["translate", "import", "report"])
+def test_the_usage_names_what_the_user_typed(launched: str, name: str) -> None:
+    status, out, _ = run(launched, name, "--help")
+    assert status == 0
+    assert out.startswith(f"usage: {launched} {name} ")
+    assert f"\n  {launched} {name} " in out.partition("examples:")[2]
+    assert "python -m int8ref." not in out
+    status, out, errors = run(launched, name, "--no-such-option")
+    assert (status, out) == (2, "")
+    assert f"\n{launched} {name}: error: " in errors
+
+
+def test_a_module_is_typed_as_before() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "int8ref.translate", "-h"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"usage: python -m int8ref.translate ")
+
+
+def test_a_command_runs_as_its_module_does(tiny_file: Path) -> None:
+    arguments = ["-m", str(tiny_file), "--backend", "reference", "--scores", "--", "The cat"]
+    module = subprocess.run(
+        [sys.executable, "-m", "int8ref.translate", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    for launched in STARTS:
+        assert run(launched, "translate", *arguments) == (0, module.stdout, module.stderr)
+    status, out, errors = run("int8ref", "translate", "-m", "/no/such/model", "Tom.")
+    assert (status, out) == (1, "")
+    assert errors.startswith("int8ref: error: no model file '/no/such/model'")
+
+
+def test_the_version() -> None:
+    status, out, errors = run("int8ref", "--version")
+    assert (status, errors) == (0, "")
+    assert out.startswith("int8ref ")
+    assert out == run("int8ref", "translate", "--version")[1]
+
+
+HELP = """
+import sys
+from int8ref import __main__ as launcher
+try:
+    launcher.main(sys.argv[1:], "int8ref")
+except SystemExit:
+    pass
+heavy = {"numpy", "numba", "msgspec", "sentencepiece", "weights_import", "importlib.metadata"}
+print(sorted(heavy & set(sys.modules)), "argparse" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parses"),
+    [(["--help"], False), *(([name, "--help"], True) for name in COMMANDS if name not in SLOW)],
+)
+def test_help_imports_nothing_that_takes_long(arguments: list[str], parses: bool) -> None:
+    command = [sys.executable, "-c", HELP, *arguments]
+    out = subprocess.check_output(command, cwd=ROOT, text=True, timeout=TIMEOUT)
+    assert out.splitlines()[-1] == f"[] {parses}"
+
+
+def test_the_script_is_the_launcher() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"int8ref": "int8ref.__main__:script"}
+    assert callable(launcher.script)
+
+
+@pytest.mark.parametrize("name", ["translate", "import"])
+def test_the_script_tells_a_missing_dependency(name: str) -> None:
+    """A Python without packages: `-S` hides the folder of installed packages."""
+    command = [sys.executable, "-E", "-S", "-c", SCRIPT, name, "x", "-o", "y"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("int8ref: error: the package ")
+
+
+def test_the_program_of_a_command_without_a_row_is_its_module() -> None:
+    assert table.program("int8ref.no_such") == "python -m int8ref.no_such"

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,7 @@ from int8ref.files.container import OtherFileError
 from int8ref.files.model_file import Model, ModelFileError
 from int8ref.files.wanted import WantedModel
 from int8ref.host import installed, locks
+from int8ref.host.states import recorded, state_of
 from int8ref.host.storage import cache_folder
 from int8ref.spec import arithmetic
 
@@ -252,16 +253,31 @@ def _cache_key(checkpoint: Installed) -> str:
     The inputs are the checkpoint and the files beside it (by their recorded hashes), the
     arithmetic, the file format, and the files of the importer.
     """
-    key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
-    for path, recorded in checkpoint.files.items():
+    text = f"{arithmetic.VERSION} {model_file.FORMAT}\n"
+    for path, listed in checkpoint.files.items():
         if path.parent == checkpoint.path.parent:
-            found = recorded.partition("=")[2] or _hash(checkpoint.folder / path)
-            key.update(f"{path} {found}\n".encode())
-    folder = _importer_folder()
-    for own in sorted(folder.rglob("*")):
-        if own.is_file() and own.parent.name != "__pycache__":
-            key.update(f"{own.relative_to(folder)} {_hash(own)}\n".encode())
-    return key.hexdigest()[:16]
+            found = listed.partition("=")[2] or _hash(checkpoint.folder / path)
+            text += f"{path} {found}\n"
+    folder = str(_importer_folder())
+    files = sorted(_files(folder, ""), key=lambda name: name.split("/"))
+    state = state_of(os.stat(f"{folder}/{name}") for name in files)
+
+    def made() -> str:
+        hashes = (f"{name} {_hash(Path(folder, name))}\n" for name in files)
+        return hashlib.sha256((text + "".join(hashes)).encode()).hexdigest()[:16]
+
+    return recorded(f"importer {folder} {files}\n{text}", state, made)
+
+
+def _files(folder: str, inside: str) -> Iterator[str]:
+    """Yield the files in a folder, relative to it, without compiled Python."""
+    with os.scandir(f"{folder}/{inside}") as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if entry.name != "__pycache__":
+                    yield from _files(folder, f"{inside}{entry.name}/")
+            else:
+                yield inside + entry.name
 
 
 def _hash(path: Path) -> str:
