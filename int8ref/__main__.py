@@ -5,6 +5,7 @@ It imports the module of one command, because the start must be fast.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -12,6 +13,8 @@ from int8ref.commands.table import COMMANDS, MAIN, called
 from int8ref.host import missing
 
 SCRIPT, MODULE = "int8ref", "python -m int8ref"
+ASKED = "_ARGCOMPLETE"
+"""The environment variable of a shell that asks for completions: see `commands.completing`."""
 
 
 def main(arguments: list[str], launcher: str = MODULE) -> int:
@@ -78,6 +81,10 @@ def _answer(text: str) -> int:
 def script() -> int:
     """Run the console script `int8ref`."""
     sys.excepthook = missing.hook
+    if ASKED in os.environ:
+        from int8ref.commands.completing import complete
+
+        complete()
     return main(sys.argv[1:], SCRIPT)
 
 

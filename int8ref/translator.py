@@ -111,6 +111,16 @@ def load(
         path, model = load_model(wanted, say, partial(prepare_backend, backend))
     except OSError as error:
         raise UserError(described(error)) from error
+    return ready(model, backend, speed, path)
+
+
+def ready(
+    model: Model,
+    backend: Backend = "compiled",
+    speed: Speed = DEFAULT_SPEED,
+    path: Path | None = None,
+) -> Translator | LanguageModel | Encoder:
+    """Return the object that runs a model, by its kind.  The parameters are of `Translator`."""
     if model.program.encodes:
         from int8ref.encoder import Encoder
 

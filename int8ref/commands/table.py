@@ -27,6 +27,10 @@ COMMANDS = {
         "int8ref.audit",
         "tells the bits, multiplications and bytes that a model needs in hardware",
     ),
+    "list": ("int8ref.list", "lists the models that have names"),
+    "info": ("int8ref.info", "tells what a model file is"),
+    "prepare": ("int8ref.prepare", "imports and compiles ahead, for images and clusters"),
+    "completion": ("int8ref.completion", "prints the completion of int8ref for a shell"),
     "import": ("weights_import.__main__", "imports a checkpoint as a model file"),
     "report": (
         "weights_import.report.__main__",

