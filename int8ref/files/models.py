@@ -324,7 +324,7 @@ def _import(name: str, published: Published, checkpoint: Installed, cached: Path
         f" {published.licence}, from {published.distribution}; this is done once, and takes some 20"
         " to 100 seconds"
     )
-    path = importing.import_model(name, checkpoint.folder / checkpoint.path, cached)
+    path = importing.import_cached(name, checkpoint.folder / checkpoint.path, cached)
     place = path if path == cached else "no place, and removed at the end"
     say(f"importing {name}: done; the model is kept in {place}")
     source = f"{published.distribution} {published.version}"
