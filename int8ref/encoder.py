@@ -82,6 +82,15 @@ class Classification:
         """log P(label | text) of each label, natural, rounded to six decimal places."""
         return tuple(map(natural_log, self.log2))
 
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks: the labels, the most likely label first."""
+        from int8ref import notebook
+
+        numbers = self.log_probabilities
+        order = sorted(range(len(numbers)), key=lambda place: (-self.log2[place], place))
+        rows = [(self.labels[place], numbers[place]) for place in order]
+        return notebook.section(notebook.note(self.text), notebook.table(("label", "log P"), rows))
+
 
 Found = TypeVar("Found", Embedding, Classification)
 

@@ -65,6 +65,14 @@ class Continuation:
     unknown: Unknown = ()
     logits: str | None = None
 
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks."""
+        from int8ref import notebook
+
+        end = "the model ended the text" if self.complete else "cut at the limit"
+        told = notebook.note(f"{self.prompt} \u2026 ({len(self.tokens)} tokens, {end})")
+        return notebook.section(told, notebook.table(("text",), [(self.text,)]))
+
 
 @dataclass(frozen=True)
 class Perplexity:

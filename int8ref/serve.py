@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.table import program
 from int8ref.commands.values import count
 from int8ref.errors import UserError
 from int8ref.host.processors import processors
@@ -21,7 +22,7 @@ from int8ref.spec.limits import MAX_BEAM
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.serving.limits import Limits, Policy
 
-PROGRAM = "python -m int8ref.serve"
+PROGRAM = program("int8ref.serve")
 EXAMPLES = f"""examples:
   {PROGRAM}
   {PROGRAM} -m en-pt -m pt-en --port 8080
@@ -140,14 +141,14 @@ def _loaded(given: argparse.Namespace, console: Console) -> list[tuple[Path, Any
     from int8ref.files.models import load_model
     from int8ref.files.wanted import WantedModel
     from int8ref.translation.ready import Speed
-    from int8ref.translator import of_kind
+    from int8ref.translator import ready
 
     speed = Speed(given.batch_size)
     loaded = []
     for name in given.model or [None]:
         begin = partial(prepare_backend, given.backend)
         path, model = load_model(WantedModel(name), console.info, begin)
-        loaded.append((path, of_kind(model, given.backend, speed, path)))
+        loaded.append((path, ready(model, given.backend, speed, path)))
         if given.shortlist and model.program.encoder and model.shortlist is None:
             raise UserError(f"model {model.name} has no shortlist beside it")
     return loaded

@@ -111,13 +111,16 @@ def load(
         path, model = load_model(wanted, say, partial(prepare_backend, backend))
     except OSError as error:
         raise UserError(described(error)) from error
-    return of_kind(model, backend, speed, path)
+    return ready(model, backend, speed, path)
 
 
-def of_kind(
-    model: Model, backend: Backend, speed: Speed, path: Path | None = None
+def ready(
+    model: Model,
+    backend: Backend = "compiled",
+    speed: Speed = DEFAULT_SPEED,
+    path: Path | None = None,
 ) -> Translator | LanguageModel | Encoder:
-    """Return the translator, the language model or the encoder of a model."""
+    """Return the object that runs a model, by its kind.  The parameters are of `Translator`."""
     if model.program.encodes:
         from int8ref.encoder import Encoder
 
