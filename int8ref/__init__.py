@@ -23,9 +23,17 @@ if TYPE_CHECKING:
     from int8ref.errors import UserError
     from int8ref.files.available import Available, available
     from int8ref.files.importing import import_model
-    from int8ref.language_model import Continuation, LanguageModel, Perplexity
+    from int8ref.language_model import LanguageModel, Perplexity
     from int8ref.options import OptionError, Options
-    from int8ref.results import Alignment, Languages, Result, Scores, Translation
+    from int8ref.results import (
+        Alignment,
+        Continuation,
+        Languages,
+        LikelyToken,
+        Result,
+        Scores,
+        Translation,
+    )
     from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
     from int8ref.search.request import Path, Request
     from int8ref.translation.alignment import AlignmentError
@@ -36,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alignment", "AlignmentError", "Available", "BeamOptions", "Classification", "Continuation",
-    "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "OptionError", "Options",
+    "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "LikelyToken", "OptionError", "Options",
     "Path", "Perplexity", "Request", "Result", "Sampling", "Scores", "Speed", "Translation",
     "Translator", "UserError", "available", "import_model", "load", "load_engine",
 ]  # fmt: skip
@@ -47,9 +55,17 @@ _PLACES = {
     "errors": ("UserError",),
     "files.available": ("Available", "available"),
     "files.importing": ("import_model",),
-    "language_model": ("Continuation", "LanguageModel", "Perplexity"),
+    "language_model": ("LanguageModel", "Perplexity"),
     "options": ("OptionError", "Options"),
-    "results": ("Alignment", "Languages", "Result", "Scores", "Translation"),
+    "results": (
+        "Alignment",
+        "Continuation",
+        "LikelyToken",
+        "Languages",
+        "Result",
+        "Scores",
+        "Translation",
+    ),
     "search.hypothesis": ("BeamOptions", "Hypothesis", "Sampling"),
     "search.request": ("Path", "Request"),
     "translation.alignment": ("AlignmentError",),

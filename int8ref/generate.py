@@ -19,7 +19,7 @@ from int8ref.options import MAX_LENGTH
 from int8ref.translation.unknown import UnknownCharacters
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from int8ref.language_model import Continuation
+    from int8ref.results import Continuation
 
 PROGRAM = program("int8ref.generate")
 FORMATS = ("text", "json")

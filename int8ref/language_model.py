@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import partial
@@ -17,61 +17,33 @@ from int8ref.engines.backends import Backend, begin_batch, load_engine
 from int8ref.engines.text_batch import TextBatch
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
-from int8ref.options import DEFAULT_OPTIONS, OptionError, Options, normalization_of
+from int8ref.options import DEFAULT_OPTIONS, SAMPLING, OptionError, Options, normalization_of
 from int8ref.program.program import takes_source
 from int8ref.program.sizes import max_steps, vocabulary_size
-from int8ref.results import Scores, Unknown
+from int8ref.results import Continuation, Scores, Unknown
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request, Tokens
+from int8ref.spec.adjusting import LISTS, NUMBERS
 from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.batching import in_order
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translation import expect
+from int8ref.translation.adjusting import adjustments_of
+from int8ref.translation.continuing import Found, added_text, continued, stop_place
 from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
 from int8ref.translation.scores import scores_of
 from int8ref.translation.windows import TextTokens, TextWindow, windows
-from int8ref.translation.witness import drafted, searched
+from int8ref.translation.witness import drafted
 
 CALL_BATCHES = 4
 """Batches of texts that one call of the engine continues.  The texts of the first batch begin at
 once, and each of the others begins as soon as a text before it ends."""
-SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length", "logits_digest")
 SCORED = ("normalization", "alpha")
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """A text and its continuation by a language model.
-
-    prompt     the given text
-    truncated  True if the prompt was too long, and the model read only its last tokens
-    text       the tokens that the model read and the added tokens, as one text
-    tokens     the text of each added token
-    ids        the id of each added token
-    complete   True if the model ended the text before the limit
-    unknown    text of the prompt that the vocabulary lacks.  The places are places in the tokens
-               of the whole prompt, from 0.
-    logits     SHA-256 of the logits of the added tokens (`search.reading`), in hexadecimal.  None
-               without the option logits_digest.
-    """
-
-    prompt: str
-    truncated: bool
-    text: str
-    tokens: tuple[str, ...]
-    ids: tuple[int, ...]
-    complete: bool
-    unknown: Unknown = ()
-    logits: str | None = None
-
-    def _repr_html_(self) -> str:
-        """Return HTML for notebooks."""
-        from int8ref import notebook
-
-        end = "the model ended the text" if self.complete else "cut at the limit"
-        told = notebook.note(f"{self.prompt} \u2026 ({len(self.tokens)} tokens, {end})")
-        return notebook.section(told, notebook.table(("text",), [(self.text,)]))
+SAMPLED = (
+    *("temperature", *SAMPLING, "max_length", "logits_digest", "beam_size", "n_best", "scores"),
+    *("stop", "top_logprobs", *SCORED, *LISTS, *(one.name for one in NUMBERS)),
+)
 
 
 @dataclass(frozen=True)
@@ -177,8 +149,9 @@ class LanguageModel(ReadyModel):
         """Continue one text, or a list of texts.
 
         Returns one `Continuation` for one text, and a list of `Continuation` in the same order for
-        a list.  The options temperature, top_k, top_p and seed control the drawing of tokens.
-        Without a temperature, each token is the most likely token.  The option max_length is the
+        a list.  A temperature draws tokens, a beam_size searches with a beam, else each token is the
+        most likely token.  Options that adjust logits, and n_best, scores, stop and top_logprobs,
+        work too.  The option max_length is the
         largest number of added tokens.  Its default is the number of positions of the model that
         the prompt leaves free.  A prompt that leaves no free position is cut: the model reads only
         its last tokens.
@@ -230,6 +203,7 @@ class LanguageModel(ReadyModel):
     ) -> Iterator[list[Continuation]]:
         """Implement `batches` for texts whose types are checked."""
         _check(options, SAMPLED)
+        check_alpha(self.model, options)
         prompts = self._prompts(texts, warn)
         if drafts is not None:
             prompts = (
@@ -329,7 +303,8 @@ class LanguageModel(ReadyModel):
         """Return the request to the engine that continues a text."""
         most = options.max_length or self._positions
         limit = min(most, self._positions - len(prompt.ids))
-        return Request((), limit, prompt.ids, number=prompt.number)
+        adjusted = adjustments_of(options, self._tokenizer)
+        return Request((), limit, prompt.ids, number=prompt.number, adjustments=adjusted)
 
     def continuation(
         self, prompt: Prompt, added: Tokens, complete: bool, logits: str | None = None
@@ -340,31 +315,53 @@ class LanguageModel(ReadyModel):
         complete  whether the model ended the text
         logits    digest of the logits, or None
         """
+        return self._result(prompt, Found(added, complete, logits=logits))
+
+    def _result(self, prompt: Prompt, found: Found, others: Sequence[Found] = ()) -> Continuation:
+        """Return a result, and the other results of its prompt."""
+        whole = self._tokenizer.text([*prompt.ids, *found.ids])
+        added = added_text(self._tokenizer, prompt.ids, found.ids)
+        if found.stopped is not None and (end := stop_place(added, [found.stopped])):
+            whole, added = whole[: len(whole) - len(added) + end[0]], added[: end[0]]
         return Continuation(
             prompt=prompt.text,
             truncated=prompt.truncated,
-            text=self._tokenizer.text([*prompt.ids, *added]),
-            tokens=tuple(self._tokenizer.pieces(added)),
-            ids=tuple(added),
-            complete=complete,
+            text=whole,
+            tokens=tuple(self._tokenizer.pieces(found.ids)),
+            ids=tuple(found.ids),
+            complete=found.ended or found.stopped is not None,
             unknown=prompt.unknown,
-            logits=logits,
+            logits=found.logits,
+            added=added,
+            stopped=found.stopped,
+            scores=found.scores,
+            likeliest=found.likeliest,
+            others=tuple(self._result(prompt, other) for other in others),
         )
 
     def _continue(self, options: Options, batch: list[Prompt]) -> list[Continuation]:
         """Continue the texts of a batch."""
         requests = [self.request(prompt, options) for prompt in batch]
-        sampling = options.sampling
-        drafts = [prompt.draft for prompt in batch]
-        if sampling or not options.logits_digest or all(draft is None for draft in drafts):
-            rows = self.speed.batch_size
-            found = searched(self._engine, requests, sampling, options.logits_digest, rows)
+        if options.logits_digest and options == Options(
+            max_length=options.max_length, logits_digest=True
+        ):
+            found = self._witnessed(batch, requests)
         else:
-            vocabulary = vocabulary_size(self._engine.program, self.model.tensors)
-            found = drafted(self._engine, requests, drafts, vocabulary)
+            rows = self.speed.batch_size
+            found = continued(self._engine, self._tokenizer, requests, options, rows)
         return [
-            self.continuation(prompt, added, len(added) < request.limit, logits)
-            for prompt, (added, logits), request in zip(batch, found, requests, strict=True)
+            self._result(prompt, best, others)
+            for prompt, (best, *others) in zip(batch, found, strict=True)
+        ]
+
+    def _witnessed(self, batch: list[Prompt], requests: list[Request]) -> list[list[Found]]:
+        """Return the results of greedy search, with digests; drafts make it faster."""
+        drafts = [prompt.draft for prompt in batch]
+        vocabulary = vocabulary_size(self._engine.program, self.model.tensors)
+        found = drafted(self._engine, requests, drafts, vocabulary)
+        return [
+            [Found(ids, len(ids) < request.limit, logits=logits)]
+            for (ids, logits), request in zip(found, requests, strict=True)
         ]
 
     def begin(self, options: Options, rows: int) -> TextBatch:

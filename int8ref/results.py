@@ -264,3 +264,67 @@ class Result:
         columns = len(found.weights[0]) if found.weights else len(self.source_tokens)
         after = columns - len(self.source_tokens) - found.before
         return [*[ADDED] * found.before, *self.source_tokens, *[ADDED] * after]
+
+
+@dataclass(frozen=True)
+class LikelyToken:
+    """A token that a language model may choose.
+
+    id               its id
+    token            its text, as the vocabulary stores it
+    logit            its logit: an integer, in the unit of the Program
+    log_probability  natural logarithm of its probability, rounded to six decimal places
+    """
+
+    id: int
+    token: str
+    logit: int
+    log_probability: Decimal
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A text and its continuation by a language model.
+
+    prompt     the given text
+    truncated  True if the prompt was too long, and the model read only its last tokens
+    text       the tokens that the model read and the added tokens, as one text
+    tokens     the text of each added token
+    ids        the id of each added token
+    complete   True if the model, or a stop text, ended the text before the limit
+    unknown    text of the prompt that the vocabulary lacks.  The places are places in the tokens
+               of the whole prompt, from 0.
+    logits     SHA-256 of the logits of the added tokens (`search.reading`), in hexadecimal.  None
+               without the option logits_digest.
+    added      the text of the added tokens alone, as it follows the prompt
+    stopped    the stop text that ended the text, or None.  The text ends before it, and the added
+               tokens end with the token that completes it.
+    scores     the scores of the added tokens, as the search saw them, with adjusted logits.  None
+               without the option scores.
+    likeliest  for each added token, and for the end mark of a text that the model ended: the most
+               likely tokens and their logits, without adjustments.  None without the option
+               top_logprobs.
+    others     the other continuations of the option n_best: worse ones, or further drawn ones
+    """
+
+    prompt: str
+    truncated: bool
+    text: str
+    tokens: tuple[str, ...]
+    ids: tuple[int, ...]
+    complete: bool
+    unknown: Unknown = ()
+    logits: str | None = None
+    added: str = ""
+    stopped: str | None = None
+    scores: Scores | None = None
+    likeliest: tuple[tuple[LikelyToken, ...], ...] | None = None
+    others: tuple[Continuation, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks."""
+        from int8ref import notebook
+
+        end = "the model ended the text" if self.complete else "cut at the limit"
+        told = notebook.note(f"{self.prompt} \u2026 ({len(self.tokens)} tokens, {end})")
+        return notebook.section(told, notebook.table(("text",), [(self.text,)]))

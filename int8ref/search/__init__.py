@@ -3,7 +3,7 @@
 request.py     the input of a search: one record for each sentence
 hypothesis.py  the result of a search, and its options
 decoder.py     the part of an engine that a search uses
-adjustments.py changes of the logits that a request asks for
+adjustments.py    changes of the logits that a request asks for
 logits.py      what a search sees of the logits: candidates, adjustments
 continuations.py  allowed continuations as a tree
 checks.py      errors about integers and about sequences of integers

@@ -12,7 +12,7 @@ from int8ref.machine.loop.hypotheses import nodes_of
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import call_at, table, vector
 from int8ref.machine.loop.steps import head_width
-from int8ref.search.adjustments import NO_PENALTY
+from int8ref.spec.adjusting import NO_PENALTY
 from int8ref.spec.arithmetic import INT32_MAX
 
 SEEN_MARK, REMOVED_MARK, TIMES_MASK = np.int32(SEEN), np.int32(REMOVED), np.int32(TIMES)
