@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from int8ref.errors import UserError
     from int8ref.files.available import Available, available
     from int8ref.files.importing import import_model
-    from int8ref.language_model import LanguageModel, Perplexity
+    from int8ref.language_model import LanguageModel
     from int8ref.options import OptionError, Options
     from int8ref.results import (
         Alignment,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
     from int8ref.search.request import Path, Request
     from int8ref.translation.alignment import AlignmentError
+    from int8ref.translation.perplexity import Perplexity
     from int8ref.translation.ready import Speed
     from int8ref.translator import Translator, load
 
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alignment", "AlignmentError", "Available", "BeamOptions", "Classification", "Continuation",
-    "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "LikelyToken", "OptionError", "Options",
-    "Path", "Perplexity", "Request", "Result", "Sampling", "Scores", "Speed", "Translation",
-    "Translator", "UserError", "available", "import_model", "load", "load_engine",
+    "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "LikelyToken",
+    "OptionError", "Options", "Path", "Perplexity", "Request", "Result", "Sampling", "Scores",
+    "Speed", "Translation", "Translator", "UserError", "available", "import_model", "load",
+    "load_engine",
 ]  # fmt: skip
 
 _PLACES = {
@@ -55,7 +57,7 @@ _PLACES = {
     "errors": ("UserError",),
     "files.available": ("Available", "available"),
     "files.importing": ("import_model",),
-    "language_model": ("LanguageModel", "Perplexity"),
+    "language_model": ("LanguageModel",),
     "options": ("OptionError", "Options"),
     "results": (
         "Alignment",
@@ -69,6 +71,7 @@ _PLACES = {
     "search.hypothesis": ("BeamOptions", "Hypothesis", "Sampling"),
     "search.request": ("Path", "Request"),
     "translation.alignment": ("AlignmentError",),
+    "translation.perplexity": ("Perplexity",),
     "translation.ready": ("Speed",),
     "translator": ("Translator", "load"),
 }

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_search(made)
     shared.add_sampling(made, " (--n-best: so many translations of each line)")
     shared.add_scores(made, "length")
+    shared.add_adjusting(made)
     shared.add_speed(made)
     shared.add_messages(made).add_argument(
         "--signature",
@@ -170,8 +171,9 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     if options.target_prefix:
         told["target-prefix"] = options.target_prefix
     told |= _languages(model, options)
+    told |= shared.adjusting_told(options)
     if options.temperature:
-        drawn = ("temperature", "top_k", "top_p", "seed")
+        drawn = ("temperature", "top_k", "top_p", "seed", *(("min_p",) if options.min_p else ()))
         told |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
     return run_signature(model, told)
 

@@ -335,6 +335,9 @@ class Translator(ReadyModel):
 
 def _check(model: Model, options: Options) -> None:
     expect.instance("options", options, Options)
+    for name in ("stop", "top_logprobs"):
+        if getattr(options, name):
+            raise OptionError(f"{name} does nothing for a translation")
     if options.shortlist and model.shortlist is None:
         raise UserError(f"model {model.name} has no shortlist beside it")
     if options.alignment is not None:

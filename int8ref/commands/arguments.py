@@ -6,6 +6,7 @@ This module imports nothing that takes long, because --help and errors of usage 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,18 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 from int8ref.commands.console import LEVELS
-from int8ref.commands.values import count, decimal, one_line, receipt_file, seed, sha256
+from int8ref.commands.values import (
+    bias,
+    count,
+    decimal,
+    number_in,
+    one_line,
+    receipt_file,
+    seed,
+    sha256,
+    some_text,
+    token,
+)
 from int8ref.errors import UserError
 from int8ref.files.wanted import WantedModel
 from int8ref.host import installed
@@ -25,6 +37,7 @@ from int8ref.options import (
     SAMPLING,
     Options,
 )
+from int8ref.spec.adjusting import LISTS, NUMBERS
 from int8ref.spec.limits import MAX_BEAM
 from int8ref.text.streams import described, standard_output, tell
 
@@ -367,7 +380,45 @@ def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
         metavar="X",
         help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
     )
+    add(
+        "--min-p",
+        type=decimal("min_p"),
+        metavar="X",
+        help="draw from the tokens that are at least X times as likely as the likeliest"
+        " (default: 0, all)",
+    )
     add("--seed", type=seed, metavar="N", help="of what is drawn (default: 0)")
+
+
+def add_adjusting(parser: argparse.ArgumentParser) -> None:
+    """Add the options that adjust logits."""
+    add = parser.add_argument_group("adjustments of the logits").add_argument
+    for one in NUMBERS:
+        number: Any = decimal(one.name) if one.decimal else number_in(one.low, one.high)
+        flag = f"--{one.name.replace('_', '-')}"
+        add(flag, type=number, metavar="X" if one.decimal else "N", help=one.about)
+    several = {
+        "--logit-bias": (bias, "ID:X", "logit_bias", "add X to the logit of token ID"),
+        "--suppress-token": (token, "ID", "suppress_tokens", "never choose token ID"),
+        "--choice": (some_text, "TEXT", "choices", "choose only TEXT, or another --choice"),
+    }
+    for flag, (kind, shape, dest, about) in several.items():
+        told = f"{about}; may be repeated (default: none)"
+        add(flag, type=kind, metavar=shape, dest=dest, action="append", help=told)
+
+
+def adjusting_told(options: Options) -> dict[str, object]:
+    """Return the options that adjust logits and are not neutral, for a signature."""
+    names = (*(one.name for one in NUMBERS), *LISTS)
+    usual = {f.name: f.default for f in fields(Options)}
+    told = {name: getattr(options, name) for name in names}
+    return {
+        name.replace("_", "-"): json.dumps([str(one) for one in value])
+        if isinstance(value, tuple)
+        else value
+        for name, value in told.items()
+        if value != usual[name]
+    }
 
 
 def check_useless(

@@ -57,11 +57,16 @@ def load_engine(
     return CompiledEngine(program, tensors, types, digest, name)
 
 
-def begin_batch(engine: Engine, sampling: Sampling | None, rows: int) -> TextBatch:
-    """Begin a batch of at most `rows` texts at once.  `sampling`: None means greedy search."""
+def begin_batch(
+    engine: Engine, sampling: Sampling | None, rows: int, adjusted: bool = False
+) -> TextBatch:
+    """Begin a batch of at most `rows` texts at once.
+
+    `sampling`: None means greedy search.  `adjusted`: whether requests may have adjustments.
+    """
     from int8ref.engines.compiled import CompiledEngine
     from int8ref.engines.running import RunningBatch
 
     if isinstance(engine, CompiledEngine) and engine.takes_up_texts:
-        return RunningBatch(engine, sampling, rows)
+        return RunningBatch(engine, sampling, rows, adjusted)
     return SingleTexts(engine, sampling, rows)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from int8ref.abi.call import GREEDY, SAMPLE
 from int8ref.engines.compiled import BLOCK_ROWS, Call, CompiledEngine
 from int8ref.engines.text_batch import SEATS_PER_ROW, Seen
+from int8ref.machine.memory import adjustments
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.search.hypothesis import Sampling
@@ -34,12 +35,16 @@ class RunningBatch:
 
     engine    the engine of a decoder whose only states are histories
     sampling  how tokens are drawn, without the seed; None: greedy search
+    adjusted  whether requests may have adjustments of their logits
     rows      largest number of texts that are computed at once
 
     Raises ValueError for another program.
     """
 
-    def __init__(self, engine: CompiledEngine, sampling: Sampling | None, rows: int) -> None:
+    def __init__(
+        self, engine: CompiledEngine, sampling: Sampling | None, rows: int, adjusted: bool = False
+    ) -> None:
+        self._adjusted, self._program = adjusted, engine.program
         self._steps = engine.max_steps
         if not engine.takes_up_texts:
             raise ValueError("texts can enter a running batch only of a decoder with histories")
@@ -50,7 +55,7 @@ class RunningBatch:
         self._seats = min(rows * SEATS_PER_ROW, max(rows, SEAT_WORDS // self._steps))
         mode = GREEDY if sampling is None else SAMPLE
         self._memory = Memory()
-        code, fields = engine.decoding(candidates=False, fused=sampling is None)
+        code, fields = engine.decoding(candidates=False, fused=sampling is None and not adjusted)
         self._arena = Arena(
             code, self._memory, [[]] * self._seats, rows, self._steps, rows + BLOCK_ROWS
         )
@@ -72,6 +77,10 @@ class RunningBatch:
         self._out, self._given = (
             call.room(name, (seats, self._steps)) for name in ("out", "given")
         )
+        if self._adjusted:
+            self._records, address = adjustments.none(call.memory, seats)
+            stage = adjustments.stage(call.memory, self._vocabulary, self._steps, rows)
+            call.set(adjustments=address, stage=stage)
         if self._drawn:
             self._random = call.room("random", (seats, self._steps))
 
@@ -79,6 +88,8 @@ class RunningBatch:
         """See `TextBatch.enter`."""
         check_records(Request, [request], self._vocabulary)
         check_no_candidates([request])
+        if request.adjustments is not None and not self._adjusted:
+            raise ValueError("the batch takes no adjustments")
         if request.steps > self._steps:
             raise IndexError(f"{request.steps} steps: the program has {self._steps} positions")
         with self._lock:
@@ -91,6 +102,11 @@ class RunningBatch:
             if self._drawn:
                 drawn = random_numbers(seed, [request.number], request.limit)
                 self._random[place, : request.limit] = drawn[0]
+            if request.adjustments is not None:
+                softmax, ends = self._program.softmax, self._program.ends
+                self._records[place] = adjustments.record(
+                    self._memory, request.adjustments, softmax, ends, self._vocabulary
+                )
             self._count += 1
         # The lock was released: its release orders the stores above before the next one.
         with self._lock:
