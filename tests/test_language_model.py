@@ -89,6 +89,7 @@ def test_generate_is_the_engines(model: LanguageModel, options: Options) -> None
             tokens=tuple(TOKENIZER.pieces(ids)),
             ids=tuple(ids),
             complete=len(ids) < options.max_length,
+            added=TOKENIZER.text([*request.prefix, *ids]).removeprefix(text),
         )
         assert result.text.startswith(text)
     assert {result.complete for result in found} == {True, False}
