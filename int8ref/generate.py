@@ -13,15 +13,20 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import RunFiles
+from int8ref.commands.settings import settings_of
+from int8ref.commands.signature import signature as run_signature
 from int8ref.commands.table import program
 from int8ref.commands.values import count, decimal, some_text
 from int8ref.options import MAX_LENGTH, NORMALIZATIONS
 from int8ref.spec.limits import MAX_BEAM
+from int8ref.text.lines import LineWriter
+from int8ref.text.streams import standard_output
 from int8ref.translation.unknown import UnknownCharacters
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
+    from int8ref.files.model_file import Model
     from int8ref.language_model import Beginning, LanguageModel
     from int8ref.options import Options
     from int8ref.results import Continuation
@@ -156,7 +161,11 @@ def parser() -> argparse.ArgumentParser:
     shared.add_adjusting(made)
     shared.add_sampling(made, ", --n-best times")
     shared.add_speed(made)
-    shared.add_messages(made)
+    shared.add_messages(made).add_argument(
+        "--signature",
+        action="store_true",
+        help="print what makes a run reproducible, and continue nothing",
+    )
     return made
 
 
@@ -201,7 +210,23 @@ def _check_stream(made: argparse.ArgumentParser, given: argparse.Namespace) -> N
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
-    run(given, console, RunFiles(given, console))
+    if given.signature:
+        _, model = command.load_model(given, console)
+        LineWriter(standard_output()).write([signature(model, given)])
+    else:
+        run(given, console, RunFiles(given, console))
+
+
+def signature(model: Model, given: argparse.Namespace) -> str:
+    """Return the signature of a run: its options that are not the defaults, and its backend."""
+    import json
+
+    settings = settings_of(parser(), given)
+    told = {
+        name: json.dumps(value) if isinstance(value, list) else value
+        for name, value in settings.items()
+    }
+    return run_signature(model, {**told, "backend": given.backend})
 
 
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:

@@ -394,7 +394,7 @@ class LanguageModel(ReadyModel):
     def begin(self, options: Options, rows: int) -> TextBatch:
         """Begin a batch that texts enter and leave, for programs such as a service.
 
-        The options are those of `generate`, without seed and max_length, which belong to a text.
+        It takes the options of `generate`, without seed and max_length, which belong to a text.
         `rows`: largest number of texts that are computed at once.  Raises `OptionError`.
         """
         check_used(options, SAMPLED)

@@ -137,7 +137,7 @@ class _Row:
 
 
 class _LikelyRow(_Row):
-    """A translation whose likeliest tokens are told."""
+    """A translation, and the likeliest tokens of its steps."""
 
     def __init__(self, given: Given, program: Program, count: int) -> None:
         super().__init__(given.request, list(given.ids), given.ended)
