@@ -21,34 +21,57 @@ if TYPE_CHECKING:
     from int8ref.encoder import Classification, Embedding, Encoder
     from int8ref.engines.backends import load_engine
     from int8ref.errors import UserError
-    from int8ref.language_model import Continuation, LanguageModel, Perplexity
+    from int8ref.files.available import Available, available
+    from int8ref.files.importing import import_model
+    from int8ref.language_model import LanguageModel
     from int8ref.options import OptionError, Options
-    from int8ref.results import Alignment, Languages, Result, Scores, Translation
+    from int8ref.results import (
+        Alignment,
+        Continuation,
+        Languages,
+        LikelyToken,
+        Result,
+        Scores,
+        Translation,
+    )
     from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
     from int8ref.search.request import Path, Request
     from int8ref.translation.alignment import AlignmentError
+    from int8ref.translation.perplexity import Perplexity
     from int8ref.translation.ready import Speed
     from int8ref.translator import Translator, load
 
     __version__: str
 
 __all__ = [
-    "Alignment", "AlignmentError", "BeamOptions", "Classification", "Continuation", "Embedding",
-    "Encoder", "Hypothesis", "LanguageModel", "Languages", "OptionError", "Options", "Path",
-    "Perplexity", "Request", "Result", "Sampling", "Scores", "Speed", "Translation", "Translator",
-    "UserError", "load", "load_engine",
+    "Alignment", "AlignmentError", "Available", "BeamOptions", "Classification", "Continuation",
+    "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "LikelyToken",
+    "OptionError", "Options", "Path", "Perplexity", "Request", "Result", "Sampling", "Scores",
+    "Speed", "Translation", "Translator", "UserError", "available", "import_model", "load",
+    "load_engine",
 ]  # fmt: skip
 
 _PLACES = {
     "encoder": ("Classification", "Embedding", "Encoder"),
     "engines.backends": ("load_engine",),
     "errors": ("UserError",),
-    "language_model": ("Continuation", "LanguageModel", "Perplexity"),
+    "files.available": ("Available", "available"),
+    "files.importing": ("import_model",),
+    "language_model": ("LanguageModel",),
     "options": ("OptionError", "Options"),
-    "results": ("Alignment", "Languages", "Result", "Scores", "Translation"),
+    "results": (
+        "Alignment",
+        "Continuation",
+        "LikelyToken",
+        "Languages",
+        "Result",
+        "Scores",
+        "Translation",
+    ),
     "search.hypothesis": ("BeamOptions", "Hypothesis", "Sampling"),
     "search.request": ("Path", "Request"),
     "translation.alignment": ("AlignmentError",),
+    "translation.perplexity": ("Perplexity",),
     "translation.ready": ("Speed",),
     "translator": ("Translator", "load"),
 }

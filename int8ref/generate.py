@@ -5,22 +5,33 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import RunFiles
-from int8ref.commands.values import count
-from int8ref.options import MAX_LENGTH
+from int8ref.commands.settings import settings_of
+from int8ref.commands.signature import signature as run_signature
+from int8ref.commands.table import program
+from int8ref.commands.values import count, decimal, some_text
+from int8ref.options import MAX_LENGTH, NORMALIZATIONS
+from int8ref.spec.limits import MAX_BEAM
+from int8ref.text.lines import LineWriter
+from int8ref.text.streams import standard_output
 from int8ref.translation.unknown import UnknownCharacters
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from int8ref.language_model import Continuation
+    from pathlib import Path
 
-PROGRAM = "python -m int8ref.generate"
+    from int8ref.files.model_file import Model
+    from int8ref.language_model import Beginning, LanguageModel
+    from int8ref.options import Options
+    from int8ref.results import Continuation
+
+PROGRAM = program("int8ref.generate")
 FORMATS = ("text", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} -m stories.safetensors "Once upon a time"
@@ -34,21 +45,44 @@ text for every backend, batch size, number of threads and machine.
 """
 
 
-def line(number: int, result: Continuation) -> str:
-    """Return the prompt and its continuation on one line."""
+def line(number: int, result: Continuation) -> list[str]:
+    """Return the prompt and its continuation on one line, and a line for each of the n best."""
     from int8ref.text.tokenizers import in_one_line
 
-    return in_one_line(result.text)
+    return [in_one_line(one.text) for one in (result, *result.others)]
 
 
-def document(number: int, result: Continuation) -> str:
+def reply(number: int, result: Continuation) -> list[str]:
+    """Return the reply to a conversation on one line, and a line for each of the n best."""
+    from int8ref.text.tokenizers import in_one_line
+
+    return [in_one_line(one.added) for one in (result, *result.others)]
+
+
+def document(number: int, result: Continuation) -> list[str]:
     """Return one JSON document."""
     import msgspec
 
     members = {"id": number, "prompt": result.prompt, "truncated": result.truncated}
-    members |= {"text": result.text, "tokens": result.tokens, "complete": result.complete}
+    members |= _members(result)
     members |= {"unknown": result.unknown} if result.unknown else {}
-    return msgspec.json.encode(members).decode()
+    if result.others:
+        members["others"] = [_members(other) for other in result.others]
+    return [msgspec.json.Encoder(decimal_format="number").encode(members).decode()]
+
+
+def _members(result: Continuation) -> dict[str, Any]:
+    """Return the members of one continuation."""
+    members: dict[str, Any] = {"text": result.text, "tokens": result.tokens}
+    members |= {"complete": result.complete}
+    if result.stopped is not None:
+        members["stopped"] = result.stopped
+    if result.scores is not None:
+        members |= {"score": result.scores.score}
+        members |= {"log_probability": result.scores.log_probability}
+    if result.likeliest is not None:
+        members["likeliest"] = result.likeliest
+    return members
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,6 +92,19 @@ def parser() -> argparse.ArgumentParser:
     streams = made.add_argument_group("model, input, output").add_argument
     shared.add_model(streams, shared.LANGUAGE_MODEL)
     streams("-i", "--input", metavar="FILE", help="beginnings, one a line (default: -, stdin)")
+    streams(
+        "--input-format",
+        choices=FORMATS,
+        default="text",
+        help="json: a line is a text in JSON, or an object with prompt, or with messages, each with"
+        " role and content (default: text)",
+    )
+    streams(
+        "--chat",
+        action="store_true",
+        help="a line is the message of a user, and the output is the reply (needs a model with a"
+        " chat template)",
+    )
     streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     streams("--output-format", choices=FORMATS, default="text", help="default: text")
     shared.add_receipt(streams)
@@ -68,9 +115,57 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="most tokens that are added (default: as many as the model has positions for)",
     )
-    shared.add_sampling(made)
+    add(
+        "-b",
+        "--beam-size",
+        type=count(MAX_BEAM),
+        metavar="N",
+        default=1,
+        help="hypotheses kept in each step; 1 is greedy search (default: 1)",
+    )
+    add(
+        "--n-best",
+        type=count(MAX_BEAM),
+        metavar="N",
+        help="continuations of each line, at most --beam-size, or drawn (default: 1)",
+    )
+    add(
+        "--normalization",
+        choices=NORMALIZATIONS,
+        help="what log-probabilities of a beam are divided by (default: length)",
+    )
+    add(
+        "--alpha",
+        type=decimal("alpha"),
+        metavar="X",
+        help="exponent of the normalization (default: the model's own, usually 0)",
+    )
+    add(
+        "--stop",
+        type=some_text,
+        metavar="TEXT",
+        action="append",
+        help="end a text before TEXT; may be repeated (default: none)",
+    )
+    add(
+        "--top-logprobs",
+        type=count(MAX_BEAM),
+        metavar="N",
+        help="tell the N likeliest tokens of each step, in JSON (default: none)",
+    )
+    add(
+        "--stream",
+        action="store_true",
+        help="write the added text of each line as it comes, with its line feeds",
+    )
+    shared.add_adjusting(made)
+    shared.add_sampling(made, ", --n-best times")
     shared.add_speed(made)
-    shared.add_messages(made)
+    shared.add_messages(made).add_argument(
+        "--signature",
+        action="store_true",
+        help="print what makes a run reproducible, and continue nothing",
+    )
     return made
 
 
@@ -88,31 +183,85 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other, or that have no effect."""
     shared.check_sampling(made, given)
+    shared.check_normalization(made, given)
+    if (given.n_best or 1) > given.beam_size and not given.temperature:
+        made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
+    if given.temperature and given.beam_size > 1:
+        made.error("--beam-size and --temperature exclude each other")
+    if given.stop and given.beam_size > 1:
+        made.error("--beam-size and --stop exclude each other")
+    if given.top_logprobs and given.output_format != "json":
+        made.error("--top-logprobs needs --output-format json")
+    if given.chat and given.input_format == "json":
+        made.error("--chat and --input-format json exclude each other: JSON has messages")
+    if given.stream:
+        _check_stream(made, given)
     if given.text and given.input is not None:
         made.error("text as arguments and --input exclude each other")
 
 
+def _check_stream(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Report an error of usage for options that do not go with a stream."""
+    for name in ("n_best", "top_logprobs", "receipt", "normalization", "alpha"):
+        if getattr(given, name) is not None:
+            made.error(f"--{name.replace('_', '-')} and --stream exclude each other")
+    if given.beam_size > 1 or given.output_format == "json":
+        made.error("--stream writes text without a beam")
+
+
 def _run(given: argparse.Namespace, console: Console) -> None:
-    run(given, console, RunFiles(given, console))
+    if given.signature:
+        _, model = command.load_model(given, console)
+        LineWriter(standard_output()).write([signature(model, given)])
+    else:
+        run(given, console, RunFiles(given, console))
+
+
+def signature(model: Model, given: argparse.Namespace) -> str:
+    """Return the signature of a run: its options that are not the defaults, and its backend."""
+    import json
+
+    settings = settings_of(parser(), given)
+    told = {
+        name: json.dumps(value) if isinstance(value, list) else value
+        for name, value in settings.items()
+    }
+    return run_signature(model, {**told, "backend": given.backend})
 
 
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     """Continue the texts of `files`."""
     from int8ref.language_model import LanguageModel
+    from int8ref.text import prompts
     from int8ref.translation.ready import Speed
 
     path, model = command.load_model(given, console)
-    options = shared.options_of(given, max_length=given.max_tokens, logits_digest=files.witnessed)
+    options = shared.options_of(
+        given,
+        max_length=given.max_tokens,
+        n_best=given.n_best or 1,
+        top_logprobs=given.top_logprobs or 0,
+        scores=given.beam_size > 1,
+        logits_digest=files.witnessed,
+    )
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     language_model = LanguageModel(model, given.backend, speed)
-    found = language_model.batches(files.lines, options, files.complain, files.drafts)
-    written = {"text": line, "json": document}[given.output_format]
+    texts: Iterable[Beginning] = files.lines
+    if given.input_format == "json":
+        texts = prompts.beginnings(files.lines)
+    elif given.chat:
+        texts = prompts.questions(files.lines)
+    if given.stream:
+        _stream(given, language_model, texts, options, files, path)
+        return
+    found = language_model.batches(texts, options, files.complain, files.drafts)
+    written = {"text": reply if given.chat else line, "json": document}[given.output_format]
     done, added, unknown, begun = 0, 0, UnknownCharacters(), time.monotonic()
     with files.opener("generate", (path, model), parser(), given)(path) as outputs:
         command.invite(files.inputs, console)
         for results in found:
             numbered = enumerate(results, done)
-            outputs.write(results, [[written(number, result)] for number, result in numbered])
+            outputs.write(results, [written(number, result) for number, result in numbered])
             done += len(results)
             added += sum(len(result.ids) for result in results)
             for result in results:
@@ -121,6 +270,24 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     if given.stats:
         seconds = time.monotonic() - begun
         console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s")
+
+
+def _stream(
+    given: argparse.Namespace,
+    model: LanguageModel,
+    texts: Iterable[Beginning],
+    options: Options,
+    files: RunFiles,
+    path: Path,
+) -> None:
+    """Write the added text of each text as it comes, and a line feed after it."""
+    from dataclasses import replace
+
+    with files.lines_to(path) as writer:
+        for text in texts:
+            for part in model.write(text, replace(options, scores=False)):
+                writer.write_text(part)
+            writer.write_text("\n")
 
 
 if __name__ == "__main__":

@@ -5,102 +5,43 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path as FilePath
 from typing import overload
 
-from int8ref.engines.backends import Backend, load_engine
+from int8ref.engines.backends import Backend, begin_batch, load_engine
+from int8ref.engines.text_batch import TextBatch
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
-from int8ref.options import DEFAULT_OPTIONS, OptionError, Options, normalization_of
+from int8ref.options import DEFAULT_OPTIONS, Options, normalization_of
 from int8ref.program.program import takes_source
 from int8ref.program.sizes import max_steps, vocabulary_size
-from int8ref.results import Scores, Unknown
+from int8ref.results import Continuation, Scores, Unknown
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request, Tokens
-from int8ref.spec.arithmetic import LOG_BITS
 from int8ref.text.batching import in_order
+from int8ref.text.chat import Message, chat_text, messages_of
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translation import expect
+from int8ref.translation.adjusting import adjustments_of
+from int8ref.translation.continuing import Found, added_text, continued, stop_place
+from int8ref.translation.perplexity import Perplexity
 from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
 from int8ref.translation.scores import scores_of
+from int8ref.translation.used import SAMPLED, SCORED, WRITTEN, check_used
 from int8ref.translation.windows import TextTokens, TextWindow, windows
-from int8ref.translation.witness import drafted, searched
+from int8ref.translation.witness import drafted
+from int8ref.translation.writing import written
 
 CALL_BATCHES = 4
 """Batches of texts that one call of the engine continues.  The texts of the first batch begin at
 once, and each of the others begins as soon as a text before it ends."""
-SAMPLED = ("temperature", "top_k", "top_p", "seed", "max_length", "logits_digest")
-SCORED = ("normalization", "alpha")
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """A text and its continuation by a language model.
-
-    prompt     the given text
-    truncated  True if the prompt was too long, and the model read only its last tokens
-    text       the tokens that the model read and the added tokens, as one text
-    tokens     the text of each added token
-    ids        the id of each added token
-    complete   True if the model ended the text before the limit
-    unknown    text of the prompt that the vocabulary lacks.  The places are places in the tokens
-               of the whole prompt, from 0.
-    logits     SHA-256 of the logits of the added tokens (`search.reading`), in hexadecimal.  None
-               without the option logits_digest.
-    """
-
-    prompt: str
-    truncated: bool
-    text: str
-    tokens: tuple[str, ...]
-    ids: tuple[int, ...]
-    complete: bool
-    unknown: Unknown = ()
-    logits: str | None = None
-
-
-@dataclass(frozen=True)
-class Perplexity:
-    """How well a language model predicts a text of n words, or n tokens: 2^(-L / n).
-
-    words   number of white-space tokens.  The end of a line counts as one word.
-    tokens  number of tokens of the model.  The end of a line counts as one token.
-    log2    L, the sum of the log2-probabilities of all tokens: an integer in units of 2^-20
-            (`arithmetic.LOG_BITS`), at most 0
-    """
-
-    words: int
-    tokens: int
-    log2: int
-
-    @property
-    def of_words(self) -> Decimal:
-        """2^(-L / words), rounded to six decimal places."""
-        return _power_of_two(-self.log2, self.words)
-
-    @property
-    def of_tokens(self) -> Decimal:
-        """2^(-L / tokens), rounded to six decimal places."""
-        return _power_of_two(-self.log2, self.tokens)
-
-
-DIGITS = 6
-PRECISION = 40
-"""Decimal digits of the one conversion, besides those that a large number needs."""
-
-
-def _power_of_two(log2: int, count: int) -> Decimal:
-    """2^(log2 * 2^-20 / count), rounded to six decimal places."""
-    whole = (log2 >> LOG_BITS) // count // 3  # at least as many digits as it has before the point
-    with localcontext(prec=PRECISION + whole):
-        power = Decimal(2) ** (Decimal(log2) / (count << LOG_BITS))
-        return power.quantize(Decimal(1).scaleb(-DIGITS))
+Beginning = str | Sequence[Message]
+"""A text to continue, or messages to reply to."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +109,9 @@ class LanguageModel(ReadyModel):
         """Continue one text, or a list of texts.
 
         Returns one `Continuation` for one text, and a list of `Continuation` in the same order for
-        a list.  The options temperature, top_k, top_p and seed control the drawing of tokens.
-        Without a temperature, each token is the most likely token.  The option max_length is the
+        a list.  A temperature draws tokens, and a beam_size searches with a beam.  Otherwise each
+        token is the most likely token.  Options that adjust logits, and n_best, scores, stop and
+        top_logprobs, work too.  The option max_length is the
         largest number of added tokens.  Its default is the number of positions of the model that
         the prompt leaves free.  A prompt that leaves no free position is cut: the model reads only
         its last tokens.
@@ -186,6 +128,41 @@ class LanguageModel(ReadyModel):
         ((found,),) = self._batches(iter([expect.text("text", text)]), options)
         return found
 
+    def chat(self, messages: Sequence[Message], options: Options = DEFAULT_OPTIONS) -> Continuation:
+        """Reply to a conversation.
+
+        messages  mappings with role ("user", "assistant", "system") and content, a text
+
+        The chat template of the model file makes one text of the messages.  The model continues
+        this text: `Continuation.added` is the reply.  Special tokens that stand in a content are
+        read as special tokens.
+
+        Raises the errors of `generate`, and these, which are `UserError`:
+
+        ChatError  the messages are no conversation, or the template fails or takes too long
+        UserError  the model has no chat template, or the package jinja2 is missing
+        """
+        ((found,),) = self._batches(iter([messages]), options)
+        return found
+
+    def write(self, text: Beginning, options: Options = DEFAULT_OPTIONS) -> Iterator[str]:
+        """Continue a text, or reply to messages, and yield the added text in parts, as it comes.
+
+        A part comes when no further token can change it: half a character waits for its other half,
+        and the beginning of a stop text waits.  All parts together are `Continuation.added` of
+        `generate` or `chat`.  The reference backend yields one part, at the end.
+
+        Raises the errors of `generate` and `chat`, and `OptionError` for a beam_size or an n_best
+        above 1, scores and top_logprobs.
+        """
+        check_used(options, WRITTEN)
+        (given,) = _beginnings([list(text) if not isinstance(text, str) else text])
+        (prompt,) = self._prompts([given], None)
+        request = self.request(prompt, options)
+        adjusted = request.adjustments is not None
+        batch = begin_batch(self._engine, options.sampling, 1, adjusted)
+        return written(batch, self._tokenizer, request, options.seed, options.stop)
+
     def stream(
         self, texts: Iterable[str], options: Options = DEFAULT_OPTIONS
     ) -> Iterator[Continuation]:
@@ -199,28 +176,30 @@ class LanguageModel(ReadyModel):
 
     def batches(
         self,
-        texts: Iterable[str],
+        texts: Iterable[Beginning],
         options: Options = DEFAULT_OPTIONS,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Continuation]]:
         """Continue each text, and yield lists of results as soon as they are ready.
 
-        The results are in the order of the texts.  `warn` gets a message for each text that is cut,
-        and `drafts` has for each text the ids that its continuation is expected to have, or None:
-        see `Translator.batches`.  Raises the errors of `stream`.
+        A text may also be a list of messages, as for `chat`.  The results are in the order of the
+        texts.  `warn` gets a message for each text that is cut.  `drafts` has for each text the ids
+        that its continuation is expected to have, or None: see `Translator.batches`.  Raises the
+        errors of `stream`.
         """
-        return self._batches(expect.texts("texts", texts), options, warn, drafts)
+        return self._batches(_beginnings(texts), options, warn, drafts)
 
     def _batches(
         self,
-        texts: Iterator[str],
+        texts: Iterator[Beginning],
         options: Options,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
     ) -> Iterator[list[Continuation]]:
         """Implement `batches` for texts whose types are checked."""
-        _check(options, SAMPLED)
+        check_used(options, SAMPLED)
+        check_alpha(self.model, options)
         prompts = self._prompts(texts, warn)
         if drafts is not None:
             prompts = (
@@ -280,7 +259,7 @@ class LanguageModel(ReadyModel):
         UserError       the text has more tokens than the model has positions.  `perplexity` reads
                         such a text in windows.
         """
-        _check(options, SCORED)
+        check_used(options, SCORED)
         check_alpha(self.model, options)
         program = self.model.program
         ids = self._tokenizer.encode(expect.text("text", text))
@@ -293,52 +272,133 @@ class LanguageModel(ReadyModel):
         (found,) = score(self._engine, [path], normalization_of(options, program.alpha))
         return scores_of(found)
 
-    def _prompts(self, texts: Iterable[str], warn: Warn | None) -> Iterator[Prompt]:
+    def _prompts(self, texts: Iterable[Beginning], warn: Warn | None) -> Iterator[Prompt]:
         """Yield the prompts.  Cut a prompt that leaves no position to its last tokens.
 
         A cut prompt takes half of the positions.
         """
-        for number, text in enumerate(texts):
-            ids = self._tokenizer.encode(text)
-            unknown = tuple(self._tokenizer.unknown(text, ids))
-            truncated = len(ids) >= self._positions
-            if truncated:
-                kept = self._positions // 2
-                if warn is not None:
-                    told = f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read"
-                    warn(told)
-                ids = ids[-kept:]
-            yield Prompt(number, text, ids, truncated, unknown)
+        return (
+            self.prompt(text, number, warn)
+            if isinstance(text, str)
+            else self.chat_prompt(text, number, warn)
+            for number, text in enumerate(texts)
+        )
+
+    def prompt(self, text: str, number: int = 0, warn: Warn | None = None) -> Prompt:
+        """Return the beginning of a text.  For programs that run the engine themselves.
+
+        `number`: place of the text in its list.  `warn`: see `batches`.  Raises `TextError` if the
+        text contains half a surrogate pair.
+        """
+        ids = self._tokenizer.encode(text)
+        return self._prompt(text, ids, tuple(self._tokenizer.unknown(text, ids)), number, warn)
+
+    def chat_prompt(
+        self, messages: Sequence[Message], number: int = 0, warn: Warn | None = None
+    ) -> Prompt:
+        """Return the beginning of the reply to a conversation: see `chat` and `prompt`."""
+        text = self.chat_text(messages)
+        template = self.model.chat
+        start = self.model.program.start
+        ids = self._tokenizer.encode_marked(text)
+        if template is not None and template.bos and ids[:1] == [start]:
+            ids = ids[1:]  # the program begins with this token
+        return self._prompt(text, ids, (), number, warn)
+
+    def chat_text(self, messages: Sequence[Message]) -> str:
+        """Return a conversation as the text that the model reads, by its chat template.
+
+        Raises the errors of `chat`.
+        """
+        if self.model.chat is None:
+            raise UserError(f"model {self.model.name} has no chat template: it continues texts")
+        return chat_text(self.model.chat, messages)
+
+    def _prompt(
+        self, text: str, ids: list[int], unknown: Unknown, number: int, warn: Warn | None
+    ) -> Prompt:
+        """Return a prompt.  A prompt that is too long is cut."""
+        truncated = len(ids) >= self._positions
+        if truncated:
+            kept = self._positions // 2
+            if warn is not None:
+                warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
+            ids = ids[-kept:]
+        return Prompt(number, text, ids, truncated, unknown)
+
+    def request(self, prompt: Prompt, options: Options) -> Request:
+        """Return the request to the engine that continues a text."""
+        most = options.max_length or self._positions
+        limit = min(most, self._positions - len(prompt.ids))
+        adjusted = adjustments_of(options, self._tokenizer)
+        return Request((), limit, prompt.ids, number=prompt.number, adjustments=adjusted)
+
+    def continuation(
+        self, prompt: Prompt, added: Tokens, complete: bool, logits: str | None = None
+    ) -> Continuation:
+        """Return the result of a search.
+
+        added     ids of the tokens that the search found
+        complete  whether the model ended the text
+        logits    digest of the logits, or None
+        """
+        return self._result(prompt, Found(added, complete, logits=logits))
+
+    def _result(self, prompt: Prompt, found: Found, others: Sequence[Found] = ()) -> Continuation:
+        """Return a result, and the other results of its prompt."""
+        whole = self._tokenizer.text([*prompt.ids, *found.ids])
+        added = added_text(self._tokenizer, prompt.ids, found.ids)
+        if found.stopped is not None and (end := stop_place(added, [found.stopped])):
+            whole, added = whole[: len(whole) - len(added) + end[0]], added[: end[0]]
+        return Continuation(
+            prompt=prompt.text,
+            truncated=prompt.truncated,
+            text=whole,
+            tokens=tuple(self._tokenizer.pieces(found.ids)),
+            ids=tuple(found.ids),
+            complete=found.ended or found.stopped is not None,
+            unknown=prompt.unknown,
+            logits=found.logits,
+            added=added,
+            stopped=found.stopped,
+            scores=found.scores,
+            likeliest=found.likeliest,
+            others=tuple(self._result(prompt, other) for other in others),
+        )
 
     def _continue(self, options: Options, batch: list[Prompt]) -> list[Continuation]:
         """Continue the texts of a batch."""
-        max_tokens = options.max_length or self._positions
-        limits = [min(max_tokens, self._positions - len(prompt.ids)) for prompt in batch]
-        requests = [
-            Request((), limit, prompt.ids, number=prompt.number)
-            for limit, prompt in zip(limits, batch, strict=True)
-        ]
-        sampling = options.sampling
-        drafts = [prompt.draft for prompt in batch]
-        if sampling or not options.logits_digest or all(draft is None for draft in drafts):
-            rows = self.speed.batch_size
-            found = searched(self._engine, requests, sampling, options.logits_digest, rows)
+        requests = [self.request(prompt, options) for prompt in batch]
+        if options.logits_digest and options == Options(
+            max_length=options.max_length, logits_digest=True
+        ):
+            found = self._witnessed(batch, requests)
         else:
-            vocabulary = vocabulary_size(self._engine.program, self.model.tensors)
-            found = drafted(self._engine, requests, drafts, vocabulary)
+            rows = self.speed.batch_size
+            found = continued(self._engine, self._tokenizer, requests, options, rows)
         return [
-            Continuation(
-                prompt=prompt.text,
-                truncated=prompt.truncated,
-                text=self._tokenizer.text([*prompt.ids, *added]),
-                tokens=tuple(self._tokenizer.pieces(added)),
-                ids=tuple(added),
-                complete=len(added) < limit,
-                unknown=prompt.unknown,
-                logits=logits,
-            )
-            for prompt, (added, logits), limit in zip(batch, found, limits, strict=True)
+            self._result(prompt, best, others)
+            for prompt, (best, *others) in zip(batch, found, strict=True)
         ]
+
+    def _witnessed(self, batch: list[Prompt], requests: list[Request]) -> list[list[Found]]:
+        """Return the results of greedy search, with digests; drafts make it faster."""
+        drafts = [prompt.draft for prompt in batch]
+        vocabulary = vocabulary_size(self._engine.program, self.model.tensors)
+        found = drafted(self._engine, requests, drafts, vocabulary)
+        return [
+            [Found(ids, len(ids) < request.limit, logits=logits)]
+            for (ids, logits), request in zip(found, requests, strict=True)
+        ]
+
+    def begin(self, options: Options, rows: int) -> TextBatch:
+        """Begin a batch that texts enter and leave, for programs such as a service.
+
+        It takes the options of `generate`, without seed and max_length, which belong to a text.
+        `rows`: largest number of texts that are computed at once.  Raises `OptionError`.
+        """
+        check_used(options, SAMPLED)
+        return begin_batch(self._engine, options.sampling, rows, options.adjusts)
 
     def _log2(self, batch: list[TextWindow]) -> list[int]:
         """Return the sum of the log2-probabilities of the fresh tokens of each window."""
@@ -347,14 +407,14 @@ class LanguageModel(ReadyModel):
         return [sum(tokens[-window.fresh :]) for window, tokens in zip(batch, found, strict=True)]
 
 
+def _beginnings(texts: Iterable[Beginning]) -> Iterator[Beginning]:
+    """Yield texts, and lists of messages.  Raises `WrongTypeError`."""
+    for place, value in expect.items("texts", texts, "a list of str"):
+        if isinstance(value, list):
+            yield messages_of(value)
+        else:
+            yield expect.text(place, value)
+
+
 def _size(window: TextWindow) -> int:
     return len(window.tokens)
-
-
-def _check(options: Options, used: tuple[str, ...]) -> None:
-    """Raise `OptionError` if an option outside `used` is set, because it would have no effect."""
-    expect.instance("options", options, Options)
-    for field in dataclasses.fields(Options):
-        value = getattr(options, field.name)
-        if field.name not in used and value != field.default:
-            raise OptionError(f"{field.name} does nothing here: it is {value!r}")

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, DefaultContext, localcontext
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from int8ref.errors import UserError
-from int8ref.search.hypothesis import BeamOptions, Normalization, Sampling
-from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_STEPS, MAX_TEMPERATURE
+from int8ref.spec.adjusting import LISTS, NUMBERS
+from int8ref.spec.limits import (
+    ALL,
+    MAX_ALPHA,
+    MAX_BEAM,
+    MAX_PENALTY,
+    MAX_STEPS,
+    MAX_TEMPERATURE,
+    Normalization,
+)
+
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
+    from int8ref.search.hypothesis import BeamOptions, Sampling
 
 AlignmentKind = Literal["hard", "soft"]
 Number = Decimal | int | float | str
@@ -25,12 +36,17 @@ RANGES = {
     "max_length_factor": (1, 10_000),
     "temperature": (0, MAX_TEMPERATURE),
     "top_p": (1, ALL),
+    "min_p": (0, ALL),
+    "logit_bias": (-MAX_PENALTY, MAX_PENALTY),
+    **{one.name: (one.low, one.high) for one in NUMBERS if one.decimal},
 }
 """Lowest and highest value of each decimal option, in hundredths."""
 
 
-SAMPLING = ("top_k", "top_p", "seed")
+SAMPLING = ("top_k", "top_p", "min_p", "seed")
 """Options that only sampling uses."""
+NO_SAMPLING = (0, 0, 1, 0, 0)
+"""Defaults of the temperature and of `SAMPLING`."""
 
 
 class OptionError(UserError, ValueError):
@@ -99,6 +115,30 @@ class Options:
                        log-probability of the following tokens, given the prefix.  Default: "".
     logits_digest      Return the SHA-256 of the logits of each translation.  This reads each
                        translation a second time.  Default: False.
+    min_p              Draw only from the tokens that are at least this decimal number times as
+                       likely as the likeliest: 0 to 1.  It applies after top_p.  0 means all.
+                       Default: 0.
+    repetition_penalty  Divide the positive logits of the tokens that occur in the prefix or were
+                       chosen by this decimal number, and multiply the negative ones: 0.01 to 100.
+                       1 changes nothing.  Default: 1.
+    presence_penalty   Subtract this decimal number, a natural logarithm, from the logit of each
+                       token that was chosen: -100 to 100.  Default: 0.
+    frequency_penalty  Subtract this decimal number from the logit of a token for each time that it
+                       was chosen: -100 to 100.  Default: 0.
+    min_length         Choose at least this number of tokens before an end mark: 0 to 8192.
+                       Default: 0.
+    no_repeat_ngram    Let no N tokens in a row occur twice: 0 to 8192.  0 means they may.
+                       Default: 0.
+    logit_bias         Token id -> decimal number that is added to its logit: -100 to 100, a natural
+                       logarithm.  Default: {}.
+    suppress_tokens    Token ids that are never chosen.  Default: ().
+    choices            The only texts that may be chosen, each as the tokens of the text by itself.
+                       Default: (), any text.
+    stop               Texts that end a continuation of a language model: the first place of the
+                       earliest of them is its end.  Default: ().
+    top_logprobs       For each token of a continuation, return the N most likely tokens with their
+                       logits and log-probabilities, as the model gives them, without adjustments: 0
+                       to 64.  Default: 0.
     source_language    Language of the sources, for a model of many languages: a code of
                        `Translator.languages`.  None means the default of the model.  Default: None.
     target_language    Language of the translations, likewise.  Default: None.
@@ -107,7 +147,9 @@ class Options:
     one of the options would have no effect:
 
         temperature with beam_size above 1, or with shortlist: sampling draws from all tokens
-        top_k, top_p or seed without a temperature
+        top_k, top_p, min_p or seed without a temperature
+        choices with shortlist: the choices are the candidates
+        stop with beam_size above 1
         alpha above 0 with the normalization "none"
         normalization "length" or "gnmt" with an alpha of 0
 
@@ -132,6 +174,17 @@ class Options:
     source_language: str | None = None
     target_language: str | None = None
     logits_digest: bool = False
+    min_p: Number = 0
+    repetition_penalty: Number = 1
+    presence_penalty: Number = 0
+    frequency_penalty: Number = 0
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+    logit_bias: Mapping[int, Number] | Sequence[tuple[int, Number]] = ()
+    suppress_tokens: Sequence[int] = ()
+    choices: Sequence[str] = ()
+    stop: Sequence[str] = ()
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         _require_range("beam_size", self.beam_size, MAX_BEAM)
@@ -145,6 +198,7 @@ class Options:
         for name in ("source_language", "target_language"):
             if not isinstance(getattr(self, name), str | None):
                 raise OptionError(f"{name} is {getattr(self, name)!r}, not a str")
+        self._check_adjusting()
         if self.sampling and (self.beam_size > 1 or self.shortlist):
             raise OptionError("temperature excludes beam_size and shortlist: it draws, from all")
         if not self.sampling:
@@ -159,10 +213,52 @@ class Options:
     def _check_no_sampling(self) -> None:
         """Raise `OptionError` if an option of sampling is set without a temperature."""
         top_p = hundredths("top_p", self.top_p)
+        min_p = hundredths("min_p", self.min_p)
         says = {"top_k": self.top_k != 0, "top_p": top_p != ALL, "seed": self.seed != 0}
+        says["min_p"] = min_p != 0
         for name in SAMPLING:
             if says[name]:
                 raise OptionError(f"{name} does nothing without temperature")
+
+    def _check_adjusting(self) -> None:
+        """Raise `OptionError` for an invalid option that adjusts logits or ends texts."""
+        for one in NUMBERS:
+            value = getattr(self, one.name)
+            if one.decimal:
+                hundredths(one.name, value)
+            elif type(value) is not int or not one.low <= value <= one.high:
+                raise OptionError(f"{one.name} is {value!r}, not from {one.low} to {one.high}")
+        bias = self.logit_bias
+        pairs = _items("logit_bias", [*bias.items()] if isinstance(bias, Mapping) else bias)
+        object.__setattr__(self, "logit_bias", pairs)  # a tuple, so that options have a hash
+        for name in ("suppress_tokens", "choices", "stop"):
+            object.__setattr__(self, name, _items(name, getattr(self, name)))
+        for pair in pairs:
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise OptionError(f"logit_bias has {pair!r}, not a token id and a number")
+            hundredths("logit_bias", pair[1])
+        for token in (*(pair[0] for pair in pairs), *self.suppress_tokens):
+            if type(token) is not int or token < 0:
+                raise OptionError(f"{token!r} is no token id")
+        for name in ("choices", "stop"):
+            for text in getattr(self, name):
+                if not isinstance(text, str) or (name == "stop" and not text):
+                    raise OptionError(f"{name} has {text!r}, not a text")
+        if type(self.top_logprobs) is not int or not 0 <= self.top_logprobs <= MAX_BEAM:
+            raise OptionError(f"top_logprobs is {self.top_logprobs!r}, not from 0 to {MAX_BEAM}")
+        if self.choices and self.shortlist:
+            raise OptionError("choices and shortlist exclude each other")
+        if self.stop and self.beam_size > 1:
+            raise OptionError("stop and beam_size exclude each other")
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether an option adjusts logits."""
+        numbers = ((one, getattr(self, one.name)) for one in NUMBERS)
+        return any(getattr(self, name) for name in LISTS) or any(
+            (hundredths(one.name, value) if one.decimal else value) != one.neutral
+            for one, value in numbers
+        )
 
     def check_alpha(self, alpha: int) -> None:
         """Raise `OptionError` if the normalisation has no effect with `alpha`, in hundredths."""
@@ -180,11 +276,15 @@ class Options:
     @property
     def sampling(self) -> Sampling | None:
         """The options of sampling, or None without a temperature.  Raises `OptionError`."""
+        given = (self.temperature, self.top_k, self.top_p, self.min_p, self.seed)
+        if all(type(number) is int for number in given) and given == NO_SAMPLING:
+            return None
+        from int8ref.search.hypothesis import Sampling
+
         temperature = hundredths("temperature", self.temperature)
         try:
-            found = Sampling(
-                temperature or ALL, self.top_k, hundredths("top_p", self.top_p), self.seed
-            )
+            shares = hundredths("top_p", self.top_p), hundredths("min_p", self.min_p)
+            found = Sampling(temperature or ALL, self.top_k, shares[0], self.seed, shares[1])
         except (ValueError, TypeError) as error:
             raise OptionError(str(error)) from None
         return found if temperature else None
@@ -192,6 +292,8 @@ class Options:
 
 def normalization_of(options: Options, alpha: int, n_best: int = 1) -> BeamOptions:
     """Return the options of the beam search.  `alpha`: the exponent of the model, in hundredths."""
+    from int8ref.search.hypothesis import BeamOptions
+
     chosen = alpha if options.alpha is None else hundredths("alpha", options.alpha)
     return BeamOptions(options.rows, n_best, options.normalization or "length", chosen)
 
@@ -199,6 +301,12 @@ def normalization_of(options: Options, alpha: int, n_best: int = 1) -> BeamOptio
 def _require_range(name: str, value: int, most: int) -> None:
     if type(value) is not int or not 1 <= value <= most:
         raise OptionError(f"{name} is {value!r}, not from 1 to {most}")
+
+
+def _items(name: str, values: object) -> tuple[Any, ...]:
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+        raise OptionError(f"{name} is {values!r}, not a list")
+    return tuple(values)
 
 
 def _require(name: str, value: object, allowed: Collection[object]) -> None:

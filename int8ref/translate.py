@@ -13,6 +13,7 @@ from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature as run_signature
+from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter, TextError
 from int8ref.text.streams import standard_output
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.files.model_file import Model
     from int8ref.options import Options
 
-PROGRAM = "python -m int8ref.translate"
+PROGRAM = program("int8ref.translate")
 FORMATS = ("text", "nbest", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} "Good morning, how are you?"
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_search(made)
     shared.add_sampling(made, " (--n-best: so many translations of each line)")
     shared.add_scores(made, "length")
+    shared.add_adjusting(made)
     shared.add_speed(made)
     shared.add_messages(made).add_argument(
         "--signature",
@@ -169,8 +171,9 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     if options.target_prefix:
         told["target-prefix"] = options.target_prefix
     told |= _languages(model, options)
+    told |= shared.adjusting_told(options)
     if options.temperature:
-        drawn = ("temperature", "top_k", "top_p", "seed")
+        drawn = ("temperature", "top_k", "top_p", "seed", *(("min_p",) if options.min_p else ()))
         told |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
     return run_signature(model, told)
 

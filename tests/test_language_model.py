@@ -23,7 +23,6 @@ from int8ref import (
     Speed,
     Translator,
     UserError,
-    language_model,
 )
 from int8ref.engines.backends import load_engine
 from int8ref.files.model_file import save
@@ -31,6 +30,7 @@ from int8ref.search import Sampling
 from int8ref.search.request import Request
 from int8ref.text.decimals import natural_log
 from int8ref.text.tokenizers import build_tokenizer
+from int8ref.translation.used import SAMPLED
 from tests.helpers.builder import POSITIONS
 from tests.helpers.models import SENTENCES, build_tiny_model
 from tests.helpers.processes import TIMEOUT
@@ -89,6 +89,7 @@ def test_generate_is_the_engines(model: LanguageModel, options: Options) -> None
             tokens=tuple(TOKENIZER.pieces(ids)),
             ids=tuple(ids),
             complete=len(ids) < options.max_length,
+            added=TOKENIZER.text([*request.prefix, *ids]).removeprefix(text),
         )
         assert result.text.startswith(text)
     assert {result.complete for result in found} == {True, False}
@@ -134,9 +135,13 @@ USED = {
     "n_best": 2, "normalization": "gnmt", "alpha": 0.6, "scores": True, "alignment": "hard",
     "shortlist": True, "max_length_factor": 2, "distinct": True, "target_prefix": "a",
     "source_language": "en", "target_language": "pt", "logits_digest": True,
+    "min_p": 0.5, "repetition_penalty": 1.5, "presence_penalty": 1, "frequency_penalty": 1,
+    "min_length": 2, "no_repeat_ngram": 2, "logit_bias": {3: 1}, "suppress_tokens": [3],
+    "choices": ["a"], "stop": ["a"], "top_logprobs": 2,
 }  # fmt: skip
 """A value of each option that differs from its default."""
 NEEDED = {"top_k": "temperature", "top_p": "temperature", "seed": "temperature"}
+NEEDED |= {"min_p": "temperature"}
 NEEDED |= {"n_best": "beam_size"}
 
 
@@ -151,7 +156,7 @@ def test_options_that_do_nothing_are_refused(model: LanguageModel, name: str) ->
         "batches": lambda: model.batches(["a"], options),
         "score": lambda: model.score("a", options),
     }
-    sampled = name in language_model.SAMPLED
+    sampled = name in SAMPLED
     for call, act in calls.items():
         if name in ("normalization", "alpha") if call == "score" else sampled:
             act()

@@ -72,7 +72,17 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if shortlist is not None:
         save_shortlist(beside(options.output), shortlist)
     program, tensors, labels = made.program, made.tensors, model.labels
-    content = Model(name, languages, program, tensors, source, target, provenance, labels=labels)
+    content = Model(
+        name,
+        languages,
+        program,
+        tensors,
+        source,
+        target,
+        provenance,
+        labels=labels,
+        chat=model.chat,
+    )
     size = write(options.output, content, options.compact)
     console.info(
         f"wrote {options.output.name}: {size / 1e6:.2f} MB,"

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec import UNSET
 
+from int8ref.files.chat_template import ChatTemplate
 from int8ref.program.languages import Direction, Languages
 from int8ref.program.source_frame import SourceFrame
 from weights_import.errors import CheckpointError
@@ -130,6 +131,7 @@ class FloatModel:
     frames      the possible frames of a source, by the names that a user asks for; empty if the
                 format leaves no choice
     labels      names of the logits of an encoder alone
+    chat        the chat template of a decoder alone, or None
     doubt       why a user must ask for a frame; empty if the checkpoint tells the frame
     starts      the first id of the decoder by target language, if each language has its own; an
                 import has to choose one
@@ -146,6 +148,7 @@ class FloatModel:
     languages: tuple[str, str] | None = None
     frames: dict[str, SourceFrame] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    chat: ChatTemplate | None = None
     doubt: str = ""
     starts: dict[str, int] = field(default_factory=dict)
     wanted: str = ""

@@ -6,13 +6,26 @@ This module imports nothing that takes long, because --help and errors of usage 
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
 from int8ref.commands.console import LEVELS
-from int8ref.commands.values import count, decimal, one_line, receipt_file, seed, sha256
+from int8ref.commands.values import (
+    bias,
+    count,
+    decimal,
+    number_in,
+    one_line,
+    receipt_file,
+    seed,
+    sha256,
+    some_text,
+    token,
+)
 from int8ref.errors import UserError
 from int8ref.files.wanted import WantedModel
 from int8ref.host import installed
@@ -24,6 +37,7 @@ from int8ref.options import (
     SAMPLING,
     Options,
 )
+from int8ref.spec.adjusting import LISTS, NUMBERS
 from int8ref.spec.limits import MAX_BEAM
 from int8ref.text.streams import described, standard_output, tell
 
@@ -46,9 +60,52 @@ class Parser(argparse.ArgumentParser):
     give the status 120.
     """
 
+    _failing = False
+    """Whether an error is a ValueError, because it is about one line of a file."""
+
     def print_help(self, file: Any = None) -> None:
         """Implement `argparse.ArgumentParser`.  The help always goes to standard output."""
         self.answer(self.format_help())
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Implement `argparse.ArgumentParser`, with options from files: see `options_file`."""
+        return super().parse_args(self._expanded(args), namespace)
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Implement `argparse.ArgumentParser`, with options from files."""
+        return super().parse_intermixed_args(self._expanded(args), namespace)
+
+    def _expanded(self, args: Sequence[str] | None) -> list[str]:
+        given = sys.argv[1:] if args is None else list(args)
+        if not any(argument.startswith("@") for argument in given):
+            return given
+        from int8ref.commands.options_file import OptionsFileError, expanded
+
+        try:
+            return expanded(given, self._check_option)
+        except OptionsFileError as error:
+            self.error(str(error))
+
+    def _check_option(self, words: list[str]) -> None:
+        """Raise ValueError if words are not one valid option."""
+        needed = [action for action in self._actions if action.required]
+        texts = [action for action in self._actions if not action.option_strings]
+        for action in needed:
+            action.required = False
+        self._failing = True
+        try:
+            found, rest = self.parse_known_args(words)
+        finally:
+            self._failing = False
+            for action in needed:
+                action.required = True
+        if (
+            rest
+            or len(words) > 2
+            or words[-1].partition("=")[0] in {*self._option_string_actions} - {words[0]}
+            or any(getattr(found, text.dest) not in (None, [], text.default) for text in texts)
+        ):
+            raise ValueError(f"{shlex.join(words)} is not one option of {self.prog}")
 
     def answer(self, text: str) -> None:
         """Write to standard output.  If this fails, end the process with an error."""
@@ -60,6 +117,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Implement `argparse.ArgumentParser`."""
+        if self._failing:
+            raise ValueError(message)
         tell(f"{self.format_usage()}{self.prog}: error: {message}\n")
         sys.exit(2)
 
@@ -321,7 +380,45 @@ def add_sampling(parser: argparse.ArgumentParser, n_best: str = "") -> None:
         metavar="X",
         help="draw from the likeliest tokens that have X of the probability (default: 1, all)",
     )
+    add(
+        "--min-p",
+        type=decimal("min_p"),
+        metavar="X",
+        help="draw from the tokens that are at least X times as likely as the likeliest"
+        " (default: 0, all)",
+    )
     add("--seed", type=seed, metavar="N", help="of what is drawn (default: 0)")
+
+
+def add_adjusting(parser: argparse.ArgumentParser) -> None:
+    """Add the options that adjust logits."""
+    add = parser.add_argument_group("adjustments of the logits").add_argument
+    for one in NUMBERS:
+        number: Any = decimal(one.name) if one.decimal else number_in(one.low, one.high)
+        flag = f"--{one.name.replace('_', '-')}"
+        add(flag, type=number, metavar="X" if one.decimal else "N", help=one.about)
+    several = {
+        "--logit-bias": (bias, "ID:X", "logit_bias", "add X to the logit of token ID"),
+        "--suppress-token": (token, "ID", "suppress_tokens", "never choose token ID"),
+        "--choice": (some_text, "TEXT", "choices", "choose only TEXT, or another --choice"),
+    }
+    for flag, (kind, shape, dest, about) in several.items():
+        told = f"{about}; may be repeated (default: none)"
+        add(flag, type=kind, metavar=shape, dest=dest, action="append", help=told)
+
+
+def adjusting_told(options: Options) -> dict[str, object]:
+    """Return the options that adjust logits and are not neutral, for a signature."""
+    names = (*(one.name for one in NUMBERS), *LISTS)
+    usual = {f.name: f.default for f in fields(Options)}
+    told = {name: getattr(options, name) for name in names}
+    return {
+        name.replace("_", "-"): json.dumps([str(one) for one in value])
+        if isinstance(value, tuple)
+        else value
+        for name, value in told.items()
+        if value != usual[name]
+    }
 
 
 def check_useless(

@@ -225,7 +225,8 @@ def translations(result: Any) -> dict[str, Any]:
 
 def continuation(result: Any) -> dict[str, Any]:
     """Return the fields of a `Continuation`."""
-    return {"results": [Tokens(list(result.ids), result.logits)]}
+    several = [result, *result.others]
+    return {"results": [Tokens(list(one.ids), one.logits) for one in several]}
 
 
 def embedding(result: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ OTHERS = {
 }  # fmt: skip
 """Options that change no result, and options that other fields of a receipt replace."""
 
-Setting = str | bool
-"""The text of an option; true for an option without a text."""
+Setting = str | bool | list[str]
+"""The text of an option; true for an option without a text; the texts of a repeated option."""
 
 
 def options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
@@ -31,7 +31,7 @@ def settings_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> d
     found = {name: getattr(given, action.dest) for name, action in options(parser).items()}
     usual = {name: action.default for name, action in options(parser).items()}
     return {
-        name: value if value is True else str(value)
+        name: _setting(value)
         for name, value in found.items()
         if value is not None and value != usual[name]
     }
@@ -43,6 +43,16 @@ def arguments_of(parser: argparse.ArgumentParser, settings: Mapping[str, Setting
     for name in settings:
         if name not in known:
             raise OptionError(f"{parser.prog} has no option {name!r}")
-    return [
-        f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()
-    ]
+    return [text for name, value in settings.items() for text in _arguments(name, value)]
+
+
+def _setting(value: object) -> Setting:
+    if value is True:
+        return True
+    return [str(one) for one in value] if isinstance(value, list) else str(value)
+
+
+def _arguments(name: str, value: Setting) -> list[str]:
+    if value is True:
+        return [f"--{name}"]
+    return [f"--{name}={one}" for one in (value if isinstance(value, list) else [value])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from decimal import Decimal
+from typing import NamedTuple
 
 from int8ref.files.wanted import hexadecimal
 from int8ref.options import OptionError, hundredths
@@ -46,14 +47,52 @@ def one_line(text: str) -> str:
 
 def count(most: int) -> Callable[[str], int]:
     """Return a parser of integers from 1 to `most`."""
+    return number_in(1, most)
+
+
+def number_in(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of integers from `low` to `high`."""
 
     def number(text: str) -> int:
         number = int(text)
-        if not 1 <= number <= most:
-            raise argparse.ArgumentTypeError(f"{number} is not between 1 and {most}")
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{number} is not between {low} and {high}")
         return number
 
     return number
+
+
+def token(text: str) -> int:
+    """Parse a token id."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is no token id")
+    return number
+
+
+class Bias(NamedTuple):
+    """A token id and what is added to its logit."""
+
+    token: int
+    amount: Decimal
+
+    def __str__(self) -> str:
+        return f"{self.token}:{self.amount}"
+
+
+def bias(text: str) -> Bias:
+    """Parse a token id and its bias, ID:X."""
+    number, mark, amount = text.partition(":")
+    if not mark:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ID:X, a token id and a number")
+    return Bias(token(number), decimal("logit_bias")(amount))
+
+
+def some_text(text: str) -> str:
+    """Parse a text that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("a text is wanted")
+    return text
 
 
 def decimal(name: str) -> Callable[[str], Decimal]:

@@ -54,6 +54,7 @@ class Call:
         """Run `search` for one translation of each sentence, and return the ids."""
         shape = len(requests), self.steps
         out, lengths = self.room("out", shape), self.room("lengths", shape[:1])
+        self.room("ended", shape[:1])
         self.search(requests)
         return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
 

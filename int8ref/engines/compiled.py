@@ -72,7 +72,8 @@ class CompiledEngine:
         self._types = checked.encoder | checked.decoder
         self._source = Bounds.of(program, tensors, "source", most_source_length(program))
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
-        self._vocabulary = vocabulary_size(program, tensors)
+        self.vocabulary = vocabulary_size(program, tensors)
+        self.max_steps = max_steps(program, tensors)
         self._footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
@@ -145,7 +146,7 @@ class CompiledEngine:
     def logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
         """See `Engine.logits`."""
         check_decodes(self.program)
-        check_records(Path, paths, self._vocabulary)
+        check_records(Path, paths, self.vocabulary)
         return self._logits(paths) if self._shared_rows else step_by_step(self, paths)
 
     def _logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
@@ -156,7 +157,7 @@ class CompiledEngine:
             self._source.check_sources(given.sources)
             self._target.check_ids(given.ids)
             self._target.check_length(given.most)
-            rows = min(BLOCK_ROWS, max(LEAST_ROWS, LOGITS_BYTES // (4 * self._vocabulary)))
+            rows = min(BLOCK_ROWS, max(LEAST_ROWS, LOGITS_BYTES // (4 * self.vocabulary)))
             with self._memory() as memory:
                 for place, first, found in given.run(self.program, self.code(), memory, rows):
                     yield done + place, first, found
@@ -177,7 +178,7 @@ class CompiledEngine:
         them, at most `rows` at once, if the decoder can take them up one by one.
         """
         check_decodes(self.program)
-        check_records(kind, records, self._vocabulary)
+        check_records(kind, records, self.vocabulary)
         found: list[Found] = []
         if rows is not None and self._shared_rows:
             slots = min(rows, self._footprint.sentences(records), max(1, len(records)))
@@ -195,18 +196,22 @@ class CompiledEngine:
         numbers = [request.number for request in requests]
         random = random_numbers(sampling.seed, numbers, call.steps)
         call.room("random", random.shape)[...] = random
-        call.room("weights", (self._vocabulary,), np.int64)
+        self.give_sampling(call, sampling)
+        return call.follow(requests)
+
+    def give_sampling(self, call: Call, sampling: Sampling) -> None:
+        """Write the fields of a call that say how to draw, without the random numbers."""
+        call.room("weights", (self.vocabulary,), np.int64)
         multiplier, shift = scaled(self.program.softmax, sampling.temperature)
         call.set(multiplier=multiplier, shift=shift, top_k=sampling.top_k, top_p=sampling.top_p)
         call.set(min_p=sampling.min_p)
-        return call.follow(requests)
 
     def _beam(
         self, call: Call, requests: Sequence[Request], options: BeamOptions
     ) -> list[list[Hypothesis]]:
         limits = [request.limit for request in requests]
         call.give("penalties", penalties(options, max(limits, default=0)), np.int64)
-        hypotheses = Hypotheses(call.memory, limits, self._vocabulary, options)
+        hypotheses = Hypotheses(call.memory, limits, self.vocabulary, options)
         call.set(hypotheses=hypotheses.address, beam_size=options.beam_size, n_best=options.n_best)
         call.search(requests)
         return hypotheses.best()
@@ -231,7 +236,7 @@ class CompiledEngine:
         candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
         adjusted = [getattr(record, "adjustments", None) for record in records]
         fused = mode == GREEDY and not candidates and not any(adjusted)
-        code, fields = self._decoding(bool(candidates), fused)
+        code, fields = self.decoding(bool(candidates), fused)
         block = 0
         if code.shared_rows:
             given = sum(len(record.given) for record in records)
@@ -239,14 +244,8 @@ class CompiledEngine:
         arena = Arena(code, memory, batch, slots, max(1, steps), slots + block)
         call = Call(mode, memory, arena.address, steps)
         call.set(block=block, free_count=slots, **fields)
-        call.give("free", range(slots)[::-1])
-        call.room("slot_of", (len(batch),))
         starts = [getattr(record, "start", self.program.start) for record in records]
-        self._target.check_ids(starts)
-        call.give("starts", starts)
-        call.give("ends", self.program.ends)
-        call.set(end_count=len(self.program.ends))
-        call.room("head", (FRAME.itemsize + CODE_BYTES,), np.uint8)
+        self.give_surroundings(call, slots, starts)
         if candidates:
             call.give("candidates", np.concatenate(candidates))
             call.give("offsets", [0, *accumulate(map(len, candidates))])
@@ -258,21 +257,41 @@ class CompiledEngine:
         self, call: Call, adjusted: Sequence[Adjustments | None], steps: int, slots: int
     ) -> None:
         """Give a call the adjustments of its sentences."""
-        softmax, ends, size = self.program.softmax, self.program.ends, self._vocabulary
+        softmax, ends, size = self.program.softmax, self.program.ends, self.vocabulary
         call.set(
             adjustments=adjustments.records(call.memory, adjusted, softmax, ends, size),
             stage=adjustments.stage(call.memory, size, steps, slots),
         )
+
+    def give_surroundings(self, call: Call, slots: int, starts: Sequence[int]) -> None:
+        """Write the fields of a call for its slots, and for the first and last tokens of texts."""
+        self._target.check_ids(starts)
+        call.give("free", range(slots)[::-1])
+        call.room("slot_of", (len(starts),))
+        call.give("starts", starts)
+        call.give("ends", self.program.ends)
+        call.set(end_count=len(self.program.ends))
+        call.room("head", (FRAME.itemsize + CODE_BYTES,), np.uint8)
 
     def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
         """The candidates of each sentence; an empty list if no sentence has candidates."""
         found = [getattr(record, "candidates", None) for record in records]
         if all(tokens is None for tokens in found):
             return []
-        every = np.arange(self._vocabulary, dtype=np.int32)
+        every = np.arange(self.vocabulary, dtype=np.int32)
         return [every if tokens is None else tokens for tokens in found]
 
-    def _decoding(self, candidates: bool, fused: bool) -> tuple[Code, dict[str, int]]:
+    @property
+    def takes_up_texts(self) -> bool:
+        """Whether texts can enter a batch while it runs: all states of the decoder are histories,
+        and there is no encoder."""
+        return self._shared_rows > 0 and not self.program.encoder
+
+    def rows_of(self, rows: int, steps: int) -> int:
+        """The largest number of texts of `steps` steps that are decoded at once, at most `rows`."""
+        return min(rows, self._footprint.sentences([Request((), steps)] * rows))
+
+    def decoding(self, candidates: bool, fused: bool) -> tuple[Code, dict[str, int]]:
         """The code for decoding, and the fields of a call that describe the code."""
         if (candidates, fused) not in self._decodings:
             code = self.code(plain_head=candidates, coarse_head=fused)

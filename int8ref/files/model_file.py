@@ -32,6 +32,7 @@ from int8ref.files import (
     shortlist,
     tokenizer,
 )
+from int8ref.files.chat_template import ChatTemplate
 from int8ref.files.container import DIGEST, DIGEST_BYTES, ModelFileError, OtherFileError
 from int8ref.files.shortlist import Shortlist
 from int8ref.files.tokenizer import Tokenizer, TokenizerKind
@@ -75,6 +76,7 @@ class Model:
                     calibration_sha256, licence, origin, importer options
     shortlist       lexical shortlist, or None.  A shortlist has its own file.
     labels          names of the logits of an encoder that classifies; else empty
+    chat            chat template of a decoder alone, or None
     """
 
     name: str
@@ -86,6 +88,7 @@ class Model:
     provenance: dict[str, str]
     shortlist: Shortlist | None = None
     labels: tuple[str, ...] = ()
+    chat: ChatTemplate | None = None
     _read: _Read | None = field(default=None, init=False, repr=False)
 
     def __repr__(self) -> str:
@@ -157,6 +160,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     deflated: dict[str, _Deflated]
     provenance: dict[str, str]
     labels: tuple[_Label, ...] | msgspec.UnsetType = msgspec.UNSET
+    chat: ChatTemplate | msgspec.UnsetType = msgspec.UNSET
 
 
 def serialize(model: Model, compact: bool = False) -> bytes:
@@ -183,6 +187,7 @@ def serialize(model: Model, compact: bool = False) -> bytes:
         deflated=deflated,
         provenance=dict(sorted(model.provenance.items())),
         labels=model.labels or msgspec.UNSET,
+        chat=model.chat or msgspec.UNSET,
     )
     tensors[SOURCE_TOKENIZER] = container.compress(model.source.model)
     if not shared:
@@ -217,7 +222,7 @@ def load(
         if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
             told = f"the file {os.fspath(path)} has the SHA-256 {found}"
             raise OtherFileError(f"{told}, not {sha256}")
-        contents = container.unpack(content, METADATA)
+        contents = container.unpack(content, METADATA, content)
         header = _decode_header(contents.document)
         unpack = partial(_unpack, header, contents.tensors)
         sides: set[str] = {header.source.tensor, header.target.tensor}
@@ -248,6 +253,7 @@ def load(
         provenance=header.provenance,
         shortlist=shortlist.load(lists) if (lists := shortlist.beside(path)).exists() else None,
         labels=header.labels or (),
+        chat=header.chat or None,
     )
     known = _Read(contents.digest, dict(tensors), types, contents.sha256)
     object.__setattr__(model, "_read", known)

@@ -3,7 +3,7 @@
 request.py     the input of a search: one record for each sentence
 hypothesis.py  the result of a search, and its options
 decoder.py     the part of an engine that a search uses
-adjustments.py changes of the logits that a request asks for
+adjustments.py    changes of the logits that a request asks for
 logits.py      what a search sees of the logits: candidates, adjustments
 continuations.py  allowed continuations as a tree
 checks.py      errors about integers and about sequences of integers
@@ -19,6 +19,7 @@ This module imports no NumPy, because the options do not need it.
 
 from __future__ import annotations
 
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, Normalization, Sampling
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
+from int8ref.spec.limits import Normalization
 
 __all__ = ["BeamOptions", "Hypothesis", "Normalization", "Sampling"]

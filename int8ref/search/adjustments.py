@@ -10,15 +10,13 @@ from __future__ import annotations
 import msgspec
 
 from int8ref.search.checks import check_range, check_sequence
+from int8ref.spec.adjusting import NO_PENALTY
 from int8ref.spec.limits import (
     MAX_CONTINUATION_TOKENS,
     MAX_PENALTY,
     MAX_REPETITION,
     MAX_TOKENS,
 )
-
-NO_PENALTY = 100
-"""The repetition penalty that changes nothing, in hundredths."""
 
 
 class Adjustments(msgspec.Struct, frozen=True):

@@ -15,9 +15,9 @@ def greedy(decoder: Decoder, requests: Sequence[Request]) -> list[list[int]]:
     """Take the token with the largest logit (of equal logits, the lowest id) until an
     end mark or the limit.
 
-    If a sentence has candidates or adjustments, the logits are those of `search.logits`.  The
-    tokens of a prefix come first, whatever the logits are.  A limit counts the tokens after the prefix.  Finished rows leave the
-    batch.  The result of a row does not depend on other rows.
+    `search.logits` says which tokens and logits count.  The
+    tokens of a prefix come first, whatever the logits are.  A limit counts the tokens after the
+    prefix.  Finished rows leave the batch.  The result of a row does not depend on other rows.
 
     Returns the ids of the translations, without prefix and end mark.
     """

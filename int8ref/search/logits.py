@@ -39,9 +39,10 @@ import numpy.typing as npt
 
 from int8ref.program.program import Program
 from int8ref.reference.log_softmax import LogSoftmax
-from int8ref.search.adjustments import NO_PENALTY, Adjustments
+from int8ref.search.adjustments import Adjustments
 from int8ref.search.continuations import Tree
 from int8ref.search.request import Request
+from int8ref.spec.adjusting import NO_PENALTY
 from int8ref.spec.arithmetic import INT32_MAX, LOG_BITS
 
 Int32 = npt.NDArray[np.int32]

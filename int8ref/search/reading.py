@@ -30,6 +30,8 @@ NOTHING = hashlib.sha256().hexdigest()
 """The digest of a translation without logits."""
 
 Logits = npt.NDArray[np.int32]
+Step = list[tuple[int, int, int]]
+"""Tokens that may follow, best first: a token, its logit and its log-probability."""
 Item = TypeVar("Item")
 
 
@@ -58,6 +60,19 @@ def digests(decoder: Decoder, translations: Sequence[Given]) -> list[str]:
         rows = [_Row(given.request, list(given.ids), given.ended) for given in part]
         _read(decoder, rows)
         found += [row.digest for row in rows]
+    return found
+
+
+def likeliest(decoder: Decoder, translations: Sequence[Given], count: int) -> list[list[Step]]:
+    """The `count` likeliest tokens of each step of each translation, of the whole vocabulary.
+
+    The first is the largest logit; of equal logits, the lower id comes first.
+    """
+    found: list[list[Step]] = []
+    for part in _parts(translations):
+        rows = [_LikelyRow(given, decoder.program, count) for given in part]
+        _read(decoder, rows)
+        found += [row.steps for row in rows]
     return found
 
 
@@ -123,6 +138,23 @@ class _Row:
     def follow(self, logits: Logits, at: int) -> int | None:
         """Return the token at a place after the prefix, or None at the end."""
         return self.ids[at] if at + 1 < len(self.ids) + self._ended else None
+
+
+class _LikelyRow(_Row):
+    """A translation, and the likeliest tokens of its steps."""
+
+    def __init__(self, given: Given, program: Program, count: int) -> None:
+        super().__init__(given.request, list(given.ids), given.ended)
+        self.steps: list[Step] = []
+        self._softmax, self._count = program.softmax, count
+
+    def follow(self, logits: Logits, at: int) -> int | None:
+        """See `_Row.follow`."""
+        if at < len(self.ids) + self._ended:
+            log2 = self._softmax.of(logits[np.newaxis])[0]
+            order = np.argsort(-logits.astype(np.int64), kind="stable")[: self._count]
+            self.steps.append([(int(n), int(logits[n]), int(log2[n])) for n in order])
+        return super().follow(logits, at)
 
 
 class _GreedyRow(_Row):

@@ -136,7 +136,11 @@ class LineWriter:
 
     def write(self, lines: Sequence[str]) -> None:
         """Write each line with a line feed, in one system call if the system accepts all bytes."""
-        rest = memoryview("".join(f"{line}\n" for line in lines).encode())
+        self.write_text("".join(f"{line}\n" for line in lines))
+
+    def write_text(self, text: str) -> None:
+        """Write a part of the output, which need not end with a line."""
+        rest = memoryview(text.encode())
         while rest:
             try:
                 done = self._file.write(rest)

@@ -45,6 +45,10 @@ class SubwordPairs:
         unknown = self._told.unknown
         return [self._ids.get(self._marked(*piece), unknown) for piece in self._pieces(line)]
 
+    def encode_marked(self, text: str) -> list[int]:
+        """Implement `TextTokenizer.encode_marked`."""
+        return self.encode(text)
+
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
         """Implement `TextTokenizer.unknown`."""
         if self._told.unknown not in ids:

@@ -16,6 +16,8 @@ class TokenizerError(UserError, ValueError):
 class TextTokenizer(Protocol):
     """The interface of all tokenizers.  Immutable: several threads may use a tokenizer at once."""
 
+    def __hash__(self) -> int: ...
+
     @property
     def size(self) -> int:
         """Number of token ids."""
@@ -26,6 +28,10 @@ class TextTokenizer(Protocol):
 
         Raises `TextError` for half a surrogate pair, because it is no text.
         """
+        ...
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Return the token ids of a text whose special tokens are written out, as in a chat."""
         ...
 
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:

@@ -60,6 +60,10 @@ class TokenizerJson:
         """Implement `TextTokenizer.encode`."""
         return list(self._encoded(line).ids)
 
+    def encode_marked(self, text: str) -> list[int]:
+        """Implement `TextTokenizer.encode_marked`."""
+        return self.encode(text)
+
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
         """Implement `TextTokenizer.unknown`."""
         if self._unknown is None or self._unknown not in ids:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import sentencepiece
 
@@ -28,6 +30,26 @@ class SentencePiece:
         check_text(line)
         ids: list[int] = self._processor.encode(line.encode())
         return ids
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Implement `TextTokenizer.encode_marked`.  The library cuts control tokens like any text.
+        The pieces between them are cut one by one, as texts of their own."""
+        ids: list[int] = []
+        for piece in self._marked.split(text):
+            known = self._control.get(piece)
+            ids += self.encode(piece) if known is None else [known]
+        return ids
+
+    @cached_property
+    def _control(self) -> dict[str, int]:
+        """The control tokens by their texts."""
+        is_control, name = self._processor.is_control, self._processor.id_to_piece
+        return {name(token): token for token in range(self.size) if is_control(token)}
+
+    @cached_property
+    def _marked(self) -> re.Pattern[str]:
+        named = sorted(filter(None, self._control), key=len, reverse=True)
+        return re.compile(f"({'|'.join(map(re.escape, named))})" if named else r"(?!)")
 
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
         """Implement `TextTokenizer.unknown`.  The library returns unknown text as a piece."""

@@ -29,6 +29,7 @@ from int8ref.search.request import Path, Request, Tokens
 from int8ref.search.sampling import draw_number
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
+from int8ref.translation.adjusting import adjustments_of
 from int8ref.translation.alignment import alignment_weights, describe
 from int8ref.translation.scores import CERTAIN, scores_of
 from int8ref.translation.witness import Witnessed, drafted, searched
@@ -227,7 +228,8 @@ class Worker:
         if options.shortlist and self._shortlist is not None:
             candidates = self._shortlist.candidates(ids, self._program.eos)
         prefix = (*self._forced, *sentence.prefix)
-        return Request(ids, limit, prefix, candidates, sentence.number)
+        adjusted = adjustments_of(options, self._target)
+        return Request(ids, limit, prefix, candidates, sentence.number, adjusted)
 
     def _search(
         self, sentences: Sequence[Sentence], requests: Sequence[Request], options: Options

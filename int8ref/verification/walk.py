@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from int8ref.engines.engine import Engine
 from int8ref.program.validate import Checked
-from int8ref.search.greedy import likeliest
 from int8ref.search.request import Request
 from int8ref.spec.scope import ValueType
 
@@ -68,7 +67,7 @@ def _next(engine: Engine, request: Request, step: int, logits: Array) -> int | N
     """Return the next input of a row, or None at its end."""
     if step < len(request.prefix):
         return request.prefix[step]
-    token = likeliest(logits, None)
+    token = int(logits.argmax())  # greedy search
     ended = token in engine.program.ends or step + 1 == request.steps
     return None if ended else token
 

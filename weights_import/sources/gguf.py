@@ -20,7 +20,7 @@ from weights_import.sources.gguf_architectures import (
 )
 from weights_import.sources.gguf_config import FREQUENCIES, LONG, SHORT, configuration
 from weights_import.sources.gguf_file import Contents, contents, is_gguf
-from weights_import.sources.gguf_tokenizer import write_tokenizer
+from weights_import.sources.gguf_tokenizer import template_of, write_tokenizer
 from weights_import.sources.gguf_types import TYPES
 from weights_import.sources.json_file import convert
 from weights_import.sources.safetensors_file import Contents as Named
@@ -66,6 +66,7 @@ def _read(path: Path, content: Contents) -> FloatModel:
     model.provenance["format"] = f"GGUF {model.provenance['format'].removeprefix('Hugging Face ')}"
     model.warnings.extend(warnings)
     model.wanted = "the tokenizer in the file"
+    model.chat = template_of(content.metadata)
     return model
 
 

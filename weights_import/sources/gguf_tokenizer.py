@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from int8ref.files.chat_template import ChatTemplate
 from weights_import.errors import CheckpointError
+from weights_import.sources.chat_template import checked
 from weights_import.sources.vocabulary import Piece, scored
 
 KEY = "tokenizer.ggml"
@@ -21,6 +23,7 @@ TOKENS, SCORES, TYPES, MERGES = (
     f"{KEY}.{name}" for name in ("tokens", "scores", "token_type", "merges")
 )
 SPLITTER = f"{KEY}.pre"
+TEMPLATE = "tokenizer.chat_template"
 UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4
 """Types of tokens, which are those of SentencePiece."""
 WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -80,6 +83,14 @@ def write_tokenizer(
         (folder / "tokenizer.model").write_bytes(_sentencepiece(metadata, tokens))
         return []
     return _write_byte_pairs(metadata, tokens, folder)
+
+
+def template_of(metadata: Mapping[str, Any]) -> ChatTemplate | None:
+    """The chat template of a file; None without one.  Raises CheckpointError for a damaged one."""
+    template, tokens = metadata.get(TEMPLATE), metadata.get(TOKENS)
+    if not isinstance(template, str) or not template or not isinstance(tokens, list):
+        return None
+    return checked(template, _token(metadata, tokens, "bos"), _token(metadata, tokens, "eos"))
 
 
 def _texts(metadata: Mapping[str, Any], key: str) -> list[str]:

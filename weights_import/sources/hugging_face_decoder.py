@@ -14,7 +14,7 @@ import msgspec
 from weights_import.errors import CheckpointError
 from weights_import.float_model import FloatModel, Generation
 from weights_import.float_program import FloatProgram
-from weights_import.sources import hugging_face_tokenizer
+from weights_import.sources import chat_template, hugging_face_tokenizer
 from weights_import.sources.hugging_face import check_words, one_matrix
 from weights_import.sources.hugging_face_config import (
     Id,
@@ -58,7 +58,11 @@ class Decoder(msgspec.Struct, frozen=True, kw_only=True):
 
 def companions(path: Path) -> list[Path]:
     """Its configurations and its tokenizer."""
-    return list(dict.fromkeys([*beside(path), *hugging_face_tokenizer.files(path.parent)]))
+    templates = [path.parent / name for name in chat_template.FILES]
+    templates = [file for file in templates if file.is_file()]
+    return list(
+        dict.fromkeys([*beside(path), *hugging_face_tokenizer.files(path.parent), *templates])
+    )
 
 
 def words(
@@ -117,6 +121,7 @@ def decoder_model(
             more_eos=marks.others(eos),
         ),
         tokenizers={"target": found.content} if found else {},
+        chat=chat_template.chat_template(path.parent),
         provenance={"file": path.name, **told},
         wanted=WANTED,
         warnings=[*(found.warnings if found else ()), *said, *begun(path.parent)],

@@ -12,7 +12,7 @@ from int8ref.machine.loop.hypotheses import nodes_of
 from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import call_at, table, vector
 from int8ref.machine.loop.steps import head_width
-from int8ref.search.adjustments import NO_PENALTY
+from int8ref.spec.adjusting import NO_PENALTY
 from int8ref.spec.arithmetic import INT32_MAX
 
 SEEN_MARK, REMOVED_MARK, TIMES_MASK = np.int32(SEEN), np.int32(REMOVED), np.int32(TIMES)
@@ -89,7 +89,7 @@ def recall_nodes(call: int, index: int, node: int, chosen: int) -> int:
 @part
 def _recall_prefix(call: int, index: int) -> int:
     c = call_at(call)
-    length = np.int64(vector(c.given_lengths, index + 1)[index])
+    length: int = vector(c.given_lengths, index + 1)[index]
     history, given = vector(stage_of(call).history, length), table(call, c.given, index + 1)
     for i in range(length):
         history[i] = given[index, i]

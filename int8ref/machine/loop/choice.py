@@ -21,11 +21,12 @@ from int8ref.machine.loop.adjust import (
 )
 from int8ref.machine.loop.hypotheses import choices_of, counts_of, live_of, search_of
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import call_at, positions_of, sentence_of, vector
+from int8ref.machine.loop.rows import call_at, sentence_of, vector
 from int8ref.machine.loop.steps import (
     HEAD_ROWS,
     candidate_logits,
     candidates,
+    chosen_count,
     head_logits,
     head_width,
     sentences_of,
@@ -113,9 +114,8 @@ def _cap(call, row, chosen):
 @part
 def _weigh_row(frame: int, call: int, row: int, logits: int, width: int, tokens: int) -> None:
     """Choose the likeliest tokens of a row.  `tokens`: see `loop.adjust.adjust`."""
-    index = np.int64(sentence_of(frame, call)[row])
-    at = np.int64(positions_of(frame, call)[row])
-    at -= np.int64(vector(call_at(call).given_lengths, index + 1)[index])
+    index: int = sentence_of(frame, call)[row]
+    at: int = chosen_count(frame, call, row)
     if at >= 0 and adjusts(call, index):
         node = array(stage_of(call).row_nodes, (np.int64(row + 1),), np.int64)[row]
         length: int = recall_nodes(call, index, node, at)

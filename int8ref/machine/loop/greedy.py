@@ -9,11 +9,12 @@ from int8ref.kernels.ir.lowering import address
 from int8ref.machine.loop.adjust import adjust, adjusts, kept_logits, kept_tokens, recall
 from int8ref.machine.loop.interpreter import run
 from int8ref.machine.loop.part import part
-from int8ref.machine.loop.rows import call_at, ids_of, positions_of, sentence_of, vector
+from int8ref.machine.loop.rows import call_at, ids_of, sentence_of, vector
 from int8ref.machine.loop.steps import (
     HEAD_ROWS,
     candidate_logits,
     candidates,
+    chosen_count,
     head,
     head_logits,
     head_width,
@@ -24,17 +25,16 @@ from int8ref.machine.loop.texts import advance_texts, follow, open_texts, waits
 @part
 def _pick(frame: int, call: int, row: int, logits: int, width: int, tokens: int) -> int:
     """The token with the largest logit of a row.  `tokens`: see `loop.adjust.adjust`."""
-    index = np.int64(sentence_of(frame, call)[row])
-    at = np.int64(positions_of(frame, call)[row])
-    at -= np.int64(vector(call_at(call).given_lengths, index + 1)[index])
+    index: int = sentence_of(frame, call)[row]
+    at: int = chosen_count(frame, call, row)
     if at >= 0 and adjusts(call, index):
         length: int = recall(call, index, at)
         kept: int = adjust(call, index, logits, width, tokens, length, at)
-        token = np.int64(kept_tokens(call, kept)[first_largest(kept_logits(call, kept))])
+        token: int = kept_tokens(call, kept)[first_largest(kept_logits(call, kept))]
     else:
-        token = np.int64(first_largest(vector(logits, width)))
+        token = first_largest(vector(logits, width))
         if tokens != 0:
-            token = np.int64(vector(tokens, width)[token])
+            token = vector(tokens, width)[token]
     return token
 
 

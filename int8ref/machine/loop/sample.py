@@ -14,12 +14,17 @@ from int8ref.machine.loop.part import part
 from int8ref.machine.loop.rows import (
     call_at,
     ids_of,
-    positions_of,
     sentence_of,
     table,
     vector,
 )
-from int8ref.machine.loop.steps import HEAD_ROWS, head_logits, head_width, sentences_of
+from int8ref.machine.loop.steps import (
+    HEAD_ROWS,
+    chosen_count,
+    head_logits,
+    head_width,
+    sentences_of,
+)
 from int8ref.machine.loop.texts import advance_texts, follow, open_texts, waits
 from int8ref.search import sampling as meaning
 from int8ref.spec import limits
@@ -38,9 +43,7 @@ def sample(frame: int, call: int) -> None:
     sentences: int = sentences_of(frame)
     live = open_texts(frame, call)
     random = table(call, call_at(call).random, sentences)
-    given_lengths = vector(call_at(call).given_lengths, sentences)
     ids, sentence = ids_of(frame, call), sentence_of(frame, call)
-    positions = positions_of(frame, call)
     width = head_width(call)
     while live > 0 or waits(frame, call):
         live = advance_texts(frame, call, live)
@@ -48,12 +51,10 @@ def sample(frame: int, call: int) -> None:
             count = min(HEAD_ROWS, live - first)
             logits = array(head_logits(frame, call, first, count), (count, width), np.int32)
             for r in range(count):
-                index = sentence[first + r]
-                at = positions[first + r] - given_lengths[index]
+                index, at = sentence[first + r], chosen_count(frame, call, first + r)
                 if at >= 0:
                     row = address(logits[r], np.int32)
-                    chance = np.int64(random[index, at])
-                    token: int = _draw_token(call, np.int64(index), np.int64(at), row, chance)
+                    token: int = _draw_token(call, index, at, row, random[index, at])
                     ids[first + r] = np.int32(token)
         live = follow(frame, call, live)
 
@@ -64,15 +65,15 @@ def _draw_token(call: int, index: int, chosen: int, logits: int, number: int) ->
 
     `logits`: address of the row, of all tokens.
     """
-    width = np.int64(head_width(call))
+    width: int = head_width(call)
     if adjusts(call, index):
         length: int = recall(call, index, chosen)
         kept: int = adjust(call, index, logits, width, 0, length, chosen)
-        token = np.int64(kept_tokens(call, kept)[_draw(call, kept_logits(call, kept), number)])
+        token: int = kept_tokens(call, kept)[_draw(call, kept_logits(call, kept), number)]
     else:
         row = vector(logits, width)
         cap_logits(row, call_at(call).cap_multiplier, call_at(call).cap_shift)
-        token = np.int64(_draw(call, row, number))
+        token = _draw(call, row, number)
     return token
 
 

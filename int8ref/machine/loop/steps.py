@@ -26,6 +26,7 @@ from int8ref.machine.loop.rows import (
     ids_of,
     move_states,
     place_row,
+    positions_of,
     sentence_of,
     set_position,
     slots_of,
@@ -79,6 +80,14 @@ def first_position(call, index):
     if call_at(call).block != 0:
         position = np.int64(vector(call_at(call).given_lengths, index + 1)[index])
     return position
+
+
+@kernel
+def chosen_count(frame, call, row):
+    """The number of tokens that the search has chosen for a row; negative within its prefix."""
+    index = sentence_of(frame, call)[row]
+    given = vector(call_at(call).given_lengths, index + 1)[index]
+    return np.int64(positions_of(frame, call)[row]) - np.int64(given)
 
 
 @kernel

@@ -41,16 +41,22 @@ def records(
     vocabulary: int,
 ) -> int:
     """Return the address of the records of all sentences.  Equal adjustments share their arrays."""
-    found, address = memory.array((len(adjustments),), ADJUSTMENT)
+    found, address = none(memory, len(adjustments))
     written: dict[int, Any] = {}
     for place, each in enumerate(adjustments):
         if each is None:
-            found[place] = np.zeros((), ADJUSTMENT)
             continue
         if id(each) not in written:
-            written[id(each)] = _record(_Arrays(memory, vocabulary), each, softmax, ends)
+            written[id(each)] = record(memory, each, softmax, ends, vocabulary)
         found[place] = written[id(each)]
     return address
+
+
+def none(memory: Memory, sentences: int) -> tuple[npt.NDArray[Any], int]:
+    """Return records of no adjustments, and their address."""
+    found, address = memory.array((sentences,), ADJUSTMENT)
+    found[...] = np.zeros((), ADJUSTMENT)
+    return found, address
 
 
 class _Arrays:
@@ -75,21 +81,27 @@ class _Arrays:
         return address
 
 
-def _record(
-    arrays: _Arrays, adjusted: Adjustments, softmax: LogSoftmax, ends: Collection[int]
+def record(
+    memory: Memory,
+    adjusted: Adjustments,
+    softmax: LogSoftmax,
+    ends: Collection[int],
+    vocabulary: int,
 ) -> Any:
-    record = np.zeros((), ADJUSTMENT)
-    record["active"] = 1
-    record["repetition"] = adjusted.repetition
-    record["presence"] = amount(adjusted.presence, softmax)
-    record["frequency"] = amount(adjusted.frequency, softmax)
+    """Return the record of adjustments, whose arrays lie in the memory."""
+    arrays = _Arrays(memory, vocabulary)
+    found = np.zeros((), ADJUSTMENT)
+    found["active"] = 1
+    found["repetition"] = adjusted.repetition
+    found["presence"] = amount(adjusted.presence, softmax)
+    found["frequency"] = amount(adjusted.frequency, softmax)
     bias = {token: amount(each, softmax) for token, each in adjusted.bias}
-    record["bias"] = arrays.dense(bias, np.int32)
-    record["suppressed"] = arrays.dense(dict.fromkeys(adjusted.suppressed, 1), np.int8)
-    record["min_length"] = adjusted.min_length
-    record["no_repeat"] = adjusted.no_repeat
+    found["bias"] = arrays.dense(bias, np.int32)
+    found["suppressed"] = arrays.dense(dict.fromkeys(adjusted.suppressed, 1), np.int8)
+    found["min_length"] = adjusted.min_length
+    found["no_repeat"] = adjusted.no_repeat
     if adjusted.continuations:
         tree = Tree(adjusted.continuations, ends)
         for name in ("firsts", "tokens", "nodes"):
-            record[name] = arrays.copied(getattr(tree, name))
-    return record
+            found[name] = arrays.copied(getattr(tree, name))
+    return found
