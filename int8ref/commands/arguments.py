@@ -89,7 +89,7 @@ class Parser(argparse.ArgumentParser):
         if (
             rest
             or len(words) > 2
-            or words[-1].partition("=")[0] in {*self._option_string_actions} - {words[0]}
+            or any(word.partition("=")[0] in self._option_string_actions for word in words[1:])
             or any(getattr(found, text.dest) not in (None, [], text.default) for text in texts)
         ):
             raise ValueError(f"{shlex.join(words)} is not one option of {self.prog}")
