@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref import audit, translate
+from int8ref import translate
 from int8ref.commands.options_file import MAX_BYTES, OptionsFileError, expanded
 from weights_import.arguments import parser as import_parser
 
@@ -56,12 +56,9 @@ def test_a_text_may_begin_with_the_mark(options: Path) -> None:
 
 
 def test_required_options_may_be_in_a_file(options: Path) -> None:
-    options.write_text("-m model.safetensors\n--output x.safetensors\n")
     options.write_text("--output x.safetensors\n--residual 8\n")
     found = import_parser().parse_args(["@options.txt", "checkpoint"])
     assert (found.output, found.residual) == (Path("x.safetensors"), 8)
-    options.write_text("--json\n")
-    assert audit.parser().parse_args(["@options.txt"]) == audit.parser().parse_args(["--json"])
 
 
 WRONG = {
