@@ -16,6 +16,7 @@ from tests.helpers.commands import PARSERS
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = {
     "int8ref.vectors": ["-m", "x", "-o", "y", "z"],
+    "int8ref.export": ["-m", "x", "-o", "y"],
     "int8ref.list": [],
     "int8ref.info": ["x"],
     "int8ref.prepare": ["x"],
