@@ -60,13 +60,21 @@ def test_the_overview_has_every_command(
     assert ("is it 'translate'?" in told) == ("transalte" in arguments)
 
 
-@pytest.mark.parametrize(("launched", "name"), [("int8ref", "import"), (launcher.MODULE, "score")])
+@pytest.mark.parametrize(("launched", "name"), [("int8ref", "verify"), (launcher.MODULE, "score")])
 def test_the_usage_names_what_the_user_typed(launched: str, name: str) -> None:
     status, out, _ = run(launched, name, "--help")
     assert status == 0
     assert out.startswith(f"usage: {launched} {name} ")
     assert f"\n  {launched} {name} " in out.partition("examples:")[2]
     assert not [module for module, _ in COMMANDS.values() if module.removesuffix(MAIN) in out]
+
+
+def test_a_program_is_named_as_it_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_launcher", "")
+    assert table.program("weights_import.report") == "python -m weights_import.report"
+    table.called("int8ref")
+    assert table.program("weights_import.report") == "int8ref report"
+    assert table.program("weights_import") == "int8ref import"
 
 
 def test_an_error_of_usage_names_what_the_user_typed() -> None:

@@ -32,11 +32,8 @@ def test_the_file_is_that_of_the_command(training: list[str], tmp_path: Path) ->
 def test_an_error_is_that_of_the_command(tmp_path: Path) -> None:
     (tmp_path / "text").write_text(TEXT)
     output = tmp_path / "a.safetensors"
-    with pytest.raises(
-        int8ref.UserError, match=r"importing text failed \(exit status 1\): .*/text"
-    ):
-        int8ref.import_model(tmp_path / "text", output)
-    with pytest.raises(int8ref.UserError, match=r"exit status 2\): .*--no-such=1"):
+    told = r"importing text failed \(exit status 2\): .*--no-such=1"
+    with pytest.raises(int8ref.UserError, match=told):
         int8ref.import_model(tmp_path / "text", output, no_such=1)
     assert not output.exists()
 
