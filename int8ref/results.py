@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,7 @@ class Alignment:
 
     points: tuple[tuple[int, int], ...]
     weights: tuple[tuple[Decimal, ...], ...] | None = None
-    before: int = 0
+    before: int = field(default=0, repr=False)
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
