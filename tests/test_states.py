@@ -159,8 +159,9 @@ def test_an_error_leaves_no_record(cache: Path) -> None:
 
 
 def test_a_cache_that_cannot_store_costs_only_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("INT8REF_CACHE", str(tmp_path / "file"))
     assert [recorded("n", "1", partial(str, text)) for text in "ab"] == ["a", "b"]
+    assert caplog.records == []
