@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from int8ref import score, translate
+from int8ref.commands.table import COMMANDS, MAIN
 from int8ref.files import embedded
 from int8ref.files.model_file import model_hash, save
 from tests.helpers.commands import PARSERS
@@ -55,10 +56,12 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 def modules(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield (module, arguments) of every `python -m` in a page."""
+    """Yield (module, arguments) of every `python -m` and of every `int8ref` in a page."""
     for words in commands(page):
         if "python" in Path(words[0]).name and words[1] == "-m":
             yield words[2], words[3:]
+        elif words[0] == "int8ref":
+            yield COMMANDS[words[1]][0].removesuffix(MAIN), words[2:]
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:

@@ -20,9 +20,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from int8ref.host.storage import cache_folder, keep
+from int8ref.host.storage import cache_folder, write_whole
 
 SETTLED_NS = 2_000_000_000
 
@@ -56,7 +57,9 @@ def recorded(name: str, state: str | None, make: Callable[[], str]) -> str:
     found = _read(path, state)
     if found is None:
         found = make()
-        keep(path, f"{_sha256(state + found)} {state} {found}\n".encode())
+        with suppress(OSError):  # a record only saves time, so a failure needs no message
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, f"{_sha256(state + found)} {state} {found}\n".encode())
     return found
 
 

@@ -42,9 +42,13 @@ class Cache:
         return self._code
 
     def kept(self) -> list[Path]:
-        """Return the cached files without the digest of the sources, which must exist, and without
-        the description of the CPU, which an earlier test may have asked for."""
-        found = [path for path in sorted(self.folder.iterdir()) if not path.match("cpu-*")]
+        """Return the cached files without the digest of the sources, which must exist.
+
+        The description of the CPU, which an earlier test may have asked for, and records of states
+        are left out too.
+        """
+        others = ("cpu-", "known-")
+        found = [p for p in sorted(self.folder.iterdir()) if not p.name.startswith(others)]
         (digest,) = (path for path in found if path.match("sources-*.digest"))
         return [path for path in found if path != digest]
 
