@@ -80,6 +80,13 @@ def test_the_texts_are_those_of_the_command(service: Service, models: dict[str, 
     assert crlf["translatedText"] == out.decode()[:-1]
 
 
+def test_a_text_that_is_cut_is_marked(service: Service) -> None:
+    asked = {"q": ["The cat " * 400, "The cat"], "source": "en", "target": "pt"}
+    assert service.json("/translate", asked)["truncated"] == [True, False]
+    found = service.json("/translate", {**asked, "q": "The cat"})
+    assert "truncated" not in found
+
+
 def test_alternatives_are_those_of_a_beam(service: Service) -> None:
     asked = {"q": LINES, "source": "en", "target": "pt", "alternatives": 3}
     found = service.json("/translate", asked)
