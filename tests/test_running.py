@@ -17,7 +17,7 @@ from int8ref.search.request import Request
 from tests.helpers.models import Kind
 from tests.helpers.tiny_engines import VOCABULARY, both, compiled
 
-DECODERS: tuple[Kind, ...] = ("decoder", "rotary", "capped")
+DECODERS: tuple[Kind, ...] = ("rotary", "capped")
 DRAWING = Sampling(150, 0, 90, 0)
 STEPS = 40
 
