@@ -40,7 +40,7 @@ Found = TypeVar("Found")
 
 BLOCK_ROWS = 128
 """Largest number of steps that the decoder runs at once as rows, for tokens that are given."""
-KEPT_BYTES = 8 << 20
+KEPT_BYTES = 32 << 20
 """Largest memory that a call leaves for the next call."""
 
 
