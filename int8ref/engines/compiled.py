@@ -47,7 +47,7 @@ BLOCK_ROWS = 128
 LOGITS_BYTES = 16 << 20
 """Largest memory for the logits of such rows, if it has room for LEAST_ROWS rows."""
 LEAST_ROWS = 16
-KEPT_BYTES = 8 << 20
+KEPT_BYTES = 32 << 20
 """Largest memory that a call leaves for the next call."""
 
 

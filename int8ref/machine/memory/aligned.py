@@ -32,7 +32,7 @@ class Memory:
         start, self._used = self._used, self._used + -(-size // ALIGNMENT) * ALIGNMENT
         if self._used > self._size:
             self._outgrown.append(self._room)
-            self._reserve(max(self._used, 2 * self._size))
+            self._reserve(max(self._used, 3 * self._size >> 1))
             return self.array(shape, kind)
         return np.ndarray(shape, dtype, self._room, self._offset + start), self._address + start
 
