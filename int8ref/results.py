@@ -79,6 +79,12 @@ that some text was there, but not which text.
 """
 
 
+Span = tuple[int, int]
+"""A part of a text: the places of its first character and after its last, counted from 0."""
+Copied = tuple[Span, Span]
+"""A copied text: its place in the translation, and its place in the source."""
+
+
 @dataclass(frozen=True)
 class Translation:
     """One translation of a sentence.
@@ -92,6 +98,11 @@ class Translation:
                prefix.  The places are places in tokens.
     logits     SHA-256 of the logits of the tokens after a target prefix (`search.reading`), in
                hexadecimal.  None without the option logits_digest.
+    spans      place of each token in text, without the white space around the token.  The place of
+               tokens that a copied text replaces is the place of the copied text.  Empty without
+               an alignment.
+    copied     texts that the option copy_unknown carried over, in the order of the source.  tokens
+               and ids stay the tokens of the model.
     """
 
     text: str
@@ -101,6 +112,8 @@ class Translation:
     alignment: Alignment | None = None
     unknown: Unknown = ()
     logits: str | None = None
+    spans: tuple[Span, ...] = ()
+    copied: tuple[Copied, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,8 @@ class Result:
                    scores.  With a temperature, the order of drawing.
     unknown        text of the source that the vocabulary lacks.  The places are places in
                    source_tokens.
+    source_spans   place of each token in source, without the white space around the token.  Empty
+                   without an alignment.
     """
 
     source: str
@@ -122,6 +137,7 @@ class Result:
     truncated: bool
     translations: tuple[Translation, ...]
     unknown: Unknown = ()
+    source_spans: tuple[Span, ...] = ()
 
     @property
     def best(self) -> Translation:

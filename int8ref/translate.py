@@ -165,8 +165,9 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         "max-length-factor": factor,
         "backend": backend,
     }
-    if options.distinct:
-        told["distinct"] = "yes"
+    for name in ("distinct", "copy_unknown"):
+        if getattr(options, name):
+            told[name.replace("_", "-")] = "yes"
     if options.target_prefix:
         told["target-prefix"] = options.target_prefix
     told |= _languages(model, options)

@@ -283,6 +283,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         help="a line is a sentence, a tab and the text that its translation begins with; a line"
         " without a tab begins with --target-prefix",
     )
+    add_copy_unknown(add)
     add(
         "--max-length",
         type=count(MAX_LENGTH),
@@ -295,6 +296,17 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="most tokens of a translation, as a multiple of its source's"
         " (default: the model's own, usually 2.5)",
+    )
+
+
+def add_copy_unknown(add: Callable[..., Any], usual: bool = Options.copy_unknown) -> None:
+    """Add the option that carries over unknown text.  `usual`: the default."""
+    add(
+        "--copy-unknown",
+        action=argparse.BooleanOptionalAction,
+        default=usual,
+        help="carry over characters that the vocabulary lacks, emoji, tags, placeholders, URLs and"
+        f" e-mail addresses by the alignment (default: --{'' if usual else 'no-'}copy-unknown)",
     )
 
 

@@ -109,6 +109,8 @@ def _members(translation: Translation, shown: Shown) -> dict[str, Any]:
         members |= {"token_scores": scores.tokens} if shown.scores == "token" else {}
     if translation.unknown:
         members["unknown"] = translation.unknown
+    if translation.copied:
+        members["copied"] = translation.copied
     if found is not None:
         members["alignment"] = found.points
         members |= {"alignment_weights": found.weights} if found.weights is not None else {}
