@@ -192,6 +192,14 @@ class Translator(ReadyModel):
         sentence = worker.encode_source(text, "the text", None, prefix=options.target_prefix)
         return worker.translate([sentence], options)[0]
 
+    def fits(self, text: str, options: Options = DEFAULT_OPTIONS) -> bool:
+        """Return whether the model has room for a text and for a translation of twice its tokens.
+
+        `translate` cuts a text that is longer than the model allows.  Raises `WrongTypeError`,
+        `TextError` and `OptionError`, as `translate`.
+        """
+        return self._chosen(options).fits(expect.text("text", text))
+
     def stream(self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
         """Translate each line, in constant memory.
 

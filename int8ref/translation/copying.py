@@ -1,7 +1,7 @@
 """Carries text that a model cannot translate from the source to the translation.
 
-Such text is kept as it is: characters that the vocabulary lacks, emoji, tags, placeholders, URLs and
-e-mail addresses.  The alignment says where it belongs.  The engine computes the same tokens as
+Such text is characters that the vocabulary lacks, emoji, tags, placeholders, URLs and e-mail
+addresses.  The alignment says where it belongs.  The engine computes the same tokens as
 without the copies.
 """
 
@@ -15,15 +15,19 @@ from msgspec import Struct
 
 from int8ref.results import Copied, Span
 
+_PICTURE = "\\u2600-\\u27BF\\u2B50\\u2B55\\U0001F300-\\U0001FAFF"
+_IN_URL, _URL_END = r"""[^\s<>"]*""", r"""[^\s<>"'.,;:!?)\]}]"""
 PROTECTED = re.compile(
-    r"""
-      (?:https?|ftp|file)://[^\s<>"]*[^\s<>"'.,;:!?)\]}] | www\.[^\s<>"]*[^\s<>"'.,;:!?)\]}]  # URLs
-    | mailto:[^\s<>"]+ | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                # addresses
-    | </?[A-Za-z][^<>]{0,1000}> | &(?:\#\w{1,8}|[A-Za-z]\w{1,31});                     # tags, entities
-    | \{\{[^{}]{0,200}\}\} | \$?\{[^{}]{0,200}\} | \[\[[^\[\]]{0,200}\]\]                # placeholders
-    | %(?:\(\w+\)|\d+\$)?[-+\#0]*\d*(?:\.\d+)?l{0,2}[sdiufgxXc@](?!\w) | \$\w+\$ | %%\w+%%
-    | (?:[\U0001F1E6-\U0001F1FF]{2}
-        | [\u2600-\u27BF\u2B50\u2B55\U0001F300-\U0001FAFF][\uFE0F\u200D\u2600-\u27BF\U0001F300-\U0001FAFF]*)
+    rf"""
+      (?:(?:https?|ftp|file)://|www\.){_IN_URL}{_URL_END}           # URLs
+    | mailto:[^\s<>"]+                                              # addresses
+    | (?<![\w.+-])[\w.+-]{{1,64}}@[\w-]{{1,63}}(?:\.[\w-]{{1,63}})+
+    | </?[A-Za-z][^<>]{{0,1000}}>                                    # tags
+    | &(?:\#\w{{1,8}}|[A-Za-z]\w{{1,31}});                           # entities
+    | \{{\{{[^{{}}]{{0,200}}\}}\}} | \$?\{{[^{{}}]{{0,200}}\}}           # placeholders
+    | \[\[[^\[\]]{{0,200}}\]\] | \$\w+\$ | %%\w+%%
+    | %(?:\(\w+\)|\d{{1,9}}\$)?[-+\#0]*\d{{0,9}}(?:\.\d{{1,9}})?l{{0,2}}[sdiufgxXc@](?!\w)
+    | [\U0001F1E6-\U0001F1FF]{{2}} | [{_PICTURE}][\uFE0F\u200D{_PICTURE}]*
     """,
     re.VERBOSE,
 )
@@ -74,13 +78,20 @@ def protected(found: Aligned) -> list[Span]:
     """Return the places of the text to copy, in order.  Places that touch are one."""
     unknown = [found.source_spans[i] for i in found.unknown]
     spans = [match.span() for match in PROTECTED.finditer(found.source)]
-    spans += [(b, e) for b, e in unknown if found.source[b:e].isprintable() and b < e]
+    spans += [span for span in unknown if _is_kept(found.source, *span)]
     merged: list[Span] = []
     for begin, end in sorted(spans):
         if merged and begin <= merged[-1][1]:
             begin, end = merged[-1][0], max(end, merged.pop()[1])
         merged.append((begin, end))
     return merged
+
+
+def _is_kept(source: str, begin: int, end: int) -> bool:
+    """Return whether unknown text is kept: text of its own, and no apostrophe within a word."""
+    text, around = source[begin:end], (source[:begin][-1:], source[end:][:1])
+    within = all(c.isalnum() for c in around) and not any(c.isalnum() for c in text)
+    return begin < end and text.isprintable() and not within
 
 
 def links(found: Aligned) -> list[tuple[Span, Span]]:

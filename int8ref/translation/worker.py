@@ -136,6 +136,11 @@ class Worker:
         worker._max_steps = self._max_steps - len(direction.forced)
         return worker
 
+    def fits(self, text: str) -> bool:
+        """Return whether the model has room for a text, and for twice its tokens."""
+        most = min(self._program.max_source_length - self._frame.size, self._max_steps // 2)
+        return len(self._source.encode(text)) <= most
+
     def encode_source(
         self, text: str, where: str, warn: Warn | None, number: int = 0, prefix: str = ""
     ) -> Sentence:
