@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from int8ref.errors import UserError
     from int8ref.language_model import Continuation, LanguageModel, Perplexity
     from int8ref.options import OptionError, Options
+    from int8ref.pivot import Pivot
     from int8ref.results import Alignment, Languages, Result, Scores, Translation
     from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
     from int8ref.search.request import Path, Request
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Alignment", "AlignmentError", "BeamOptions", "Classification", "Continuation", "Embedding",
     "Encoder", "Hypothesis", "LanguageModel", "Languages", "OptionError", "Options", "Path",
-    "Perplexity", "Request", "Result", "Sampling", "Scores", "Speed", "Translation", "Translator",
-    "UserError", "load", "load_engine",
+    "Perplexity", "Pivot", "Request", "Result", "Sampling", "Scores", "Speed", "Translation",
+    "Translator", "UserError", "load", "load_engine",
 ]  # fmt: skip
 
 _PLACES = {
@@ -45,6 +46,7 @@ _PLACES = {
     "errors": ("UserError",),
     "language_model": ("Continuation", "LanguageModel", "Perplexity"),
     "options": ("OptionError", "Options"),
+    "pivot": ("Pivot",),
     "results": ("Alignment", "Languages", "Result", "Scores", "Translation"),
     "search.hypothesis": ("BeamOptions", "Hypothesis", "Sampling"),
     "search.request": ("Path", "Request"),

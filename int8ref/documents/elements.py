@@ -140,8 +140,8 @@ def _matched(run: Sequence[Piece]) -> set[int]:
     for place, piece in enumerate(run):
         if piece.mark is None and piece.token.kind == "open":
             stack.append(place)
-        elif piece.mark is None and piece.token.kind == "close":
-            if stack and run[stack[-1]].token.name == piece.token.name:
+        elif piece.mark is None and piece.token.kind == "close" and stack:
+            if run[stack[-1]].token.name == piece.token.name:
                 found |= {stack.pop(), place}
     return found
 

@@ -14,7 +14,7 @@ from int8ref.documents.inline import Segment, visible
 from int8ref.documents.markup import encoded
 
 WIDTH = 79
-"""Greatest width of the lines that gettext writes.  A catalogue with wider lines stays unwrapped."""
+"""Greatest width of the lines of gettext.  A catalogue with wider lines is written unwrapped."""
 
 
 def read(content: bytes, name: str) -> Opened:
