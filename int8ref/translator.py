@@ -85,8 +85,11 @@ def load(
 
     Returns a `Translator`, a `LanguageModel` if the model takes no source, or an `Encoder` if the
     model has no decoder.  Several names with commas between, such as "pt-en,en-de-tatoeba", give a
-    `Pivot`: translators in a row.  The first use of "en-pt" or "pt-en" imports the model.  The first use of the compiled backend compiles it for
-    this CPU.  Both steps take a while, and the logger `int8ref` reports each step as a warning.
+    `Pivot`: translators in a row.
+
+    The first use of "en-pt" or "pt-en" imports the model.  The first use of the compiled backend
+    compiles it for this CPU.  Both steps take a while, and the logger `int8ref` reports each step
+    as a warning.
 
     backend      "compiled" is fast.  "reference" is plain NumPy.  Both give equal results.
                  Default: "compiled".

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 
 from int8ref.documents.errors import DocumentError
-from int8ref.documents.inline import MAX_DEPTH, Item, Mark, Segment, visible
+from int8ref.documents.inline import MAX_DEPTH, MAX_MARKS, Item, Mark, Segment, visible
 from int8ref.documents.markup import Token
 
 NOTHING = frozenset[str]()
@@ -140,9 +140,9 @@ def _matched(run: Sequence[Piece]) -> set[int]:
     for place, piece in enumerate(run):
         if piece.mark is None and piece.token.kind == "open":
             stack.append(place)
-        elif piece.mark is None and piece.token.kind == "close" and stack:
-            if run[stack[-1]].token.name == piece.token.name:
-                found |= {stack.pop(), place}
+        elif piece.mark is None and piece.token.kind == "close":
+            partner = stack and run[stack[-1]].token.name == piece.token.name
+            found |= {stack.pop(), place} if partner else set()
     return found
 
 
@@ -165,6 +165,8 @@ def _wrapped(raw: str, rules: Rules) -> str:
 
 
 def _segment(run: Sequence[Piece], rules: Rules) -> Segment:
+    if sum(piece.token.kind != "text" for piece in run) > 2 * MAX_MARKS:
+        raise DocumentError(f"a paragraph has more than {MAX_MARKS} elements")
     matched = _matched(run)
     root = Mark([])
     stack = [root]

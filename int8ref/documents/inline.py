@@ -17,6 +17,8 @@ from int8ref.translation.copying import cut_place, splits_word
 
 MAX_DEPTH = 200
 """Largest number of marks within each other."""
+MAX_MARKS = 4000
+"""Largest number of marks of a text."""
 
 Link = tuple[Span, Span]
 """The place of a token in a translation, and the place of its source."""
@@ -115,14 +117,16 @@ def _placed(
     if depth > MAX_DEPTH:
         raise DocumentError(f"elements are nested more than {MAX_DEPTH} deep")
     source = visible(items)
+    core = range(len(source) - len(source.lstrip()), len(source.rstrip()))
     taken: list[tuple[Span, int, Mark, int]] = []
     for order, (place, size, mark) in enumerate(_marks(items)):
         own = (begin + place, begin + place + size)
         if not size or mark.gap:
-            left = source[:place][-1:].isspace() and not source[place:][:1].isspace()
+            before, after = _around(source, place)
+            left = before.isspace() and not after.isspace()
             cut = _cut(own, room, taken, found, moved=left and not mark.gap)
             taken.append((cut, order, mark, own[0]))
-        elif len(source[:place].strip()) + len(source[place + size :].strip()) == 0:
+        elif place <= core.start and place + size >= core.stop:
             taken.append((_stripped(found.text, room), order, mark, own[0]))
         else:
             taken.append((_interval(own, room, taken, found), order, mark, own[0]))
@@ -131,16 +135,21 @@ def _placed(
     for span, _, mark, start in sorted(taken, key=lambda one: (one[0], one[1])):
         out.append(found.text[done : span[0]])
         empty = span[0] == span[1] and not mark.gap
-        before, after = source[: start - begin][-1:], source[start - begin :][:1]
-        if empty and before.isspace() and not found.text[: span[0]][-1:].isspace():
+        before, after = _around(source, start - begin)
+        if empty and before.isspace() and not _around(found.text, span[0])[0].isspace():
             out.append(" " if span[0] > room[0] else "")
         children = _placed(mark.children, start, span, found, depth + 1) if not mark.gap else []
         out.append(Mark(mark.open, mark.close, children, mark.gap, mark.base))
-        if empty and after.isspace() and found.text[span[1] :][:1].isalnum():
+        if empty and after.isspace() and _around(found.text, span[1])[1].isalnum():
             out.append(" ")
         done = span[1]
     out.append(found.text[done : room[1]])
     return [item for item in out if item != ""]
+
+
+def _around(text: str, place: int) -> tuple[str, str]:
+    """Return the characters before and after a place.  An end of the text has none."""
+    return text[place - 1 : place] if place else "", text[place : place + 1]
 
 
 def _stripped(text: str, room: Span) -> Span:

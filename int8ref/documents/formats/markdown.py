@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -128,7 +129,7 @@ def _located(
 
 def _pieces(parser: Any, content: str, body: str, found: Sequence[tuple[int, int]]) -> list[Piece]:
     """Return the pieces of a text.  `found`: the places of its lines in the file."""
-    gaps = [body[a[1] : b[0]] for a, b in zip(found, found[1:], strict=False)]
+    gaps = [body[a[1] : b[0]] for a, b in pairwise(found)]
     ends = iter(gaps)
     pieces: list[Piece] = []
     done = 0

@@ -10,7 +10,7 @@ from int8ref.documents.inline import Mark, Segment
 from int8ref.documents.markup import Token, decoded, encoded, html_tokens
 
 INLINE = frozenset(["b", "c", "font", "i", "lang", "rt", "ruby", "s", "u", "v"])
-SPEAKER = re.compile(r"\s*(?:<[^>]*>)*\s*[-–—]")
+SPEAKER = re.compile(r"\s*(?:<[^>]*>)*\s*[-\u2013\u2014]")
 """A line that begins with a dash is the speech of another person."""
 OVERRIDE = re.compile(r"(\{\\[^{}]*\}|<\d[\d:.]*>)")
 """Codes for the place and the time of a text, within the text."""
