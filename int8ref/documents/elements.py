@@ -31,6 +31,7 @@ class Rules(msgspec.Struct, frozen=True):
     arrange   returns the items of a text in the order that the format wants, and the `base` of the
               text: see `Mark.base`
     run       the element that `base` begins
+    empty     a mark that contained text may become empty
     """
 
     inline: frozenset[str]
@@ -44,6 +45,7 @@ class Rules(msgspec.Struct, frozen=True):
     escape: Callable[[str], str] = partial(html.escape, quote=False)
     arrange: Callable[[list[Item]], tuple[list[Item], str]] = lambda items: (items, "")
     run: str = ""
+    empty: bool = True
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -226,5 +228,7 @@ def _written(items: Sequence[Item], rules: Rules, base: str, breaks: Iterator[st
             parts.append(f"{base}{text}</{rules.run}>" if base else text)
         else:
             opened = (o if isinstance(o, str) else o.write(o.items) for o in item.open)
-            parts += [*opened, _written(item.children, rules, item.base, breaks), item.close]
+            inner = _written(item.children, rules, item.base, breaks)
+            if inner or rules.empty or not item.close:
+                parts += [*opened, inner, item.close]
     return "".join(parts)

@@ -184,6 +184,8 @@ def _cut(own: Span, room: Span, taken: Taken, found: Sentences, moved: bool = Fa
     within = max(near[0], room[0]), min(near[1], room[1])
     within = within if within[0] <= within[1] else room
     place = cut_place(found.text, links, own, within)
+    if gap and not room[0] < place < room[1]:
+        place = _space(own[0], within, found)
     while moved and place < room[1] and found.text[place].isspace():
         place += 1
     for (begin, end), *_ in taken:
@@ -197,6 +199,14 @@ def _cut(own: Span, room: Span, taken: Taken, found: Sentences, moved: bool = Fa
     if any(b < end and place < e for (b, e), *_ in taken):
         return end, end
     return place, end
+
+
+def _space(source: int, room: Span, found: Sentences) -> int:
+    """Return the space that is about as far from the beginning of its sentence as in the source."""
+    begins = [place for place in found.begins if place[0] <= source]
+    wanted = begins[-1][1] + source - begins[-1][0] if begins else source
+    spaces = [place for place in range(room[0] + 1, room[1] - 1) if found.text[place] == " "]
+    return min(spaces, key=lambda place: abs(place - wanted), default=room[1])
 
 
 def _interval(own: Span, room: Span, taken: Taken, found: Sentences) -> Span:
@@ -219,9 +229,22 @@ def _interval(own: Span, room: Span, taken: Taken, found: Sentences) -> Span:
         run = [run[0], run[1] + value] if run and run[1] > 0 else [begin, value]
         if run[1] > most:
             best, most = (run[0], end), run[1]
-    if not most:
-        return _cut((own[0], own[0]), room, taken, found)
-    return best
+    return best if most else _nearest(own, (low, high), links, taken, found)
+
+
+def _nearest(own: Span, room: Span, links: Sequence[Link], taken: Taken, found: Sentences) -> Span:
+    """Return a free word for a mark whose own words the translation lacks, or an empty place."""
+    place = _cut((own[0], own[0]), room if room[0] <= room[1] else (room[0], room[0]), taken, found)
+    busy = [span for span, *_ in taken]
+    free = [
+        (begin, end)
+        for (begin, end), _ in _words(found.text, links, own)
+        if room[0] <= begin
+        and end <= room[1]
+        and not any((b < end and begin < e) or begin < b == e < end for b, e in busy)
+        and any(character.isalnum() for character in found.text[begin:end])
+    ]
+    return min(free, key=lambda word: abs(word[0] - place[0]), default=place)
 
 
 def _words(text: str, links: Sequence[Link], own: Span) -> list[tuple[Span, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -43,7 +44,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Item], Sentences]:
         begins.append((begin, len(texts)))
         own: list[Link] = []
         cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=5)))
-        for low, high in zip(cuts, cuts[1:], strict=False):
+        for low, high in pairwise(cuts):
             place = draw(st.integers(begin, end))
             span = len(texts) + low, len(texts) + high
             own.append((span, (place, draw(st.integers(place, end)))))

@@ -37,7 +37,8 @@ class Reversing:
                 size += len(word) + 1
             count = len(words)
             points = tuple((count - 1 - i, i) for i in range(count))
-            best = Translation(" ".join(words), words, (0,) * count, spans=tuple(spans),
-                               alignment=Alignment(points) if options.alignment else None)  # fmt: skip
+            aligned = Alignment(points) if options.alignment else None
+            text, ids = " ".join(words), (0,) * count
+            best = Translation(text, words, ids, alignment=aligned, spans=tuple(spans))
             sources = tuple(reversed(words))
             yield Result(line, sources, False, (best,), source_spans=tuple(places))

@@ -51,8 +51,10 @@ def read(content: bytes, name: str) -> Opened:
             else:
                 entry.msgstr_plural[number] = text
         written = f"{catalogue}"
-        if not catalogue.header:  # polib writes an empty comment
+        if not catalogue.header:  # polib writes an empty comment, and an empty header
             written = written.removeprefix("#\n")
+        if not catalogue.metadata:
+            written = written.removeprefix('msgid ""\nmsgstr ""\n\n')
         return encoded(written, encoding, "strict")
 
     return Opened(documents, finish)

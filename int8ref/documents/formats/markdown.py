@@ -45,7 +45,7 @@ def escaped(text: str) -> str:
     return SPECIAL.sub(lambda match: "\\" + match[0], text)
 
 
-RULES = Rules(frozenset(), read=str, escape=escaped)
+RULES = Rules(frozenset(), read=str, escape=escaped, empty=False)
 
 
 def read(content: bytes, name: str) -> Opened:
@@ -62,13 +62,14 @@ def _parts(text: str) -> Iterator[str | Segment]:
     parser = _parser()
     lines = _lines(body)
     place = 0
-    for token in parser.parse(body):
+    env: dict[str, Any] = {}
+    for token in parser.parse(body, env):
         if token.type != "inline" or token.map is None:
             continue
         found = _located(body, lines, token.map[0], token.content, place)
         if found:
             yield body[place : found[0][0]]
-            yield from flushed(_pieces(parser, token.content, body, found), RULES, True)
+            yield from flushed(_pieces(parser, env, token.content, body, found), RULES, True)
             place = found[-1][1]
     yield body[place:]
 
@@ -127,13 +128,15 @@ def _located(
     return found
 
 
-def _pieces(parser: Any, content: str, body: str, found: Sequence[tuple[int, int]]) -> list[Piece]:
+def _pieces(
+    parser: Any, env: dict[str, Any], content: str, body: str, found: Sequence[tuple[int, int]]
+) -> list[Piece]:
     """Return the pieces of a text.  `found`: the places of its lines in the file."""
     gaps = [body[a[1] : b[0]] for a, b in pairwise(found)]
     ends = iter(gaps)
     pieces: list[Piece] = []
     done = 0
-    for event in _events(parser, content):
+    for event in _events(parser, env, content):
         if event.begin < done:
             continue
         if event.begin > done:
@@ -164,9 +167,9 @@ def _atoms(raw: str) -> list[Piece]:
     return [Piece(Token("other", "", raw), Mark([raw]))]
 
 
-def _events(parser: Any, content: str) -> list[Event]:
-    """Return what the parts of a text mean, in order."""
-    env: dict[str, Any] = {}
+def _events(parser: Any, env: dict[str, Any], content: str) -> list[Event]:
+    """Return what the parts of a text mean, in order.  `env`: the references of the file."""
+    env = {**env, "matches": []}
     tokens: list[Any] = []
     parser.inline.parse(content, parser, env, tokens)
     events = [e for match in env.get("matches", []) for e in _event(content, *match)]
