@@ -234,7 +234,8 @@ def test_other_parts_of_subtitles_and_catalogues() -> None:
         b"- a fox\n- b cat", b"FOX A -\nCAT B -"
     )
     plural = (
-        'msgid ""\nmsgstr ""\n"Language: de\\n"\n\n# c\nmsgid "a cat"\nmsgid_plural "b cats"\nmsgstr[0] ""\nmsgstr[1] ""\n\n'
+        'msgid ""\nmsgstr "Language: de\\n"\n\n# c\n'
+        'msgid "a cat"\nmsgid_plural "b cats"\nmsgstr[0] ""\nmsgstr[1] ""\n\n'
         'msgid "done"\nmsgstr "x"\n\n#~ msgid "old text"\n#~ msgstr ""\n'
     )
     wanted = plural.replace('[0] ""', '[0] "CAT A"').replace('[1] ""', '[1] "CATS B"')
