@@ -15,9 +15,11 @@ from int8ref.translation.copying import PROTECTED, Aligned, copy_unknown, cut_pl
 from int8ref.translation.placing import spans_of, trimmed
 from tests.helpers.processes import run
 
-WORDS = st.lists(
-    st.sampled_from(["Tom", "sleeps.", "\U0001f600", "{name}", "<b>", "a@b.org", "%s", ",", "house",
-                     "https://x.org/a?b=1", "\u20ac", "&amp;"]), max_size=8).map(" ".join)  # fmt: skip
+PARTS = (
+    ["Tom", "sleeps.", "\U0001f600", "{name}", "<b>", "a@b.org", "%s", ",", "house"],
+    ["https://x.org/a?b=1", "\u20ac", "&amp;"],
+)
+WORDS = st.lists(st.sampled_from([*PARTS[0], *PARTS[1]]), max_size=8).map(" ".join)
 
 
 @given(WORDS)
@@ -42,7 +44,7 @@ def test_tokens_stay_and_every_copy_is_in_the_text(text: str) -> None:
         ("I \u2665 you", "Ich - dich", [(0, 0), (1, 1), (2, 2)], [1], "Ich \u2665 dich"),
         ("Hi {name} !", "Ha {nome} !", [(0, 0), (1, 1), (2, 2)], [], "Ha {name} !"),
         ("Hi %s !", "Ha %s !", [(0, 0), (1, 1), (2, 2)], [], "Ha %s !"),
-        ("Hi \u2665", "Hallo dort", [(0, 0), (1, 1)], [1], "Hallo dort \u2665"),
+        ("Hi \u2665", "Hallo dort", [(0, 0), (0, 1)], [1], "Hallo dort \u2665"),
         ("\u2665 Hi", "Hallo dort", [(1, 0), (1, 1)], [0], "\u2665 Hallo dort"),
         ("a \u2665", "", [], [1], "\u2665"),
     ],
@@ -52,8 +54,7 @@ def test_places(
 ) -> None:
     sources, targets = places_of(source), places_of(text)
     copied, spans, places = copy_unknown(Aligned(source, text, sources, targets, pairs, unknown))
-    if source != "Hi \u2665":
-        assert copied == expected
+    assert copied == expected
     assert [copied[a:b] for (a, b), _ in places] == [source[a:b] for _, (a, b) in places]
     assert len(spans) == len(targets)
 
@@ -97,8 +98,7 @@ def test_an_apostrophe_within_a_word_is_no_copy() -> None:
 
 def test_places_of_tokens() -> None:
     texts = {0: "", 1: "\ufffd", 2: "\u00e9 ", 3: "\u00e9 b"}
-    decode = {length: text for length, text in texts.items()}
-    spans = spans_of("\u00e9 b", [1, 2, 3], lambda ids: decode[len(ids)])
+    spans = spans_of("\u00e9 b", [1, 2, 3], lambda ids: texts[len(ids)])
     assert trimmed("\u00e9 b", spans) == ((0, 0), (0, 1), (2, 3))
 
 

@@ -61,7 +61,7 @@ def copy_unknown(found: Aligned) -> tuple[str, tuple[Span, ...], tuple[Copied, .
 
     A copy replaces the tokens that the model wrote for its source.  If the model wrote none, the
     copy goes where it separates the fewest tokens from their side of the source.  A text that the
-    model has written itself, as often as the source has it, stays.
+    model has written itself, as often as it is in the source, stays.
     """
     kept = [span for span in protected(found) if not _written(found, span)]
     edits: list[tuple[Span, str, Span]] = []
@@ -149,10 +149,16 @@ def _replaced(found: Aligned, span: Span) -> Span | None:
         begin, end = found.spans[run[0]][0], found.spans[run[-1]][1]
         pieces = [found.text[slice(*found.spans[t])].casefold() for t in run]
         invented = [p for p in pieces if not any(c.isalnum() for c in p) and p not in found.source]
-        alike = any(piece and piece in text for piece in pieces) or len(invented) == len(run)
+        alike = any(_alike(piece, text) for piece in pieces) or len(invented) == len(run)
         if begin < end and alike and len(run) > len(best):
             best = run
     return (found.spans[best[0]][0], found.spans[best[-1]][1]) if best else None
+
+
+def _alike(piece: str, text: str) -> bool:
+    """Return whether a model wrote a token for a text: a part of it, or with the same bracket."""
+    bracket = piece[:1] == text[:1] and not text[:1].isalnum()
+    return bool(piece) and (piece in text or bracket)
 
 
 def _own(found: Aligned, run: list[int], text: str) -> list[int]:
@@ -198,7 +204,7 @@ def _outside(place: Span, taken: Sequence[Span]) -> Span:
 
 
 def _spaced(found: Aligned, place: Span, span: Span) -> str:
-    """Return a copy with the spaces that it has in the source, where they are missing."""
+    """Return a copy with the spaces of the source, where they are missing."""
     copy, source = found.source[slice(*span)], found.source
     left, right = found.text[: place[0]], found.text[place[1] :]
     if source[: span[0]][-1:].isspace() and left and not left[-1].isspace():

@@ -10,6 +10,8 @@ import pytest
 
 from tests.helpers.processes import Command, run
 
+pytest.importorskip("sentencex", reason="the extra documents is not installed")
+
 COMMAND: Command = [sys.executable, "-m", "int8ref.document", "-m", "en-de-tatoeba"]
 TRANSLATE: Command = [sys.executable, "-m", "int8ref.translate", "-m", "en-de-tatoeba"]
 HTML = "<p>Tom <b>sleeps</b> \U0001f600.</p>\n<p>Good morning.</p>\n"

@@ -14,6 +14,10 @@ import int8ref
 from int8ref.documents import FORMATS, DocumentError, format_of, translate_bytes
 from tests.helpers.reversing import Reversing, reversed_words
 
+pytest.importorskip("sentencex", reason="the extra documents is not installed")
+pytest.importorskip("polib", reason="the extra documents is not installed")
+pytest.importorskip("markdown_it", reason="the extra documents is not installed")
+
 PARAGRAPHS = ["The red fox ran home.", "It saw a big dog there."]
 XLIFF = '<file source-language="en"><body><trans-unit id="1"><source>{}</source>{}</trans-unit>'
 

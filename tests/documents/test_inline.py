@@ -15,6 +15,8 @@ from int8ref.documents.inline import Item, Link, Mark, Sentences, placed, visibl
 from int8ref.documents.sentences import split
 from tests.helpers.reversing import Reversing, reversed_words
 
+pytest.importorskip("sentencex", reason="the extra documents is not installed")
+
 TEXT = st.text("ab .,\u00e9\u4e2d", max_size=6)
 ITEMS: st.SearchStrategy[list[Item]] = st.recursive(
     st.lists(TEXT | st.builds(lambda: Mark(["<gap>"], gap=True)), max_size=3),
