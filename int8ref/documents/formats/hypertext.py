@@ -98,7 +98,7 @@ OPAQUE = frozenset(
         "xmp",
     ]
 )
-RULES = Rules(INLINE, OPAQUE, breaks=frozenset(["br"]))
+RULES = Rules(INLINE, OPAQUE, breaks=frozenset(["br"]), notes=frozenset(["sup"]))
 
 
 def read(content: bytes, name: str) -> Opened:
