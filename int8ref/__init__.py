@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from int8ref.files.importing import import_model
     from int8ref.language_model import LanguageModel
     from int8ref.options import OptionError, Options
+    from int8ref.pivot import Pivot
     from int8ref.results import (
         Alignment,
         Continuation,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alignment", "AlignmentError", "Available", "BeamOptions", "Classification", "Continuation",
     "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "LikelyToken",
-    "OptionError", "Options", "Path", "Perplexity", "Request", "Result", "Sampling", "Scores",
+    "OptionError", "Options", "Path", "Perplexity", "Pivot", "Request", "Result", "Sampling", "Scores",
     "Speed", "Translation", "Translator", "UserError", "available", "import_model", "load",
     "load_engine",
 ]  # fmt: skip
@@ -59,6 +60,7 @@ _PLACES = {
     "files.importing": ("import_model",),
     "language_model": ("LanguageModel",),
     "options": ("OptionError", "Options"),
+    "pivot": ("Pivot",),
     "results": (
         "Alignment",
         "Continuation",

@@ -142,6 +142,10 @@ class Options:
     source_language    Language of the sources, for a model of many languages: a code of
                        `Translator.languages`.  None means the default of the model.  Default: None.
     target_language    Language of the translations, likewise.  Default: None.
+    copy_unknown       Carry over text that a model cannot translate: characters that the
+                       vocabulary lacks, emoji, tags, placeholders, URLs and e-mail addresses.
+                       The alignment gives the places.  The tokens stay the tokens of the model:
+                       only `Translation.text` changes.  Default: False.
 
     Raises `OptionError` for a value out of range.  Also raises it for these combinations, because
     one of the options would have no effect:
@@ -174,6 +178,7 @@ class Options:
     source_language: str | None = None
     target_language: str | None = None
     logits_digest: bool = False
+    copy_unknown: bool = False
     min_p: Number = 0
     repetition_penalty: Number = 1
     presence_penalty: Number = 0
@@ -191,7 +196,7 @@ class Options:
         _require_range("n_best", self.n_best, MAX_BEAM if self.sampling else self.beam_size)
         _require("normalization", self.normalization, (None, *NORMALIZATIONS))
         _require("alignment", self.alignment, (None, *ALIGNMENTS))
-        for name in ("scores", "shortlist", "distinct", "logits_digest"):
+        for name in ("scores", "shortlist", "distinct", "logits_digest", "copy_unknown"):
             _require(name, getattr(self, name), (False, True))
         if not isinstance(self.target_prefix, str):
             raise OptionError(f"target_prefix is {self.target_prefix!r}, not a str")

@@ -118,6 +118,12 @@ that some text was there, but not which text.
 """
 
 
+Span = tuple[int, int]
+"""A part of a text: the places of its first character and after its last, counted from 0."""
+Copied = tuple[Span, Span]
+"""A copied text: its place in the translation, and its place in the source."""
+
+
 @dataclass(frozen=True)
 class Translation:
     """One translation of a sentence.
@@ -131,6 +137,11 @@ class Translation:
                prefix.  The places are places in tokens.
     logits     SHA-256 of the logits of the tokens after a target prefix (`search.reading`), in
                hexadecimal.  None without the option logits_digest.
+    spans      place of each token in text, without the white space around the token.  The place of
+               tokens that a copied text replaces is the place of the copied text.  Empty without
+               an alignment.
+    copied     texts that the option copy_unknown carried over, in the order of the source.  tokens
+               and ids stay the tokens of the model.
     """
 
     text: str
@@ -140,6 +151,8 @@ class Translation:
     alignment: Alignment | None = None
     unknown: Unknown = ()
     logits: str | None = None
+    spans: tuple[Span, ...] = ()
+    copied: tuple[Copied, ...] = ()
 
     def to_dict(self, *, token_scores: bool = True) -> dict[str, Any]:
         """Return the members of the JSON document of `python -m int8ref.translate`.
@@ -155,6 +168,8 @@ class Translation:
             members |= {"token_scores": scores.tokens} if token_scores else {}
         if self.unknown:
             members["unknown"] = self.unknown
+        if self.copied:
+            members["copied"] = self.copied
         if found is not None:
             members["alignment"] = found.points
             members |= {"alignment_weights": found.weights} if found.weights is not None else {}
@@ -173,6 +188,8 @@ class Result:
                    scores.  With a temperature, the order of drawing.
     unknown        text of the source that the vocabulary lacks.  The places are places in
                    source_tokens.
+    source_spans   place of each token in source, without the white space around the token.  Empty
+                   without an alignment.
     """
 
     source: str
@@ -180,6 +197,7 @@ class Result:
     truncated: bool
     translations: tuple[Translation, ...]
     unknown: Unknown = ()
+    source_spans: tuple[Span, ...] = ()
 
     @property
     def best(self) -> Translation:

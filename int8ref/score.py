@@ -83,7 +83,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         given,
         console,
         inputs,
-        model,
+        [model],
         lambda translator: translator.score_batches(pairs, options, complain),
         partial(lines_of, shown=output.Shown(given.scores, given.alignment)),
         partial(open_outputs, given.output, inputs),

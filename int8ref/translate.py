@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.pivots import check_pivot
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature as run_signature
 from int8ref.commands.table import program
@@ -19,9 +20,13 @@ from int8ref.text.streams import standard_output
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
+    from typing import Any
 
     from int8ref.files.model_file import Model
     from int8ref.options import Options
+    from int8ref.pivot import Pivot
+    from int8ref.results import Result
+    from int8ref.translator import Translator
 
 PROGRAM = program("int8ref.translate")
 FORMATS = ("text", "nbest", "json")
@@ -32,6 +37,7 @@ EXAMPLES = f"""examples:
   {PROGRAM} --beam-size 4 --scores=token --output-format json -i lines.txt
   {PROGRAM} --temperature 0.8 --seed 7 --n-best 4 -i lines.txt
   {PROGRAM} --beam-size 4 --target-prefix "Bom dia" "Good morning, how are you?"
+  {PROGRAM} -m pt-en,en-de-tatoeba "Bom dia."
   {PROGRAM} -m nllb.safetensors --source-language eng_Latn --target-language por_Latn "Good day."
 
 One line in is one line out, in the same order; a blank line stays blank.  A line is answered as
@@ -87,6 +93,7 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         made.error("--beam-size and --temperature exclude each other")
     if given.temperature and given.shortlist:
         made.error("--shortlist and --temperature exclude each other")
+    check_pivot(made, given)
     shared.check_sampling(made, given)
     shared.check_normalization(made, given)
     if given.distinct and given.n_best is None:
@@ -99,8 +106,8 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
 
 def _run(given: argparse.Namespace, console: Console) -> None:
     if given.signature:
-        path, model = command.load_model(given, console)
-        line = signature(path, model, _options(given, witnessed=False), given.backend)
+        models = command.load_models(given, console)
+        line = signature(models, _options(given, witnessed=False), given.backend)
         LineWriter(standard_output()).write([line])
     else:
         run(given, console, RunFiles(given, console))
@@ -111,7 +118,7 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     lines = _with_prefixes(files.lines) if given.prefix_column else files.lines
     given.output_format = _format(given)
     options = _options(given, files.witnessed)
-    model = command.load_model(given, console)
+    models = command.load_models(given, console)
 
     from int8ref.commands import output
 
@@ -121,11 +128,21 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
         given,
         console,
         files.inputs,
-        model,
-        lambda translator: translator.batches(lines, options, files.complain, files.drafts),
+        models,
+        lambda translator: _batches(translator, lines, options, files),
         partial(formats[given.output_format], shown=shown),
-        files.opener("translate", model, parser(), given),
+        files.opener("translate", models[0], parser(), given),
     )
+
+
+def _batches(
+    translator: Translator | Pivot, lines: Iterable[Any], options: Options, files: RunFiles
+) -> Iterator[list[Result]]:
+    """Return the results.  Only one model alone has drafts."""
+    if files.drafts is None:
+        return translator.batches(lines, options, files.complain)
+    one: Any = translator
+    return iter(one.batches(lines, options, files.complain, files.drafts))
 
 
 def _format(given: argparse.Namespace) -> str:
@@ -150,8 +167,21 @@ def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
         yield (sentence, *prefixes) if prefixes else sentence  # type: ignore[misc]
 
 
-def signature(path: Path, model: Model, options: Options, backend: str) -> str:
-    """Return the signature of a run: see `commands.signature`."""
+def signature(models: Sequence[tuple[Path, Model]], options: Options, backend: str) -> str:
+    """Return the signature of a run: see `commands.signature`.
+
+    Options that are the models' own have commas between them, too.
+    """
+    shared_by_all, *others = (_told(path, model, options, backend) for path, model in models)
+    for told in others:
+        for name, value in told.items():
+            if str(value) != str(shared_by_all.get(name)):
+                shared_by_all[name] = f"{shared_by_all.get(name, 'none')},{value}"
+    return run_signature([model for _, model in models], shared_by_all)
+
+
+def _told(path: Path, model: Model, options: Options, backend: str) -> dict[str, object]:
+    """Return the options of a run with one model."""
     from decimal import Decimal
 
     program = model.program
@@ -166,8 +196,9 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
         "max-length-factor": factor,
         "backend": backend,
     }
-    if options.distinct:
-        told["distinct"] = "yes"
+    for name in ("distinct", "copy_unknown"):
+        if getattr(options, name):
+            told[name.replace("_", "-")] = "yes"
     if options.target_prefix:
         told["target-prefix"] = options.target_prefix
     told |= _languages(model, options)
@@ -175,7 +206,7 @@ def signature(path: Path, model: Model, options: Options, backend: str) -> str:
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed", *(("min_p",) if options.min_p else ()))
         told |= {name.replace("_", "-"): getattr(options, name) for name in drawn}
-    return run_signature(model, told)
+    return told
 
 
 def _languages(model: Model, options: Options) -> dict[str, str]:

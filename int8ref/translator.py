@@ -16,7 +16,7 @@ from int8ref.engines.backends import Backend, check_backend, prepare_backend
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
-from int8ref.files.wanted import WantedModel
+from int8ref.files.wanted import WantedModel, pivot_names
 from int8ref.options import DEFAULT_OPTIONS, OptionError, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Languages, Result
@@ -39,6 +39,7 @@ from int8ref.translation.worker import Sentence, Worker
 if TYPE_CHECKING:  # loaded on first use: a translation needs no other kind of model
     from int8ref.encoder import Encoder
     from int8ref.language_model import LanguageModel
+    from int8ref.pivot import Pivot
 
 Pair = tuple[str, str]
 """The source text and the given translation."""
@@ -68,7 +69,7 @@ def load(
     threads: int = ...,
     buffer_size: int | None = ...,
     sha256: str | None = ...,
-) -> Translator | LanguageModel | Encoder: ...
+) -> Translator | LanguageModel | Encoder | Pivot: ...
 
 
 def load(
@@ -79,13 +80,16 @@ def load(
     threads: int = 1,
     buffer_size: int | None = None,
     sha256: str | None = None,
-) -> Translator | LanguageModel | Encoder:
+) -> Translator | LanguageModel | Encoder | Pivot:
     """Load a model from a file, or by name: "en-pt", "pt-en" or "en-de-tatoeba".
 
     Returns a `Translator`, a `LanguageModel` if the model takes no source, or an `Encoder` if the
-    model has no decoder.  The first use of
-    "en-pt" or "pt-en" imports the model.  The first use of the compiled backend compiles it for
-    this CPU.  Both steps take a while, and the logger `int8ref` reports each step as a warning.
+    model has no decoder.  Several names with commas between, such as "pt-en,en-de-tatoeba", give a
+    `Pivot`: translators in a row.
+
+    The first use of "en-pt" or "pt-en" imports the model.  The first use of the compiled backend
+    compiles it for this CPU.  Both steps take a while, and the logger `int8ref` reports each step
+    as a warning.
 
     backend      "compiled" is fast.  "reference" is plain NumPy.  Both give equal results.
                  Default: "compiled".
@@ -107,6 +111,10 @@ def load(
     speed = Speed(batch_size, threads, buffer_size)
     say = logging.getLogger(__name__).warning
     wanted = WantedModel(expect.path("name_or_path", name_or_path), sha256)
+    if several := pivot_names(wanted.name):
+        if sha256 is not None:
+            raise OptionError("sha256 has no meaning for several models: it names one file")
+        return _pivot(several, backend, speed)
     try:
         path, model = load_model(wanted, say, partial(prepare_backend, backend))
     except OSError as error:
@@ -130,6 +138,19 @@ def ready(
     from int8ref.language_model import LanguageModel
 
     return LanguageModel(model, backend, speed, path)
+
+
+def _pivot(names: list[str], backend: Backend, speed: Speed) -> Pivot:
+    from int8ref.pivot import Pivot
+
+    size, ahead, threads = speed.batch_size, speed.buffer_size, speed.threads
+    steps = [
+        load(name, backend, batch_size=size, threads=threads, buffer_size=ahead) for name in names
+    ]
+    for name, step in zip(names, steps, strict=True):
+        if not isinstance(step, Translator):
+            raise UserError(f"{name}: no translator, so it cannot be a part of a pivot")
+    return Pivot([step for step in steps if isinstance(step, Translator)])
 
 
 class Translator(ReadyModel):
@@ -201,6 +222,14 @@ class Translator(ReadyModel):
         text = expect.text("text", text)
         sentence = worker.encode_source(text, "the text", None, prefix=options.target_prefix)
         return worker.translate([sentence], options)[0]
+
+    def fits(self, text: str, options: Options = DEFAULT_OPTIONS) -> bool:
+        """Return whether the model has room for a text and for a translation of twice its tokens.
+
+        `translate` cuts a text that is longer than the model allows.  Raises `WrongTypeError`,
+        `TextError` and `OptionError`, as `translate`.
+        """
+        return self._chosen(options).fits(expect.text("text", text))
 
     def stream(self, lines: Iterable[Line], options: Options = DEFAULT_OPTIONS) -> Iterator[Result]:
         """Translate each line, in constant memory.

@@ -46,8 +46,8 @@ BATCH_SIZE = 32
 MAX_COUNT = 4096
 SCORES = ("sentence", "token")
 TRANSLATION_MODEL = (
-    "model file, or a name (default: en-pt; where that is not installed, one that comes with"
-    " int8ref, which is told)"
+    "model file, or a name; names with commas between translate one after another (default: en-pt;"
+    " where that is not installed, one that comes with int8ref, which is told)"
 )
 ENCODER = "file of an encoder alone"
 LANGUAGE_MODEL = "file of a model without a source"
@@ -305,14 +305,7 @@ def add_log_level(add: Callable[..., Any]) -> None:
 def add_search(parser: argparse.ArgumentParser) -> None:
     """Add the options of the search."""
     add = parser.add_argument_group("search").add_argument
-    add(
-        "-b",
-        "--beam-size",
-        type=count(MAX_BEAM),
-        metavar="N",
-        default=1,
-        help="hypotheses kept in each step; 1 is greedy search (default: 1)",
-    )
+    _add_beam(add)
     add(
         "--n-best",
         type=count(MAX_BEAM),
@@ -323,13 +316,6 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         "--distinct",
         action="store_true",
         help="in a list, keep the best of translations with the same text; there may be fewer then",
-    )
-    add(
-        "--shortlist",
-        action=argparse.BooleanOptionalAction,
-        default=Options.shortlist,
-        help="consider only the tokens that the model's lexical shortlist has for the line: faster,"
-        " and a little worse (default: --no-shortlist)",
     )
     add(
         "--target-prefix",
@@ -344,6 +330,37 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         help="a line is a sentence, a tab and the text that its translation begins with; a line"
         " without a tab begins with --target-prefix",
     )
+    _add_copy_unknown(add, Options.copy_unknown)
+    _add_limits(add)
+
+
+def add_document_search(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the search that are meant for documents."""
+    add = parser.add_argument_group("search").add_argument
+    _add_beam(add)
+    _add_copy_unknown(add, True)
+    _add_limits(add)
+
+
+def _add_beam(add: Callable[..., Any]) -> None:
+    add(
+        "-b",
+        "--beam-size",
+        type=count(MAX_BEAM),
+        metavar="N",
+        default=1,
+        help="hypotheses kept in each step; 1 is greedy search (default: 1)",
+    )
+    add(
+        "--shortlist",
+        action=argparse.BooleanOptionalAction,
+        default=Options.shortlist,
+        help="consider only the tokens that the model's lexical shortlist has for the line: faster,"
+        " and a little worse (default: --no-shortlist)",
+    )
+
+
+def _add_limits(add: Callable[..., Any]) -> None:
     add(
         "--max-length",
         type=count(MAX_LENGTH),
@@ -356,6 +373,17 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="most tokens of a translation, as a multiple of its source's"
         " (default: the model's own, usually 2.5)",
+    )
+
+
+def _add_copy_unknown(add: Callable[..., Any], usual: bool) -> None:
+    """Add the option that carries over unknown text.  `usual`: the default."""
+    add(
+        "--copy-unknown",
+        action=argparse.BooleanOptionalAction,
+        default=usual,
+        help="carry over characters that the vocabulary lacks, emoji, tags, placeholders, URLs and"
+        f" e-mail addresses by the alignment (default: --{'' if usual else 'no-'}copy-unknown)",
     )
 
 

@@ -8,7 +8,7 @@ import signal
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from int8ref.commands.arguments import wanted_model
 from int8ref.commands.console import Console
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
 
     from int8ref.commands.outputs import OpenOutputs
     from int8ref.files.model_file import Model
+    from int8ref.pivot import Pivot
     from int8ref.results import Result
     from int8ref.translator import Translator
 
@@ -63,6 +64,36 @@ def complaints(strict: bool, console: Console) -> Warn:
     return refuse if strict else console.warning
 
 
+def load_models(given: argparse.Namespace, console: Console) -> list[tuple[Path, Model]]:
+    """Return the files and the contents of the models in a row, or of the one model.
+
+    Raises `UserError` if the output is the file of a model.
+    """
+    from int8ref.engines.backends import prepare_backend
+    from int8ref.files import models
+    from int8ref.files.wanted import WantedModel, pivot_names
+    from int8ref.text.lines import check_output
+
+    begin = partial(prepare_backend, given.backend)
+    names = pivot_names(given.model)
+    wanted = [WantedModel(name) for name in names] if names else [wanted_model(given)]
+    found = [models.load_model(one, console.info, begin) for one in wanted]
+    for path, _ in found[1:]:
+        check_output(given.output, {"model": path.stat()})
+    return found
+
+
+def ready(given: argparse.Namespace, models: Sequence[tuple[Path, Model]]) -> Translator | Pivot:
+    """Return the translator of a command line, with its speed."""
+    from int8ref.pivot import Pivot
+    from int8ref.translation.ready import Speed
+    from int8ref.translator import Translator
+
+    speed = Speed(given.batch_size, given.threads, given.buffer_size)
+    steps = [Translator(model, given.backend, speed) for _, model in models]
+    return Pivot(steps) if len(steps) > 1 else steps[0]
+
+
 def load_model(given: argparse.Namespace, console: Console) -> tuple[Path, Model]:
     """Return the file and the content of the model that a command line asks for."""
     from int8ref.engines.backends import prepare_backend
@@ -76,22 +107,21 @@ def deliver(
     given: argparse.Namespace,
     console: Console,
     inputs: Sequence[InputFile],
-    model: tuple[Path, Model],
-    results_of: Callable[[Translator], Iterator[list[Result]]],
+    models: Sequence[tuple[Path, Model]],
+    results_of: Callable[[Any], Iterator[list[Result]]],
     lines_of: Callable[[int, Result], list[str]],
     open_: OpenOutputs,
 ) -> None:
-    """Write the lines of all results as soon as they are ready."""
-    from int8ref.translation.ready import Speed
-    from int8ref.translator import Translator
+    """Write the lines of all results as soon as they are ready.
 
-    path, content = model
-    speed = Speed(given.batch_size, given.threads, given.buffer_size)
-    translator = Translator(content, given.backend, speed)
+    `results_of` gets the translator, or the `Pivot` of several models.
+    """
+    translator = ready(given, models)
     found = results_of(translator)  # may reject the options, so the output is not emptied yet
-    console.debug(f"model {content.name} from {path}, {given.backend} backend, {speed}")
+    for path, content in models:
+        console.debug(f"model {content.name} from {path}, {given.backend} backend")
     counts = Counts()
-    with open_(path) as outputs:
+    with open_(models[0][0]) as outputs:
         invite(inputs, console)
         console.start_progress(not outputs.terminal)
         try:

@@ -5,6 +5,7 @@ This module imports nothing that takes long, because --help and errors of usage 
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
 from dataclasses import dataclass
@@ -31,6 +32,16 @@ class WantedModel:
     def __post_init__(self) -> None:
         if self.sha256 is not None:
             object.__setattr__(self, "sha256", hexadecimal(self.sha256))
+
+
+def pivot_names(name: str | None) -> list[str]:
+    """Return the names of the models in a row, or nothing if the name is the name of one model.
+
+    A file whose name has a comma is one model.
+    """
+    if name is None or "," not in name or os.path.exists(name):
+        return []
+    return [part.strip() for part in name.split(",")]
 
 
 def hexadecimal(value: object) -> str:

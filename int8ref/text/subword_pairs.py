@@ -56,6 +56,19 @@ class SubwordPairs:
         found = enumerate(zip(ids, self._pieces(line), strict=False))
         return [(i, piece[0]) for i, (token, piece) in found if token == self._told.unknown]
 
+    def spans(self, line: str, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Implement `TextTokenizer.spans`.  A piece is a part of the line, unless its case differs.
+
+        A character whose small letter has several characters moves the places after it.
+        """
+        lower = line.lower() if self._told.lowercase else line
+        found, end = [], 0
+        for piece, _ in self._pieces(line)[: len(ids)]:
+            begin = lower.find(piece, end)
+            end = begin + len(piece)
+            found.append((min(begin, len(line)), min(end, len(line))))
+        return found
+
     def text(self, ids: Sequence[int]) -> str:
         """Implement `TextTokenizer.text`."""
         pieces = [self._tokens[i] for i in ids if i not in self._special]

@@ -38,6 +38,10 @@ class TextTokenizer(Protocol):
         """Return the place and the text of each unknown token in `encode(line)`."""
         ...
 
+    def spans(self, line: str, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the place in the line of each token of `encode(line)`: begin and end."""
+        ...
+
     def text(self, ids: Sequence[int]) -> str:
         """Return the text of the tokens."""
         ...

@@ -72,6 +72,10 @@ class TokenizerJson:
         unknown = (i for i, token in enumerate(ids) if token == self._unknown)
         return [(i, line[places[i][0] : places[i][1]]) for i in unknown]
 
+    def spans(self, line: str, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Implement `TextTokenizer.spans`."""
+        return list(self._encoded(line).offsets[: len(ids)])
+
     def text(self, ids: Sequence[int]) -> str:
         """Implement `TextTokenizer.text`.  Special tokens have no text."""
         return str(_guarded(self._library.decode, list(ids)))

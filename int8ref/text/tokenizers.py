@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import accumulate, pairwise
 
 import sentencepiece
 
@@ -57,6 +59,13 @@ class SentencePiece:
             return []
         pieces: list[str] = self._processor.encode(line, out_type=str)
         return [(i, pieces[i]) for i, token in enumerate(ids) if token == self._unknown]
+
+    def spans(self, line: str, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Implement `TextTokenizer.spans`.  The library counts bytes of UTF-8."""
+        found = self._processor.encode(line.encode(), return_type="proto").pieces
+        places = list(accumulate((len(character.encode()) for character in line), initial=0))
+        ends = [bisect_left(places, piece.end) for piece in found][: len(ids)]
+        return list(pairwise([0, *ends]))
 
     def text(self, ids: Sequence[int]) -> str:
         """Implement `TextTokenizer.text`."""

@@ -12,7 +12,7 @@ from int8ref.engines.backends import Backend, load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.shortlist import Shortlist, tokenizers_hash
-from int8ref.options import Options, hundredths, normalization_of
+from int8ref.options import AlignmentKind, Options, hundredths, normalization_of
 from int8ref.program.languages import Direction
 from int8ref.program.program import Program
 from int8ref.program.sizes import (
@@ -21,7 +21,7 @@ from int8ref.program.sizes import (
     max_steps,
     vocabulary_size,
 )
-from int8ref.results import Alignment, Result, Scores, Translation, Unknown
+from int8ref.results import Alignment, Result, Scores, Span, Translation, Unknown
 from int8ref.search import BeamOptions, Hypothesis, Sampling
 from int8ref.search.forced import score
 from int8ref.search.reading import NOTHING, Given, digests
@@ -30,7 +30,8 @@ from int8ref.search.sampling import draw_number
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import TextTokenizer, TokenizerError, build_tokenizer
 from int8ref.translation.adjusting import adjustments_of
-from int8ref.translation.alignment import alignment_weights, describe
+from int8ref.translation.alignment import Int64, alignment_weights, describe
+from int8ref.translation.placing import aligned_for, placed, trimmed
 from int8ref.translation.scores import CERTAIN, scores_of
 from int8ref.translation.witness import Witnessed, drafted, searched
 
@@ -136,6 +137,11 @@ class Worker:
         worker._max_steps = self._max_steps - len(direction.forced)
         return worker
 
+    def fits(self, text: str) -> bool:
+        """Return whether the model has room for a text, and for twice its tokens."""
+        most = min(self._program.max_source_length - self._frame.size, self._max_steps // 2)
+        return len(self._source.encode(text)) <= most
+
     def encode_source(
         self, text: str, where: str, warn: Warn | None, number: int = 0, prefix: str = ""
     ) -> Sentence:
@@ -189,9 +195,11 @@ class Worker:
                 for sentence, some in zip(full, several, strict=True)
             ]
         sources = [self._frame.around(sentence.ids) for sentence in full]
-        aligned = iter(self._translations(sources, found, options))
+        wanted = [aligned_for(s.text, bool(s.unknown), options) for s in full]
+        aligned = iter(self._translations(sources, found, wanted))
         empty = [_empty(options, options.scores)]
-        return [self._result(s, next(aligned) if s.ids else empty, s.truncated) for s in batch]
+        results = [self._result(s, next(aligned) if s.ids else empty, s.truncated) for s in batch]
+        return [placed(result, self._target.decode, options) for result in results]
 
     def score(self, batch: Sequence[SentencePair], options: Options) -> list[Result]:
         """Score the given translation of each sentence.
@@ -210,8 +218,8 @@ class Worker:
             [Found(target.text, target.ids, scores_of(hypothesis), target.unknown)]
             for (_, target), hypothesis in zip(full, scored, strict=True)
         ]
-        aligned = iter(self._translations(sources, found, options))
-        return [
+        aligned = iter(self._translations(sources, found, [options.alignment] * len(found)))
+        results = [
             self._result(
                 source,
                 next(aligned) if source.ids or target.ids else [_empty(options, scores=True)],
@@ -219,6 +227,7 @@ class Worker:
             )
             for source, target in batch
         ]
+        return [placed(result, self._target.decode, options, copies=False) for result in results]
 
     def _request(self, sentence: Sentence, options: Options) -> Request:
         """Return the request to the engine."""
@@ -297,19 +306,23 @@ class Worker:
         return longest_translation(length, factor, most)
 
     def _translations(
-        self, sources: list[list[int]], found: list[list[Found]], options: Options
+        self,
+        sources: list[list[int]],
+        found: list[list[Found]],
+        wanted: Sequence[AlignmentKind | None],
     ) -> list[list[Translation]]:
-        """Return the translations, with alignments if the options ask for them."""
+        """Return the translations, with the alignment that is wanted for each sentence."""
+        kinds = [kind for some, kind in zip(found, wanted, strict=True) for _ in some]
         flat = [translation for some in found for translation in some]
         alignments: list[Alignment | None] = [None] * len(flat)
-        if options.alignment is not None and flat:
-            owners = [index for index, some in enumerate(found) for _ in some]
+        if places := [place for place, kind in enumerate(kinds) if kind is not None]:
+            several = [source for source, some in zip(sources, found, strict=True) for _ in some]
             first = self._forced
-            targets = [[*first, *translation.ids] for translation in flat]
-            weights = alignment_weights(self._engine, self._tensors, sources, owners, targets)
-            alignments = [
-                describe(w[len(first) :], options.alignment, self._frame) for w in weights
-            ]
+            targets = [[*first, *flat[place].ids] for place in places]
+            weights = self._weights([several[place] for place in places], targets)
+            for place, w in zip(places, weights, strict=True):
+                kind = kinds[place] or "hard"
+                alignments[place] = describe(w[len(first) :], kind, self._frame)
         each = iter(alignments)
         pieces = self._target.pieces
         return [
@@ -328,11 +341,21 @@ class Worker:
             for some in found
         ]
 
+    def _weights(self, sources: list[list[int]], targets: list[list[int]]) -> list[Int64]:
+        """Return the weights of each target and its source.  Equal sources are encoded once."""
+        places: dict[tuple[int, ...], int] = {}
+        owners = [places.setdefault(tuple(source), len(places)) for source in sources]
+        distinct = [list(source) for source in places]
+        return alignment_weights(self._engine, self._tensors, distinct, owners, targets)
+
     def _result(
         self, source: Sentence, translations: Sequence[Translation], truncated: bool
     ) -> Result:
         pieces = tuple(self._source.pieces(source.ids))
-        return Result(source.text, pieces, truncated, tuple(translations), source.unknown)
+        spans: tuple[Span, ...] = ()
+        if any(translation.alignment is not None for translation in translations):
+            spans = trimmed(source.text, self._source.spans(source.text, source.ids))
+        return Result(source.text, pieces, truncated, tuple(translations), source.unknown, spans)
 
 
 def _encode(
