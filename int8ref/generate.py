@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.each import each
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.values import count
 from int8ref.options import MAX_LENGTH
@@ -57,10 +58,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("text", nargs="*", help="beginnings of texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
     shared.add_model(streams, shared.LANGUAGE_MODEL)
-    streams("-i", "--input", metavar="FILE", help="beginnings, one a line (default: -, stdin)")
-    streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
+    shared.add_files(streams, "beginnings, one a line")
     streams("--output-format", choices=FORMATS, default="text", help="default: text")
     shared.add_receipt(streams)
+    shared.add_lines(made, ("prompt",))
     add = made.add_argument_group("search").add_argument
     add(
         "--max-tokens",
@@ -88,12 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other, or that have no effect."""
     shared.check_sampling(made, given)
-    if given.text and given.input is not None:
-        made.error("text as arguments and --input exclude each other")
+    shared.check_lines(made, given)
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
-    run(given, console, RunFiles(given, console))
+    each(given, console, run)
 
 
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
@@ -105,13 +105,14 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     options = shared.options_of(given, max_length=given.max_tokens, logits_digest=files.witnessed)
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     language_model = LanguageModel(model, given.backend, speed)
-    found = language_model.batches(files.lines, options, files.complain, files.drafts)
+    items = files.items(given)
+    found = language_model.batches(items, options, files.complain, files.drafts, items.first)
     written = {"text": line, "json": document}[given.output_format]
     done, added, unknown, begun = 0, 0, UnknownCharacters(), time.monotonic()
     with files.opener("generate", (path, model), parser(), given)(path) as outputs:
         command.invite(files.inputs, console)
         for results in found:
-            numbered = enumerate(results, done)
+            numbered = enumerate(results, items.first + done)
             outputs.write(results, [[written(number, result)] for number, result in numbered])
             done += len(results)
             added += sum(len(result.ids) for result in results)

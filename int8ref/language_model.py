@@ -203,14 +203,16 @@ class LanguageModel(ReadyModel):
         options: Options = DEFAULT_OPTIONS,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
+        first: int = 0,
     ) -> Iterator[list[Continuation]]:
         """Continue each text, and yield lists of results as soon as they are ready.
 
         The results are in the order of the texts.  `warn` gets a message for each text that is cut,
-        and `drafts` has for each text the ids that its continuation is expected to have, or None:
-        see `Translator.batches`.  Raises the errors of `stream`.
+        and `drafts` has for each text the ids that its continuation is expected to have, or None.
+        `first` is the number of the first text: see `Translator.batches`.  Raises the errors of
+        `stream`.
         """
-        return self._batches(expect.texts("texts", texts), options, warn, drafts)
+        return self._batches(expect.texts("texts", texts), options, warn, drafts, first)
 
     def _batches(
         self,
@@ -218,10 +220,11 @@ class LanguageModel(ReadyModel):
         options: Options,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
+        first: int = 0,
     ) -> Iterator[list[Continuation]]:
         """Implement `batches` for texts whose types are checked."""
         _check(options, SAMPLED)
-        prompts = self._prompts(texts, warn)
+        prompts = self._prompts(texts, warn, first)
         if drafts is not None:
             prompts = (
                 dataclasses.replace(prompt, draft=draft)
@@ -293,12 +296,12 @@ class LanguageModel(ReadyModel):
         (found,) = score(self._engine, [path], normalization_of(options, program.alpha))
         return scores_of(found)
 
-    def _prompts(self, texts: Iterable[str], warn: Warn | None) -> Iterator[Prompt]:
+    def _prompts(self, texts: Iterable[str], warn: Warn | None, first: int) -> Iterator[Prompt]:
         """Yield the prompts.  Cut a prompt that leaves no position to its last tokens.
 
         A cut prompt takes half of the positions.
         """
-        for number, text in enumerate(texts):
+        for number, text in enumerate(texts, first):
             ids = self._tokenizer.encode(text)
             unknown = tuple(self._tokenizer.unknown(text, ids))
             truncated = len(ids) >= self._positions

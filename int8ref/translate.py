@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.each import each
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature as run_signature
-from int8ref.text.lines import LineWriter, TextError
+from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("text", nargs="*", help="text to translate, instead of --input")
     shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
     shared.add_receipt(made.add_argument_group("receipt").add_argument)
+    shared.add_lines(made, optional="target_prefix")
     shared.add_search(made)
     shared.add_sampling(made, " (--n-best: so many translations of each line)")
     shared.add_scores(made, "length")
@@ -79,8 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other, or that have no effect."""
-    if given.text and given.input is not None:
-        made.error("text as arguments and --input exclude each other")
+    shared.check_lines(made, given)
     if given.temperature and given.beam_size > 1:
         made.error("--beam-size and --temperature exclude each other")
     if given.temperature and given.shortlist:
@@ -91,6 +92,8 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         made.error("--distinct does nothing without --n-best")
     if (given.n_best or 1) > given.beam_size and not given.temperature:
         made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
+    if given.tsv is not None and given.n_best is not None:
+        made.error("--tsv needs --output-format text, because the result is a column")
     if (given.n_best or 1) > 1 and given.output_format == "text":
         made.error(f"--n-best {given.n_best} needs another --output-format than text")
 
@@ -101,13 +104,14 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         line = signature(path, model, _options(given, witnessed=False), given.backend)
         LineWriter(standard_output()).write([line])
     else:
-        run(given, console, RunFiles(given, console))
+        given.output_format = _format(given)
+        each(given, console, run)
 
 
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     """Translate the lines of `files`."""
-    lines = _with_prefixes(files.lines) if given.prefix_column else files.lines
     given.output_format = _format(given)
+    items = files.items(given)
     options = _options(given, files.witnessed)
     model = command.load_model(given, console)
 
@@ -120,9 +124,12 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
         console,
         files.inputs,
         model,
-        lambda translator: translator.batches(lines, options, files.complain, files.drafts),
+        lambda translator: translator.batches(
+            items, options, files.complain, files.drafts, items.first
+        ),
         partial(formats[given.output_format], shown=shown),
         files.opener("translate", model, parser(), given),
+        items.first,
     )
 
 
@@ -137,15 +144,6 @@ def _options(given: argparse.Namespace, witnessed: bool) -> Options:
     return shared.options_of(
         given, n_best=given.n_best or 1, scores=scores, logits_digest=witnessed
     )
-
-
-def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
-    """Split each line at its tab: yield the sentence, or the pair (sentence, target prefix)."""
-    for number, line in enumerate(lines, start=1):
-        sentence, *prefixes = line.split("\t")
-        if len(prefixes) > 1:
-            raise TextError(f"line {number} has {len(prefixes)} tabs, not one")
-        yield (sentence, *prefixes) if prefixes else sentence  # type: ignore[misc]
 
 
 def signature(path: Path, model: Model, options: Options, backend: str) -> str:
