@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
 
     from int8ref.files.model_file import Model
     from int8ref.options import Options
+    from int8ref.results import Result
 
 PROGRAM = "python -m int8ref.translate"
 FORMATS = ("text", "nbest", "json")
@@ -53,6 +54,16 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Translate text with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="text to translate, instead of --input")
+    add_options(made).add_argument(
+        "--signature",
+        action="store_true",
+        help="print what makes a run reproducible, and translate nothing",
+    )
+    return made
+
+
+def add_options(made: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options of a translation.  Return the group of the messages."""
     shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
     shared.add_receipt(made.add_argument_group("receipt").add_argument)
     shared.add_lines(made, optional="target_prefix")
@@ -60,12 +71,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_sampling(made, " (--n-best: so many translations of each line)")
     shared.add_scores(made, "length")
     shared.add_speed(made)
-    shared.add_messages(made).add_argument(
-        "--signature",
-        action="store_true",
-        help="print what makes a run reproducible, and translate nothing",
-    )
-    return made
+    return shared.add_messages(made)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,24 +107,19 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
 def _run(given: argparse.Namespace, console: Console) -> None:
     if given.signature:
         path, model = command.load_model(given, console)
-        line = signature(path, model, _options(given, witnessed=False), given.backend)
+        line = signature(path, model, options_of(given, witnessed=False), given.backend)
         LineWriter(standard_output()).write([line])
     else:
-        given.output_format = _format(given)
+        given.output_format = output_format(given)
         each(given, console, run)
 
 
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     """Translate the lines of `files`."""
-    given.output_format = _format(given)
+    given.output_format = output_format(given)
     items = files.items(given)
-    options = _options(given, files.witnessed)
+    options = options_of(given, files.witnessed)
     model = command.load_model(given, console)
-
-    from int8ref.commands import output
-
-    formats = {"text": output.text, "nbest": output.n_best, "json": output.json}
-    shown = output.Shown(given.scores, given.alignment, given.n_best is not None)
     command.deliver(
         given,
         console,
@@ -127,20 +128,30 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
         lambda translator: translator.batches(
             items, options, files.complain, files.drafts, items.first
         ),
-        partial(formats[given.output_format], shown=shown),
+        lines_of(given),
         files.opener("translate", model, parser(), given),
         items.first,
     )
 
 
-def _format(given: argparse.Namespace) -> str:
+def lines_of(given: argparse.Namespace) -> Callable[[int, Result], list[str]]:
+    """Return the function that returns the lines of the output for a result and its number."""
+    from int8ref.commands import output
+
+    formats = {"text": output.text, "nbest": output.n_best, "json": output.json}
+    shown = output.Shown(given.scores, given.alignment, given.n_best is not None)
+    return partial(formats[given.output_format], shown=shown)
+
+
+def output_format(given: argparse.Namespace) -> str:
+    """Return the form of a line."""
     return str(given.output_format or ("nbest" if given.n_best is not None else "text"))
 
 
-def _options(given: argparse.Namespace, witnessed: bool) -> Options:
+def options_of(given: argparse.Namespace, witnessed: bool) -> Options:
     """Return the options.  `witnessed`: the results need digests of their logits."""
     several = given.n_best is not None
-    scores = several or _format(given) == "nbest" or given.scores is not None
+    scores = several or output_format(given) == "nbest" or given.scores is not None
     return shared.options_of(
         given, n_best=given.n_best or 1, scores=scores, logits_digest=witnessed
     )

@@ -35,7 +35,7 @@ def each(given: argparse.Namespace, console: Console, run: Run) -> None:
 
 def _into_folder(given: argparse.Namespace) -> bool:
     folder = given.output.endswith(os.sep) or os.path.isdir(given.output)
-    return len(given.input) > 1 or folder
+    return len(given.input) > 1 or folder or bool(getattr(given, "address", None))
 
 
 def outputs_of(inputs: list[str], folder: str) -> dict[str, str]:

@@ -11,19 +11,13 @@ import mmap
 import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
 from int8ref.errors import UserError
 from int8ref.text.compressed import kind_of, opened, pieces
 from int8ref.text.streams import open_input
-
-if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from argparse import ArgumentParser, Namespace
-    from pathlib import Path
-
-    from int8ref.files.model_file import Model
 
 END = ".int8ref"
 """End of the name of a sidecar, after the name of the output."""
@@ -131,21 +125,17 @@ def _number(line: bytes, path: str) -> int:
 
 
 def sidecar(
-    model: tuple[Path, Model],
-    parser: ArgumentParser,
-    given: Namespace,
+    command: str,
+    identity: dict[str, Any],
     inputs: Sequence[Measured],
     lines: int,
 ) -> dict[str, Any]:
     """Return the content of a sidecar: what decides the bytes of an output.
 
-    `lines`: number of lines that the run reads.
+    `identity`: see `commands.receipt.identity`.  `lines`: number of lines that the run reads.
     """
-    from int8ref.commands.receipt import identity
-
-    own = identity(model, parser, given)
     files = [{"lines": one.lines, "sha256": one.sha256} for one in inputs]
-    return {"command": parser.prog, **own, "inputs": files, "lines": lines}
+    return {"command": command, **identity, "inputs": files, "lines": lines}
 
 
 def check_sidecar(path: str, mine: dict[str, Any]) -> None:

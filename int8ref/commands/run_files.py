@@ -112,7 +112,7 @@ class RunFiles:
 
         @contextmanager
         def open_(path: Path) -> Iterator[Outputs]:
-            self.begin(model, parser, given)
+            self._begin(name, model, parser, given)
             with (
                 self.lines_to(path) as writer,
                 self.receipt(name, model, parser, given) as receipt,
@@ -121,16 +121,22 @@ class RunFiles:
 
         return open_
 
-    def begin(
-        self, model: tuple[Path, Model], parser: argparse.ArgumentParser, given: argparse.Namespace
+    def _begin(
+        self,
+        name: str,
+        model: tuple[Path, Model],
+        parser: argparse.ArgumentParser,
+        given: argparse.Namespace,
     ) -> None:
         """Check or write the sidecar of a run that can go on."""
         if self._kept is None or self._measured is None or self._whole is None:
             return
         from int8ref.commands import resume
+        from int8ref.commands.receipt import identity
         from int8ref.host.storage import write_whole
 
-        mine = resume.sidecar(model, parser, given, [self._measured], self._whole.lines or 0)
+        own = identity(model, parser, given)
+        mine = resume.sidecar(name, own, [self._measured], self._whole.lines or 0)
         if self._kept.found:
             resume.check_sidecar(self._output, mine)
         else:
