@@ -6,6 +6,7 @@ import sys
 
 COMMANDS = {
     "int8ref.translate": "translates text",
+    "int8ref.corpus": "translates files on a cluster of Ray",
     "int8ref.score": "scores given translations",
     "int8ref.generate": "writes on, with a language model",
     "int8ref.perplexity": "measures how well a language model predicts a text",

@@ -71,7 +71,8 @@ class TwoFiles(RunFiles):
     """The files of a run whose sources and translations are two files."""
 
     def __init__(self, given: argparse.Namespace, console: Console) -> None:
-        super().__init__(given, console)
+        self._output, self._receipt, self._console = given.output, None, console
+        self.complain = command.complaints(given.strict, console)
         self.inputs = [
             command.InputFile(what, path, self.complain)
             for what, path in zip(("source", "translation"), given.files, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from int8ref.text.lines import TextError
@@ -121,17 +121,25 @@ class Items:
     """Iterates over the items of lines.  Remembers what the results of the items will need.
 
     first  number of the first line, from 0
+    where  returns the name of a line in messages; the first of `lines` has the place 1
     """
 
-    def __init__(self, lines: Iterable[Any], form: Form, first: int, witnessed: bool) -> None:
+    def __init__(
+        self,
+        lines: Iterable[Any],
+        form: Form,
+        first: int,
+        witnessed: bool,
+        where: Callable[[int], str] = "line {}".format,
+    ) -> None:
         self.first = first
-        self._lines, self._form, self._witnessed = lines, form, witnessed
+        self._lines, self._form, self._witnessed, self._where = lines, form, witnessed, where
         self._carried: deque[Any] = deque()
         self._waiting: deque[str] = deque()
 
     def __iter__(self) -> Iterator[Any]:
-        for number, line in enumerate(self._lines, self.first + 1):
-            item, carried = self._form.read(line, f"line {number}")
+        for place, line in enumerate(self._lines, start=1):
+            item, carried = self._form.read(line, self._where(place))
             self._carried.append(carried)
             if self._witnessed:
                 self._waiting.append(line)

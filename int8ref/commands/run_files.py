@@ -93,8 +93,14 @@ class RunFiles:
         span = self.span or Span(0, None, given.first_line - 1)
         stop = None if span.lines is None else span.skip + span.lines
         lines = islice(self.lines, span.skip, stop)
-        self._items = Items(lines, form_of(given), span.number, self.witnessed)
+        self._items = Items(lines, form_of(given), span.number, self.witnessed, self._where)
         return self._items
+
+    def _where(self, place: int) -> str:
+        """Return the name of a line in messages, by its place among the lines that are read."""
+        if not self.inputs:
+            return f"line {place}"
+        return self.inputs[0].lines.where(place + (self.span.skip if self.span else 0))
 
     @property
     def witnessed(self) -> bool:

@@ -176,6 +176,12 @@ class Decompressed(io.RawIOBase):
         """Implement `io.IOBase`."""
         return self._file.fileno()
 
+    def close(self) -> None:
+        """Implement `io.IOBase`."""
+        if not self.closed:
+            self._file.close()
+            super().close()
+
     def isatty(self) -> bool:
         """Implement `io.IOBase`."""
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from int8ref import (
     audit,
     classify,
+    corpus,
     embed,
     export,
     generate,
@@ -20,6 +21,7 @@ from weights_import.report.__main__ import parser as report_parser
 PARSERS = {
     "int8ref.audit": audit.parser,
     "int8ref.classify": classify.parser,
+    "int8ref.corpus": corpus.parser,
     "int8ref.embed": embed.parser,
     "int8ref.export": export.parser,
     "int8ref.generate": generate.parser,
