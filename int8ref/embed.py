@@ -15,6 +15,7 @@ from int8ref.commands.console import Console
 from int8ref.commands.npy import NpyWriter
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.table import program
+from int8ref.text.compressed import kind_of
 from int8ref.text.streams import STANDARD
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
@@ -40,8 +41,10 @@ npy is an array of NumPy, int8 [lines, width], which is complete after each batc
 class Rows:
     """Writes vectors to an array of NumPy, and the records of a receipt if there is one."""
 
-    def __init__(self, writer: NpyWriter, receipt: Receipt | None) -> None:
-        self._writer, self._receipt = writer, receipt
+    def __init__(
+        self, writer: NpyWriter, tell: Callable[[int], None], receipt: Receipt | None
+    ) -> None:
+        self._writer, self._tell, self._receipt = writer, tell, receipt
 
     def write(self, results: Sequence[Embedding], first: int) -> None:
         """Implement `encoding.Writer.write`."""
@@ -49,6 +52,7 @@ class Rows:
         self._writer.write(rows)
         if self._receipt is not None:
             self._receipt.add(results, rows)
+        self._tell(len(rows))
 
 
 def parser() -> shared.Parser:
@@ -69,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error(
             "--output-format npy needs --output FILE, because the array begins with its size"
         )
+    if _format(given) == "npy" and (given.resume or kind_of(given.output)):
+        made.error("--resume and compression need --output-format json")
     return command.run(partial(encoding.answer, given, run), given.log_level)
 
 
@@ -86,7 +92,7 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
                 files.rows_to(model[0], encoder.width) as rows,
                 files.receipt("embed", model, parser(), given) as receipt,
             ):
-                yield Rows(rows, receipt)
+                yield Rows(rows, files.progress(False), receipt)
         else:
             with files.opener("embed", model, parser(), given)(model[0]) as outputs:
                 yield encoding.Lines(outputs, document(encoder))

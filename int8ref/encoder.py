@@ -180,16 +180,17 @@ class Encoder(ReadyModel):
         return together(framed, self._embedded, _size, self.speed.limits(MAX_BATCH_TOKENS))
 
     def embeddings(
-        self, texts: Iterable[str], warn: Warn | None = None
+        self, texts: Iterable[str], warn: Warn | None = None, first: int = 0
     ) -> Iterator[list[Embedding]]:
         """Embed each text, in constant memory.  Yields lists of results as soon as they are ready.
 
         The results are in the order of the texts.  The iteration works as the iteration of
         `Translator.batches`.  `warn` gets a message for each text that is cut.  Default: no
-        messages.  Raises the errors of `embed`, at the times that `Translator.stream` describes.
+        messages.  `first`: number of the first text in messages, from 0.  Default: 0.
+        Raises the errors of `embed`, at the times that `Translator.stream` describes.
         """
         self._check_embeds()
-        return self._batches(expect.texts("texts", texts), self._embedded, warn)
+        return self._batches(expect.texts("texts", texts), self._embedded, warn, first)
 
     @overload
     def classify(self, text: str) -> Classification: ...
@@ -216,14 +217,14 @@ class Encoder(ReadyModel):
         return list(self._in_order(texts, self._labelled))
 
     def classifications(
-        self, texts: Iterable[str], warn: Warn | None = None
+        self, texts: Iterable[str], warn: Warn | None = None, first: int = 0
     ) -> Iterator[list[Classification]]:
         """Label each text, in constant memory.  Yields lists of results as soon as they are ready.
 
         See `embeddings`.  Raises the errors of `classify`.
         """
         self._check_classifies()
-        return self._batches(expect.texts("texts", texts), self._labelled, warn)
+        return self._batches(expect.texts("texts", texts), self._labelled, warn, first)
 
     def dot_products(self, a: Vectors, b: Vectors) -> npt.NDArray[np.int32]:
         """Return the exact dot products of embeddings [n, width] and [m, width]: int32 [n, m].
@@ -256,9 +257,11 @@ class Encoder(ReadyModel):
         texts: Iterator[str],
         work: Callable[[list[_Framed]], list[Found]],
         warn: Warn | None = None,
+        first: int = 0,
     ) -> Iterator[list[Found]]:
         framed = (
-            self._framed(text, f"line {number}", warn) for number, text in enumerate(texts, start=1)
+            self._framed(text, f"line {number}", warn)
+            for number, text in enumerate(texts, start=first + 1)
         )
         return in_order(framed, work, _size, self.speed.limits(MAX_BATCH_TOKENS))
 

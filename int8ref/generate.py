@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.each import each
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.settings import settings_of
 from int8ref.commands.signature import signature as run_signature
@@ -91,23 +92,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("text", nargs="*", help="beginnings of texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
     shared.add_model(streams, shared.LANGUAGE_MODEL)
-    streams("-i", "--input", metavar="FILE", help="beginnings, one a line (default: -, stdin)")
-    streams(
-        "--input-format",
-        choices=FORMATS,
-        default="text",
-        help="json: a line is a text in JSON, or an object with prompt, or with messages, each with"
-        " role and content (default: text)",
-    )
+    shared.add_files(streams, "beginnings, one a line")
     streams(
         "--chat",
         action="store_true",
         help="a line is the message of a user, and the output is the reply (needs a model with a"
         " chat template)",
     )
-    streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
     streams("--output-format", choices=FORMATS, default="text", help="default: text")
     shared.add_receipt(streams)
+    shared.add_lines(made, ("prompt",), "messages")
     add = made.add_argument_group("search").add_argument
     add(
         "--max-tokens",
@@ -192,19 +186,24 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         made.error("--beam-size and --stop exclude each other")
     if given.top_logprobs and given.output_format != "json":
         made.error("--top-logprobs needs --output-format json")
+    if given.chat and given.tsv is not None:
+        made.error("--chat and --tsv exclude each other")
     if given.chat and given.input_format == "json":
         made.error("--chat and --input-format json exclude each other: JSON has messages")
     if given.stream:
         _check_stream(made, given)
-    if given.text and given.input is not None:
-        made.error("text as arguments and --input exclude each other")
+    if given.resume and given.n_best is not None and given.output_format == "text":
+        made.error("--resume and --n-best need --output-format json")
+    shared.check_lines(made, given)
 
 
 def _check_stream(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that do not go with a stream."""
-    for name in ("n_best", "top_logprobs", "receipt", "normalization", "alpha"):
+    for name in ("n_best", "top_logprobs", "receipt", "normalization", "alpha", "tsv"):
         if getattr(given, name) is not None:
             made.error(f"--{name.replace('_', '-')} and --stream exclude each other")
+    if given.resume:
+        made.error("--resume and --stream exclude each other")
     if given.beam_size > 1 or given.output_format == "json":
         made.error("--stream writes text without a beam")
 
@@ -214,7 +213,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         _, model = command.load_model(given, console)
         LineWriter(standard_output()).write([signature(model, given)])
     else:
-        run(given, console, RunFiles(given, console))
+        each(given, console, run)
 
 
 def signature(model: Model, given: argparse.Namespace) -> str:
@@ -232,7 +231,6 @@ def signature(model: Model, given: argparse.Namespace) -> str:
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     """Continue the texts of `files`."""
     from int8ref.language_model import LanguageModel
-    from int8ref.text import prompts
     from int8ref.translation.ready import Speed
 
     path, model = command.load_model(given, console)
@@ -246,21 +244,17 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     )
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     language_model = LanguageModel(model, given.backend, speed)
-    texts: Iterable[Beginning] = files.lines
-    if given.input_format == "json":
-        texts = prompts.beginnings(files.lines)
-    elif given.chat:
-        texts = prompts.questions(files.lines)
+    items = files.items(given)
     if given.stream:
-        _stream(given, language_model, texts, options, files, path)
+        _stream(given, language_model, items, options, files, path)
         return
-    found = language_model.batches(texts, options, files.complain, files.drafts)
+    found = language_model.batches(items, options, files.complain, files.drafts, items.first)
     written = {"text": reply if given.chat else line, "json": document}[given.output_format]
     done, added, unknown, begun = 0, 0, UnknownCharacters(), time.monotonic()
     with files.opener("generate", (path, model), parser(), given)(path) as outputs:
         command.invite(files.inputs, console)
         for results in found:
-            numbered = enumerate(results, done)
+            numbered = enumerate(results, items.first + done)
             outputs.write(results, [written(number, result) for number, result in numbered])
             done += len(results)
             added += sum(len(result.ids) for result in results)

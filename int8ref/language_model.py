@@ -180,15 +180,16 @@ class LanguageModel(ReadyModel):
         options: Options = DEFAULT_OPTIONS,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
+        first: int = 0,
     ) -> Iterator[list[Continuation]]:
         """Continue each text, and yield lists of results as soon as they are ready.
 
         A text may also be a list of messages, as for `chat`.  The results are in the order of the
         texts.  `warn` gets a message for each text that is cut.  `drafts` has for each text the ids
-        that its continuation is expected to have, or None: see `Translator.batches`.  Raises the
-        errors of `stream`.
+        that its continuation is expected to have, or None.  `first` is the number of the first
+        text: see `Translator.batches`.  Raises the errors of `stream`.
         """
-        return self._batches(_beginnings(texts), options, warn, drafts)
+        return self._batches(_beginnings(texts), options, warn, drafts, first)
 
     def _batches(
         self,
@@ -196,11 +197,12 @@ class LanguageModel(ReadyModel):
         options: Options,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
+        first: int = 0,
     ) -> Iterator[list[Continuation]]:
         """Implement `batches` for texts whose types are checked."""
         check_used(options, SAMPLED)
         check_alpha(self.model, options)
-        prompts = self._prompts(texts, warn)
+        prompts = self._prompts(texts, warn, first)
         if drafts is not None:
             prompts = (
                 dataclasses.replace(prompt, draft=draft)
@@ -272,7 +274,9 @@ class LanguageModel(ReadyModel):
         (found,) = score(self._engine, [path], normalization_of(options, program.alpha))
         return scores_of(found)
 
-    def _prompts(self, texts: Iterable[Beginning], warn: Warn | None) -> Iterator[Prompt]:
+    def _prompts(
+        self, texts: Iterable[Beginning], warn: Warn | None, first: int = 0
+    ) -> Iterator[Prompt]:
         """Yield the prompts.  Cut a prompt that leaves no position to its last tokens.
 
         A cut prompt takes half of the positions.
@@ -281,7 +285,7 @@ class LanguageModel(ReadyModel):
             self.prompt(text, number, warn)
             if isinstance(text, str)
             else self.chat_prompt(text, number, warn)
-            for number, text in enumerate(texts)
+            for number, text in enumerate(texts, first)
         )
 
     def prompt(self, text: str, number: int = 0, warn: Warn | None = None) -> Prompt:

@@ -39,7 +39,12 @@ class Step(Protocol):
         ...
 
     def batches(
-        self, lines: Iterable[str], options: Options = ..., warn: Warn | None = None
+        self,
+        lines: Iterable[str],
+        options: Options = ...,
+        warn: Warn | None = None,
+        *,
+        first: int = ...,
     ) -> Iterator[list[Result]]:
         """Yield lists of results."""
         ...
@@ -100,13 +105,15 @@ class Pivot:
         lines: Iterable[str],
         options: Options = DEFAULT_OPTIONS,
         warn: Warn | None = None,
+        *,
+        first: int = 0,
     ) -> Iterator[list[Result]]:
         """Translate each line, and yield lists of results: see `Translator.batches`."""
         chosen = self._options(options)
         texts = expect.texts("lines", lines)
-        found = self.steps[0].batches(texts, chosen[0], warn)
+        found = self.steps[0].batches(texts, chosen[0], warn, first=first)
         for step, own in zip(self.steps[1:], chosen[1:], strict=True):
-            found = _then(found, step, own, warn)
+            found = _then(found, step, own, warn, first)
         return found
 
     def _options(self, options: Options) -> list[Options]:
@@ -133,7 +140,7 @@ def _base(language: str) -> str:
 
 
 def _then(
-    found: Iterator[list[Result]], step: Step, options: Options, warn: Warn | None
+    found: Iterator[list[Result]], step: Step, options: Options, warn: Warn | None, first: int
 ) -> Iterator[list[Result]]:
     """Translate the texts of results, and yield the joined results."""
     waiting: deque[Result] = deque()
@@ -144,7 +151,7 @@ def _then(
                 waiting.append(result)
                 yield result.text
 
-    batches = step.batches(texts(), options, warn)
+    batches = step.batches(texts(), options, warn, first=first)
     return ([_joined(waiting.popleft(), result) for result in some] for some in batches)
 
 

@@ -11,7 +11,9 @@ from itertools import zip_longest
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
-from int8ref.commands.run_files import open_outputs
+from int8ref.commands.each import each
+from int8ref.commands.forms import Items, Text
+from int8ref.commands.run_files import RunFiles
 from int8ref.commands.table import program
 from int8ref.text.lines import TextError
 
@@ -37,9 +39,11 @@ def parser() -> argparse.ArgumentParser:
         "files", nargs="*", metavar="FILE", help="sources and translations, instead of --input"
     )
     shared.add_streams(made, "a source, a tab and its translation a line", FORMATS, "text")
+    shared.add_lines(made, ("source", "text"), columns=False)
     shared.add_scores(made, "none", "sentence")
     shared.add_speed(made)
     shared.add_messages(made)
+    made.set_defaults(text=[], receipt=None)
     return made
 
 
@@ -58,22 +62,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error("one of the two files may be -, stdin, not both")
     if given.files and given.input is not None:
         made.error("files as arguments and --input exclude each other")
-    return command.run(partial(_run, given), given.log_level)
+    if given.files and (given.input_format == "json" or given.shard or given.resume):
+        made.error("--input-format json, --shard and --resume need --input, not two files")
+    shared.check_lines(made, given)
+    return command.run(partial(_answer, given), given.log_level)
 
 
-def _run(given: argparse.Namespace, console: Console) -> None:
-    complain = command.complaints(given.strict, console)
-    if given.files:
-        inputs = [
-            command.InputFile(what, path, complain)
+class TwoFiles(RunFiles):
+    """The files of a run whose sources and translations are two files."""
+
+    def __init__(self, given: argparse.Namespace, console: Console) -> None:
+        self._output, self._receipt, self._console = given.output, None, console
+        self.complain = command.complaints(given.strict, console)
+        self.inputs = [
+            command.InputFile(what, path, self.complain)
             for what, path in zip(("source", "translation"), given.files, strict=True)
         ]
-        pairs = _side_by_side(*(file.lines for file in inputs))
-    else:
-        inputs = [command.InputFile("input", given.input, complain)]
-        pairs = _around_tabs(inputs[0])
-    options = shared.options_of(given, scores=True)
 
+    def items(self, given: argparse.Namespace) -> Items:
+        """Return the pairs of lines."""
+        pairs = _side_by_side(*(file.lines for file in self.inputs))
+        self._items = Items(pairs, Text(), given.first_line - 1, witnessed=False)
+        return self._items
+
+
+def _answer(given: argparse.Namespace, console: Console) -> None:
+    if given.files:
+        run(given, console, TwoFiles(given, console))
+    else:
+        each(given, console, run)
+
+
+def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
+    """Score the pairs of `files`."""
+    options = shared.options_of(given, scores=True)
+    items = files.items(given)
     model = command.load_model(given, console)
 
     from int8ref.commands import output
@@ -82,11 +105,12 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     command.deliver(
         given,
         console,
-        inputs,
+        files.inputs,
         [model],
-        lambda translator: translator.score_batches(pairs, options, complain),
+        lambda translator: translator.score_batches(items, options, files.complain, items.first),
         partial(lines_of, shown=output.Shown(given.scores, given.alignment)),
-        partial(open_outputs, given.output, inputs),
+        files.opener("score", model, parser(), given),
+        items.first,
     )
 
 
@@ -95,14 +119,6 @@ def _side_by_side(sources: Iterable[str], translations: Iterable[str]) -> Iterat
         if source is None or translation is None:
             ends, goes = ("sources", "translations")[:: 1 if source is None else -1]
             raise TextError(f"the {ends} end before line {number}, the {goes} do not")
-        yield source, translation
-
-
-def _around_tabs(file: command.InputFile) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(file.lines, start=1):
-        if line.count("\t") != 1:
-            raise TextError(f"{file.lines.where(number)} has {line.count(chr(9))} tabs, not one")
-        source, _, translation = line.partition("\t")
         yield source, translation
 
 

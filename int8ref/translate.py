@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.each import each
+from int8ref.commands.forms import Items
 from int8ref.commands.pivots import check_pivot
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature as run_signature
 from int8ref.commands.table import program
-from int8ref.text.lines import LineWriter, TextError
+from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
@@ -59,19 +61,25 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = shared.command_parser(PROGRAM, "Translate text with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="text to translate, instead of --input")
-    shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
-    shared.add_receipt(made.add_argument_group("receipt").add_argument)
-    shared.add_search(made)
-    shared.add_sampling(made, " (--n-best: so many translations of each line)")
-    shared.add_scores(made, "length")
-    shared.add_adjusting(made)
-    shared.add_speed(made)
-    shared.add_messages(made).add_argument(
+    add_options(made).add_argument(
         "--signature",
         action="store_true",
         help="print what makes a run reproducible, and translate nothing",
     )
     return made
+
+
+def add_options(made: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options of a translation.  Return the group of the messages."""
+    shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
+    shared.add_receipt(made.add_argument_group("receipt").add_argument)
+    shared.add_lines(made, optional="target_prefix")
+    shared.add_search(made)
+    shared.add_sampling(made, " (--n-best: so many translations of each line)")
+    shared.add_scores(made, "length")
+    shared.add_adjusting(made)
+    shared.add_speed(made)
+    return shared.add_messages(made)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,8 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other, or that have no effect."""
-    if given.text and given.input is not None:
-        made.error("text as arguments and --input exclude each other")
+    shared.check_lines(made, given)
     if given.temperature and given.beam_size > 1:
         made.error("--beam-size and --temperature exclude each other")
     if given.temperature and given.shortlist:
@@ -100,6 +107,8 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         made.error("--distinct does nothing without --n-best")
     if (given.n_best or 1) > given.beam_size and not given.temperature:
         made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
+    if given.tsv is not None and given.n_best is not None:
+        made.error("--tsv needs --output-format text, because the result is a column")
     if (given.n_best or 1) > 1 and given.output_format == "text":
         made.error(f"--n-best {given.n_best} needs another --output-format than text")
 
@@ -107,64 +116,62 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
 def _run(given: argparse.Namespace, console: Console) -> None:
     if given.signature:
         models = command.load_models(given, console)
-        line = signature(models, _options(given, witnessed=False), given.backend)
+        line = signature(models, options_of(given, witnessed=False), given.backend)
         LineWriter(standard_output()).write([line])
     else:
-        run(given, console, RunFiles(given, console))
+        given.output_format = output_format(given)
+        each(given, console, run, command.load_models)
 
 
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     """Translate the lines of `files`."""
-    lines = _with_prefixes(files.lines) if given.prefix_column else files.lines
-    given.output_format = _format(given)
-    options = _options(given, files.witnessed)
+    given.output_format = output_format(given)
+    items = files.items(given)
+    options = options_of(given, files.witnessed)
     models = command.load_models(given, console)
-
-    from int8ref.commands import output
-
-    formats = {"text": output.text, "nbest": output.n_best, "json": output.json}
-    shown = output.Shown(given.scores, given.alignment, given.n_best is not None)
     command.deliver(
         given,
         console,
         files.inputs,
         models,
-        lambda translator: _batches(translator, lines, options, files),
-        partial(formats[given.output_format], shown=shown),
+        lambda translator: _batches(translator, items, options, files),
+        lines_of(given),
         files.opener("translate", models[0], parser(), given),
+        items.first,
     )
 
 
 def _batches(
-    translator: Translator | Pivot, lines: Iterable[Any], options: Options, files: RunFiles
+    translator: Translator | Pivot, items: Items, options: Options, files: RunFiles
 ) -> Iterator[list[Result]]:
     """Return the results.  Only one model alone has drafts."""
     if files.drafts is None:
-        return translator.batches(lines, options, files.complain)
+        return translator.batches(items, options, files.complain, first=items.first)
     one: Any = translator
-    return iter(one.batches(lines, options, files.complain, files.drafts))
+    return iter(one.batches(items, options, files.complain, files.drafts, items.first))
 
 
-def _format(given: argparse.Namespace) -> str:
+def lines_of(given: argparse.Namespace) -> Callable[[int, Result], list[str]]:
+    """Return the function that returns the lines of the output for a result and its number."""
+    from int8ref.commands import output
+
+    formats = {"text": output.text, "nbest": output.n_best, "json": output.json}
+    shown = output.Shown(given.scores, given.alignment, given.n_best is not None)
+    return partial(formats[given.output_format], shown=shown)
+
+
+def output_format(given: argparse.Namespace) -> str:
+    """Return the form of a line."""
     return str(given.output_format or ("nbest" if given.n_best is not None else "text"))
 
 
-def _options(given: argparse.Namespace, witnessed: bool) -> Options:
+def options_of(given: argparse.Namespace, witnessed: bool) -> Options:
     """Return the options.  `witnessed`: the results need digests of their logits."""
     several = given.n_best is not None
-    scores = several or _format(given) == "nbest" or given.scores is not None
+    scores = several or output_format(given) == "nbest" or given.scores is not None
     return shared.options_of(
         given, n_best=given.n_best or 1, scores=scores, logits_digest=witnessed
     )
-
-
-def _with_prefixes(lines: Iterable[str]) -> Iterator[str | tuple[str, str]]:
-    """Split each line at its tab: yield the sentence, or the pair (sentence, target prefix)."""
-    for number, line in enumerate(lines, start=1):
-        sentence, *prefixes = line.split("\t")
-        if len(prefixes) > 1:
-            raise TextError(f"line {number} has {len(prefixes)} tabs, not one")
-        yield (sentence, *prefixes) if prefixes else sentence  # type: ignore[misc]
 
 
 def signature(models: Sequence[tuple[Path, Model]], options: Options, backend: str) -> str:

@@ -268,6 +268,7 @@ class Translator(ReadyModel):
         options: Options = DEFAULT_OPTIONS,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
+        first: int = 0,
     ) -> Iterator[list[Result]]:
         """Translate each line, and yield lists of results as soon as they are ready.
 
@@ -280,9 +281,13 @@ class Translator(ReadyModel):
         draft changes no result.  Raises ValueError for fewer drafts than lines.  Default: no
         drafts.
 
+        `first`: number of the first line, from 0.  With a temperature, the number of a line takes
+        part in its drawing.  Therefore the end of a list, with its own numbers, is translated as
+        within the list.  Default: 0.
+
         Raises the errors of `stream`.
         """
-        return self._batches(expect.lines("lines", lines), options, warn, drafts)
+        return self._batches(expect.lines("lines", lines), options, warn, drafts, first)
 
     def _batches(
         self,
@@ -290,13 +295,14 @@ class Translator(ReadyModel):
         options: Options,
         warn: Warn | None = None,
         drafts: Iterable[Tokens | None] | None = None,
+        first: int = 0,
     ) -> Iterator[list[Result]]:
         """Implement `batches` for lines whose types are checked."""
         worker, usual = self._chosen(options), options.target_prefix
         pairs = (line if isinstance(line, tuple) else (line, usual) for line in lines)
         sentences = (
             worker.encode_source(text, f"line {number + 1}", warn, number, prefix)
-            for number, (text, prefix) in enumerate(pairs)
+            for number, (text, prefix) in enumerate(pairs, first)
         )
         if drafts is not None:
             sentences = (
@@ -340,17 +346,21 @@ class Translator(ReadyModel):
         return itertools.chain.from_iterable(self.score_batches(pairs, options))
 
     def score_batches(
-        self, pairs: Iterable[Pair], options: Options = DEFAULT_OPTIONS, warn: Warn | None = None
+        self,
+        pairs: Iterable[Pair],
+        options: Options = DEFAULT_OPTIONS,
+        warn: Warn | None = None,
+        first: int = 0,
     ) -> Iterator[list[Result]]:
         """Score many pairs, and yield lists of results as soon as they are ready.
 
-        The results are in the order of the pairs.  `warn`: see `batches`.  Raises the errors of
-        `stream_scores`.
+        The results are in the order of the pairs.  `warn`, `first`: see `batches`.  Raises the
+        errors of `stream_scores`.
         """
         worker = self._chosen(options)
         sentences = (
             worker.pair(*pair, f"line {number}", warn)
-            for number, pair in enumerate(expect.pairs("pairs", pairs), start=1)
+            for number, pair in enumerate(expect.pairs("pairs", pairs), start=first + 1)
         )
         work = partial(worker.score, options=options)
         return in_order(sentences, work, _size_of_pair, self.speed.limits(MAX_BATCH_TOKENS))

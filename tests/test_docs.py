@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import re
 import shlex
@@ -102,8 +103,9 @@ def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str])
     options = translate.parser().parse_args(arguments)
     tiny_file = chosen_model(tmp_path, tiny_file, arguments)
     text = "The cat sat on the mat.\n\nO sol nasceu.\n"
-    if options.input:
-        (tmp_path / options.input).write_text(text)
+    for name in options.input or ():
+        content = text.encode()
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     command = [sys.executable, "-m", "int8ref.translate", *arguments, "-m", str(tiny_file)]
     if options.sha256 is not None:
         command += ["--sha256", model_hash(tiny_file)]

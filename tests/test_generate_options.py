@@ -225,7 +225,7 @@ def test_the_command(command: Command, tmp_path: Path) -> None:
         (["--logit-bias", "5", "a"], 2, "'5' is not ID:X"),
         (["--suppress-token", "9999", "a"], 2, "the model has no token 9999"),
         (["--chat", "a"], 1, "has no chat template"),
-        (["--input-format", "json", "{"], 1, "line 1 is no prompt as JSON"),
+        (["--input-format", "json", "{"], 1, "line 1 is no JSON document"),
         (["--input-format", "json", "{}"], 1, "line 1 has not one of prompt and messages"),
     ],
 )

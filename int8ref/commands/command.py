@@ -15,13 +15,13 @@ from int8ref.commands.console import Console
 from int8ref.commands.counts import Counts
 from int8ref.errors import UserError
 from int8ref.options import OptionError
-from int8ref.text.lines import Lines, LineWriter, TextError, Warn, open_output
+from int8ref.text.compressed import opened
+from int8ref.text.lines import Lines, TextError, Warn
 from int8ref.text.streams import (
     STANDARD,
     described,
     hold_closed_descriptors,
     open_input,
-    standard_output,
 )
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
@@ -47,12 +47,13 @@ class InputFile:
         self.what = what
         self.status = os.fstat(file.fileno())
         self.terminal = file.isatty()
-        self.lines = Lines(file, complain, None if path == STANDARD else path)
+        self.path = path
+        self.lines = Lines(opened(file, path), complain, None if path == STANDARD else path)
 
     @property
-    def size(self) -> int:
-        """Size of the file in bytes, or 0 if the size is unknown."""
-        return self.status.st_size if stat.S_ISREG(self.status.st_mode) else 0
+    def again(self) -> bool:
+        """Whether the file can be read more than once."""
+        return self.path != STANDARD and stat.S_ISREG(self.status.st_mode)
 
 
 def complaints(strict: bool, console: Console) -> Warn:
@@ -69,6 +70,9 @@ def load_models(given: argparse.Namespace, console: Console) -> list[tuple[Path,
 
     Raises `UserError` if the output is the file of a model.
     """
+    loaded: list[tuple[Path, Model]] | None = getattr(given, "loaded", None)
+    if loaded is not None:
+        return loaded
     from int8ref.engines.backends import prepare_backend
     from int8ref.files import models
     from int8ref.files.wanted import WantedModel, pivot_names
@@ -96,6 +100,9 @@ def ready(given: argparse.Namespace, models: Sequence[tuple[Path, Model]]) -> Tr
 
 def load_model(given: argparse.Namespace, console: Console) -> tuple[Path, Model]:
     """Return the file and the content of the model that a command line asks for."""
+    loaded: list[tuple[Path, Model]] | None = getattr(given, "loaded", None)
+    if loaded is not None:
+        return loaded[0]
     from int8ref.engines.backends import prepare_backend
     from int8ref.files import models
 
@@ -111,10 +118,12 @@ def deliver(
     results_of: Callable[[Any], Iterator[list[Result]]],
     lines_of: Callable[[int, Result], list[str]],
     open_: OpenOutputs,
+    first: int,
 ) -> None:
     """Write the lines of all results as soon as they are ready.
 
-    `results_of` gets the translator, or the `Pivot` of several models.
+    `results_of` gets the translator, or the `Pivot` of several models.  `first`: number of the
+    first line, from 0.
     """
     translator = ready(given, models)
     found = results_of(translator)  # may reject the options, so the output is not emptied yet
@@ -123,13 +132,11 @@ def deliver(
     counts = Counts()
     with open_(models[0][0]) as outputs:
         invite(inputs, console)
-        console.start_progress(not outputs.terminal)
         try:
             for results in found:
-                numbered = enumerate(results, counts.lines)
+                numbered = enumerate(results, first + counts.lines)
                 outputs.write(results, [lines_of(n, result) for n, result in numbered])
                 counts.add(results)
-                console.progress(partial(_progress, counts.lines, inputs))
         finally:
             counts.unknown.tell(console.warning)
     console.clear()
@@ -143,16 +150,6 @@ def invite(inputs: Sequence[InputFile], console: Console) -> None:
         console.info("reading from the terminal, a sentence a line; Ctrl-D ends")
 
 
-def open_results(path: str, inputs: Sequence[InputFile], model: Path) -> LineWriter:
-    """Open the output.  "-" means standard output.
-
-    Raises `UserError` if the output is another file of the run.
-    """
-    if path == STANDARD:
-        return LineWriter(standard_output())
-    return open_output(path, taken_by(inputs, model))
-
-
 def taken_by(inputs: Sequence[InputFile], model: Path) -> dict[str, os.stat_result]:
     """Return the files of a run that no output may replace: their use -> their status."""
     from int8ref.files.shortlist import beside
@@ -160,13 +157,6 @@ def taken_by(inputs: Sequence[InputFile], model: Path) -> dict[str, os.stat_resu
     taken = {file.what: file.status for file in inputs} | {"model": model.stat()}
     lists = beside(model)
     return taken | ({"shortlist": lists.stat()} if lists.exists() else {})
-
-
-def _progress(done: int, inputs: Sequence[InputFile], seconds: float) -> str:
-    read = sum(file.lines.position for file in inputs)
-    size = sum(file.size for file in inputs)
-    share = f", {100 * read // size} % of the input read" if size else ""
-    return f"{done} lines, {done / seconds:.1f} lines/s{share}"
 
 
 def run(body: Callable[[Console], None], log_level: str) -> int:

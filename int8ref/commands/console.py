@@ -12,6 +12,8 @@ from int8ref.host.progress import PROGRESS
 from int8ref.text.streams import tell
 
 INTERVAL_SECONDS = 0.2
+MINUTE_SECONDS = 60
+"""Interval of the progress of a run where standard error is no terminal."""
 HEARTBEAT_SECONDS = 10
 """Interval of progress messages where standard error is no terminal."""
 LEVELS = ("debug", "info", "warning", "error")
@@ -55,16 +57,20 @@ class Console(logging.Handler):
             self.say(record.getMessage())
 
     def start_progress(self, wanted: bool) -> None:
-        """Start the progress line if it is `wanted` and standard error is a terminal."""
-        self._shown = wanted and _on_terminal() and self.level <= logging.INFO
-        self._begun = time.monotonic()
+        """Start the progress if it is `wanted`: a line on a terminal, else a message a minute."""
+        self._shown = wanted and self.level <= logging.INFO
+        self._begun = self._told = time.monotonic()
 
     def progress(self, describe: Callable[[float], str]) -> None:
-        """Rewrite the progress line at intervals.  `describe` gets the seconds since the start."""
+        """Tell the progress at intervals.  `describe` gets the seconds since the start."""
         now = time.monotonic()
-        if self._shown and now - self._told >= INTERVAL_SECONDS:
+        if not self._shown or now - self._told < INTERVAL_SECONDS:
+            return
+        if _on_terminal():
             self._told = now
             self._rewrite(describe(now - self._begun))
+        elif now - self._told >= MINUTE_SECONDS:
+            self.say(describe(now - self._begun))
 
     def clear(self) -> None:
         """Remove the progress line."""

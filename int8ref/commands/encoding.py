@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.each import each
 from int8ref.commands.outputs import Outputs
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature
@@ -39,7 +40,7 @@ ModelFile = tuple["Path", "Model"]
 """The file of a model, and its content."""
 Open = Callable[["Encoder", ModelFile], AbstractContextManager[Writer]]
 """Opens the outputs of a run with this encoder."""
-Compute = Callable[["Encoder", Iterable[str], Warn], Iterator[Sequence["Result"]]]
+Compute = Callable[["Encoder", Iterable[str], Warn, int], Iterator[Sequence["Result"]]]
 Run = Callable[[argparse.Namespace, Console, RunFiles], None]
 """Runs a command line on the lines of files."""
 
@@ -64,10 +65,10 @@ def parser(
     made.add_argument("text", nargs="*", help="texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
     shared.add_model(streams, shared.ENCODER)
-    streams("-i", "--input", metavar="FILE", help="texts, one a line (default: -, stdin)")
-    streams("-o", "--output", metavar="FILE", default="-", help="default: -, stdout")
+    shared.add_files(streams, "texts, one a line")
     streams("--output-format", choices=formats, help=f"default: {usual}")
     shared.add_receipt(streams)
+    shared.add_lines(made, columns="text" in formats)
     shared.add_speed(made)
     shared.add_messages(made).add_argument(
         "--signature",
@@ -79,8 +80,7 @@ def parser(
 
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other."""
-    if given.text and given.input is not None:
-        made.error("text as arguments and --input exclude each other")
+    shared.check_lines(made, given)
 
 
 def answer(given: argparse.Namespace, run: Run, console: Console) -> None:
@@ -90,7 +90,7 @@ def answer(given: argparse.Namespace, run: Run, console: Console) -> None:
         line = signature(model, {"backend": given.backend})
         LineWriter(standard_output()).write([line])
     else:
-        run(given, console, RunFiles(given, console))
+        each(given, console, run)
 
 
 def encode(
@@ -104,13 +104,14 @@ def encode(
     speed = Speed(given.batch_size, given.threads, given.buffer_size)
     encoder = Encoder(model, given.backend, speed)
     # compute may reject the model, so that the output stays as it is
-    found = compute(encoder, files.lines, files.complain)
+    items = files.items(given)
+    found = compute(encoder, items, files.complain, items.first)
     done, tokens, cut, unknown, begun = 0, 0, 0, UnknownCharacters(), time.monotonic()
     with open_(encoder, (path, model)) as writer:
         command.invite(files.inputs, console)
         try:
             for results in found:
-                writer.write(results, done)
+                writer.write(results, items.first + done)
                 done += len(results)
                 tokens += sum(result.tokens for result in results)
                 cut += sum(result.truncated for result in results)

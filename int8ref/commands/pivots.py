@@ -20,6 +20,8 @@ def check_pivot(parser: argparse.ArgumentParser, given: argparse.Namespace) -> N
     for name in PIVOT_REFUSED:
         if getattr(given, name, None) not in (None, False, "", PIVOT_REFUSED[name]):
             parser.error(f"--{name.replace('_', '-')} has no meaning for several models in a row")
+    if getattr(given, "resume", False):
+        parser.error("--resume takes one model, because its sidecar names one")
     for name, value in (("alignment", "soft"), ("output_format", "nbest")):
         if getattr(given, name, None) == value:
             told = f"--{name.replace('_', '-')} {value}"

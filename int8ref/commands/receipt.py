@@ -198,24 +198,27 @@ def header_of(
     command: CommandName, model: tuple[Path, Model], parser: ArgumentParser, given: Namespace
 ) -> Header:
     """Return the header of a run.  `model`: the file and its content."""
+    return Header(receipt=1, command=command, **identity(model, parser, given))
+
+
+def identity(model: tuple[Path, Model], parser: ArgumentParser, given: Namespace) -> dict[str, Any]:
+    """Return what decides the results of a run: the fields of a `Header` from `int8ref` on."""
     from int8ref.files.container import file_hash
     from int8ref.files.shortlist import beside
     from int8ref.spec import arithmetic
 
     settings = settings_of(parser, given)
     path, content = model
-    return Header(
-        receipt=1,
-        command=command,
-        int8ref=installed.ours(),
-        arithmetic=arithmetic.VERSION,
-        model=content.name,
-        sha256=content.sha256,
-        source_tokenizer=hashlib.sha256(content.source.model).hexdigest(),
-        target_tokenizer=hashlib.sha256(content.target.model).hexdigest(),
-        shortlist=file_hash(beside(path)) if settings.get("shortlist") else None,
-        options=settings,
-    )
+    return {
+        "int8ref": installed.ours(),
+        "arithmetic": arithmetic.VERSION,
+        "model": content.name,
+        "sha256": content.sha256,
+        "source_tokenizer": hashlib.sha256(content.source.model).hexdigest(),
+        "target_tokenizer": hashlib.sha256(content.target.model).hexdigest(),
+        "shortlist": file_hash(beside(path)) if settings.get("shortlist") else None,
+        "options": settings,
+    }
 
 
 def translations(result: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from int8ref.options import OptionError
 
 OTHERS = {
     "help", "version", "model", "sha256", "text", "input", "output", "receipt", "signature",
+    "resume", "shard",
     "backend", "batch_size", "buffer_size", "threads", "strict", "stats", "log_level",
 }  # fmt: skip
 """Options that change no result, and options that other fields of a receipt replace."""

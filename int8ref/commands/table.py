@@ -13,6 +13,7 @@ MAIN = ".__main__"
 COMMANDS = {
     "translate": ("int8ref.translate", "translates text"),
     "document": ("int8ref.document", "translates documents: text, HTML, Markdown, Word, EPUB, ..."),
+    "corpus": ("int8ref.corpus", "translates files on a cluster of Ray"),
     "score": ("int8ref.score", "scores given translations"),
     "generate": ("int8ref.generate", "writes on, with a language model"),
     "perplexity": ("int8ref.perplexity", "measures how well a language model predicts a text"),

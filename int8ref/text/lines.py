@@ -115,13 +115,13 @@ class LineWriter:
     """Writes whole lines to a file without a buffer.
 
     `own`: the file is a new file of this writer.  If the writer cannot write a whole line, it
-    removes the part of the line from such a file.
+    removes the part of the line from such a file.  `size`: bytes that the file has before.
     """
 
-    def __init__(self, file: RawFile, own: bool = False) -> None:
+    def __init__(self, file: RawFile, own: bool = False, size: int = 0) -> None:
         self._file = file
         self._own = own
-        self._written = self._whole = 0
+        self._written = self._whole = size
 
     def __enter__(self) -> LineWriter:
         return self
@@ -163,10 +163,10 @@ def open_output(path: str, taken: dict[str, os.stat_result]) -> LineWriter:
     return LineWriter(open_file(path, taken), own=True)
 
 
-def open_file(path: str, taken: dict[str, os.stat_result]) -> RawFile:
+def open_file(path: str, taken: dict[str, os.stat_result], kept: int = 0) -> RawFile:
     """Truncate the file `path`, and return it.  Raises `UserError` if the file is in use.
 
-    `taken`: use of a file -> status of the file.
+    `taken`: use of a file -> status of the file.  `kept`: bytes that stay; writing goes on there.
     """
     file = RawFile(os.open(path, WITHOUT_TRUNCATION, 0o666), "wb", path, owned=True)
     found = os.fstat(file.fileno())
@@ -176,7 +176,8 @@ def open_file(path: str, taken: dict[str, os.stat_result]) -> RawFile:
         except UserError:
             file.close()
             raise
-        os.ftruncate(file.fileno(), 0)
+        os.ftruncate(file.fileno(), kept)
+        os.lseek(file.fileno(), kept, os.SEEK_SET)
     return file
 
 

@@ -5,36 +5,38 @@ A document is a text, or an object with a member `prompt`, a text, or `messages`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import msgspec
 
+from int8ref.text import json_lines
 from int8ref.text.chat import Message, messages_of
 from int8ref.text.lines import TextError
 
-
-class _Prompt(msgspec.Struct, forbid_unknown_fields=True):
-    prompt: str | None = None
-    messages: list[dict[str, str]] | None = None
+KINDS = ("prompt", "messages")
 
 
-def beginnings(lines: Iterable[str]) -> Iterator[str | list[Message]]:
-    """Yield the text or the messages of each line.  Raises `TextError` that names the line."""
-    for number, line in enumerate(lines, start=1):
-        try:
-            told = msgspec.json.decode(line, type=str | _Prompt)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-            raise TextError(f"line {number} is no prompt as JSON: {error}") from None
-        if isinstance(told, str):
-            yield told
-        elif told.messages is not None and told.prompt is None:
-            yield [*messages_of(told.messages)]
-        elif told.prompt is not None and told.messages is None:
-            yield told.prompt
-        else:
-            raise TextError(f"line {number} has not one of prompt and messages")
+def beginning(line: str, where: str) -> tuple[str | list[Message], json_lines.Document]:
+    """Return the text or the messages of a line, and the other members.
+
+    `where`: name of the line in messages.  Raises `TextError`.
+    """
+    if line.lstrip().startswith('"'):
+        return json_lines.bare_text(line, where), {}
+    found = json_lines.document(line, where)
+    if sum(kind in found for kind in KINDS) != 1:
+        raise TextError(f"{where} has not one of prompt and messages")
+    others = {name: found[name] for name in found if name not in KINDS}
+    if "prompt" in found:
+        return json_lines.text(found, "prompt", where), others
+    return _messages(found["messages"], where), others
 
 
-def questions(lines: Iterable[str]) -> Iterator[list[Message]]:
-    """Yield each line as the message of a user."""
-    return ([{"role": "user", "content": line}] for line in lines)
+def _messages(content: msgspec.Raw, where: str) -> list[Message]:
+    try:
+        return [*messages_of(msgspec.json.decode(content, type=list[dict[str, str]]))]
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise TextError(f"{where}: the member 'messages' is no conversation: {error}") from None
+
+
+def question(line: str) -> list[Message]:
+    """Return a line as the message of a user."""
+    return [{"role": "user", "content": line}]

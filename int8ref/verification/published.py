@@ -73,9 +73,10 @@ class LinesChecked(_Checked):
         super().__init__(path, "line")
 
     def write(self, written: Iterable[object]) -> None:
-        """Compare lines, each with its line feed."""
-        for line in written:
-            self._compare(f"{line}\n".encode())
+        """Compare the lines of each result, each with its line feed."""
+        for result in written:
+            for line in str(result).split("\n"):
+                self._compare(f"{line}\n".encode())
 
 
 class RowsChecked(_Checked):

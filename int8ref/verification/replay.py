@@ -31,7 +31,7 @@ from int8ref.commands.receipt import (
     SealedRecord,
     header_of,
 )
-from int8ref.commands.run_files import Remembered, RunFiles
+from int8ref.commands.run_files import RunFiles
 from int8ref.commands.settings import arguments_of
 from int8ref.errors import ModelError, UserError
 from int8ref.files.model_file import Model
@@ -159,15 +159,15 @@ class Replay(RunFiles):
     """The files of a run whose lines come from a receipt, and whose results are compared."""
 
     def __init__(self, reader: ReceiptReader, given: argparse.Namespace, console: Console) -> None:
-        self._reader, self._output = reader, given.against_output
+        self._reader, self._output, self._console = reader, given.against_output, console
         self.comparison = Comparison(reader)
         self.complain = console.warning
         self.inputs = []
         self.drafts = reader.drafted()
-        self.lines = Remembered(reader)
+        self.lines = reader
         if given.against_input is not None:
             file = command.InputFile("input", given.against_input, self.complain)
-            self.lines = Remembered(input_checked(reader, file.lines, given.against_input))
+            self.lines = input_checked(reader, file.lines, given.against_input)
 
     @property
     def witnessed(self) -> bool:
@@ -190,10 +190,9 @@ class Replay(RunFiles):
         given: argparse.Namespace,
     ) -> AbstractContextManager[Receipt]:
         """Compare the records with the receipt.  The version of int8ref may differ."""
-        assert isinstance(self.lines, Remembered)
         header = header_of(name, model, parser, given)
         same = msgspec.structs.replace(header, int8ref=self._reader.header.int8ref)
-        return Receipt(self.comparison, self.lines.take, FIELDS[name], same)
+        return Receipt(self.comparison, self._items.take, FIELDS[name], same)
 
 
 def replay(path: str, given: argparse.Namespace, console: Console) -> str:
