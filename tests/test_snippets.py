@@ -127,7 +127,9 @@ def test_a_session_keeps_its_folder_and_its_names(tmp_path: Path) -> None:
     session = Session(tmp_path)
     session.run(list(snippets(PAGE))[1])
     session.run(Snippet("python", ">>> x = 3\n", 1))
-    session.run(Snippet("python", ">>> x\n3\n>>> import os; os.path.basename(os.getcwd())\n'there'\n", 1))
+    session.run(
+        Snippet("python", ">>> x\n3\n>>> import os; os.path.basename(os.getcwd())\n'there'\n", 1)
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import int8ref
 from docutils import nodes
+
+import int8ref
 
 ROW = re.compile(r'(?P<name>[\w."]+(?: or [\w."]+)*)(?P<gap>  +)(?P<text>\S.*)')
 
