@@ -70,8 +70,8 @@ def public(
     app: Any, environment: Any, node: Any, content: nodes.TextElement
 ) -> nodes.Element | None:
     """Resolve the type of an annotation, such as int8ref.options.Options, by its public name."""
-    package, *_, name = node["reftarget"].split(".")
-    if package != "int8ref" or name not in int8ref.__all__:
+    name = node["reftarget"].rpartition(".")[2]
+    if name not in int8ref.__all__ or not node["reftarget"].startswith("int8ref."):
         return None
     domain = environment.domains["py"]
     found = domain.resolve_any_xref(

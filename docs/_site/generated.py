@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 from typing import Any
 
-from int8ref.__main__ import COMMANDS
+from tests.helpers.commands import PARSERS
 
 CONTENTS = {
     "docs/specification/README": "[0-1]*\n06-operations/README",
@@ -20,23 +18,13 @@ CONTENTS = {
 """Pages of the menu below a page, as patterns."""
 
 
-def parser_of(module: str) -> argparse.ArgumentParser:
-    """Return the parser of a command."""
-    found = importlib.import_module(module)
-    if not hasattr(found, "parser"):
-        found = importlib.import_module(f"{module}.__main__")
-    parser: argparse.ArgumentParser = found.parser()
-    return parser
-
-
 def commands() -> str:
     """Return the help of every command in Markdown."""
-    os.environ["COLUMNS"] = "88"
-    parts = [
-        f"## {module}\n\nThe command {told}.\n\n```text\n{parser_of(module).format_help()}```\n"
-        for module, told in COMMANDS.items()
-    ]
-    return "\n".join(parts)
+    os.environ["COLUMNS"] = "80"
+    return "\n".join(
+        f"## {module}\n\n```text\n{parser().format_help()}```\n"
+        for module, parser in PARSERS.items()
+    )
 
 
 def read(app: object, name: str, source: list[str]) -> None:

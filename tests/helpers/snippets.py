@@ -46,7 +46,7 @@ RUN = ("sh", "console", "python")
 SHOWN = ("", "c", "json", "text", "verilog")
 """Languages of blocks that are only shown."""
 
-_BLOCK = re.compile(
+FENCED = re.compile(
     r"^(?P<fence>`{3,}|:{3,})(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^(?P=fence)$", re.M | re.S
 )
 _MARK = re.compile(r"<!-- (?P<kind>not run|not run from here|needs|slow)(?:: (?P<text>.+?))? -->")
@@ -93,7 +93,7 @@ class Snippet:
 def snippets(text: str) -> Iterator[Snippet]:
     """Yield the blocks of code of a page that are run, or that a mark excludes."""
     end, given = 0, ""
-    for match in _BLOCK.finditer(text):
+    for match in FENCED.finditer(text):
         marks = {m["kind"]: m["text"] or "" for m in _MARK.finditer(text[end : match.start()])}
         given = marks.get("not run from here", given)
         end = match.end()
@@ -110,7 +110,7 @@ def snippets(text: str) -> Iterator[Snippet]:
 
 def languages(text: str) -> set[str]:
     """Return the languages of all blocks of code of a page, without directives of the site."""
-    return {m["language"] for m in _BLOCK.finditer(text) if not m["language"].startswith("{")}
+    return {m["language"] for m in FENCED.finditer(text) if not m["language"].startswith("{")}
 
 
 class Session:
