@@ -111,9 +111,10 @@ OTHERS = {"--strict", "--share"}
 """Options of commands for developers, and of other programs."""
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.parent.name not in ("training", "benchmarks")], ids=lambda page: page.name
-)
+OURS_ONLY = [page for page in PAGES if page.parent.name not in ("training", "benchmarks")]
+
+
+@pytest.mark.parametrize("page", OURS_ONLY, ids=lambda page: page.name)
 def test_options_exist(page: Path) -> None:
     """Every option in running text is an option of a command of this project."""
     known = set().union(*(options_of(build()) for build in PARSERS.values())) | OTHERS
