@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from int8ref.encoder import Classification, Embedding, Encoder
     from int8ref.engines.backends import load_engine
     from int8ref.errors import UserError
+    from int8ref.files.available import Available, available
+    from int8ref.files.importing import import_model
     from int8ref.language_model import Continuation, LanguageModel, Perplexity
     from int8ref.options import OptionError, Options
     from int8ref.results import Alignment, Languages, Result, Scores, Translation
@@ -33,16 +35,18 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Alignment", "AlignmentError", "BeamOptions", "Classification", "Continuation", "Embedding",
-    "Encoder", "Hypothesis", "LanguageModel", "Languages", "OptionError", "Options", "Path",
-    "Perplexity", "Request", "Result", "Sampling", "Scores", "Speed", "Translation", "Translator",
-    "UserError", "load", "load_engine",
+    "Alignment", "AlignmentError", "Available", "BeamOptions", "Classification", "Continuation",
+    "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "OptionError", "Options",
+    "Path", "Perplexity", "Request", "Result", "Sampling", "Scores", "Speed", "Translation",
+    "Translator", "UserError", "available", "import_model", "load", "load_engine",
 ]  # fmt: skip
 
 _PLACES = {
     "encoder": ("Classification", "Embedding", "Encoder"),
     "engines.backends": ("load_engine",),
     "errors": ("UserError",),
+    "files.available": ("Available", "available"),
+    "files.importing": ("import_model",),
     "language_model": ("Continuation", "LanguageModel", "Perplexity"),
     "options": ("OptionError", "Options"),
     "results": ("Alignment", "Languages", "Result", "Scores", "Translation"),

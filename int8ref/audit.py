@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.table import program
 from int8ref.errors import UserError
 from int8ref.text.lines import check_output
 from int8ref.text.streams import STANDARD, standard_output
@@ -18,7 +19,7 @@ from int8ref.text.streams import STANDARD, standard_output
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.auditing.document import Audit
 
-PROGRAM = "python -m int8ref.audit"
+PROGRAM = program("int8ref.audit")
 EXAMPLES = f"""examples:
   {PROGRAM} -m en-de-tatoeba
   {PROGRAM} -m en-pt --text lines.txt --format html -o audit.html

@@ -13,11 +13,12 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command, encoding
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import RunFiles
+from int8ref.commands.table import program
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.encoder import Classification, Encoder
 
-PROGRAM = "python -m int8ref.classify"
+PROGRAM = program("int8ref.classify")
 FORMATS = ("text", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} -m sentiment.safetensors "What a lovely film!"

@@ -14,13 +14,14 @@ from int8ref.commands import command, encoding
 from int8ref.commands.console import Console
 from int8ref.commands.npy import NpyWriter
 from int8ref.commands.run_files import RunFiles
+from int8ref.commands.table import program
 from int8ref.text.streams import STANDARD
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.commands.receipt import Receipt
     from int8ref.encoder import Embedding, Encoder
 
-PROGRAM = "python -m int8ref.embed"
+PROGRAM = program("int8ref.embed")
 FORMATS = ("json", "npy")
 EXAMPLES = f"""examples:
   {PROGRAM} -m minilm.safetensors "A man is playing a guitar."

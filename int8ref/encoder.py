@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from int8ref.files.model_file import Model
 from int8ref.program.sizes import vocabulary_size
 from int8ref.reference.normalize import Normalize
 from int8ref.results import Unknown
-from int8ref.text.batching import in_order
+from int8ref.text.batching import in_order, together
 from int8ref.text.decimals import natural_log
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import build_tokenizer
@@ -81,6 +81,15 @@ class Classification:
     def log_probabilities(self) -> tuple[Decimal, ...]:
         """log P(label | text) of each label, natural, rounded to six decimal places."""
         return tuple(map(natural_log, self.log2))
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks: the labels, the most likely label first."""
+        from int8ref import notebook
+
+        numbers = self.log_probabilities
+        order = sorted(range(len(numbers)), key=lambda place: (-self.log2[place], place))
+        rows = [(self.labels[place], numbers[place]) for place in order]
+        return notebook.section(notebook.note(self.text), notebook.table(("label", "log P"), rows))
 
 
 Found = TypeVar("Found", Embedding, Classification)
@@ -159,6 +168,16 @@ class Encoder(ReadyModel):
         texts = expect.texts("text", text, "a str or a list of str")
         found = [one.vector for one in self._in_order(texts, self._embedded)]
         return np.stack(found) if found else np.zeros((0, self.width), np.int8)
+
+    def together(self, texts: Sequence[str]) -> list[Embedding]:
+        """Return the embeddings of texts, computed in the calling thread without read-ahead.
+
+        For programs that collect batches themselves, such as a service.  Raises the errors of
+        `embed`.
+        """
+        self._check_embeds()
+        framed = [self._framed(text) for text in texts]
+        return together(framed, self._embedded, _size, self.speed.limits(MAX_BATCH_TOKENS))
 
     def embeddings(
         self, texts: Iterable[str], warn: Warn | None = None

@@ -10,8 +10,9 @@ from functools import partial
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.table import program
 
-PROGRAM = "python -m int8ref.export"
+PROGRAM = program("int8ref.export")
 EXAMPLES = f"""examples:
   {PROGRAM} -m en-de-tatoeba -o flat/
   {PROGRAM} -m model.safetensors --readmemh -o flat/

@@ -13,6 +13,7 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import RunFiles
+from int8ref.commands.table import program
 from int8ref.commands.values import count
 from int8ref.options import MAX_LENGTH
 from int8ref.translation.unknown import UnknownCharacters
@@ -20,7 +21,7 @@ from int8ref.translation.unknown import UnknownCharacters
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.language_model import Continuation
 
-PROGRAM = "python -m int8ref.generate"
+PROGRAM = program("int8ref.generate")
 FORMATS = ("text", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} -m stories.safetensors "Once upon a time"

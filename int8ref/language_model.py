@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path as FilePath
 from typing import overload
 
-from int8ref.engines.backends import Backend, load_engine
+from int8ref.engines.backends import Backend, begin_batch, load_engine
+from int8ref.engines.text_batch import TextBatch
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.options import DEFAULT_OPTIONS, OptionError, Options, normalization_of
@@ -63,6 +64,14 @@ class Continuation:
     complete: bool
     unknown: Unknown = ()
     logits: str | None = None
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks."""
+        from int8ref import notebook
+
+        end = "the model ended the text" if self.complete else "cut at the limit"
+        told = notebook.note(f"{self.prompt} \u2026 ({len(self.tokens)} tokens, {end})")
+        return notebook.section(told, notebook.table(("text",), [(self.text,)]))
 
 
 @dataclass(frozen=True)
@@ -298,26 +307,53 @@ class LanguageModel(ReadyModel):
 
         A cut prompt takes half of the positions.
         """
-        for number, text in enumerate(texts):
-            ids = self._tokenizer.encode(text)
-            unknown = tuple(self._tokenizer.unknown(text, ids))
-            truncated = len(ids) >= self._positions
-            if truncated:
-                kept = self._positions // 2
-                if warn is not None:
-                    told = f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read"
-                    warn(told)
-                ids = ids[-kept:]
-            yield Prompt(number, text, ids, truncated, unknown)
+        return (self.prompt(text, number, warn) for number, text in enumerate(texts))
+
+    def prompt(self, text: str, number: int = 0, warn: Warn | None = None) -> Prompt:
+        """Return the beginning of a text.  For programs that run the engine themselves.
+
+        `number`: place of the text in its list.  `warn`: see `batches`.  Raises `TextError` if the
+        text contains half a surrogate pair.
+        """
+        ids = self._tokenizer.encode(text)
+        unknown = tuple(self._tokenizer.unknown(text, ids))
+        truncated = len(ids) >= self._positions
+        if truncated:
+            kept = self._positions // 2
+            if warn is not None:
+                warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
+            ids = ids[-kept:]
+        return Prompt(number, text, ids, truncated, unknown)
+
+    def request(self, prompt: Prompt, options: Options) -> Request:
+        """Return the request to the engine that continues a text."""
+        most = options.max_length or self._positions
+        limit = min(most, self._positions - len(prompt.ids))
+        return Request((), limit, prompt.ids, number=prompt.number)
+
+    def continuation(
+        self, prompt: Prompt, added: Tokens, complete: bool, logits: str | None = None
+    ) -> Continuation:
+        """Return the result of a search.
+
+        added     ids of the tokens that the search found
+        complete  whether the model ended the text
+        logits    digest of the logits, or None
+        """
+        return Continuation(
+            prompt=prompt.text,
+            truncated=prompt.truncated,
+            text=self._tokenizer.text([*prompt.ids, *added]),
+            tokens=tuple(self._tokenizer.pieces(added)),
+            ids=tuple(added),
+            complete=complete,
+            unknown=prompt.unknown,
+            logits=logits,
+        )
 
     def _continue(self, options: Options, batch: list[Prompt]) -> list[Continuation]:
         """Continue the texts of a batch."""
-        max_tokens = options.max_length or self._positions
-        limits = [min(max_tokens, self._positions - len(prompt.ids)) for prompt in batch]
-        requests = [
-            Request((), limit, prompt.ids, number=prompt.number)
-            for limit, prompt in zip(limits, batch, strict=True)
-        ]
+        requests = [self.request(prompt, options) for prompt in batch]
         sampling = options.sampling
         drafts = [prompt.draft for prompt in batch]
         if sampling or not options.logits_digest or all(draft is None for draft in drafts):
@@ -327,18 +363,18 @@ class LanguageModel(ReadyModel):
             vocabulary = vocabulary_size(self._engine.program, self.model.tensors)
             found = drafted(self._engine, requests, drafts, vocabulary)
         return [
-            Continuation(
-                prompt=prompt.text,
-                truncated=prompt.truncated,
-                text=self._tokenizer.text([*prompt.ids, *added]),
-                tokens=tuple(self._tokenizer.pieces(added)),
-                ids=tuple(added),
-                complete=len(added) < limit,
-                unknown=prompt.unknown,
-                logits=logits,
-            )
-            for prompt, (added, logits), limit in zip(batch, found, limits, strict=True)
+            self.continuation(prompt, added, len(added) < request.limit, logits)
+            for prompt, (added, logits), request in zip(batch, found, requests, strict=True)
         ]
+
+    def begin(self, options: Options, rows: int) -> TextBatch:
+        """Begin a batch that texts enter and leave, for programs such as a service.
+
+        The options are those of `generate`, without seed and max_length, which belong to a text.
+        `rows`: largest number of texts that are computed at once.  Raises `OptionError`.
+        """
+        _check(options, SAMPLED)
+        return begin_batch(self._engine, options.sampling, rows)
 
     def _log2(self, batch: list[TextWindow]) -> list[int]:
         """Return the sum of the log2-probabilities of the fresh tokens of each window."""

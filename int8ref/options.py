@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal, DefaultContext, localcontext
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from int8ref.errors import UserError
-from int8ref.search.hypothesis import BeamOptions, Normalization, Sampling
-from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_TEMPERATURE
+from int8ref.spec.limits import ALL, MAX_ALPHA, MAX_BEAM, MAX_TEMPERATURE, Normalization
+
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
+    from int8ref.search.hypothesis import BeamOptions, Sampling
 
 AlignmentKind = Literal["hard", "soft"]
 Number = Decimal | int | float | str
@@ -31,6 +33,8 @@ RANGES = {
 
 SAMPLING = ("top_k", "top_p", "seed")
 """Options that only sampling uses."""
+NO_SAMPLING = (0, 0, 1, 0)
+"""Defaults of the temperature and of `SAMPLING`."""
 
 
 class OptionError(UserError, ValueError):
@@ -180,6 +184,11 @@ class Options:
     @property
     def sampling(self) -> Sampling | None:
         """The options of sampling, or None without a temperature.  Raises `OptionError`."""
+        given = (self.temperature, self.top_k, self.top_p, self.seed)
+        if all(type(number) is int for number in given) and given == NO_SAMPLING:
+            return None
+        from int8ref.search.hypothesis import Sampling
+
         temperature = hundredths("temperature", self.temperature)
         try:
             found = Sampling(
@@ -192,6 +201,8 @@ class Options:
 
 def normalization_of(options: Options, alpha: int, n_best: int = 1) -> BeamOptions:
     """Return the options of the beam search.  `alpha`: the exponent of the model, in hundredths."""
+    from int8ref.search.hypothesis import BeamOptions
+
     chosen = alpha if options.alpha is None else hundredths("alpha", options.alpha)
     return BeamOptions(options.rows, n_best, options.normalization or "length", chosen)
 

@@ -11,10 +11,11 @@ from functools import partial
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
 
-PROGRAM = "python -m int8ref.perplexity"
+PROGRAM = program("int8ref.perplexity")
 EXAMPLES = f"""examples:
   {PROGRAM} -m wikitext-2.safetensors -i wiki.test.tokens
   {PROGRAM} -m wikitext-2.safetensors --window 128 < wiki.test.tokens

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from int8ref.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from int8ref.notebook import Cell
+
+ADDED = "\u00b7"
+"""Label of a column of a heat map whose token the model adds around the source."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ class Alignment:
              (`Program.frame`; for most models the end of the sentence, after the source).
              Each weight is from 0 to 1, rounded to six decimal places.  A row sums to about 1.
              None without the option alignment="soft".
+    before   number of columns before the column of the first source token
 
     The weights come from the last attention of the decoder to the source: from its first head if
     the decoder is recurrent (SSRU), else from the mean of its heads.
@@ -69,6 +82,32 @@ class Alignment:
 
     points: tuple[tuple[int, int], ...]
     weights: tuple[tuple[Decimal, ...], ...] | None = None
+    before: int = 0
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Return the weights as an array [target tokens, columns], for `numpy.asarray`.
+
+        `dtype`: float64 by default.  Other types of NumPy are possible, and `object` keeps the
+        decimal numbers.  Raises `UserError` if the alignment has no weights.
+        """
+        import numpy as np
+
+        if self.weights is None:
+            raise UserError('the alignment has no weights: they need Options(alignment="soft")')
+        made = np.array(self.weights, np.float64 if dtype is None else dtype)
+        return made if made.ndim == 2 else made.reshape(len(self.weights), -1)
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield the cells of a heat map.  A point has the weight 1 if there are no weights."""
+        from int8ref.notebook import Cell
+
+        if self.weights is None:
+            yield from (Cell(target, source, Decimal(1)) for source, target in self.points)
+        else:
+            for row, weights in enumerate(self.weights):
+                yield from (Cell(row, column, weight) for column, weight in enumerate(weights))
 
 
 Unknown = tuple[tuple[int, str], ...]
@@ -101,6 +140,25 @@ class Translation:
     alignment: Alignment | None = None
     unknown: Unknown = ()
     logits: str | None = None
+
+    def to_dict(self, *, token_scores: bool = True) -> dict[str, Any]:
+        """Return the members of the JSON document of `python -m int8ref.translate`.
+
+        Numbers are exact decimal numbers.  `token_scores`: also the scores of the tokens, if there
+        are scores.
+        """
+        members: dict[str, Any] = {"text": self.text, "tokens": self.tokens}
+        scores, found = self.scores, self.alignment
+        if scores is not None:
+            members |= {"score": scores.score, "log_probability": scores.log_probability}
+            members |= {"complete": scores.complete}
+            members |= {"token_scores": scores.tokens} if token_scores else {}
+        if self.unknown:
+            members["unknown"] = self.unknown
+        if found is not None:
+            members["alignment"] = found.points
+            members |= {"alignment_weights": found.weights} if found.weights is not None else {}
+        return members
 
 
 @dataclass(frozen=True)
@@ -147,3 +205,62 @@ class Result:
     def alignment(self) -> Alignment | None:
         """The alignment of the first translation, or None without the option alignment."""
         return self.best.alignment
+
+    def to_dict(self, *, several: bool | None = None, token_scores: bool = True) -> dict[str, Any]:
+        """Return the members of the JSON document of `python -m int8ref.translate`.
+
+        `several`: True: the member `translations` is a list, as with --n-best.  False: the members
+        of the first translation stand beside the source.  Default: None, which means a list if
+        there are several translations.
+        `token_scores`: see `Translation.to_dict`.
+        """
+        document: dict[str, Any] = {
+            "source": self.source,
+            "source_tokens": self.source_tokens,
+            "truncated": self.truncated,
+        }
+        if self.unknown:
+            document["source_unknown"] = self.unknown
+        if several or (several is None and len(self.translations) > 1):
+            document["translations"] = [
+                one.to_dict(token_scores=token_scores) | ({"repeated": True} if again else {})
+                for one, again in zip(self.translations, self.repeated, strict=True)
+            ]
+            return document
+        return document | self.best.to_dict(token_scores=token_scores)
+
+    @property
+    def repeated(self) -> list[bool]:
+        """For each translation, whether an earlier translation has the same text."""
+        texts = [translation.text for translation in self.translations]
+        return [text in texts[:place] for place, text in enumerate(texts)]
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks."""
+        from int8ref import notebook
+
+        scores = [one.scores for one in self.translations]
+        rows = (
+            (one.text, *((s.score, s.log_probability, "" if s.complete else "cut") if s else ()))
+            for one, s in zip(self.translations, scores, strict=True)
+        )
+        head = ("translation", *(("score", "log P", "") if any(scores) else ()))
+        parts = [notebook.note(self.source), notebook.table(head, rows)]
+        best, found = self.best, self.alignment
+        if best.scores is not None:
+            own = len(best.scores.tokens) - best.scores.complete
+            parts.append(notebook.tokens(best.tokens, best.scores.tokens[:own]))
+        if found is not None:
+            parts.append(notebook.heat_map(best.tokens, self._columns(found), found.cells()))
+        if self.truncated:
+            parts.append(notebook.note("A text was too long for the model, and was cut."))
+        if self.unknown:
+            lacking = " ".join(text for _, text in self.unknown)
+            parts.append(notebook.note(f"The vocabulary lacks: {lacking}"))
+        return notebook.section(*parts)
+
+    def _columns(self, found: Alignment) -> list[str]:
+        """Return the labels of the columns of an alignment."""
+        columns = len(found.weights[0]) if found.weights else len(self.source_tokens)
+        after = columns - len(self.source_tokens) - found.before
+        return [*[ADDED] * found.before, *self.source_tokens, *[ADDED] * after]

@@ -12,9 +12,10 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import open_outputs
+from int8ref.commands.table import program
 from int8ref.text.lines import TextError
 
-PROGRAM = "python -m int8ref.score"
+PROGRAM = program("int8ref.score")
 FORMATS = ("text", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} -m en-pt lines.en.txt lines.pt.txt

@@ -13,6 +13,7 @@ from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature as run_signature
+from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter, TextError
 from int8ref.text.streams import standard_output
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.files.model_file import Model
     from int8ref.options import Options
 
-PROGRAM = "python -m int8ref.translate"
+PROGRAM = program("int8ref.translate")
 FORMATS = ("text", "nbest", "json")
 EXAMPLES = f"""examples:
   {PROGRAM} "Good morning, how are you?"

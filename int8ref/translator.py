@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -17,11 +17,11 @@ from int8ref.errors import UserError
 from int8ref.files.model_file import Model
 from int8ref.files.models import load_model
 from int8ref.files.wanted import WantedModel
-from int8ref.options import DEFAULT_OPTIONS, Options
+from int8ref.options import DEFAULT_OPTIONS, OptionError, Options
 from int8ref.program.program import takes_source
 from int8ref.results import Languages, Result
 from int8ref.search.request import Tokens
-from int8ref.text.batching import in_order
+from int8ref.text.batching import in_order, together
 from int8ref.text.lines import Warn
 from int8ref.text.streams import described
 from int8ref.translation import expect
@@ -111,6 +111,16 @@ def load(
         path, model = load_model(wanted, say, partial(prepare_backend, backend))
     except OSError as error:
         raise UserError(described(error)) from error
+    return ready(model, backend, speed, path)
+
+
+def ready(
+    model: Model,
+    backend: Backend = "compiled",
+    speed: Speed = DEFAULT_SPEED,
+    path: Path | None = None,
+) -> Translator | LanguageModel | Encoder:
+    """Return the object that runs a model, by its kind.  The parameters are of `Translator`."""
     if model.program.encodes:
         from int8ref.encoder import Encoder
 
@@ -206,6 +216,22 @@ class Translator(ReadyModel):
         iterator first yields the results of the earlier lines that are ready.
         """
         return itertools.chain.from_iterable(self.batches(lines, options))
+
+    def together(self, texts: Sequence[str], options: Options = DEFAULT_OPTIONS) -> list[Result]:
+        """Translate texts in the calling thread, without read-ahead.
+
+        For programs that collect batches themselves, such as a service.  Returns one `Result` for
+        each text, in the same order.  The options have no temperature, because the place of a text
+        in a batch would select its random numbers.
+
+        Raises the errors of `translate`.
+        """
+        if options.sampling:
+            raise OptionError("temperature is for lists of texts: a batch has no places")
+        worker, prefix = self._chosen(options), options.target_prefix
+        sentences = [worker.encode_source(text, "the text", None, 0, prefix) for text in texts]
+        limits = self.speed.limits(MAX_BATCH_TOKENS // options.rows)
+        return together(sentences, partial(worker.translate, options=options), _size, limits)
 
     def batches(
         self,

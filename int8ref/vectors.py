@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.table import program
 from int8ref.commands.values import count
 from int8ref.errors import UserError
 from int8ref.text.lines import check_output, split_arguments
@@ -21,7 +22,7 @@ from int8ref.translation.unknown import UnknownCharacters
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.golden.vectors import Vectors
 
-PROGRAM = "python -m int8ref.vectors"
+PROGRAM = program("int8ref.vectors")
 EXAMPLES = f"""examples:
   {PROGRAM} -o vectors.npz "Good morning."
   {PROGRAM} -m en-de-tatoeba --op linear --op layer_norm_l1 --steps 2 -o vectors.npz "Tom sleeps."

@@ -12,10 +12,11 @@ from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.named import named
+from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import open_input, standard_output
 
-PROGRAM = "python -m int8ref.verify"
+PROGRAM = program("int8ref.verify")
 EXAMPLES = f"""examples:
   {PROGRAM} -m en-pt
   {PROGRAM} -m model.safetensors --text lines.txt

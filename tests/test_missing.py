@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from int8ref import __main__ as overview
 from int8ref.host import missing
 from tests.helpers.commands import PARSERS
 
@@ -89,15 +88,3 @@ def test_the_dependencies_are_those_of_the_project() -> None:
     declared = {requirement.partition(">")[0] for requirement in project["dependencies"]}
     assert set(missing.DEPENDENCIES.values()) == declared
     assert project["requires-python"] == ">={}.{}".format(*missing.OLDEST)
-
-
-def test_the_package_tells_its_commands() -> None:
-    assert set(overview.COMMANDS) == set(PARSERS)
-    for arguments, status in (([], 0), (["--help"], 0), (["translate", "Tom."], 2)):
-        done = subprocess.run(
-            [sys.executable, "-m", "int8ref", *arguments], cwd=ROOT, capture_output=True, timeout=60
-        )
-        assert done.returncode == status
-        told, silent = (done.stderr, done.stdout) if status else (done.stdout, done.stderr)
-        assert all(name.encode() in told for name in PARSERS)
-        assert silent == b""

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from int8ref.commands.arguments import command_parser
+from int8ref.commands.table import program
 from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
 from weights_import import sources
 from weights_import.languages import codes_of
@@ -24,11 +25,12 @@ The activations' scales come from running the float model on a text in the sourc
 hundred sentences like those to be translated later.  No code of the checkpoint is run and no
 training framework is needed."""
 
-EXAMPLES = """\
+PROGRAM = program("weights_import")
+EXAMPLES = f"""\
 examples:
-  python -m weights_import model.bin -o model.safetensors --languages en-pt
-  python -m weights_import model.npz -o model.safetensors --calibration news.txt --requantize shift
-  python -m weights_import runs/1/en-de.safetensors -o en-de.safetensors --calibration train.en
+  {PROGRAM} model.bin -o model.safetensors --languages en-pt
+  {PROGRAM} model.npz -o model.safetensors --calibration news.txt --requantize shift
+  {PROGRAM} runs/1/en-de.safetensors -o en-de.safetensors --calibration train.en
 
 A lexical shortlist (.s2t.bin) beside the checkpoint is imported too, to a file beside the model:
 MODEL.shortlist.safetensors.
@@ -63,7 +65,7 @@ USUAL_OF_ENCODERS = {"weights": ", and full for encoders that embed or classify"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = command_parser("python -m weights_import", DESCRIPTION, EXAMPLES)
+    p = command_parser(PROGRAM, DESCRIPTION, EXAMPLES)
     p.add_argument("source", type=Path, help="checkpoint: a file, or a folder that holds one")
     p.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
     add_choices(p)

@@ -36,6 +36,7 @@ FIELDS = (
     "out",  # address of int32 [sentences, pitch]: the translations, or log-probabilities
     "pitch",
     "lengths",  # address of int32 [sentences]: number of tokens that were found or are given
+    "ended",  # address of int32 [sentences]: 1 for each text that is finished (see `loop.texts`)
     "given",  # address of int32 [sentences, pitch]: the tokens to follow, or the prefixes
     "given_lengths",  # address of int32 [sentences]: number of tokens of each prefix
     "head",  # address of room for a frame and a row of code

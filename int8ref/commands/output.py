@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -43,7 +42,7 @@ def n_best(number: int, result: Result, shown: Shown) -> list[str]:
     told = Shown(shown.scores or "sentence", shown.alignment)
     return [
         SEPARATOR.join([str(number), translation.text, *_fields(translation, told, again)])
-        for translation, again in zip(result.translations, _repeated(result), strict=True)
+        for translation, again in zip(result.translations, result.repeated, strict=True)
     ]
 
 
@@ -56,31 +55,12 @@ def scores(number: int, result: Result, shown: Shown) -> list[str]:
 
 def json(number: int, result: Result, shown: Shown) -> list[str]:
     """Return one JSON document.  Numbers are written as exact decimal numbers."""
-    document: dict[str, Any] = {
-        "id": number,
-        "source": result.source,
-        "source_tokens": result.source_tokens,
-        "truncated": result.truncated,
-    }
-    if result.unknown:
-        document["source_unknown"] = result.unknown
-    if shown.several:
-        document["translations"] = [
-            _members(t, shown) | ({"repeated": True} if again else {})
-            for t, again in zip(result.translations, _repeated(result), strict=True)
-        ]
-    else:
-        document |= _members(result.best, shown)
+    members = result.to_dict(several=shown.several, token_scores=shown.scores == "token")
+    document = {"id": number, **members}
     return [_JSON.encode(document).decode()]
 
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
-
-
-def _repeated(result: Result) -> list[bool]:
-    """Return for each translation whether an earlier translation has the same text."""
-    texts = [translation.text for translation in result.translations]
-    return [text in texts[:place] for place, text in enumerate(texts)]
 
 
 def _fields(translation: Translation, shown: Shown, repeated: bool = False) -> list[str]:
@@ -98,18 +78,3 @@ def _fields(translation: Translation, shown: Shown, repeated: bool = False) -> l
         features = [f"F0= {scores.log_probability}", *(mark for mark in marks if marks[mark])]
         fields += [" ".join(features), str(scores.score)]
     return fields
-
-
-def _members(translation: Translation, shown: Shown) -> dict[str, Any]:
-    members: dict[str, Any] = {"text": translation.text, "tokens": translation.tokens}
-    found, scores = translation.alignment, translation.scores
-    if scores is not None:
-        members |= {"score": scores.score, "log_probability": scores.log_probability}
-        members |= {"complete": scores.complete}
-        members |= {"token_scores": scores.tokens} if shown.scores == "token" else {}
-    if translation.unknown:
-        members["unknown"] = translation.unknown
-    if found is not None:
-        members["alignment"] = found.points
-        members |= {"alignment_weights": found.weights} if found.weights is not None else {}
-    return members

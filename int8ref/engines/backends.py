@@ -6,9 +6,11 @@ from typing import Literal
 
 from int8ref.engines.engine import Engine
 from int8ref.engines.reference import ReferenceEngine
+from int8ref.engines.text_batch import SingleTexts, TextBatch
 from int8ref.options import OptionError
 from int8ref.program.program import Program, Tensors
 from int8ref.program.validate import Checked
+from int8ref.search.hypothesis import Sampling
 
 Backend = Literal["compiled", "reference"]
 
@@ -53,3 +55,13 @@ def load_engine(
     from int8ref.engines.compiled import CompiledEngine
 
     return CompiledEngine(program, tensors, types, digest, name)
+
+
+def begin_batch(engine: Engine, sampling: Sampling | None, rows: int) -> TextBatch:
+    """Begin a batch of at most `rows` texts at once.  `sampling`: None means greedy search."""
+    from int8ref.engines.compiled import CompiledEngine
+    from int8ref.engines.running import RunningBatch
+
+    if isinstance(engine, CompiledEngine) and engine.takes_up_texts:
+        return RunningBatch(engine, sampling, rows)
+    return SingleTexts(engine, sampling, rows)

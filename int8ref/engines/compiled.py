@@ -65,7 +65,8 @@ class CompiledEngine:
         self._types = checked.encoder | checked.decoder
         self._source = Bounds.of(program, tensors, "source", MAX_KEYS)
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
-        self._vocabulary = vocabulary_size(program, tensors)
+        self.vocabulary = vocabulary_size(program, tensors)
+        self.max_steps = max_steps(program, tensors)
         self._footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
@@ -150,7 +151,7 @@ class CompiledEngine:
         them, at most `rows` at once, if the decoder can take them up one by one.
         """
         check_decodes(self.program)
-        check_records(kind, records, self._vocabulary)
+        check_records(kind, records, self.vocabulary)
         found: list[Found] = []
         if rows is not None and self._shared_rows:
             slots = min(rows, self._footprint.sentences(records), max(1, len(records)))
@@ -168,16 +169,20 @@ class CompiledEngine:
         numbers = [request.number for request in requests]
         random = random_numbers(sampling.seed, numbers, call.steps)
         call.room("random", random.shape)[...] = random
-        call.room("weights", (self._vocabulary,), np.int64)
+        self.give_sampling(call, sampling)
+        return call.follow(requests)
+
+    def give_sampling(self, call: Call, sampling: Sampling) -> None:
+        """Write the fields of a call that say how to draw, without the random numbers."""
+        call.room("weights", (self.vocabulary,), np.int64)
         multiplier, shift = scaled(self.program.softmax, sampling.temperature)
         call.set(multiplier=multiplier, shift=shift, top_k=sampling.top_k, top_p=sampling.top_p)
-        return call.follow(requests)
 
     def _beam(
         self, call: Call, requests: Sequence[Request], options: BeamOptions
     ) -> list[list[Hypothesis]]:
         limits = [request.limit for request in requests]
-        hypotheses = Hypotheses(call.memory, limits, self._vocabulary, options)
+        hypotheses = Hypotheses(call.memory, limits, self.vocabulary, options)
         call.give("penalties", penalties(options, max(limits, default=0)), np.int64)
         call.set(hypotheses=hypotheses.address, beam_size=options.beam_size, n_best=options.n_best)
         call.search(requests)
@@ -201,7 +206,7 @@ class CompiledEngine:
         self._source.check_sources(batch)
         self._target.check_length(steps)
         candidates: list[npt.NDArray[np.int32]] = self._candidates(records)
-        code, fields = self._decoding(bool(candidates), mode == GREEDY and not candidates)
+        code, fields = self.decoding(bool(candidates), mode == GREEDY and not candidates)
         block = 0
         if code.shared_rows:
             given = sum(len(record.given) for record in records)
@@ -209,28 +214,42 @@ class CompiledEngine:
         arena = Arena(code, memory, batch, slots, max(1, steps), slots + block)
         call = Call(mode, memory, arena.address, steps)
         call.set(block=block, free_count=slots, **fields)
-        call.give("free", range(slots)[::-1])
-        call.room("slot_of", (len(batch),))
         starts = [getattr(record, "start", self.program.start) for record in records]
-        self._target.check_ids(starts)
-        call.give("starts", starts)
-        call.give("ends", self.program.ends)
-        call.set(end_count=len(self.program.ends))
-        call.room("head", (FRAME.itemsize + CODE_BYTES,), np.uint8)
+        self.give_surroundings(call, slots, starts)
         if candidates:
             call.give("candidates", np.concatenate(candidates))
             call.give("offsets", [0, *accumulate(map(len, candidates))])
         return call
+
+    def give_surroundings(self, call: Call, slots: int, starts: Sequence[int]) -> None:
+        """Write the fields of a call for its slots, and for the first and last tokens of texts."""
+        self._target.check_ids(starts)
+        call.give("free", range(slots)[::-1])
+        call.room("slot_of", (len(starts),))
+        call.give("starts", starts)
+        call.give("ends", self.program.ends)
+        call.set(end_count=len(self.program.ends))
+        call.room("head", (FRAME.itemsize + CODE_BYTES,), np.uint8)
 
     def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
         """The candidates of each sentence; an empty list if no sentence has candidates."""
         found = [getattr(record, "candidates", None) for record in records]
         if all(tokens is None for tokens in found):
             return []
-        every = np.arange(self._vocabulary, dtype=np.int32)
+        every = np.arange(self.vocabulary, dtype=np.int32)
         return [every if tokens is None else tokens for tokens in found]
 
-    def _decoding(self, candidates: bool, fused: bool) -> tuple[Code, dict[str, int]]:
+    @property
+    def takes_up_texts(self) -> bool:
+        """Whether texts can enter a batch while it runs: all states of the decoder are histories,
+        and there is no encoder."""
+        return self._shared_rows > 0 and not self.program.encoder
+
+    def rows_of(self, rows: int, steps: int) -> int:
+        """The largest number of texts of `steps` steps that are decoded at once, at most `rows`."""
+        return min(rows, self._footprint.sentences([Request((), steps)] * rows))
+
+    def decoding(self, candidates: bool, fused: bool) -> tuple[Code, dict[str, int]]:
         """The code for decoding, and the fields of a call that describe the code."""
         if (candidates, fused) not in self._decodings:
             code = self.code(plain_head=candidates, coarse_head=fused)
@@ -295,6 +314,7 @@ class Call:
         """Run `search` for one translation of each sentence, and return the ids."""
         shape = len(requests), self.steps
         out, lengths = self.room("out", shape), self.room("lengths", shape[:1])
+        self.room("ended", shape[:1])
         self.search(requests)
         return [row[:length].tolist() for row, length in zip(out, lengths, strict=True)]
 

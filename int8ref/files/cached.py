@@ -62,8 +62,8 @@ def metadata(kind: str) -> str:
 def _read(path: Path, kind: str, key: str, sound: Callable[[Tensors], bool]) -> Tensors | None:
     """Return the content of a cache file, or None if it is missing or not the expected content."""
     try:
-        content = large_pages.copied(container.map_file(path))
-        contents = container.unpack(content, metadata(kind))
+        file = container.map_file(path)
+        contents = container.unpack(large_pages.copied(file), metadata(kind), file)
     except ModelFileError as error:
         if os.access(path, os.R_OK):
             _log.info("%s: %s; making it again", path, error)

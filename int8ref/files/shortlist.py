@@ -136,7 +136,8 @@ def load(path: str | os.PathLike[str]) -> Shortlist:
     Raises `ModelFileError`.
     """
     try:
-        contents = container.unpack(container.map_file(path), METADATA)
+        file = container.map_file(path)
+        contents = container.unpack(file, METADATA, file)
         try:
             header = msgspec.convert(contents.document, _Header)
         except msgspec.ValidationError as error:

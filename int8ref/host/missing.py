@@ -31,11 +31,11 @@ def tell() -> None:
             sys.exit(f"int8ref: error: {told} ({sys.executable})")
         raise ImportError(told)
     if command:
-        sys.excepthook = _hook
+        sys.excepthook = hook
 
 
-def _hook(kind: Any, error: Any, trace: Any) -> None:
-    """Implement `sys.excepthook`."""
+def hook(kind: Any, error: Any, trace: Any) -> None:
+    """Implement `sys.excepthook`: report a missing dependency in one line."""
     name = getattr(error, "name", None)
     if isinstance(error, ModuleNotFoundError) and name in DEPENDENCIES:
         print("int8ref: error: " + advice(name), file=sys.stderr)

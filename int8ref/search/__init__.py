@@ -16,6 +16,7 @@ This module imports no NumPy, because the options do not need it.
 
 from __future__ import annotations
 
-from int8ref.search.hypothesis import BeamOptions, Hypothesis, Normalization, Sampling
+from int8ref.search.hypothesis import BeamOptions, Hypothesis, Sampling
+from int8ref.spec.limits import Normalization
 
 __all__ = ["BeamOptions", "Hypothesis", "Normalization", "Sampling"]

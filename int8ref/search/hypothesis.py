@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import msgspec
 
@@ -15,9 +15,8 @@ from int8ref.spec.limits import (
     MAX_SEED,
     MAX_TEMPERATURE,
     MAX_TOP_K,
+    Normalization,
 )
-
-Normalization = Literal["length", "gnmt", "none"]
 
 
 class Hypothesis(msgspec.Struct, frozen=True):

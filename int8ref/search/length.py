@@ -14,7 +14,8 @@ from functools import cache
 
 import numpy as np
 
-from int8ref.search.hypothesis import BeamOptions, Normalization
+from int8ref.search.hypothesis import BeamOptions
+from int8ref.spec.limits import Normalization
 
 PENALTY_BITS = 16
 MAX_PENALTY = 1 << 60

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+Normalization = Literal["length", "gnmt", "none"]
+"""Kinds of the length penalty (`search.length.penalty`)."""
 MAX_BEAM = 64
 """Largest number of hypotheses of a sentence."""
 MAX_ALPHA = 1000

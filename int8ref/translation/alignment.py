@@ -117,4 +117,5 @@ def describe(weights: Int64, kind: AlignmentKind, frame: SourceFrame) -> Alignme
     if kind == "hard":
         return Alignment(points)
     rows = [[int(weight) for weight in row] for row in weights]
-    return Alignment(points, tuple(tuple(share(w, sum(row)) for w in row) for row in rows))
+    shares = tuple(tuple(share(w, sum(row)) for w in row) for row in rows)
+    return Alignment(points, shares, len(frame.before))

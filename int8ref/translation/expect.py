@@ -23,10 +23,11 @@ def items(name: str, values: object, wanted: str) -> Iterator[tuple[str, object]
     """Yield each item of a list with its name for messages, such as "text[3]".
 
     `wanted`: description of the expected values.  Raises `WrongTypeError` for a value that is not
-    iterable, for text and bytes, because their items are no texts, and for sets and mappings,
-    because they have no order.
+    iterable, for text and bytes, because their items are no texts, for sets and mappings, because
+    they have no order, and for arrays and tables of several dimensions.
     """
-    if isinstance(values, (str, bytes, bytearray, memoryview, Mapping, Set)):
+    several = getattr(values, "ndim", 1) != 1  # a table of pandas iterates over its columns
+    if several or isinstance(values, (str, bytes, bytearray, memoryview, Mapping, Set)):
         raise _wrong(name, values, wanted)
     try:
         each = iter(values)  # type: ignore[call-overload]

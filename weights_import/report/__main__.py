@@ -12,6 +12,7 @@ from pathlib import Path
 from int8ref.commands import command
 from int8ref.commands.arguments import command_parser
 from int8ref.commands.console import Console
+from int8ref.commands.table import program
 from int8ref.engines.backends import load_engine
 from int8ref.errors import UserError
 from int8ref.files.model_file import Model, load
@@ -44,17 +45,18 @@ DESCRIPTION = """\
 Show where the integers of a model lose: which operations, on which values, at which positions and
 on which sentences.  The float model of a checkpoint and the integer model that it lowers to read
 the same text.  The report is one HTML page; each of its tables is a CSV file beside it."""
-EXAMPLES = """\
+PROGRAM = program("weights_import.report")
+EXAMPLES = f"""\
 examples:
-  python -m weights_import.report model.bin --text news.txt -o report.html --languages en-pt
-  python -m weights_import.report stories260K/ stories.safetensors --text lines.txt -o report.html
+  {PROGRAM} model.bin --text news.txt -o report.html --languages en-pt
+  {PROGRAM} stories260K/ stories.safetensors --text lines.txt -o report.html
 """
 MOST_LINES = 10_000
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = command_parser("python -m weights_import.report", DESCRIPTION, EXAMPLES)
+    p = command_parser(PROGRAM, DESCRIPTION, EXAMPLES)
     p.add_argument("source", type=Path, help="checkpoint: a file, or a folder that holds one")
     p.add_argument(
         "model",

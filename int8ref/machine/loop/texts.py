@@ -3,6 +3,9 @@
 A text waits until a history slot is free.  Then its prefix is read in blocks, beside the steps of
 the texts that are already in the batch.  Therefore the rows of a step are the live rows, one for
 each text, and behind them some steps of prefixes.  When a text ends, its slot is free again.
+
+The number of texts is read at every step.  Therefore another thread can add texts while the loop
+runs (`engines.running`).
 """
 
 from __future__ import annotations
@@ -110,7 +113,8 @@ def follow(frame: int, call: int, rows: int) -> int:
     """Finish a step: process the ids of the live rows.  Returns the number of rows that continue.
 
     During a prefix, the next token of the prefix replaces the id.  After it, an id is stored in
-    `out`, unless it ends the sentence.
+    `out`, unless it ends the sentence.  Other threads may read `out` and `lengths`, and `ended`
+    says that they are final.
     """
     sentences: int = sentences_of(frame)
     c = call_at(call)
@@ -138,4 +142,5 @@ def follow(frame: int, call: int, rows: int) -> int:
         else:
             array(c.free, (c.free_count + 1,), np.int32)[c.free_count] = slots[row]
             c.free_count += 1
+            vector(c.ended, sentences)[index] = np.int32(1)
     return going

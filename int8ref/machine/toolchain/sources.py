@@ -12,9 +12,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from int8ref.host import installed
 from int8ref.host.cpu import compilers, identity
+from int8ref.host.states import recorded, state_of
 from int8ref.host.storage import cache_folder, keep
 
 SOURCES = (
@@ -31,13 +33,17 @@ SOURCES = (
 
 def digest() -> str:
     """Digest of everything on which native code depends."""
-    return _sha256(json.dumps([_code_digest(_sources()), *compilers(), sys.version, *identity()]))
+    root = str(installed.PACKAGE)
+    paths = sorted(path for folder in SOURCES for path in Path(root, folder).rglob("*.py"))
+    state = state_of(path.stat() for path in paths)
+    name = f"sources {root} {sys.version} {paths}"
+    found = recorded(name, state, lambda: _code_digest(_sources(paths)))
+    return _sha256(json.dumps([found, *compilers(), sys.version, *identity()]))
 
 
-def _sources() -> list[tuple[str, bytes]]:
+def _sources(paths: Iterable[Path]) -> list[tuple[str, bytes]]:
     """Name and content of every source."""
     root = installed.PACKAGE
-    paths = sorted(path for folder in SOURCES for path in (root / folder).rglob("*.py"))
     return [(path.relative_to(root).as_posix(), path.read_bytes()) for path in paths]
 
 

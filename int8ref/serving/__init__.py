@@ -1,0 +1,1 @@
+"""The service: HTTP interfaces of LibreTranslate and OpenAI, and a page for people."""

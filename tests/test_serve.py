@@ -1,0 +1,392 @@
+"""The service: the interfaces of LibreTranslate and OpenAI, errors, limits, and its end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import sys
+import time
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from int8ref import Encoder, LanguageModel, Options, Translator
+from int8ref.files.model_file import load
+from int8ref.options import DEFAULT_OPTIONS
+from tests.helpers.models import SENTENCES
+from tests.helpers.processes import run, until
+from tests.helpers.served_models import LANGUAGE_MODEL, TRANSLATORS, files
+from tests.helpers.services import Service, serving
+
+libretranslatepy = pytest.importorskip("libretranslatepy", reason="libretranslatepy is absent")
+pytest.importorskip("uvicorn", reason="the extra serve is absent")
+LINES = [*SENTENCES, "", "The cat"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return files(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def service(models: dict[str, Path]) -> Iterator[Service]:
+    options = [f"-m{path}" for path in models.values()]
+    limits = ["--max-body=20000", "--max-texts=40", "--max-alternatives=4", "--max-queue=60"]
+    with serving(*options, *limits, "--threads=2") as found:
+        yield found
+
+
+def wanted(name: str, options: Options = DEFAULT_OPTIONS) -> list[list[str]]:
+    """The translations of the lines by the Python interface."""
+    results = Translator(TRANSLATORS[name]).translate(LINES, options)
+    return [[translation.text for translation in result.translations] for result in results]
+
+
+# LibreTranslate.
+
+
+def test_a_client_of_libretranslate(service: Service) -> None:
+    client = libretranslatepy.LibreTranslateAPI(service.address)
+    for name, (source, target) in (
+        ("tiny-translation", ("en", "pt")),
+        ("tiny-back", ("pt", "en")),
+    ):
+        found = [client.translate(line, source, target) for line in LINES]
+        assert found == [some[0] for some in wanted(name)]
+    assert client.languages() == [
+        {"code": "en", "name": "English", "targets": ["pt"]},
+        {"code": "pt", "name": "Portuguese", "targets": ["en"]},
+    ]
+    assert client.detect("O gato comeu o peixe e o sol nasceu.")[0]["language"] == "pt"
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        client.translate("The cat", "en", "xx")
+
+
+def test_the_texts_are_those_of_the_command(service: Service, models: dict[str, Path]) -> None:
+    """A text of several lines, and a list."""
+    command = [sys.executable, "-m", "int8ref.translate", "-m", models["tiny-translation"]]
+    _, out, _ = run(command, "\n".join(LINES).encode() + b"\n")
+    asked = {"q": "\n".join(LINES), "source": "en", "target": "pt"}
+    assert service.json("/translate", asked)["translatedText"] == out.decode()[:-1]
+    found = service.json("/translate", {**asked, "q": LINES})["translatedText"]
+    assert found == out.decode().split("\n")[:-1]
+    crlf = service.json("/translate", {**asked, "q": "\r\n".join(LINES)})
+    assert crlf["translatedText"] == out.decode()[:-1]
+
+
+def test_alternatives_are_those_of_a_beam(service: Service) -> None:
+    asked = {"q": LINES, "source": "en", "target": "pt", "alternatives": 3}
+    found = service.json("/translate", asked)
+    options = Options(beam_size=4, n_best=4, distinct=True)
+    lists = wanted("tiny-translation", options)
+    assert found["translatedText"] == [some[0] for some in lists]
+    assert found["alternatives"] == [some[1:] for some in lists]
+    assert any(len(some) > 1 for some in lists)
+
+
+def test_the_language_is_detected(service: Service) -> None:
+    texts = ["The dog ran in the sun and the cat saw it.", "O gato comeu o peixe e dormiu."]
+    asked = {"q": texts, "source": "auto", "target": "pt"}
+    found = service.json("/translate", asked)
+    assert [one["language"] for one in found["detectedLanguage"]] == ["en", "pt"]
+    assert found["translatedText"][1] == texts[1]
+    assert found["translatedText"][0] != texts[0]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        ("application/x-www-form-urlencoded", b"q=The+cat&q=A+dog&source=en&target=pt"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="q"\r\n\r\nThe cat\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="source"\r\n\r\nen\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="target"\r\n\r\npt\r\n--x--\r\n',
+        ),
+    ],
+    ids=["urlencoded", "multipart"],
+)
+def test_forms(service: Service, form: tuple[str, bytes]) -> None:
+    status, _, content = service.ask("/translate", form[1], content_type=form[0])
+    plain = service.json("/translate", {"q": ["The cat", "A dog"], "source": "en", "target": "pt"})
+    found = json.loads(content)["translatedText"]
+    assert status == 200
+    assert found == (
+        plain["translatedText"] if isinstance(found, list) else plain["translatedText"][0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ({"q": "x", "source": "en"}, 400, "missing required field `target`"),
+        ({"q": 5, "source": "en", "target": "pt"}, 400, "`$.q`"),
+        ({"q": "x", "source": "en", "target": "pt", "alternatives": 9}, 400, "not from 0 to 4"),
+        ({"q": "x", "source": "en", "target": "de"}, 400, "'de' is not supported as a target"),
+        ({"q": "x", "source": "fr", "target": "pt"}, 400, "'fr' is not supported as a source"),
+        ({"q": "x\n" * 40, "source": "en", "target": "pt"}, 413, "the most are 40"),
+        ({"q": "x" * 20000, "source": "en", "target": "pt"}, 413, "more than 20000 bytes"),
+        (b"{", 400, "truncated"),
+        (b'{"q": "\\ud800"}', 400, "cannot be read"),
+        (b"\xff", 400, "cannot be read"),
+        (b"[" * 10000, 400, "cannot be read"),
+    ],
+)
+def test_errors_of_libretranslate(service: Service, body: Any, status: int, told: str) -> None:
+    assert told in service.json("/translate", body, status)["error"]
+
+
+def test_surrogates_of_a_form_are_refused(service: Service) -> None:
+    body = b"q=%ED%A0%80&source=en&target=pt"
+    form = "application/x-www-form-urlencoded"
+    assert service.ask("/translate", body, content_type=form)[0] == 400
+
+
+def test_addresses(service: Service) -> None:
+    assert service.json("/nothing", status=404) == {"error": "there is no such address"}
+    assert "error" in service.json("/translate", status=405)
+    assert service.ask("/../../etc/passwd")[0] == 404
+    settings = service.json("/frontend/settings")
+    assert settings["keyRequired"] is False
+    assert settings["language"]["source"]["code"] == "en"
+    assert service.json("/health") == {"status": "ok"}
+
+
+def test_metrics_count_requests(service: Service) -> None:
+    def count() -> int:
+        lines = service.ask("/metrics")[2].decode().splitlines()
+        (line,) = [x for x in lines if x.startswith('int8ref_requests_total{path="/health"')]
+        return int(line.split()[1])
+
+    service.json("/health")
+    before = count()
+    service.json("/health")
+    assert count() == before + 1
+    for line in service.ask("/metrics")[2].decode().splitlines():
+        assert line.startswith("# ") or len(line.split()) == 2
+
+
+# OpenAI.
+
+
+def test_models(service: Service) -> None:
+    names = [one["id"] for one in service.json("/v1/models")["data"]]
+    assert names == [*TRANSLATORS, "tiny-rotary", "tiny-embedding"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_completions_are_those_of_the_command(service: Service, stream: bool) -> None:
+    """Greedy, and drawn: the text number of choice i is i."""
+    prompts = ["The cat", "O gato", ""]
+    model, greedy = LanguageModel(LANGUAGE_MODEL), {"temperature": 0}
+    drawn = {"temperature": 1.5, "top_p": 0.9, "seed": 3}
+    for asked, options, n in (
+        (greedy, Options(max_length=20), 1),
+        (drawn, Options(max_length=20, temperature=1.5, top_p=0.9, seed=3), 2),
+    ):
+        body = {"model": "tiny-rotary", "prompt": prompts, "max_tokens": 20, "n": n, **asked}
+        found = completed(service, {**body, "echo": True}, stream)
+        results = model.generate([p for p in prompts for _ in range(n)], options)
+        assert [text for text, _ in found] == [
+            result.prompt + result.text.removeprefix(read(model, result.prompt))
+            for result in results
+        ]
+        assert [reason for _, reason in found] == [
+            "stop" if result.complete else "length" for result in results
+        ]
+
+
+def read(model: LanguageModel, prompt: str) -> str:
+    """Return the text of the tokens of a prompt."""
+    return model.continuation(model.prompt(prompt), (), complete=False).text
+
+
+def completed(service: Service, body: dict[str, Any], stream: bool) -> list[tuple[str, str]]:
+    """Return the text and the reason of the end of each choice."""
+    if not stream:
+        choices = service.json("/v1/completions", body)["choices"]
+        return [(choice["text"], choice["finish_reason"]) for choice in choices]
+    status, headers, content = service.ask("/v1/completions", {**body, "stream": True})
+    assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    *events, last, rest = content.decode().split("\n\n")
+    assert (last, rest) == ("data: [DONE]", "")
+    texts: dict[int, str] = {}
+    reasons: dict[int, str] = {}
+    for event in events:
+        (choice,) = json.loads(event.removeprefix("data: "))["choices"]
+        index = choice["index"]
+        assert index not in reasons
+        texts[index] = texts.get(index, "") + choice["text"]
+        if choice["finish_reason"]:
+            reasons[index] = choice["finish_reason"]
+    return [(texts[index], reasons[index]) for index in sorted(texts)]
+
+
+def test_usage_counts_tokens(service: Service) -> None:
+    body = {"model": "tiny-rotary", "prompt": "The cat", "temperature": 0, "max_tokens": 9}
+    usage = service.json("/v1/completions", body)["usage"]
+    model = LanguageModel(LANGUAGE_MODEL)
+    added = len(model.generate("The cat", Options(max_length=9)).ids)
+    read = len(model.prompt("The cat").ids)
+    assert usage == {
+        "prompt_tokens": read, "completion_tokens": added, "total_tokens": read + added
+    }  # fmt: skip
+    _, _, content = service.ask(
+        "/v1/completions", {**body, "stream": True, "stream_options": {"include_usage": True}}
+    )
+    assert json.loads(content.split(b"\n\n")[-3].removeprefix(b"data: "))["usage"] == usage
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stop_ends_a_text(service: Service, stream: bool) -> None:
+    body = {"model": "tiny-rotary", "prompt": "The cat", "temperature": 0, "max_tokens": 30}
+    ((whole, _),) = completed(service, body, stream=False)
+    stop = whole[5:7]
+    found = completed(service, {**body, "stop": ["never in it", stop]}, stream)
+    assert found == [(whole[: whole.index(stop)], "stop")]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ({"model": "none"}, 404, "no such model 'none'"),
+        ({"model": "tiny-embedding"}, 404, "no such model"),
+        ({"model": "tiny-rotary", "logprobs": 1}, 400, "logprobs is not supported"),
+        ({"model": "tiny-rotary", "n": 41}, 413, "the most are 40"),
+        ({"model": "tiny-rotary", "max_tokens": 0}, 400, "`$.max_tokens`"),
+        ({"model": "tiny-rotary", "temperature": 0.001}, 400, "temperature"),
+        ({"model": "tiny-rotary", "stop": ""}, 400, "a stop is empty"),
+        ({"model": "tiny-rotary", "prompt": [[1, 2]]}, 400, "`$.prompt[0]`"),
+    ],
+)
+def test_errors_of_openai(service: Service, body: Any, status: int, told: str) -> None:
+    error = service.json("/v1/completions", body, status)["error"]
+    assert told in error["message"]
+    assert set(error) == {"message", "type", "param", "code"}
+
+
+def test_embeddings_are_unit_vectors(service: Service, models: dict[str, Path]) -> None:
+    encoder = Encoder(load(models["tiny-embedding"]))
+    vectors = encoder.embed(LINES[:5])
+    body = {"model": "tiny-embedding", "input": LINES[:5]}
+    found = service.json("/v1/embeddings", body)
+    exact = np.array([one["embedding"] for one in found["data"]])
+    assert np.abs(exact - vectors / encoder.length).max() < 1e-9
+    coded = service.json("/v1/embeddings", {**body, "encoding_format": "base64"})
+    floats = [np.frombuffer(base64.b64decode(one["embedding"]), "<f4") for one in coded["data"]]
+    assert (np.array(floats) == (vectors / encoder.length).astype("<f4")).all()
+    assert found["usage"]["total_tokens"] > 0
+
+
+# Access.
+
+
+def test_keys_and_origins(models: dict[str, Path], tmp_path: Path) -> None:
+    keys = tmp_path / "keys.txt"
+    keys.write_text("first\n\nsécond\n")
+    model = str(models["tiny-translation"])
+    origin = "https://example.org"
+    with serving("-m", model, "--keys", str(keys), "--cors", origin) as service:
+        asked = {"q": "The cat", "source": "en", "target": "pt"}
+        assert "needs an API key" in service.json("/translate", asked, 403)["error"]
+        assert "not valid" in service.json("/translate", {**asked, "api_key": "fi"}, 403)["error"]
+        service.json("/translate", {**asked, "api_key": "sécond"})
+        service.json("/translate", asked, authorization="Bearer first")
+        client = libretranslatepy.LibreTranslateAPI(service.address, "first")
+        assert client.translate("The cat", "en", "pt")
+        service.json("/v1/models", status=401)
+        assert service.ask("/metrics")[0] == 403
+        assert service.ask("/health")[0] == 200
+        body = {**asked, "api_key": "first"}
+        _, headers, _ = service.ask("/translate", body, origin=origin)
+        assert headers["access-control-allow-origin"] == origin
+        service.json("/translate", body, 403, origin="https://other.example")
+        service.json("/translate", body, origin=service.address)
+
+
+def test_no_page_of_another_origin_is_answered(service: Service) -> None:
+    asked = {"q": "The cat", "source": "en", "target": "pt"}
+    told = service.json("/translate", asked, 403, origin="https://other.example")
+    assert "--cors" in told["error"]
+    assert "access-control-allow-origin" not in service.ask("/languages")[1]
+
+
+# The end.
+
+
+def test_what_was_taken_is_finished_at_sigterm(models: dict[str, Path]) -> None:
+    """A request whose body is not whole keeps the service open; others get 503."""
+    with serving("-m", str(models["tiny-translation"])) as service:
+        body = json.dumps({"q": "The cat", "source": "en", "target": "pt"}).encode()
+        head = f"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", service.port)) as slow:
+            slow.sendall(head.encode() + body[:5])
+            until(lambda: b"active 2" in service.ask("/metrics")[2])
+            service.process.send_signal(signal.SIGTERM)
+            until(lambda: service.ask("/health")[0] == 503)
+            status, headers, content = service.ask("/translate", body)
+            assert (status, headers["connection"]) == (503, "close")
+            assert "ends" in json.loads(content)["error"]
+            slow.sendall(body[5:])
+            assert slow.recv(1000).startswith(b"HTTP/1.1 200")
+        assert service.process.wait(60) == 0
+        assert service.stop() == 0
+    assert "".join(service.told).endswith("int8ref: ended\n")
+
+
+def test_ctrl_c_ends_it(models: dict[str, Path]) -> None:
+    service = Service("-m", str(models["tiny-translation"]))
+    service.process.send_signal(signal.SIGINT)
+    assert service.process.wait(60) == -signal.SIGINT
+    service.stop()
+
+
+def test_a_request_that_takes_too_long(models: dict[str, Path]) -> None:
+    with serving("-m", str(models["tiny-translation"]), "--max-seconds", "1") as service:
+        with socket.create_connection(("127.0.0.1", service.port)) as slow:
+            slow.sendall(b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            begun = time.monotonic()
+            assert slow.recv(1000).startswith(b"HTTP/1.1 503")
+            assert time.monotonic() - begun > 0.5
+        assert service.ask("/health")[0] == 200
+
+
+# The command.
+
+
+def command(*arguments: str | Path) -> tuple[int, str]:
+    status, _, told = run([sys.executable, "-m", "int8ref.serve", *arguments])
+    return status, told
+
+
+def test_errors_of_the_command(models: dict[str, Path], service: Service, tmp_path: Path) -> None:
+    model = models["tiny-translation"]
+    assert command("-m", tmp_path / "none")[0] == 1
+    assert command("--port", "70000")[0] == 2
+    status, told = command("-m", model, "--port", str(service.port))
+    assert (status, told.count("\n")) == (1, 1)
+    assert "in use" in told
+    status, told = command("-m", model, "-m", model, "--port", "0")
+    assert (status, told.count("\n")) == (1, 1)
+    assert "two models have the name tiny-translation" in told
+    empty = tmp_path / "keys"
+    empty.write_text("\n")
+    status, told = command("-m", model, "--port", "0", "--keys", empty)
+    assert (status, told.count("\n")) == (1, 1)
+    assert "no key" in told
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    from int8ref import serve
+
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in [name for name in sys.modules if name.startswith("int8ref.serving")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert serve.main(["--port", "0"]) == 1
+    assert "pip install 'int8ref[serve]'" in capfd.readouterr().err
