@@ -128,7 +128,8 @@ class Session:
             for command, output in snippet.steps:
                 done = self._shell(command)
                 self._succeed(snippet, done)
-                self._same(snippet, output, done.stdout)
+                ended = done.stdout and done.stdout.removesuffix("\n") + "\n"
+                self._same(snippet, output, ended)
         elif ">>>" in snippet.code:
             self._examples(snippet)
         else:
