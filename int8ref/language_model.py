@@ -370,7 +370,8 @@ class LanguageModel(ReadyModel):
     def begin(self, options: Options, rows: int) -> TextBatch:
         """Begin a batch that texts enter and leave, for programs such as a service.
 
-        The options are those of `generate`, without seed and max_length, which belong to a text.
+        The options are the options of `generate`, without seed and max_length, because each text
+        has its own seed and its own largest length.
         `rows`: largest number of texts that are computed at once.  Raises `OptionError`.
         """
         _check(options, SAMPLED)

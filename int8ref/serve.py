@@ -28,10 +28,10 @@ EXAMPLES = f"""examples:
   {PROGRAM} -m en-pt -m pt-en --port 8080
   {PROGRAM} -m stories.safetensors -m minilm.safetensors --keys keys.txt
 
-The addresses /translate, /languages and /detect are those of LibreTranslate, /v1/completions and
-/v1/embeddings those of OpenAI.  / is a page for people.  A translation is the one that
-int8ref.translate gives, whatever else is asked at the time.  At SIGTERM, requests are finished, and
-others are refused.
+/translate, /languages and /detect work as in LibreTranslate, /v1/completions and /v1/embeddings as
+in OpenAI's interface.  / is a page for people.  A translation is the translation of
+int8ref.translate, whatever else is asked at the time.  At SIGTERM, the service finishes its
+requests, and refuses others.
 """
 EXTRA = "pip install 'int8ref[serve]'"
 LIMITS = {
@@ -114,13 +114,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace, console: Console) -> None:
+    from int8ref.serving.models import Models
+
     try:
         from int8ref.serving.server import listen, serve
         from int8ref.serving.service import Service
     except ModuleNotFoundError as error:
         raise UserError(f"the package {error.name} is not installed: {EXTRA}") from None
-    from int8ref.serving.models import Models
-
     policy, limits = _policy(given), _limits(given)
     with listen(given.host, given.port) as listening:
         models = Models(_loaded(given, console))

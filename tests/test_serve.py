@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import sys
-import time
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from int8ref import Encoder, LanguageModel, Options, Translator
+from int8ref import Encoder, LanguageModel, Options, Translator, serve
 from int8ref.files.model_file import load
 from int8ref.options import DEFAULT_OPTIONS
 from tests.helpers.models import SENTENCES
@@ -80,6 +79,13 @@ def test_the_texts_are_those_of_the_command(service: Service, models: dict[str, 
     assert crlf["translatedText"] == out.decode()[:-1]
 
 
+def test_a_text_that_is_cut_is_marked(service: Service) -> None:
+    asked = {"q": ["The cat " * 400, "The cat"], "source": "en", "target": "pt"}
+    assert service.json("/translate", asked)["truncated"] == [True, False]
+    found = service.json("/translate", {**asked, "q": "The cat"})
+    assert "truncated" not in found
+
+
 def test_alternatives_are_those_of_a_beam(service: Service) -> None:
     asked = {"q": LINES, "source": "en", "target": "pt", "alternatives": 3}
     found = service.json("/translate", asked)
@@ -140,6 +146,23 @@ def test_forms(service: Service, form: tuple[str, bytes]) -> None:
 )
 def test_errors_of_libretranslate(service: Service, body: Any, status: int, told: str) -> None:
     assert told in service.json("/translate", body, status)["error"]
+
+
+@pytest.mark.parametrize("path", ["/translate", "/detect", "/v1/completions", "/v1/embeddings",
+                                  "/details", "/receipt", "/translate_file"])  # fmt: skip
+def test_no_body_makes_the_service_fail(service: Service, path: str) -> None:
+    """Bodies with single faults, and bodies of other kinds, are errors of the client."""
+    whole = {"q": "The cat", "source": "en", "target": "pt", "model": "tiny-rotary", "input": "x"}
+    content = json.dumps({**whole, "alternatives": 1, "prompt": "a", "max_tokens": 3}).encode()
+    random = np.random.default_rng(0)
+    bodies = [b"null", b"[]", b"0", b'"q"', b"{}", b'{"q":[]}', b"\0" * 99, b"=&=&%%%"]
+    for _ in range(25):
+        place, byte = random.integers(len(content)), random.integers(256)
+        bodies.append(content[:place] + bytes([byte]) + content[place + 1 :])
+    kinds = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]
+    for number, body in enumerate(bodies):
+        status, _, _ = service.ask(path, body, content_type=kinds[number % 9 % 3])
+        assert status in (200, 400, 404, 501), body
 
 
 def test_surrogates_of_a_form_are_refused(service: Service) -> None:
@@ -292,7 +315,8 @@ def test_keys_and_origins(models: dict[str, Path], tmp_path: Path) -> None:
     keys.write_text("first\n\nsécond\n")
     model = str(models["tiny-translation"])
     origin = "https://example.org"
-    with serving("-m", model, "--keys", str(keys), "--cors", origin) as service:
+    service = Service("-m", model, "--keys", str(keys), "--cors", origin)
+    try:
         asked = {"q": "The cat", "source": "en", "target": "pt"}
         assert "needs an API key" in service.json("/translate", asked, 403)["error"]
         assert "not valid" in service.json("/translate", {**asked, "api_key": "fi"}, 403)["error"]
@@ -308,6 +332,8 @@ def test_keys_and_origins(models: dict[str, Path], tmp_path: Path) -> None:
         assert headers["access-control-allow-origin"] == origin
         service.json("/translate", body, 403, origin="https://other.example")
         service.json("/translate", body, origin=service.address)
+    finally:
+        assert service.stop(signal.SIGINT) == -signal.SIGINT  # Ctrl-C
 
 
 def test_no_page_of_another_origin_is_answered(service: Service) -> None:
@@ -340,51 +366,39 @@ def test_what_was_taken_is_finished_at_sigterm(models: dict[str, Path]) -> None:
     assert "".join(service.told).endswith("int8ref: ended\n")
 
 
-def test_ctrl_c_ends_it(models: dict[str, Path]) -> None:
-    service = Service("-m", str(models["tiny-translation"]))
-    service.process.send_signal(signal.SIGINT)
-    assert service.process.wait(60) == -signal.SIGINT
-    service.stop()
-
-
-def test_a_request_that_takes_too_long(models: dict[str, Path]) -> None:
-    with serving("-m", str(models["tiny-translation"]), "--max-seconds", "1") as service:
-        with socket.create_connection(("127.0.0.1", service.port)) as slow:
-            slow.sendall(b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
-            begun = time.monotonic()
-            assert slow.recv(1000).startswith(b"HTTP/1.1 503")
-            assert time.monotonic() - begun > 0.5
-        assert service.ask("/health")[0] == 200
-
-
 # The command.
 
 
-def command(*arguments: str | Path) -> tuple[int, str]:
-    status, _, told = run([sys.executable, "-m", "int8ref.serve", *arguments])
-    return status, told
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-m", "{folder}/none"], "no model file"),
+        (["--port", "{port}"], "in use"),
+        (["--port", "0", "-m", "{model}"], "two models have the name tiny-translation"),
+        (["--port", "0", "--keys", "{folder}/keys"], "there is no key in the file"),
+        (["--port", "0", "--shortlist"], "tiny-translation has no shortlist"),
+    ],
+)
+def test_errors_of_the_command(
+    models: dict[str, Path], service: Service, tmp_path: Path, capfd: Any,
+    options: list[str], told: str,
+) -> None:  # fmt: skip
+    (tmp_path / "keys").write_text("\n")
+    model = str(models["tiny-translation"])
+    named = {"folder": tmp_path, "port": service.port, "model": model}
+    assert serve.main(["-m", model, *(option.format(**named) for option in options)]) == 1
+    out, errors = capfd.readouterr()
+    assert (out, errors.count("\n")) == ("", 1)
+    assert told in errors
 
 
-def test_errors_of_the_command(models: dict[str, Path], service: Service, tmp_path: Path) -> None:
-    model = models["tiny-translation"]
-    assert command("-m", tmp_path / "none")[0] == 1
-    assert command("--port", "70000")[0] == 2
-    status, told = command("-m", model, "--port", str(service.port))
-    assert (status, told.count("\n")) == (1, 1)
-    assert "in use" in told
-    status, told = command("-m", model, "-m", model, "--port", "0")
-    assert (status, told.count("\n")) == (1, 1)
-    assert "two models have the name tiny-translation" in told
-    empty = tmp_path / "keys"
-    empty.write_text("\n")
-    status, told = command("-m", model, "--port", "0", "--keys", empty)
-    assert (status, told.count("\n")) == (1, 1)
-    assert "no key" in told
+def test_wrong_usage() -> None:
+    for options in (["--port", "65536"], ["--max-texts", "0"], ["--threads", "x"]):
+        with pytest.raises(SystemExit, match="2"):
+            serve.main(options)
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    from int8ref import serve
-
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     for name in [name for name in sys.modules if name.startswith("int8ref.serving")]:
         monkeypatch.delitem(sys.modules, name)

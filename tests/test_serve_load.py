@@ -114,22 +114,29 @@ serve.main()
 """
 
 
+@pytest.mark.slow
 def test_clients_that_do_nothing_lose_their_connections(models: dict[str, Path]) -> None:
-    """One sends no request, and one does not read its answer, which is larger than all buffers.
+    """One sends no request, one sends half a request, and one does not read its answer, which is
+    larger than all buffers.
 
-    Both limits are a second here.
+    All limits are short here.
     """
     model, size = str(models["tiny-translation"]), 30_000_000
     with (
-        serving("-m", model, "--max-body", f"{2 * size}", program=QUICK) as service,
+        serving(
+            "-m", model, "--max-body", f"{2 * size}", "--max-seconds", "4", program=QUICK
+        ) as service,
         socket.create_connection(("127.0.0.1", service.port)) as silent,
+        socket.create_connection(("127.0.0.1", service.port)) as half,
         socket.socket() as slow,
     ):
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(("127.0.0.1", service.port))
         slow.sendall(request_of("/translate", {"q": "y" * size, "source": "en", "target": "en"}))
+        half.sendall(b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
         with suppress(ConnectionResetError):
             assert silent.recv(1) == b""
+        assert half.recv(1000).startswith(b"HTTP/1.1 503")
         until(lambda: b"int8ref_connections 1\n" in service.ask("/metrics")[2])
         read = 0
         with suppress(ConnectionResetError):

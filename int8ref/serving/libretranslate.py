@@ -21,8 +21,6 @@ from int8ref.serving.models import AUTO, Route
 from int8ref.serving.service import Service
 from int8ref.serving.service_errors import ServiceError
 
-Lines = list[list[str]]
-"""The lines of each text."""
 UNCHANGED = Route(-1)
 """The route of a text whose source language is its target language."""
 
@@ -72,10 +70,12 @@ class LibreTranslate:
         service.check_texts(sum(text.count("\n") + 1 for text in texts))
         sources = await self._sources(asked)
         routes = [self._route(found["language"], asked.target) for found in sources]
-        several = await self._translated(texts, routes, asked.alternatives)
+        several, cut = await self._translated(texts, routes, asked.alternatives)
         answer: dict[str, Any] = {"translatedText": [_joined(lines, 0) for lines in several]}
         if asked.alternatives:
             answer["alternatives"] = [_alternatives(lines) for lines in several]
+        if any(cut):
+            answer["truncated"] = cut
         if asked.source == AUTO:
             answer["detectedLanguage"] = sources
         if isinstance(asked.q, str):
@@ -96,18 +96,24 @@ class LibreTranslate:
 
     async def _translated(
         self, texts: Sequence[str], routes: Sequence[Route], alternatives: int
-    ) -> list[list[tuple[str, ...]]]:
-        """Return the translations of each line of each text, best first."""
+    ) -> tuple[list[list[tuple[str, ...]]], list[bool]]:
+        """Return the translations of each line of each text, best first.
+
+        Return also for each text whether the model read only the beginning of a line.
+        """
         lines = [lines_of(text) for text in texts]
         found: list[list[tuple[str, ...]]] = [[(line,) for line in some] for some in lines]
+        cut = [False] * len(texts)
         for route in dict.fromkeys(routes):
             options = self._service.options(route, alternatives)
             places = [at for at, own in enumerate(routes) if own == route and route != UNCHANGED]
             flat = [line for at in places for line in lines[at]]
             each = iter(await self._service.translate(route.place, flat, options))
             for at in places:
-                found[at] = [_texts(next(each)) for _ in lines[at]]
-        return found
+                results = [next(each) for _ in lines[at]]
+                found[at] = [_texts(result) for result in results]
+                cut[at] = any(result.truncated for result in results)
+        return found, cut
 
     async def detect(self, request: Request) -> Response:
         """`POST /detect`"""

@@ -144,7 +144,7 @@ def together(
 ) -> list[Out]:
     """Return the results of `work` in the order of `items`, computed in the calling thread.
 
-    The arguments are those of `in_order`.
+    The arguments are the arguments of `in_order`.
     """
     found = dict[int, Out]()
     alone = msgspec.structs.replace(limits, threads=1)

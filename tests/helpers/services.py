@@ -52,10 +52,10 @@ class Service:
         """The address of the page."""
         return f"http://127.0.0.1:{self.port}"
 
-    def stop(self) -> int:
-        """End the service.  Return its exit status."""
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the service by a signal.  Return its exit status."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(number)
         status = self.process.wait(TIMEOUT)
         self._reader.join(TIMEOUT)
         for pipe in (self.process.stdout, self.process.stderr):
