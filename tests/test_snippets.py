@@ -17,6 +17,7 @@ from tests.helpers.snippets import (
     Snippet,
     languages,
     missing_programs,
+    shown,
     snippets,
 )
 
@@ -61,8 +62,8 @@ def test_the_slow_parts_work_too(tmp_path: Path, page: Path) -> None:
 def test_every_block_is_run_or_only_shown(page: Path) -> None:
     text = page.read_text("utf-8")
     assert languages(text) <= {*RUN, *SHOWN}
-    shown = [s for s in FOUND[page] if s.language == "console" and not s.steps]
-    assert shown == []
+    assert [s.line for s in FOUND[page] if s.language == "console" and not s.steps] == []
+    assert shown(text) == []
 
 
 def test_the_specification_has_examples() -> None:
@@ -120,6 +121,7 @@ def test_marks_are_read() -> None:
     assert missing_programs([second, third]) == ["no-such-program"]
     assert fourth.reason == fifth.reason == "the rest changes the system"
     assert languages(PAGE) == {"sh", "console", "python", "text"}
+    assert shown(PAGE) == ["$ this is shown"]
 
 
 def test_a_session_keeps_its_folder_and_its_names(tmp_path: Path) -> None:

@@ -113,6 +113,12 @@ def languages(text: str) -> set[str]:
     return {m["language"] for m in FENCED.finditer(text) if not m["language"].startswith("{")}
 
 
+def shown(text: str) -> list[str]:
+    """Return the commands in blocks that are only shown."""
+    blocks = (m["code"] for m in FENCED.finditer(text) if m["language"] in ("", "text"))
+    return [line for code in blocks for line in code.splitlines() if line.startswith("$ ")]
+
+
 class Session:
     """Runs the blocks of a page in one folder."""
 
