@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,7 @@ class Alignment:
 
     points: tuple[tuple[int, int], ...]
     weights: tuple[tuple[Decimal, ...], ...] | None = None
-    before: int = 0
+    before: int = field(default=0, repr=False)
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
@@ -97,7 +97,7 @@ class Alignment:
         if self.weights is None:
             raise UserError('the alignment has no weights: they need Options(alignment="soft")')
         made = np.array(self.weights, np.float64 if dtype is None else dtype)
-        return made if made.ndim == 2 else made.reshape(len(self.weights), -1)
+        return made if self.weights else made.reshape(0, 0)
 
     def cells(self) -> Iterator[Cell]:
         """Yield the cells of a heat map.  A point has the weight 1 if there are no weights."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from int8ref import score, translate
+from int8ref.commands.table import COMMANDS, MAIN
 from int8ref.files import embedded
 from int8ref.files.model_file import model_hash
 from tests.helpers.commands import PARSERS
@@ -62,11 +63,13 @@ def simple(line: str) -> Iterator[list[str]]:
 
 
 def modules(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield (module, arguments) of every `python -m` in a page."""
+    """Yield (module, arguments) of every `python -m` and of every `int8ref` in a page."""
     for words in commands(page):
         for place, word in enumerate(words[:-2]):
             if Path(word).name in ("python", "python3") and words[place + 1] == "-m":
                 yield words[place + 2], words[place + 3 :]
+        if words[:1] == ["int8ref"]:
+            yield COMMANDS[words[1]][0].removesuffix(MAIN), words[2:]
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from int8ref import LanguageModel, Translator
+from int8ref import Encoder, LanguageModel, Translator
 from int8ref.engines.backends import load_engine
 from int8ref.files.models import load_model
 from int8ref.files.shortlist import Shortlist
 from int8ref.files.wanted import WantedModel
+from tests.helpers.encoders import build_encoder
 from tests.helpers.machine_text import machine_text
 from tests.helpers.models import build_tiny_model
 
 MODEL, DECODER = build_tiny_model(2), build_tiny_model(4, "decoder")
+ENCODER = build_encoder()
 PROGRAM = MODEL.program
 COUNTS = f"{len(PROGRAM.encoder)} of the encoder, {len(PROGRAM.decoder)} of the decoder"
 TOLD = f"<Program, instructions: {COUNTS}; states: 1>"
@@ -42,6 +44,7 @@ def engine(backend: Any) -> Any:
             lambda: LanguageModel(DECODER, "reference"),
             "<LanguageModel tiny-decoder-only, reference backend>",
         ),
+        (lambda: Encoder(ENCODER, "reference"), f"<Encoder {ENCODER.name}, reference backend>"),
     ],
 )
 def test_it_names_the_thing(made: Any, wanted: str) -> None:

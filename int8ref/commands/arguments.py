@@ -13,6 +13,7 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 from int8ref.commands.console import LEVELS
+from int8ref.commands.table import program
 from int8ref.commands.values import count, decimal, one_line, receipt_file, seed, sha256
 from int8ref.errors import UserError
 from int8ref.files.wanted import WantedModel
@@ -89,7 +90,7 @@ class Parser(argparse.ArgumentParser):
         if (
             rest
             or len(words) > 2
-            or words[-1].partition("=")[0] in {*self._option_string_actions} - {words[0]}
+            or any(word.partition("=")[0] in self._option_string_actions for word in words[1:])
             or any(getattr(found, text.dest) not in (None, [], text.default) for text in texts)
         ):
             raise ValueError(f"{shlex.join(words)} is not one option of {self.prog}")
@@ -131,8 +132,8 @@ def add_model(add: Callable[..., Any], about: str = TRANSLATION_MODEL) -> None:
         "--sha256",
         type=sha256,
         metavar="HEX",
-        help="take only the model file with this SHA-256 (default: any); int8ref.translate"
-        " --signature prints it",
+        help="take only the model file with this SHA-256 (default: any), which"
+        f" {program('int8ref.translate')} --signature prints",
     )
 
 
@@ -173,7 +174,8 @@ def add_receipt(add: Callable[..., Any]) -> None:
         "--receipt",
         type=receipt_file,
         metavar="FILE",
-        help="write what was run and digests of all results, for int8ref.verify (default: none)",
+        help="write what was run and digests of all results, for"
+        f" {program('int8ref.verify')} (default: none)",
     )
 
 

@@ -16,7 +16,7 @@ from int8ref.translation.direction import languages_of
 
 
 def kind_of(model: Model) -> str:
-    """Return the kind of a model, by what it makes of a text."""
+    """Return the kind of a model: translator, language model, embedder or classifier."""
     if model.program.encodes:
         return "classifier" if model.labels else "embedder"
     return "translator" if takes_source(model.program) else "language model"

@@ -11,6 +11,7 @@ A word after `--` is text, also if it begins with @.
 
 from __future__ import annotations
 
+import io
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 
@@ -63,13 +64,10 @@ def _options(path: str, check: Check) -> Iterator[str]:
 def _lines(path: str) -> list[str]:
     try:
         with open_input(path) as file:
-            lines = Lines(file, _refuse, path)
-            found = []
-            for line in lines:
-                found.append(line)
-                if lines.position > MAX_BYTES:
-                    raise OptionsFileError(f"{path}: more than {MAX_BYTES} bytes of options")
-            return found
+            content = file.read(MAX_BYTES + 1)  # a device may have no end
+            if len(content) > MAX_BYTES:
+                raise OptionsFileError(f"{path}: more than {MAX_BYTES} bytes of options")
+            return list(Lines(io.BytesIO(content), _refuse, path))
     except (OSError, ValueError) as error:
         told = described(error) if isinstance(error, OSError) else str(error)
         raise OptionsFileError(

@@ -91,8 +91,9 @@ class Machine:
         return len(log.read_text().splitlines()) if log.exists() else 0
 
     def cached(self) -> list[Path]:
-        """Return the files of the cache, except unpacked tensors."""
-        return sorted(p for p in self.cache.glob("*") if not p.name.startswith("unpacked-"))
+        """Return the files of the cache, except unpacked tensors and records of states."""
+        others = ("unpacked-", "known-")
+        return sorted(p for p in self.cache.glob("*") if not p.name.startswith(others))
 
     def begun(self) -> list[Path]:
         """Return the model files that an importer is writing."""
