@@ -13,55 +13,63 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from int8ref import score, translate
 from int8ref.commands.table import COMMANDS, MAIN
 from int8ref.files import embedded
-from int8ref.files.model_file import model_hash, save
+from int8ref.files.model_file import model_hash
 from tests.helpers.commands import PARSERS
-from tests.helpers.encoders import build_encoder
-from tests.helpers.many_languages import speaking
-from tests.helpers.models import build_tiny_model
-from tests.helpers.processes import TIMEOUT
+from tests.helpers.snippets import FENCED, PAGES, snippets
 
 ROOT = Path(__file__).parents[1]
-READMES = [ROOT / name / "README.md" for name in ("training", "reference_c", "examples/rtl")]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *READMES])
 README = ROOT / "README.md"
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FOLDERS = (
     "int8ref", "weights_import", "training", "tests", "docs", ".ci", "reference_c", "examples",
 )  # fmt: skip
 PYTHON = re.compile(r"Programming Language :: Python :: (\d+\.\d+)")
+HERE = re.compile(r"<<'?(\w+)'?.*?^\1$", re.M | re.S)
+"""A text within a command of a shell."""
 OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z0-9-]*)")
 
 
 def blocks(page: Path, language: str) -> list[str]:
     """Return the code blocks of a page in one language."""
-    return [code for kind, code in BLOCK.findall(page.read_text("utf-8")) if kind == language]
+    return [s.code for s in snippets(page.read_text("utf-8")) if s.language == language]
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Yield the words of every command in the shell blocks of a page, without redirections."""
-    for block in blocks(page, "sh"):
-        for line in block.splitlines():
-            for command in line.split("&&"):
-                words = shlex.split(command, comments=True)
-                ends = [words.index(mark) for mark in "<>" if mark in words]
-                yield words[: min(ends, default=len(words))]
+    """Yield the words of every command of a shell on a page, without redirections."""
+    for snippet in snippets(page.read_text("utf-8")):
+        if snippet.language != "python":
+            for line in HERE.sub("", snippet.commands).replace("\\\n", " ").splitlines():
+                yield from simple(line)
+
+
+def simple(line: str) -> Iterator[list[str]]:
+    """Yield the words of every simple command of a line, without redirections."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words: list[str] = []
+    for word in [*lexer, ";"]:
+        if set(word) <= set(";&|()"):
+            ends = [words.index(mark) for mark in ("<", ">") if mark in words]
+            yield words[: min(ends, default=len(words))]
+            words = []
+        else:
+            words.append(word)
 
 
 def modules(page: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield (module, arguments) of every `python -m` and of every `int8ref` in a page."""
     for words in commands(page):
-        if "python" in Path(words[0]).name and words[1] == "-m":
-            yield words[2], words[3:]
-        elif words[0] == "int8ref":
+        for place, word in enumerate(words[:-2]):
+            if Path(word).name in ("python", "python3") and words[place + 1] == "-m":
+                yield words[place + 2], words[place + 3 :]
+        if words[:1] == ["int8ref"]:
             yield COMMANDS[words[1]][0].removesuffix(MAIN), words[2:]
 
 
@@ -83,49 +91,8 @@ def test_the_pages_have_commands() -> None:
 
 @pytest.mark.parametrize(("page", "module", "arguments"), OURS)
 def test_commands_parse(page: str, module: str, arguments: list[str]) -> None:
-    PARSERS[module]().parse_args(arguments)
-
-
-def chosen_model(folder: Path, tiny_file: Path, arguments: list[str]) -> Path:
-    """Return the file of a tiny model, of many languages if the arguments choose a language."""
-    if "--target-language" not in arguments:
-        return tiny_file
-    save(folder / "many.safetensors", speaking())
-    return folder / "many.safetensors"
-
-
-TRANSLATIONS = [arguments for _, module, arguments in OURS if module == "int8ref.translate"]
-
-
-@pytest.mark.parametrize("arguments", TRANSLATIONS)
-def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> None:
-    """The tiny model replaces the real models."""
-    options = translate.parser().parse_args(arguments)
-    tiny_file = chosen_model(tmp_path, tiny_file, arguments)
-    text = "The cat sat on the mat.\n\nO sol nasceu.\n"
-    for name in options.input or ():
-        content = text.encode()
-        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    command = [sys.executable, "-m", "int8ref.translate", *arguments, "-m", str(tiny_file)]
-    if options.sha256 is not None:
-        command += ["--sha256", model_hash(tiny_file)]
-    run = subprocess.run(
-        [*command, "--backend", "reference"],
-        input=text,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    to_file = options.output != "-"
-    out = (tmp_path / options.output).read_text("utf-8") if to_file else run.stdout
-    one_line = options.text or options.signature
-    lines = out.splitlines()
-    numbers = {line.split(" ||| ")[0] for line in lines} if options.n_best else lines
-    assert len(numbers) == (1 if one_line else text.count("\n"))
+    given = [word for word in arguments if not word.startswith("@")]  # files of options
+    PARSERS[module]().parse_args(given)
 
 
 def test_the_sha256_of_a_command_is_right() -> None:
@@ -139,26 +106,6 @@ def test_the_sha256_of_a_command_is_right() -> None:
         assert given.sha256 == model_hash(path)
 
 
-SCORES = [arguments for _, module, arguments in OURS if module == "int8ref.score"]
-
-
-@pytest.mark.parametrize("arguments", SCORES)
-def test_scores_run(tmp_path: Path, tiny_file: Path, arguments: list[str]) -> None:
-    tiny_file = chosen_model(tmp_path, tiny_file, arguments)
-    for name in score.parser().parse_args(arguments).files:
-        (tmp_path / name).write_text("The cat\n\nO sol\n")
-    command = [sys.executable, "-m", "int8ref.score", *arguments, "-m", str(tiny_file)]
-    out = subprocess.check_output(
-        [*command, "--backend", "reference"],
-        input="The cat\tO gato\n\t\nO sol\tthe sun\n",
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert len(out.splitlines()) == 3
-
-
 def test_the_page_tells_every_option() -> None:
     told = set(CODE.findall((ROOT / "docs" / "command-line.md").read_text("utf-8")))
     assert options_of(translate.parser()) <= told
@@ -169,15 +116,16 @@ OTHERS = {"--strict", "--share"}
 """Options of commands for developers, and of other programs."""
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.parent.name != "training"], ids=lambda page: page.name
-)
+OURS_ONLY = [page for page in PAGES if page.parent.name not in ("training", "benchmarks")]
+
+
+@pytest.mark.parametrize("page", OURS_ONLY, ids=lambda page: page.name)
 def test_options_exist(page: Path) -> None:
     """Every option in running text is an option of a command of this project."""
     known = set().union(*(options_of(build()) for build in PARSERS.values())) | OTHERS
     told = {
         option
-        for code in CODE.findall(BLOCK.sub("", page.read_text("utf-8")))
+        for code in CODE.findall(FENCED.sub("", page.read_text("utf-8")))
         if not code.startswith(("python", "pip"))
         for option in OPTION.findall(code)
         if option.startswith("--")
@@ -187,7 +135,7 @@ def test_options_exist(page: Path) -> None:
 
 def test_installing_is_what_the_project_says() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    first, second = blocks(README, "sh")[:2]
+    first, *_, second = blocks(README, "sh")
     for block, install, extra in ((first, "", "models"), (second, "-e ", "test")):
         assert f'python -m pip install {install}".[{extra}]"\n' in block
         assert extra in project["optional-dependencies"]
@@ -210,7 +158,7 @@ def test_links_and_paths_exist(page: Path) -> None:
     text = page.read_text("utf-8")
     linked = [link for link in LINK.findall(text) if "://" not in link]
     missing = [link for link in linked if not (page.parent / link).exists()]
-    for code in CODE.findall(BLOCK.sub("", text)):
+    for code in CODE.findall(FENCED.sub("", text)):
         path = code.split(":")[0]
         if path.startswith(tuple(f"{folder}/" for folder in FOLDERS)) and "NAME" not in path:
             missing += [] if (ROOT / path).exists() else [path]
@@ -225,72 +173,6 @@ def test_names_in_contributing_exist() -> None:
     for name, path in found:
         source = (ROOT / path).read_text()
         assert re.search(rf"^(    )?(def |class )?{name}\b", source, re.MULTILINE), (path, name)
-
-
-def test_the_python_of_the_readme_runs(tmp_path: Path, tiny_file: Path) -> None:
-    (program,) = blocks(README, "python")
-    assert "load_engine" in program
-    shutil.copy(tiny_file, tmp_path / "model.safetensors")
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert "encoder.norm int8 (4, 16)" in run.stdout
-
-
-def programs() -> list[str]:
-    """Return the programs of the page that have no results."""
-    return [b for b in blocks(ROOT / "docs" / "python.md", "python") if ">>>" not in b]
-
-
-def test_the_encoders_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    save("minilm.safetensors", build_encoder())
-    save("sentiment.safetensors", build_encoder("labels"))
-    names: dict[str, Any] = {}
-    (program,) = (b for b in programs() if "dot_products" in b)
-    exec(program, names)
-    assert names["vectors"].shape == (2, 16)
-    assert 0.5 < names["cosines"][0, 0] < 1.5
-    assert names["found"].label in names["classifier"].labels
-
-
-def test_many_languages_of_the_page_run(tmp_path: Path) -> None:
-    (program,) = (b for b in programs() if "target_language" in b)
-    save(tmp_path / "nllb.safetensors", speaking())
-    told = subprocess.check_output(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        timeout=TIMEOUT,
-    )
-    first, *_, last = told.splitlines()
-    assert first == "('eng_Latn', 'por_Latn', 'zho_Hans') None"
-    assert float(last) < 0
-
-
-def test_the_language_model_of_the_page_runs(tmp_path: Path) -> None:
-    (program,) = (b for b in programs() if "perplexity" in b)
-    save(tmp_path / "stories.safetensors", build_tiny_model(4, "decoder"))
-    command = [sys.executable, "-W", "error", "-c", program]
-    told = subprocess.check_output(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        timeout=TIMEOUT,
-    )
-    text, words, score = told.rsplit("\n", 3)[:3]
-    assert text.startswith("Once upon a time")
-    assert float(words.split()[0]) > float(words.split()[1]) > 1
-    assert float(score) < 0
 
 
 def test_no_figure_is_missing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib.metadata
 import itertools
 import multiprocessing
@@ -25,7 +24,6 @@ from int8ref.options import OptionError
 from int8ref.translation.alignment import AlignmentError
 from tests.helpers.models import build_tiny_model
 from tests.helpers.processes import TIMEOUT
-from tests.helpers.real_models import imported
 
 MODEL = build_tiny_model(2)
 LINES = ["The cat sat on the mat.", "", "a", "We like to eat red fish; do you?", "O sol nasceu"]
@@ -221,17 +219,6 @@ def test_errors(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("int8ref.translator.aligning_attention", missing)
     with pytest.raises(AlignmentError, match="nothing to align by"):
         translator.stream(iter(LINES), FULL)
-
-
-def test_the_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real models give the translations and values of the page."""
-    imported("en-pt")
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text("utf-8").replace("```", "")
-    test = doctest.DocTestParser().get_doctest(page, {}, "python.md", None, None)
-    outcome = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
-    assert outcome.attempted > 15
-    assert outcome.failed == 0
 
 
 def test_a_wrong_backend_is_refused_before_a_model_is_looked_for() -> None:

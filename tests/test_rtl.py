@@ -70,16 +70,6 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_page_works_as_it_is_written(tmp_path: Path) -> None:
-    shutil.copytree(EXAMPLE, tmp_path / "examples" / "rtl", ignore=shutil.ignore_patterns("build"))
-    page = (EXAMPLE / "README.md").read_text("utf-8")
-    done = run(tmp_path, "".join(BLOCK.findall(page)))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\nPASS\n") == 3
-    (told,) = re.findall(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert told in done.stdout
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_does_not_pass(vectors: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "rtl"
