@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Alignment", "AlignmentError", "Available", "BeamOptions", "Classification", "Continuation",
     "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "LikelyToken",
-    "OptionError", "Options", "Path", "Perplexity", "Pivot", "Request", "Result", "Sampling", "Scores",
-    "Speed", "Translation", "Translator", "UserError", "available", "import_model", "load",
+    "OptionError", "Options", "Path", "Perplexity", "Pivot", "Request", "Result", "Sampling",
+    "Scores", "Speed", "Translation", "Translator", "UserError", "available", "import_model", "load",
     "load_engine",
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ import copy
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from int8ref.commands import command
 from int8ref.commands.console import Console
@@ -14,18 +15,21 @@ from int8ref.commands.run_files import RunFiles
 from int8ref.errors import UserError
 from int8ref.text.streams import STANDARD
 
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
+    from int8ref.files.model_file import Model
+
 Run = Callable[[argparse.Namespace, Console, RunFiles], None]
 """Runs a command line on the lines of files."""
-Load = Callable[[argparse.Namespace, Console], Sequence[command.ModelFile]]
+ModelFile = tuple[Path, "Model"]
+"""The file of a model, and its content."""
+Load = Callable[[argparse.Namespace, Console], Sequence[ModelFile]]
 
 
-def _load_one(given: argparse.Namespace, console: Console) -> list[command.ModelFile]:
+def _load_one(given: argparse.Namespace, console: Console) -> list[ModelFile]:
     return [command.load_model(given, console)]
 
 
-def each(
-    given: argparse.Namespace, console: Console, run: Run, load: Load = _load_one
-) -> None:
+def each(given: argparse.Namespace, console: Console, run: Run, load: Load = _load_one) -> None:
     """Run a command on each of its inputs.  Each output is the same as of a run of its own.
 
     `load` returns the models of a command line.

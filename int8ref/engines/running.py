@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from int8ref.abi.call import GREEDY, SAMPLE
-from int8ref.engines.compiled import BLOCK_ROWS, Call, CompiledEngine
+from int8ref.engines.calls import Call
+from int8ref.engines.compiled import BLOCK_ROWS, CompiledEngine
 from int8ref.engines.text_batch import SEATS_PER_ROW, Seen
 from int8ref.machine.memory import adjustments
 from int8ref.machine.memory.aligned import Memory
