@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from decoder_definitions import slopes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from int8ref.reference.attention import MAX_KEYS
@@ -66,6 +66,7 @@ def test_the_table_has_the_bias_of_each_distance(causal: bool) -> None:
     assert addend.after == (0 if causal else addend.before)
 
 
+@settings(max_examples=5)
 @given(st.integers(1, 40))
 def test_linear_biases_are_those_of_the_paper(heads: int) -> None:
     table, addend = linear_biases.table(heads).read(), linear_biases.addend()
