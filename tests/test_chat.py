@@ -27,7 +27,8 @@ from weights_import.sources.gguf_tokenizer import template_of
 MODEL = build_tiny_model(9, "rotary")
 HOSTILE = {
     "time": (
-        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "seconds"),
+        "{% for i in range(99999) %}{% for j in range(99999) %}"
+        "{% endfor %}{% endfor %}", "seconds"),
     "memory": ("{{ 'x' * 10**11 }}", "memory"),
     "size": ("{% for i in range(2000) %}{{ 'x' * 1000 }}{% endfor %}", "more than 1048576"),
     "doubling": (

@@ -59,6 +59,9 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         if not is_integer(self.number) or not 0 <= self.number < MAX_TEXTS:
             raise WrongValueError(f"a text has the number {self.number}")
         if self.adjustments is not None:
+            if not isinstance(self.adjustments, Adjustments):
+                told = reprlib.repr(self.adjustments)
+                raise WrongTypeError(f"adjustments {index} are {told}, no Adjustments")
             self.adjustments.check(vocabulary)
             if self.candidates is not None and self.adjustments.continuations:
                 raise WrongValueError("candidates and continuations exclude each other")

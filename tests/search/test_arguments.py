@@ -13,6 +13,7 @@ from int8ref.engines.backends import BACKENDS, load_engine
 from int8ref.engines.engine import Engine
 from int8ref.errors import UserError
 from int8ref.search import BeamOptions, Sampling
+from int8ref.search.adjustments import Adjustments
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request
 from int8ref.spec.limits import MAX_STEPS, MAX_TEXTS
@@ -89,6 +90,12 @@ REQUESTS: dict[str, Wrong] = {
         (True, ValueError, "a text has the number True"),
         (-1, ValueError, "a text has the number -1"),
         (MAX_TEXTS, ValueError, "a text has the number 17592186044416"),
+    ],
+    "adjustments": [
+        (5, TypeError, "adjustments 1 are 5, no Adjustments"),
+        (Adjustments(suppressed=(VOCABULARY,)), ValueError, "suppressed has the token id"),
+        (Adjustments(bias=((-1, 5),)), ValueError, "bias has the token id -1"),
+        (Adjustments(continuations=((VOCABULARY,),)), ValueError, "a continuation has the token"),
     ],
 }
 PATHS: dict[str, Wrong] = {
