@@ -48,8 +48,8 @@ __all__ = [
     "Alignment", "AlignmentError", "Available", "BeamOptions", "Classification", "Continuation",
     "Embedding", "Encoder", "Hypothesis", "LanguageModel", "Languages", "LikelyToken",
     "OptionError", "Options", "Path", "Perplexity", "Pivot", "Request", "Result", "Sampling",
-    "Scores", "Speed", "Translation", "Translator", "UserError", "available", "import_model", "load",
-    "load_engine",
+    "Scores", "Speed", "Translation", "Translator", "UserError", "available", "import_model",
+    "load", "load_engine",
 ]  # fmt: skip
 
 _PLACES = {

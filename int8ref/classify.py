@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command, encoding
 from int8ref.commands.console import Console
+from int8ref.commands.parser import Parser
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.table import program
 
@@ -55,7 +55,7 @@ def document(number: int, result: Classification) -> str:
     return msgspec.json.Encoder(decimal_format="number").encode(members).decode()
 
 
-def parser() -> shared.Parser:
+def parser() -> Parser:
     """Return the parser of the command line."""
     return encoding.parser(PROGRAM, "Label texts with integers only.", EXAMPLES, FORMATS, "text")
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command, encoding
 from int8ref.commands.console import Console
 from int8ref.commands.npy import NpyWriter
+from int8ref.commands.parser import Parser
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.table import program
 from int8ref.text.compressed import kind_of
@@ -55,7 +55,7 @@ class Rows:
         self._tell(len(rows))
 
 
-def parser() -> shared.Parser:
+def parser() -> Parser:
     """Return the parser of the command line."""
     told = "Embed texts with integers only."
     return encoding.parser(PROGRAM, told, EXAMPLES, FORMATS, "npy with -o FILE.npy, else json")

@@ -153,7 +153,8 @@ def test_what_is_told_of_weights(rows: list[list[int]], frame: SourceFrame) -> N
     rows = [[*row[:3], row[3] + 1] for row in rows]
     weights = np.array(rows, np.int64).reshape(-1, 4)
     soft = describe(weights, "soft", frame)
-    assert describe(weights, "hard", frame) == with_other(soft, weights=None)
+    assert describe(weights, "hard", frame) == with_other(soft, weights=None, before=0)
+    assert soft.before == len(frame.before)
     own = slice(len(frame.before), 4 - len(frame.after))
     assert [target for _, target in soft.points] == list(range(len(rows)))
     assert soft.weights is not None

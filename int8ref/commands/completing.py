@@ -10,7 +10,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-from int8ref.commands.arguments import Parser
+from int8ref.commands.parser import Parser
 from int8ref.commands.table import COMMANDS
 from int8ref.errors import UserError
 

@@ -13,6 +13,7 @@ from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.each import each
 from int8ref.commands.outputs import Outputs
+from int8ref.commands.parser import Parser
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature
 from int8ref.text.lines import LineWriter, Warn
@@ -59,7 +60,7 @@ class Lines:
 
 def parser(
     program: str, description: str, epilog: str, formats: Sequence[str], usual: str
-) -> shared.Parser:
+) -> Parser:
     """Return the parser of a command.  `usual`: description of the default format."""
     made = shared.command_parser(program, description, epilog)
     made.add_argument("text", nargs="*", help="texts, instead of --input")
