@@ -74,7 +74,7 @@ class CompiledEngine:
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
         self.vocabulary = vocabulary_size(program, tensors)
         self.max_steps = max_steps(program, tensors)
-        self._footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
+        self.footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)
@@ -112,7 +112,7 @@ class CompiledEngine:
         check_batch(batch)
         check_encodes(self.program)
         self._source.check_sources(batch)
-        return np.concatenate([self._outputs(part) for part in self._footprint.parts(batch)])
+        return np.concatenate([self._outputs(part) for part in self.footprint.parts(batch)])
 
     def _outputs(self, batch: Batch) -> npt.NDArray[Any]:
         code = self.code()
@@ -181,10 +181,10 @@ class CompiledEngine:
         check_records(kind, records, self.vocabulary)
         found: list[Found] = []
         if rows is not None and self._shared_rows:
-            slots = min(rows, self._footprint.sentences(records), max(1, len(records)))
+            slots = min(rows, self.footprint.sentences(records), max(1, len(records)))
             with self._memory() as memory:
                 return run(self._call(mode, memory, records, slots), records)
-        for part in self._footprint.split(records, beam_size):
+        for part in self.footprint.split(records, beam_size):
             with self._memory() as memory:
                 found += run(self._call(mode, memory, part, beam_size * len(part)), part)
         return found
@@ -193,8 +193,7 @@ class CompiledEngine:
         self, call: Call, requests: Sequence[Request], sampling: Sampling
     ) -> list[list[int]]:
         check_no_candidates(requests)
-        numbers = [request.number for request in requests]
-        random = random_numbers(sampling.seed, numbers, call.steps)
+        random = random_numbers(sampling.seed, [r.number for r in requests], call.steps)
         call.room("random", random.shape)[...] = random
         self.give_sampling(call, sampling)
         return call.follow(requests)
@@ -283,22 +282,15 @@ class CompiledEngine:
 
     @property
     def takes_up_texts(self) -> bool:
-        """Whether texts can enter a batch while it runs: all states of the decoder are histories,
-        and there is no encoder."""
+        """Whether texts can enter a running batch: no encoder, and no state but histories."""
         return self._shared_rows > 0 and not self.program.encoder
-
-    def rows_of(self, rows: int, steps: int) -> int:
-        """The largest number of texts of `steps` steps that are decoded at once, at most `rows`."""
-        return min(rows, self._footprint.sentences([Request((), steps)] * rows))
 
     def decoding(self, candidates: bool, fused: bool) -> tuple[Code, dict[str, int]]:
         """The code for decoding, and the fields of a call that describe the code."""
         if (candidates, fused) not in self._decodings:
             code = self.code(plain_head=candidates, coarse_head=fused)
-            decoder, softmax = (
-                code.greedy_decoder if fused else code.decoder,
-                self.program.softmax,
-            )
+            decoder = code.greedy_decoder if fused else code.decoder
+            softmax = self.program.softmax
             fields = {
                 "code": code.encoder.ctypes.data,
                 "code_rows": len(code.encoder),

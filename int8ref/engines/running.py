@@ -52,7 +52,7 @@ class RunningBatch:
         self._vocabulary, self._drawn = engine.vocabulary, sampling is not None
         self._lock = threading.Lock()
         self._count = 0
-        rows = engine.rows_of(rows, self._steps)
+        rows = min(rows, engine.footprint.sentences([Request((), self._steps)] * rows))
         self._seats = min(rows * SEATS_PER_ROW, max(rows, SEAT_WORDS // self._steps))
         mode = GREEDY if sampling is None else SAMPLE
         self._memory = Memory()
