@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.results import Languages, Result
     from int8ref.translator import Translator
 
-PROGRAM = table.program(__name__)
+PROGRAM = table.program("int8ref.document")
 EXAMPLES = f"""examples:
   {PROGRAM} letter.docx -o carta.docx
   {PROGRAM} -m pt-en,en-de-tatoeba livro.epub -o buch.epub

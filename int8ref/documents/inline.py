@@ -133,6 +133,7 @@ def _placed(
     out: list[Item] = []
     done = room[0]
     for span, _, mark, start in sorted(taken, key=lambda one: (one[0], one[1])):
+        span = min(max(span[0], done), room[1]), min(max(span[1], done), room[1])  # in this order
         out.append(found.text[done : span[0]])
         empty = span[0] == span[1] and not mark.gap
         before, after = _around(source, start - begin)
@@ -229,12 +230,13 @@ def _interval(own: Span, room: Span, taken: Taken, found: Sentences) -> Span:
         run = [run[0], run[1] + value] if run and run[1] > 0 else [begin, value]
         if run[1] > most:
             best, most = (run[0], end), run[1]
-    return best if most else _nearest(own, (low, high), links, taken, found)
+    within = (low, high) if low <= high else room
+    return best if most else _nearest(own, within, links, taken, found)
 
 
 def _nearest(own: Span, room: Span, links: Sequence[Link], taken: Taken, found: Sentences) -> Span:
     """Return a free word for a mark whose own words the translation lacks, or an empty place."""
-    place = _cut((own[0], own[0]), room if room[0] <= room[1] else (room[0], room[0]), taken, found)
+    place = _cut((own[0], own[0]), room, taken, found)
     busy = [span for span, *_ in taken]
     free = [
         (begin, end)
