@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cluster`: times a corpus on a local cluster with one worker, then with more.
+"""`python -m benchmarks.cluster`: times a corpus on a local cluster, with 1 worker and with more.
 
 Both outputs must be the same bytes.  The time contains the start of the cluster.
 """
