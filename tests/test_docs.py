@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from int8ref import score, translate
+from int8ref.commands.spans import of_shard
 from int8ref.files import embedded
 from int8ref.files.model_file import model_hash, save
 from tests.helpers.commands import PARSERS
@@ -117,12 +118,23 @@ def test_translations_run(tmp_path: Path, tiny_file: Path, arguments: list[str])
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    to_file = options.output != "-"
-    out = (tmp_path / options.output).read_text("utf-8") if to_file else run.stdout
     one_line = options.text or options.signature
-    lines = out.splitlines()
-    numbers = {line.split(" ||| ")[0] for line in lines} if options.n_best else lines
-    assert len(numbers) == (1 if one_line else text.count("\n"))
+    expected = 1 if one_line else of_shard(text.count("\n"), options.shard, 0).lines
+    for out in written(tmp_path / options.output) if options.output != "-" else [run.stdout]:
+        lines = out.splitlines()
+        numbers = {line.split(" ||| ")[0] for line in lines} if options.n_best else lines
+        assert len(numbers) == expected
+
+
+def written(output: Path) -> list[str]:
+    """Return the texts of an output: a file, or a folder of files."""
+    contents = {
+        path: path.read_bytes() for path in (output.iterdir() if output.is_dir() else [output])
+    }
+    return [
+        (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        for path, content in contents.items()
+    ]
 
 
 def test_the_sha256_of_a_command_is_right() -> None:
