@@ -16,27 +16,7 @@ from pathlib import Path
 
 from int8ref.commands.resume import count_lines
 
-WORDS = [
-    "the",
-    "cat",
-    "dog",
-    "sat",
-    "on",
-    "a",
-    "mat",
-    "and",
-    "saw",
-    "red",
-    "fish",
-    "in",
-    "sun",
-    "we",
-    "like",
-    "to",
-    "eat",
-    "you",
-    "do",
-]
+WORDS = ("the", "cat", "dog", "sat", "on", "a", "mat", "and", "saw", "red", "fish", "we", "like")
 
 
 def resident(process: int) -> int:

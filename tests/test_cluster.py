@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -67,7 +68,8 @@ def test_lost_workers_are_replaced(tmp_path: Path) -> None:
     command = [*python, "int8ref.translate", *options, "-i", source, "-o", tmp_path / "whole"]
     assert run(command)[0] == 0
     cluster: Command = ["int8ref.corpus", *options, source, "-o", tmp_path / "out"]
-    process = start([*python, *cluster, "--workers", "2", "--block-lines", "100"])
+    nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = start([*python, *cluster, "--workers", "2", "--block-lines", "100"], **nothing)
     out, killed = tmp_path / "out" / "in.txt", 0
     seen = 0
     while process.poll() is None:

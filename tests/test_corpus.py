@@ -11,20 +11,23 @@ import os
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from int8ref import translate
+from int8ref import embed, generate, score, translate, verify
 from int8ref.commands.forms import Columns, Documents
 from int8ref.commands.progress import duration
 from int8ref.commands.resume import END, kept, measure
 from int8ref.commands.spans import of_shard, shard
 from int8ref.errors import UserError
+from int8ref.files.model_file import save
 from int8ref.text import compressed, parts
 from int8ref.text.lines import TextError
-from tests.helpers.models import SENTENCES
+from tests.helpers.encoders import build_encoder
+from tests.helpers.models import SENTENCES, build_tiny_model
 
 LOG = logging.getLogger("int8ref")
 LINES = [*SENTENCES, "", "a cat", "the dog", "a", "red fish"]
@@ -51,7 +54,7 @@ class Runs:
 
     def __init__(self, model: Path, folder: Path) -> None:
         self.folder, self.source = folder, folder / "in.txt"
-        self._usual = ["-m", str(model), "--backend", "reference", "--quiet"]
+        self._usual = ["-m", str(model), "--backend", "compiled", "--quiet"]
         self.source.write_text("".join(f"{line}\n" for line in LINES))
 
     def status(self, *options: str, source: Path | None = None, output: str = "out") -> int:
@@ -281,3 +284,47 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
         translate.main(arguments)
     assert ended.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--shard", "2/3"], ["--first-line", "4"]], ids=" ".join)
+def test_receipts_of_shards_are_accepted(
+    run: Runs, tiny_file: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt = run.folder / "receipt"
+    run(*FORMS["lists"], *options, "--receipt", str(receipt))
+    capsys.readouterr()
+    published = ["--against-output", str(run.folder / "out")]
+    assert verify.main([str(receipt), "-m", str(tiny_file), "--quiet", *published]) == 0
+    assert "accepted: translate" in capsys.readouterr().out
+    (run.folder / "out").write_text("another\n")
+    assert verify.main([str(receipt), "-m", str(tiny_file), "--quiet", *published]) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "form", "lines"),
+    [
+        (score, [], ["a cat\ta dog", "a\tb"]),
+        (score, ["--input-format", "json"], ['{"source":"a cat","text":"a dog"}'] * 2),
+        (generate, ["--temperature", "1"], ["a cat", "a dog"]),
+        (generate, ["--input-format", "json"], ['{"prompt":"a cat"}', '{"prompt":"a"}']),
+        (embed, ["--output-format", "json"], ["a cat", "a dog"]),
+    ],
+)
+def test_other_commands_go_on(
+    tmp_path: Path, tiny_file: Path, module: ModuleType, form: list[str], lines: list[str]
+) -> None:
+    path = tmp_path / "model.safetensors"
+    if module is score:
+        path = tiny_file
+    else:
+        save(path, build_encoder() if module is embed else build_tiny_model(kind="decoder"))
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.write_text("".join(f"{line}\n" for line in lines * 3))
+    command = ["-m", str(path), "--quiet", *form, "-i", str(source), "-o", str(out)]
+    assert module.main(command) == 0
+    whole = out.read_bytes()
+    out.unlink()
+    for size in (0, len(whole) // 2):
+        out.write_bytes(whole[:size])
+        assert module.main([*command, "--resume"]) == 0
+        assert out.read_bytes() == whole

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -29,7 +27,6 @@ from int8ref.commands.values import (
     some_text,
     token,
 )
-from int8ref.errors import UserError
 from int8ref.files.wanted import WantedModel
 from int8ref.host import installed
 from int8ref.host.processors import processors

@@ -24,6 +24,7 @@ class PartWriter:
 
     def __init__(self, file: RawFile, kind: Kind, size: int) -> None:
         """Prepare to write.  `size`: bytes of whole parts that the file has before."""
+        kind.reader()  # a missing extra ends the run before the work begins
         self._file, self._kind, self._whole = file, kind, size
         self._part = bytearray()
 
