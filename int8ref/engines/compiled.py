@@ -152,7 +152,7 @@ class CompiledEngine:
     def _logits(self, paths: Sequence[Path]) -> Iterator[Piece]:
         """The logits of paths, whose steps run in blocks of rows (see `split`)."""
         done = 0
-        for part in self._footprint.split(paths, 1):
+        for part in self.footprint.split(paths, 1):
             given = GivenSteps(part)
             self._source.check_sources(given.sources)
             self._target.check_ids(given.ids)
