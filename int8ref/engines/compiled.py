@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.abi.call import BEAM, CALL, GREEDY, RUN, SAMPLE, SCORE
+from int8ref.abi.call import BEAM, CALL, GREEDY, HELP, RUN, SAMPLE, SCORE
 from int8ref.abi.frame import CODE_BYTES, FRAME
+from int8ref.engines.cores import Cores, Team
 from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.memory.hypotheses import Hypotheses
+from int8ref.machine.memory.team import room_for_team
 from int8ref.machine.model import packed
 from int8ref.machine.model.assemble import Code, assemble, shared_rows
 from int8ref.machine.model.places import places_of
@@ -49,6 +51,7 @@ class CompiledEngine:
     `types` is the result of `program.validate`; without it, the engine calls `validate`.  `digest`,
     if there is one, identifies the tensors.  With a digest, the engine stores packed weights in the
     cache under the digest, and they replace the weights of an older model with the same `name`.
+    The calls of an engine share `threads` cores (`cores`).
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class CompiledEngine:
         types: Checked | None = None,
         digest: str | None = None,
         name: str = "model",
+        threads: int = 1,
     ) -> None:
         self.program = program
+        self.cores = Cores(threads)
         checked = types or validate(program, tensors)
         self._types = checked.encoder | checked.decoder
         self._source = Bounds.of(program, tensors, "source", most_source_length(program))
@@ -107,9 +112,10 @@ class CompiledEngine:
 
     def _outputs(self, batch: Batch) -> npt.NDArray[Any]:
         code = self.code()
-        with self._memory() as memory:
+        with self._memory() as memory, self.cores.team() as team:
             arena = Arena(code, memory, batch, slots=1, max_steps=0)
             call = Call(RUN, memory, arena.address)
+            call.help(arena, team)
             call.set(code=code.encoder.ctypes.data, code_rows=len(code.encoder))
             call.run()
             return arena.value(str(self.program.output)).copy()
@@ -153,11 +159,11 @@ class CompiledEngine:
         found: list[Found] = []
         if rows is not None and self._shared_rows:
             slots = min(rows, self._footprint.sentences(records), max(1, len(records)))
-            with self._memory() as memory:
-                return run(self._call(mode, memory, records, slots), records)
+            with self._memory() as memory, self.cores.team() as team:
+                return run(self._call(mode, memory, records, slots, team), records)
         for part in self._footprint.split(records, beam_size):
-            with self._memory() as memory:
-                found += run(self._call(mode, memory, part, beam_size * len(part)), part)
+            with self._memory() as memory, self.cores.team() as team:
+                found += run(self._call(mode, memory, part, beam_size * len(part), team), part)
         return found
 
     def _sample(
@@ -193,7 +199,9 @@ class CompiledEngine:
         memory.clear(KEPT_BYTES)
         self._memories.append(memory)
 
-    def _call(self, mode: int, memory: Memory, records: Sequence[Record], slots: int) -> Call:
+    def _call(
+        self, mode: int, memory: Memory, records: Sequence[Record], slots: int, team: Team
+    ) -> Call:
         """A call that decodes a batch, with room for the histories of `slots` rows."""
         batch = [record.ids for record in records]
         steps = max((record.steps for record in records), default=0)
@@ -219,6 +227,7 @@ class CompiledEngine:
         if candidates:
             call.give("candidates", np.concatenate(candidates))
             call.give("offsets", [0, *accumulate(map(len, candidates))])
+        call.help(arena, team)
         return call
 
     def _candidates(self, records: Sequence[Record]) -> list[npt.NDArray[np.int32]]:
@@ -264,6 +273,21 @@ class Call:
         self._record, self._address = memory.array((1,), CALL)
         self._record.view(np.int64)[...] = 0
         self.set(mode=mode, frame=frame, pitch=steps)
+        self._team: tuple[Team, np.void, list[Callable[[], object]]] | None = None
+
+    def help(self, arena: Arena, team: Team) -> None:
+        """Let a team of more than one thread run this call."""
+        if team.size < 2:
+            return
+        record, address = room_for_team(self.memory, arena, team.size)
+        arena.set_team(address)
+        self.set(team=address)
+        records, first = self.memory.array((team.size,), CALL)
+        records["mode"], records["team"] = HELP, address
+        records["thread"] = range(team.size)
+        run, size, memory = machine(), CALL.itemsize, self.memory
+        helpers = [partial(_run_helper, run, first + n * size, memory) for n in range(1, team.size)]
+        self._team = team, record, helpers
 
     def set(self, **fields: int) -> None:
         """Write fields by name."""
@@ -309,6 +333,9 @@ class Call:
 
     def run(self) -> None:
         """Run the machine on this call."""
+        if self._team is not None:
+            team, record, helpers = self._team
+            team.start(record, helpers)
         machine()(self._address)
 
     def _give_rows(self, rows: Batch) -> None:
@@ -316,6 +343,11 @@ class Call:
         given = self.room("given", (len(rows), self.steps))
         for row, tokens in zip(given, rows, strict=True):
             row[: len(tokens)] = tokens
+
+
+def _run_helper(run: Callable[[int], None], address: int, memory: Memory) -> None:
+    """Help a call.  The argument keeps its memory alive."""
+    run(address)
 
 
 class CompiledSession:
