@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.counts import of_a_batch
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.values import count
 from int8ref.options import MAX_LENGTH
@@ -120,7 +121,8 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     unknown.tell(console.warning)
     if given.stats:
         seconds = time.monotonic() - begun
-        console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s")
+        together = of_a_batch(language_model.threads_of_a_batch)
+        console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s{together}")
 
 
 if __name__ == "__main__":

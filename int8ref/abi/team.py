@@ -35,6 +35,7 @@ FIELDS = (
     "code",
     "across",  # number of parts of its columns, and of its rows
     "down",
+    "least_work",  # see LEAST_WORK
     "threads",  # largest number of threads
     "rooms",  # address of a room for each thread: a frame, and scratch memory behind it
     "room_bytes",

@@ -22,7 +22,7 @@ from int8ref.machine.memory.team import room_for_team
 from int8ref.machine.model import packed
 from int8ref.machine.model.assemble import Code, assemble, shared_rows
 from int8ref.machine.model.places import places_of
-from int8ref.machine.model.prepare import Prepared
+from int8ref.machine.model.prepare import Prepared, linears
 from int8ref.machine.model.split import Footprint
 from int8ref.machine.toolchain.native import machine
 from int8ref.program.bounds import Bounds
@@ -41,6 +41,8 @@ Found = TypeVar("Found")
 
 BLOCK_ROWS = 128
 """Largest number of steps that the decoder runs at once as rows, for tokens that are given."""
+LEAST_WEIGHTS = 4 << 20
+"""Least size of the weights of a model whose calls run in several threads."""
 KEPT_BYTES = 8 << 20
 """Largest memory that a call leaves for the next call."""
 
@@ -64,13 +66,14 @@ class CompiledEngine:
         threads: int = 1,
     ) -> None:
         self.program = program
-        self.cores = Cores(threads)
         checked = types or validate(program, tensors)
         self._types = checked.encoder | checked.decoder
         self._source = Bounds.of(program, tensors, "source", most_source_length(program))
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
         self._vocabulary = vocabulary_size(program, tensors)
         self._footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
+        large = sum(tensors[i.weight].nbytes for i in linears(program)) >= LEAST_WEIGHTS
+        self.cores = Cores(threads if large else 1)
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)
@@ -79,6 +82,11 @@ class CompiledEngine:
         self._memories: list[Memory] = []
         self._lock = threading.Lock()
         self._shared_rows = shared_rows(program)
+
+    @property
+    def threads_of_a_call(self) -> int:
+        """See `Engine.threads_of_a_call`."""
+        return self.cores.most
 
     def __repr__(self) -> str:
         return f"<CompiledEngine of {self.program}>"
@@ -286,7 +294,9 @@ class Call:
         records["mode"], records["team"] = HELP, address
         records["thread"] = range(team.size)
         run, size, memory = machine(), CALL.itemsize, self.memory
-        helpers = [partial(_run_helper, run, first + n * size, memory) for n in range(1, team.size)]
+        helpers: list[Callable[[], object]] = [
+            partial(_run_helper, run, first + n * size, memory) for n in range(1, team.size)
+        ]
         self._team = team, record, helpers
 
     def set(self, **fields: int) -> None:

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
+from int8ref.abi.futex import SLEEPS
 from int8ref.abi.team import MAX_THREADS
-from int8ref.host.futex import SLEEPS
 
 
 class Cores:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from int8ref.host.futex import MACHINE, PAUSES, SLEEP_NANOSECONDS, SLEEPS, SYSCALLS, WAIT, WAKE
+from int8ref.abi.futex import MACHINE, PAUSES, SLEEP_NANOSECONDS, SLEEPS, SYSCALLS, WAIT, WAKE
 from int8ref.kernels.ir.lowering import I32, I64, lowers, view
 
 

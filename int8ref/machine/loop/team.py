@@ -22,7 +22,7 @@ from int8ref.abi.frame import (
 )
 from int8ref.abi.fused import LinearArgmax
 from int8ref.abi.opcodes import OPCODES
-from int8ref.abi.team import COUNT, LEAST_WORK, OFFSET, SPINS, TEAM, TURN
+from int8ref.abi.team import COUNT, OFFSET, SPINS, TEAM, TURN
 from int8ref.kernels.ir.atomic import count_up, fetch, pause, publish, replace, sleep_while, wake
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import int32_at
@@ -58,19 +58,19 @@ def run_in_parts(code: int, frame: int) -> int:
     work = word(code, WORK) * rows
     if word(code, DOWN) == 0:
         work *= _keys(frame, code, rows)
-    most = min(work // LEAST_WORK, min(t.threads, fetch(team + ALLOWED) + 1))
+    most = min(work // t.least_work, min(t.threads, fetch(team + ALLOWED) + 1))
     across = min(columns, most)
     if across < 1:
         return 0
     parts_down = np.int64(1)
     if word(code, DOWN) != 0 and word(code, 0) != LINEAR_ARGMAX:
-        parts_down = max(min(most // across, rows // LEAST_ROWS), 1)
+        parts_down = max(min(most // across, rows // LEAST_ROWS), 1)  # type: ignore[arg-type]
     if across * parts_down < 2:
         return 0
     t.frame, t.code, t.across, t.down = frame, code, across, parts_down
     t.shared += 1
     _begin(team, across * parts_down)
-    while _take(team, np.int64(0)) != 0:
+    while _take(team, np.int64(0)) != 0:  # type: ignore[arg-type]
         pass
     _wait(team, across * parts_down)
     if word(code, 0) == LINEAR_ARGMAX:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from int8ref.abi import team
 from int8ref.abi.frame import FRAME
 from int8ref.abi.team import TEAM
 from int8ref.machine.memory.aligned import ALIGNMENT, Memory
@@ -22,5 +23,6 @@ def room_for_team(memory: Memory, arena: Arena, threads: int) -> tuple[np.void, 
     size = frame + -(-arena.workspace_bytes // ALIGNMENT) * ALIGNMENT + ALIGNMENT
     _, record["rooms"] = memory.array((threads * size,), np.uint8)
     _, record["partials"] = memory.array((threads, 2, arena.target_capacity), np.int32)
+    record["least_work"] = team.LEAST_WORK
     record["room_bytes"], record["threads"] = size, threads
     return record, address
