@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,11 +16,12 @@ from int8ref.abi.futex import SLEEPS
 from int8ref.engines import compiled as compiled_engine
 from int8ref.engines.compiled import CompiledEngine
 from int8ref.engines.cores import Cores
+from int8ref.engines.reference import ReferenceEngine
 from int8ref.machine.toolchain.native import machine
 from int8ref.search import BeamOptions, Sampling
 from int8ref.search.request import Path, Request
 from tests.helpers.models import Kind
-from tests.helpers.tiny_engines import MODELS, VOCABULARY, both, sources_of
+from tests.helpers.tiny_engines import MODELS, VOCABULARY, sources_of
 
 pytestmark = pytest.mark.skipif(not SLEEPS, reason="native code has one thread on this system")
 
@@ -36,6 +38,12 @@ def cut_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled_engine, "LEAST_WEIGHTS", 0)
 
 
+@cache
+def reference_of(kind: Kind) -> ReferenceEngine:
+    """The other backend, which has one thread."""
+    return ReferenceEngine(MODELS[kind].program, MODELS[kind].tensors)
+
+
 def engine(kind: Kind, threads: int) -> CompiledEngine:
     model = MODELS[kind]
     return CompiledEngine(model.program, model.tensors, model.types, threads=threads)
@@ -46,7 +54,7 @@ def engine(kind: Kind, threads: int) -> CompiledEngine:
 @SHARED
 @given(data=st.data())
 def test_every_search_has_the_same_bits(kind: Kind, threads: int, data: st.DataObject) -> None:
-    reference, _ = both(kind)
+    reference = reference_of(kind)
     several = engine(kind, threads)
     count = data.draw(st.integers(1, 5))
     batch = [
@@ -75,7 +83,7 @@ def test_a_thread_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    expected = both("decoder")[0].greedy(requests())
+    expected = reference_of("decoder").greedy(requests())
     several = engine("decoder", 3)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert several.greedy(requests()) == expected
@@ -91,11 +99,11 @@ def test_helpers_that_start_after_the_call(monkeypatch: pytest.MonkeyPatch) -> N
         late(machine(), address, memory)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compiled_engine, "_run_helper", wait_first)
-    assert engine("decoder", 3).greedy(requests()) == both("decoder")[0].greedy(requests())
+    assert engine("decoder", 3).greedy(requests()) == reference_of("decoder").greedy(requests())
 
 
 def test_calls_that_run_at_once_share_the_cores() -> None:
-    expected = both("decoder")[0].greedy(requests())
+    expected = reference_of("decoder").greedy(requests())
     several, found = engine("decoder", 3), []
 
     def work() -> None:
@@ -153,7 +161,7 @@ def test_a_fork_has_teams_of_its_own() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone has affinities")
 def test_more_threads_than_processors() -> None:
-    expected = both("decoder")[0].greedy(requests())
+    expected = reference_of("decoder").greedy(requests())
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
