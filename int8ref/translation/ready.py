@@ -30,7 +30,7 @@ class Speed:
     """Sizes of batches, threads and read-ahead.  They change no result.
 
     batch_size   largest number of sentences that are computed together: at least 1.  Default: 32.
-    threads      number of cores: at least 1.  So many batches are computed at once.  If there are
+    threads      number of cores: at least 1.  Each core computes a batch.  If there are
                  fewer batches, several threads share one batch, if the model is large.  Default: 1.
     buffer_size  largest number of lines that are read ahead and wait for their computation: at
                  least 1.  Default: None, which means 16 times batch_size.
