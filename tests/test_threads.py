@@ -25,9 +25,9 @@ from tests.helpers.tiny_engines import MODELS, VOCABULARY, sources_of
 
 pytestmark = pytest.mark.skipif(not SLEEPS, reason="native code has one thread on this system")
 
-tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=20)
+tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=9)
 SHARED = settings(
-    max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 
 
@@ -56,9 +56,9 @@ def engine(kind: Kind, threads: int) -> CompiledEngine:
 def test_every_search_has_the_same_bits(kind: Kind, threads: int, data: st.DataObject) -> None:
     reference = reference_of(kind)
     several = engine(kind, threads)
-    count = data.draw(st.integers(1, 5))
+    count = data.draw(st.integers(1, 4))
     batch = [
-        Request(data.draw(sources_of(kind)), data.draw(st.integers(1, 8)), data.draw(tokens))
+        Request(data.draw(sources_of(kind)), data.draw(st.integers(1, 5)), data.draw(tokens))
         for _ in range(count)
     ]
     options = BeamOptions(data.draw(st.integers(1, 4)))
