@@ -49,7 +49,7 @@ def engine(kind: Kind, threads: int) -> CompiledEngine:
     return CompiledEngine(model.program, model.tensors, model.types, threads=threads)
 
 
-@pytest.mark.parametrize("threads", [2, 3, 5])
+@pytest.mark.parametrize("threads", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5))])
 @pytest.mark.parametrize("kind", MODELS)
 @SHARED
 @given(data=st.data())
