@@ -136,12 +136,19 @@ class Encoder(ReadyModel):
         if not program.encodes:
             does = "translates" if program.encoder else "continues texts"
             raise UserError(f"model {model.name} {does}: it neither embeds nor classifies")
-        self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
+        self._engine = load_engine(
+            program, tensors, backend, model.types, model.digest, model.name, speed.threads
+        )
         self._tokenizer = build_tokenizer(model.source, vocabulary_size(program, tensors))
         self.labels = model.labels
         self.width = model.types.encoder[str(program.output)].width
         last = program.encoder[-1]
         self.length = last.length if isinstance(last, Normalize) else 0
+
+    @property
+    def threads_of_a_batch(self) -> int:
+        """See `ReadyModel.threads_of_a_batch`."""
+        return self._engine.threads_of_a_call
 
     @overload
     def embed(self, text: str) -> Vectors: ...

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.counts import of_a_batch
 from int8ref.commands.each import each
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.settings import settings_of
@@ -263,7 +264,8 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     unknown.tell(console.warning)
     if given.stats:
         seconds = time.monotonic() - begun
-        console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s")
+        together = of_a_batch(language_model.threads_of_a_batch)
+        console.say(f"{seconds:.2f} s: {added} tokens, {added / seconds:.1f} tokens/s{together}")
 
 
 def _stream(

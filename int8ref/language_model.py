@@ -91,9 +91,16 @@ class LanguageModel(ReadyModel):
             raise UserError(f"model {model.name} is an encoder alone: it writes no texts")
         if takes_source(program):
             raise UserError(f"model {model.name} translates: a language model takes no source")
-        self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
+        self._engine = load_engine(
+            program, tensors, backend, model.types, model.digest, model.name, speed.threads
+        )
         self._tokenizer = build_tokenizer(model.target, vocabulary_size(program, tensors))
         self._positions = max_steps(program, tensors)
+
+    @property
+    def threads_of_a_batch(self) -> int:
+        """See `ReadyModel.threads_of_a_batch`."""
+        return self._engine.threads_of_a_call
 
     @overload
     def generate(self, text: str, options: Options = ...) -> Continuation: ...

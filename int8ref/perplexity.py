@@ -11,6 +11,7 @@ from functools import partial
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.counts import of_a_batch
 from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
@@ -69,7 +70,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     LineWriter(standard_output()).write(lines)
     if given.stats:
         seconds = time.monotonic() - begun
-        console.say(f"{seconds:.2f} s: {found.tokens / seconds:.1f} tokens/s")
+        together = of_a_batch(reader.threads_of_a_batch)
+        console.say(f"{seconds:.2f} s: {found.tokens / seconds:.1f} tokens/s{together}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ class Step(Protocol):
         """The languages of the model."""
         ...
 
+    @property
+    def threads_of_a_batch(self) -> int:
+        """See `Translator.threads_of_a_batch`."""
+        ...
+
     def fits(self, text: str, options: Options = ...) -> bool:
         """Return whether a text is short enough."""
         ...
@@ -79,6 +84,11 @@ class Pivot:
         """The languages of the sources of the first model, and of the translations of the last."""
         first, last = self.steps[0].languages, self.steps[-1].languages
         return Languages(first.sources, last.targets, first.source, last.target)
+
+    @property
+    def threads_of_a_batch(self) -> int:
+        """See `Translator.threads_of_a_batch`."""
+        return max(step.threads_of_a_batch for step in self.steps)
 
     def fits(self, text: str, options: Options = DEFAULT_OPTIONS) -> bool:
         """Return whether the first model has room for a text: see `Translator.fits`."""

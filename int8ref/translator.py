@@ -183,7 +183,12 @@ class Translator(ReadyModel):
         path: Path | None = None,
     ) -> None:
         super().__init__(model, backend, speed, path)
-        self._worker = Worker(model, backend)
+        self._worker = Worker(model, backend, speed.threads)
+
+    @property
+    def threads_of_a_batch(self) -> int:
+        """See `ReadyModel.threads_of_a_batch`."""
+        return self._worker.threads_of_a_batch
 
     @property
     def languages(self) -> Languages:

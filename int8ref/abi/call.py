@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-RUN, GREEDY, BEAM, SCORE, SAMPLE = range(5)
+RUN, GREEDY, BEAM, SCORE, SAMPLE, HELP = range(6)
 """Modes.  RUN runs the code once.  The other modes encode with the code and then decode: by greedy
-search, by beam search, along given tokens, or by sampling."""
+search, by beam search, along given tokens, or by sampling.  HELP helps the call of another thread
+(`abi.team`)."""
 
 FIELDS = (
     "mode",
@@ -53,5 +54,7 @@ FIELDS = (
     "min_p",
     "adjustments",  # address of `abi.adjustments.ADJUSTMENT` [sentences]; 0: no sentence has any
     "stage",  # address of a record of `abi.adjustments.STAGE`
+    "team",  # address of a record of `abi.team`; 0: the call has one thread
+    "thread",  # in HELP: number of the thread in the team, from 1
 )
 CALL = np.dtype([(name, "i8") for name in FIELDS])

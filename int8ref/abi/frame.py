@@ -35,16 +35,26 @@ import numpy as np
 from int8ref.spec.instruction import Instruction, field_kinds
 from int8ref.spec.operands import DOMAINS
 
-BASE, CAPACITY, ROWS = range(3)
-"""Words of a domain in the frame.  They begin at 3 * (index of the domain)."""
+BASE, CAPACITY, ROWS, FIRST = range(4)
+"""Words of a domain in the frame.  They begin at DOMAIN_WORDS * (index of the domain).  A frame may
+have only some rows of a domain: `rows` rows from row `first` on."""
+DOMAIN_WORDS = 4
 FRAME = np.dtype(
-    [(f"{domain}_{word}", "i8") for domain in DOMAINS for word in ("base", "capacity", "rows")]
+    [
+        (f"{domain}_{word}", "i8")
+        for domain in DOMAINS
+        for word in ("base", "capacity", "rows", "first")
+    ]
     + [
         ("workspace", "i8"),  # address of the scratch memory
         ("max_steps", "i8"),  # capacity of a slot of a history, in steps
         ("page_steps", "i8"),  # steps of a page of a history
         ("slots", "i8"),  # address of int32 [target_capacity]: the slot of each target row
         ("steps", "i8"),  # address of int32 [target_capacity]: the step of each target row, from 0
+        ("team", "i8"),  # address of a record of `abi.team`; 0: this thread runs alone
+        ("share", "i8"),  # with `shares`: which part of the columns of a result is computed
+        ("shares", "i8"),  # number of these parts
+        ("partials", "i8"),  # address of room for the largest outputs of each part
     ]
 )
 
@@ -55,7 +65,7 @@ ADDRESS, LENGTH = range(2)
 STATE_WORDS = 5
 """Words of a state: those of its value, and the columns of a piece (0: no history)."""
 OPERAND_WORDS = {"value": 4, "result": 4, "tensor": 2, "constant": 1}
-CODE_WORDS = 56
+CODE_WORDS = 60
 CODE_BYTES = CODE_WORDS * np.dtype(np.int64).itemsize
 QUADS = CODE_WORDS - 1
 """Word of a product: 1 if its kernel sums four products in 16 bits.  The start values are then made
@@ -72,6 +82,16 @@ HISTORY_PITCH = WIDE_POSITIONS - 1
 the keys."""
 VALUE_PITCH = HISTORY_PITCH - 1
 """Word of an attention over histories: columns of a piece of the values."""
+WORK = VALUE_PITCH - 1
+"""Word of every instruction: the cost of a row in multiply-adds of a product; of an
+attention, the cost of a row and a key."""
+ACROSS = WORK - 1
+"""Word of every instruction: the number of parts into which its columns can be cut; 0: it always
+runs in one thread."""
+DOWN = ACROSS - 1
+"""Word of every instruction: 1 if its rows can be cut into parts."""
+ROWS_OF = DOWN - 1
+"""Word of every instruction with parts: 1 + the domain of its rows."""
 
 
 _named_tuple: Any = namedtuple
@@ -84,7 +104,7 @@ def operand_places(cls: type[Instruction]) -> dict[str, int]:
     for field, kind in field_kinds(cls):
         places[field] = at
         at += OPERAND_WORDS[kind]
-    if at > VALUE_PITCH:
+    if at > ROWS_OF:
         raise ValueError(f"{cls.__name__} has too many operands for a row of code")
     return places
 

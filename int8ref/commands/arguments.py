@@ -293,7 +293,8 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
         type=count(MAX_COUNT),
         metavar="N",
         default=processors(),
-        help=f"batches computed at once (default: the processors, here {processors()})",
+        help="cores: batches computed at once, or threads on one batch of a large model (default:"
+        f" the processors, here {processors()})",
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from int8ref.commands.arguments import wanted_model
 from int8ref.commands.console import Console
-from int8ref.commands.counts import Counts
+from int8ref.commands.counts import Counts, of_a_batch
 from int8ref.errors import UserError
 from int8ref.options import OptionError
 from int8ref.text.compressed import opened
@@ -141,7 +141,7 @@ def deliver(
             counts.unknown.tell(console.warning)
     console.clear()
     if given.stats:
-        console.say(counts.describe())
+        console.say(counts.describe() + of_a_batch(translator.threads_of_a_batch))
 
 
 def invite(inputs: Sequence[InputFile], console: Console) -> None:

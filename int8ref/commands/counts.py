@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from int8ref.results import Result
 
 
+def of_a_batch(threads: int) -> str:
+    """Tell how many threads computed one batch together, if there were several."""
+    return f", up to {threads} threads on one batch" if threads > 1 else ""
+
+
 class Counts:
     """Numbers of lines and tokens of a run, and its duration."""
 

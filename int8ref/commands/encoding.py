@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
+from int8ref.commands.counts import of_a_batch
 from int8ref.commands.each import each
 from int8ref.commands.outputs import Outputs
 from int8ref.commands.parser import Parser
@@ -122,5 +123,6 @@ def encode(
             unknown.tell(console.warning)
     if given.stats:
         seconds = max(time.monotonic() - begun, 1e-9)
+        together = of_a_batch(encoder.threads_of_a_batch)
         told = f"{counted(done, 'line')} ({cut} cut), {counted(tokens, 'token')}"
-        console.say(f"{told} in {seconds:.2f} s: {done / seconds:.1f} lines/s")
+        console.say(f"{told} in {seconds:.2f} s: {done / seconds:.1f} lines/s{together}")

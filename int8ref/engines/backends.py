@@ -41,20 +41,21 @@ def load_engine(
     types: Checked | None = None,
     digest: str | None = None,
     name: str = "model",
+    threads: int = 1,
 ) -> Engine:
     """An engine for a valid Program.
 
     `types` is the result of `program.validate`, if the caller knows it.  `digest`, if there is one,
     identifies the tensors.  With a digest, the compiled engine stores packed weights in the cache,
-    and they replace the weights of older tensors with the same `name`.  Raises `OptionError` for an
-    unknown backend.
+    and they replace the weights of older tensors with the same `name`.  The calls of a compiled
+    engine share `threads` cores.  Raises `OptionError` for an unknown backend.
     """
     check_backend(backend)
     if backend == "reference":
         return ReferenceEngine(program, tensors)
     from int8ref.engines.compiled import CompiledEngine
 
-    return CompiledEngine(program, tensors, types, digest, name)
+    return CompiledEngine(program, tensors, types, digest, name, threads)
 
 
 def begin_batch(

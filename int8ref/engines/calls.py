@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from int8ref.abi.call import CALL
+from int8ref.abi.call import CALL, HELP
+from int8ref.engines.cores import Team
 from int8ref.machine.memory.aligned import Memory
+from int8ref.machine.memory.arena import Arena
+from int8ref.machine.memory.team import room_for_team
 from int8ref.machine.toolchain.native import machine
 from int8ref.program.inputs import Batch
 from int8ref.search.request import Path, Request
@@ -24,6 +28,23 @@ class Call:
         self._record, self._address = memory.array((1,), CALL)
         self._record.view(np.int64)[...] = 0
         self.set(mode=mode, frame=frame, pitch=steps)
+        self._team: tuple[Team, np.void, list[Callable[[], object]]] | None = None
+
+    def help(self, arena: Arena, team: Team) -> None:
+        """Let a team of more than one thread run this call."""
+        if team.size < 2:
+            return
+        record, address = room_for_team(self.memory, arena, team.size)
+        arena.set_team(address)
+        self.set(team=address)
+        records, first = self.memory.array((team.size,), CALL)
+        records["mode"], records["team"] = HELP, address
+        records["thread"] = range(team.size)
+        run, size, memory = machine(), CALL.itemsize, self.memory
+        helpers: list[Callable[[], object]] = [
+            partial(_run_helper, run, first + n * size, memory) for n in range(1, team.size)
+        ]
+        self._team = team, record, helpers
 
     def set(self, **fields: int) -> None:
         """Write fields by name."""
@@ -70,6 +91,9 @@ class Call:
 
     def run(self) -> None:
         """Run the machine on this call."""
+        if self._team is not None:
+            team, record, helpers = self._team
+            team.start(record, helpers)
         machine()(self._address)
 
     def _give_rows(self, rows: Batch) -> None:
@@ -77,3 +101,8 @@ class Call:
         given = self.room("given", (len(rows), self.steps))
         for row, tokens in zip(given, rows, strict=True):
             row[: len(tokens)] = tokens
+
+
+def _run_helper(run: Callable[[int], None], address: int, memory: Memory) -> None:
+    """Help a call.  The argument keeps its memory alive."""
+    run(address)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from int8ref.abi.call import BEAM, GREEDY, RUN, SAMPLE, SCORE
 from int8ref.abi.frame import CODE_BYTES, FRAME
 from int8ref.engines.calls import Call
+from int8ref.engines.cores import Cores, Team
 from int8ref.engines.given_steps import GivenSteps
 from int8ref.machine.memory import adjustments
 from int8ref.machine.memory.aligned import Memory
@@ -23,7 +24,7 @@ from int8ref.machine.memory.hypotheses import Hypotheses
 from int8ref.machine.model import packed
 from int8ref.machine.model.assemble import Code, assemble, shared_rows
 from int8ref.machine.model.places import places_of
-from int8ref.machine.model.prepare import Prepared
+from int8ref.machine.model.prepare import Prepared, linears
 from int8ref.machine.model.split import Footprint
 from int8ref.machine.toolchain.native import machine
 from int8ref.program.bounds import Bounds
@@ -47,6 +48,8 @@ BLOCK_ROWS = 128
 LOGITS_BYTES = 16 << 20
 """Largest memory for the logits of such rows, if it has room for LEAST_ROWS rows."""
 LEAST_ROWS = 16
+LEAST_WEIGHTS = 4 << 20
+"""Least size of the weights of a model whose calls run in several threads."""
 KEPT_BYTES = 32 << 20
 """Largest memory that a call leaves for the next call."""
 
@@ -57,6 +60,7 @@ class CompiledEngine:
     `types` is the result of `program.validate`; without it, the engine calls `validate`.  `digest`,
     if there is one, identifies the tensors.  With a digest, the engine stores packed weights in the
     cache under the digest, and they replace the weights of an older model with the same `name`.
+    The calls of an engine share `threads` cores (`cores`).
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class CompiledEngine:
         types: Checked | None = None,
         digest: str | None = None,
         name: str = "model",
+        threads: int = 1,
     ) -> None:
         self.program = program
         checked = types or validate(program, tensors)
@@ -75,6 +80,8 @@ class CompiledEngine:
         self.vocabulary = vocabulary_size(program, tensors)
         self.max_steps = max_steps(program, tensors)
         self.footprint = Footprint.of(program, tensors, places_of(program, self._types).row_bytes)
+        large = sum(tensors[i.weight].nbytes for i in linears(program)) >= LEAST_WEIGHTS
+        self.cores = Cores(threads if large else 1)
         machine()
         kept = packed.weights(program, tensors, digest, name) if digest else {}
         self._prepared = Prepared(tensors, self._types, kept)
@@ -83,6 +90,11 @@ class CompiledEngine:
         self._memories: list[Memory] = []
         self._lock = threading.Lock()
         self._shared_rows = shared_rows(program)
+
+    @property
+    def threads_of_a_call(self) -> int:
+        """See `Engine.threads_of_a_call`."""
+        return self.cores.most
 
     def __repr__(self) -> str:
         return f"<CompiledEngine of {self.program}>"
@@ -116,9 +128,10 @@ class CompiledEngine:
 
     def _outputs(self, batch: Batch) -> npt.NDArray[Any]:
         code = self.code()
-        with self._memory() as memory:
+        with self._memory() as memory, self.cores.team() as team:
             arena = Arena(code, memory, batch, slots=1, max_steps=0)
             call = Call(RUN, memory, arena.address)
+            call.help(arena, team)
             call.set(code=code.encoder.ctypes.data, code_rows=len(code.encoder))
             call.run()
             return arena.value(str(self.program.output)).copy()
@@ -182,11 +195,11 @@ class CompiledEngine:
         found: list[Found] = []
         if rows is not None and self._shared_rows:
             slots = min(rows, self.footprint.sentences(records), max(1, len(records)))
-            with self._memory() as memory:
-                return run(self._call(mode, memory, records, slots), records)
+            with self._memory() as memory, self.cores.team() as team:
+                return run(self._call(mode, memory, records, slots, team), records)
         for part in self.footprint.split(records, beam_size):
-            with self._memory() as memory:
-                found += run(self._call(mode, memory, part, beam_size * len(part)), part)
+            with self._memory() as memory, self.cores.team() as team:
+                found += run(self._call(mode, memory, part, beam_size * len(part), team), part)
         return found
 
     def _sample(
@@ -226,7 +239,9 @@ class CompiledEngine:
         memory.clear(KEPT_BYTES)
         self._memories.append(memory)
 
-    def _call(self, mode: int, memory: Memory, records: Sequence[Record], slots: int) -> Call:
+    def _call(
+        self, mode: int, memory: Memory, records: Sequence[Record], slots: int, team: Team
+    ) -> Call:
         """A call that decodes a batch, with room for the histories of `slots` rows."""
         batch = [record.ids for record in records]
         steps = max((record.steps for record in records), default=0)
@@ -250,6 +265,7 @@ class CompiledEngine:
             call.give("offsets", [0, *accumulate(map(len, candidates))])
         if any(adjusted):
             self._adjust(call, adjusted, steps, slots)
+        call.help(arena, team)
         return call
 
     def _adjust(

@@ -30,6 +30,11 @@ class Engine(Protocol):
 
     program: Program
 
+    @property
+    def threads_of_a_call(self) -> int:
+        """The largest number of threads that have run a call together."""
+        ...
+
     def session(self, batch: Batch, observe: Observer | None = None) -> Session:
         """Encode a batch (token ids of each source sentence, with their frame).
 

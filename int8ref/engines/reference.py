@@ -42,6 +42,11 @@ class ReferenceEngine:
         self._source = Bounds.of(program, tensors, "source", most_source_length(program))
         self._target = Bounds.of(program, tensors, "target", max_steps(program, tensors))
 
+    @property
+    def threads_of_a_call(self) -> int:
+        """See `Engine.threads_of_a_call`."""
+        return 1
+
     def __repr__(self) -> str:
         return f"<ReferenceEngine of {self.program}>"
 

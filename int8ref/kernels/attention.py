@@ -61,6 +61,8 @@ class Shared(NamedTuple):
     steps: Any
     window: Any
     heads: Any
+    first_group: Any
+    last_group: Any
     head_width: Any
     group: Any
     context_multiplier: Any
@@ -75,6 +77,8 @@ class Shared(NamedTuple):
 def shared(frame, code):
     """The operands that an instruction shares with every attention."""
     heads, head_width = word(code, AT.heads), word(code, AT.head_width)
+    share, shares = frame_at(frame).share, frame_at(frame).shares
+    groups = heads // max(word(code, AT.group), 1)
     sentence = address_of(frame, code, AT.sentence)
     page = ONE_PAGE
     if word(code, AT.sentence + ITEM) == 0:
@@ -95,6 +99,8 @@ def shared(frame, code):
         steps=frame_at(frame).steps,
         window=word(code, AT.window),
         heads=heads,
+        first_group=share * groups // shares,
+        last_group=(share + 1) * groups // shares,
         head_width=head_width,
         group=max(word(code, AT.group), 1),
         context_multiplier=array(word(code, AT.context_multiplier + ADDRESS), (heads,), np.int32),
@@ -153,7 +159,7 @@ def attend(weigh, far, operands, given):
         stop = end_of_owner(begin, given)
         following, more = seen(min(stop, given.rows - 1), given)
         fetched = min(more, BLOCK_KEYS) if stop < given.rows else 0
-        for g in range(given.heads // given.group):
+        for g in range(given.first_group, given.last_group):
             # Prefetch explicitly, because the CPU cannot predict the rows of another sentence.
             keys, values = columns_of(g, given)
             fetch_rows(row_at(given.keys, following, keys), given.keys.pitch, fetched)

@@ -9,8 +9,9 @@ from int8ref.abi.frame import ADDRESS, QUADS, START_SHIFT, WIDTH, operands_at
 from int8ref.abi.fused import LinearArgmax
 from int8ref.abi.opcodes import OPCODES
 from int8ref.kernels.gemm.driver import ARGMAX, COPY, REQUANTIZE, SHIFT, Epilogue, Product, gemm
+from int8ref.kernels.gemm.layout import PANEL
 from int8ref.kernels.ir.compile import kernel
-from int8ref.kernels.views import address_of, rows_of, word, workspace
+from int8ref.kernels.views import address_of, frame_at, rows_of, word, workspace
 from int8ref.reference.linear import Linear
 
 AT, FUSED = operands_at(Linear), operands_at(LinearArgmax)
@@ -23,7 +24,8 @@ def step(frame, code):
 
     The weight is packed, and `bias` holds its start values (`machine.model.prepare`).  A
     linear_argmax instruction has the same first operands (`abi.fused`); its largest outputs are in
-    scratch memory.
+    scratch memory.  A frame with several shares computes only some of the columns, and the largest
+    outputs of these columns go to its partial results.
     """
     fused = word(code, 0) == LINEAR_ARGMAX
     shift, multiplier = word(code, AT.shift + ADDRESS), word(code, AT.multiplier + ADDRESS)
@@ -33,9 +35,16 @@ def step(frame, code):
     room = largest
     if fused:
         kind, columns, room = ARGMAX, word(code, FUSED.columns), largest + 4 * rows
+    out, shape = address_of(frame, code, AT.out), frame_at(frame)
+    if fused and shape.shares > 1:
+        out = shape.partials + shape.share * rows * 8
+        largest = out + 4 * rows
+    panels = (columns + PANEL - 1) // PANEL
+    begin = shape.share * panels // shape.shares * PANEL
+    end = min(columns, (shape.share + 1) * panels // shape.shares * PANEL)
     x, depth = address_of(frame, code, AT.x), word(code, AT.x + WIDTH)
     weight, start = word(code, AT.weight + ADDRESS), word(code, AT.bias + ADDRESS)
     quads, start_shift = word(code, QUADS), word(code, START_SHIFT)
-    product = Product(quads, x, rows, depth, weight, start, start_shift, columns)
-    low, high, out = word(code, AT.low), word(code, AT.high), address_of(frame, code, AT.out)
+    product = Product(quads, x, rows, depth, weight, start, start_shift, columns, begin, end)
+    low, high = word(code, AT.low), word(code, AT.high)
     gemm(product, Epilogue(kind, multiplier, shift, low, high, out, largest), room)

@@ -19,7 +19,18 @@ from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import DTypeLike, NDArray
 
-from int8ref.abi.frame import BASE, CAPACITY, DOMAIN, FRAME, PREFIX, ROWS, WIDTH
+from int8ref.abi.frame import (
+    BASE,
+    CAPACITY,
+    DOMAIN,
+    DOMAIN_WORDS,
+    FIRST,
+    FRAME,
+    ITEM,
+    PREFIX,
+    ROWS,
+    WIDTH,
+)
 from int8ref.kernels.ir.compile import kernel
 from int8ref.kernels.ir.lowering import I64, lowers, view
 
@@ -39,9 +50,11 @@ def _word_ir(builder: ir.IRBuilder, address: ir.Value, index: ir.Value) -> ir.Va
 
 
 def address_of(frame: int, code: int, at: int) -> int:
-    """Address of the value operand at word `at` of `code`."""
-    domain = 3 * word(code, at + DOMAIN)
-    return word(frame, domain + BASE) + word(code, at + PREFIX) * word(frame, domain + CAPACITY)
+    """Address of the value operand at word `at` of `code`: of the first row of the frame."""
+    domain = DOMAIN_WORDS * word(code, at + DOMAIN)
+    before = word(frame, domain + FIRST) * max(word(code, at + WIDTH), 1) * word(code, at + ITEM)
+    prefix = word(code, at + PREFIX) * word(frame, domain + CAPACITY)
+    return word(frame, domain + BASE) + prefix + before
 
 
 @lowers(address_of)
@@ -53,7 +66,7 @@ def _address_of_ir(
 
 def rows_of(frame: int, code: int, at: int) -> int:
     """Rows of the value operand at word `at` of `code`."""
-    return word(frame, 3 * word(code, at + DOMAIN) + ROWS)
+    return word(frame, DOMAIN_WORDS * word(code, at + DOMAIN) + ROWS)
 
 
 @lowers(rows_of)
@@ -70,11 +83,15 @@ class _Value:
         def load(base: ir.Value, index: ir.Value, offset: int) -> ir.Value:
             return _word_ir(builder, base, builder.add(index, I64(offset)))
 
-        domain = builder.mul(load(code, at, DOMAIN), I64(3))
+        domain = builder.mul(load(code, at, DOMAIN), I64(DOMAIN_WORDS))
         prefix = builder.mul(load(code, at, PREFIX), load(frame, domain, CAPACITY))
-        self.address = builder.add(load(frame, domain, BASE), prefix)
         self.rows = load(frame, domain, ROWS)
         self.width = load(code, at, WIDTH)
+        alone = builder.icmp_signed("<", self.width, I64(1))
+        size = builder.mul(builder.select(alone, I64(1), self.width), load(code, at, ITEM))
+        before = builder.mul(load(frame, domain, FIRST), size)
+        first = builder.add(load(frame, domain, BASE), prefix)
+        self.address = builder.add(first, before)
 
 
 def matrix(frame: int, code: int, at: int, dtype: DTypeLike) -> NDArray[Any]:

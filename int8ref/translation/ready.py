@@ -30,7 +30,8 @@ class Speed:
     """Sizes of batches, threads and read-ahead.  They change no result.
 
     batch_size   largest number of sentences that are computed together: at least 1.  Default: 32.
-    threads      number of batches that are computed at once: at least 1.  Default: 1.
+    threads      number of cores: at least 1.  Each core computes a batch.  If there are
+                 fewer batches, several threads share one batch, if the model is large.  Default: 1.
     buffer_size  largest number of lines that are read ahead and wait for their computation: at
                  least 1.  Default: None, which means 16 times batch_size.
 
@@ -86,6 +87,11 @@ class ReadyModel:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.model.name}, {self.backend} backend>"
+
+    @property
+    def threads_of_a_batch(self) -> int:
+        """The largest number of threads that have computed one batch together."""
+        raise NotImplementedError
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._file is None:

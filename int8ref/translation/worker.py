@@ -111,11 +111,13 @@ def _own(lists: Shortlist, model: Model) -> bool:
 class Worker:
     """The tokenizers and the engine of a model.  Immutable: several threads may use it at once.
 
+    The engine has `threads` cores.
+
     Raises `UserError` if the model has no encoder, and `TokenizerError` if a tokenizer does not fit
     the program.
     """
 
-    def __init__(self, model: Model, backend: Backend) -> None:
+    def __init__(self, model: Model, backend: Backend, threads: int = 1) -> None:
         program, tensors = model.program, model.tensors
         if program.encodes:
             raise UserError(f"model {model.name}: an encoder alone, which translates nothing")
@@ -128,7 +130,14 @@ class Worker:
         self._program, self._tensors = program, tensors
         self._frame, self._forced = program.frame, tuple[int, ...]()
         self._max_steps = max_steps(program, tensors)
-        self._engine = load_engine(program, tensors, backend, model.types, model.digest, model.name)
+        self._engine = load_engine(
+            program, tensors, backend, model.types, model.digest, model.name, threads
+        )
+
+    @property
+    def threads_of_a_batch(self) -> int:
+        """See `ReadyModel.threads_of_a_batch`."""
+        return self._engine.threads_of_a_call
 
     def into(self, direction: Direction) -> Worker:
         """Return a worker of the same engine for other tokens around sources and translations."""

@@ -36,7 +36,7 @@ __all__ = ["narrow", "pack", "start_values", "unpack", "workspace_bytes"]
 def _product(quads, x, packed, start, start_shift, columns):
     rows, depth = x.shape
     left, weight = address(x, np.int8), address(packed, np.int8)
-    return Product(quads, left, rows, depth, weight, start, start_shift, columns)
+    return Product(quads, left, rows, depth, weight, start, start_shift, columns, 0, columns)
 
 
 @kernel

@@ -53,6 +53,7 @@ class Product(NamedTuple):
                  start_shift >= 0 of int16: `layout.narrow(start, start_shift)`
     start_shift  unit of the start values, or `layout.WIDE`
     columns      N
+    begin, end   the columns that are computed: begin is a multiple of 64, and end too or N
     """
 
     quads: Any
@@ -63,6 +64,8 @@ class Product(NamedTuple):
     start: Any
     start_shift: Any
     columns: Any
+    begin: Any
+    end: Any
 
 
 class Epilogue(NamedTuple):
@@ -120,8 +123,9 @@ def gemm(product, done, workspace):
         else:
             prepare(x + first * depth, size, depth, prepared, pitch)
         if product.start_shift >= 0:
-            widen(product.start, product.start_shift, wide_start)
-        for column in range(0, columns, PANEL):
+            room = wide_start + product.begin // PANEL % 2 * START_BYTES
+            widen(product.start + product.begin * 2, product.start_shift, room)
+        for column in range(product.begin, product.end, PANEL):
             width = min(PANEL, columns - column)
             panel = product.packed + column * groups * GROUP
             starts = _starts(product, column, wide_start)

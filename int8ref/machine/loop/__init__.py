@@ -3,6 +3,8 @@
 Numba compiles the functions of this folder.
 
 interpreter.py  the loop over instructions
+dispatch.py     the call of an operation
+team.py         several threads on one instruction
 marshal.py      the arguments of the kernels
 rows.py         the rows of a decoder step and their states
 steps.py        the first step, every step, and the logits of a few rows

@@ -1,42 +1,20 @@
 """The loop over instructions.  Each instruction is a call of the native function of its
-operation."""
+operation, or several calls by several threads."""
 
 from __future__ import annotations
 
-from llvmlite import ir
-from numba.core import cgutils
-
 from int8ref.abi.frame import CODE_BYTES
-from int8ref.abi.opcodes import OPCODES, native_function
-from int8ref.kernels.ir.lowering import I64, lowers
-from int8ref.kernels.views import word
-from int8ref.machine.loop.marshal import step_of
-from int8ref.machine.loop.part import part, symbol
-
-
-def dispatch(opcode: int, frame: int, code: int) -> None:
-    """Run the instruction at `code` by a call of the native function of its operation."""
-    op = next(op for op, index in OPCODES.items() if index == opcode)
-    step_of(native_function(op))(frame, code)
-
-
-@lowers(dispatch)
-def _dispatch_ir(builder: ir.IRBuilder, opcode: ir.Value, frame: ir.Value, code: ir.Value) -> None:
-    done = builder.append_basic_block("dispatch.done")
-    switch = builder.switch(opcode, done)
-    kind = ir.FunctionType(ir.VoidType(), [I64, I64])
-    for op, index in OPCODES.items():
-        with builder.goto_block(builder.append_basic_block(op)):
-            switch.add_case(index, builder.block)
-            step = cgutils.get_or_insert_function(builder.module, kind, symbol(native_function(op)))
-            builder.call(step, [frame, code])
-            builder.branch(done)
-    builder.position_at_end(done)
+from int8ref.kernels.views import frame_at, word
+from int8ref.machine.loop.dispatch import dispatch
+from int8ref.machine.loop.part import part
+from int8ref.machine.loop.team import run_in_parts
 
 
 @part
 def run(address: int, rows: int, frame: int) -> None:
     """Run `rows` instructions of code."""
+    alone = frame_at(frame).team == 0
     for row in range(rows):
         code = address + row * CODE_BYTES
-        dispatch(word(code, 0), frame, code)
+        if alone or run_in_parts(code, frame) == 0:
+            dispatch(word(code, 0), frame, code)

@@ -44,7 +44,8 @@ class Arena:
         self._memory = memory
         frame, self.address = memory.array((1,), FRAME)
         self._frame: Any = frame[0]
-        self._frame["history_rows"] = 0
+        frame.view(np.int64)[...] = 0
+        self._frame["shares"] = 1
         self._pieces: dict[Domain, npt.NDArray[np.uint8]] = {}
         inputs = source_inputs(batch, code.takes_source)
         tokens = len(inputs["source.ids"])
@@ -71,6 +72,20 @@ class Arena:
         self.set_rows("target", len(slots))
         self._slot_of[: len(slots)] = slots
         self._steps[: len(steps)] = steps
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Size of the scratch memory."""
+        return self._workspace_bytes
+
+    @property
+    def target_capacity(self) -> int:
+        """Number of target rows that there is room for."""
+        return self._target_capacity()
+
+    def set_team(self, team: int) -> None:
+        """Let the instructions run in the parts of a team (`abi.team`)."""
+        self._frame["team"] = team
 
     def reserve_targets(self, rows: int) -> None:
         """Make room for `rows` target rows, each with a slot.  If the memory grows, the values of

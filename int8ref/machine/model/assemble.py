@@ -27,6 +27,7 @@ from int8ref.abi.fused import LinearArgmax, LinearCoarseArgmax
 from int8ref.abi.opcodes import OPCODES
 from int8ref.kernels.gemm.coarse_layout import coarse_workspace
 from int8ref.kernels.gemm.scratch import workspace_bytes
+from int8ref.machine.model.cuts import write_cuts
 from int8ref.machine.model.histories import pitches
 from int8ref.machine.model.places import Place, Places, places_of
 from int8ref.machine.model.prepare import Array, Prepared, head, linears, start_shift
@@ -220,6 +221,7 @@ class Assembler:
             columns=self._places.by_name[last.out].width,
             out="target.ids",
         )
+        self._write_cuts(last, row)
         self._write(fused, tensors, row)
         return row
 
@@ -256,7 +258,12 @@ class Assembler:
         if isinstance(instruction, Attention):
             row[HISTORY_PITCH] = self._pitch(instruction.key)
             row[VALUE_PITCH] = self._pitch(instruction.value)
+        self._write_cuts(instruction, row)
         self._write(instruction, tensors, row)
+
+    def _write_cuts(self, instruction: Instruction, row: Int64) -> None:
+        depth = self._places.by_name[instruction.x].width if isinstance(instruction, Linear) else 0
+        write_cuts(instruction, self._places.by_name, depth, row)
 
     def _pitch(self, name: str) -> int:
         """The columns of a piece of a value; a value that is no history has one piece."""

@@ -79,6 +79,7 @@ def target_machine() -> Any:
 
     Its code can become an image, if images support this machine.  Otherwise LLVM loads the code.
     """
+    llvm.initialize_native_asmparser()  # for the system calls in `kernels.ir.atomic`
     _, name, features = cpu()
     forms = {"reloc": "pic", "codemodel": "small"}
     return llvm.Target.from_default_triple().create_target_machine(
