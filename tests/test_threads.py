@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from int8ref.abi import team
 from int8ref.abi.futex import SLEEPS
+from int8ref.engines import calls
 from int8ref.engines import compiled as compiled_engine
 from int8ref.engines.compiled import CompiledEngine
-from int8ref.engines.cores import Cores
+from int8ref.engines.cores import Cores, Team
 from int8ref.engines.reference import ReferenceEngine
 from int8ref.machine.toolchain.native import machine
 from int8ref.search import BeamOptions, Sampling
@@ -94,13 +95,13 @@ def test_a_thread_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_helpers_that_start_after_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A helper that comes too late finds nothing to do, and leaves."""
-    late = compiled_engine._run_helper
+    late = calls._run_helper
 
     def wait_first(run: object, address: int, memory: object) -> None:
         time.sleep(0.05)
         late(machine(), address, memory)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(compiled_engine, "_run_helper", wait_first)
+    monkeypatch.setattr(calls, "_run_helper", wait_first)
     assert engine("decoder", 3).greedy(requests()) == reference_of("decoder").greedy(requests())
 
 
@@ -137,14 +138,14 @@ def test_an_exception_before_the_call_ends_the_helpers(monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     expected = several.greedy(requests())
-    starts = compiled_engine.Team.start
+    starts = Team.start
 
     def start(own: object, record: object, helpers: object) -> None:
         starts(own, record, helpers)  # type: ignore[arg-type]
         fail()
 
     with monkeypatch.context() as patch:
-        patch.setattr(compiled_engine.Team, "start", start)
+        patch.setattr(Team, "start", start)
         with pytest.raises(KeyboardInterrupt):
             several.greedy(requests())
     assert threading.active_count() == before
