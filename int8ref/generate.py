@@ -37,9 +37,10 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
     from int8ref.files.model_file import Model
-    from int8ref.language_model import Beginning, LanguageModel
+    from int8ref.language_model import LanguageModel
     from int8ref.options import Options
     from int8ref.results import Continuation
+    from int8ref.translation.prompts import Beginning
 
 PROGRAM = program("int8ref.generate")
 FORMATS = ("text", "json")
