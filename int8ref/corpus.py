@@ -14,12 +14,13 @@ from int8ref.commands.console import Console
 from int8ref.commands.each import each
 from int8ref.commands.parser import command_parser
 from int8ref.commands.run_files import RunFiles
+from int8ref.commands.table import program
 from int8ref.commands.values import MAX_COUNT, count
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.cluster.pool import Pool
 
-PROGRAM = "python -m int8ref.corpus"
+PROGRAM = program("int8ref.corpus")
 BLOCK_LINES = 512
 EXAMPLES = f"""examples:
   {PROGRAM} news.txt books.txt.gz -o translated

@@ -18,6 +18,7 @@ from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.commands.values import count
 from int8ref.errors import UserError
+from int8ref.host import extras
 from int8ref.host.processors import processors
 from int8ref.spec.limits import MAX_BEAM
 
@@ -35,7 +36,6 @@ in OpenAI's interface.  / is a page for people.  A translation is the translatio
 int8ref.translate, whatever else is asked at the time.  At SIGTERM, the service finishes its
 requests, and refuses others.
 """
-EXTRA = "pip install 'int8ref[serve]'"
 LIMITS = {
     "body": (1 << 20, "bytes of a request", 1 << 30),
     "texts": (2000, "lines, prompts or inputs of a request", 1 << 20),
@@ -122,7 +122,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         from int8ref.serving.server import listen, serve
         from int8ref.serving.service import Service
     except ModuleNotFoundError as error:
-        raise UserError(f"the package {error.name} is not installed: {EXTRA}") from None
+        told = extras.lacking(error.name or "uvicorn", "serve", "a service needs")
+        raise UserError(told) from None
     policy, limits = _policy(given), _limits(given)
     with listen(given.host, given.port) as listening:
         models = Models(_loaded(given, console))
