@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from int8ref.commands import command
 from int8ref.commands.arguments.adjusting import add_adjusting
@@ -74,26 +74,8 @@ def document(number: int, result: Continuation) -> list[str]:
     """Return one JSON document."""
     import msgspec
 
-    members = {"id": number, "prompt": result.prompt, "truncated": result.truncated}
-    members |= _members(result)
-    members |= {"unknown": result.unknown} if result.unknown else {}
-    if result.others:
-        members["others"] = [_members(other) for other in result.others]
+    members = {"id": number} | result.to_dict()
     return [msgspec.json.Encoder(decimal_format="number").encode(members).decode()]
-
-
-def _members(result: Continuation) -> dict[str, Any]:
-    """Return the members of one continuation."""
-    members: dict[str, Any] = {"text": result.text, "tokens": result.tokens}
-    members |= {"complete": result.complete}
-    if result.stopped is not None:
-        members["stopped"] = result.stopped
-    if result.scores is not None:
-        members |= {"score": result.scores.score}
-        members |= {"log_probability": result.scores.log_probability}
-    if result.likeliest is not None:
-        members["likeliest"] = result.likeliest
-    return members
 
 
 def parser() -> argparse.ArgumentParser:
