@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
+from int8ref.commands.arguments.model import add_languages, add_model
+from int8ref.commands.arguments.speed import add_backend
 from int8ref.commands.console import Console
+from int8ref.commands.parser import check_useless, command_parser
 from int8ref.commands.table import program
 from int8ref.errors import UserError
 from int8ref.text.lines import check_output
@@ -34,10 +37,10 @@ FORMATS = ("table", "json", "html")
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Tell what a model needs in hardware.", EXAMPLES)
+    made = command_parser(PROGRAM, "Tell what a model needs in hardware.", EXAMPLES)
     add = made.add_argument_group("model, input, output").add_argument
-    shared.add_model(add)
-    shared.add_languages(add)
+    add_model(add)
+    add_languages(add)
     add(
         "--text",
         metavar="FILE",
@@ -51,10 +54,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compile the native code again, and look for floating-point instructions in it",
     )
-    shared.add_backend(
-        made.add_argument_group("speed (no number changes)").add_argument, "reference"
-    )
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_backend(made.add_argument_group("speed (no number changes)").add_argument, "reference")
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = used.parse_args(arguments)
     if given.text is None:
         languages = "source_language", "target_language"
-        shared.check_useless(used, given, languages, "without --text")
+        check_useless(used, given, languages, "without --text")
     return command.run(partial(_run, given), given.log_level)
 
 

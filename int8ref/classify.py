@@ -17,6 +17,7 @@ from int8ref.commands.table import program
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.encoder import Classification, Encoder
+    from int8ref.files.models import ModelFile
 
 PROGRAM = program("int8ref.classify")
 FORMATS = ("text", "json")
@@ -80,7 +81,7 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     written = {"text": line, "json": document}[given.output_format]
 
     @contextmanager
-    def opened(_: Encoder, model: encoding.ModelFile) -> Iterator[encoding.Writer]:
+    def opened(_: Encoder, model: ModelFile) -> Iterator[encoding.Writer]:
         with files.opener("classify", model, parser(), given)(model[0]) as outputs:
             yield encoding.Lines(outputs, written)
 

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
 from int8ref.commands.completing import SHELLS, library
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
@@ -28,9 +29,9 @@ the extra completion, which installs argcomplete.
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Print the completion for a shell.", EXAMPLES)
+    made = command_parser(PROGRAM, "Print the completion for a shell.", EXAMPLES)
     made.add_argument("shell", choices=SHELLS, help="the shell")
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 

@@ -9,17 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from int8ref import translate
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
 from int8ref.commands.console import Console
 from int8ref.commands.each import each
+from int8ref.commands.parser import command_parser
 from int8ref.commands.run_files import RunFiles
-from int8ref.commands.values import count
+from int8ref.commands.table import program
+from int8ref.commands.values import MAX_COUNT, count
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.cluster.pool import Pool
 
-PROGRAM = "python -m int8ref.corpus"
+PROGRAM = program("int8ref.corpus")
 BLOCK_LINES = 512
 EXAMPLES = f"""examples:
   {PROGRAM} news.txt books.txt.gz -o translated
@@ -35,7 +36,7 @@ The model goes to the workers by value, and each worker checks its SHA-256.
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     told = "Translate files on a cluster of Ray, with integers only."
-    made = shared.command_parser(PROGRAM, told, EXAMPLES)
+    made = command_parser(PROGRAM, told, EXAMPLES)
     made.add_argument("files", nargs="+", metavar="INPUT", help="text, a sentence a line")
     translate.add_options(made)
     add = made.add_argument_group("cluster").add_argument
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--workers",
-        type=count(shared.MAX_COUNT),
+        type=count(MAX_COUNT),
         metavar="N",
         help="workers, each on one processor (default: the processors of the cluster)",
     )

@@ -8,9 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command, table
+from int8ref.commands.arguments.chosen import chosen_options
+from int8ref.commands.arguments.messages import add_messages
+from int8ref.commands.arguments.model import add_languages, add_model
+from int8ref.commands.arguments.search import add_document_search
+from int8ref.commands.arguments.speed import add_speed
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.pivots import check_pivot
 from int8ref.documents import DEFAULT_OPTIONS, FORMATS, MAX_BYTES, format_of
 from int8ref.documents.errors import DocumentError
@@ -39,20 +44,20 @@ scripts, images and what else is no text stay as they are.  The output appears w
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Translate a document with integers only.", EXAMPLES)
+    made = command_parser(PROGRAM, "Translate a document with integers only.", EXAMPLES)
     made.add_argument("file", metavar="FILE", help="document to translate; -: stdin")
     add = made.add_argument_group("model, input, output").add_argument
-    shared.add_model(add)
-    shared.add_languages(add)
+    add_model(add)
+    add_languages(add)
     add("-o", "--output", metavar="FILE", required=True, help="translated document; -: stdout")
     add(
         "--from-format",
         choices=tuple(FORMATS),
         help="format of the document (default: the name of FILE says it)",
     )
-    shared.add_document_search(made)
-    shared.add_speed(made)
-    shared.add_messages(made)
+    add_document_search(made)
+    add_speed(made)
+    add_messages(made)
     return made
 
 
@@ -99,7 +104,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     from int8ref.host.storage import write_whole
 
     content = _read(given.file)
-    options = shared.options_of(given)
+    options = chosen_options(given)
     models = command.load_models(given, console)
     taken = {"model": models[0][0].stat()}
     if given.output != STANDARD:

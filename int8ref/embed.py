@@ -21,6 +21,7 @@ from int8ref.text.streams import STANDARD
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.commands.receipt import Receipt
     from int8ref.encoder import Embedding, Encoder
+    from int8ref.files.models import ModelFile
 
 PROGRAM = program("int8ref.embed")
 FORMATS = ("json", "npy")
@@ -86,7 +87,7 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     given.output_format = _format(given)
 
     @contextmanager
-    def opened(encoder: Encoder, model: encoding.ModelFile) -> Iterator[encoding.Writer]:
+    def opened(encoder: Encoder, model: ModelFile) -> Iterator[encoding.Writer]:
         if given.output_format == "npy":
             with (
                 files.rows_to(model[0], encoder.width) as rows,

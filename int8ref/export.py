@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
+from int8ref.commands.arguments.model import add_languages, add_model
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 
 PROGRAM = program("int8ref.export")
@@ -24,17 +26,17 @@ places.  reference_c/ is a program in C that reads them.
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Write a model as flat files.", EXAMPLES)
+    made = command_parser(PROGRAM, "Write a model as flat files.", EXAMPLES)
     add = made.add_argument_group("model, output").add_argument
-    shared.add_model(add)
-    shared.add_languages(add)
+    add_model(add)
+    add_languages(add)
     add("-o", "--output", metavar="FOLDER", required=True, help="a new folder")
     add(
         "--readmemh",
         action="store_true",
         help="also write each array as text for $readmemh, in the folder hex",
     )
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_log_level(made.add_argument_group("messages").add_argument)
     made.set_defaults(backend="reference")
     return made
 

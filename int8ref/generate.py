@@ -7,13 +7,22 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.adjusting import add_adjusting
+from int8ref.commands.arguments.chosen import chosen_options
+from int8ref.commands.arguments.lines import add_lines, check_lines
+from int8ref.commands.arguments.messages import add_messages
+from int8ref.commands.arguments.model import LANGUAGE_MODEL, add_model
+from int8ref.commands.arguments.sampling import add_sampling, check_sampling
+from int8ref.commands.arguments.scores import check_normalization
+from int8ref.commands.arguments.speed import add_speed
+from int8ref.commands.arguments.streams import add_files, add_receipt
 from int8ref.commands.console import Console
 from int8ref.commands.counts import of_a_batch
 from int8ref.commands.each import each
+from int8ref.commands.parser import command_parser
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.settings import settings_of
 from int8ref.commands.signature import signature as run_signature
@@ -29,9 +38,10 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
     from int8ref.files.model_file import Model
-    from int8ref.language_model import Beginning, LanguageModel
+    from int8ref.language_model import LanguageModel
     from int8ref.options import Options
     from int8ref.results import Continuation
+    from int8ref.translation.prompts import Beginning
 
 PROGRAM = program("int8ref.generate")
 FORMATS = ("text", "json")
@@ -65,35 +75,17 @@ def document(number: int, result: Continuation) -> list[str]:
     """Return one JSON document."""
     import msgspec
 
-    members = {"id": number, "prompt": result.prompt, "truncated": result.truncated}
-    members |= _members(result)
-    members |= {"unknown": result.unknown} if result.unknown else {}
-    if result.others:
-        members["others"] = [_members(other) for other in result.others]
+    members = {"id": number} | result.to_dict()
     return [msgspec.json.Encoder(decimal_format="number").encode(members).decode()]
-
-
-def _members(result: Continuation) -> dict[str, Any]:
-    """Return the members of one continuation."""
-    members: dict[str, Any] = {"text": result.text, "tokens": result.tokens}
-    members |= {"complete": result.complete}
-    if result.stopped is not None:
-        members["stopped"] = result.stopped
-    if result.scores is not None:
-        members |= {"score": result.scores.score}
-        members |= {"log_probability": result.scores.log_probability}
-    if result.likeliest is not None:
-        members["likeliest"] = result.likeliest
-    return members
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Continue texts with integers only.", EXAMPLES)
+    made = command_parser(PROGRAM, "Continue texts with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="beginnings of texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
-    shared.add_model(streams, shared.LANGUAGE_MODEL)
-    shared.add_files(streams, "beginnings, one a line")
+    add_model(streams, LANGUAGE_MODEL)
+    add_files(streams, "beginnings, one a line")
     streams(
         "--chat",
         action="store_true",
@@ -101,8 +93,8 @@ def parser() -> argparse.ArgumentParser:
         " chat template)",
     )
     streams("--output-format", choices=FORMATS, default="text", help="default: text")
-    shared.add_receipt(streams)
-    shared.add_lines(made, ("prompt",), "messages")
+    add_receipt(streams)
+    add_lines(made, ("prompt",), "messages")
     add = made.add_argument_group("search").add_argument
     add(
         "--max-tokens",
@@ -153,10 +145,10 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write the added text of each line as it comes, with its line feeds",
     )
-    shared.add_adjusting(made)
-    shared.add_sampling(made, ", --n-best times")
-    shared.add_speed(made)
-    shared.add_messages(made).add_argument(
+    add_adjusting(made)
+    add_sampling(made, ", --n-best times")
+    add_speed(made)
+    add_messages(made).add_argument(
         "--signature",
         action="store_true",
         help="print what makes a run reproducible, and continue nothing",
@@ -177,8 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other, or that have no effect."""
-    shared.check_sampling(made, given)
-    shared.check_normalization(made, given)
+    check_sampling(made, given)
+    check_normalization(made, given)
     if (given.n_best or 1) > given.beam_size and not given.temperature:
         made.error(f"--n-best {given.n_best} is more than --beam-size {given.beam_size}")
     if given.temperature and given.beam_size > 1:
@@ -195,7 +187,7 @@ def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         _check_stream(made, given)
     if given.resume and given.n_best is not None and given.output_format == "text":
         made.error("--resume and --n-best need --output-format json")
-    shared.check_lines(made, given)
+    check_lines(made, given)
 
 
 def _check_stream(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
@@ -235,7 +227,7 @@ def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     from int8ref.translation.ready import Speed
 
     path, model = command.load_model(given, console)
-    options = shared.options_of(
+    options = chosen_options(
         given,
         max_length=given.max_tokens,
         n_best=given.n_best or 1,

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.commands.values import sha256
 from int8ref.text.lines import LineWriter
@@ -26,13 +27,13 @@ The file is read and checked as for a translation, and nothing is run.
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Tell what a model file is.", EXAMPLES)
+    made = command_parser(PROGRAM, "Tell what a model file is.", EXAMPLES)
     made.add_argument("model", metavar="MODEL", help="model file, or a name")
     made.add_argument(
         "--sha256", type=sha256, metavar="HEX", help="take only the model file with this SHA-256"
     )
     made.add_argument("--json", action="store_true", help="print one JSON document")
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 

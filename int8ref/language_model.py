@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path as FilePath
@@ -19,17 +18,18 @@ from int8ref.files.model_file import Model
 from int8ref.options import DEFAULT_OPTIONS, Options, normalization_of
 from int8ref.program.program import takes_source
 from int8ref.program.sizes import max_steps, vocabulary_size
-from int8ref.results import Continuation, Scores, Unknown
+from int8ref.results import Continuation, Scores
 from int8ref.search.forced import score
 from int8ref.search.request import Path, Request, Tokens
 from int8ref.text.batching import in_order
-from int8ref.text.chat import Message, chat_text, messages_of
+from int8ref.text.chat import Message
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translation import expect
 from int8ref.translation.adjusting import adjustments_of
 from int8ref.translation.continuing import Found, added_text, continued, stop_place
 from int8ref.translation.perplexity import Perplexity
+from int8ref.translation.prompts import Beginning, Prompt, Prompts, beginnings
 from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
 from int8ref.translation.scores import scores_of
 from int8ref.translation.used import SAMPLED, SCORED, WRITTEN, check_used
@@ -40,27 +40,6 @@ from int8ref.translation.writing import written
 CALL_BATCHES = 4
 """Batches of texts that one call of the engine continues.  The texts of the first batch begin at
 once, and each of the others begins as soon as a text before it ends."""
-Beginning = str | Sequence[Message]
-"""A text to continue, or messages to reply to."""
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """The beginning of a text.
-
-    number     place of the text in the list, from 0
-    ids        token ids that the model reads
-    truncated  True if the text was too long and was cut
-    unknown    text that the vocabulary lacks
-    draft      expected continuation (`translation.witness`), or None
-    """
-
-    number: int
-    text: str
-    ids: list[int]
-    truncated: bool
-    unknown: Unknown
-    draft: Tokens | None = None
 
 
 class LanguageModel(ReadyModel):
@@ -96,6 +75,7 @@ class LanguageModel(ReadyModel):
         )
         self._tokenizer = build_tokenizer(model.target, vocabulary_size(program, tensors))
         self._positions = max_steps(program, tensors)
+        self._prompts = Prompts(model, self._tokenizer, self._positions)
 
     @property
     def threads_of_a_batch(self) -> int:
@@ -163,8 +143,8 @@ class LanguageModel(ReadyModel):
         above 1, scores and top_logprobs.
         """
         check_used(options, WRITTEN)
-        (given,) = _beginnings([list(text) if not isinstance(text, str) else text])
-        (prompt,) = self._prompts([given], None)
+        (given,) = beginnings([list(text) if not isinstance(text, str) else text])
+        (prompt,) = self._prompts.each([given])
         request = self.request(prompt, options)
         adjusted = request.adjustments is not None
         batch = begin_batch(self._engine, options.sampling, 1, adjusted)
@@ -196,7 +176,7 @@ class LanguageModel(ReadyModel):
         that its continuation is expected to have, or None.  `first` is the number of the first
         text: see `Translator.batches`.  Raises the errors of `stream`.
         """
-        return self._batches(_beginnings(texts), options, warn, drafts, first)
+        return self._batches(beginnings(texts), options, warn, drafts, first)
 
     def _batches(
         self,
@@ -209,7 +189,7 @@ class LanguageModel(ReadyModel):
         """Implement `batches` for texts whose types are checked."""
         check_used(options, SAMPLED)
         check_alpha(self.model, options)
-        prompts = self._prompts(texts, warn, first)
+        prompts = self._prompts.each(texts, warn, first)
         if drafts is not None:
             prompts = (
                 dataclasses.replace(prompt, draft=draft)
@@ -281,61 +261,26 @@ class LanguageModel(ReadyModel):
         (found,) = score(self._engine, [path], normalization_of(options, program.alpha))
         return scores_of(found)
 
-    def _prompts(
-        self, texts: Iterable[Beginning], warn: Warn | None, first: int = 0
-    ) -> Iterator[Prompt]:
-        """Yield the prompts.  Cut a prompt that leaves no position to its last tokens.
-
-        A cut prompt takes half of the positions.
-        """
-        return (
-            self.prompt(text, number, warn)
-            if isinstance(text, str)
-            else self.chat_prompt(text, number, warn)
-            for number, text in enumerate(texts, first)
-        )
-
     def prompt(self, text: str, number: int = 0, warn: Warn | None = None) -> Prompt:
         """Return the beginning of a text.  For programs that run the engine themselves.
 
         `number`: place of the text in its list.  `warn`: see `batches`.  Raises `TextError` if the
         text contains half a surrogate pair.
         """
-        ids = self._tokenizer.encode(text)
-        return self._prompt(text, ids, tuple(self._tokenizer.unknown(text, ids)), number, warn)
+        return self._prompts.of_text(text, number, warn)
 
     def chat_prompt(
         self, messages: Sequence[Message], number: int = 0, warn: Warn | None = None
     ) -> Prompt:
         """Return the beginning of the reply to a conversation: see `chat` and `prompt`."""
-        text = self.chat_text(messages)
-        template = self.model.chat
-        start = self.model.program.start
-        ids = self._tokenizer.encode_marked(text)
-        if template is not None and template.bos and ids[:1] == [start]:
-            ids = ids[1:]  # the program begins with this token
-        return self._prompt(text, ids, (), number, warn)
+        return self._prompts.of_messages(messages, number, warn)
 
     def chat_text(self, messages: Sequence[Message]) -> str:
         """Return a conversation as the text that the model reads, by its chat template.
 
         Raises the errors of `chat`.
         """
-        if self.model.chat is None:
-            raise UserError(f"model {self.model.name} has no chat template: it continues texts")
-        return chat_text(self.model.chat, messages)
-
-    def _prompt(
-        self, text: str, ids: list[int], unknown: Unknown, number: int, warn: Warn | None
-    ) -> Prompt:
-        """Return a prompt.  A prompt that is too long is cut."""
-        truncated = len(ids) >= self._positions
-        if truncated:
-            kept = self._positions // 2
-            if warn is not None:
-                warn(f"text {number + 1}: only the last {kept} of {len(ids)} tokens are read")
-            ids = ids[-kept:]
-        return Prompt(number, text, ids, truncated, unknown)
+        return self._prompts.chat_text(messages)
 
     def request(self, prompt: Prompt, options: Options) -> Request:
         """Return the request to the engine that continues a text."""
@@ -417,15 +362,6 @@ class LanguageModel(ReadyModel):
         paths = [Path((), window.start, window.tokens) for window in batch]
         found = self._engine.log_probabilities(paths)
         return [sum(tokens[-window.fresh :]) for window, tokens in zip(batch, found, strict=True)]
-
-
-def _beginnings(texts: Iterable[Beginning]) -> Iterator[Beginning]:
-    """Yield texts, and lists of messages.  Raises `WrongTypeError`."""
-    for place, value in expect.items("texts", texts, "a list of str"):
-        if isinstance(value, list):
-            yield messages_of(value)
-        else:
-            yield expect.text(place, value)
 
 
 def _size(window: TextWindow) -> int:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
@@ -31,9 +32,9 @@ DIGITS = 12
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "List the models that have names.", EXAMPLES)
+    made = command_parser(PROGRAM, "List the models that have names.", EXAMPLES)
     made.add_argument("--json", action="store_true", help="print a JSON document for each model")
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 

@@ -8,10 +8,13 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_messages
+from int8ref.commands.arguments.model import LANGUAGE_MODEL, add_model
+from int8ref.commands.arguments.speed import add_speed
 from int8ref.commands.console import Console
 from int8ref.commands.counts import of_a_batch
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
@@ -31,15 +34,15 @@ summed in integers, units of 2^-20, and becomes a decimal number once, at the en
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Measure a language model with integers only.", EXAMPLES)
+    made = command_parser(PROGRAM, "Measure a language model with integers only.", EXAMPLES)
     add = made.add_argument_group("model, input").add_argument
-    shared.add_model(add, shared.LANGUAGE_MODEL)
+    add_model(add, LANGUAGE_MODEL)
     add("-i", "--input", metavar="FILE", default="-", help="text (default: -, stdin)")
     add(
         "--window", type=int, metavar="N", help="tokens of a window (default: what the model takes)"
     )
-    shared.add_speed(made)
-    shared.add_messages(made)
+    add_speed(made)
+    add_messages(made)
     return made
 
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import standard_output
@@ -27,9 +28,9 @@ processes with the same cache folder and the same kind of CPU start at once.
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Import and compile ahead.", EXAMPLES)
+    made = command_parser(PROGRAM, "Import and compile ahead.", EXAMPLES)
     made.add_argument("models", metavar="NAME", nargs="+", help="name of a model, or model file")
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 

@@ -339,6 +339,29 @@ class Continuation:
     likeliest: tuple[tuple[LikelyToken, ...], ...] | None = None
     others: tuple[Continuation, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the members of the JSON document of `python -m int8ref.generate`.
+
+        Numbers are exact decimal numbers.
+        """
+        document = {"prompt": self.prompt, "truncated": self.truncated} | self._members()
+        document |= {"unknown": self.unknown} if self.unknown else {}
+        document |= {"others": [one._members() for one in self.others]} if self.others else {}
+        return document
+
+    def _members(self) -> dict[str, Any]:
+        """Return the members that each of several continuations has."""
+        members: dict[str, Any] = {"text": self.text, "tokens": self.tokens}
+        members |= {"complete": self.complete}
+        if self.stopped is not None:
+            members["stopped"] = self.stopped
+        if self.scores is not None:
+            members |= {"score": self.scores.score}
+            members |= {"log_probability": self.scores.log_probability}
+        if self.likeliest is not None:
+            members["likeliest"] = self.likeliest
+        return members
+
     def _repr_html_(self) -> str:
         """Return HTML for notebooks."""
         from int8ref import notebook

@@ -8,11 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.chosen import chosen_options
+from int8ref.commands.arguments.lines import add_lines, check_lines
+from int8ref.commands.arguments.messages import add_messages
+from int8ref.commands.arguments.scores import add_scores, check_normalization
+from int8ref.commands.arguments.speed import add_speed
+from int8ref.commands.arguments.streams import add_streams
 from int8ref.commands.console import Console
 from int8ref.commands.each import each
 from int8ref.commands.forms import Items, Text
+from int8ref.commands.parser import command_parser
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.table import program
 from int8ref.text.lines import TextError
@@ -34,15 +40,15 @@ places: the numbers are the same for every backend, batch size, number of thread
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Score given translations with integers only.", EXAMPLES)
+    made = command_parser(PROGRAM, "Score given translations with integers only.", EXAMPLES)
     made.add_argument(
         "files", nargs="*", metavar="FILE", help="sources and translations, instead of --input"
     )
-    shared.add_streams(made, "a source, a tab and its translation a line", FORMATS, "text")
-    shared.add_lines(made, ("source", "text"), columns=False)
-    shared.add_scores(made, "none", "sentence")
-    shared.add_speed(made)
-    shared.add_messages(made)
+    add_streams(made, "a source, a tab and its translation a line", FORMATS, "text")
+    add_lines(made, ("source", "text"), columns=False)
+    add_scores(made, "none", "sentence")
+    add_speed(made)
+    add_messages(made)
     made.set_defaults(text=[], receipt=None)
     return made
 
@@ -55,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = parser()
     given = made.parse_args(arguments)
     given.normalization = given.normalization or "none"
-    shared.check_normalization(made, given)
+    check_normalization(made, given)
     if len(given.files) not in (0, 2):
         made.error("give two files, of sources and of translations, or none")
     if given.files == ["-", "-"]:
@@ -64,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error("files as arguments and --input exclude each other")
     if given.files and (given.input_format == "json" or given.shard or given.resume):
         made.error("--input-format json, --shard and --resume need --input, not two files")
-    shared.check_lines(made, given)
+    check_lines(made, given)
     return command.run(partial(_answer, given), given.log_level)
 
 
@@ -95,7 +101,7 @@ def _answer(given: argparse.Namespace, console: Console) -> None:
 
 def run(given: argparse.Namespace, console: Console, files: RunFiles) -> None:
     """Score the pairs of `files`."""
-    options = shared.options_of(given, scores=True)
+    options = chosen_options(given, scores=True)
     items = files.items(given)
     model = command.load_model(given, console)
 

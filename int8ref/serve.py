@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
+from int8ref.commands.arguments.speed import add_backend
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.commands.values import count
 from int8ref.errors import UserError
+from int8ref.host import extras
 from int8ref.host.processors import processors
 from int8ref.spec.limits import MAX_BEAM
 
@@ -33,7 +36,6 @@ in OpenAI's interface.  / is a page for people.  A translation is the translatio
 int8ref.translate, whatever else is asked at the time.  At SIGTERM, the service finishes its
 requests, and refuses others.
 """
-EXTRA = "pip install 'int8ref[serve]'"
 LIMITS = {
     "body": (1 << 20, "bytes of a request", 1 << 30),
     "texts": (2000, "lines, prompts or inputs of a request", 1 << 20),
@@ -48,7 +50,7 @@ BATCH_SIZE = 64
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Translate and continue texts over HTTP.", EXAMPLES)
+    made = command_parser(PROGRAM, "Translate and continue texts over HTTP.", EXAMPLES)
     add = made.add_argument_group("models").add_argument
     about = "model file, or a name; several: -m NAME -m NAME (default: the default translator)"
     add("-m", "--model", action="append", metavar="MODEL", help=about)
@@ -72,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         about = f"most {meaning} (default: {usual})"
         add(f"--max-{name}", type=count(most), metavar="N", default=usual, help=about)
     _add_speed(made)
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 
@@ -89,7 +91,7 @@ def _add_address(made: argparse.ArgumentParser) -> None:
 
 def _add_speed(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("speed (these change no result)")
-    shared.add_backend(group.add_argument, "compiled")
+    add_backend(group.add_argument, "compiled")
     add = group.add_argument
     about = f"most texts computed together (default: {BATCH_SIZE})"
     add("--batch-size", type=count(4096), metavar="N", default=BATCH_SIZE, help=about)
@@ -120,7 +122,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         from int8ref.serving.server import listen, serve
         from int8ref.serving.service import Service
     except ModuleNotFoundError as error:
-        raise UserError(f"the package {error.name} is not installed: {EXTRA}") from None
+        told = extras.lacking(error.name or "uvicorn", "serve", "a service needs")
+        raise UserError(told) from None
     policy, limits = _policy(given), _limits(given)
     with listen(given.host, given.port) as listening:
         models = Models(_loaded(given, console))

@@ -8,11 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.adjusting import add_adjusting, adjusting_told
+from int8ref.commands.arguments.chosen import chosen_options
+from int8ref.commands.arguments.lines import add_lines, check_lines
+from int8ref.commands.arguments.messages import add_messages
+from int8ref.commands.arguments.sampling import add_sampling, check_sampling
+from int8ref.commands.arguments.scores import add_scores, check_normalization
+from int8ref.commands.arguments.search import add_search
+from int8ref.commands.arguments.speed import add_speed
+from int8ref.commands.arguments.streams import add_receipt, add_streams
 from int8ref.commands.console import Console
 from int8ref.commands.each import each
 from int8ref.commands.forms import Items
+from int8ref.commands.parser import command_parser
 from int8ref.commands.pivots import check_pivot
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature as run_signature
@@ -25,6 +34,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from typing import Any
 
     from int8ref.files.model_file import Model
+    from int8ref.files.models import ModelFile
     from int8ref.options import Options
     from int8ref.pivot import Pivot
     from int8ref.results import Result
@@ -59,7 +69,7 @@ use imports one into the cache folder (INT8REF_CACHE, or the user's own).
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Translate text with integers only.", EXAMPLES)
+    made = command_parser(PROGRAM, "Translate text with integers only.", EXAMPLES)
     made.add_argument("text", nargs="*", help="text to translate, instead of --input")
     add_options(made).add_argument(
         "--signature",
@@ -71,15 +81,15 @@ def parser() -> argparse.ArgumentParser:
 
 def add_options(made: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add the options of a translation.  Return the group of the messages."""
-    shared.add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
-    shared.add_receipt(made.add_argument_group("receipt").add_argument)
-    shared.add_lines(made, optional="target_prefix")
-    shared.add_search(made)
-    shared.add_sampling(made, " (--n-best: so many translations of each line)")
-    shared.add_scores(made, "length")
-    shared.add_adjusting(made)
-    shared.add_speed(made)
-    return shared.add_messages(made)
+    add_streams(made, "text, a sentence a line", FORMATS, "nbest with --n-best, else text")
+    add_receipt(made.add_argument_group("receipt").add_argument)
+    add_lines(made, optional="target_prefix")
+    add_search(made)
+    add_sampling(made, " (--n-best: so many translations of each line)")
+    add_scores(made, "length")
+    add_adjusting(made)
+    add_speed(made)
+    return add_messages(made)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,14 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other, or that have no effect."""
-    shared.check_lines(made, given)
+    check_lines(made, given)
     if given.temperature and given.beam_size > 1:
         made.error("--beam-size and --temperature exclude each other")
     if given.temperature and given.shortlist:
         made.error("--shortlist and --temperature exclude each other")
     check_pivot(made, given)
-    shared.check_sampling(made, given)
-    shared.check_normalization(made, given)
+    check_sampling(made, given)
+    check_normalization(made, given)
     if given.distinct and given.n_best is None:
         made.error("--distinct does nothing without --n-best")
     if (given.n_best or 1) > given.beam_size and not given.temperature:
@@ -169,12 +179,10 @@ def options_of(given: argparse.Namespace, witnessed: bool) -> Options:
     """Return the options.  `witnessed`: the results need digests of their logits."""
     several = given.n_best is not None
     scores = several or output_format(given) == "nbest" or given.scores is not None
-    return shared.options_of(
-        given, n_best=given.n_best or 1, scores=scores, logits_digest=witnessed
-    )
+    return chosen_options(given, n_best=given.n_best or 1, scores=scores, logits_digest=witnessed)
 
 
-def signature(models: Sequence[tuple[Path, Model]], options: Options, backend: str) -> str:
+def signature(models: Sequence[ModelFile], options: Options, backend: str) -> str:
     """Return the signature of a run: see `commands.signature`.
 
     Options that are the models' own have commas between them, too.
@@ -209,7 +217,7 @@ def _told(path: Path, model: Model, options: Options, backend: str) -> dict[str,
     if options.target_prefix:
         told["target-prefix"] = options.target_prefix
     told |= _languages(model, options)
-    told |= shared.adjusting_told(options)
+    told |= adjusting_told(options)
     if options.temperature:
         drawn = ("temperature", "top_k", "top_p", "seed", *(("min_p",) if options.min_p else ()))
         told |= {name.replace("_", "-"): getattr(options, name) for name in drawn}

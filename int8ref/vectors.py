@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
+from int8ref.commands.arguments.model import add_languages, add_model
+from int8ref.commands.arguments.speed import add_backend
 from int8ref.commands.console import Console
+from int8ref.commands.parser import check_useless, command_parser
 from int8ref.commands.table import program
-from int8ref.commands.values import count
+from int8ref.commands.values import MAX_COUNT, count
 from int8ref.errors import UserError
 from int8ref.text.lines import check_output, split_arguments
 from int8ref.text.streams import STANDARD, standard_output
@@ -38,10 +41,10 @@ FORMS = ("npz", "folder")
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Write golden vectors of sentences.", EXAMPLES)
+    made = command_parser(PROGRAM, "Write golden vectors of sentences.", EXAMPLES)
     add = made.add_argument_group("model, input, output").add_argument
-    shared.add_model(add)
-    shared.add_languages(add)
+    add_model(add)
+    add_languages(add)
     add(
         "-o",
         "--output",
@@ -71,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     add("--op", action="append", metavar="NAME", help="only this operation; may be repeated")
     add(
         "--steps",
-        type=count(shared.MAX_COUNT),
+        type=count(MAX_COUNT),
         metavar="N",
         help="most steps of the decoder (default: to the end of the sentences)",
     )
@@ -80,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also the intermediate values of the operations: accumulators, scores, weights, sums",
     )
-    shared.add_backend(made.add_argument_group("speed (no byte changes)").add_argument, "reference")
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_backend(made.add_argument_group("speed (no byte changes)").add_argument, "reference")
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 
@@ -104,7 +107,7 @@ def _check_corners(used: argparse.ArgumentParser, given: argparse.Namespace) -> 
     if given.text:
         used.error("--corners needs no TEXT")
     useless = "model", "sha256", "source_language", "target_language", "steps"
-    shared.check_useless(used, given, useless, "with --corners")
+    check_useless(used, given, useless, "with --corners")
 
 
 def _corners(given: argparse.Namespace, console: Console) -> None:

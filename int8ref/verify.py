@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.messages import add_log_level
+from int8ref.commands.arguments.model import VERIFIED, add_languages, add_model
+from int8ref.commands.arguments.speed import add_speed
 from int8ref.commands.console import Console
 from int8ref.commands.named import named
+from int8ref.commands.parser import check_useless, command_parser
 from int8ref.commands.table import program
 from int8ref.text.lines import LineWriter
 from int8ref.text.streams import open_input, standard_output
@@ -30,19 +33,19 @@ RECEIPT = b'{"receipt":'
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = shared.command_parser(PROGRAM, "Verify models, dumps and receipts.", EXAMPLES)
+    made = command_parser(PROGRAM, "Verify models, dumps and receipts.", EXAMPLES)
     made.add_argument(
         "file", metavar="FILE", nargs="?", help="a receipt, or a dump: an archive or a folder"
     )
     add = made.add_argument_group("model").add_argument
-    shared.add_model(add, shared.VERIFIED)
-    shared.add_languages(add)
+    add_model(add, VERIFIED)
+    add_languages(add)
     add("--text", metavar="FILE", help="sentences, one a line (default: sentences of int8ref)")
     add = made.add_argument_group("receipts").add_argument
     add("--against-input", metavar="FILE", help="compare the texts with this input file too")
     add("--against-output", metavar="FILE", help="compare this output file too, byte for byte")
-    shared.add_speed(made)
-    shared.add_log_level(made.add_argument_group("messages").add_argument)
+    add_speed(made)
+    add_log_level(made.add_argument_group("messages").add_argument)
     return made
 
 
@@ -54,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = parser()
     given = made.parse_args(arguments)
     if given.file is None:
-        shared.check_useless(made, given, ("against_input", "against_output"), "without FILE")
+        check_useless(made, given, ("against_input", "against_output"), "without FILE")
     else:
-        shared.check_useless(made, given, ("text",), "with FILE")
+        check_useless(made, given, ("text",), "with FILE")
     return command.run(partial(_run, given), given.log_level)
 
 

@@ -108,7 +108,7 @@ def test_what_is_no_conversation(messages: Any) -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install int8ref\[chat\]"):
+    with pytest.raises(UserError, match=r"pip install 'int8ref\[chat\]'"):
         chat_text(TEMPLATES["gemma"], MESSAGES)
 
 

@@ -137,7 +137,7 @@ USED = {
     "source_language": "en", "target_language": "pt", "logits_digest": True,
     "min_p": 0.5, "repetition_penalty": 1.5, "presence_penalty": 1, "frequency_penalty": 1,
     "min_length": 2, "no_repeat_ngram": 2, "logit_bias": {3: 1}, "suppress_tokens": [3],
-    "choices": ["a"], "stop": ["a"], "top_logprobs": 2,
+    "choices": ["a"], "stop": ["a"], "top_logprobs": 2, "copy_unknown": True,
 }  # fmt: skip
 """A value of each option that differs from its default."""
 NEEDED = {"top_k": "temperature", "top_p": "temperature", "seed": "temperature"}

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 ARGUMENTS = {
     "int8ref.vectors": ["-m", "x", "-o", "y", "z"],
     "int8ref.export": ["-m", "x", "-o", "y"],
+    "int8ref.document": ["pyproject.toml", "--from-format", "text", "-o", "y"],
+    "int8ref.corpus": ["-m", "x", "y", "-o", "z"],
     "int8ref.list": [],
     "int8ref.info": ["x"],
     "int8ref.prepare": ["x"],

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from int8ref.commands.arguments import command_parser
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.files.model_file import MAX_NAME, NAME_CHARACTERS
 from int8ref.reference.attention import MAX_KEYS

@@ -20,6 +20,7 @@ from int8ref.cluster.worker import Block, LinesOf, Translated, Worker, sent
 from int8ref.commands.console import Console
 from int8ref.commands.forms import Items
 from int8ref.errors import UserError
+from int8ref.host import extras
 from int8ref.options import Options
 
 REPEATS = 16
@@ -37,13 +38,7 @@ def _ray() -> Any:
     """Return the module of Ray.  Raises `UserError` if it is not installed."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError:
-        raise UserError(
-            "a cluster needs the extra ray: install it with: pip install 'int8ref[ray]'"
-        ) from None
-    return ray
+    return extras.required("ray", "ray", "a cluster needs")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from int8ref.commands.arguments import wanted_model
+from int8ref.commands.arguments.model import wanted_model
 from int8ref.commands.console import Console
 from int8ref.commands.counts import Counts, of_a_batch
 from int8ref.errors import UserError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from pathlib import Path
 
     from int8ref.commands.outputs import OpenOutputs
-    from int8ref.files.model_file import Model
+    from int8ref.files.models import ModelFile
     from int8ref.pivot import Pivot
     from int8ref.results import Result
     from int8ref.translator import Translator
@@ -65,12 +65,12 @@ def complaints(strict: bool, console: Console) -> Warn:
     return refuse if strict else console.warning
 
 
-def load_models(given: argparse.Namespace, console: Console) -> list[tuple[Path, Model]]:
+def load_models(given: argparse.Namespace, console: Console) -> list[ModelFile]:
     """Return the files and the contents of the models in a row, or of the one model.
 
     Raises `UserError` if the output is the file of a model.
     """
-    loaded: list[tuple[Path, Model]] | None = getattr(given, "loaded", None)
+    loaded: list[ModelFile] | None = getattr(given, "loaded", None)
     if loaded is not None:
         return loaded
     from int8ref.engines.backends import prepare_backend
@@ -87,7 +87,7 @@ def load_models(given: argparse.Namespace, console: Console) -> list[tuple[Path,
     return found
 
 
-def ready(given: argparse.Namespace, models: Sequence[tuple[Path, Model]]) -> Translator | Pivot:
+def ready(given: argparse.Namespace, models: Sequence[ModelFile]) -> Translator | Pivot:
     """Return the translator of a command line, with its speed."""
     from int8ref.pivot import Pivot
     from int8ref.translation.ready import Speed
@@ -98,9 +98,9 @@ def ready(given: argparse.Namespace, models: Sequence[tuple[Path, Model]]) -> Tr
     return Pivot(steps) if len(steps) > 1 else steps[0]
 
 
-def load_model(given: argparse.Namespace, console: Console) -> tuple[Path, Model]:
+def load_model(given: argparse.Namespace, console: Console) -> ModelFile:
     """Return the file and the content of the model that a command line asks for."""
-    loaded: list[tuple[Path, Model]] | None = getattr(given, "loaded", None)
+    loaded: list[ModelFile] | None = getattr(given, "loaded", None)
     if loaded is not None:
         return loaded[0]
     from int8ref.engines.backends import prepare_backend
@@ -114,7 +114,7 @@ def deliver(
     given: argparse.Namespace,
     console: Console,
     inputs: Sequence[InputFile],
-    models: Sequence[tuple[Path, Model]],
+    models: Sequence[ModelFile],
     results_of: Callable[[Any], Iterator[list[Result]]],
     lines_of: Callable[[int, Result], list[str]],
     open_: OpenOutputs,

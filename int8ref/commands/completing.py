@@ -12,18 +12,14 @@ from typing import Any
 
 from int8ref.commands.parser import Parser
 from int8ref.commands.table import COMMANDS
-from int8ref.errors import UserError
+from int8ref.host import extras
 
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
 
 def library() -> Any:
     """Return the module argcomplete.  Raises `UserError` if it is not installed."""
-    try:
-        return import_module("argcomplete")
-    except ModuleNotFoundError:
-        told = "completion needs the package argcomplete, which the extra completion installs"
-        raise UserError(f"{told}: type python -m pip install 'int8ref[completion]'") from None
+    return extras.required("argcomplete", "completion", "completion needs")
 
 
 def complete() -> None:

@@ -16,13 +16,11 @@ from int8ref.errors import UserError
 from int8ref.text.streams import STANDARD
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from int8ref.files.model_file import Model
+    from int8ref.files.models import ModelFile
 
 Run = Callable[[argparse.Namespace, Console, RunFiles], None]
 """Runs a command line on the lines of files."""
-ModelFile = tuple[Path, "Model"]
-"""The file of a model, and its content."""
-Load = Callable[[argparse.Namespace, Console], Sequence[ModelFile]]
+Load = Callable[[argparse.Namespace, Console], Sequence["ModelFile"]]
 
 
 def _load_one(given: argparse.Namespace, console: Console) -> list[ModelFile]:

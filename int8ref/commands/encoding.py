@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from int8ref.commands import arguments as shared
 from int8ref.commands import command
+from int8ref.commands.arguments.lines import add_lines, check_lines
+from int8ref.commands.arguments.messages import add_messages
+from int8ref.commands.arguments.model import ENCODER, add_model
+from int8ref.commands.arguments.speed import add_speed
+from int8ref.commands.arguments.streams import add_files, add_receipt
 from int8ref.commands.console import Console
 from int8ref.commands.counts import of_a_batch
-from int8ref.commands.each import each
+from int8ref.commands.each import Run, each
 from int8ref.commands.outputs import Outputs
-from int8ref.commands.parser import Parser
+from int8ref.commands.parser import Parser, command_parser
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.signature import signature
 from int8ref.text.lines import LineWriter, Warn
@@ -22,10 +26,8 @@ from int8ref.text.streams import standard_output
 from int8ref.translation.unknown import UnknownCharacters, counted
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from pathlib import Path
-
     from int8ref.encoder import Classification, Embedding, Encoder
-    from int8ref.files.model_file import Model
+    from int8ref.files.models import ModelFile
 
     Result = Embedding | Classification
 
@@ -38,13 +40,9 @@ class Writer(Protocol):
         ...
 
 
-ModelFile = tuple["Path", "Model"]
-"""The file of a model, and its content."""
-Open = Callable[["Encoder", ModelFile], AbstractContextManager[Writer]]
+Open = Callable[["Encoder", "ModelFile"], AbstractContextManager[Writer]]
 """Opens the outputs of a run with this encoder."""
 Compute = Callable[["Encoder", Iterable[str], Warn, int], Iterator[Sequence["Result"]]]
-Run = Callable[[argparse.Namespace, Console, RunFiles], None]
-"""Runs a command line on the lines of files."""
 
 
 class Lines:
@@ -63,16 +61,16 @@ def parser(
     program: str, description: str, epilog: str, formats: Sequence[str], usual: str
 ) -> Parser:
     """Return the parser of a command.  `usual`: description of the default format."""
-    made = shared.command_parser(program, description, epilog)
+    made = command_parser(program, description, epilog)
     made.add_argument("text", nargs="*", help="texts, instead of --input")
     streams = made.add_argument_group("model, input, output").add_argument
-    shared.add_model(streams, shared.ENCODER)
-    shared.add_files(streams, "texts, one a line")
+    add_model(streams, ENCODER)
+    add_files(streams, "texts, one a line")
     streams("--output-format", choices=formats, help=f"default: {usual}")
-    shared.add_receipt(streams)
-    shared.add_lines(made, columns="text" in formats)
-    shared.add_speed(made)
-    shared.add_messages(made).add_argument(
+    add_receipt(streams)
+    add_lines(made, columns="text" in formats)
+    add_speed(made)
+    add_messages(made).add_argument(
         "--signature",
         action="store_true",
         help="print what makes a run reproducible, and read no text",
@@ -82,7 +80,7 @@ def parser(
 
 def check(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Report an error of usage for options that exclude each other."""
-    shared.check_lines(made, given)
+    check_lines(made, given)
 
 
 def answer(given: argparse.Namespace, run: Run, console: Console) -> None:

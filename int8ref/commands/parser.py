@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from int8ref.errors import UserError
@@ -80,3 +80,25 @@ class Parser(argparse.ArgumentParser):
             raise ValueError(message)
         tell(f"{self.format_usage()}{self.prog}: error: {message}\n")
         sys.exit(2)
+
+
+def command_parser(program: str, description: str, epilog: str) -> Parser:
+    """Return a parser whose help shows the examples unchanged."""
+    return Parser(
+        prog=program,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def check_useless(
+    parser: argparse.ArgumentParser, given: argparse.Namespace, names: Iterable[str], why: str
+) -> None:
+    """Report an error of usage if one of these options is given, because it has no effect.
+
+    `why`: the rest of the sentence "--OPTION does nothing ...".
+    """
+    for name in names:
+        if getattr(given, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} does nothing {why}")

@@ -22,9 +22,7 @@ from int8ref.commands.settings import Setting, settings_of
 from int8ref.host import installed
 
 if TYPE_CHECKING:  # imported on first use, because --help must answer at once
-    from pathlib import Path
-
-    from int8ref.files.model_file import Model
+    from int8ref.files.models import ModelFile
 
 SEAL = b',"seal":"'
 SEAL_BYTES = len(SEAL) + 64 + len(b'"}')
@@ -195,13 +193,13 @@ class Receipt:
 
 
 def header_of(
-    command: CommandName, model: tuple[Path, Model], parser: ArgumentParser, given: Namespace
+    command: CommandName, model: ModelFile, parser: ArgumentParser, given: Namespace
 ) -> Header:
     """Return the header of a run.  `model`: the file and its content."""
     return Header(receipt=1, command=command, **identity(model, parser, given))
 
 
-def identity(model: tuple[Path, Model], parser: ArgumentParser, given: Namespace) -> dict[str, Any]:
+def identity(model: ModelFile, parser: ArgumentParser, given: Namespace) -> dict[str, Any]:
     """Return what decides the results of a run: the fields of a `Header` from `int8ref` on."""
     from int8ref.files.container import file_hash
     from int8ref.files.shortlist import beside

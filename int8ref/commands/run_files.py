@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.commands.npy import NpyWriter
     from int8ref.commands.receipt import Receipt, Sink
     from int8ref.commands.resume import Kept, Measured
-    from int8ref.files.model_file import Model
+    from int8ref.files.models import ModelFile
 
     Drafts = Iterable[Sequence[int] | None] | None
 
@@ -110,7 +110,7 @@ class RunFiles:
     def opener(
         self,
         name: str,
-        model: tuple[Path, Model],
+        model: ModelFile,
         parser: argparse.ArgumentParser,
         given: argparse.Namespace,
     ) -> OpenOutputs:
@@ -130,7 +130,7 @@ class RunFiles:
     def _begin(
         self,
         name: str,
-        model: tuple[Path, Model],
+        model: ModelFile,
         parser: argparse.ArgumentParser,
         given: argparse.Namespace,
     ) -> None:
@@ -206,7 +206,7 @@ class RunFiles:
     def receipt(
         self,
         name: Any,
-        model: tuple[Path, Model],
+        model: ModelFile,
         parser: argparse.ArgumentParser,
         given: argparse.Namespace,
     ) -> AbstractContextManager[Receipt | None]:

@@ -12,6 +12,8 @@ from int8ref.options import OptionError, hundredths
 from int8ref.spec.limits import MAX_SEED
 from int8ref.text.streams import STANDARD
 
+MAX_COUNT = 4096
+
 
 def seed(text: str) -> int:
     """Parse a seed."""

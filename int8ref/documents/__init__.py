@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from int8ref.documents.errors import DocumentError
-from int8ref.documents.format import Opened
-from int8ref.documents.inline import Segment, visible
-from int8ref.documents.translate import DEFAULT_OPTIONS, Translates, translate_documents
+from int8ref.documents.translator import DEFAULT_OPTIONS, Translates
 from int8ref.options import Options
+
+if TYPE_CHECKING:  # imported on first use, because --help must answer at once
+    from collections.abc import Callable
+
+    from int8ref.documents.format import Opened
 
 __all__ = [
     "DEFAULT_OPTIONS", "FORMATS", "DocumentError", "Translates", "format_of", "translate_bytes",
@@ -51,6 +54,9 @@ def translate_text(translator: Translates, text: str, options: Options = DEFAULT
     the line breaks of the source.  Parts without letters stay as they are.  Raises the errors of
     `Translator.translate`, and `UserError` if the extra `documents` is not installed.
     """
+    from int8ref.documents.inline import Segment, visible
+    from int8ref.documents.translate import translate_documents
+
     return translate_documents(translator, [[Segment([text], visible)]], options)[0]
 
 
@@ -61,6 +67,7 @@ def translate_html(translator: Translates, text: str, options: Options = DEFAULT
     `translate_text`, and `DocumentError` for elements that are nested too deep.
     """
     from int8ref.documents.formats.hypertext import parts
+    from int8ref.documents.translate import translate_documents
 
     return translate_documents(translator, [parts(text)], options)[0]
 
@@ -80,6 +87,8 @@ def translate_bytes(
     Raises the errors of `translate_text`, and `DocumentError` for a file that is damaged, too
     large, or no file of the format.
     """
+    from int8ref.documents.translate import translate_documents
+
     if form not in FORMATS:
         raise DocumentError(f"no format {form!r}: the formats are {', '.join(FORMATS)}")
     if len(content) > MAX_BYTES:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
+from typing import Any
 
 from int8ref.errors import UserError
-
-EXTRA = "documents"
+from int8ref.host import extras
 
 
 class DocumentError(UserError, ValueError):
     """A document cannot be read.  The message names the fault and its place."""
 
 
-def required(module: str) -> ModuleType:
+def required(module: str) -> Any:
     """Return a module of a library.  Raises `UserError` that says how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        told = f"documents need the package {error.name}: type pip install 'int8ref[{EXTRA}]'"
-        raise UserError(told) from None
+    return extras.required(module, "documents", "documents need")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -19,32 +18,13 @@ from int8ref.documents.inline import (
     visible,
 )
 from int8ref.documents.sentences import split
+from int8ref.documents.translator import DEFAULT_OPTIONS, Translates
 from int8ref.options import Options
-from int8ref.results import Languages, Result
+from int8ref.results import Result
 from int8ref.translation.copying import PROTECTED
-
-DEFAULT_OPTIONS = Options(copy_unknown=True)
-"""The options of documents."""
 
 Document = Sequence[str | Segment]
 """What stays as it is, and the segments, in the order of the file."""
-
-
-class Translates(Protocol):
-    """What a document needs of a translator: `Translator` and `Pivot` have it."""
-
-    @property
-    def languages(self) -> Languages:
-        """The languages of the model."""
-        ...
-
-    def fits(self, text: str, options: Options = ...) -> bool:
-        """Return whether a text is short enough."""
-        ...
-
-    def stream(self, lines: Iterable[str], options: Options = ...) -> Iterator[Result]:
-        """Yield the result of each line."""
-        ...
 
 
 class Work(msgspec.Struct):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from int8ref.abi.call import BEAM, GREEDY, RUN, SAMPLE, SCORE
 from int8ref.abi.frame import CODE_BYTES, FRAME
 from int8ref.engines.calls import Call
+from int8ref.engines.compiled_session import CompiledSession
 from int8ref.engines.cores import Cores, Team
 from int8ref.engines.given_steps import GivenSteps
 from int8ref.machine.memory import adjustments
@@ -28,7 +29,7 @@ from int8ref.machine.model.prepare import Prepared, linears
 from int8ref.machine.model.split import Footprint
 from int8ref.machine.toolchain.native import machine
 from int8ref.program.bounds import Bounds
-from int8ref.program.inputs import Batch, Observer, ids_of_rows, places_of_rows
+from int8ref.program.inputs import Batch, Observer
 from int8ref.program.program import Program, Tensors
 from int8ref.program.sizes import max_steps, most_source_length, vocabulary_size
 from int8ref.program.validate import Checked, validate
@@ -40,7 +41,6 @@ from int8ref.search.length import penalties
 from int8ref.search.request import Path, Record, Request, check_no_candidates, check_records
 from int8ref.search.sampling import random_numbers, scaled
 
-Int64 = npt.NDArray[np.int64]
 Found = TypeVar("Found")
 
 BLOCK_ROWS = 128
@@ -323,73 +323,3 @@ class CompiledEngine:
                 fields |= zip(("cap_multiplier", "cap_shift"), softmax.cap, strict=True)
             self._decodings[candidates, fused] = code, fields
         return self._decodings[candidates, fused]
-
-
-class CompiledSession:
-    """A session whose steps are calls of the machine.  The arena holds the values."""
-
-    def __init__(
-        self,
-        program: Program,
-        code: Code,
-        bounds: Bounds,
-        batch: Batch,
-        observe: Observer | None,
-    ) -> None:
-        self._program = program
-        self._bounds = bounds
-        self._code = code
-        self._observe = observe
-        self._rows = len(batch)
-        memory = Memory()
-        rows = max(len(batch), 1)
-        self._arena = Arena(code, memory, batch, slots=rows, max_steps=0)
-        self._call = Call(RUN, memory, self._arena.address)
-        self._sentence = np.arange(len(batch), dtype=np.int32)
-        self._position = 0
-        self._run(code.encoder)
-        self._report(program.encoder)
-        for state in program.states:
-            if state.domain != "history":
-                self._arena.value(state.value, self._rows)[...] = 0
-
-    def step(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """See `Session.step`."""
-        check_decodes(self._program)
-        ids = ids_of_rows(ids, len(self._sentence))
-        self._bounds.check_ids(ids)
-        self._bounds.check_length(self._position + 1, "a translation")
-        arena, rows = self._arena, len(self._sentence)
-        arena.set_rows("target", rows)
-        arena.reserve_steps(self._position + 1)
-        arena.set_rows("history", self._position + 1)
-        arena.value("target.ids", rows)[...] = ids
-        arena.value("target.positions", rows)[...] = self._position
-        arena.value("target.sentence", rows)[...] = self._sentence
-        self._run(self._code.decoder)
-        self._report(self._program.decoder)
-        self._position += 1
-        return arena.value(self._program.logits, rows).copy()
-
-    def select(self, rows: npt.NDArray[np.int64]) -> None:
-        """See `Session.select`."""
-        rows = places_of_rows(rows, len(self._sentence))
-        states = {
-            s.value: self._arena.value(s.value, len(self._sentence))[rows]
-            for s in self._program.states
-        }
-        self._sentence = self._sentence[rows]
-        self._arena.reserve_targets(len(rows))
-        for name, state in states.items():
-            self._arena.set_value(name, state)
-
-    def _run(self, code: Int64) -> None:
-        self._call.set(code=code.ctypes.data, code_rows=len(code))
-        self._call.run()
-
-    def _report(self, sequence: Sequence[Any]) -> None:
-        if self._observe is None:
-            return
-        for instruction in sequence:
-            for name in instruction.names("result"):
-                self._observe(name, self._arena.value(name).copy())

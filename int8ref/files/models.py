@@ -31,6 +31,9 @@ from int8ref.spec import arithmetic
 DEFAULT = "en-pt"
 """The default model."""
 
+ModelFile = tuple[Path, Model]
+"""The file of a model, and its content."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -153,9 +156,7 @@ def _cached(name: str, checkpoint: Installed) -> Path:
     return cache_folder() / f"{name}-{_cache_key(checkpoint)}.safetensors"
 
 
-def load_model(
-    wanted: WantedModel, say: Say, meanwhile: Meanwhile | None = None
-) -> tuple[Path, Model]:
+def load_model(wanted: WantedModel, say: Say, meanwhile: Meanwhile | None = None) -> ModelFile:
     """Return the file of a model and its content.  Import a damaged file of the cache again.
 
     `say`, `meanwhile`: see `find_model`.  Raises `ModelFileError`.  Raises `ModelError` if the

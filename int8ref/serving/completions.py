@@ -12,10 +12,11 @@ from typing import Literal
 
 import msgspec
 
-from int8ref.language_model import LanguageModel, Prompt
+from int8ref.language_model import LanguageModel
 from int8ref.options import Options
 from int8ref.serving.continuing import Continuing, Kind
 from int8ref.serving.service_errors import ServiceError
+from int8ref.translation.prompts import Prompt
 
 HALF_CHARACTER = "\ufffd"
 """What a decoded text ends with if its last tokens are the first bytes of a character."""

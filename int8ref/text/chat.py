@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 
 from int8ref.errors import UserError
 from int8ref.files.chat_template import ChatTemplate
-from int8ref.host import child
+from int8ref.host import child, extras
 
 Message = Mapping[str, str]
 """A message: `role`, such as "user", "assistant" or "system", and `content`, its text."""
@@ -43,10 +42,7 @@ def chat_text(template: ChatTemplate, messages: Sequence[Message]) -> str:
     `UserError` without the package jinja2.
     """
     if importlib.util.find_spec("jinja2") is None:
-        raise UserError(
-            f"a chat template needs the package jinja2: type {sys.executable} -m pip install"
-            " int8ref[chat]"
-        )
+        raise UserError(extras.lacking("jinja2", "chat", "a chat template needs"))
     asked = {
         "template": template.template,
         "messages": messages_of(messages),

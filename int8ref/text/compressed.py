@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from int8ref.errors import UserError
+from int8ref.host import extras
 
 MAX_MEMORY = 1 << 28
 """Bytes of memory that a reader of xz may take: `xz -9` needs 65 MiB."""
@@ -52,16 +53,8 @@ class _Gzip:
 
 def _zstd() -> Any:
     """Return the module of Zstandard.  Raises `UserError` if it is not installed."""
-    try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-    except ImportError:
-        raise UserError(
-            "Zstandard needs the extra zstd: install it with: pip install 'int8ref[zstd]'"
-        ) from None
-    return zstd
+    module = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return extras.required(module, "zstd", "Zstandard needs")
 
 
 def _read_zstd() -> Any:

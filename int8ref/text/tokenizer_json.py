@@ -5,12 +5,13 @@ The library is imported only if a model needs it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
+from int8ref.errors import UserError
+from int8ref.host import extras
 from int8ref.text.text_tokenizer import TokenizerError, check_text, in_one_line
 
 Result = TypeVar("Result")
@@ -97,13 +98,12 @@ class TokenizerJson:
 
 def _built(text: str) -> Any:
     """Return the tokenizer of the library.  Raises `TokenizerError`."""
-    try:
-        import tokenizers  # only here, because most models do not need it
-    except ModuleNotFoundError:
-        raise TokenizerError(
-            "the tokenizer of this model needs the package tokenizers: type"
-            f" {sys.executable} -m pip install tokenizers"
-        ) from None
+    try:  # only here, because most models do not need the library
+        tokenizers = extras.required(
+            "tokenizers", "tokenizers", "the tokenizer of this model needs"
+        )
+    except UserError as error:
+        raise TokenizerError(str(error)) from None
     return _guarded(tokenizers.Tokenizer.from_str, text)
 
 

@@ -34,7 +34,7 @@ from int8ref.commands.receipt import (
 from int8ref.commands.run_files import RunFiles
 from int8ref.commands.settings import arguments_of
 from int8ref.errors import ModelError, UserError
-from int8ref.files.model_file import Model
+from int8ref.files.models import ModelFile
 from int8ref.options import OptionError
 from int8ref.text.lines import MAX_LINE_BYTES
 from int8ref.text.streams import open_input
@@ -185,7 +185,7 @@ class Replay(RunFiles):
     def receipt(
         self,
         name: CommandName,
-        model: tuple[Path, Model],
+        model: ModelFile,
         parser: argparse.ArgumentParser,
         given: argparse.Namespace,
     ) -> AbstractContextManager[Receipt]:

@@ -31,6 +31,9 @@ TEXTS = {
     "lines.tsv": "The cat drinks water.\tUm gato\nGood morning.\n",
     "lines.txt": "The cat drinks water.\nGood morning.\n",
     "pairs.tsv": "The cat\tO gato\nThe sun\tO sol\n",
+    "news.txt": "Tom is here.\nThe book is old.\n",
+    "prompts.jsonl": '{"prompt": "Tim ran.\\nThen"}\n',
+    "table.tsv": "Tom is here.\t1\n",
     "test.txt": "The cat was red.\nThe dog was big.\n",
 }
 MODELS: dict[str, Callable[[], Model]] = {

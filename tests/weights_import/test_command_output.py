@@ -44,4 +44,4 @@ def test_the_command_imports_a_checkpoint(
     assert serialize(load(output)) == serialize(model)
     with pytest.raises(SystemExit):
         main([*arguments, "--positions", "1"])
-    assert "1 is outside [2, 1024]" in capsys.readouterr().err
+    assert "1 is outside [2, 131072]" in capsys.readouterr().err

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from int8ref.commands import command
-from int8ref.commands.arguments import command_parser
 from int8ref.commands.console import Console
+from int8ref.commands.parser import command_parser
 from int8ref.commands.table import program
 from int8ref.engines.backends import load_engine
 from int8ref.errors import UserError
