@@ -36,6 +36,8 @@ requests, and refuses others.
 EXTRA = "pip install 'int8ref[serve]'"
 LIMITS = {
     "body": (1 << 20, "bytes of a request", 1 << 30),
+    "file": (1 << 24, "bytes of a file to translate", 1 << 27),
+    "downloads": (1 << 27, "bytes of translated files that wait for their download", 1 << 34),
     "texts": (2000, "lines, prompts or inputs of a request", 1 << 20),
     "queue": (10_000, "texts that wait, of all requests", 1 << 24),
     "seconds": (300, "seconds of a request", 86_400),
