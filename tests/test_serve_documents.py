@@ -1,4 +1,4 @@
-"""The service: texts of several sentences, HTML, and files, as `int8ref.document` translates them."""
+"""The service: texts of several sentences, HTML, and files, as `int8ref.document` has them."""
 
 from __future__ import annotations
 

@@ -152,10 +152,10 @@ def test_embeddings_are_unit_vectors(service: Service, models: dict[str, Path]) 
 
 
 ADJUSTED: list[dict[str, Any]] = [
-    {"logit_bias": {"5": 2.5, "7": -100}, "presence_penalty": 0.5},
+    {"logit_bias": {"37": -2.5, "7": -100}, "presence_penalty": 0.5},
     {"frequency_penalty": 1.25, "temperature": 1.5, "min_p": 0.05, "seed": 4},
     {"repetition_penalty": 1.3, "temperature": 2, "top_k": 9, "stop": ["ca", "s"]},
-    {"stop": ["never in it", "a"], "logit_bias": {"8": -3}},
+    {"stop": ["never in it", "a"], "logit_bias": {"37": -3}},
 ]
 
 

@@ -70,7 +70,7 @@ def spans_of(text: str, ids: Sequence[int], decode: Callable[[Sequence[int]], st
     """
     ends = [_common(text, decode(ids[: count + 1])) for count in range(len(ids))]
     ends = list(accumulate(ends, max))
-    return list(zip([0, *ends[:-1]], ends, strict=True))
+    return list(zip([0, *ends], ends, strict=False))
 
 
 def _common(one: str, other: str) -> int:
