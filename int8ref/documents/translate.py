@@ -91,15 +91,17 @@ class Plan:
     ) -> None:
         self._documents, self._works = documents, [list[Work]() for _ in documents]
         known = (language or "en").replace("_", "-").split("-")[0].lower()
-        self.groups = [Group(options, []), Group(replace(options, alignment="hard"), [])]
+        places: dict[bool, list[tuple[Work, int]]] = {False: [], True: []}
         for document, works in zip(documents, self._works, strict=True):
             for segment in segments(document):
                 text = visible(segment.items)
                 parts = [*split(text, known, lambda part: translator.fits(part, options))]
                 works.append(Work(segment, segment.items, parts, [None] * len(parts)))
-                group = self.groups[has_marks(segment.items)]
                 sentences = [i for i, part in enumerate(parts) if is_sentence(part)]
-                group.places += [(works[-1], i) for i in sentences]
+                places[has_marks(segment.items)] += [(works[-1], i) for i in sentences]
+        self.groups = [Group(options, places[False])]
+        if places[True]:
+            self.groups.append(Group(replace(options, alignment="hard"), places[True]))
 
     def results(self, document: int) -> list[Result]:
         """Return the results of the sentences of a document."""

@@ -18,7 +18,6 @@ from starlette.responses import Response
 
 from int8ref.documents import FORMATS, finish, format_of, open_bytes
 from int8ref.documents.formats import hypertext
-from int8ref.documents.inline import Segment, visible
 from int8ref.documents.translate import Document
 from int8ref.serving.bodies import check_key, form, json
 from int8ref.serving.downloads import Downloads
@@ -26,7 +25,7 @@ from int8ref.serving.language_names import language_name
 from int8ref.serving.models import AUTO
 from int8ref.serving.service import Service
 from int8ref.serving.service_errors import ServiceError
-from int8ref.serving.translating import Translating
+from int8ref.serving.translating import Translating, plain
 
 DOWNLOADS = "/download_file/"
 """The beginning of the addresses of translated files."""
@@ -89,7 +88,7 @@ class LibreTranslate:
         texts = asked.texts
         service.check_texts(sum(text.count("\n") + 1 for text in texts))
         size = sum(map(len, texts))
-        read = hypertext.parts if asked.format == "html" else _plain
+        read = hypertext.parts if asked.format == "html" else plain
         documents = await translating.near(size, lambda: [*map(read, texts)])
         sources = await translating.sources(documents, size, asked.source)
         found = await translating.translated(
@@ -173,10 +172,6 @@ class LibreTranslate:
                 },
             }
         )
-
-
-def _plain(text: str) -> Document:
-    return [Segment([text], visible)]
 
 
 def _joined(documents: Sequence[Document]) -> Document:

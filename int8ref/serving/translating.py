@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from int8ref.documents.inline import visible
+from int8ref.documents.inline import Segment, visible
 from int8ref.documents.translate import Document, Plan, segments, written
 from int8ref.serving.detection import CHARACTERS
 from int8ref.serving.models import AUTO, Route
@@ -21,6 +21,8 @@ from int8ref.translator import Translator
 
 LONG = 5000
 """Smallest number of characters whose reading or writing takes long."""
+WARM = " ".join(["The cat is black, the dog is old"] * 5) + " \U0001f600"
+"""A text of the warm-up: as long as a long sentence, and with a copy."""
 UNCHANGED = Route(-1)
 """The route of a text whose source language is its target language."""
 
@@ -50,6 +52,17 @@ class Translating:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+
+    async def warm_up(self) -> None:
+        """Translate a full batch in each thread with each model.
+
+        Later requests find its memory, so that the memory of the service stays about the same.
+        """
+        limits = self._service.limits
+        for route in self._service.models.routes():
+            texts = [WARM] * limits.batch_size * limits.threads
+            documents = [plain(text) for text in texts]
+            await self._by(route, documents, len(WARM) * len(texts), "en", 0)
 
     async def near(self, size: int, call: Callable[[], Answer]) -> Answer:
         """Call a function: here if it takes no time, else in a thread.
@@ -113,6 +126,11 @@ class Translating:
         if source == target and source in self._service.models.languages():
             return UNCHANGED
         return self._service.models.route(source, target)
+
+
+def plain(text: str) -> Document:
+    """Return a text as a document."""
+    return [Segment([text], visible)]
 
 
 def _of(plan: Plan, document: int) -> Translated:
