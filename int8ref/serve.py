@@ -28,10 +28,10 @@ EXAMPLES = f"""examples:
   {PROGRAM} -m en-pt -m pt-en --port 8080
   {PROGRAM} -m stories.safetensors -m minilm.safetensors --keys keys.txt
 
-/translate, /languages and /detect work as in LibreTranslate, /v1/completions and /v1/embeddings as
-in OpenAI's interface.  / is a page for people.  A translation is the translation of
-int8ref.translate, whatever else is asked at the time.  At SIGTERM, the service finishes its
-requests, and refuses others.
+/translate, /translate_file, /languages and /detect work as in LibreTranslate, /v1/completions,
+/v1/chat/completions and /v1/embeddings as in OpenAI's interface.  / is a page for people.  A
+translation is the translation of int8ref.document, whatever else is asked at the time.  At SIGTERM,
+the service finishes its requests, and refuses others.
 """
 EXTRA = "pip install 'int8ref[serve]'"
 LIMITS = {
