@@ -6,8 +6,9 @@ python -m benchmarks.service --text lines.txt --requests 10000 --clients 50 --th
 The command starts `python -m int8ref.serve`, and sends one line in each request, by clients that
 each wait for an answer before the next request.  The processor time is the time of the service
 alone, with HTTP, without its start.  The same lines by `translate()` one by one, in this process,
-are the comparison, and every answer must be the same text.  The memory is the resident set of the
-service after the first tenth of the requests and at the end.  This needs Linux (/proc).
+are the comparison.  Every answer must be the text that `int8ref.document` writes.  The memory is
+the resident set of the service after the first tenth of the requests and at the end.  This needs
+Linux (/proc).
 """
 
 from __future__ import annotations
@@ -115,11 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [lines[place % len(lines)] for place in range(given.requests)]
 
     import int8ref
+    from int8ref.documents.inline import Segment, visible
+    from int8ref.documents.translate import translate_documents
 
     translator = int8ref.load(given.model)
     assert isinstance(translator, int8ref.Translator)
     source, target = translator.model.languages
-    wanted = {result.source: result.text for result in translator.translate(lines)}
+    documents = [[Segment([line], visible)] for line in lines]
+    wanted = dict(zip(lines, translate_documents(translator, documents), strict=True))
     alone = lines[: max(1, given.requests // 5)]
     begun = time.process_time()
     for line in alone:
@@ -148,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status == 200 and msgspec.json.decode(body) == {"translatedText": wanted[line]}
         for line, (status, body) in zip(lines, answers, strict=True)
     )
-    print(f"the same text as translate(): {same} of {len(lines)}")
+    print(f"the same text as int8ref.document: {same} of {len(lines)}")
     return 0 if same == len(lines) else 1
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from functools import partial
 from itertools import chain
 from pathlib import Path as FilePath
@@ -23,11 +24,12 @@ from int8ref.search.forced import score
 from int8ref.search.request import Path, Request, Tokens
 from int8ref.text.batching import in_order
 from int8ref.text.chat import Message
+from int8ref.text.decimals import natural_log
 from int8ref.text.lines import Warn
 from int8ref.text.tokenizers import build_tokenizer
 from int8ref.translation import expect
 from int8ref.translation.adjusting import adjustments_of
-from int8ref.translation.continuing import Found, added_text, continued, stop_place
+from int8ref.translation.continuing import Found, added_text, completed, continued, stop_place
 from int8ref.translation.perplexity import Perplexity
 from int8ref.translation.prompts import Beginning, Prompt, Prompts, beginnings
 from int8ref.translation.ready import DEFAULT_SPEED, ReadyModel, Speed, check_alpha
@@ -35,7 +37,7 @@ from int8ref.translation.scores import scores_of
 from int8ref.translation.used import SAMPLED, SCORED, WRITTEN, check_used
 from int8ref.translation.windows import TextTokens, TextWindow, windows
 from int8ref.translation.witness import drafted
-from int8ref.translation.writing import written
+from int8ref.translation.writing import settled, written
 
 CALL_BATCHES = 4
 """Batches of texts that one call of the engine continues.  The texts of the first batch begin at
@@ -300,6 +302,33 @@ class LanguageModel(ReadyModel):
         """
         return self._result(prompt, Found(added, complete, logits=logits))
 
+    def settled(
+        self, prompt: Prompt, added: Tokens, ended: bool, stops: Sequence[str]
+    ) -> tuple[str, bool]:
+        """Return the added text that no further token changes, and whether a stop text ends it.
+
+        For programs that run the engine themselves.  `ended`: no further token follows.
+        """
+        return settled(self._tokenizer, prompt.ids, added, ended, stops)
+
+    def finished(
+        self, prompt: Prompt, request: Request, added: Tokens, options: Options
+    ) -> Continuation:
+        """Return what `generate` returns for a text, whose tokens the caller has found."""
+        found = [Found(tuple(added), ended=len(added) < request.limit)]
+        (one,) = completed(self._engine, self._tokenizer, [request], found, options)
+        return self._result(prompt, one)
+
+    def log_probabilities(self, prompt: Prompt, added: Tokens) -> list[Decimal]:
+        """Return the natural log-probability of each added token, without adjustments."""
+        path = Path((), self.model.program.start, tuple(added), tuple(prompt.ids))
+        return [natural_log(log2) for log2 in self._engine.log_probabilities([path])[0]]
+
+    @property
+    def special_texts(self) -> frozenset[str]:
+        """The texts that `chat` reads as special tokens."""
+        return self._tokenizer.special_texts
+
     def _result(self, prompt: Prompt, found: Found, others: Sequence[Found] = ()) -> Continuation:
         """Return a result, and the other results of its prompt."""
         whole = self._tokenizer.text([*prompt.ids, *found.ids])
@@ -347,15 +376,16 @@ class LanguageModel(ReadyModel):
             for (ids, logits), request in zip(found, requests, strict=True)
         ]
 
-    def begin(self, options: Options, rows: int) -> TextBatch:
+    def begin(self, options: Options, rows: int, adjusted: bool = False) -> TextBatch:
         """Begin a batch that texts enter and leave, for programs such as a service.
 
         The options are the options of `generate`, without seed and max_length, because each text
         has its own seed and its own largest length.
-        `rows`: largest number of texts that are computed at once.  Raises `OptionError`.
+        `rows`: largest number of texts that are computed at once.  `adjusted`: requests may have
+        adjustments of their logits, also without such an option.  Raises `OptionError`.
         """
         check_used(options, SAMPLED)
-        return begin_batch(self._engine, options.sampling, rows, options.adjusts)
+        return begin_batch(self._engine, options.sampling, rows, adjusted or options.adjusts)
 
     def _log2(self, batch: list[TextWindow]) -> list[int]:
         """Return the sum of the log2-probabilities of the fresh tokens of each window."""

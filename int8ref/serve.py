@@ -31,13 +31,15 @@ EXAMPLES = f"""examples:
   {PROGRAM} -m en-pt -m pt-en --port 8080
   {PROGRAM} -m stories.safetensors -m minilm.safetensors --keys keys.txt
 
-/translate, /languages and /detect work as in LibreTranslate, /v1/completions and /v1/embeddings as
-in OpenAI's interface.  / is a page for people.  A translation is the translation of
-int8ref.translate, whatever else is asked at the time.  At SIGTERM, the service finishes its
-requests, and refuses others.
+/translate, /translate_file, /languages and /detect work as in LibreTranslate, /v1/completions,
+/v1/chat/completions and /v1/embeddings as in OpenAI's interface.  / is a page for people.  A
+translation is the translation of int8ref.document, whatever else is asked at the time.  At SIGTERM,
+the service finishes its requests, and refuses others.
 """
 LIMITS = {
     "body": (1 << 20, "bytes of a request", 1 << 30),
+    "file": (1 << 24, "bytes of a file to translate", 1 << 27),
+    "downloads": (1 << 27, "bytes of translated files that wait for their download", 1 << 34),
     "texts": (2000, "lines, prompts or inputs of a request", 1 << 20),
     "queue": (10_000, "texts that wait, of all requests", 1 << 24),
     "seconds": (300, "seconds of a request", 86_400),

@@ -50,7 +50,8 @@ def check(port: int, count: int, clients: int) -> None:
     answers = asyncio.run(ask(port, [translation(line) for line in texts], clients))
     assert {status for status, _ in answers} == {200}
     found = [json.loads(body)["translatedText"] for _, body in answers]
-    results = Translator(TRANSLATORS["tiny-translation"]).translate(texts)
+    options = Options(copy_unknown=True)
+    results = Translator(TRANSLATORS["tiny-translation"]).translate(texts, options)
     assert found == [result.text for result in results]
 
 
@@ -179,6 +180,7 @@ def test_a_thousand_requests_by_fifty_clients(tmp_path: Path) -> None:
         ]
         answers = asyncio.run(ask(service.port, sent, 50))
     command = [sys.executable, "-m", "int8ref.translate", "-m", "en-de-tatoeba", "-q"]
+    command.append("--copy-unknown")
     _, out, _ = run(command, "".join(f"{line}\n" for line in texts).encode())
     found = [json.loads(body)["translatedText"] for _, body in answers]
     assert "".join(f"{text}\n" for text in found).encode() == out

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from int8ref.documents.errors import DocumentError
@@ -19,8 +20,8 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
     from int8ref.documents.format import Opened
 
 __all__ = [
-    "DEFAULT_OPTIONS", "FORMATS", "DocumentError", "Translates", "format_of", "translate_bytes",
-    "translate_html", "translate_text",
+    "DEFAULT_OPTIONS", "FORMATS", "DocumentError", "Translates", "finish", "format_of",
+    "open_bytes", "translate_bytes", "translate_html", "translate_text",
 ]  # fmt: skip
 
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -89,15 +90,25 @@ def translate_bytes(
     """
     from int8ref.documents.translate import translate_documents
 
+    opened = open_bytes(content, form, name)
+    return finish(opened, translate_documents(translator, opened.documents, options), name)
+
+
+def open_bytes(content: bytes, form: str, name: str = "the document") -> Opened:
+    """Open the content of a file.  The parameters and the errors are those of `translate_bytes`."""
     if form not in FORMATS:
         raise DocumentError(f"no format {form!r}: the formats are {', '.join(FORMATS)}")
     if len(content) > MAX_BYTES:
         raise DocumentError(f"{name}: has more than {MAX_BYTES} bytes")
     module = importlib.import_module(f"int8ref.documents.formats.{FORMATS[form][0]}")
     read: Callable[[bytes, str], Opened] = module.read
-    opened = read(content, name)
+    return read(content, name)
+
+
+def finish(opened: Opened, texts: Sequence[str], name: str = "the document") -> bytes:
+    """Return the bytes of a file with translated texts.  Raises `DocumentError`."""
     try:
-        return opened.finish(translate_documents(translator, opened.documents, options))
+        return opened.finish(texts)
     except UnicodeEncodeError as error:
         told = f"{name}: its encoding {error.encoding} lacks {error.object[error.start]!r}"
         raise DocumentError(f"{told}: convert the file to UTF-8") from None

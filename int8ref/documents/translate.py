@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -28,43 +28,86 @@ Document = Sequence[str | Segment]
 
 
 class Work(msgspec.Struct):
-    """A segment, its parts, and the results of the parts that are sentences."""
+    """A segment, its own items, its parts, and the results of the parts that are sentences."""
 
     segment: Segment
+    items: list[Item]
     parts: list[str]
     results: list[Result | None]
 
+
+class Group(msgspec.Struct):
+    """Sentences that are translated with the same options."""
+
+    options: Options
+    places: list[tuple[Work, int]]
+
     @property
-    def marked(self) -> bool:
-        """Whether the segment has marks, which need an alignment."""
-        return has_marks(self.segment.items)
+    def texts(self) -> list[str]:
+        """The sentences."""
+        return [work.parts[i] for work, i in self.places]
+
+    def take(self, results: Iterable[Result]) -> None:
+        """Take the result of each sentence."""
+        for (work, i), result in zip(self.places, results, strict=True):
+            work.results[i] = result
+
+
+class Plan:
+    """What of documents is translated, and how.  The caller translates the groups.
+
+    translator  says which sentences are short enough
+    language    code of the language that the documents have
+
+    groups      the sentences without marks, and the sentences with marks, which need an alignment
+    """
+
+    def __init__(
+        self,
+        translator: Translates,
+        documents: Sequence[Document],
+        options: Options,
+        language: str | None,
+    ) -> None:
+        self._documents, self._works = documents, [list[Work]() for _ in documents]
+        known = (language or "en").replace("_", "-").split("-")[0].lower()
+        places: dict[bool, list[tuple[Work, int]]] = {False: [], True: []}
+        for document, works in zip(documents, self._works, strict=True):
+            for segment in segments(document):
+                text = visible(segment.items)
+                parts = [*split(text, known, lambda part: translator.fits(part, options))]
+                works.append(Work(segment, segment.items, parts, [None] * len(parts)))
+                sentences = [i for i, part in enumerate(parts) if is_sentence(part)]
+                places[has_marks(segment.items)] += [(works[-1], i) for i in sentences]
+        self.groups = [Group(options, places[False])]
+        if places[True]:
+            self.groups.append(Group(replace(options, alignment="hard"), places[True]))
+
+    def results(self, document: int) -> list[Result]:
+        """Return the results of the sentences of a document."""
+        works = self._works[document]
+        return [result for work in works for result in work.results if result is not None]
+
+    def written(self, document: int, place: int = 0) -> str:
+        """Return a translated document.
+
+        `place`: the place of its translations in their results, which are n-best lists.  A sentence
+        with fewer translations has its last one.
+        """
+        for work in self._works[document]:
+            work.segment.items = _translated(work, place)
+        return written(self._documents[document])
 
 
 def translate_documents(
     translator: Translates, documents: Sequence[Document], options: Options = DEFAULT_OPTIONS
 ) -> list[str]:
     """Return the translated documents.  Raises the errors of `Translator.translate`."""
-    language = options.source_language or translator.languages.source or "en"
-    language = language.replace("_", "-").split("-")[0].lower()
-    works: list[Work] = []
-    for segment in (s for document in documents for s in segments(document)):
-        parts = [*split(visible(segment.items), language, lambda t: translator.fits(t, options))]
-        works.append(Work(segment, parts, [None] * len(parts)))
-    for marked in (False, True):
-        chosen = dataclasses.replace(options, alignment="hard") if marked else options
-        places = [
-            (work, i)
-            for work in works
-            if work.marked == marked
-            for i, part in enumerate(work.parts)
-            if is_sentence(part)
-        ]
-        results = translator.stream((work.parts[i] for work, i in places), chosen)
-        for (work, i), result in zip(places, results, strict=True):
-            work.results[i] = result
-    for work in works:
-        work.segment.items = _translated(work)
-    return [written(document) for document in documents]
+    language = options.source_language or translator.languages.source
+    plan = Plan(translator, documents, options, language)
+    for group in plan.groups:
+        group.take(translator.stream(group.texts, group.options))
+    return [plan.written(document) for document in range(len(documents))]
 
 
 def is_sentence(part: str) -> bool:
@@ -96,18 +139,27 @@ def written(document: Document) -> str:
     return "".join(part if isinstance(part, str) else part.write(part.items) for part in document)
 
 
-def _translated(work: Work) -> list[Item]:
+def _translated(work: Work, place: int) -> list[Item]:
     """Return the items of a segment with the translation in place of the text."""
+    results = [None if result is None else _only(result, place) for result in work.results]
     texts = [
         part if result is None else result.text
-        for part, result in zip(work.parts, work.results, strict=True)
+        for part, result in zip(work.parts, results, strict=True)
     ]
     begins, links, source, target = [], [], 0, 0
-    for part, text, result in zip(work.parts, texts, work.results, strict=True):
+    for part, text, result in zip(work.parts, texts, results, strict=True):
         begins.append((source, target))
         links.append(_links(result, source, target) if result else _alike(part, source, target))
         source, target = source + len(part), target + len(text)
-    return placed(work.segment.items, Sentences("".join(texts), begins, links))
+    return placed(work.items, Sentences("".join(texts), begins, links))
+
+
+def _only(result: Result, place: int) -> Result:
+    """Return a result with only one of its translations."""
+    if not place:
+        return result
+    chosen = result.translations[min(place, len(result.translations) - 1)]
+    return replace(result, translations=(chosen,))
 
 
 def _alike(part: str, source: int, target: int) -> list[Link]:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from int8ref.serving.bodies import check_key, json
 from int8ref.serving.gate import Gate, Message
-from int8ref.serving.libretranslate import LibreTranslate
+from int8ref.serving.libretranslate import DOWNLOADS, LibreTranslate
 from int8ref.serving.metrics import CONTENT_TYPE
 from int8ref.serving.openai import OpenAI
 from int8ref.serving.people import People
@@ -65,6 +65,7 @@ def application(
         "/detect": libre.detect,
         "/translate_file": libre.translate_file,
         "/v1/completions": openai.completions,
+        "/v1/chat/completions": openai.chat,
         "/v1/embeddings": openai.embeddings,
         "/details": people.details,
         "/receipt": people.receipt,
@@ -76,6 +77,7 @@ def application(
         "/health": operation.health,
         "/metrics": operation.metrics,
         "/": people.page,
+        DOWNLOADS + "{name}": libre.download,
     }
     routes = [
         Route(path, _guarded(endpoint, service), methods=[method])

@@ -96,8 +96,13 @@ def check_key(request: Request, keys: Collection[str], given: str, status: int =
 
 
 def json(content: Any, status: int = 200) -> Response:
-    """Return an answer in JSON.  Decimal numbers are written exactly."""
-    return Response(_JSON.encode(content), status, media_type="application/json")
+    """Return an answer in JSON."""
+    return Response(encoded(content), status, media_type="application/json")
+
+
+def encoded(content: Any) -> bytes:
+    """Return JSON.  Decimal numbers are written exactly."""
+    return _JSON.encode(content)
 
 
 def _too_large(most: int) -> ServiceError:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
 from int8ref.language_model import LanguageModel
 from int8ref.options import Options
+from int8ref.results import LikelyToken
+from int8ref.search.request import Request
 from int8ref.serving.continuing import Continuing, Kind
-from int8ref.serving.service_errors import ServiceError
 from int8ref.translation.prompts import Prompt
-
-HALF_CHARACTER = "\ufffd"
-"""What a decoded text ends with if its last tokens are the first bytes of a character."""
 
 Reason = Literal["stop", "length"]
 
@@ -27,17 +26,20 @@ Reason = Literal["stop", "length"]
 class Wanted(msgspec.Struct, frozen=True):
     """What a request asks of each choice.
 
-    options  how tokens are drawn, with the seed and the largest number of tokens
-    stops    texts that end a choice; they are no part of it
+    options   the options of the language model
+    logprobs  also the log-probability of each token
     """
 
     options: Options
-    stops: Sequence[str] = ()
+    logprobs: bool = False
 
-    @property
-    def held(self) -> int:
-        """The number of last characters that may be the beginning of a stop."""
-        return max((len(stop) - 1 for stop in self.stops), default=0)
+
+class Step(msgspec.Struct, frozen=True):
+    """A token of a choice: its log-probability, and the most likely tokens in its place."""
+
+    token: str
+    log_probability: Decimal
+    likeliest: Sequence[LikelyToken] = ()
 
 
 class Grown(msgspec.Struct, frozen=True):
@@ -45,21 +47,23 @@ class Grown(msgspec.Struct, frozen=True):
 
     index   number of the choice
     text    its text so far, without the prompt
-    tokens  number of its tokens so far
     reason  why it ended; None: it has not ended
+    tokens  number of its tokens, when it has ended
+    steps   its tokens, when it has ended; None if nobody wants them
     """
 
     index: int
     text: str
-    tokens: int
-    reason: Reason | None
+    reason: Reason | None = None
+    tokens: int = 0
+    steps: Sequence[Step] | None = None
 
 
 class Choices:
     """The choices of a request.
 
     place    place of the model
-    prompts  a prompt for each choice
+    prompts  a prompt for each choice, numbered from 0
     """
 
     def __init__(
@@ -67,13 +71,14 @@ class Choices:
         continuing: Continuing,
         place: int,
         model: LanguageModel,
-        texts: Sequence[str],
+        prompts: Sequence[Prompt],
         wanted: Wanted,
     ) -> None:
         self._continuing, self._model, self._wanted = continuing, model, wanted
-        self._kind = Kind(place, shared(wanted.options))
-        self.prompts = [model.prompt(text, number) for number, text in enumerate(texts)]
-        continuing.check_room(len(self.prompts))
+        self._kind = Kind(place, shared(wanted.options), wanted.options.adjusts)
+        self.prompts = prompts
+        self._requests = [model.request(prompt, wanted.options) for prompt in prompts]
+        continuing.check_room(len(prompts))
 
     @property
     def prompt_tokens(self) -> int:
@@ -91,8 +96,7 @@ class Choices:
         """Yield each choice as it grows, and last with the reason of its end."""
         told: asyncio.Queue[Grown | Exception] = asyncio.Queue()
         tasks = [
-            asyncio.create_task(self._follow(index, prompt, told))
-            for index, prompt in enumerate(self.prompts)
+            asyncio.create_task(self._follow(index, told)) for index in range(len(self.prompts))
         ]
         left = len(tasks)
         try:
@@ -107,47 +111,50 @@ class Choices:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(
-        self, index: int, prompt: Prompt, told: asyncio.Queue[Grown | Exception]
-    ) -> None:
+    async def _follow(self, index: int, told: asyncio.Queue[Grown | Exception]) -> None:
         try:
-            async for grown in self._choice(index, prompt):
+            async for grown in self._choice(index):
                 told.put_nowait(grown)
         except Exception as error:
             told.put_nowait(error)
 
-    async def _choice(self, index: int, prompt: Prompt) -> AsyncIterator[Grown]:
+    async def _choice(self, index: int) -> AsyncIterator[Grown]:
         """Yield one choice as it grows."""
-        options = self._wanted.options
-        request = self._model.request(prompt, options)
-        base = self._model.continuation(prompt, (), complete=False).text
-        following = self._continuing.follow(self._kind, request, options.seed)
+        options, prompt = self._wanted.options, self.prompts[index]
+        following = self._continuing.follow(self._kind, self._requests[index], options.seed)
+        ended = False
         try:
             async for seen in following:
-                whole = self._model.continuation(prompt, seen.ids, complete=False).text
-                text = whole.removeprefix(base)
-                end = min((at for at in map(text.find, self._wanted.stops) if at >= 0), default=-1)
-                if end >= 0:
-                    yield Grown(index, text[:end], len(seen.ids), "stop")
-                    return
-                if seen.ended:
-                    reason: Reason = "stop" if len(seen.ids) < request.limit else "length"
-                    yield Grown(index, text, len(seen.ids), reason)
-                    return
-                stable = text.rstrip(HALF_CHARACTER)
-                yield Grown(
-                    index, stable[: max(0, len(stable) - self._wanted.held)], len(seen.ids), None
-                )
+                text, stopped = self._model.settled(prompt, seen.ids, seen.ended, options.stop)
+                ended = stopped or seen.ended
+                if ended:
+                    break
+                yield Grown(index, text)
         finally:
             await following.aclose()
+        if ended:
+            yield await self._end(index, prompt, self._requests[index], seen.ids)
+
+    async def _end(self, index: int, prompt: Prompt, request: Request, ids: Sequence[int]) -> Grown:
+        """Return a choice at its end."""
+
+        def end() -> Grown:
+            found = self._model.finished(prompt, request, ids, self._wanted.options)
+            reason: Reason = "stop" if found.complete else "length"
+            steps = None
+            if self._wanted.logprobs:
+                logs = self._model.log_probabilities(prompt, found.ids) if found.ids else []
+                likeliest = (found.likeliest or [()] * len(logs))[: len(logs)]
+                steps = [*map(Step, found.tokens, logs, likeliest)]
+            return Grown(index, found.added, reason, len(found.ids), steps)
+
+        return await asyncio.to_thread(end) if self._wanted.logprobs else end()
 
 
 def shared(options: Options) -> Options:
-    """Return the options that the texts of a batch share: without seed and largest length."""
-    return Options(temperature=options.temperature, top_k=options.top_k, top_p=options.top_p)
+    """Return the options that the texts of a batch share.
 
-
-def check_stops(stops: Sequence[str]) -> None:
-    """Raise `ServiceError` for a stop without characters, which would end every text."""
-    if not all(stops):
-        raise ServiceError(400, "a stop is empty")
+    Each text has its own seed, its own largest length, and its own adjustments of logits.
+    """
+    names = ("temperature", "top_k", "top_p", "min_p")
+    return Options(**{name: getattr(options, name) for name in names})

@@ -24,10 +24,16 @@ LOOK_MILLISECONDS = 10
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What the texts of a batch share: the place of the model, and how tokens are drawn."""
+    """What the texts of a batch share.
+
+    model     the place of the model
+    options   how tokens are drawn
+    adjusted  whether the texts may have adjustments of their logits
+    """
 
     model: int
     options: Options
+    adjusted: bool = False
 
 
 class Text:
@@ -164,8 +170,9 @@ class Continuing:
         if same and len(same[0].texts) < self._rows and same[0].enter(text):
             return True
         if len(self._running) < self._threads:
-            batch = self._models[text.kind.model].begin(text.kind.options, self._rows)
-            running = Running(text.kind, batch)
+            kind = text.kind
+            batch = self._models[kind.model].begin(kind.options, self._rows, kind.adjusted)
+            running = Running(kind, batch)
             running.enter(text)
             self._running.append(running)
             task = asyncio.get_running_loop().create_task(self._run(running))

@@ -1,12 +1,14 @@
 """The HTTP interface of LibreTranslate.
 
-Each line of a text is translated alone, as the command `int8ref.translate` does it.
+A text is split into sentences, which are translated as `int8ref.document` translates them.
 Source: https://docs.libretranslate.com/api/
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,15 +16,23 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from int8ref.results import Result
+from int8ref.documents import FORMATS, finish, format_of, open_bytes
+from int8ref.documents.formats import hypertext
+from int8ref.documents.translate import Document
 from int8ref.serving.bodies import check_key, form, json
+from int8ref.serving.downloads import Downloads
 from int8ref.serving.language_names import language_name
-from int8ref.serving.models import AUTO, Route
+from int8ref.serving.models import AUTO
 from int8ref.serving.service import Service
 from int8ref.serving.service_errors import ServiceError
+from int8ref.serving.translating import Translating, plain
 
-UNCHANGED = Route(-1)
-"""The route of a text whose source language is its target language."""
+DOWNLOADS = "/download_file/"
+"""The beginning of the addresses of translated files."""
+ENDINGS = [ending for _, endings in FORMATS.values() for ending in endings]
+FORM_BYTES = 1 << 16
+"""Largest size of the fields of a form beside its file."""
+NAME_CHARACTERS = 100
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -41,6 +51,16 @@ class Asked(msgspec.Struct, kw_only=True):
         return [self.q] if isinstance(self.q, str) else self.q
 
 
+class AskedFile(msgspec.Struct, kw_only=True):
+    """The fields of a translation of a file.  `file_name` comes with the file."""
+
+    file: bytes
+    file_name: str
+    source: str
+    target: str
+    api_key: str = ""
+
+
 class AskedLanguage(msgspec.Struct, kw_only=True):
     """The fields of a detection."""
 
@@ -57,63 +77,61 @@ class LibreTranslate:
     """The answers to LibreTranslate's requests."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        self._service, self._translating = service, Translating(service)
+        self._downloads = Downloads(service.limits.downloads)
 
     async def translate(self, request: Request) -> Response:
         """`POST /translate`"""
-        service = self._service
+        service, translating = self._service, self._translating
         asked = await form(request, Asked, service.limits.body, service.limits.texts)
         check_key(request, service.policy.keys, asked.api_key)
-        if asked.format == "html":
-            raise ServiceError(501, "this service translates no HTML: send format=text")
         texts = asked.texts
         service.check_texts(sum(text.count("\n") + 1 for text in texts))
-        sources = await self._sources(asked)
-        routes = [self._route(found["language"], asked.target) for found in sources]
-        several, cut = await self._translated(texts, routes, asked.alternatives)
-        answer: dict[str, Any] = {"translatedText": [_joined(lines, 0) for lines in several]}
+        size = sum(map(len, texts))
+        read = hypertext.parts if asked.format == "html" else plain
+        documents = await translating.near(size, lambda: [*map(read, texts)])
+        sources = await translating.sources(documents, size, asked.source)
+        found = await translating.translated(
+            documents, size, sources, asked.target, asked.alternatives
+        )
+        answer: dict[str, Any] = {"translatedText": [one.texts[0] for one in found]}
         if asked.alternatives:
-            answer["alternatives"] = [_alternatives(lines) for lines in several]
-        if any(cut):
-            answer["truncated"] = cut
+            answer["alternatives"] = [one.texts[1:] for one in found]
+        if any(one.truncated for one in found):
+            answer["truncated"] = [one.truncated for one in found]
         if asked.source == AUTO:
             answer["detectedLanguage"] = sources
         if isinstance(asked.q, str):
             answer = {name: values[0] for name, values in answer.items()}
         return json(answer)
 
-    async def _sources(self, asked: Asked) -> list[dict[str, Any]]:
-        """Return the source language of each text, detected if the request asks for that."""
-        if asked.source != AUTO:
-            return [{"language": asked.source}] * len(asked.texts)
-        detect = self._service.detector.detect
-        return [(await asyncio.to_thread(detect, text))[0] for text in asked.texts]
+    async def translate_file(self, request: Request) -> Response:
+        """`POST /translate_file`"""
+        service, translating = self._service, self._translating
+        limit = service.limits.file
+        asked = await form(request, AskedFile, limit + FORM_BYTES)
+        check_key(request, service.policy.keys, asked.api_key)
+        size, told = len(asked.file), "the file"
+        if size > limit:
+            raise ServiceError(413, f"the file has more than {limit} bytes")
+        kind = format_of(asked.file_name)
+        if kind is None:
+            raise ServiceError(400, f"the name of the file says no format: {', '.join(ENDINGS)}")
+        opened = await service.aside(open_bytes, asked.file, kind, told)
+        documents = opened.documents
+        sources = await translating.sources([_joined(documents)], size, asked.source)
+        found = await translating.translated(
+            documents, size, sources * len(documents), asked.target
+        )
+        texts = [one.texts[0] for one in found]
+        content = await service.aside(finish, opened, texts, told)
+        key = self._downloads.keep(content, _named(asked.file_name, asked.target))
+        return json({"translatedFileUrl": f"{_address(request)}{DOWNLOADS}{key}"})
 
-    def _route(self, source: str, target: str) -> Route:
-        if source == target and source in self._service.models.languages():
-            return UNCHANGED
-        return self._service.models.route(source, target)
-
-    async def _translated(
-        self, texts: Sequence[str], routes: Sequence[Route], alternatives: int
-    ) -> tuple[list[list[tuple[str, ...]]], list[bool]]:
-        """Return the translations of each line of each text, best first.
-
-        Return also for each text whether the model read only the beginning of a line.
-        """
-        lines = [lines_of(text) for text in texts]
-        found: list[list[tuple[str, ...]]] = [[(line,) for line in some] for some in lines]
-        cut = [False] * len(texts)
-        for route in dict.fromkeys(routes):
-            options = self._service.options(route, alternatives)
-            places = [at for at, own in enumerate(routes) if own == route and route != UNCHANGED]
-            flat = [line for at in places for line in lines[at]]
-            each = iter(await self._service.translate(route.place, flat, options))
-            for at in places:
-                results = [next(each) for _ in lines[at]]
-                found[at] = [_texts(result) for result in results]
-                cut[at] = any(result.truncated for result in results)
-        return found, cut
+    async def download(self, request: Request) -> Response:
+        """`GET /download_file/NAME`"""
+        found = self._downloads.find(request.path_params["name"])
+        return Response(found.content, headers=found.headers, media_type="application/octet-stream")
 
     async def detect(self, request: Request) -> Response:
         """`POST /detect`"""
@@ -145,8 +163,8 @@ class LibreTranslate:
                 "charLimit": -1,
                 "frontendTimeout": 500,
                 "suggestions": False,
-                "filesTranslation": False,
-                "supportedFilesFormat": [],
+                "filesTranslation": True,
+                "supportedFilesFormat": ENDINGS,
                 "language": {
                     side: {"code": code, "name": language_name(code)}
                     for side, code in named.items()
@@ -155,19 +173,21 @@ class LibreTranslate:
             }
         )
 
-    async def translate_file(self, _: Request) -> Response:
-        """`POST /translate_file`"""
-        raise ServiceError(501, "this service translates no files: send the text of the file")
+
+def _joined(documents: Sequence[Document]) -> Document:
+    """Return the parts of a file as one document."""
+    return [part for document in documents for part in document]
 
 
-def _texts(result: Result) -> tuple[str, ...]:
-    return tuple(translation.text for translation in result.translations)
+def _named(name: str, target: str) -> str:
+    """Return the name of a translated file: its last part, with the target language."""
+    last = "".join(c for c in re.split(r"[/\\]", name)[-1] if c.isprintable())
+    stem, ending = os.path.splitext(last)
+    return f"{stem[:NAME_CHARACTERS]}.{target}{ending}"
 
 
-def _joined(lines: list[tuple[str, ...]], place: int) -> str:
-    """Return a translation of a text.  A line with fewer translations has its last one."""
-    return "\n".join(found[min(place, len(found) - 1)] for found in lines)
-
-
-def _alternatives(lines: list[tuple[str, ...]]) -> list[str]:
-    return [_joined(lines, place) for place in range(1, max(map(len, lines)))]
+def _address(request: Request) -> str:
+    """Return the address of the service as the client knows it: a proxy may end TLS."""
+    given = request.headers.get("x-forwarded-proto", "")
+    scheme = given if given in ("http", "https") else request.url.scheme
+    return f"{scheme}://{request.headers.get('host') or request.url.netloc}"

@@ -9,6 +9,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits that protect a service.  No limit changes a result.
 
     body          largest body of a request, in bytes
+    file          largest file to translate, in bytes
+    downloads     largest number of bytes of translated files that wait for their download
     texts         largest number of texts of a request
     queue         largest number of texts that wait, of all requests
     seconds       longest time of a request, with the reading of its body and of its answer
@@ -19,6 +21,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     body: int
+    file: int
+    downloads: int
     texts: int
     queue: int
     seconds: int

@@ -91,6 +91,18 @@ class Models:
                 found.setdefault(source, set()).update(targets - {source})
         return {source: sorted(found[source]) for source in sorted(found)}
 
+    def routes(self) -> list[Route]:
+        """Return a route for each model that translates."""
+        routes = [Route(place) for place in self.pairs.values()]
+        for place in self._many:
+            ready = self.every[place][1]
+            assert isinstance(ready, Translator)
+            told = ready.languages
+            source = next(iter(told.sources), None)
+            target = next((one for one in told.targets if one != source), None)
+            routes.append(Route(place, source, target))
+        return routes
+
     def _route(self, source: str, target: str) -> Route:
         """Return the model that translates a pair of languages.  Raises `ServiceError`."""
         place = self.pairs.get((source.lower(), target.lower()))

@@ -127,6 +127,8 @@ def _settings(options: Options) -> dict[str, str | bool]:
         found["distinct"] = True
     if options.shortlist:
         found["shortlist"] = True
+    if options.copy_unknown:
+        found["copy-unknown"] = True
     if options.source_language is not None:
         found["source-language"] = options.source_language
     if options.target_language is not None:

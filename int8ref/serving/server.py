@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from int8ref.serving.app import application
 from int8ref.serving.gate import Gate, Message
 from int8ref.serving.service import Service
+from int8ref.serving.translating import Translating
 
 KEEP_ALIVE_SECONDS = 30
 """Time that an idle connection stays open, and that the head of a request may take."""
@@ -143,8 +144,9 @@ def serve(service: Service, listening: socket.socket, ready: Callable[[], None])
 
     async def run() -> None:
         waiting = asyncio.create_task(server.drained())
-        ready()
         try:
+            await Translating(service).warm_up()
+            ready()
             await server.serve(sockets=[listening])
         finally:
             waiting.cancel()

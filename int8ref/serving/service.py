@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from int8ref.encoder import Encoder
 from int8ref.language_model import LanguageModel
@@ -19,6 +21,7 @@ from int8ref.serving.models import Models, Route
 from int8ref.serving.service_errors import ServiceError
 from int8ref.translator import Translator
 
+Answer = TypeVar("Answer")
 Kind = tuple[int, Options | None]
 """What the texts of a batch share: the place of the model, and the options of a translation."""
 
@@ -36,6 +39,7 @@ class Service:
         )
         language_models: dict[int, Any] = {**models.of(LanguageModel)}
         self.continuing = Continuing(language_models, size, threads, limits.queue)
+        self._pool = ThreadPoolExecutor(threads)
         self.options = lru_cache(1024)(self._options)
 
     def _options(self, route: Route, alternatives: int, detailed: bool = False) -> Options:
@@ -56,6 +60,7 @@ class Service:
             target_language=route.target,
             scores=detailed,
             alignment="hard" if detailed else None,
+            copy_unknown=True,
         )
 
     def check_texts(self, count: int) -> None:
@@ -68,6 +73,20 @@ class Service:
     async def translate(self, place: int, texts: Sequence[str], options: Options) -> list[Result]:
         """Translate texts.  Raises `ServiceError`, and the errors of `Translator.translate`."""
         return await self._batcher.results((place, options), texts)
+
+    async def translate_all(
+        self, place: int, texts: Sequence[str], options: Options
+    ) -> list[Result]:
+        """Translate any number of texts: no more of them wait at once than one request may have."""
+        found: list[Result] = []
+        most = self.limits.texts
+        for begin in range(0, len(texts), most):
+            found += await self.translate(place, texts[begin : begin + most], options)
+        return found
+
+    async def aside(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Call a function in a thread, because it takes a while."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
 
     async def embed(self, place: int, texts: Sequence[str]) -> list[Any]:
         """Return the `Embedding` of each text.  Raises the errors of `translate`."""
@@ -97,3 +116,4 @@ class Service:
         """End all threads."""
         self._batcher.close()
         self.continuing.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)

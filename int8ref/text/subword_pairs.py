@@ -49,6 +49,11 @@ class SubwordPairs:
         """Implement `TextTokenizer.encode_marked`."""
         return self.encode(text)
 
+    @property
+    def special_texts(self) -> frozenset[str]:
+        """Implement `TextTokenizer.special_texts`: none is written out."""
+        return frozenset()
+
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
         """Implement `TextTokenizer.unknown`."""
         if self._told.unknown not in ids:

@@ -34,6 +34,11 @@ class TextTokenizer(Protocol):
         """Return the token ids of a text whose special tokens are written out, as in a chat."""
         ...
 
+    @property
+    def special_texts(self) -> frozenset[str]:
+        """The texts that `encode_marked` reads as special tokens."""
+        ...
+
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
         """Return the place and the text of each unknown token in `encode(line)`."""
         ...

@@ -65,6 +65,12 @@ class TokenizerJson:
         """Implement `TextTokenizer.encode_marked`."""
         return self.encode(text)
 
+    @property
+    def special_texts(self) -> frozenset[str]:
+        """Implement `TextTokenizer.special_texts`."""
+        added = self._library.get_added_tokens_decoder().values()
+        return frozenset(token.content for token in added if token.special)
+
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
         """Implement `TextTokenizer.unknown`."""
         if self._unknown is None or self._unknown not in ids:

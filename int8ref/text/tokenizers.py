@@ -53,6 +53,11 @@ class SentencePiece:
         named = sorted(filter(None, self._control), key=len, reverse=True)
         return re.compile(f"({'|'.join(map(re.escape, named))})" if named else r"(?!)")
 
+    @property
+    def special_texts(self) -> frozenset[str]:
+        """Implement `TextTokenizer.special_texts`."""
+        return frozenset(filter(None, self._control))
+
     def unknown(self, line: str, ids: Sequence[int]) -> list[tuple[int, str]]:
         """Implement `TextTokenizer.unknown`.  The library returns unknown text as a piece."""
         if self._unknown not in ids:

@@ -61,11 +61,25 @@ def continued(
     """Return the continuations of each request, best first.  `rows`: see `Engine.greedy`."""
     several = _several(engine, requests, options, rows)
     owners = [request for request, some in zip(requests, several, strict=True) for _ in some]
+    flat = completed(engine, tokenizer, owners, [one for some in several for one in some], options)
+    each = iter(flat)
+    return [[next(each) for _ in some] for some in several]
+
+
+def completed(
+    engine: Engine,
+    tokenizer: TextTokenizer,
+    requests: Sequence[Request],
+    found: Sequence[Found],
+    options: Options,
+) -> list[Found]:
+    """Return continuations of a search with what the options ask for besides: stop texts, digests,
+    and the most likely tokens."""
     flat = [
         _stopped(tokenizer, request, one, options.stop)
-        for request, one in zip(owners, (one for some in several for one in some), strict=True)
+        for request, one in zip(requests, found, strict=True)
     ]
-    given = [Given(r, one.ids, one.ended) for r, one in zip(owners, flat, strict=True)]
+    given = [Given(r, one.ids, one.ended) for r, one in zip(requests, flat, strict=True)]
     if options.logits_digest:
         told = digests(engine, given)
         flat = [msgspec.structs.replace(f, logits=t) for f, t in zip(flat, told, strict=True)]
@@ -75,8 +89,7 @@ def continued(
             msgspec.structs.replace(f, likeliest=_named(tokenizer, steps))
             for f, steps in zip(flat, read, strict=True)
         ]
-    each = iter(flat)
-    return [[next(each) for _ in some] for some in several]
+    return flat
 
 
 def _several(

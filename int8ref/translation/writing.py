@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from int8ref.engines.text_batch import TextBatch
-from int8ref.search.request import Request
+from int8ref.search.request import Request, Tokens
 from int8ref.text.text_tokenizer import TextTokenizer
 from int8ref.translation.continuing import added_text, settled_text, stop_place
 
@@ -41,17 +41,27 @@ def written(
                 time.sleep(PAUSE_SECONDS)
                 continue
             known = len(seen.ids)
-            part = added_text if ended else settled_text
-            text = part(tokenizer, request.prefix, seen.ids)
-            if (found := stop_place(text, stops)) is not None:
-                text, ended = text[: found[0]], True
-            whole = len(text) if ended else len(text) - held(text, stops)
-            if whole > shown:
-                yield text[shown:whole]
-                shown = whole
+            text, stopped = settled(tokenizer, request.prefix, seen.ids, ended, stops)
+            ended = ended or stopped
+            if len(text) > shown:
+                yield text[shown:]
+                shown = len(text)
     finally:
         batch.end(place)
         run.join()
+
+
+def settled(
+    tokenizer: TextTokenizer, prompt: Tokens, added: Tokens, ended: bool, stops: Sequence[str]
+) -> tuple[str, bool]:
+    """Return the added text that no further token changes, and whether a stop text ends it.
+
+    `ended`: no further token follows.
+    """
+    text = (added_text if ended else settled_text)(tokenizer, prompt, added)
+    if (found := stop_place(text, stops)) is not None:
+        return text[: found[0]], True
+    return text if ended else text[: len(text) - held(text, stops)], False
 
 
 def held(text: str, stops: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from int8ref.files.model_file import Model, save
+from tests.helpers.chat_templates import TEMPLATES
 from tests.helpers.encoders import build_encoder
 from tests.helpers.models import build_tiny_model
 
@@ -13,7 +14,7 @@ TRANSLATORS: dict[str, Model] = {
     "tiny-translation": build_tiny_model(6, "translation"),
     "tiny-back": replace(build_tiny_model(2), name="tiny-back", languages=("pt", "en")),
 }
-LANGUAGE_MODEL = build_tiny_model(9, "rotary")
+LANGUAGE_MODEL = replace(build_tiny_model(9, "rotary"), chat=TEMPLATES["gemma"])
 
 
 def files(folder: Path) -> dict[str, Path]:

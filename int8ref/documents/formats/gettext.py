@@ -15,6 +15,8 @@ from int8ref.documents.markup import encoded
 
 WIDTH = 79
 """Greatest width of the lines of gettext.  A catalogue with wider lines is written unwrapped."""
+NO_PATH = "\n" * (1 << 15)
+"""The end of a text that makes it longer than any path."""
 
 
 def read(content: bytes, name: str) -> Opened:
@@ -25,8 +27,8 @@ def read(content: bytes, name: str) -> Opened:
         encoding = polib.detect_encoding(content.replace(b"\0", b""))
         text = content.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n")
         wide = any(len(line) > WIDTH + 1 for line in text.split("\n"))
-        # polib takes a text for a path if such a file exists; none has a line feed at its end.
-        catalogue = polib.pofile(text + "\n", wrapwidth=0 if wide else WIDTH - 1)
+        # polib takes a text for a path if such a file exists, but this text is longer than any path
+        catalogue = polib.pofile(text + NO_PATH, wrapwidth=0 if wide else WIDTH - 1)
     except LookupError:
         raise DocumentError(f"{name}: the encoding {encoding!r} is unknown") from None
     except (OSError, ValueError, RecursionError) as error:
