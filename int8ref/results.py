@@ -151,8 +151,8 @@ class Translation:
     alignment: Alignment | None = None
     unknown: Unknown = ()
     logits: str | None = None
-    spans: tuple[Span, ...] = ()
-    copied: tuple[Copied, ...] = ()
+    spans: tuple[Span, ...] = field(default=(), repr=False)
+    copied: tuple[Copied, ...] = field(default=(), repr=False)
 
     def to_dict(self, *, token_scores: bool = True) -> dict[str, Any]:
         """Return the members of the JSON document of `python -m int8ref.translate`.
@@ -197,7 +197,7 @@ class Result:
     truncated: bool
     translations: tuple[Translation, ...]
     unknown: Unknown = ()
-    source_spans: tuple[Span, ...] = ()
+    source_spans: tuple[Span, ...] = field(default=(), repr=False)
 
     @property
     def best(self) -> Translation:

@@ -57,14 +57,14 @@ def test_gives_the_bits_it_gave(name: str, backend: str) -> None:
 
 
 def all_of(result: int8ref.Result) -> tuple[Any, ...]:
-    """Return the fields of a result, except `unknown`, `logits` and `before`, which are empty.
+    """Return the fields of a result, except newer fields: `unknown`, `logits`, `before`, places.
 
     The digests are older than these fields.
     """
-    *head, translations, unknown = astuple(result)
+    *head, translations, unknown, _ = astuple(result)
     found = []
-    for *first, (points, weights, before), lacking, logits in translations:
-        assert (unknown, before, lacking, logits) == ((), 0, (), None)
+    for *first, (points, weights, before), lacking, logits, _, copied in translations:
+        assert (unknown, before, lacking, logits, copied) == ((), 0, (), None, ())
         found.append((*first, (points, weights)))
     return (*head, tuple(found))
 

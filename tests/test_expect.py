@@ -60,6 +60,16 @@ ITEMS: dict[str, tuple[str, Callable[[Translator, Any], Any]]] = {
 }
 
 
+CONVERSATIONS = "stream of texts", "batches of texts"
+"""Here an item may be a list of messages."""
+NO_ITEMS = [(c, v) for c in ITEMS for v in NO_ITEM if c not in CONVERSATIONS or v != ["a"]]
+
+
+def test_a_list_that_is_no_conversation() -> None:
+    with pytest.raises(int8ref.UserError, match="message 1 has no text as role"):
+        list(LM.batches(["a", ["a"]]))
+
+
 def name_of(value: object) -> str:
     """Return the repr of a value without its address, which differs between processes."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
@@ -75,8 +85,7 @@ def test_no_text(translator: Translator, call: str, value: Any) -> None:
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("value", NO_ITEM, ids=name_of)
-@pytest.mark.parametrize("call", ITEMS)
+@pytest.mark.parametrize(("call", "value"), NO_ITEMS, ids=name_of)
 def test_no_text_among_texts(translator: Translator, call: str, value: Any) -> None:
     name, act = ITEMS[call]
     with pytest.raises(int8ref.UserError) as caught:
@@ -143,12 +152,19 @@ def test_what_is_not_of_this_package(translator: Translator) -> None:
 VALUES = [b"x", NAN, decimal.Decimal("sNaN"), [], {}, np.array([1, 2]), object(), "much", -1]
 
 
+ALLOWED: dict[str, list[Any]] = {
+    **dict.fromkeys(["suppress_tokens", "choices", "stop"], [VALUES[3]]),
+    **dict.fromkeys(["presence_penalty", "frequency_penalty"], [VALUES[-1]]),
+    "logit_bias": VALUES[3:5],
+}
+"""Values that an option may have: no tokens, no texts, and penalties below 0."""
 TEXTS = "target_prefix", "source_language", "target_language"
 WRONG = [
     (name, value)
     for name in Options.__dataclass_fields__
     for value in VALUES
     if name not in TEXTS or not isinstance(value, str)
+    if not any(value is allowed for allowed in ALLOWED.get(name, ()))
 ]
 
 

@@ -25,9 +25,15 @@ class Step(Reversing):
     def __init__(self, source: str, target: str) -> None:
         super().__init__()
         self.languages = Languages((), (), source, target)
+        self.threads_of_a_batch = 1
 
     def batches(
-        self, lines: Iterable[str], options: Options = DEFAULT_OPTIONS, warn: object = None
+        self,
+        lines: Iterable[str],
+        options: Options = DEFAULT_OPTIONS,
+        warn: object = None,
+        *,
+        first: int = 0,
     ) -> Iterator[list[Result]]:
         return ([result] for result in self.stream(lines, options))
 

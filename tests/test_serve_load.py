@@ -14,6 +14,8 @@ import pytest
 
 from benchmarks.service import answer_of, ask, request_of
 from int8ref import LanguageModel, Options, Translator
+from int8ref.documents.inline import Segment, visible
+from int8ref.documents.translate import translate_documents
 from tests.helpers.models import SENTENCES
 from tests.helpers.processes import run, until
 from tests.helpers.served_models import LANGUAGE_MODEL, TRANSLATORS, files
@@ -50,9 +52,8 @@ def check(port: int, count: int, clients: int) -> None:
     answers = asyncio.run(ask(port, [translation(line) for line in texts], clients))
     assert {status for status, _ in answers} == {200}
     found = [json.loads(body)["translatedText"] for _, body in answers]
-    options = Options(copy_unknown=True)
-    results = Translator(TRANSLATORS["tiny-translation"]).translate(texts, options)
-    assert found == [result.text for result in results]
+    translator = Translator(TRANSLATORS["tiny-translation"])
+    assert found == translate_documents(translator, [[Segment([t], visible)] for t in texts])
 
 
 def test_many_clients_get_the_texts_of_the_command(service: Service) -> None:
@@ -161,7 +162,9 @@ def test_one_long_text_does_not_delay_others(service: Service) -> None:
             writer.close()
             await writer.wait_closed()
 
-        long = request_of("/translate", {"q": "\n".join(lines(90)), "source": "en", "target": "pt"})
+        long = request_of(
+            "/translate", {"q": "\n".join(["The cat"] * 90), "source": "en", "target": "pt"}
+        )
         first = asyncio.create_task(one("long", long))
         await asyncio.sleep(0)
         await asyncio.gather(first, *(one("small", translation("The cat")) for _ in range(3)))
@@ -179,8 +182,18 @@ def test_a_thousand_requests_by_fifty_clients(tmp_path: Path) -> None:
             request_of("/translate", {"q": line, "source": "en", "target": "de"}) for line in texts
         ]
         answers = asyncio.run(ask(service.port, sent, 50))
-    command = [sys.executable, "-m", "int8ref.translate", "-m", "en-de-tatoeba", "-q"]
-    command.append("--copy-unknown")
+    command = [
+        sys.executable,
+        "-m",
+        "int8ref.document",
+        "-m",
+        "en-de-tatoeba",
+        "-q",
+        "-",
+        "-o",
+        "-",
+    ]
+    command += ["--from-format", "text"]
     _, out, _ = run(command, "".join(f"{line}\n" for line in texts).encode())
     found = [json.loads(body)["translatedText"] for _, body in answers]
     assert "".join(f"{text}\n" for text in found).encode() == out

@@ -26,7 +26,7 @@ from int8ref.translation.recording import record
 from tests.helpers.models import SENTENCES, build_tiny_model
 from tests.helpers.processes import Command, run
 
-MAX_BYTES = 5_000_000
+MAX_BYTES = 6_000_000
 DIGITS = {"int8": 2, "int16": 4, "int32": 8, "int64": 16}
 MODEL = build_tiny_model(2)
 TEXTS = SENTENCES[:3]

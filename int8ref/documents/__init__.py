@@ -95,7 +95,7 @@ def translate_bytes(
 
 
 def open_bytes(content: bytes, form: str, name: str = "the document") -> Opened:
-    """Open the content of a file.  The parameters and the errors are those of `translate_bytes`."""
+    """Open the content of a file.  The parameters and the errors: see `translate_bytes`."""
     if form not in FORMATS:
         raise DocumentError(f"no format {form!r}: the formats are {', '.join(FORMATS)}")
     if len(content) > MAX_BYTES:

@@ -18,7 +18,7 @@ from int8ref.machine.memory.aligned import Memory
 from int8ref.machine.memory.arena import Arena
 from int8ref.machine.model.assemble import Code
 from int8ref.program.program import Program
-from int8ref.search.decoder import Piece
+from int8ref.search.decoder import Piece, distinct_sources
 from int8ref.search.request import Path
 
 
@@ -31,11 +31,9 @@ class GivenSteps:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        places: dict[tuple[int, ...], int] = {}
-        owners = [places.setdefault(tuple(path.ids), len(places)) for path in paths]
+        self.sources, owners = distinct_sources(paths)
         inputs = [path.inputs for path in paths]
         lengths = [len(some) for some in inputs]
-        self.sources = [list(source) for source in places]
         self.ids = np.fromiter(chain.from_iterable(inputs), np.int32)
         self.most = max(lengths, default=0)
         self._path = np.repeat(np.arange(len(paths), dtype=np.int32), lengths)

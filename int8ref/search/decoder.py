@@ -57,14 +57,25 @@ class Scorer(Protocol):
         ...
 
 
+def distinct_sources(paths: Sequence[Path]) -> tuple[list[list[int]], list[int]]:
+    """Return the different sources of paths, and the place of the source of each path."""
+    sources: list[list[int]] = []
+    owners = []
+    for path in paths:
+        source = list(path.ids)
+        if source not in sources:
+            sources.append(source)
+        owners.append(sources.index(source))
+    return sources, owners
+
+
 def step_by_step(decoder: Decoder, paths: Sequence[Path]) -> Iterator[Piece]:
     """The definition of `Decoder.logits`: one step of a session for all paths that are so long.
 
     Equal sources are encoded once.
     """
-    places: dict[tuple[int, ...], int] = {}
-    owners = [places.setdefault(tuple(path.ids), len(places)) for path in paths]
-    session = decoder.session([list(source) for source in places])
+    sources, owners = distinct_sources(paths)
+    session = decoder.session(sources)
     session.select(np.array(owners, np.int64))
     inputs = [path.inputs for path in paths]
     live, step = list(range(len(paths))), 0

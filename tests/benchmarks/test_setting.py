@@ -167,7 +167,9 @@ def test_documented_commands_parse() -> None:
 def test_documented_options_and_parts_exist() -> None:
     text = README.read_text("utf-8")
     options = set(re.findall(r"`(--[a-z-]+)", text))
+    scripts = " ".join(path.read_text("utf-8") for path in FOLDER.glob("*.py"))
     known = {o for make in PARSERS.values() for o in make()._option_string_actions}
+    known |= set(re.findall(r"add(?:_argument)?\(\s*\"(--[a-z-]+)\"", scripts))
     assert options <= known
     assert options >= set(peers.parser()._option_string_actions) - {"-h", "--help"}
     assert set(PARTS) <= set(re.findall(r"`(\w+)`", text))

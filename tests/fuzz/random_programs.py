@@ -37,6 +37,8 @@ BEFORE = {
     "attention_polynomial": "append",
 }
 """Operations that often follow another one, because some of their operands need its results."""
+LEAST_STEPS = 12
+"""Steps that the searches of the fuzzer take at most."""
 MOST_ENDS = 4
 EMBEDDING, LABELS = "int8", "int32"
 
@@ -170,6 +172,7 @@ class RandomProgram(RandomOperands):
             alpha=self.number(0, 1000),
             more_eos=tuple(ends[1:]) or UNSET,
             target_prefix=prefix or UNSET,
+            max_steps=self.one_of([UNSET, self.number(LEAST_STEPS, POSITIONS)]),
         )
         if not takes_source(program):
             return program

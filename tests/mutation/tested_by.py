@@ -32,13 +32,16 @@ REFUSALS = "tests/ops/test_refusals.py"
 """Operands that every operation refuses."""
 
 SEARCH = {
+    "adjustments": ("adjustments", "arguments"),
     "beam": ("beam", "prefixes", "ends", "arguments"),
     "checks": ("arguments", "beam"),
-    "decoder": ("beam",),
+    "continuations": ("adjustments",),
+    "decoder": ("beam", "reading"),
     "forced": ("beam", "prefixes", "arguments"),
     "greedy": ("beam", "ends", "prefixes", "candidates", "arguments"),
     "hypothesis": ("length", "sampling", "beam", "arguments"),
     "length": ("length", "beam", "arguments"),
+    "logits": ("adjustments", "candidates", "sampling"),
     "reading": ("reading",),
     "request": ("length", "prefixes", "beam", "arguments"),
     "sample": ("sample", "ends", "arguments"),
