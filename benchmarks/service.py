@@ -7,7 +7,8 @@ The command starts `python -m int8ref.serve`, and sends one line in each request
 each wait for an answer before the next request.  The processor time is the time of the service
 alone, with HTTP, without its start.  The same lines by `translate()` one by one, in this process,
 are the comparison.  Every answer must be the text that `int8ref.document` writes.
-The memory is the resident set of the service after the first tenth of the requests and at the end.  This needs Linux (/proc).
+The memory is the resident set of the service after the first tenth of the requests and at the end.
+This needs Linux (/proc).
 """
 
 from __future__ import annotations
