@@ -153,8 +153,8 @@ VALUES = [b"x", NAN, decimal.Decimal("sNaN"), [], {}, np.array([1, 2]), object()
 
 
 ALLOWED: dict[str, list[Any]] = {
-    **dict.fromkeys(["suppress_tokens", "choices", "stop"], [VALUES[3]]),
-    **dict.fromkeys(["presence_penalty", "frequency_penalty"], [VALUES[-1]]),
+    **{name: [VALUES[3]] for name in ("suppress_tokens", "choices", "stop")},
+    **{name: [VALUES[-1]] for name in ("presence_penalty", "frequency_penalty")},
     "logit_bias": VALUES[3:5],
 }
 """Values that an option may have: no tokens, no texts, and penalties below 0."""
