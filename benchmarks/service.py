@@ -6,15 +6,9 @@ python -m benchmarks.service --text lines.txt --requests 10000 --clients 50 --th
 The command starts `python -m int8ref.serve`, and sends one line in each request, by clients that
 each wait for an answer before the next request.  The processor time is the time of the service
 alone, with HTTP, without its start.  The same lines by `translate()` one by one, in this process,
-<<<<<<< HEAD
 are the comparison.  Every answer must be the text that `int8ref.document` writes.  The memory is
 the resident set of the service after the first tenth of the requests and at the end.  This needs
 Linux (/proc).
-=======
-are the comparison.  Every answer must be the text that `int8ref.document` writes.
-The memory is the resident set of the service after the first tenth of the requests and at the end.
-This needs Linux (/proc).
->>>>>>> w-serve2
 """
 
 from __future__ import annotations
