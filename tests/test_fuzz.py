@@ -17,7 +17,7 @@ from tests.fuzz.coverage import Coverage
 from tests.helpers.machine_text import machine_text
 from tests.helpers.processes import start
 
-PROGRAMS, FILES, TOKENIZERS = 200, 160, 120
+PROGRAMS, FILES, TOKENIZERS = 200, 100, 80
 MANY_PROGRAMS, MANY_FILES, MANY_TOKENIZERS = 10_000, 2_000, 4_000
 FAR = 1_000_000
 """A seed beyond the seeds of the first process."""

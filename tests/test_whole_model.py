@@ -33,7 +33,7 @@ from int8ref.translator import Translator
 from tests.helpers.engines import requests, score
 from tests.helpers.real_models import imported
 
-SHORT_SENTENCES = 60
+SHORT_SENTENCES = 24
 
 
 @pytest.fixture(scope="session", params=["en-pt", "pt-en"])
