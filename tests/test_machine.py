@@ -305,7 +305,7 @@ def test_a_session_has_room_for_rows_that_come_later(
             super().__init__()
             made.append(self)
 
-    monkeypatch.setattr("int8ref.engines.compiled.Memory", Kept)
+    monkeypatch.setattr("int8ref.engines.compiled_session.Memory", Kept)
     found = []
     for engine in (reference(), compiled()):
         session = engine.session([[4]], (lambda name, value: None) if rows % 2 else None)

@@ -67,9 +67,9 @@ class SentencePiece:
 
     def spans(self, line: str, ids: Sequence[int]) -> list[tuple[int, int]]:
         """Implement `TextTokenizer.spans`.  The library counts bytes of UTF-8."""
-        found = self._processor.encode(line.encode(), return_type="proto").pieces
+        found = self._processor.encode(line.encode(), return_type="offset_mapping")["offsets"]
         places = list(accumulate((len(character.encode()) for character in line), initial=0))
-        ends = [bisect_left(places, piece.end) for piece in found][: len(ids)]
+        ends = [bisect_left(places, end) for _, end in found][: len(ids)]
         return list(pairwise([0, *ends]))
 
     def text(self, ids: Sequence[int]) -> str:

@@ -54,10 +54,15 @@ def test_normalized_values_stay_within_their_bound(case: Case) -> None:
         assert max(abs(c) for c in row) * 2**10 / s <= normalized_bound(width)
 
 
+HALF = 4096
+"""Half of the columns of the widest norm."""
+
+
 @given(norm_cases(LayerNormL2, normalized_bound, 2**60))
 def test_is_layer_norm_l2_of_rows_whose_mean_is_zero(case: Case) -> None:
-    x = np.concatenate([case.values["x"] >> 1, -(case.values["x"] >> 1)], axis=1)
-    gain, bias = (np.tile(case.tensors[name], 2) for name in ("gain", "bias"))
+    half = case.values["x"][:, :HALF] >> 1
+    x = np.concatenate([half, -half], axis=1)
+    gain, bias = (np.tile(case.tensors[name][:HALF], 2) for name in ("gain", "bias"))
     gain = gain >> 2  # twice the width gives less than twice the bound
     op: LayerNorm = case.instruction  # type: ignore[assignment]
     found = rms_norm(x, gain, bias, op.bias_shift, op.shift, op.epsilon, op.wide_bits)
