@@ -17,6 +17,7 @@ from int8ref.commands.arguments.messages import add_messages
 from int8ref.commands.arguments.model import LANGUAGE_MODEL, add_model
 from int8ref.commands.arguments.sampling import add_sampling, check_sampling
 from int8ref.commands.arguments.scores import check_normalization
+from int8ref.commands.arguments.search import add_beam_size
 from int8ref.commands.arguments.speed import add_speed
 from int8ref.commands.arguments.streams import add_files, add_receipt
 from int8ref.commands.console import Console
@@ -102,14 +103,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="most tokens that are added (default: as many as the model has positions for)",
     )
-    add(
-        "-b",
-        "--beam-size",
-        type=count(MAX_BEAM),
-        metavar="N",
-        default=1,
-        help="hypotheses kept in each step; 1 is greedy search (default: 1)",
-    )
+    add_beam_size(add)
     add(
         "--n-best",
         type=count(MAX_BEAM),

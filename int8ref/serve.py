@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from int8ref.commands import command
 from int8ref.commands.arguments.messages import add_log_level
+from int8ref.commands.arguments.search import add_beam_size
 from int8ref.commands.arguments.speed import add_backend
 from int8ref.commands.console import Console
 from int8ref.commands.parser import command_parser
@@ -56,14 +57,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument_group("models").add_argument
     about = "model file, or a name; several: -m NAME -m NAME (default: the default translator)"
     add("-m", "--model", action="append", metavar="MODEL", help=about)
-    add(
-        "-b",
-        "--beam-size",
-        type=count(MAX_BEAM),
-        metavar="N",
-        default=1,
-        help="hypotheses of a translation; alternatives take as many as they need (default: 1)",
-    )
+    add_beam_size(add, "hypotheses of a translation; alternatives take as many as they need")
     add(
         "--shortlist",
         action=argparse.BooleanOptionalAction,

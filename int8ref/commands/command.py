@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # imported on first use, because --help must answer at once
 
     from int8ref.commands.outputs import OpenOutputs
     from int8ref.files.models import ModelFile
+    from int8ref.files.wanted import WantedModel
     from int8ref.pivot import Pivot
     from int8ref.results import Result
     from int8ref.translator import Translator
@@ -73,15 +74,12 @@ def load_models(given: argparse.Namespace, console: Console) -> list[ModelFile]:
     loaded: list[ModelFile] | None = getattr(given, "loaded", None)
     if loaded is not None:
         return loaded
-    from int8ref.engines.backends import prepare_backend
-    from int8ref.files import models
     from int8ref.files.wanted import WantedModel, pivot_names
     from int8ref.text.lines import check_output
 
-    begin = partial(prepare_backend, given.backend)
     names = pivot_names(given.model)
     wanted = [WantedModel(name) for name in names] if names else [wanted_model(given)]
-    found = [models.load_model(one, console.info, begin) for one in wanted]
+    found = [_load(one, given, console) for one in wanted]
     for path, _ in found[1:]:
         check_output(given.output, {"model": path.stat()})
     return found
@@ -103,11 +101,15 @@ def load_model(given: argparse.Namespace, console: Console) -> ModelFile:
     loaded: list[ModelFile] | None = getattr(given, "loaded", None)
     if loaded is not None:
         return loaded[0]
+    return _load(wanted_model(given), given, console)
+
+
+def _load(wanted: WantedModel, given: argparse.Namespace, console: Console) -> ModelFile:
     from int8ref.engines.backends import prepare_backend
     from int8ref.files import models
 
     begin = partial(prepare_backend, given.backend)
-    return models.load_model(wanted_model(given), console.info, begin)
+    return models.load_model(wanted, console.info, begin)
 
 
 def deliver(

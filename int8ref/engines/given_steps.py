@@ -31,7 +31,7 @@ class GivenSteps:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.sources, owners = distinct_sources(paths)
+        self.sources, owners = distinct_sources(path.ids for path in paths)
         inputs = [path.inputs for path in paths]
         lengths = [len(some) for some in inputs]
         self.ids = np.fromiter(chain.from_iterable(inputs), np.int32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from int8ref.program.inputs import Batch
 from int8ref.program.program import Program
-from int8ref.search.request import Path
+from int8ref.search.request import Path, Tokens
 
 Piece = tuple[int, int, npt.NDArray[np.int32]]
 """The logits of some steps of a path: its place, the first step, and int32 [steps, vocabulary]."""
@@ -57,16 +57,21 @@ class Scorer(Protocol):
         ...
 
 
-def distinct_sources(paths: Sequence[Path]) -> tuple[list[list[int]], list[int]]:
-    """Return the different sources of paths, and the place of the source of each path."""
-    sources: list[list[int]] = []
+def distinct_sources(sources: Iterable[Tokens]) -> tuple[list[list[int]], list[int]]:
+    """Return the different sources, and the place of each source among them.
+
+    Any items are allowed, because the session that encodes the sources checks them.
+    """
+    places: dict[str, int] = {}
+    distinct: list[list[int]] = []
     owners = []
-    for path in paths:
-        source = list(path.ids)
-        if source not in sources:
-            sources.append(source)
-        owners.append(sources.index(source))
-    return sources, owners
+    for source in sources:
+        tokens = list(source)
+        place = places.setdefault(repr(tokens), len(distinct))
+        if place == len(distinct):
+            distinct.append(tokens)
+        owners.append(place)
+    return distinct, owners
 
 
 def step_by_step(decoder: Decoder, paths: Sequence[Path]) -> Iterator[Piece]:
@@ -74,7 +79,7 @@ def step_by_step(decoder: Decoder, paths: Sequence[Path]) -> Iterator[Piece]:
 
     Equal sources are encoded once.
     """
-    sources, owners = distinct_sources(paths)
+    sources, owners = distinct_sources(path.ids for path in paths)
     session = decoder.session(sources)
     session.select(np.array(owners, np.int64))
     inputs = [path.inputs for path in paths]

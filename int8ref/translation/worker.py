@@ -23,6 +23,7 @@ from int8ref.program.sizes import (
 )
 from int8ref.results import Alignment, Result, Scores, Span, Translation, Unknown
 from int8ref.search import BeamOptions, Hypothesis, Sampling
+from int8ref.search.decoder import distinct_sources
 from int8ref.search.forced import score
 from int8ref.search.reading import NOTHING, Given, digests
 from int8ref.search.request import Path, Request, Tokens
@@ -352,9 +353,7 @@ class Worker:
 
     def _weights(self, sources: list[list[int]], targets: list[list[int]]) -> list[Int64]:
         """Return the weights of each target and its source.  Equal sources are encoded once."""
-        places: dict[tuple[int, ...], int] = {}
-        owners = [places.setdefault(tuple(source), len(places)) for source in sources]
-        distinct = [list(source) for source in places]
+        distinct, owners = distinct_sources(sources)
         return alignment_weights(self._engine, self._tensors, distinct, owners, targets)
 
     def _result(

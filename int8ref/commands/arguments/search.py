@@ -51,15 +51,22 @@ def add_document_search(parser: argparse.ArgumentParser) -> None:
     _add_limits(add)
 
 
-def _add_beam(add: Callable[..., Any]) -> None:
+def add_beam_size(
+    add: Callable[..., Any], about: str = "hypotheses kept in each step; 1 is greedy search"
+) -> None:
+    """Add the option of the beam.  `add`: method of a group of options."""
     add(
         "-b",
         "--beam-size",
         type=count(MAX_BEAM),
         metavar="N",
         default=1,
-        help="hypotheses kept in each step; 1 is greedy search (default: 1)",
+        help=f"{about} (default: 1)",
     )
+
+
+def _add_beam(add: Callable[..., Any]) -> None:
+    add_beam_size(add)
     add(
         "--shortlist",
         action=argparse.BooleanOptionalAction,
